@@ -1,0 +1,10 @@
+"""Floor 0. Bytes under names: a local disk, memory, later S3.
+
+Terms
+-----
+*Store*: a flat space of *objects*, each a sequence of bytes under a *name* (ASCII, parts joined by ``/``).
+*Durable*: an object that was acknowledged survives a power cut: its bytes and its name are both on the medium.
+
+A store knows nothing of keys, packs, accounts or SQL. All implementations pass one conformance suite
+(``tests/stores/conformance.py``); cross-cutting behaviour (a prefix, faults, counting) is a decorator over `Store`.
+"""

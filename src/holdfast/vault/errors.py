@@ -1,0 +1,35 @@
+"""What can go wrong in a vault, each with the sentence a person needs."""
+
+from __future__ import annotations
+
+
+class VaultError(Exception):
+    """Base of all errors of the vault; `str(error)` is one sentence for a person."""
+
+
+class FormatError(VaultError):
+    """Bytes that are not what the format says: damaged, or of another version."""
+
+
+class DamagedError(VaultError):
+    """Stored bytes do not match their tag, hash or checksum; nothing of them was given out."""
+
+
+class ChunkMissing(VaultError):
+    """A manifest names a chunk that no live pack has."""
+
+
+class KeyMismatch(VaultError):
+    """The key does not open this vault (another master key, or the wrapped key was changed)."""
+
+
+class SessionFenced(VaultError):
+    """Prune moved the epoch on while this backup was made; it has to start again."""
+
+
+class Cancelled(VaultError):
+    """Someone asked to stop; nothing was kept."""
+
+
+class SourceChanged(VaultError):
+    """A file could not be read in one state."""
