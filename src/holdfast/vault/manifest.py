@@ -87,6 +87,7 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True, rename={
 
 
 _EMPTY_EXTRA = Extra()
+_extent_struct = struct.Struct("<32sIIII")
 _extra_encoder = msgspec.msgpack.Encoder()
 _extra_decoder = msgspec.msgpack.Decoder(Extra)
 
@@ -204,10 +205,7 @@ class Block:
         if not length:
             return _EMPTY_EXTRA
         end = self.extra_ends[i]
-        try:
-            return _extra_decoder.decode(self.extra_bytes[end - length : end])
-        except msgspec.MsgspecError as error:
-            raise FormatError("A manifest block has a damaged extra record.") from error
+        return decode_extra(self.extra_bytes[end - length : end])
 
     def entry_extents(self, i: int) -> tuple[Extent, ...]:
         """The extents that stand in entry `i` itself (none for inline contents and for extent lists)."""
@@ -248,6 +246,24 @@ def _unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
         yield Extent(ids[32 * i : 32 * i + 32], stored, raw, repeat, bool(flags & FLAG_HOLE))
 
 
+def encode_extra(extra: Extra) -> bytes:
+    """The bytes of an extra; none for an empty one."""
+    return b"" if extra == _EMPTY_EXTRA else _extra_encoder.encode(extra)
+
+
+def decode_extra(data: bytes) -> Extra:
+    """Read an extra. FormatError when it is not one."""
+    try:
+        return _extra_decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise FormatError("A manifest block has a damaged extra record.") from error
+
+
+def pack_extent(chunk_id: bytes, stored: int, raw: int, repeat: int, flags: int) -> bytes:
+    """One row of EXTENT_DTYPE."""
+    return _extent_struct.pack(chunk_id, stored, raw, repeat, flags)
+
+
 def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
     """Extents as a structured array (EXTENT_DTYPE)."""
     rows = [(e.chunk_id, e.stored, e.raw, e.repeat, FLAG_HOLE if e.is_hole else 0) for e in extents]
@@ -256,8 +272,7 @@ def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
 
 def block_of(entries: Sequence[Entry]) -> Block:
     """A block of the given entries (in order)."""
-    extras = [_extra_encoder.encode(e.extra) if e.extra is not _EMPTY_EXTRA and e.extra != _EMPTY_EXTRA else b""
-              for e in entries]
+    extras = [encode_extra(e.extra) for e in entries]
     values: dict[str, list[int]] = {
         "kind": [e.kind for e in entries],
         "mode": [e.mode for e in entries],
@@ -322,9 +337,8 @@ def _decode_extents(data: bytes | memoryview, at: int, count: int) -> tuple[NDAr
     return extents, at
 
 
-def encode_list(extents: Sequence[Extent]) -> bytes:
-    """The bytes of an extent list."""
-    rows = pack_extents(extents)
+def encode_list(rows: NDArray[np.void]) -> bytes:
+    """The bytes of an extent list, from rows of EXTENT_DTYPE."""
     columns = [rows[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
     return b"".join([LIST_MAGIC, struct.pack("<I", len(rows)), *columns])
 

@@ -1,0 +1,236 @@
+"""The crew: worker processes that ingest in parallel, and the threads here that feed them.
+
+One thread per worker hands it jobs and takes its results, two jobs ahead so that it never waits. A small backup needs
+no crew: `Alone` does the jobs in this process behind the same interface.
+
+Frames on the pipes: u32 length, then a body. To the worker: first a pickled `Setup` (parent to own child only), then
+MessagePack jobs, an empty frame for the end. From it: MessagePack results; the last one carries the remaining packs.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import msgspec
+
+from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.claims import Claims
+from holdfast.vault.errors import DamagedError, VaultError
+from holdfast.vault.index import Index, Known
+from holdfast.vault.ingest import Ingest, Job, Result, SourceReader
+from holdfast.vault.ledger import PackRow
+from holdfast.vault.seal import VaultKeys
+from holdfast.vault.segment import Encoder
+
+_LENGTH = struct.Struct("<I")
+JOBS_AHEAD = 2
+
+
+class ReadableSource(Protocol):
+    """A source as far as a worker needs it; it is pickled to the worker."""
+
+    def reader(self) -> SourceReader:
+        """A reader of the source's files."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a worker needs before its first job."""
+
+    source: ReadableSource
+    store: Store
+    data_key: bytes
+    vault_id: str
+    encoder: Encoder
+    claims_fd: int
+    claims_slots: int
+    known_fd: int
+    known_count: int
+
+
+class Failure(msgspec.Struct, tag="failure"):
+    """A worker's last word when it failed."""
+
+    kind: str
+    message: str
+
+
+class Success(msgspec.Struct, tag="success"):
+    """One result."""
+
+    result: Result
+
+
+Reply = Success | Failure
+_reply_decoder = msgspec.msgpack.Decoder(Reply)
+_encode = msgspec.msgpack.Encoder().encode
+_FAILURES: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError)
+}
+
+
+def send_frame(stream: IO[bytes], body: bytes) -> None:
+    """Write one frame."""
+    stream.write(_LENGTH.pack(len(body)))
+    stream.write(body)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> bytes | None:
+    """Read one frame; None at the end of the stream."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    body = stream.read(length)
+    return body if len(body) == length else None
+
+
+class _Worker:
+    """One worker process."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.vault.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(setup.claims_fd, setup.known_fd),
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._to: IO[bytes] = self._process.stdin
+        self._from: IO[bytes] = self._process.stdout
+        self.send(pickle.dumps(setup))
+
+    def send(self, body: bytes) -> None:
+        try:
+            send_frame(self._to, body)
+        except BrokenPipeError:
+            self.receive()  # its last word says why, or that it died
+            raise
+
+    def receive(self) -> Result:
+        body = read_frame(self._from)
+        if body is None:
+            code = self._process.wait()
+            raise VaultError(
+                f"A worker process of the backup ended unexpectedly (code {code}); is the machine out of memory?"
+            )
+        reply = _reply_decoder.decode(body)
+        if isinstance(reply, Failure):
+            raise _FAILURES.get(reply.kind, VaultError)(reply.message)
+        return reply.result
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._to.close()
+        self._from.close()
+
+
+class Crew:
+    """Runs jobs in `workers` processes. Use once."""
+
+    def __init__(
+        self, source: ReadableSource, store: Store, data_key: bytes, vault_id: str, encoder: Encoder, index: Index,
+        workers: int, chunks_expected: int,
+    ) -> None:
+        slots = Claims.slots_for(chunks_expected)
+        self._claims_fd = Claims.shared_memory(slots)
+        self._known_fd = Known.share(index)
+        setup = Setup(
+            source, store, data_key, vault_id, encoder, self._claims_fd, slots, self._known_fd, len(index)
+        )
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._workers.append(_Worker(setup))
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None]) -> None:
+        """Do all jobs; `gather` gets each result, one call at a time. Raises the first failure of any worker."""
+        lock = threading.Lock()
+        failures: list[BaseException] = []
+
+        def next_job() -> Job | None:
+            with lock:
+                return None if failures else next(jobs, None)
+
+        def take(result: Result) -> None:
+            with lock:
+                gather(result)
+
+        def drive(worker: _Worker) -> None:
+            try:
+                ahead = 0
+                while (job := next_job()) is not None:
+                    worker.send(_encode(job))
+                    ahead += 1
+                    if ahead == JOBS_AHEAD:
+                        take(worker.receive())
+                        ahead -= 1
+                worker.send(b"")
+                for _ in range(ahead + 1):
+                    take(worker.receive())
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=drive, args=(w,), daemon=True) for w in self._workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
+        """End the workers; what they had not made durable is dropped."""
+        for worker in self._workers:
+            worker.close()
+        os.close(self._claims_fd)
+        os.close(self._known_fd)
+
+
+class Alone:
+    """Does the jobs in this process: for small backups, and for stores that live in memory."""
+
+    def __init__(
+        self, source: ReadableSource, store: Store, keys: VaultKeys, encoder: Encoder, index: Index,
+        chunks_expected: int,
+    ) -> None:
+        self._reader = source.reader()
+        claims = Claims(Claims.slots_for(chunks_expected), None)
+        self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
+
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None]) -> None:
+        """Do all jobs; `gather` gets each result."""
+        for job in jobs:
+            gather(self._ingest.process(job))
+        gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))
+
+    def close(self) -> None:
+        """Drop what is not durable."""
+        self._ingest.abort()
+        self._reader.close()
+
+
+def run_now(work: Callable[[], PackRow]) -> Future[PackRow]:
+    """Do the slow end of a pack on this thread, behind the interface of an executor."""
+    future: Future[PackRow] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future

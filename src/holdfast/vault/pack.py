@@ -1,0 +1,261 @@
+"""Packs: objects of up to 32 MiB that hold sealed records, and end with a sealed table of them.
+
+Bytes of a pack (integers little-endian; docs/formats.md, "Pack"):
+
+    header   8   magic "HFPK", version u8, kind u8, flags u16
+    records      sealed segments back to back, each `stored` bytes and a 16-byte tag
+    trailer      the sealed, deflated table (below) with its tag
+    footer  32   trailer length u32, records u32, salt 16, version u8, kind u8, flags u16, magic "HFPE"
+
+The table: records u32, origins u16, reserved u16; origins (16-byte salts; the first is the pack's own); then columns:
+ids 32 bytes, stored u32, raw u32, crc32 u32, counter u32, encoder u8, origin u16. Offsets are the running sum.
+*Origin* and *counter* say under which salt and nonce a record was sealed, so that prune can copy it to another pack
+without opening it.
+
+A pack is named by the SHA-256 of its bytes: anyone can check one without a key (`sha256sum`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stores.port import Store
+from holdfast.vault.errors import DamagedError, FormatError
+from holdfast.vault.ledger import PackRow
+from holdfast.vault.seal import FORMAT_VERSION, TAG_BYTES, SealKind, VaultKeys, new_salt, nonce
+from holdfast.vault.segment import Encoder
+
+PACK_BYTES_TARGET = 24 * 1024 * 1024
+"""A pack is ended at the first record that brings it here; so none is over 32 MiB."""
+
+RECORDS_MAX = 65_536
+"""A pack is also ended at so many records, so that its table stays small (tiny chunks)."""
+
+FLAGS_KNOWN = 0
+_HEADER = struct.Struct("<4sBBH")
+_FOOTER = struct.Struct("<II16sBBH4s")
+_TABLE = struct.Struct("<IHH")
+HEADER_BYTES = _HEADER.size
+FOOTER_BYTES = _FOOTER.size
+_HEADER_MAGIC, _FOOTER_MAGIC = b"HFPK", b"HFPE"
+_BUFFER_BYTES = 1024 * 1024
+
+
+class PackKind(IntEnum):
+    """What a pack's records hold; data and manifests never share one."""
+
+    DATA = 1
+    MANIFEST = 2
+
+
+def pack_name(pack_id: bytes) -> str:
+    """The object's name of a pack: `packs/<first two hex digits>/<64 hex digits>`."""
+    digits = pack_id.hex()
+    return f"packs/{digits[:2]}/{digits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What is in one pack: columns of equal length, in the order of the records."""
+
+    kind: PackKind
+    origins: tuple[bytes, ...]
+    ids: bytes
+    stored: NDArray[np.uint32]
+    raw: NDArray[np.uint32]
+    crc32: NDArray[np.uint32]
+    counter: NDArray[np.uint32]
+    encoder: NDArray[np.uint8]
+    origin: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    @property
+    def offsets(self) -> NDArray[np.uint32]:
+        """Where each record starts in the pack."""
+        sizes = self.stored.astype(np.int64) + TAG_BYTES
+        return (HEADER_BYTES + np.cumsum(sizes) - sizes).astype(np.uint32)
+
+
+def open_table(keys: VaultKeys, row: PackRow) -> Table:
+    """The table of a pack from its ledger row. DamagedError when it does not open, FormatError when it is odd."""
+    what = f"The table of pack {row.pack_id.hex()[:12]}"
+    deflated = keys.open_whole(SealKind.TRAILER, row.salt, row.table, what)
+    plain = zlib.decompress(deflated, -15)
+    n, origin_n, _ = _TABLE.unpack_from(plain)
+    at = _TABLE.size
+    if len(plain) != at + 16 * origin_n + n * (32 + 16 + 1 + 2):
+        raise FormatError(f"{what} has the wrong length.")
+    origins = tuple(plain[at + 16 * i : at + 16 * i + 16] for i in range(origin_n))
+    at += 16 * origin_n
+    ids = plain[at : at + 32 * n]
+    at += 32 * n
+    words = np.frombuffer(plain, "<u4", 4 * n, at).reshape(4, n)
+    at += 16 * n
+    encoder = np.frombuffer(plain, "u1", n, at)
+    origin = np.frombuffer(plain, "<u2", n, at + n)
+    if n and int(origin.max()) >= origin_n:
+        raise FormatError(f"{what} names an origin that it does not have.")
+    return Table(PackKind(row.kind), origins, ids, words[0], words[1], words[2], words[3], encoder, origin)
+
+
+def read_footer(keys: VaultKeys, store: Store, pack_id: bytes) -> PackRow:
+    """The ledger row of a pack, from the pack itself by two range reads. For rebuilding and checking."""
+    name = pack_name(pack_id)
+    size = store.size(name)
+    footer = store.get_range(name, max(0, size - FOOTER_BYTES), FOOTER_BYTES)
+    if len(footer) < FOOTER_BYTES:
+        raise DamagedError(f"Pack {pack_id.hex()[:12]} is cut short.")
+    length, records, salt, version, kind, flags, magic = _FOOTER.unpack(footer)
+    if magic != _FOOTER_MAGIC or length + FOOTER_BYTES + HEADER_BYTES > size:
+        raise DamagedError(f"Pack {pack_id.hex()[:12]} has no valid footer.")
+    if version > FORMAT_VERSION or flags & ~FLAGS_KNOWN:
+        raise FormatError(f"Pack {pack_id.hex()[:12]} was written by a newer Holdfast; use that version or later.")
+    table = store.get_range(name, size - FOOTER_BYTES - length, length)
+    return PackRow(pack_id=pack_id, kind=kind, size=size, salt=salt, table=table, records=records)
+
+
+class PackWriter:
+    """Seals records into packs of one kind, one pack after the other.
+
+    `submit` runs the slow end of a pack (fsync, rename) off this thread and gives a future of its PackRow; `rows`
+    waits for all of them. Buffers are kept from pack to pack. Not to be shared between threads.
+    """
+
+    def __init__(
+        self, store: Store, keys: VaultKeys, kind: PackKind, submit: Callable[[Callable[[], PackRow]], Future[PackRow]]
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._kind = kind
+        self._submit = submit
+        self._seal_kind = SealKind.DATA if kind is PackKind.DATA else SealKind.MANIFEST
+        self._associated = keys.associated(self._seal_kind)
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self._pending: list[Future[PackRow]] = []
+        self._object = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._object = None
+        self._fill = 0
+        self._size = 0
+        self._ids: list[bytes] = []
+        self._stored: list[int] = []
+        self._raw: list[int] = []
+        self._crc: list[int] = []
+        self._encoder: list[int] = []
+
+    def _begin(self) -> None:
+        self._object = self._store.writer()
+        self._salt = new_salt()
+        self._cipher = self._keys.cipher(self._salt)
+        self._hash = hashlib.sha256()
+        self._append(_HEADER.pack(_HEADER_MAGIC, FORMAT_VERSION, self._kind, FLAGS_KNOWN))
+
+    def _append(self, data: bytes) -> None:
+        if self._fill + len(data) > _BUFFER_BYTES:
+            self._flush()
+        if len(data) > _BUFFER_BYTES:
+            self._hash.update(data)
+            assert self._object is not None
+            self._object.write(data)
+        else:
+            self._buffer[self._fill : self._fill + len(data)] = data
+            self._fill += len(data)
+        self._size += len(data)
+
+    def _flush(self) -> None:
+        if self._fill:
+            part = self._buffer[: self._fill]
+            self._hash.update(part)
+            assert self._object is not None
+            self._object.write(part)
+            self._fill = 0
+
+    def add(self, chunk_id: bytes, segment: bytes, raw: int, crc32: int, encoder: Encoder) -> None:
+        """Seal one segment as the next record. Raises StoreFull, StoreError."""
+        if self._object is None:
+            self._begin()
+        sealed = len(segment) + TAG_BYTES
+        counter = nonce(len(self._ids))
+        if sealed > _BUFFER_BYTES:
+            self._append(self._cipher.encrypt(counter, segment, self._associated + chunk_id))
+        else:
+            if self._fill + sealed > _BUFFER_BYTES:
+                self._flush()
+            place = self._buffer[self._fill : self._fill + sealed]
+            self._cipher.encrypt_into(counter, segment, self._associated + chunk_id, place)
+            self._fill += sealed
+            self._size += sealed
+        self._ids.append(chunk_id)
+        self._stored.append(len(segment))
+        self._raw.append(raw)
+        self._crc.append(crc32)
+        self._encoder.append(encoder)
+        if self._size >= PACK_BYTES_TARGET or len(self._ids) >= RECORDS_MAX:
+            self.end_pack()
+
+    def end_pack(self) -> None:
+        """End the pack in the making, if there is one; it becomes durable in the background."""
+        if self._object is None:
+            return
+        n = len(self._ids)
+        words = np.array([self._stored, self._raw, self._crc, range(n)], dtype="<u4")
+        plain = b"".join(
+            [
+                _TABLE.pack(n, 1, 0),
+                self._salt,
+                *self._ids,
+                words.tobytes(),
+                bytes(self._encoder),
+                bytes(2 * n),
+            ]
+        )
+        deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
+        table = self._keys.seal_whole(
+            SealKind.TRAILER, self._salt, deflater.compress(plain) + deflater.flush()
+        )
+        footer = _FOOTER.pack(
+            len(table), n, self._salt, FORMAT_VERSION, self._kind, FLAGS_KNOWN, _FOOTER_MAGIC
+        )
+        self._append(table)
+        self._append(footer)
+        self._flush()
+        pack_id = self._hash.digest()
+        row = PackRow(
+            pack_id=pack_id, kind=int(self._kind), size=self._size, salt=self._salt, table=table, records=n
+        )
+        writer = self._object
+        self._reset()
+
+        def finish() -> PackRow:
+            writer.commit(pack_name(pack_id))
+            return row
+
+        self._pending.append(self._submit(finish))
+
+    def rows(self, *, wait: bool) -> list[PackRow]:
+        """Rows of the packs that became durable since the last call; with `wait`, of all ended ones.
+
+        Raises what making them durable raised (StoreFull, StoreError).
+        """
+        done = [f for f in self._pending if wait or f.done()]
+        self._pending = [f for f in self._pending if f not in done]
+        return [f.result() for f in done]
+
+    def abort(self) -> None:
+        """Drop the pack in the making."""
+        if self._object is not None:
+            self._object.abort()
+        self._reset()

@@ -1,0 +1,191 @@
+"""Reading records back: located through the index, read in long runs, opened, and given out only when their tag fits.
+
+`render` turns a layout's pieces into bytes. Records that stand side by side in a pack are read with one call; buffers
+are kept. Nothing of a record is given out before its tag was checked.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+from cryptography.exceptions import InvalidTag
+
+from holdfast.stores.port import ObjectMissing, ObjectReader, Store
+from holdfast.vault.errors import ChunkMissing, DamagedError
+from holdfast.vault.index import Index
+from holdfast.vault.layout.pieces import Piece, SegmentPiece
+from holdfast.vault.pack import pack_name
+from holdfast.vault.seal import TAG_BYTES, SealKind, VaultKeys, nonce
+
+READ_BYTES_MAX = 2 * 1024 * 1024
+"""Longest single read from a pack; also what one download holds of ciphertext."""
+
+GAP_BYTES_MAX = 64 * 1024
+"""Unwanted bytes between two records that are read along rather than skipped with another call."""
+
+PLAN_PIECES = 2048
+"""How many pieces are located at once."""
+
+OUTPUT_BYTES = 512 * 1024
+OPEN_PACKS_MAX = 32
+
+
+class RecordReader:
+    """Reads records of one vault. Not to be shared between threads; `close` it."""
+
+    def __init__(self, store: Store, keys: VaultKeys, index: Callable[[bool], Index]) -> None:
+        """`index(refresh)` gives the vault's index, read anew from the ledger when `refresh`."""
+        self._store = store
+        self._keys = keys
+        self._index = index
+        self._open: OrderedDict[bytes, ObjectReader] = OrderedDict()
+        self._buffer = memoryview(bytearray(READ_BYTES_MAX))
+        self._associated = {kind: keys.associated(kind) for kind in (SealKind.DATA, SealKind.MANIFEST)}
+
+    def close(self) -> None:
+        """Release the open packs."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _pack(self, pack_id: bytes) -> ObjectReader:
+        reader = self._open.get(pack_id)
+        if reader is not None:
+            self._open.move_to_end(pack_id)
+            return reader
+        try:
+            reader = self._store.open(pack_name(pack_id))
+        except ObjectMissing:
+            raise DamagedError(f"Pack {pack_id.hex()[:12]} is gone from the store.") from None
+        self._open[pack_id] = reader
+        if len(self._open) > OPEN_PACKS_MAX:
+            self._open.popitem(last=False)[1].close()
+        return reader
+
+    def _plan(self, ids: list[bytes]) -> list[tuple[bytes, int, int, bytes, int]]:
+        """(pack id, offset, sealed length, salt, counter) of each chunk. Raises ChunkMissing."""
+        blob = b"".join(ids)
+        index = self._index(False)
+        places = index.locate(blob)
+        if (places.pack < 0).any():
+            index = self._index(True)
+            places = index.locate(blob)
+            missing = (places.pack < 0).nonzero()[0]
+            if len(missing):
+                raise ChunkMissing(f"Chunk {ids[int(missing[0])].hex()[:12]} is in no pack of the vault.")
+        packs, origins = index.packs, index.origins
+        return [
+            (packs[pack], offset, stored + TAG_BYTES, origins[origin], counter)
+            for pack, offset, stored, origin, counter in zip(
+                places.pack.tolist(),
+                places.offset.tolist(),
+                places.stored.tolist(),
+                places.origin.tolist(),
+                places.counter.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _read(self, pack_id: bytes, offset: int, length: int) -> memoryview:
+        place = self._buffer[:length] if length <= READ_BYTES_MAX else memoryview(bytearray(length))
+        if self._pack(pack_id).read_into(offset, place) != length:
+            raise DamagedError(f"Pack {pack_id.hex()[:12]} is cut short.")
+        return place
+
+    def records(self, ids: list[bytes]) -> Iterator[tuple[int, bytes, memoryview, bytes, int]]:
+        """The sealed records of `ids`, in order, read in long runs: (number, pack id, sealed bytes, salt, counter).
+
+        The bytes are valid until the next one is asked for.
+        """
+        plan = self._plan(ids)
+        i = 0
+        while i < len(plan):
+            pack_id, start, sealed, _, _ = plan[i]
+            end = start + sealed
+            j = i + 1
+            while j < len(plan):
+                other, at, size, _, _ = plan[j]
+                if other != pack_id or not end <= at <= end + GAP_BYTES_MAX or at + size - start > READ_BYTES_MAX:
+                    break
+                end = at + size
+                j += 1
+            run = self._read(pack_id, start, end - start)
+            for k in range(i, j):
+                _, at, size, salt, counter = plan[k]
+                yield k, pack_id, run[at - start : at - start + size], salt, counter
+            i = j
+
+    def open_into(
+        self, kind: SealKind, chunk_id: bytes, pack_id: bytes, sealed: memoryview, salt: bytes, counter: int,
+        place: memoryview,
+    ) -> None:
+        """Open one record into `place`. DamagedError when its tag does not fit; then `place` holds nothing of it."""
+        try:
+            self._keys.cipher(salt).decrypt_into(nonce(counter), sealed, self._associated[kind] + chunk_id, place)
+        except (InvalidTag, ValueError):
+            raise DamagedError(
+                f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]})."
+            ) from None
+
+    def segments(self, kind: SealKind, ids: list[bytes]) -> Iterator[bytes]:
+        """The segments of chunks, in order. Raises ChunkMissing, DamagedError."""
+        for start in range(0, len(ids), PLAN_PIECES):
+            part = ids[start : start + PLAN_PIECES]
+            for k, pack_id, sealed, salt, counter in self.records(part):
+                out = bytearray(len(sealed) - TAG_BYTES)
+                self.open_into(kind, part[k], pack_id, sealed, salt, counter, memoryview(out))
+                yield bytes(out)
+
+    def render(self, pieces: Iterable[Piece]) -> Iterator[memoryview]:
+        """The bytes of a layout, in buffers of about OUTPUT_BYTES that belong to the caller.
+
+        Raises ChunkMissing, DamagedError; what was given out before is right.
+        """
+        out = memoryview(bytearray(OUTPUT_BYTES))
+        fill = 0
+        scratch = memoryview(bytearray(0))
+        for batch in _batches(pieces):
+            records = self.records([p.chunk_id for p in batch if isinstance(p, SegmentPiece)])
+            for piece in batch:
+                if not isinstance(piece, SegmentPiece):
+                    size = len(piece)
+                    if size > OUTPUT_BYTES - fill:
+                        if fill:
+                            yield out[:fill]
+                        out, fill = memoryview(bytearray(max(OUTPUT_BYTES, size))), 0
+                    out[fill : fill + size] = piece
+                    fill += size
+                    continue
+                _, pack_id, sealed, salt, counter = next(records)
+                if len(sealed) - TAG_BYTES != piece.stored:
+                    raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest says.")
+                if piece.take > OUTPUT_BYTES - fill:
+                    if fill:
+                        yield out[:fill]
+                    out, fill = memoryview(bytearray(max(OUTPUT_BYTES, piece.stored))), 0
+                if piece.take == piece.stored:
+                    place = out[fill : fill + piece.stored]
+                    self.open_into(SealKind.DATA, piece.chunk_id, pack_id, sealed, salt, counter, place)
+                else:
+                    if len(scratch) < piece.stored:
+                        scratch = memoryview(bytearray(piece.stored))
+                    whole = scratch[: piece.stored]
+                    self.open_into(SealKind.DATA, piece.chunk_id, pack_id, sealed, salt, counter, whole)
+                    out[fill : fill + piece.take] = whole[piece.skip : piece.skip + piece.take]
+                fill += piece.take
+        if fill:
+            yield out[:fill]
+
+
+def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Pieces in lists short enough to be planned at once: few at first, so that the first byte comes soon."""
+    batch: list[Piece] = []
+    size, limit = 0, 16
+    for piece in pieces:
+        batch.append(piece)
+        size += piece.stored if isinstance(piece, SegmentPiece) else len(piece)
+        if len(batch) >= limit or size >= 8 * READ_BYTES_MAX:
+            yield batch
+            batch, size, limit = [], 0, PLAN_PIECES
+    if batch:
+        yield batch

@@ -1,0 +1,101 @@
+"""Segments: a chunk's bytes as raw deflate (RFC 1951) that ends at a byte border and is not final.
+
+Segments put one after the other, then `FINAL`, are one valid deflate stream, whatever encoder made each. So a segment
+is made once and never changes; better encoders only write new ones, with another *encoder number*.
+No segment leaves here without having been inflated again: libraries have had faults in exactly this flush
+(zlib-ng #585, zlib #532).
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import IntEnum
+
+from isal import isal_zlib
+
+from holdfast.vault.errors import DamagedError
+
+FINAL = b"\x03\x00"
+"""An empty final block: ends a deflate stream that is at a byte border."""
+
+STORED_BYTES_MAX = 65_535
+_SAMPLE_BYTES = 4096
+_SAMPLE_FROM_BYTES = 16_384
+
+
+class Encoder(IntEnum):
+    """What made a segment; stands with each chunk in its pack's trailer."""
+
+    STORED = 0
+    """Stored blocks only: data that does not shrink."""
+    ISAL_1 = 1
+    ISAL_3 = 2
+    ZLIB_9 = 3
+
+
+LEVELS: dict[str, Encoder] = {"fast": Encoder.ISAL_1, "balanced": Encoder.ISAL_3, "small": Encoder.ZLIB_9}
+_ISAL_LEVEL = {Encoder.ISAL_1: 1, Encoder.ISAL_3: 3}
+
+
+def stored_blocks(data: bytes | memoryview) -> bytes:
+    """`data` as non-final stored blocks: 5 bytes more for each 65,535."""
+    parts: list[bytes | memoryview] = []
+    for start in range(0, len(data), STORED_BYTES_MAX):
+        piece = data[start : start + STORED_BYTES_MAX]
+        size = len(piece)
+        parts += (b"\x00" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little"), piece)
+    return b"".join(parts)
+
+
+def _deflate(data: bytes | memoryview, encoder: Encoder) -> bytes:
+    if encoder is Encoder.ZLIB_9:
+        slow = zlib.compressobj(9, zlib.DEFLATED, -15)
+        return slow.compress(data) + slow.flush(zlib.Z_SYNC_FLUSH)
+    quick = isal_zlib.compressobj(_ISAL_LEVEL[encoder], isal_zlib.DEFLATED, -15)
+    head = quick.compress(data)
+    tail = quick.flush(isal_zlib.Z_SYNC_FLUSH)
+    return head + tail if head else tail
+
+
+def _shrinks(data: bytes | memoryview) -> bool:
+    """Whether a sample of a larger chunk gets smaller; saves most of the work on media and archives."""
+    size = len(data)
+    for at in (0, (size - _SAMPLE_BYTES) // 2, size - _SAMPLE_BYTES):
+        if len(_deflate(data[at : at + _SAMPLE_BYTES], Encoder.ISAL_1)) < _SAMPLE_BYTES * 31 // 32:
+            return True
+    return False
+
+
+def make_segment(data: bytes | memoryview, crc32: int, encoder: Encoder) -> tuple[bytes, Encoder]:
+    """The segment of a chunk and the encoder that made it; read back and compared with `crc32` before it is returned.
+
+    Raises DamagedError when it does not read back: a fault of memory or of the compressing library.
+    """
+    segment = b""
+    if len(data) < _SAMPLE_FROM_BYTES or _shrinks(data):
+        segment = _deflate(data, encoder)
+    stored_size = len(data) + 5 * -(-len(data) // STORED_BYTES_MAX)
+    if not segment or len(segment) >= stored_size:
+        segment, encoder = stored_blocks(data), Encoder.STORED
+    check_segment(segment, len(data), crc32)
+    return segment, encoder
+
+
+def inflate_segment(segment: bytes | memoryview, raw_max: int) -> bytes:
+    """Inflate a segment of at most `raw_max` bytes. DamagedError when it is longer or not valid."""
+    inflater = isal_zlib.decompressobj(-15)
+    try:
+        # One byte of room more than there should be, so that a segment that is too long shows.
+        data = inflater.decompress(segment, raw_max + 1)
+    except isal_zlib.IsalError as error:
+        raise DamagedError("A stored segment is not valid deflate.") from error
+    if len(data) > raw_max or inflater.eof:
+        raise DamagedError("A stored segment is longer than it should be.")
+    return data
+
+
+def check_segment(segment: bytes | memoryview, raw: int, crc32: int) -> None:
+    """Inflate a segment and compare length and CRC-32 of what comes out. DamagedError when they do not fit."""
+    data = inflate_segment(segment, raw)
+    if len(data) != raw or isal_zlib.crc32(data) != crc32:
+        raise DamagedError("A stored segment does not give back the bytes it was made of.")

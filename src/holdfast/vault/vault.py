@@ -1,0 +1,207 @@
+"""The vault of one account: take a backup, open one. The facade over everything else in this package."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.archive import Archive, Progress, Source
+from holdfast.vault.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX
+from holdfast.vault.assembly import Assembly
+from holdfast.vault.columns import Before, Notice, before_of, starts_of
+from holdfast.vault.crew import Alone, Crew
+from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
+from holdfast.vault.index import Index
+from holdfast.vault.ingest import FileNotice
+from holdfast.vault.layout import targz
+from holdfast.vault.layout import zip as zip_layout
+from holdfast.vault.ledger import Ledger
+from holdfast.vault.manifest import Extent, decode_extra
+from holdfast.vault.pack import PackKind, PackWriter
+from holdfast.vault.reading import RecordReader
+from holdfast.vault.root import Root, digest_of, read_root, write_root
+from holdfast.vault.seal import VaultKeys
+from holdfast.vault.segment import LEVELS
+from holdfast.vault.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class TakeResult:
+    """A backup that is whole and durable in the store. Sizes in bytes."""
+
+    backup_id: str
+    epoch: int
+    """The vault's epoch while it was taken; the caller's own commit must still find it."""
+    digest: bytes
+    zip_bytes: int
+    tar_bytes: int
+    files: int
+    content_bytes: int
+    stored_bytes: int
+    """What it added to the store."""
+    notices: list[Notice]
+
+
+class Vault:
+    """Everything one account stores. Safe to use from several threads; one take at a time is the caller's affair."""
+
+    def __init__(
+        self, *, vault_id: str, store: Store, data_key: bytes, ledger: Ledger, level: str = "fast", workers: int = 2
+    ) -> None:
+        """`level`: fast, balanced or small. `workers`: processes of a large take; 0 does all of it in this one."""
+        self._vault_id = vault_id
+        self._store = store
+        self._data_key = data_key
+        self._keys = VaultKeys(data_key, vault_id)
+        self._ledger = ledger
+        self._encoder = LEVELS[level]
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._cached_index: Index | None = None
+
+    def index(self, refresh: bool) -> Index:
+        """The vault's index; with `refresh` as the ledger has it now. Raises DamagedError, FormatError."""
+        with self._lock:
+            if self._cached_index is None or refresh:
+                held = self._cached_index or Index.empty()
+                live = self._ledger.live_pack_ids()
+                if set(held.packs) - set(live):
+                    held = Index.empty()
+                fresh = set(live) - set(held.packs)
+                if fresh:
+                    held = held.with_packs(self._keys, self._ledger.pack_rows([p for p in live if p in fresh]))
+                self._cached_index = held
+            return self._cached_index
+
+    def open(self, backup_id: str) -> Snapshot:
+        """Open a backup for reading. Raises ObjectMissing, DamagedError, FormatError."""
+        root = read_root(self._store, self._keys, backup_id)
+        return Snapshot(root, RecordReader(self._store, self._keys, self.index))
+
+    def take(
+        self,
+        source: Source,
+        previous: str | None,
+        *,
+        backup_id: str,
+        commit_seq: int,
+        now_ns: int,
+        labels: Mapping[str, str] | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> TakeResult:
+        """Take a backup of `source`; what did not change since the backup `previous` is not read again.
+
+        When this returns, the backup is durable in the store; it is the caller's to enter it in its own books, in a
+        transaction that still finds `TakeResult.epoch`. Raises Cancelled, SessionFenced, StoreError, VaultError, OSError.
+        """
+        epoch = self._ledger.epoch()
+        index = self.index(True)
+        scan = source.scan()
+        extra_notices: list[Notice] = []
+        before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
+        if previous is not None:
+            try:
+                snapshot = self.open(previous)
+                try:
+                    before, refs = before_of(snapshot.all_blocks()), list(snapshot.blocks)
+                    is_stored = _is_stored(before, snapshot, index)
+                finally:
+                    snapshot.close()
+            except (ObjectMissing, DamagedError, ChunkMissing, FormatError) as error:
+                before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
+                message = f"The backup before this one could not be read, so every file was read again: {error}"
+                extra_notices.append(FileNotice(b"", "PREVIOUS_UNREADABLE", message))
+
+        def open_crew(files: int, size: int, chunks: int) -> Crew | Alone:
+            if not self._workers or (files <= ALONE_FILES_MAX and size <= ALONE_BYTES_MAX):
+                return Alone(source, self._store, self._keys, self._encoder, index, chunks)
+            return Crew(
+                source, self._store, self._data_key, self._vault_id, self._encoder, index, self._workers, chunks
+            )
+
+        with ThreadPoolExecutor(max_workers=1) as finisher:
+            packs = PackWriter(self._store, self._keys, PackKind.MANIFEST, finisher.submit)
+            archive = Archive(
+                keys=self._keys,
+                ledger=self._ledger,
+                epoch=epoch,
+                index=index,
+                open_crew=open_crew,
+                on_progress=on_progress,
+                cancelled=cancelled,
+            )
+            reader = source.reader()
+            try:
+                assembly = Assembly(
+                    packs=packs,
+                    id_key=self._keys.manifest_id_key,
+                    scanned_ns=now_ns,
+                    before_refs=refs,
+                    folder_xattrs=reader.folder_xattrs,
+                )
+                written = archive.run(scan, before, is_stored, assembly)
+            finally:
+                reader.close()
+                packs.abort()
+        root = Root(
+            backup_id=backup_id,
+            commit_seq=commit_seq,
+            created_ns=now_ns,
+            digest=digest_of(written.refs),
+            zip_bytes=0,
+            tar_bytes=0,
+            files=written.files,
+            folders=written.folders,
+            symlinks=written.symlinks,
+            content_bytes=written.content_bytes,
+            listing=written.listing,
+            labels=dict(labels or {}),
+        )
+        view = Snapshot(root, RecordReader(self._store, self._keys, self.index))
+        view.blocks = written.refs
+        try:
+            root = msgspec.structs.replace(
+                root, zip_bytes=zip_layout.total_bytes(view), tar_bytes=targz.total_bytes(view)
+            )
+        finally:
+            view.close()
+        root_size = write_root(self._store, self._keys, root)
+        return TakeResult(
+            backup_id=backup_id,
+            epoch=epoch,
+            digest=root.digest,
+            zip_bytes=root.zip_bytes,
+            tar_bytes=root.tar_bytes,
+            files=root.files,
+            content_bytes=root.content_bytes,
+            stored_bytes=archive.stored_bytes + root_size,
+            notices=[*extra_notices, *written.notices],
+        )
+
+
+def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
+    """For each entry of a backup, whether the index still has every chunk of its content."""
+    present = index.positions(before.extents["id"].tobytes()) >= 0
+    missing = np.zeros(len(present) + 1, np.int64)
+    np.cumsum(~present, out=missing[1:])
+    starts = starts_of(before.extent_count)
+    stored: NDArray[np.bool_] = missing[starts + before.extent_count] == missing[starts]
+    listed = (before.size > 0) & (before.extent_count == 0) & (before.extra_length > 0) & (before.stored_sum > 0)
+    extra_starts = starts_of(before.extra_length)
+    for i in listed.nonzero()[0].tolist():
+        start = int(extra_starts[i])
+        extra = decode_extra(before.extra_bytes[start : start + int(before.extra_length[i])])
+        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in extra.lists)
+    return stored
+
+
+def _all_present(extents: tuple[Extent, ...], index: Index) -> bool:
+    return bool((index.positions(b"".join(e.chunk_id for e in extents)) >= 0).all())
