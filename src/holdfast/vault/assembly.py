@@ -353,7 +353,7 @@ class Assembly:
             rows.mode, rows.uid, rows.gid, rows.mtime_ns, rows.ctime_ns, rows.inode, rows.device, rows.size,
             rows.crc32, rows.stored_sum, rows.extent_start, rows.extent_count,
         ):
-            column[at] = column[first]  # type: ignore[index]
+            column[at] = column[first]
         extra_starts = starts_of(before.extra_length)
         for i, p in zip(at.tolist(), first.tolist(), strict=True):
             extra = encode_extra(msgspec.structs.replace(self._extra_of(rows, p), hard_link=self._paths[p]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +64,9 @@ def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
 
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Where each piece starts when pieces of the given lengths stand back to back."""
-    ends: NDArray[np.int64] = lengths.cumsum(dtype=np.int64)
-    return ends - lengths.astype(np.int64)
+    counts = lengths.astype(np.int64)
+    starts: NDArray[np.int64] = counts.cumsum() - counts
+    return starts
 
 
 def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -107,7 +108,7 @@ def before_of(blocks: Iterable[Block]) -> Before:
     """Join the blocks of a backup."""
     parts = list(blocks)
 
-    def joined(name: str, dtype: str) -> NDArray[np.generic]:
+    def joined(name: str, dtype: str) -> NDArray[Any]:
         columns = [getattr(b, name) for b in parts]
         return np.concatenate(columns) if columns else np.empty(0, dtype)
 

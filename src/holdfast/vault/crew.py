@@ -71,7 +71,7 @@ class Success(msgspec.Struct, tag="success"):
 
 
 Reply = Success | Failure
-_reply_decoder = msgspec.msgpack.Decoder(Reply)
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _encode = msgspec.msgpack.Encoder().encode
 _FAILURES: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError)
@@ -124,7 +124,7 @@ class _Worker:
             raise VaultError(
                 f"A worker process of the backup ended unexpectedly (code {code}); is the machine out of memory?"
             )
-        reply = _reply_decoder.decode(body)
+        reply: Reply = _reply_decoder.decode(body)
         if isinstance(reply, Failure):
             raise _FAILURES.get(reply.kind, VaultError)(reply.message)
         return reply.result

@@ -12,6 +12,7 @@ import os
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Index:
         packs, origins = list(self.packs), list(self.origins)
         old = self._places
         highs, lows = [self.high], [self.low]
-        columns = [[old.pack], [old.offset], [old.stored], [old.origin], [old.counter]]
+        columns: list[list[NDArray[Any]]] = [[old.pack], [old.offset], [old.stored], [old.origin], [old.counter]]
         for row in rows:
             table = open_table(keys, row)
             ids = np.frombuffer(table.ids, _PREFIX)
@@ -146,7 +147,7 @@ class Known:
         """A descriptor of memory with the index's columns, to be handed to the workers."""
         fd = os.memfd_create("holdfast-known", os.MFD_CLOEXEC)
         for column in (index.high, index.low, index.stored_column()):
-            data = memoryview(np.ascontiguousarray(column)).cast("B")
+            data = memoryview(column.tobytes())
             while data:
                 data = data[os.write(fd, data) :]
         return fd

@@ -75,6 +75,9 @@ class SourceReader(Protocol):
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
         """Extended attributes, sorted by name."""
 
+    def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """Extended attributes of the folder at `path`, sorted by name; none where it cannot be opened."""
+
     def close(self) -> None:
         """Release it."""
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -175,17 +176,17 @@ class Block:
     @cached_property
     def path_ends(self) -> list[int]:
         """End offset of each path in `path_bytes`."""
-        return self.path_length.cumsum(dtype=np.int64).tolist()
+        return _ends(self.path_length)
 
     @cached_property
     def extent_ends(self) -> list[int]:
         """End position of each entry's extents in `extents`."""
-        return self.extent_count.cumsum(dtype=np.int64).tolist()
+        return _ends(self.extent_count)
 
     @cached_property
     def extra_ends(self) -> list[int]:
         """End offset of each entry's extra in `extra_bytes`."""
-        return self.extra_length.cumsum(dtype=np.int64).tolist()
+        return _ends(self.extra_length)
 
     def paths(self) -> list[bytes]:
         """All paths, in order."""
@@ -236,6 +237,11 @@ class Block:
     def entries(self) -> Iterator[Entry]:
         """All entries, in order."""
         return (self.entry(i) for i in range(len(self)))
+
+
+def _ends(lengths: NDArray[Any]) -> list[int]:
+    ends: list[int] = lengths.cumsum(dtype=np.int64).tolist()
+    return ends
 
 
 def _unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:

@@ -28,7 +28,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import Store
+from holdfast.stores.port import ObjectWriter, Store
 from holdfast.vault.errors import DamagedError, FormatError
 from holdfast.vault.ledger import PackRow
 from holdfast.vault.seal import FORMAT_VERSION, TAG_BYTES, SealKind, VaultKeys, new_salt, nonce
@@ -143,7 +143,7 @@ class PackWriter:
         self._associated = keys.associated(self._seal_kind)
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._pending: list[Future[PackRow]] = []
-        self._object = None
+        self._object: ObjectWriter | None = None
         self._reset()
 
     def _reset(self) -> None:

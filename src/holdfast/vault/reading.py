@@ -30,6 +30,9 @@ PLAN_PIECES = 2048
 OUTPUT_BYTES = 512 * 1024
 OPEN_PACKS_MAX = 32
 
+Record = tuple[bytes, bytes, memoryview, bytes, int]
+"""Chunk id, pack id, sealed bytes, salt, counter."""
+
 
 class RecordReader:
     """Reads records of one vault. Not to be shared between threads; `close` it."""
@@ -92,10 +95,10 @@ class RecordReader:
             raise DamagedError(f"Pack {pack_id.hex()[:12]} is cut short.")
         return place
 
-    def records(self, ids: list[bytes]) -> Iterator[tuple[int, bytes, memoryview, bytes, int]]:
-        """The sealed records of `ids`, in order, read in long runs: (number, pack id, sealed bytes, salt, counter).
+    def _runs(self, ids: list[bytes]) -> Iterator[list[Record]]:
+        """The sealed records of `ids`, in order, in runs that were read with one call.
 
-        The bytes are valid until the next one is asked for.
+        The bytes are valid until the next run is asked for, or anything else of this reader.
         """
         plan = self._plan(ids)
         i = 0
@@ -110,16 +113,15 @@ class RecordReader:
                 end = at + size
                 j += 1
             run = self._read(pack_id, start, end - start)
-            for k in range(i, j):
-                _, at, size, salt, counter = plan[k]
-                yield k, pack_id, run[at - start : at - start + size], salt, counter
+            yield [
+                (ids[k], pack_id, run[at - start : at - start + size], salt, counter)
+                for k, (_, at, size, salt, counter) in enumerate(plan[i:j], i)
+            ]
             i = j
 
-    def open_into(
-        self, kind: SealKind, chunk_id: bytes, pack_id: bytes, sealed: memoryview, salt: bytes, counter: int,
-        place: memoryview,
-    ) -> None:
+    def _open_into(self, kind: SealKind, record: Record, place: memoryview) -> None:
         """Open one record into `place`. DamagedError when its tag does not fit; then `place` holds nothing of it."""
+        chunk_id, pack_id, sealed, salt, counter = record
         try:
             self._keys.cipher(salt).decrypt_into(nonce(counter), sealed, self._associated[kind] + chunk_id, place)
         except (InvalidTag, ValueError):
@@ -131,10 +133,14 @@ class RecordReader:
         """The segments of chunks, in order. Raises ChunkMissing, DamagedError."""
         for start in range(0, len(ids), PLAN_PIECES):
             part = ids[start : start + PLAN_PIECES]
-            for k, pack_id, sealed, salt, counter in self.records(part):
-                out = bytearray(len(sealed) - TAG_BYTES)
-                self.open_into(kind, part[k], pack_id, sealed, salt, counter, memoryview(out))
-                yield bytes(out)
+            for run in self._runs(part):
+                opened = []
+                for record in run:
+                    out = bytearray(len(record[2]) - TAG_BYTES)
+                    self._open_into(kind, record, memoryview(out))
+                    opened.append(bytes(out))
+                # Only now, so that who asks for segments may use this reader for others in between.
+                yield from opened
 
     def render(self, pieces: Iterable[Piece]) -> Iterator[memoryview]:
         """The bytes of a layout, in buffers of about OUTPUT_BYTES that belong to the caller.
@@ -145,7 +151,8 @@ class RecordReader:
         fill = 0
         scratch = memoryview(bytearray(0))
         for batch in _batches(pieces):
-            records = self.records([p.chunk_id for p in batch if isinstance(p, SegmentPiece)])
+            runs = self._runs([p.chunk_id for p in batch if isinstance(p, SegmentPiece)])
+            records = (record for run in runs for record in run)
             for piece in batch:
                 if not isinstance(piece, SegmentPiece):
                     size = len(piece)
@@ -156,8 +163,8 @@ class RecordReader:
                     out[fill : fill + size] = piece
                     fill += size
                     continue
-                _, pack_id, sealed, salt, counter = next(records)
-                if len(sealed) - TAG_BYTES != piece.stored:
+                record = next(records)
+                if len(record[2]) - TAG_BYTES != piece.stored:
                     raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest says.")
                 if piece.take > OUTPUT_BYTES - fill:
                     if fill:
@@ -165,12 +172,12 @@ class RecordReader:
                     out, fill = memoryview(bytearray(max(OUTPUT_BYTES, piece.stored))), 0
                 if piece.take == piece.stored:
                     place = out[fill : fill + piece.stored]
-                    self.open_into(SealKind.DATA, piece.chunk_id, pack_id, sealed, salt, counter, place)
+                    self._open_into(SealKind.DATA, record, place)
                 else:
                     if len(scratch) < piece.stored:
                         scratch = memoryview(bytearray(piece.stored))
                     whole = scratch[: piece.stored]
-                    self.open_into(SealKind.DATA, piece.chunk_id, pack_id, sealed, salt, counter, whole)
+                    self._open_into(SealKind.DATA, record, whole)
                     out[fill : fill + piece.take] = whole[piece.skip : piece.skip + piece.take]
                 fill += piece.take
         if fill:

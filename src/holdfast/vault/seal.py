@@ -48,7 +48,7 @@ class VaultKeys:
         self.manifest_id_key = blake3(data_key, derive_key_context="holdfast 1 manifest chunk id").digest()
         self._seal_key = blake3(data_key, derive_key_context="holdfast 1 seal").digest()
         seed = blake3(data_key, derive_key_context="holdfast 1 chunker seed").digest(8)
-        self.chunker_seed = int.from_bytes(seed, "little")
+        self.chunker_seed = int.from_bytes(seed, "little") >> 1
         name = vault_id.encode()
         self._associated = {
             kind: b"HF" + bytes([FORMAT_VERSION, kind, len(name)]) + name for kind in SealKind

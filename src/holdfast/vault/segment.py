@@ -87,7 +87,7 @@ def inflate_segment(segment: bytes | memoryview, raw_max: int) -> bytes:
     try:
         # One byte of room more than there should be, so that a segment that is too long shows.
         data = inflater.decompress(segment, raw_max + 1)
-    except isal_zlib.IsalError as error:
+    except isal_zlib.error as error:
         raise DamagedError("A stored segment is not valid deflate.") from error
     if len(data) > raw_max or inflater.eof:
         raise DamagedError("A stored segment is longer than it should be.")

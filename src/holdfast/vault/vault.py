@@ -100,7 +100,8 @@ class Vault:
         """Take a backup of `source`; what did not change since the backup `previous` is not read again.
 
         When this returns, the backup is durable in the store; it is the caller's to enter it in its own books, in a
-        transaction that still finds `TakeResult.epoch`. Raises Cancelled, SessionFenced, StoreError, VaultError, OSError.
+        transaction that still finds `TakeResult.epoch`. Raises Cancelled, SessionFenced, StoreError, VaultError,
+        OSError.
         """
         epoch = self._ledger.epoch()
         index = self.index(True)
