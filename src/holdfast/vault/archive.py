@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from holdfast.vault.assembly import Assembly, Written
 from holdfast.vault.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.columns import Before, Notice, Scan, match_paths, same_stat, split, starts_of
-from holdfast.vault.crew import Alone, Crew, ReadableSource
+from holdfast.vault.crew import Alone, Crew
+from holdfast.vault.entry import Kind, decode_extra
 from holdfast.vault.errors import Cancelled
+from holdfast.vault.frames import ReadableSource
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import Batch, FileItem, FileNotice, Job, Part, Result
 from holdfast.vault.ledger import Ledger, PackRow
-from holdfast.vault.manifest import Kind, decode_extra
 from holdfast.vault.seal import VaultKeys
 
 BATCH_FILES_MAX = 128
@@ -207,9 +208,7 @@ class Archive:
             self.publish(result.packs)
             files += result.files
             done_bytes += result.read_bytes
-            self._on_progress(
-                Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes)
-            )
+            self._on_progress(Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes))
 
         try:
             crew.run(jobs(), gather)

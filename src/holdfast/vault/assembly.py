@@ -19,31 +19,23 @@ from numpy.typing import NDArray
 
 from holdfast.vault.chunk import chunk_id
 from holdfast.vault.columns import Before, Notice, Scan, gather, safe_ctime, split, starts_of
+from holdfast.vault.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.index import Index
-from holdfast.vault.ingest import RESULT_DTYPE, STATUS_READ, FileNotice, changed_notice
+from holdfast.vault.ingest import RESULT_FIELDS, STATUS_READ, FileNotice, changed_notice
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.layout.pieces import BlockRef, BlockSums
 from holdfast.vault.ledger import PackRow
-from holdfast.vault.manifest import (
-    EXTENT_DTYPE,
-    INLINE_EXTENTS_MAX,
-    Block,
-    Extra,
-    Kind,
-    ListRef,
-    decode_extra,
-    encode_block,
-    encode_extra,
-    encode_list,
-)
+from holdfast.vault.manifest import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.pack import PackWriter
 from holdfast.vault.root import listing_parts
 from holdfast.vault.segment import Encoder, make_segment
 
 if TYPE_CHECKING:
     from holdfast.vault.archive import Gathered
+
+RESULT_DTYPE = np.dtype([(name, code) for name, code, _ in RESULT_FIELDS])
 
 BLOCK_ENTRIES_MIN = 16
 BLOCK_ENTRIES_MAX = 1024
@@ -96,8 +88,18 @@ def block_digest(block: Block) -> bytes:
     """16 bytes over what a customer can see of a block: all but ctime, inode and device."""
     hasher = blake3(derive_key_context="holdfast 1 block digest")
     for column in (
-        block.kind, block.mode, block.uid, block.gid, block.mtime_ns, block.size, block.crc32, block.stored_sum,
-        block.extent_count, block.path_length, block.extra_length, block.extents,
+        block.kind,
+        block.mode,
+        block.uid,
+        block.gid,
+        block.mtime_ns,
+        block.size,
+        block.crc32,
+        block.stored_sum,
+        block.extent_count,
+        block.path_length,
+        block.extra_length,
+        block.extents,
     ):
         hasher.update(column.tobytes())
     hasher.update(block.path_bytes)
@@ -108,7 +110,9 @@ def block_digest(block: Block) -> bytes:
 def ref_of(block: Block, cid: bytes) -> BlockRef:
     """How the backup's list names a block."""
     local, central, zip64 = zip_layout.measure(block)
-    return BlockRef(cid, block_digest(block), block.path(0), BlockSums(len(block), local, central, zip64, targz.measure_tar(block)))
+    return BlockRef(
+        cid, block_digest(block), block.path(0), BlockSums(len(block), local, central, zip64, targz.measure_tar(block))
+    )
 
 
 class _Rows:
@@ -233,7 +237,18 @@ class Assembly:
         is_first = np.ones(len(results), bool)
         is_first[1:] = results["number"][1:] != results["number"][:-1]
         at = results["number"][is_first]
-        for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device", "size", "crc32", "extent_count", "extra_length"):
+        for name in (
+            "mode",
+            "uid",
+            "gid",
+            "mtime_ns",
+            "inode",
+            "device",
+            "size",
+            "crc32",
+            "extent_count",
+            "extra_length",
+        ):
             getattr(rows, name)[at] = results[name][is_first]
         rows.ctime_ns[at] = safe_ctime(results["ctime_ns"][is_first], self._scanned_ns)
         rows.extent_start[at] = extent_start[is_first] + base
@@ -262,9 +277,10 @@ class Assembly:
         for part_crc, size in zip(parts["crc32"].tolist(), parts["size"].tolist(), strict=True):
             crc = isal_zlib.crc32_combine(crc, part_crc, size)
         rows.crc32[i] = crc
-        if len(set(zip(parts["mtime_ns"].tolist(), parts["ctime_ns"].tolist(), strict=True))) > 1 or (
-            parts["ctime_ns"] == 0
-        ).any():
+        if (
+            len(set(zip(parts["mtime_ns"].tolist(), parts["ctime_ns"].tolist(), strict=True))) > 1
+            or (parts["ctime_ns"] == 0).any()
+        ):
             rows.ctime_ns[i] = 0  # its parts were read in different states: the next backup reads it again
             self._notices.append(changed_notice(self._paths[i]))
 
@@ -319,7 +335,9 @@ class Assembly:
             name = self._paths[i].decode(errors="backslashreplace")
             self._notices.append(
                 FileNotice(
-                    self._paths[i], "UNREADABLE_FILE", f"The file {name} was left out: another link of it could not be read."
+                    self._paths[i],
+                    "UNREADABLE_FILE",
+                    f"The file {name} was left out: another link of it could not be read.",
                 )
             )
 
@@ -350,8 +368,18 @@ class Assembly:
             return same
         first = primary[at]
         for column in (
-            rows.mode, rows.uid, rows.gid, rows.mtime_ns, rows.ctime_ns, rows.inode, rows.device, rows.size,
-            rows.crc32, rows.stored_sum, rows.extent_start, rows.extent_count,
+            rows.mode,
+            rows.uid,
+            rows.gid,
+            rows.mtime_ns,
+            rows.ctime_ns,
+            rows.inode,
+            rows.device,
+            rows.size,
+            rows.crc32,
+            rows.stored_sum,
+            rows.extent_start,
+            rows.extent_count,
         ):
             column[at] = column[first]
         extra_starts = starts_of(before.extra_length)

@@ -65,8 +65,8 @@ def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Where each piece starts when pieces of the given lengths stand back to back."""
     counts = lengths.astype(np.int64)
-    starts: NDArray[np.int64] = counts.cumsum() - counts
-    return starts
+    ends: NDArray[np.int64] = np.cumsum(counts)
+    return ends - counts
 
 
 def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -140,9 +140,7 @@ def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
         return np.arange(len(before), dtype=np.int64)
     places = {path: i for i, path in enumerate(split(before.path_bytes, before.path_length))}
     find = places.get
-    return np.fromiter(
-        (find(path, -1) for path in split(scan.path_bytes, scan.path_length)), np.int64, len(scan.kind)
-    )
+    return np.fromiter((find(path, -1) for path in split(scan.path_bytes, scan.path_length)), np.int64, len(scan.kind))
 
 
 def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[np.bool_]:

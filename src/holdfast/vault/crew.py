@@ -2,97 +2,40 @@
 
 One thread per worker hands it jobs and takes its results, two jobs ahead so that it never waits. A small backup needs
 no crew: `Alone` does the jobs in this process behind the same interface.
-
-Frames on the pipes: u32 length, then a body. To the worker: first a pickled `Setup` (parent to own child only), then
-MessagePack jobs, an empty frame for the end. From it: MessagePack results; the last one carries the remaining packs.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO
 
 import msgspec
 
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.claims import Claims
 from holdfast.vault.errors import DamagedError, VaultError
-from holdfast.vault.index import Index, Known
-from holdfast.vault.ingest import Ingest, Job, Result, SourceReader
+from holdfast.vault.frames import Failure, ReadableSource, Reply, Setup, read_frame, send_frame
+from holdfast.vault.index import Index
+from holdfast.vault.ingest import Ingest, Job, Result
+from holdfast.vault.known import Known
 from holdfast.vault.ledger import PackRow
 from holdfast.vault.seal import VaultKeys
 from holdfast.vault.segment import Encoder
 
-_LENGTH = struct.Struct("<I")
 JOBS_AHEAD = 2
-
-
-class ReadableSource(Protocol):
-    """A source as far as a worker needs it; it is pickled to the worker."""
-
-    def reader(self) -> SourceReader:
-        """A reader of the source's files."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """All that a worker needs before its first job."""
-
-    source: ReadableSource
-    store: Store
-    data_key: bytes
-    vault_id: str
-    encoder: Encoder
-    claims_fd: int
-    claims_slots: int
-    known_fd: int
-    known_count: int
-
-
-class Failure(msgspec.Struct, tag="failure"):
-    """A worker's last word when it failed."""
-
-    kind: str
-    message: str
-
-
-class Success(msgspec.Struct, tag="success"):
-    """One result."""
-
-    result: Result
-
-
-Reply = Success | Failure
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _encode = msgspec.msgpack.Encoder().encode
+
+
 _FAILURES: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError)
 }
-
-
-def send_frame(stream: IO[bytes], body: bytes) -> None:
-    """Write one frame."""
-    stream.write(_LENGTH.pack(len(body)))
-    stream.write(body)
-    stream.flush()
-
-
-def read_frame(stream: IO[bytes]) -> bytes | None:
-    """Read one frame; None at the end of the stream."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    body = stream.read(length)
-    return body if len(body) == length else None
 
 
 class _Worker:
@@ -142,15 +85,20 @@ class Crew:
     """Runs jobs in `workers` processes. Use once."""
 
     def __init__(
-        self, source: ReadableSource, store: Store, data_key: bytes, vault_id: str, encoder: Encoder, index: Index,
-        workers: int, chunks_expected: int,
+        self,
+        source: ReadableSource,
+        store: Store,
+        data_key: bytes,
+        vault_id: str,
+        encoder: Encoder,
+        index: Index,
+        workers: int,
+        chunks_expected: int,
     ) -> None:
         slots = Claims.slots_for(chunks_expected)
         self._claims_fd = Claims.shared_memory(slots)
         self._known_fd = Known.share(index)
-        setup = Setup(
-            source, store, data_key, vault_id, encoder, self._claims_fd, slots, self._known_fd, len(index)
-        )
+        setup = Setup(source, store, data_key, vault_id, encoder, self._claims_fd, slots, self._known_fd, len(index))
         self._workers: list[_Worker] = []
         try:
             for _ in range(workers):
@@ -207,7 +155,12 @@ class Alone:
     """Does the jobs in this process: for small backups, and for stores that live in memory."""
 
     def __init__(
-        self, source: ReadableSource, store: Store, keys: VaultKeys, encoder: Encoder, index: Index,
+        self,
+        source: ReadableSource,
+        store: Store,
+        keys: VaultKeys,
+        encoder: Encoder,
+        index: Index,
         chunks_expected: int,
     ) -> None:
         self._reader = source.reader()

@@ -7,9 +7,6 @@ has all 32 bytes.
 
 from __future__ import annotations
 
-import mmap
-import os
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.ledger import PackRow
-from holdfast.vault.pack import open_table
 from holdfast.vault.seal import VaultKeys
+from holdfast.vault.table import open_table
 
 _PREFIX = np.dtype([("high", ">u8"), ("low", ">u8"), ("rest", "V16")])
 
@@ -59,7 +56,11 @@ class Index:
         """The index of a vault without packs."""
         none = np.empty(0, np.uint32)
         return Index(
-            (), (), np.empty(0, np.uint64), np.empty(0, np.uint64), Places(none.astype(np.int32), none, none, none, none)
+            (),
+            (),
+            np.empty(0, np.uint64),
+            np.empty(0, np.uint64),
+            Places(none.astype(np.int32), none, none, none, none),
         )
 
     def __len__(self) -> int:
@@ -115,51 +116,8 @@ class Index:
         if not len(self.high):
             none = np.zeros(len(at), np.uint32)
             return Places(at.astype(np.int32), none, none, none, none)
-        return Places(
-            np.where(at >= 0, p.pack[at], -1), p.offset[at], p.stored[at], p.origin[at], p.counter[at]
-        )
+        return Places(np.where(at >= 0, p.pack[at], -1), p.offset[at], p.stored[at], p.origin[at], p.counter[at])
 
     def stored_column(self) -> NDArray[np.uint32]:
         """Stored length of each chunk, in the order of `high` and `low`."""
         return self._places.stored
-
-
-
-
-class Known:
-    """What ingest needs of an index, in memory that worker processes share: 20 bytes a chunk."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def stored(self, ids: list[bytes]) -> list[int | None]:
-        """For each id, the stored length of its chunk, or None when the vault does not have it."""
-        if not len(self._index):
-            return [None] * len(ids)
-        places = self._index.locate(b"".join(ids))
-        return [
-            None if pack < 0 else stored
-            for pack, stored in zip(places.pack.tolist(), places.stored.tolist(), strict=True)
-        ]
-
-    @staticmethod
-    def share(index: Index) -> int:
-        """A descriptor of memory with the index's columns, to be handed to the workers."""
-        fd = os.memfd_create("holdfast-known", os.MFD_CLOEXEC)
-        for column in (index.high, index.low, index.stored_column()):
-            data = memoryview(column.tobytes())
-            while data:
-                data = data[os.write(fd, data) :]
-        return fd
-
-    @staticmethod
-    def attach(fd: int, count: int) -> Known:
-        """The shared columns of `count` chunks."""
-        if not count:
-            return Known(Index.empty())
-        memory = mmap.mmap(fd, count * 20, access=mmap.ACCESS_READ)
-        high = np.frombuffer(memory, np.uint64, count)
-        low = np.frombuffer(memory, np.uint64, count, 8 * count)
-        stored = np.frombuffer(memory, np.uint32, count, 16 * count)
-        none = np.zeros(count, np.uint32)
-        return Known(Index((), (), high, low, Places(none.view(np.int32), none, stored, none, none)))

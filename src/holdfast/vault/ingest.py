@@ -1,6 +1,6 @@
 """Ingest: reading files, cutting them into chunks and storing the new ones. What a worker does, job by job.
 
-A *job* is a batch of small files or a part of a large one. Its *result* comes back as packed columns (`RESULT_DTYPE`
+A *job* is a batch of small files or a part of a large one. Its *result* comes back as packed columns (`RESULT_FIELDS`
 rows, extents, extras), so that whoever gathers the results touches no Python object per file.
 
 A file that changes while it is read is read again; the third time it is kept as read, with a notice, and marked so
@@ -10,12 +10,12 @@ that the next backup reads it again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
-import numpy as np
 from isal import isal_zlib
 
 from holdfast.stores.port import Store
@@ -28,9 +28,8 @@ from holdfast.vault.chunk import (
     page_lengths,
 )
 from holdfast.vault.claims import Claims
-from holdfast.vault.index import Known
+from holdfast.vault.entry import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extra, pack_extent
 from holdfast.vault.ledger import PackRow
-from holdfast.vault.manifest import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extra, pack_extent
 from holdfast.vault.pack import PackKind, PackWriter
 from holdfast.vault.seal import VaultKeys
 from holdfast.vault.segment import Encoder, make_segment
@@ -42,24 +41,26 @@ SMALL_BYTES_MAX = CHUNK_BYTES_MIN
 
 _BUFFER_BYTES = WINDOW_BYTES + CHUNK_BYTES_MAX
 
-RESULT_DTYPE = np.dtype(
-    [
-        ("number", "<u4"),
-        ("part", "<u4"),
-        ("status", "u1"),
-        ("mode", "<u2"),
-        ("uid", "<u4"),
-        ("gid", "<u4"),
-        ("mtime_ns", "<i8"),
-        ("ctime_ns", "<i8"),
-        ("inode", "<u8"),
-        ("device", "<u8"),
-        ("size", "<u8"),
-        ("crc32", "<u4"),
-        ("extent_count", "<u4"),
-        ("extra_length", "<u4"),
-    ]
+RESULT_FIELDS = (
+    ("number", "<u4", "I"),
+    ("part", "<u4", "I"),
+    ("status", "u1", "B"),
+    ("mode", "<u2", "H"),
+    ("uid", "<u4", "I"),
+    ("gid", "<u4", "I"),
+    ("mtime_ns", "<i8", "q"),
+    ("ctime_ns", "<i8", "q"),
+    ("inode", "<u8", "Q"),
+    ("device", "<u8", "Q"),
+    ("size", "<u8", "Q"),
+    ("crc32", "<u4", "I"),
+    ("extent_count", "<u4", "I"),
+    ("extra_length", "<u4", "I"),
 )
+"""Fields of a result row: name, numpy type, struct code. Rows are packed here and read as an array where they are
+gathered; numpy itself stays out of the workers (0.2 s and 20 MB each)."""
+
+_row = struct.Struct("<" + "".join(code for _, _, code in RESULT_FIELDS))
 STATUS_READ, STATUS_LEFT_OUT = 0, 1
 
 
@@ -80,6 +81,20 @@ class SourceReader(Protocol):
 
     def close(self) -> None:
         """Release it."""
+
+
+class KnownChunks(Protocol):
+    """Which chunks the vault has already."""
+
+    def stored(self, ids: Sequence[bytes]) -> list[int | None]:
+        """For each id, the stored length of its chunk, or None when the vault does not have it."""
+
+
+class NothingKnown:
+    """An empty vault."""
+
+    def stored(self, ids: Sequence[bytes]) -> list[int | None]:
+        return [None] * len(ids)
 
 
 class FileItem(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -118,7 +133,7 @@ class FileNotice(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Result(msgspec.Struct, array_like=True, gc=False):
-    """What came of one job. `rows`, `extents`: arrays of RESULT_DTYPE and EXTENT_DTYPE as bytes."""
+    """What came of one job. `rows`, `extents`: rows of RESULT_FIELDS and of EXTENT_DTYPE, packed."""
 
     rows: bytes
     extents: bytes
@@ -153,7 +168,7 @@ class Ingest:
         store: Store,
         keys: VaultKeys,
         encoder: Encoder,
-        known: Known,
+        known: KnownChunks,
         claims: Claims,
         submit: Callable[[Callable[[], PackRow]], Future[PackRow]],
     ) -> None:
@@ -205,9 +220,7 @@ class Ingest:
         self._store_new()
         return done
 
-    def _read_small(
-        self, path: bytes, fill: int, notices: list[FileNotice]
-    ) -> tuple[tuple[_File, bytes] | None, int]:
+    def _read_small(self, path: bytes, fill: int, notices: list[FileNotice]) -> tuple[tuple[_File, bytes] | None, int]:
         """Read one small file to the buffer at `fill`; returns it and the new fill."""
         try:
             fd = self._reader.open(path)
@@ -378,7 +391,9 @@ class Ingest:
             code, why = "UNREADABLE_FILE", "may not be read; give the backup's user the right to read it"
         else:
             code, why = "UNREADABLE_FILE", f"could not be read ({error.strerror or error})"
-        notices.append(FileNotice(path, code, f"The file {path.decode(errors='backslashreplace')} {why}; it was left out."))
+        notices.append(
+            FileNotice(path, code, f"The file {path.decode(errors='backslashreplace')} {why}; it was left out.")
+        )
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
@@ -405,16 +420,17 @@ class Ingest:
         self, done: list[tuple[int, int, tuple[_File, bytes] | None]], notices: list[FileNotice]
     ) -> Result:
         rows, extents, extras = [], [], []
+        pack = _row.pack
         read_bytes = 0
         stored_of = self._stored
         for number, part, got in done:
             if got is None:
-                rows.append((number, part, STATUS_LEFT_OUT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+                rows.append(pack(number, part, STATUS_LEFT_OUT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
                 continue
             file, extra = got
             st = file.stat
             rows.append(
-                (
+                pack(
                     number,
                     part,
                     STATUS_READ,
@@ -436,7 +452,7 @@ class Ingest:
             for cid, raw, repeat, flags in file.extents:
                 extents.append(pack_extent(cid, stored_of.get(cid, 0), raw, repeat, flags))
         result = Result(
-            rows=np.array(rows, RESULT_DTYPE).tobytes(),
+            rows=b"".join(rows),
             extents=b"".join(extents),
             extras=b"".join(extras),
             notices=notices,

@@ -20,105 +20,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.vault.entry import FLAG_HOLE, NO_EXTRA, Entry, Extent, Extra, Kind, decode_extra, encode_extra
 from holdfast.vault.errors import FormatError
 
 BLOCK_MAGIC = b"HFB1"
 LIST_MAGIC = b"HFX1"
 EXTENT_DTYPE = np.dtype([("id", "V32"), ("stored", "<u4"), ("raw", "<u4"), ("repeat", "<u4"), ("flags", "<u4")])
-FLAG_HOLE = 1
-
-INLINE_BYTES_MAX = 256
-"""Contents up to this size stand in the entry itself."""
-
-INLINE_EXTENTS_MAX = 64
-"""A file with more extents than this has them in extent lists."""
-
-
-class Kind(IntEnum):
-    """What an entry is."""
-
-    FILE = 1
-    FOLDER = 2
-    SYMLINK = 3
-
-
-class Extent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`repeat` copies of one chunk. `stored`: bytes of its segment (deflate), `raw`: bytes of its content."""
-
-    chunk_id: bytes
-    stored: int
-    raw: int
-    repeat: int = 1
-    is_hole: bool = False
-
-
-class ListRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One extent list of a big file: the chunk that holds it, and the sums over its extents (times repeat)."""
-
-    chunk_id: bytes
-    count: int
-    stored_sum: int
-    raw_sum: int
-
-
-class Extra(msgspec.Struct, frozen=True, omit_defaults=True, rename={
-    "inline": "i", "target": "t", "hard_link": "h", "xattrs": "x", "lists": "l",
-}):
-    """What only some entries have; MessagePack map with one-letter keys, absent when empty."""
-
-    inline: bytes | None = None
-    """Content of a small file (1 to INLINE_BYTES_MAX bytes)."""
-    target: bytes | None = None
-    """Where a symbolic link points, byte for byte."""
-    hard_link: bytes | None = None
-    """Path of the first entry with the same inode; this entry repeats its content (extents stand here too)."""
-    xattrs: tuple[tuple[bytes, bytes], ...] = ()
-    """Extended attributes, sorted by name."""
-    lists: tuple[ListRef, ...] = ()
-    """Extent lists of a big file, in order; then the entry has no extents of its own."""
-
-
-_EMPTY_EXTRA = Extra()
-_extent_struct = struct.Struct("<32sIIII")
-_extra_encoder = msgspec.msgpack.Encoder()
-_extra_decoder = msgspec.msgpack.Decoder(Extra)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry, unpacked. Sizes in bytes, times in nanoseconds since 1970, `mode` without the file type bits."""
-
-    path: bytes
-    kind: Kind
-    mode: int
-    uid: int
-    gid: int
-    mtime_ns: int
-    size: int
-    crc32: int
-    extents: tuple[Extent, ...] = ()
-    extra: Extra = _EMPTY_EXTRA
-    ctime_ns: int = 0
-    inode: int = 0
-    device: int = 0
-
-    @property
-    def stored_sum(self) -> int:
-        """Bytes of all segments of the content, one after the other (0 for inline and empty ones)."""
-        if self.extra.lists:
-            return sum(ref.stored_sum for ref in self.extra.lists)
-        return sum(e.stored * e.repeat for e in self.extents)
-
-
 # One column per field, in the order in which a block stores them.
 _COLUMNS: tuple[tuple[str, str], ...] = (
     ("kind", "u1"),
@@ -204,7 +117,7 @@ class Block:
         """The extra of entry `i` (an empty one for most)."""
         length = int(self.extra_length[i])
         if not length:
-            return _EMPTY_EXTRA
+            return NO_EXTRA
         end = self.extra_ends[i]
         return decode_extra(self.extra_bytes[end - length : end])
 
@@ -252,24 +165,6 @@ def _unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
         yield Extent(ids[32 * i : 32 * i + 32], stored, raw, repeat, bool(flags & FLAG_HOLE))
 
 
-def encode_extra(extra: Extra) -> bytes:
-    """The bytes of an extra; none for an empty one."""
-    return b"" if extra == _EMPTY_EXTRA else _extra_encoder.encode(extra)
-
-
-def decode_extra(data: bytes) -> Extra:
-    """Read an extra. FormatError when it is not one."""
-    try:
-        return _extra_decoder.decode(data)
-    except msgspec.MsgspecError as error:
-        raise FormatError("A manifest block has a damaged extra record.") from error
-
-
-def pack_extent(chunk_id: bytes, stored: int, raw: int, repeat: int, flags: int) -> bytes:
-    """One row of EXTENT_DTYPE."""
-    return _extent_struct.pack(chunk_id, stored, raw, repeat, flags)
-
-
 def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
     """Extents as a structured array (EXTENT_DTYPE)."""
     rows = [(e.chunk_id, e.stored, e.raw, e.repeat, FLAG_HOLE if e.is_hole else 0) for e in extents]
@@ -302,9 +197,7 @@ def block_of(entries: Sequence[Entry]) -> Block:
 
 def encode_block(block: Block) -> bytes:
     """The bytes of a block, as docs/formats.md says."""
-    header = _HEADER.pack(
-        BLOCK_MAGIC, len(block), len(block.extents), len(block.path_bytes), len(block.extra_bytes)
-    )
+    header = _HEADER.pack(BLOCK_MAGIC, len(block), len(block.extents), len(block.path_bytes), len(block.extra_bytes))
     extents = block.extents
     parts = [header, *(getattr(block, name).tobytes() for name, _ in _COLUMNS)]
     parts += [extents[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]

@@ -22,14 +22,9 @@ import struct
 import zlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from enum import IntEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from holdfast.stores.port import ObjectWriter, Store
-from holdfast.vault.errors import DamagedError, FormatError
 from holdfast.vault.ledger import PackRow
 from holdfast.vault.seal import FORMAT_VERSION, TAG_BYTES, SealKind, VaultKeys, new_salt, nonce
 from holdfast.vault.segment import Encoder
@@ -42,11 +37,11 @@ RECORDS_MAX = 65_536
 
 FLAGS_KNOWN = 0
 _HEADER = struct.Struct("<4sBBH")
-_FOOTER = struct.Struct("<II16sBBH4s")
-_TABLE = struct.Struct("<IHH")
+FOOTER = struct.Struct("<II16sBBH4s")
+TABLE_HEAD = struct.Struct("<IHH")
 HEADER_BYTES = _HEADER.size
-FOOTER_BYTES = _FOOTER.size
-_HEADER_MAGIC, _FOOTER_MAGIC = b"HFPK", b"HFPE"
+FOOTER_BYTES = FOOTER.size
+_HEADER_MAGIC, FOOTER_MAGIC = b"HFPK", b"HFPE"
 _BUFFER_BYTES = 1024 * 1024
 
 
@@ -61,68 +56,6 @@ def pack_name(pack_id: bytes) -> str:
     """The object's name of a pack: `packs/<first two hex digits>/<64 hex digits>`."""
     digits = pack_id.hex()
     return f"packs/{digits[:2]}/{digits}"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What is in one pack: columns of equal length, in the order of the records."""
-
-    kind: PackKind
-    origins: tuple[bytes, ...]
-    ids: bytes
-    stored: NDArray[np.uint32]
-    raw: NDArray[np.uint32]
-    crc32: NDArray[np.uint32]
-    counter: NDArray[np.uint32]
-    encoder: NDArray[np.uint8]
-    origin: NDArray[np.uint16]
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-    @property
-    def offsets(self) -> NDArray[np.uint32]:
-        """Where each record starts in the pack."""
-        sizes = self.stored.astype(np.int64) + TAG_BYTES
-        return (HEADER_BYTES + np.cumsum(sizes) - sizes).astype(np.uint32)
-
-
-def open_table(keys: VaultKeys, row: PackRow) -> Table:
-    """The table of a pack from its ledger row. DamagedError when it does not open, FormatError when it is odd."""
-    what = f"The table of pack {row.pack_id.hex()[:12]}"
-    deflated = keys.open_whole(SealKind.TRAILER, row.salt, row.table, what)
-    plain = zlib.decompress(deflated, -15)
-    n, origin_n, _ = _TABLE.unpack_from(plain)
-    at = _TABLE.size
-    if len(plain) != at + 16 * origin_n + n * (32 + 16 + 1 + 2):
-        raise FormatError(f"{what} has the wrong length.")
-    origins = tuple(plain[at + 16 * i : at + 16 * i + 16] for i in range(origin_n))
-    at += 16 * origin_n
-    ids = plain[at : at + 32 * n]
-    at += 32 * n
-    words = np.frombuffer(plain, "<u4", 4 * n, at).reshape(4, n)
-    at += 16 * n
-    encoder = np.frombuffer(plain, "u1", n, at)
-    origin = np.frombuffer(plain, "<u2", n, at + n)
-    if n and int(origin.max()) >= origin_n:
-        raise FormatError(f"{what} names an origin that it does not have.")
-    return Table(PackKind(row.kind), origins, ids, words[0], words[1], words[2], words[3], encoder, origin)
-
-
-def read_footer(keys: VaultKeys, store: Store, pack_id: bytes) -> PackRow:
-    """The ledger row of a pack, from the pack itself by two range reads. For rebuilding and checking."""
-    name = pack_name(pack_id)
-    size = store.size(name)
-    footer = store.get_range(name, max(0, size - FOOTER_BYTES), FOOTER_BYTES)
-    if len(footer) < FOOTER_BYTES:
-        raise DamagedError(f"Pack {pack_id.hex()[:12]} is cut short.")
-    length, records, salt, version, kind, flags, magic = _FOOTER.unpack(footer)
-    if magic != _FOOTER_MAGIC or length + FOOTER_BYTES + HEADER_BYTES > size:
-        raise DamagedError(f"Pack {pack_id.hex()[:12]} has no valid footer.")
-    if version > FORMAT_VERSION or flags & ~FLAGS_KNOWN:
-        raise FormatError(f"Pack {pack_id.hex()[:12]} was written by a newer Holdfast; use that version or later.")
-    table = store.get_range(name, size - FOOTER_BYTES - length, length)
-    return PackRow(pack_id=pack_id, kind=kind, size=size, salt=salt, table=table, records=records)
 
 
 class PackWriter:
@@ -211,31 +144,24 @@ class PackWriter:
         if self._object is None:
             return
         n = len(self._ids)
-        words = np.array([self._stored, self._raw, self._crc, range(n)], dtype="<u4")
         plain = b"".join(
             [
-                _TABLE.pack(n, 1, 0),
+                TABLE_HEAD.pack(n, 1, 0),
                 self._salt,
                 *self._ids,
-                words.tobytes(),
+                *(struct.pack(f"<{n}I", *column) for column in (self._stored, self._raw, self._crc, range(n))),
                 bytes(self._encoder),
                 bytes(2 * n),
             ]
         )
         deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
-        table = self._keys.seal_whole(
-            SealKind.TRAILER, self._salt, deflater.compress(plain) + deflater.flush()
-        )
-        footer = _FOOTER.pack(
-            len(table), n, self._salt, FORMAT_VERSION, self._kind, FLAGS_KNOWN, _FOOTER_MAGIC
-        )
+        table = self._keys.seal_whole(SealKind.TRAILER, self._salt, deflater.compress(plain) + deflater.flush())
+        footer = FOOTER.pack(len(table), n, self._salt, FORMAT_VERSION, self._kind, FLAGS_KNOWN, FOOTER_MAGIC)
         self._append(table)
         self._append(footer)
         self._flush()
         pack_id = self._hash.digest()
-        row = PackRow(
-            pack_id=pack_id, kind=int(self._kind), size=self._size, salt=self._salt, table=table, records=n
-        )
+        row = PackRow(pack_id=pack_id, kind=int(self._kind), size=self._size, salt=self._salt, table=table, records=n)
         writer = self._object
         self._reset()
 

@@ -50,9 +50,7 @@ class VaultKeys:
         seed = blake3(data_key, derive_key_context="holdfast 1 chunker seed").digest(8)
         self.chunker_seed = int.from_bytes(seed, "little") >> 1
         name = vault_id.encode()
-        self._associated = {
-            kind: b"HF" + bytes([FORMAT_VERSION, kind, len(name)]) + name for kind in SealKind
-        }
+        self._associated = {kind: b"HF" + bytes([FORMAT_VERSION, kind, len(name)]) + name for kind in SealKind}
         self.cipher = lru_cache(maxsize=4096)(self._cipher)
 
     def _cipher(self, salt: bytes) -> AESGCM:

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from holdfast.vault.entry import Entry, Extent, ListRef
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout.pieces import BlockRef
-from holdfast.vault.manifest import Block, Entry, Extent, ListRef, decode_block, decode_list
+from holdfast.vault.manifest import Block, decode_block, decode_list
 from holdfast.vault.reading import RecordReader
 from holdfast.vault.root import Root, decode_listing
 from holdfast.vault.seal import SealKind

@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.archive import Archive, Progress, Source
-from holdfast.vault.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX
+from holdfast.vault.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress, Source
 from holdfast.vault.assembly import Assembly
 from holdfast.vault.columns import Before, Notice, before_of, starts_of
 from holdfast.vault.crew import Alone, Crew
+from holdfast.vault.entry import Extent, decode_extra
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import FileNotice
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.ledger import Ledger
-from holdfast.vault.manifest import Extent, decode_extra
 from holdfast.vault.pack import PackKind, PackWriter
 from holdfast.vault.reading import RecordReader
 from holdfast.vault.root import Root, digest_of, read_root, write_root

@@ -12,7 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.vault.manifest import Block, Extent, ListRef
+from holdfast.vault.entry import Extent, ListRef
+from holdfast.vault.manifest import Block
 
 
 class BlockSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
