@@ -65,8 +65,8 @@ def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Where each piece starts when pieces of the given lengths stand back to back."""
     counts = lengths.astype(np.int64)
-    ends: NDArray[np.int64] = np.cumsum(counts)
-    return ends - counts
+    starts: NDArray[np.int64] = np.cumsum(counts) - counts
+    return starts
 
 
 def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -198,7 +198,7 @@ class Ingest:
         self._packs.abort()
 
     def process(self, job: Job) -> Result:
-        """Do one job. Raises StoreError (nothing acknowledged is lost), DamagedError (a segment that fails to verify)."""
+        """Do one job. Raises StoreError (nothing acknowledged is lost), DamagedError (a segment does not verify)."""
         notices: list[FileNotice] = []
         if isinstance(job, Batch):
             done = self._read_batch(job, notices)

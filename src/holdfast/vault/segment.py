@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from enum import IntEnum
+from typing import cast
 
 from isal import isal_zlib
 
@@ -18,7 +19,7 @@ from holdfast.vault.errors import DamagedError
 FINAL = b"\x03\x00"
 """An empty final block: ends a deflate stream that is at a byte border."""
 
-_IsalError: type[Exception] = isal_zlib.error
+_IsalError = cast(type[Exception], isal_zlib.error)  # the library's stub has the type wrong
 
 STORED_BYTES_MAX = 65_535
 _SAMPLE_BYTES = 4096
@@ -97,7 +98,7 @@ def inflate_segment(segment: bytes | memoryview, raw_max: int) -> bytes:
 
 
 def check_segment(segment: bytes, raw: int, crc32: int) -> None:
-    """Inflate a segment that we made, compare length and CRC-32 of what comes out. DamagedError when they do not fit."""
+    """Inflate a segment that we made, compare length and CRC-32 of what comes out. DamagedError when they differ."""
     try:
         data = isal_zlib.decompress(segment + FINAL, -15, raw)
     except _IsalError as error:
