@@ -65,7 +65,7 @@ def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Where each piece starts when pieces of the given lengths stand back to back."""
     counts = lengths.astype(np.int64)
-    starts: NDArray[np.int64] = np.cumsum(counts) - counts
+    starts: NDArray[np.int64] = np.subtract(np.cumsum(counts), counts)
     return starts
 
 
