@@ -1,0 +1,144 @@
+"""The web application: sends a request to the API or to the downloads, and turns every failure into an envelope.
+
+Litestar has no routing by host name, and a download needs the raw path and query; so `Front` stands before it. It is
+also the one place that knows of every request: its id, its security headers, its line in the log, whether the server
+is shutting down.
+"""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit
+
+from litestar import Litestar, Request
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
+
+from holdfast.jobs.port import Jobs
+from holdfast.service.instance import Instance
+from holdfast.web.desk import Desk, client_address
+from holdfast.web.docs_page import docs_routes
+from holdfast.web.downloads import parse_link, serve_download
+from holdfast.web.envelope import SECURITY_HEADERS, Headers
+from holdfast.web.errors import ApiError, answer_error, internal_error, known_error, unavailable
+from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
+from holdfast.web.routes_account import account_routes
+from holdfast.web.routes_backups import backup_routes
+from holdfast.web.routes_open import open_routes
+
+
+def create_app(instance: Instance, jobs: Jobs) -> Front:
+    """The ASGI application of an instance; `jobs` is where new backups are queued. Starts no threads by itself."""
+    desk = Desk(instance, jobs)
+    api = Litestar(
+        route_handlers=[*backup_routes(desk), *account_routes(desk), *open_routes(desk), *docs_routes(desk)],
+        exception_handlers={Exception: _hand_up},
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Front(desk, api)
+
+
+def _hand_up(_request: Request, error: Exception) -> None:  # type: ignore[type-arg]
+    raise error
+
+
+class Front:
+    """The outermost application of a process."""
+
+    def __init__(self, desk: Desk, api: ASGIApp) -> None:
+        self.desk = desk
+        self._api = api
+        config = desk.instance.config
+        base, backups = urlsplit(config.base_url).hostname, urlsplit(config.backups_url).hostname
+        self._backups_host = backups.encode("ascii") if backups and backups != base else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Lifespan goes through to Litestar; there are no websockets."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._api(scope, receive, send)
+            self.desk.close()
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        desk = self.desk
+        request_id = secrets.token_hex(8)
+        started = desk.now()
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _complete(message, request_id)
+            await send(message)
+
+        desk.in_flight += 1
+        try:
+            await self._dispatch(scope, receive, send_on, request_id)
+        except Exception as error:
+            known = known_error(error)
+            if known is None or status:
+                desk.log.error("request_failed", request_id=request_id, path=_path(scope), exc_info=error)
+            if status:  # too late for another answer: the server closes the connection
+                return
+            answer = answer_error(known) if known is not None else internal_error(request_id)
+            await answer(scope, receive, send_on)
+        finally:
+            desk.in_flight -= 1
+            desk.log.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=_path(scope),
+                status=status,
+                ms=round((desk.now() - started) * 1000, 1),
+                client=client_address(scope),
+            )
+
+    async def _dispatch(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
+        if self.desk.draining:
+            error = unavailable("The server is shutting down; try again in a moment.")
+            error.headers.append((b"connection", b"close"))
+            raise error
+        raw_path = scope["raw_path"]
+        if self._backups_host is None or self._is_backups_host(scope):
+            link = parse_link(raw_path, scope["query_string"])
+            if link is not None:
+                await serve_download(self.desk, link, scope, receive, send, request_id)
+                return
+            if self._backups_host is not None:
+                raise ApiError("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
+        method = scope["method"]
+        inner = {**scope, "path": routing_path(raw_path), "method": "GET" if method == "HEAD" else method}
+        await self._api(inner, receive, _without_body(send) if method == "HEAD" else send)  # type: ignore[arg-type]
+
+    def _is_backups_host(self, scope: HTTPScope) -> bool:
+        host = (header(scope, b"host") or "").lower()
+        name = host[: host.index("]") + 1].strip("[]") if host.startswith("[") else host.partition(":")[0]
+        return name.encode("latin-1") == self._backups_host
+
+
+def _path(scope: HTTPScope) -> str:
+    """The path for the log: never the query, which may be a key."""
+    return scope["raw_path"].decode("latin-1")[:500]
+
+
+def _complete(start: HTTPResponseStartEvent, request_id: str) -> None:
+    """Add what every answer has; and HEAD where GET is allowed, which Litestar doesn't know that we answer."""
+    headers: Headers = []
+    for name, value in start["headers"]:
+        if name.lower() == b"allow" and b"GET" in value and b"HEAD" not in value:
+            value = value.replace(b"GET", b"GET, HEAD")
+        headers.append((name, value))
+    start["headers"] = [*headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode("ascii"))]
+
+
+def _without_body(send: Send) -> Send:
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return send_head

@@ -1,0 +1,57 @@
+"""Who asks: the API key of a request, and whether the account's plan includes the route.
+
+What it must never do: tell a missing account from a wrong key, or let a key into a log.
+"""
+
+from __future__ import annotations
+
+from litestar.types import Scope
+
+from holdfast.catalog.records import Account
+from holdfast.service.accounts import authenticate
+from holdfast.service.errors import AccessDenied
+from holdfast.web.desk import Desk
+from holdfast.web.errors import ApiError
+from holdfast.web.inputs import header
+
+KEY_CHARS_MAX = 256
+
+_CHALLENGE = [(b"www-authenticate", b"Bearer")]
+
+
+def given_key(scope: Scope) -> str | None:
+    """The key in `Authorization: <key>` or `Authorization: Bearer <key>`."""
+    value = header(scope, b"authorization")
+    if value is None:
+        return None
+    value = value.strip()
+    scheme, _, rest = value.partition(" ")
+    return (rest.strip() if scheme.lower() == "bearer" else value) or None
+
+
+def require_account(desk: Desk, scope: Scope) -> Account:
+    """The account of the request's key. Raises ACCESS_DENIED, or KEEP_CALM after too many wrong keys."""
+    key = given_key(scope)
+    if key is None:
+        raise ApiError(
+            "ACCESS_DENIED", "This route needs an API key, in the header 'Authorization: <api key>'.", _CHALLENGE
+        )
+    try:
+        if len(key) > KEY_CHARS_MAX:
+            raise AccessDenied()
+        # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
+        return authenticate(desk.instance, key)
+    except AccessDenied:
+        refusal = ApiError("ACCESS_DENIED", "This API key is not known, or it was replaced by a new one.", _CHALLENGE)
+        raise desk.refuse_after_failure(desk.key_throttle, scope, refusal) from None
+
+
+def require_backups(desk: Desk, scope: Scope) -> Account:
+    """The account, if its plan includes the backups in the API. Raises UPGRADE_REQUIRED too."""
+    account = require_account(desk, scope)
+    plan = desk.instance.config.plans.get(account.plan)
+    if plan is None or not plan.api_backups:
+        raise ApiError(
+            "UPGRADE_REQUIRED", f"The plan {account.plan} doesn't include backups in the API; upgrade to use them."
+        )
+    return account

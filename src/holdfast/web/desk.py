@@ -1,0 +1,66 @@
+"""What all handlers of one web process share: the instance, the jobs, the threads, the throttles.
+
+The *calls* threads run everything of `service/` that may wait for SQL or the disk; the *streams* threads run the
+generators of downloads, so that many slow disks never keep an API call waiting for a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import structlog
+from litestar.types import Scope
+
+from holdfast.jobs.port import Jobs
+from holdfast.service.instance import Instance
+from holdfast.web.errors import ApiError, keep_calm
+from holdfast.web.throttle import Throttle
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CALL_THREADS = 8
+STREAM_THREADS = 8
+
+
+class Desk:
+    """One per process; made by `create_app`."""
+
+    def __init__(self, instance: Instance, jobs: Jobs, now: Callable[[], float] = time.monotonic) -> None:
+        self.instance = instance
+        self.jobs = jobs
+        self.now = now
+        self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
+        self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
+        self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
+        self.key_throttle = Throttle(burst=100, per_second=1.0)
+        self.link_throttle = Throttle(burst=600, per_second=10.0)
+        self.draining = False
+        """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
+        self.in_flight = 0
+        """Requests whose answer is not finished yet."""
+
+    async def call(self, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something of `service/` in a thread. At most `CALL_THREADS` run at once, the others queue."""
+        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(deed, *args, **kwargs))
+
+    def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
+        """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
+        seconds = throttle.attempt_failed(client_address(scope), self.now())
+        return keep_calm(seconds) if seconds else refusal
+
+    def close(self) -> None:
+        """Let the threads go; what runs in them ends by itself."""
+        self.calls.shutdown(wait=False, cancel_futures=True)
+        self.streams.shutdown(wait=False)
+
+
+def client_address(scope: Scope) -> str:
+    """The peer's address; behind a proxy that uvicorn trusts, the one it forwards."""
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -1,0 +1,292 @@
+"""The OpenAPI document of the API, written out by hand from the contract.
+
+Not generated from the handlers, because their framework would describe errors of its own shape and none of the
+headers. `tests/web/test_openapi.py` holds the two together: the same routes, and every answer fits its schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.web.inputs import IDEMPOTENCY_KEY_CHARS_MAX, NAME_CHARS_MAX, PAGE_MAX, WAIT_SECONDS_MAX
+from holdfast.web.openapi_schemas import SCHEMAS, enveloped, ref
+
+Json = dict[str, Any]
+
+_ID_PATTERN = "^[0-9a-f]{32}$"
+
+_ERRORS = {
+    400: "A field is not what it must be; `code` names it: `INVALID_<FIELD>`, `INVALID_JSON_BODY`.",
+    401: "`ACCESS_DENIED`: no API key, or one that is not known.",
+    402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
+    404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `ROUTE_NOT_FOUND`.",
+    405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
+    409: "It is in the wrong state for this; nothing was changed: `BACKUP_IN_PROGRESS`, `BACKUP_LOCKED`.",
+    412: "`PRECONDITION_FAILED`: it is not the one that If-Match or If-Unmodified-Since names.",
+    413: "`PAYLOAD_TOO_LARGE`",
+    416: "`RANGE_NOT_SATISFIABLE`: the range lies outside; `Content-Range` has the length.",
+    422: "`IDEMPOTENCY_KEY_REUSED`: the same key came with another request within 24 h.",
+    429: "`KEEP_CALM` or a limit of the plan; wait as long as `Retry-After` says.",
+    500: "`INTERNAL_SERVER_ERROR`, with a request id that the operator's log has too.",
+    503: "`UNAVAILABLE`: shutting down, or the catalog or the store can't be reached.",
+}
+
+_ERROR_HEADERS: dict[int, Json] = {
+    405: {"Allow": {"schema": {"type": "string"}}},
+    416: {"Content-Range": {"schema": {"type": "string", "pattern": r"^bytes \*/\d+$"}}},
+    429: {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
+    503: {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}},
+}
+
+_ETAG: Json = {"ETag": {"schema": {"type": "string"}, "description": "Strong; send it back in If-None-Match."}}
+_LINK: Json = {"Link": {"schema": {"type": "string"}, "description": 'With rel="next" while there is another page.'}}
+_LOCATION: Json = {"Location": {"schema": {"type": "string"}, "description": "The backup's own address."}}
+
+_APP_ID: Json = {
+    "name": "app_id",
+    "in": "path",
+    "required": True,
+    "description": "The application's id, as in the URL of its dashboard page.",
+    "schema": {"type": "string", "pattern": _ID_PATTERN},
+}
+_BACKUP_REF: Json = {
+    "name": "backup",
+    "in": "path",
+    "required": True,
+    "description": "The backup's `id`, or its percent-encoded `name`.",
+    "schema": {"type": "string", "minLength": 1},
+}
+_IF_NONE_MATCH: Json = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+_IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key within 24 h gives the same backup, not another one.",
+    "schema": {"type": "string", "pattern": rf"^[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_CHARS_MAX}}}$"},
+}
+
+
+def _query(name: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+_LIMIT = _query("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}, "How many at most.")
+_AFTER = _query("after", {"type": "string", "pattern": _ID_PATTERN}, "Only what comes after the backup of this id.")
+_VIEW = _query("view", {"type": "string", "enum": ["full"]}, "`full` for the full objects.")
+_WAIT = _query(
+    "wait",
+    {"type": "integer", "minimum": 0, "maximum": WAIT_SECONDS_MAX},
+    "Hold the answer until the backup is finished, at most so many seconds.",
+)
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _error(status: int) -> Json:
+    answer: Json = {"description": _ERRORS[status], "content": _json(ref("Error"))}
+    if status in _ERROR_HEADERS:
+        answer["headers"] = _ERROR_HEADERS[status]
+    return answer
+
+
+def _operation(
+    name: str,
+    summary: str,
+    ok: dict[int, Json],
+    errors: tuple[int, ...] = (),
+    *,
+    parameters: tuple[Json, ...] = (),
+    body: str | None = None,
+    open_to_all: bool = False,
+    description: str | None = None,
+) -> Json:
+    always = (400, 500, 503) if open_to_all else (400, 401, 429, 500, 503)
+    answers = {status: _error(status) for status in {*errors, *always}}
+    operation: Json = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": {str(status): answer for status, answer in sorted({**answers, **ok}.items())},
+    }
+    if description:
+        operation["description"] = description
+    if open_to_all:
+        operation["security"] = []
+    if body is not None:
+        operation["requestBody"] = {"required": False, "content": _json(ref(body))}
+    return operation
+
+
+def _got(schema: Json, description: str, headers: Json | None = None) -> dict[int, Json]:
+    """A GET's answers: the thing with its ETag, or 304."""
+    return {
+        200: {"description": description, "content": _json(enveloped(schema)), "headers": {**_ETAG, **(headers or {})}},
+        304: {"description": "Unchanged: If-None-Match names the ETag.", "headers": _ETAG},
+    }
+
+
+def _made(description: str) -> Json:
+    return {"description": description, "content": _json(enveloped(ref("Backup"))), "headers": _LOCATION}
+
+
+def _backups_paths() -> Json:
+    backup = ref("Backup")
+    either = {"oneOf": [{"type": "array", "items": ref("ListedBackup")}, {"type": "array", "items": backup}]}
+    one = (_APP_ID, _BACKUP_REF)
+    return {
+        "/v3/apps/{app_id}/backups": {
+            "get": _operation(
+                "listBackups",
+                "The application's backups, oldest first",
+                _got(either, "The list; with `view=full` of full objects.", _LINK),
+                (402, 404),
+                parameters=(_APP_ID, _VIEW, _LIMIT, _AFTER, _IF_NONE_MATCH),
+                description="Only for the plan Silver and higher ones. Without a query the list is whole.",
+            ),
+            "post": _operation(
+                "startBackup",
+                "Start a backup",
+                {202: _made("It is queued or runs."), 200: _made("It finished while the answer was held.")},
+                (402, 404, 409, 413, 422),
+                parameters=(_APP_ID, _WAIT, _IDEMPOTENCY_KEY),
+                body="NewBackup",
+            ),
+        },
+        "/v3/apps/{app_id}/backups/{backup}": {
+            "get": _operation(
+                "getBackup", "One backup", _got(backup, "The backup."), (402, 404), parameters=(*one, _IF_NONE_MATCH)
+            ),
+            "patch": _operation(
+                "changeBackup",
+                "Rename, lock or unlock a backup",
+                {200: {"description": "The backup as it is now.", "content": _json(enveloped(backup))}},
+                (402, 404, 409, 413),
+                parameters=one,
+                body="BackupChange",
+            ),
+            "delete": _operation(
+                "deleteBackup",
+                "Delete a backup",
+                {200: {"description": "Gone.", "content": _json(enveloped(ref("DeletedBackup")))}},
+                (402, 404, 409),
+                parameters=one,
+            ),
+        },
+        "/v3/backups": {
+            "get": _operation(
+                "listAllBackups",
+                "All backups of the account, newest first",
+                _got({"type": "array", "items": backup}, "A page of full objects.", _LINK),
+                (402,),
+                parameters=(_LIMIT, _AFTER, _IF_NONE_MATCH),
+            )
+        },
+    }
+
+
+def _account_paths() -> Json:
+    app = ref("App")
+    return {
+        "/v3/apps": {
+            "get": _operation(
+                "listApps",
+                "The account's applications",
+                _got({"type": "array", "items": app}, "The applications."),
+                parameters=(_IF_NONE_MATCH,),
+            )
+        },
+        "/v3/apps/{app_id}": {
+            "get": _operation(
+                "getApp", "One application", _got(app, "It."), (404,), parameters=(_APP_ID, _IF_NONE_MATCH)
+            )
+        },
+        "/v3/account": {
+            "get": _operation(
+                "getAccount",
+                "The account, its plan and its usage",
+                _got(ref("Account"), "The account."),
+                parameters=(_IF_NONE_MATCH,),
+            )
+        },
+        "/v3/plans": {
+            "get": _operation(
+                "listPlans",
+                "The plans, lowest first",
+                _got({"type": "array", "items": ref("Plan")}, "The plans."),
+                parameters=(_IF_NONE_MATCH,),
+                open_to_all=True,
+            )
+        },
+    }
+
+
+def _state_paths() -> Json:
+    state = {200: {"description": "Yes.", "content": _json(enveloped(ref("Health")))}}
+    return {
+        "/healthz": {"get": _operation("isAlive", "Whether the process answers", state, open_to_all=True)},
+        "/readyz": {
+            "get": _operation("isReady", "Whether the catalog and the store can be reached", state, open_to_all=True)
+        },
+    }
+
+
+def _download_paths(backups_url: str) -> Json:
+    binary: Json = {"schema": {"type": "string", "format": "binary"}}
+    headers: Json = {
+        **_ETAG,
+        "Last-Modified": {"schema": {"type": "string"}},
+        "Accept-Ranges": {"schema": {"type": "string", "const": "bytes"}},
+        "Content-Disposition": {"schema": {"type": "string"}},
+    }
+    content = {"application/zip": binary, "application/gzip": binary}
+    ranged = {"Content-Range": {"schema": {"type": "string", "pattern": r"^bytes \d+-\d+/\d+$"}}}
+    names = (("Range", "header"), ("If-Range", "header"), ("If-None-Match", "header"), ("If-Modified-Since", "header"))
+    parameters: tuple[Json, ...] = (
+        {
+            "name": "file",
+            "in": "path",
+            "required": True,
+            "description": "`{account_id}_{name}.zip` or `.tar.gz`, percent-encoded.",
+            "schema": {"type": "string", "pattern": r"^[0-9a-z]+_[\s\S]+\.(zip|tar\.gz)$"},
+        },
+        *({"name": name, "in": place, "schema": {"type": "string"}} for name, place in names),
+    )
+    answers: dict[int, Json] = {
+        200: {"description": "The whole file.", "content": content, "headers": headers},
+        206: {"description": "The range.", "content": content, "headers": {**headers, **ranged}},
+        304: {"description": "Unchanged.", "headers": _ETAG},
+    }
+    about = "The query is the bare key of the backup, without a name: `?85592d2b15ff867407964790224dcbb3a95ce82b`."
+    download = _operation(
+        "downloadBackup",
+        "Download a backup",
+        answers,
+        (404, 412, 416, 429),
+        parameters=parameters,
+        open_to_all=True,
+        description=about,
+    )
+    return {"/{file}": {"servers": [{"url": backups_url.rstrip("/")}], "get": download}}
+
+
+def document(base_url: str, backups_url: str) -> Json:
+    """The whole document, for an instance at these addresses."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Holdfast API",
+            "version": "3",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": base_url.rstrip("/")}],
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "paths": {**_backups_paths(), **_account_paths(), **_state_paths(), **_download_paths(backups_url)},
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "Authorization"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }

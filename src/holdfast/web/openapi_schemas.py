@@ -1,0 +1,122 @@
+"""The schemas of the OpenAPI document: what stands in the envelope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.web.inputs import NAME_CHARS_MAX
+
+Json = dict[str, Any]
+
+_TIME: Json = {"type": "string", "format": "date-time", "examples": ["2024-12-07T22:07:11+01:00"]}
+_TIME_OR_NULL: Json = {"type": ["string", "null"], "format": "date-time"}
+_BYTES: Json = {"type": "integer", "minimum": 0}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_TEXT: Json = {"type": "string"}
+_FLAG: Json = {"type": "boolean"}
+_GIVEN_NAME: Json = {"type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX}
+
+
+def ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Json, **more: Any) -> Json:
+    """An object with exactly these properties, all of them there."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def enveloped(response: Json) -> Json:
+    """A successful answer around a schema."""
+    return _object({"status": {"type": "string", "const": "success"}, "response": response})
+
+
+_LISTED: Json = {
+    "name": _TEXT,
+    "size": {**_BYTES, "description": "Bytes of the zip as it is downloaded; 0 unless successful."},
+    "modified": {**_TIME, "description": "When it was finished."},
+    "key": {
+        "type": "string",
+        "pattern": "^([0-9a-f]{40})?$",
+        "description": "Opens the download; empty unless successful.",
+    },
+    "created_at": {**_TIME, "description": "When it was started."},
+    "is_successful": _FLAG,
+}
+
+_NOTE: Json = _object({"code": _TEXT, "message": _TEXT})
+
+_FULL: Json = {
+    **_LISTED,
+    "id": _ID,
+    "app_id": _ID,
+    "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "deleting"]},
+    "origin": {"type": "string", "enum": ["manual", "scheduled", "safety", "imported"]},
+    "url": {"type": ["string", "null"], "description": "The download, ready to use; null unless successful."},
+    "files": _COUNT,
+    "content_size": {**_BYTES, "description": "Bytes of the files."},
+    "stored_size": {**_BYTES, "description": "Bytes that this backup added to the store."},
+    "is_locked": _FLAG,
+    "locked_until": _TIME_OR_NULL,
+    "error": {"oneOf": [_NOTE, {"type": "null"}]},
+    "warnings": {"type": "array", "items": {"type": "object"}},
+    "progress": {
+        "oneOf": [
+            _object({"files": _COUNT, "bytes": _BYTES, "total_files": _COUNT, "total_bytes": _BYTES}),
+            {"type": "null"},
+        ]
+    },
+    "verified_at": _TIME_OR_NULL,
+    "restore_proved_at": _TIME_OR_NULL,
+}
+
+SCHEMAS: Json = {
+    "Error": _object(
+        {
+            "status": {"type": "string", "const": "error"},
+            "code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$"},
+            "message": {"type": "string", "minLength": 1, "description": "One sentence for a person."},
+        }
+    ),
+    "ListedBackup": _object(_LISTED),
+    "Backup": _object(_FULL),
+    "DeletedBackup": _object({"id": _ID, "freed_size": {**_BYTES, "description": "Bytes that pruning will free."}}),
+    "NewBackup": {
+        "type": "object",
+        "properties": {"name": _GIVEN_NAME, "is_locked": _FLAG},
+        "additionalProperties": False,
+    },
+    "BackupChange": {
+        "type": "object",
+        "properties": {"name": _GIVEN_NAME, "is_locked": _FLAG, "locked_until": _TIME_OR_NULL},
+        "additionalProperties": False,
+    },
+    "App": _object(
+        {
+            "id": _ID,
+            "name": _TEXT,
+            "created_at": _TIME,
+            "last_good_backup_at": _TIME_OR_NULL,
+            "next_backup_at": _TIME_OR_NULL,
+            "storage": {**_BYTES, "description": "Bytes that its backups added to the store."},
+        }
+    ),
+    "Account": _object(
+        {
+            "id": {"type": "string", "pattern": "^[a-z0-9]+$"},
+            "email": _TEXT,
+            "plan": _TEXT,
+            "created_at": _TIME,
+            "usage": _object({"apps": _COUNT, "backups": _COUNT, "storage": _BYTES}),
+        }
+    ),
+    "Plan": _object({"name": _TEXT, "rank": {"type": "integer"}, "api_backups": _FLAG}),
+    "Health": _object({"ok": {"type": "boolean", "const": True}}),
+}

@@ -1,0 +1,193 @@
+"""The server of the web process: uvicorn on a socket that we open ourselves.
+
+Our own socket makes a port in use one clear sentence instead of a traceback, and port 0 usable. Stopping has two
+phases: *draining*, in which what runs may finish and what comes is answered 503, for at most `grace_seconds`; then
+uvicorn closes what is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from holdfast.jobs.port import Jobs
+from holdfast.service.instance import Instance
+from holdfast.web.app import Front, create_app
+from holdfast.web.envelope import JSON_HEADERS, SECURITY_HEADERS, failure
+from holdfast.web.logs import configure_logs
+
+GRACE_SECONDS = 30.0
+HEAD_BYTES_MAX = 64 * 1024
+"""Request line and headers together; llhttp itself has no limit."""
+
+KEEP_ALIVE_SECONDS = 15
+
+
+class ServerError(Exception):
+    """The server can't start; the message is one sentence for a person."""
+
+
+class PortInUse(ServerError):
+    """Another program listens on the address and port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"Port {port} on {host} is in use by another program; stop it, or choose another with --port.")
+        self.host = host
+        self.port = port
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for every address of `host` (`localhost` often has two). Port 0 takes a free one.
+
+    Raises PortInUse, ServerError.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
+        raise ServerError(f"The address {host}:{port} is not one of this machine ({error}); see --host.") from None
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in found:
+            if sockets and port == 0:
+                address = (address[0], sockets[0].getsockname()[1], *address[2:])
+            try:
+                opened = socket.socket(family, kind, protocol)
+            except OSError:
+                continue  # a kernel without IPv6
+            sockets.append(opened)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                opened.bind(address)
+                opened.listen(2048)
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL and len(found) > 1:
+                    sockets.pop().close()
+                    continue
+                raise
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(host, port) from None
+        raise ServerError(
+            f"Can't listen on {host}:{port} ({error.strerror}); choose others with --host and --port."
+        ) from None
+    if not sockets:
+        raise ServerError(f"The address {host} is not one of this machine; see --host.")
+    return sockets
+
+
+class EnvelopeProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with its two gaps closed: an error before any route is an envelope, and heads are bounded."""
+
+    _in_head = False
+    _head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self.send_400_response("The request's line and headers are too long.")
+
+    def send_400_response(self, msg: str) -> None:
+        answer = failure("INVALID_HTTP_REQUEST", "This is not a valid HTTP request, or its headers are too long.")
+        head = [(b"content-length", b"%d" % len(answer.body)), (b"connection", b"close")]
+        lines = [STATUS_LINE[400]]
+        for name, value in [*self.server_state.default_headers, *JSON_HEADERS, *SECURITY_HEADERS, *head]:
+            lines += [name, b": ", value, b"\r\n"]
+        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
+        self.transport.close()
+
+
+class WebServer(uvicorn.Server):
+    """One running server. `run` blocks until a signal or `stop`."""
+
+    def __init__(
+        self,
+        front: Front,
+        sockets: list[socket.socket],
+        on_ready: Callable[[int], None],
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                front,
+                loop="uvloop",
+                http=EnvelopeProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.port: int = sockets[0].getsockname()[1]
+        self._desk = front.desk
+        self._sockets = sockets
+        self._on_ready = on_ready
+        self._grace_seconds = grace_seconds
+        self._drained_by: float | None = None
+
+    def serve_until_stopped(self) -> None:
+        """Serve; returns when the last answer is finished or its time is over."""
+        self.run(sockets=self._sockets)
+
+    def stop(self) -> None:
+        """Begin to stop; from any thread."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready(self.port)
+
+    async def on_tick(self, counter: int) -> bool:
+        if not await super().on_tick(counter):
+            return False
+        desk = self._desk
+        desk.draining = True
+        if self._drained_by is None:
+            self._drained_by = desk.now() + self._grace_seconds
+        return self.force_exit or desk.in_flight == 0 or desk.now() >= self._drained_by
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but without raising the signal again afterwards: the caller has its own end to bring about."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(instance: Instance, jobs: Jobs, host: str, port: int, on_ready: Callable[[int], None]) -> None:
+    """Serve an instance until SIGINT or SIGTERM. `on_ready` gets the port once requests are answered.
+
+    Raises PortInUse, ServerError before anything is started.
+    """
+    sockets = listen(host, port)
+    configure_logs()
+    WebServer(create_app(instance, jobs), sockets, on_ready).serve_until_stopped()
