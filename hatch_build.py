@@ -1,0 +1,27 @@
+"""Build hook: compiles the directory walk when the package is built or installed (also for editable installs)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SOURCE = Path("src/holdfast/sources/_walk.c")
+LIBRARY = SOURCE.with_suffix(".so")
+
+
+class WalkBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Runs gcc and puts the library into the wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        root = Path(self.root)
+        command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", LIBRARY, SOURCE]
+        try:
+            subprocess.run(command, cwd=root, check=True)
+        except FileNotFoundError:
+            raise SystemExit("Holdfast needs gcc to build: install it (Debian: apt-get install gcc).") from None
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        build_data["artifacts"].append(str(LIBRARY))

@@ -1,0 +1,10 @@
+"""Floor 2. Where an application's data is: a directory today.
+
+Terms
+-----
+*Source*: something whose files a backup reads. *Scan*: one walk over it, as packed columns. *Reader*: opens the files
+of a source in a worker process. *Notice*: something a person should know about one path (a socket was left out).
+
+The owner of the data is hostile: while we walk and read, folders become links and files become pipes. So nothing is
+ever opened by a path that the kernel may resolve through a link, and nothing but regular files is read.
+"""

@@ -1,0 +1,48 @@
+"""A directory as a source."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.sources.reader import DirectoryReader
+
+if TYPE_CHECKING:
+    from holdfast.sources.port import Scan
+
+
+@dataclass(frozen=True)
+class DirectorySource:
+    """The tree below `root`, but for the paths `excluded` (relative, with all below them). May be pickled."""
+
+    root: Path
+    excluded: tuple[bytes, ...] = ()
+
+    def scan(self) -> Scan:
+        """Walk the tree. Raises SourceMissing, SourceError."""
+        # Here, not above: worker processes load this module for its reader and have no use for numpy.
+        from holdfast.sources.port import SourceError, SourceMissing
+        from holdfast.sources.walk import walk
+
+        try:
+            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceMissing(
+                f"The application's folder {self.root} does not exist (or is no folder any more); "
+                "put it back or give the application another path."
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"The application's folder {self.root} cannot be opened ({error.strerror}); "
+                "give the backup's user the right to read it."
+            ) from None
+        try:
+            return walk(fd, self.excluded)
+        finally:
+            os.close(fd)
+
+    def reader(self) -> DirectoryReader:
+        """A reader of the files. Raises OSError when the folder cannot be opened."""
+        return DirectoryReader(self.root)

@@ -1,0 +1,47 @@
+"""The compiled walk (`_walk.c`), called through ctypes; the GIL is free while it runs."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+_LIBRARY = Path(__file__).with_name("_walk.so")
+try:
+    _library = ctypes.CDLL(str(_LIBRARY))
+except OSError as error:
+    raise ImportError(f"{_LIBRARY.name} is missing or of another machine: run `make build` in the checkout.") from error
+
+walk = _library.holdfast_walk
+walk.argtypes = [
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_int32),
+    ctypes.POINTER(ctypes.c_char_p),
+    ctypes.POINTER(ctypes.c_void_p),
+]
+walk.restype = ctypes.c_int
+
+_walk_array = _library.holdfast_walk_array
+_walk_array.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_void_p),
+    ctypes.POINTER(ctypes.c_size_t),
+]
+_walk_array.restype = None
+
+walk_free = _library.holdfast_walk_free
+walk_free.argtypes = [ctypes.c_void_p]
+walk_free.restype = None
+
+open_beneath = _library.holdfast_open_beneath
+open_beneath.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+open_beneath.restype = ctypes.c_int
+
+ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
+
+
+def walk_array(handle: ctypes.c_void_p, which: int) -> bytes:
+    """A copy of one array of a walk."""
+    data, size = ctypes.c_void_p(), ctypes.c_size_t()
+    _walk_array(handle, which, ctypes.byref(data), ctypes.byref(size))
+    return ctypes.string_at(data, size.value) if size.value else b""

@@ -1,0 +1,55 @@
+"""What every source gives, and what can go wrong with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SourceError(Exception):
+    """A source cannot be read; the message is one sentence for a person."""
+
+
+class SourceMissing(SourceError):
+    """The folder is not there, or is no folder."""
+
+
+class SourceCancelled(SourceError):
+    """The walk was asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know about one path of a source."""
+
+    path: bytes
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Scan:
+    """One walk over a source: columns of equal length, entries in manifest order, the root folder not among them.
+
+    `kind` as vault.entry.Kind; `mode` without the file type; times in nanoseconds; `size` and `allocated` in bytes
+    (a symbolic link's size is that of its target, a folder's 0). Paths and targets stand back to back.
+    """
+
+    kind: NDArray[np.uint8]
+    mode: NDArray[np.uint16]
+    uid: NDArray[np.uint32]
+    gid: NDArray[np.uint32]
+    mtime_ns: NDArray[np.int64]
+    ctime_ns: NDArray[np.int64]
+    size: NDArray[np.uint64]
+    inode: NDArray[np.uint64]
+    device: NDArray[np.uint64]
+    nlink: NDArray[np.uint32]
+    allocated: NDArray[np.uint64]
+    path_length: NDArray[np.uint16]
+    target_length: NDArray[np.uint16]
+    path_bytes: bytes
+    target_bytes: bytes
+    notices: list[Notice]

@@ -1,0 +1,106 @@
+"""Opening an application's files: below the root, through no link, regular files only.
+
+Where the kernel has openat2 (Linux 5.6), it refuses links and ways out itself, in one call. Elsewhere every component
+is opened with O_NOFOLLOW below the one before; the last folder's chain is kept, because files come in order of path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from holdfast.sources import native
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class SourceFileRefused(OSError):
+    """What is at the path now is no regular file below the root."""
+
+
+class DirectoryReader:
+    """Opens files below `root`. Not to be shared between threads."""
+
+    def __init__(self, root: Path, *, by_component: bool = False) -> None:
+        """`by_component` does without openat2. Raises OSError when the root cannot be opened."""
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._by_component = by_component
+        self._chain: list[tuple[bytes, int]] = []
+
+    def close(self) -> None:
+        """Release the open folders."""
+        self._drop_to(0)
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def open(self, path: bytes) -> int:
+        """A read-only descriptor of the regular file at `path`.
+
+        Raises FileNotFoundError, PermissionError, SourceFileRefused (now a link, a folder, a pipe), OSError.
+        """
+        # O_NOATIME would spare the inode's write, but is allowed to the owner alone; relatime makes it moot.
+        fd = self._open(path, _READ)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise SourceFileRefused(errno.EINVAL, "it is no regular file any more")
+        return fd
+
+    def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
+        """Extended attributes of an open file, sorted by name; none where the file system has none."""
+        try:
+            names = os.listxattr(fd)
+        except OSError:
+            return ()
+        return tuple(sorted((os.fsencode(name), os.getxattr(fd, name)) for name in names)) if names else ()
+
+    def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """Extended attributes of the folder at `path`; none when it cannot be opened (any more)."""
+        try:
+            fd = self._open(path, _FOLDER)
+        except OSError:
+            return ()
+        try:
+            return self.xattrs(fd)
+        finally:
+            os.close(fd)
+
+    def _open(self, path: bytes, flags: int) -> int:
+        if not self._by_component:
+            fd: int = native.open_beneath(self._root, path, flags)
+            if fd >= 0:
+                return fd
+            if fd == -errno.EAGAIN:  # a rename somewhere on the machine raced the look-up; the kernel says try again
+                return self._walk_to(path, flags)
+            if fd != -errno.ENOSYS:
+                raise _refused(-fd)
+            self._by_component = True
+        return self._walk_to(path, flags)
+
+    def _walk_to(self, path: bytes, flags: int) -> int:
+        *folders, name = path.split(b"/")
+        same = 0
+        while same < min(len(folders), len(self._chain)) and self._chain[same][0] == folders[same]:
+            same += 1
+        self._drop_to(same)
+        try:
+            for folder in folders[same:]:
+                above = self._chain[-1][1] if self._chain else self._root
+                self._chain.append((folder, os.open(folder, _FOLDER, dir_fd=above)))
+            above = self._chain[-1][1] if self._chain else self._root
+            return os.open(name, flags, dir_fd=above)
+        except OSError as error:
+            raise _refused(error.errno or errno.EIO) from None
+
+    def _drop_to(self, depth: int) -> None:
+        while len(self._chain) > depth:
+            os.close(self._chain.pop()[1])
+
+
+def _refused(code: int) -> OSError:
+    if code in (errno.ELOOP, errno.EXDEV, errno.EMLINK):
+        return SourceFileRefused(code, "there is a link in its path now")
+    return OSError(code, os.strerror(code))

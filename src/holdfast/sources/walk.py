@@ -1,0 +1,103 @@
+"""One walk over a directory, as a `Scan`."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Sequence
+
+import numpy as np
+
+from holdfast.sources import native
+from holdfast.sources.port import Notice, Scan, SourceError
+
+ENTRY = np.dtype(
+    [
+        ("mtime_ns", "<i8"),
+        ("ctime_ns", "<i8"),
+        ("size", "<u8"),
+        ("inode", "<u8"),
+        ("device", "<u8"),
+        ("allocated", "<u8"),
+        ("uid", "<u4"),
+        ("gid", "<u4"),
+        ("nlink", "<u4"),
+        ("mode", "<u2"),
+        ("path_length", "<u2"),
+        ("target_length", "<u2"),
+        ("kind", "u1"),
+        ("reserved", "u1"),
+    ],
+    align=True,
+)
+"""`struct entry` of _walk.c."""
+
+NOTICE = np.dtype([("code", "<u4"), ("detail", "<u4"), ("path_length", "<u4"), ("reserved", "<u4")])
+"""`struct notice` of _walk.c."""
+
+_SPECIAL = {
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+def walk(fd: int, excluded: Sequence[bytes]) -> Scan:
+    """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
+
+    Raises SourceError when the machine runs out of memory or descriptors; single paths that cannot be read become
+    notices.
+    """
+    handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
+    skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
+    try:
+        code = native.walk(fd, ctypes.byref(stop), skip, ctypes.byref(handle))
+        if code:
+            why = os.strerror(-code)
+            raise SourceError(f"The application's folder could not be walked ({why}); raise the limit and try again.")
+        entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
+        notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
+        notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
+        columns = {name: np.ascontiguousarray(entries[name]) for name in ENTRY.names or () if name != "reserved"}
+        return Scan(
+            **columns,
+            path_bytes=native.walk_array(handle, native.PATHS),
+            target_bytes=native.walk_array(handle, native.TARGETS),
+            notices=_notices(notices.tolist(), notice_paths),
+        )
+    finally:
+        native.walk_free(handle)
+
+
+def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice]:
+    out, at = [], 0
+    for code, detail, length, _ in rows:
+        path = paths[at : at + length]
+        at += length
+        name = path.decode(errors="backslashreplace")
+        if code == 1:
+            what = _SPECIAL.get(detail, "special file")
+            out.append(
+                Notice(path, "SPECIAL_FILE", f"{name} is a {what}, which a backup cannot hold; it was left out.")
+            )
+        elif code == 2:
+            why = (
+                "may not be listed; give the backup's user the right to read it"
+                if detail
+                in (
+                    errno.EACCES,
+                    errno.EPERM,
+                )
+                else f"could not be listed ({os.strerror(detail)})"
+            )
+            out.append(Notice(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; what is in it was left out."))
+        elif code == 3:
+            out.append(Notice(path, "TOO_DEEP", f"The folder {name} lies too deep; what is below it was left out."))
+        else:
+            out.append(
+                Notice(path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out.")
+            )
+    return out
