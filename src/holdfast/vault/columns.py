@@ -64,9 +64,9 @@ def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
 
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Where each piece starts when pieces of the given lengths stand back to back."""
-    counts = lengths.astype(np.int64)
-    starts: NDArray[np.int64] = np.subtract(np.cumsum(counts), counts)
-    return starts
+    counts: NDArray[np.int64] = lengths.astype(np.int64)
+    ends: NDArray[np.int64] = counts.cumsum()
+    return ends - counts
 
 
 def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -74,7 +74,8 @@ def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[n
     counts = lengths.astype(np.int64)
     total = int(counts.sum())
     shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
-    return np.arange(total, dtype=np.int64) + shift
+    positions: NDArray[np.int64] = np.arange(total, dtype=np.int64) + shift
+    return positions
 
 
 @dataclass(slots=True)

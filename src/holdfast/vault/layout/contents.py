@@ -1,0 +1,126 @@
+"""What the layouts share: an entry's content as pieces, and cutting pieces at the end of a byte range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from holdfast.vault.entry import Extra, Kind, decode_extra
+from holdfast.vault.errors import FormatError
+from holdfast.vault.layout.pieces import ManifestView, Piece, SegmentPiece
+from holdfast.vault.manifest import Block
+
+LITERAL_BYTES_MAX = 64 * 1024
+"""About the longest literal piece that is joined from several."""
+
+
+def extras_of(block: Block) -> dict[int, Extra]:
+    """The extras of the entries that have one, by their number."""
+    blob, ends, lengths = block.extra_bytes, block.extra_ends, block.extra_length
+    return {
+        i: decode_extra(blob[ends[i] - length : ends[i]])
+        for i, length in enumerate(lengths.tolist())
+        if length
+    }
+
+
+class Contents:
+    """The contents of one block's files, as columns of plain Python values (numpy's are slow one at a time)."""
+
+    def __init__(self, view: ManifestView, block: Block, extras: dict[int, Extra]) -> None:
+        self._view = view
+        self._extras = extras
+        self.kind: list[int] = block.kind.tolist()
+        self.size: list[int] = block.size.tolist()
+        self.stored_sum: list[int] = block.stored_sum.tolist()
+        self.count: list[int] = block.extent_count.tolist()
+        self.end = block.extent_ends
+        self.ids = block.extents["id"].tobytes()
+        self.stored: list[int] = block.extents["stored"].tolist()
+        self.repeat: list[int] = block.extents["repeat"].tolist()
+
+    def extra(self, i: int) -> Extra | None:
+        """The extra of entry `i`, if it has one."""
+        return self._extras.get(i)
+
+    def is_deflated(self, i: int) -> bool:
+        """Whether entry `i` is a file whose content is segments."""
+        return self.kind[i] == Kind.FILE and self.stored_sum[i] > 0
+
+    def inline(self, i: int) -> bytes:
+        """The content of file `i`, whose content is no segments. FormatError when it is not there."""
+        extra = self._extras.get(i)
+        content = extra.inline if extra is not None else None
+        if len(content or b"") != self.size[i]:
+            raise FormatError("A manifest block has a file whose content and size do not fit together.")
+        return content or b""
+
+    def target(self, i: int) -> bytes:
+        """Where symbolic link `i` points. FormatError when it does not say."""
+        return target_of(self._extras.get(i))
+
+    def segments(self, i: int, skip: int) -> Iterator[SegmentPiece]:
+        """The segments of file `i` from byte `skip` of them on. FormatError when their sum is another than promised."""
+        left = self.stored_sum[i]
+        for chunk_id, stored, repeat in self._runs(i, skip):
+            run = stored * repeat
+            left -= run
+            if skip >= run or not stored:
+                skip -= min(skip, run)
+                continue
+            passed, part = divmod(skip, stored)
+            skip = 0
+            if part:
+                yield SegmentPiece(chunk_id, stored, part, stored - part)
+                passed += 1
+            whole = SegmentPiece(chunk_id, stored, 0, stored)
+            for _ in range(repeat - passed):
+                yield whole
+        if left:
+            raise FormatError("A manifest block has a file whose extents do not add up.")
+
+    def _runs(self, i: int, skip: int) -> Iterator[tuple[bytes, int, int]]:
+        """(chunk id, stored length, repeat) of each extent; a list that `skip` passes over is given as one run."""
+        extra = self._extras.get(i)
+        if extra is None or not extra.lists:
+            ids, end = self.ids, self.end[i]
+            for e in range(end - self.count[i], end):
+                yield ids[32 * e : 32 * e + 32], self.stored[e], self.repeat[e]
+            return
+        for ref in extra.lists:
+            if skip >= ref.stored_sum:
+                skip -= ref.stored_sum
+                yield ref.chunk_id, ref.stored_sum, 1
+                continue
+            skip = 0
+            extents = self._view.extent_list(ref)
+            if sum(e.stored * e.repeat for e in extents) != ref.stored_sum:
+                raise FormatError("An extent list does not add up to what its file says.")
+            for extent in extents:
+                yield extent.chunk_id, extent.stored, extent.repeat
+
+
+def target_of(extra: Extra | None) -> bytes:
+    """Where a symbolic link points. FormatError when its extra does not say."""
+    if extra is None or not extra.target:
+        raise FormatError("A manifest block has a symbolic link without a target.")
+    return extra.target
+
+
+def limit(pieces: Iterable[Piece], length: int) -> Iterator[Piece]:
+    """The first `length` bytes of `pieces`. FormatError when there are fewer."""
+    if length <= 0:
+        return
+    for piece in pieces:
+        size = len(piece) if isinstance(piece, bytes) else piece.take
+        if size < length:
+            yield piece
+            length -= size
+            continue
+        if size == length:
+            yield piece
+        elif isinstance(piece, bytes):
+            yield piece[:length]
+        else:
+            yield SegmentPiece(piece.chunk_id, piece.stored, piece.skip, length)
+        return
+    raise FormatError("A backup's list of blocks promises more bytes than its blocks give.")
