@@ -1,0 +1,5 @@
+"""Fixtures of the vault's tests."""
+
+from conftest_vault import bench, write
+
+__all__ = ["bench", "write"]
