@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
-from holdfast.vault.entry import Extra, Kind, decode_extra
+import numpy as np
+
+from holdfast.vault.entry import Extra, decode_extra
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout.pieces import ManifestView, Piece, SegmentPiece
 from holdfast.vault.manifest import Block
@@ -15,11 +18,12 @@ LITERAL_BYTES_MAX = 64 * 1024
 
 def extras_of(block: Block) -> dict[int, Extra]:
     """The extras of the entries that have one, by their number."""
+    if not block.extra_bytes:
+        return {}
     blob, ends, lengths = block.extra_bytes, block.extra_ends, block.extra_length
     return {
         i: decode_extra(blob[ends[i] - length : ends[i]])
-        for i, length in enumerate(lengths.tolist())
-        if length
+        for i, length in zip(lengths.nonzero()[0].tolist(), lengths[lengths > 0].tolist(), strict=True)
     }
 
 
@@ -29,22 +33,24 @@ class Contents:
     def __init__(self, view: ManifestView, block: Block, extras: dict[int, Extra]) -> None:
         self._view = view
         self._extras = extras
-        self.kind: list[int] = block.kind.tolist()
         self.size: list[int] = block.size.tolist()
         self.stored_sum: list[int] = block.stored_sum.tolist()
-        self.count: list[int] = block.extent_count.tolist()
-        self.end = block.extent_ends
-        self.ids = block.extents["id"].tobytes()
-        self.stored: list[int] = block.extents["stored"].tolist()
-        self.repeat: list[int] = block.extents["repeat"].tolist()
-
-    def extra(self, i: int) -> Extra | None:
-        """The extra of entry `i`, if it has one."""
-        return self._extras.get(i)
+        self._end = block.extent_ends
+        self._count: list[int] = block.extent_count.tolist()
+        self._ids: list[bytes] = block.extents["id"].tolist()
+        self._stored: list[int] = block.extents["stored"].tolist()
+        self._repeat: list[int] = block.extents["repeat"].tolist()
+        self.simple: list[SegmentPiece | None] = [None] * len(block)
+        """The content of each file whose content is one segment, once: so it is for nearly every file."""
+        last = np.cumsum(block.extent_count, dtype=np.int64) - 1
+        at = (block.extent_count == 1).nonzero()[0]
+        at = at[(block.extents["repeat"][last[at]] == 1) & (block.extents["stored"][last[at]] == block.stored_sum[at])]
+        for i, e, stored in zip(at.tolist(), last[at].tolist(), block.stored_sum[at].tolist(), strict=True):
+            self.simple[i] = SegmentPiece(self._ids[e], stored, 0, stored)
 
     def is_deflated(self, i: int) -> bool:
         """Whether entry `i` is a file whose content is segments."""
-        return self.kind[i] == Kind.FILE and self.stored_sum[i] > 0
+        return self.stored_sum[i] > 0
 
     def inline(self, i: int) -> bytes:
         """The content of file `i`, whose content is no segments. FormatError when it is not there."""
@@ -53,10 +59,6 @@ class Contents:
         if len(content or b"") != self.size[i]:
             raise FormatError("A manifest block has a file whose content and size do not fit together.")
         return content or b""
-
-    def target(self, i: int) -> bytes:
-        """Where symbolic link `i` points. FormatError when it does not say."""
-        return target_of(self._extras.get(i))
 
     def segments(self, i: int, skip: int) -> Iterator[SegmentPiece]:
         """The segments of file `i` from byte `skip` of them on. FormatError when their sum is another than promised."""
@@ -82,9 +84,8 @@ class Contents:
         """(chunk id, stored length, repeat) of each extent; a list that `skip` passes over is given as one run."""
         extra = self._extras.get(i)
         if extra is None or not extra.lists:
-            ids, end = self.ids, self.end[i]
-            for e in range(end - self.count[i], end):
-                yield ids[32 * e : 32 * e + 32], self.stored[e], self.repeat[e]
+            for e in range(self._end[i] - self._count[i], self._end[i]):
+                yield self._ids[e], self._stored[e], self._repeat[e]
             return
         for ref in extra.lists:
             if skip >= ref.stored_sum:
@@ -104,6 +105,15 @@ def target_of(extra: Extra | None) -> bytes:
     if extra is None or not extra.target:
         raise FormatError("A manifest block has a symbolic link without a target.")
     return extra.target
+
+
+def blocks_from(starts: Sequence[int], start: int) -> Iterator[tuple[int, int]]:
+    """(number, bytes of it to skip) of each block that ends after byte `start`.
+
+    `starts`: where each block begins, and where the last one ends.
+    """
+    for number in range(bisect_right(starts, start) - 1, len(starts) - 1):
+        yield number, max(0, start - starts[number])
 
 
 def limit(pieces: Iterable[Piece], length: int) -> Iterator[Piece]:

@@ -6,7 +6,7 @@ turns pieces into bytes, reading the segments from the packs with read-ahead. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -64,48 +64,3 @@ class SegmentPiece(msgspec.Struct, frozen=True, gc=False):
 
 
 Piece = bytes | SegmentPiece
-
-
-def clip(pieces: Iterable[Piece], at: int, start: int, stop: int) -> Iterator[Piece]:
-    """Of pieces that begin at byte `at` of a layout, the bytes from `start` to `stop`."""
-    for piece in pieces:
-        size = piece.take if isinstance(piece, SegmentPiece) else len(piece)
-        if at >= stop:
-            return
-        if at + size > start:
-            first, last = max(0, start - at), min(size, stop - at)
-            if first == 0 and last == size:
-                yield piece
-            elif isinstance(piece, SegmentPiece):
-                yield SegmentPiece(piece.chunk_id, piece.stored, piece.skip + first, last - first)
-            else:
-                yield piece[first:last]
-        at += size
-
-
-class Contents:
-    """The segments of the files of one block, with its extents unpacked once."""
-
-    def __init__(self, view: ManifestView, block: Block) -> None:
-        self._view = view
-        self._block = block
-        self._ids = block.extents["id"].tobytes()
-        self._stored: list[int] = block.extents["stored"].tolist()
-        self._repeat: list[int] = block.extents["repeat"].tolist()
-        self._ends = block.extent_ends
-        self._counts: list[int] = block.extent_count.tolist()
-
-    def of(self, i: int) -> Iterator[SegmentPiece]:
-        """The segments of file `i`, repeats written out."""
-        count = self._counts[i]
-        if not count:
-            for ref in self._block.extra(i).lists:
-                for extent in self._view.extent_list(ref):
-                    for _ in range(extent.repeat):
-                        yield SegmentPiece(extent.chunk_id, extent.stored, 0, extent.stored)
-            return
-        end = self._ends[i]
-        for k in range(end - count, end):
-            piece = SegmentPiece(self._ids[32 * k : 32 * k + 32], self._stored[k], 0, self._stored[k])
-            for _ in range(self._repeat[k]):
-                yield piece

@@ -1,293 +1,229 @@
-"""The tar.gz layout: one gzip member (RFC 1952) of a POSIX pax archive (IEEE 1003.1-2017), everything a zip cannot hold.
+"""The tar.gz layout: one gzip member (RFC 1952) that holds a pax archive, with everything that a zip cannot hold.
 
-Hard links, owners, nanoseconds, extended attributes, exact names. The deflate stream is, member after member: the header
-blocks (`zeros.sparse_segment`), the segments of the content, the padding; then two blocks of zeros and the end.
+Hard links, owners, nanoseconds, extended attributes, names byte for byte. The deflate stream is, member after member,
+its header (`tar_deflate`), the segments of its content, its padding; then two blocks of zeros and the end.
 
-A pax header stands before a member only for what the ustar header cannot say: a name or link target over 100 bytes or
-not ASCII, a size from 8 GiB on, an owner over 2,097,151, a time with a fraction or before 1970, extended attributes.
+The CRC-32 of the whole tar is summed up on the way. A range that begins in the middle and reaches the end takes what
+came before from the manifest: headers are made again, contents only joined in by their CRC-32.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import accumulate
 
 import numpy as np
 from isal.isal_zlib import crc32, crc32_combine
 from numpy.typing import NDArray
 
-from holdfast.vault.entry import Extra, Kind
-from holdfast.vault.layout.pieces import Contents, ManifestView, Piece, clip
-from holdfast.vault.layout.zeros import sparse_segment, zero_run
+from holdfast.vault.errors import FormatError
+from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
+from holdfast.vault.layout.pieces import ManifestView, Piece
+from holdfast.vault.layout.tar_deflate import (
+    FIXED_BITS,
+    FRONT_BITS_BY_PADDING,
+    LITERALS,
+    NAME_BITS_BY_LENGTH,
+    SYNC_BYTES,
+    ZEROS_BYTES,
+    member_segment,
+    pax_segment,
+    pax_segment_length,
+    zeros,
+)
+from holdfast.vault.layout.tar_header import BLOCK_BYTES, FIELDS_BYTES, TarHeaders, TarLengths
 from holdfast.vault.manifest import Block
-from holdfast.vault.segment import FINAL, stored_blocks
+from holdfast.vault.segment import FINAL, STORED_BYTES_MAX, stored_blocks
 
-GZIP_HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3])
-_GZIP_TRAILER_BYTES = 8
-_END_ZEROS = 1024
-_NAME_BYTES_MAX = 100
-_OWNER_MAX = 0o7777777
-_SIZE_MAX = 0o77777777777
-_SECONDS_MAX = 0o77777777777
-_NS = 1_000_000_000
-_HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
-_TYPE = {Kind.FILE: b"0", Kind.FOLDER: b"5", Kind.SYMLINK: b"2"}
-_XATTR = b"SCHILY.xattr."
-_MASK_32 = 0xFFFF_FFFF
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""Deflate, no flags, no time, no level, system unknown."""
+_END_ZEROS = 2 * BLOCK_BYTES
+_END = zeros(_END_ZEROS) + FINAL
+_TRAILER = struct.Struct("<LL")
+_FRONT_BITS = np.array(FRONT_BITS_BY_PADDING)
+_NAME_BITS = np.array(NAME_BITS_BY_LENGTH)
+_ZEROS_BYTES = np.array(ZEROS_BYTES)
+_ZEROS = [zeros(n) for n in range(BLOCK_BYTES)]
+_PADDINGS = [bytes(n) for n in range(BLOCK_BYTES)]
 
 
-def _octal(value: int, width: int) -> bytes:
-    return b"%0*o\0" % (width - 1, value)
-
-
-def _header(name: bytes, mode: int, uid: int, gid: int, size: int, seconds: int, kind: bytes, link: bytes) -> bytes:
-    """One ustar header block; values that do not fit stand in a pax header before it and are cut here."""
-    block = bytearray(
-        _HEADER.pack(
-            name[:_NAME_BYTES_MAX],
-            _octal(mode, 8),
-            _octal(min(uid, _OWNER_MAX), 8),
-            _octal(min(gid, _OWNER_MAX), 8),
-            _octal(min(size, _SIZE_MAX), 12),
-            _octal(min(max(seconds, 0), _SECONDS_MAX), 12),
-            b"        ",
-            kind,
-            link[:_NAME_BYTES_MAX],
-            b"ustar\x0000",
-            b"",
-            b"",
-            b"",
-            b"",
-            b"",
-            b"",
-        )
-    )
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
-
-
-def _record(key: bytes, value: bytes) -> bytes:
-    """One pax record: its own length in decimal, a blank, key=value, a line feed."""
-    size = len(key) + len(value) + 3
-    length = size + len(str(size))
-    if len(str(length)) > len(str(size)):
-        length += 1
-    return b"%d %s=%s\n" % (length, key, value)
-
-
-def _needs_record(name: bytes) -> bool:
-    return len(name) > _NAME_BYTES_MAX or not name.isascii()
-
-
-def _pax(name: bytes, link: bytes, uid: int, gid: int, size: int, mtime_ns: int, extra: Extra) -> bytes:
-    """The pax header (its own header block, and its body padded) that a member needs, or nothing."""
-    records = []
-    if _needs_record(name):
-        records.append(_record(b"path", name))
-    if _needs_record(link):
-        records.append(_record(b"linkpath", link))
-    if any(not _is_utf8(part) for part in (name, link)):
-        records.insert(0, _record(b"hdrcharset", b"BINARY"))
-    if uid > _OWNER_MAX:
-        records.append(_record(b"uid", b"%d" % uid))
-    if gid > _OWNER_MAX:
-        records.append(_record(b"gid", b"%d" % gid))
-    if size > _SIZE_MAX:
-        records.append(_record(b"size", b"%d" % size))
-    seconds, ns = divmod(mtime_ns, _NS)
-    if ns or not 0 <= seconds <= _SECONDS_MAX:
-        records.append(_record(b"mtime", _decimal(mtime_ns)))
-    records += [_record(_XATTR + key, value) for key, value in extra.xattrs]
-    if not records:
-        return b""
-    body = b"".join(records)
-    header = _header(b"PaxHeader", 0o644, 0, 0, len(body), 0, b"x", b"")
-    return header + body + bytes(-len(body) % 512)
-
-
-def _decimal(mtime_ns: int) -> bytes:
-    seconds, ns = divmod(abs(mtime_ns), _NS)
-    return b"%s%d.%09d" % (b"-" if mtime_ns < 0 else b"", seconds, ns)
-
-
-def _is_utf8(name: bytes) -> bool:
-    if name.isascii():
-        return True
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _member_head(
-    path: bytes, kind: Kind, mode: int, uid: int, gid: int, mtime_ns: int, size: int, extra: Extra
-) -> tuple[bytes, int]:
-    """All header blocks of one member, and the bytes of content that follow them."""
-    name = path + b"/" if kind is Kind.FOLDER else path
-    link, type_flag = b"", _TYPE[kind]
-    if extra.hard_link is not None:
-        link, type_flag, size = extra.hard_link, b"1", 0
-    elif kind is Kind.SYMLINK:
-        link = extra.target or b""
-    head = _header(name, mode, uid, gid, size, mtime_ns // _NS, type_flag, link)
-    return _pax(name, link, uid, gid, size, mtime_ns, extra) + head, size
-
-
-_NO_EXTRA = Extra()
-_PLAIN_BYTES = [
-    len(sparse_segment(_header(b"n" * n, 0o644, 1, 1, 1, 1, b"0", b""))) for n in range(_NAME_BYTES_MAX + 1)
-]
-"""Deflated bytes of the header of a plain member, by the length of its name."""
-_FRACTION_BYTES = len(sparse_segment(_pax(b"n", b"", 0, 0, 0, 1_700_000_000_123_456_789, _NO_EXTRA)))
-"""Deflated bytes of the pax header of a plain member whose time has a fraction and ten digits of seconds."""
-_PADDING_BYTES = [0, *(len(zero_run(n)) for n in range(1, 512))]
-
-
-def _sizes(block: Block) -> NDArray[np.int64]:
+def _member_bytes(block: Block, lengths: TarLengths) -> NDArray[np.int64]:
     """Deflated bytes of each member of a block."""
-    kind, seconds = block.kind, block.mtime_ns // _NS
-    is_folder = kind == Kind.FOLDER
-    length = block.path_length.astype(np.int64) + is_folder
-    fraction = block.mtime_ns % _NS != 0
-    plain = (
-        (kind != Kind.SYMLINK)
-        & (length <= _NAME_BYTES_MAX)
-        & (block.uid <= _OWNER_MAX)
-        & (block.gid <= _OWNER_MAX)
-        & (block.size <= _SIZE_MAX)
-        & (seconds >= np.where(fraction, 1_000_000_000, 0))
-        & (seconds <= np.where(fraction, 9_999_999_999, _SECONDS_MAX))
-    )
-    if not block.path_bytes.isascii():
-        plain &= np.fromiter((path.isascii() for path in block.paths()), bool, len(block))
-    inline = (block.size > 0) & (block.stored_sum == 0) & (kind == Kind.FILE)
-    for i in (plain & (block.extra_length > 0) & (kind != Kind.SYMLINK)).nonzero()[0].tolist():
-        extra = block.extra(i)
-        plain[i] = extra.hard_link is None and not extra.xattrs
-    heads = np.array(_PLAIN_BYTES)[np.minimum(length, _NAME_BYTES_MAX)] + fraction * _FRACTION_BYTES
-    padding = np.array(_PADDING_BYTES)[(-block.size.astype(np.int64)) % 512]
-    body = block.stored_sum.astype(np.int64) + np.where(inline, block.size.astype(np.int64) + 5, 0)
-    sizes: NDArray[np.int64] = heads + padding + body
-    for i in (~plain).nonzero()[0].tolist():
-        entry = block.entry(i)
-        head, size = _member_head(
-            entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.size, entry.extra
-        )
-        rest = int(padding[i] + body[i]) if size else 0
-        sizes[i] = len(sparse_segment(head)) + rest
+    bits = _FRONT_BITS[-lengths.records_length % BLOCK_BYTES] + FIXED_BITS
+    bits += _NAME_BITS[lengths.name_length] + _NAME_BITS[lengths.link_length]
+    sizes: NDArray[np.int64] = (bits + 7) // 8 + SYNC_BYTES
+    for length in np.unique(lengths.records_length).tolist():
+        sizes[lengths.records_length == length] += pax_segment_length(length)
+    content = lengths.content
+    stored = content + 5 * (-(-content // STORED_BYTES_MAX))
+    sizes += np.where(block.stored_sum > 0, block.stored_sum.astype(np.int64), stored) * (content > 0)
+    sizes += _ZEROS_BYTES[-content % BLOCK_BYTES]
     return sizes
 
 
 def measure_tar(block: Block) -> int:
-    """Deflated bytes of the members of a block."""
-    return int(_sizes(block).sum())
+    """Deflated bytes of the members of a block, `BlockSums.tar`."""
+    return int(_member_bytes(block, TarLengths(block, extras_of(block))).sum())
 
 
 def total_bytes(view: ManifestView) -> int:
     """Length of the whole tar.gz."""
-    members = sum(ref.sums.tar for ref in view.blocks)
-    return len(GZIP_HEADER) + members + len(zero_run(_END_ZEROS)) + len(FINAL) + _GZIP_TRAILER_BYTES
+    return _Plan(view).total
+
+
+def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
+    """Bytes `start` to `stop` of the tar.gz. Raises FormatError, and what `view` raises."""
+    plan = _Plan(view)
+    if not 0 <= start <= stop <= plan.total:
+        raise ValueError(f"bytes {start} to {stop} of a tar.gz of {plan.total}")
+    total = _Sum() if stop > plan.trailer_start else None
+    rest = _pieces_from(view, plan, start, total)
+    return rest if stop == plan.total else limit(rest, stop - start)
+
+
+class _Plan:
+    """Where everything begins."""
+
+    def __init__(self, view: ManifestView) -> None:
+        self.starts = list(accumulate((ref.sums.tar for ref in view.blocks), initial=len(GZIP_HEADER)))
+        """Of each block's members, and the end of the last."""
+        self.end_start = self.starts[-1]
+        self.trailer_start = self.end_start + len(_END)
+        self.total = self.trailer_start + _TRAILER.size
 
 
 class _Sum:
-    """CRC-32 and length of the tar so far."""
+    """CRC-32 and length of the tar from some member on."""
 
     def __init__(self) -> None:
         self.crc = 0
         self.size = 0
+        self.first: tuple[int, int] | None = None
+        """Block and entry of the first member in it."""
 
-    def add(self, data: bytes) -> None:
-        self.crc = crc32(data, self.crc)
-        self.size += len(data)
+    def add_block(self, headers: TarHeaders, number: int, first: int) -> None:
+        """Note that a block's members from `first` on are in it."""
+        if self.first is None:
+            self.first = (number, first)
+        self.size += int(headers.raw_lengths()[first:].sum())
 
-    def add_content(self, content_crc: int, size: int) -> None:
-        self.crc = crc32_combine(self.crc, content_crc, size)
+    def append(self, crc: int, size: int) -> None:
+        """Add bytes by their CRC-32."""
+        self.crc = crc32_combine(self.crc, crc, size)
         self.size += size
-        self.add(bytes(-size % 512))
-
-    def trailer(self) -> bytes:
-        return struct.pack("<LL", self.crc, self.size & _MASK_32)
 
 
-def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
-    """Bytes `start` to `stop` of the tar.gz."""
-    yield from clip([GZIP_HEADER], 0, start, stop)
-    at = len(GZIP_HEADER)
-    total = _Sum() if start <= at else None
-    for number, ref in enumerate(view.blocks):
-        size = ref.sums.tar
-        if at + size > start and at < stop:
-            block = view.block(number)
-            members = _member_pieces(view, block, total)
-            if at >= start and at + size <= stop:
-                yield from members
-            else:
-                yield from clip(members, at, start, stop)
-        at += size
-    end = zero_run(_END_ZEROS) + FINAL
-    yield from clip([end], at, start, stop)
-    at += len(end)
-    if stop > at:
-        if total is None:
-            # Begun in the middle: the checksum of all that came before follows from the manifest alone.
-            total = _Sum()
-            for number in range(len(view.blocks)):
-                _sum_block(view.block(number), total)
-        total.add(bytes(_END_ZEROS))
-        yield from clip([total.trailer()], at, start, stop)
+def _pieces_from(view: ManifestView, plan: _Plan, start: int, total: _Sum | None) -> Iterator[Piece]:
+    """All bytes of the tar.gz from `start` on; without the trailer when there is no `total`."""
+    if start < len(GZIP_HEADER):
+        yield GZIP_HEADER[start:]
+    for number, skip in blocks_from(plan.starts, max(start, len(GZIP_HEADER))):
+        yield from _member_pieces(view, number, plan, skip, total)
+    if start < plan.trailer_start:
+        yield _END[max(0, start - plan.end_start) :]
+    if total is not None and start < plan.total:
+        whole = _sum_before(view, total.first)
+        whole.append(total.crc, total.size)
+        whole.append(crc32(bytes(_END_ZEROS)), _END_ZEROS)
+        trailer = _TRAILER.pack(whole.crc, whole.size & 0xFFFF_FFFF)
+        yield trailer[max(0, start - plan.trailer_start) :]
 
 
-def _heads(block: Block) -> Iterator[tuple[int, bytes, int, Extra]]:
-    """(number, header blocks, bytes of content, extra) of each member."""
-    extra_lengths = block.extra_length.tolist()
-    for i, (path, kind, mode, uid, gid, mtime_ns, size) in enumerate(
-        zip(
-            block.paths(),
-            block.kind.tolist(),
-            block.mode.tolist(),
-            block.uid.tolist(),
-            block.gid.tolist(),
-            block.mtime_ns.tolist(),
-            block.size.tolist(),
-            strict=True,
-        )
-    ):
-        extra = block.extra(i) if extra_lengths[i] else _NO_EXTRA
-        head, content = _member_head(path, Kind(kind), mode, uid, gid, mtime_ns, size, extra)
-        yield i, head, content, extra
+def _sum_before(view: ManifestView, until: tuple[int, int] | None) -> _Sum:
+    """CRC-32 and length of all members before the given block and entry (of all without one)."""
+    blocks = range(len(view.blocks))
+    last, entries = until if until is not None else (len(blocks), 0)
+    total = _Sum()
+    for number in blocks[: last + 1]:
+        if number == last and not entries:
+            break
+        block = view.block(number)
+        headers = TarHeaders(block, extras_of(block))
+        stop = entries if number == last else len(block)
+        crc, crcs, contents = total.crc, block.crc32.tolist(), headers.content.tolist()
+        for i in range(stop):
+            crc = _add_member(crc, headers.raw(i), contents[i], crcs[i])
+        total.crc = crc
+        total.size += int(headers.raw_lengths()[:stop].sum())
+    return total
 
 
-def _sum_block(block: Block, total: _Sum) -> None:
-    crcs = block.crc32.tolist()
-    for i, head, size, _ in _heads(block):
-        total.add(head)
-        if size:
-            total.add_content(crcs[i], size)
+def _add_member(crc: int, raw: bytes, content: int, content_crc: int) -> int:
+    """CRC-32 of a tar with one more member."""
+    crc = crc32(raw, crc)
+    if content:
+        crc = crc32(_PADDINGS[-content % BLOCK_BYTES], crc32_combine(crc, content_crc, content))
+    return crc
 
 
-def _member_pieces(view: ManifestView, block: Block, total: _Sum | None) -> Iterator[Piece]:
-    contents = Contents(view, block)
-    crcs = block.crc32.tolist()
-    literal = bytearray()
-    for i, head, size, extra in _heads(block):
-        literal += sparse_segment(head)
+def _member_pieces(view: ManifestView, number: int, plan: _Plan, skip: int, total: _Sum | None) -> Iterator[Piece]:
+    """The members of one block, from byte `skip` of them on; `total` gets all members of which a byte is given."""
+    block = view.block(number)
+    extras = extras_of(block)
+    headers = TarHeaders(block, extras)
+    sizes = _member_bytes(block, headers)
+    ends = np.cumsum(sizes)
+    if int(ends[-1]) != plan.starts[number + 1] - plan.starts[number]:
+        raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
+    contents = Contents(view, block, extras)
+    first = int(np.searchsorted(ends, skip, side="right"))
+    skip -= int(ends[first] - sizes[first])
+    if total is not None:
+        total.add_block(headers, number, first)
+    fields = headers.fields.translate(LITERALS)
+    names, links = headers.names, headers.links
+    held: list[bytes] = []
+    held_bytes = 0
+    columns = zip(
+        headers.records[first:],
+        headers.content.tolist()[first:],
+        contents.stored_sum[first:],
+        contents.simple[first:],
+        block.crc32.tolist()[first:],
+        strict=True,
+    )
+    for i, (records, content, stored_sum, simple, crc) in enumerate(columns, first):
         if total is not None:
-            total.add(head)
-        if not size:
+            total.crc = _add_member(total.crc, headers.raw(i), content, crc)
+        at = FIELDS_BYTES * i
+        head = member_segment(-len(records) % BLOCK_BYTES, names[i], fields[at : at + FIELDS_BYTES], links.get(i, b""))
+        if records:
+            head = pax_segment(records) + head
+        padding = _ZEROS[-content % BLOCK_BYTES]
+        if skip:
+            yield from _member_from(contents, head, padding, i, content, skip)
+            skip = 0
             continue
-        if extra.inline is not None:
-            literal += stored_blocks(extra.inline)
-        else:
-            for piece in contents.of(i):
-                if literal:
-                    yield bytes(literal)
-                    literal.clear()
-                yield piece
-        padding = -size % 512
-        if padding:
-            literal += zero_run(padding)
-        if total is not None:
-            total.add_content(crcs[i], size)
-    if literal:
-        yield bytes(literal)
+        held.append(head)
+        if content and stored_sum:
+            yield b"".join(held)
+            if simple is not None:
+                yield simple
+            else:
+                yield from contents.segments(i, 0)
+            held, held_bytes = [padding] if padding else [], 0
+            continue
+        if content:
+            held += (stored_blocks(contents.inline(i)), padding)
+        held_bytes += len(head) + content
+        if held_bytes > LITERAL_BYTES_MAX:
+            yield b"".join(held)
+            held, held_bytes = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _member_from(contents: Contents, head: bytes, padding: bytes, i: int, content: int, skip: int) -> Iterator[Piece]:
+    """Member `i` from byte `skip` of it on."""
+    if not content or not contents.is_deflated(i):
+        data = stored_blocks(contents.inline(i)) if content else b""
+        yield (head + data + padding)[skip:]
+        return
+    if skip < len(head):
+        yield head[skip:]
+    skip = max(0, skip - len(head))
+    yield from contents.segments(i, skip)
+    rest = padding[max(0, skip - contents.stored_sum[i]) :]
+    if rest:
+        yield rest

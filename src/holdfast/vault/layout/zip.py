@@ -1,321 +1,145 @@
-"""The zip layout. Source: PKWARE APPNOTE 6.3.10; Info-ZIP's extra fields (extended timestamp 0x5455); libarchive's
-`xl` 0x6c78 (archive_read_support_format_zip.c: bitmap, version made by, external attributes).
+"""The zip layout: local headers with contents, entry after entry; the central directory; the end records.
 
-What is done so that every unpacker reads it (research/engines.md, "Zip pitfalls"): sizes and CRC-32 in the local headers,
-never a data descriptor; zip64 only where a limit is hit, its extra field first and of exact size, in both headers; host
-Unix, so that modes and links count; the UTF-8 flag; no gap between entries; local and central headers agree; the `xl`
-field, so that a piped bsdtar, which never sees the central directory, keeps modes and links too.
+Byte 0 is the first local header, there are no gaps, and contents are never shared between entries (hard links stand
+as files of their own). docs/layouts.md has every byte; the records are `zip_records`.
+
+Any range can be had: sums over the blocks find the block, sums over its entries the entry. Never more than one block's
+headers are held, as the central directory is made from the blocks once more.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
-from holdfast.vault.entry import Kind
-from holdfast.vault.layout.names import zip_name
-from holdfast.vault.layout.pieces import Contents, ManifestView, Piece, clip
+from holdfast.vault.errors import FormatError
+from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
+from holdfast.vault.layout.pieces import BlockRef, ManifestView, Piece
+from holdfast.vault.layout.zip_records import (
+    LIMIT_32,
+    ZIP64_JOINED_OFFSET_BYTES,
+    ZIP64_OFFSET_BYTES,
+    ZipHeaders,
+    ZipSizes,
+    end_records,
+)
 from holdfast.vault.manifest import Block
 from holdfast.vault.segment import FINAL
 
-LIMIT_32 = 0xFFFF_FFFF
-LIMIT_16 = 0xFFFF
-
-_LOCAL = struct.Struct("<4s5H3L2H")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
-_ZIP64_END = struct.Struct("<4sQ2H2L4Q")
-_ZIP64_LOCATOR = struct.Struct("<4sLQL")
-_END = struct.Struct("<4s4H2LH")
-_TIMESTAMP = struct.Struct("<HHBl")
-_NTFS = struct.Struct("<HHLHHQQQ")
-_XL = struct.Struct("<HHBHL")
-_TIMESTAMP_BYTES, _NTFS_BYTES, _XL_BYTES = _TIMESTAMP.size, _NTFS.size, _XL.size
-_ZIP64_LOCAL_BYTES = 20
-_UTF8 = 0x0800
-_HOST_UNIX = 3 << 8
-_TYPE_BITS = {Kind.FILE: 0o100000, Kind.FOLDER: 0o040000, Kind.SYMLINK: 0o120000}
-_NTFS_EPOCH_SECONDS = 11_644_473_600
-
-
-@dataclass(slots=True)
-class _Columns:
-    """Per entry of a block: the values that stand in its headers."""
-
-    names: list[bytes]
-    method: NDArray[np.uint16]
-    packed: NDArray[np.uint64]
-    size: NDArray[np.uint64]
-    crc32: NDArray[np.uint32]
-    big: NDArray[np.bool_]
-    seconds: NDArray[np.int64]
-    dated: NDArray[np.bool_]
-    """The time fits into 32 bits (extended timestamp); else the NTFS field has it."""
-    local: NDArray[np.int64]
-    """Bytes of the local header with its content."""
-    central: NDArray[np.int64]
-    """Bytes of the central record while the offset is below 4 GiB."""
-    targets: dict[int, bytes]
-
-
-def _columns(block: Block) -> _Columns:
-    kind = block.kind
-    is_folder, is_link = kind == Kind.FOLDER, kind == Kind.SYMLINK
-    names = block.paths()
-    if not block.path_bytes.isascii():
-        names = [zip_name(name) for name in names]
-    lengths = np.fromiter(map(len, names), np.int64, len(names)) + is_folder
-    size, crc32 = block.size.astype(np.uint64), block.crc32.copy()
-    targets = {}
-    for i in is_link.nonzero()[0].tolist():
-        target = targets[i] = block.extra(i).target or b""
-        size[i], crc32[i] = len(target), zlib.crc32(target)
-    deflated = block.stored_sum > 0
-    packed = np.where(deflated, block.stored_sum + np.uint64(len(FINAL)), size)
-    big = (size >= LIMIT_32) | (packed >= LIMIT_32)
-    seconds = block.mtime_ns // 1_000_000_000
-    # libarchive and others read the extended timestamp as unsigned: before 1970 the NTFS field has it.
-    dated = (seconds >= 0) & (seconds < 2**31)
-    times = np.where(dated, _TIMESTAMP_BYTES, _NTFS_BYTES)
-    fixed = lengths + times + big * _ZIP64_LOCAL_BYTES
-    return _Columns(
-        names=names,
-        method=np.where(deflated, 8, 0).astype(np.uint16),
-        packed=packed,
-        size=size,
-        crc32=crc32,
-        big=big,
-        seconds=seconds,
-        dated=dated,
-        local=fixed + _LOCAL.size + _XL_BYTES + packed.astype(np.int64),
-        central=fixed + _CENTRAL.size,
-        targets=targets,
-    )
-
 
 def measure(block: Block) -> tuple[int, int, int]:
-    """(bytes of the local headers with contents, of the central records below 4 GiB, entries with zip64 sizes)."""
-    columns = _columns(block)
-    return int(columns.local.sum()), int(columns.central.sum()), int(columns.big.sum())
-
-
-def _offset_bytes(columns: _Columns, block_start: int) -> NDArray[np.int64]:
-    """What each central record grows by because its local header lies beyond 4 GiB."""
-    offsets = block_start + np.cumsum(columns.local) - columns.local
-    return np.where(offsets >= LIMIT_32, np.where(columns.big, 8, 12), 0)
-
-
-def _local_starts(view: ManifestView) -> list[int]:
-    """Where each block's local headers start, and where the last one's end."""
-    starts = [0]
-    for ref in view.blocks:
-        starts.append(starts[-1] + ref.sums.zip_local)
-    return starts
-
-
-def _central_sizes(view: ManifestView, starts: list[int]) -> list[int]:
-    """Bytes of each block's central records."""
-    sizes = []
-    for number, ref in enumerate(view.blocks):
-        start, end, sums = starts[number], starts[number + 1], ref.sums
-        if end <= LIMIT_32:
-            grown = 0
-        elif start >= LIMIT_32:
-            grown = 12 * sums.entries - 4 * sums.zip64_entries
-        else:
-            grown = int(_offset_bytes(_columns(view.block(number)), start).sum())
-        sizes.append(sums.zip_central + grown)
-    return sizes
-
-
-def _end(entries: int, central_bytes: int, central_start: int) -> bytes:
-    """The end records."""
-    out = b""
-    if entries >= LIMIT_16 or central_bytes >= LIMIT_32 or central_start >= LIMIT_32:
-        at = central_start + central_bytes
-        out = _ZIP64_END.pack(
-            b"PK\x06\x06",
-            _ZIP64_END.size - 12,
-            _HOST_UNIX | 45,
-            45,
-            0,
-            0,
-            entries,
-            entries,
-            central_bytes,
-            central_start,
-        ) + _ZIP64_LOCATOR.pack(b"PK\x06\x07", 0, at, 1)
-    count = min(entries, LIMIT_16)
-    return out + _END.pack(
-        b"PK\x05\x06", 0, 0, count, count, min(central_bytes, LIMIT_32), min(central_start, LIMIT_32), 0
-    )
+    """(`zip_local`, `zip_central`, `zip64_entries`) of a block, as `BlockSums` says."""
+    sizes = ZipSizes(block)
+    return int(sizes.local.sum()), int(sizes.central.sum()), int(sizes.is_zip64.sum())
 
 
 def total_bytes(view: ManifestView) -> int:
     """Length of the whole zip."""
-    starts = _local_starts(view)
-    central = sum(_central_sizes(view, starts))
-    entries = sum(ref.sums.entries for ref in view.blocks)
-    return starts[-1] + central + len(_end(entries, central, starts[-1]))
+    return _Plan(view).total
 
 
 def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
-    """Bytes `start` to `stop` of the zip."""
-    starts = _local_starts(view)
-    for number in range(len(view.blocks)):
-        if starts[number + 1] > start and starts[number] < stop:
-            local = _local_pieces(view, view.block(number))
-            if starts[number] >= start and starts[number + 1] <= stop:
-                yield from local
+    """Bytes `start` to `stop` of the zip. Raises FormatError, and what `view` raises."""
+    plan = _Plan(view)
+    if not 0 <= start <= stop <= plan.total:
+        raise ValueError(f"bytes {start} to {stop} of a zip of {plan.total}")
+    rest = _pieces_from(view, plan, start)
+    return rest if stop == plan.total else limit(rest, stop - start)
+
+
+class _Plan:
+    """Where every block's part begins: in the local headers, and in the central directory."""
+
+    def __init__(self, view: ManifestView) -> None:
+        refs = view.blocks
+        self.local_starts = [0, *accumulate(ref.sums.zip_local for ref in refs)]
+        """Of each block, and the end of the last."""
+        self.central_start = self.local_starts[-1]
+        self.central_starts = [self.central_start]
+        for number, ref in enumerate(refs):
+            self.central_starts.append(self.central_starts[-1] + self._central_bytes(view, number, ref))
+        entries = sum(ref.sums.entries for ref in refs)
+        self.end = end_records(entries, self.central_starts[-1] - self.central_start, self.central_start)
+        self.total = self.central_starts[-1] + len(self.end)
+
+    def _central_bytes(self, view: ManifestView, number: int, ref: BlockRef) -> int:
+        sums, start, stop = ref.sums, self.local_starts[number], self.local_starts[number + 1]
+        if stop <= LIMIT_32:
+            return sums.zip_central
+        if start >= LIMIT_32:
+            joined = sums.zip64_entries
+            far = joined * ZIP64_JOINED_OFFSET_BYTES + (sums.entries - joined) * ZIP64_OFFSET_BYTES
+            return sums.zip_central + far
+        block = view.block(number)  # the one block in which the zip passes 4 GiB
+        return sums.zip_central + int(ZipHeaders(block, extras_of(block), start).far_bytes().sum())
+
+
+def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]:
+    """All bytes of the zip from `start` on."""
+    for number, skip in blocks_from(plan.local_starts, start):
+        yield from _local_pieces(view, number, plan, skip)
+    for number, skip in blocks_from(plan.central_starts, max(start, plan.central_start)):
+        block = view.block(number)
+        records = ZipHeaders(block, extras_of(block), plan.local_starts[number]).central_records()
+        data = b"".join(records)
+        if len(data) != plan.central_starts[number + 1] - plan.central_starts[number]:
+            raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
+        yield data[skip:]
+    if start < plan.total:
+        yield plan.end[max(0, start - plan.central_starts[-1]) :]
+
+
+def _local_pieces(view: ManifestView, number: int, plan: _Plan, skip: int) -> Iterator[Piece]:
+    """The local headers and contents of one block, from byte `skip` of it on."""
+    block = view.block(number)
+    extras = extras_of(block)
+    headers = ZipHeaders(block, extras, plan.local_starts[number])
+    if int(headers.ends[-1]) != plan.local_starts[number + 1] - plan.local_starts[number]:
+        raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
+    contents = Contents(view, block, extras)
+    targets = headers.targets
+    heads = headers.local_headers()
+    first = int(np.searchsorted(headers.ends, skip, side="right"))
+    held: list[bytes] = []
+    held_bytes = 0
+    if skip:
+        skip -= int(headers.ends[first] - headers.local[first])
+        yield from _entry_from(contents, targets, heads[first], first, skip)
+        first += 1
+    columns = zip(
+        heads[first:], contents.stored_sum[first:], contents.size[first:], contents.simple[first:], strict=True
+    )
+    for i, (head, stored_sum, size, simple) in enumerate(columns, first):
+        held.append(head)
+        if stored_sum:
+            yield b"".join(held)
+            if simple is not None:
+                yield simple
             else:
-                yield from clip(local, starts[number], start, stop)
-    if stop <= starts[-1]:
-        return
-    at = starts[-1]
-    sizes = _central_sizes(view, starts)
-    for number, size in enumerate(sizes):
-        if at + size > start and at < stop:
-            yield from clip([_central_records(view.block(number), starts[number])], at, start, stop)
-        at += size
-    entries = sum(ref.sums.entries for ref in view.blocks)
-    yield from clip([_end(entries, sum(sizes), starts[-1])], at, start, stop)
-
-
-def _dos_times(seconds: NDArray[np.int64]) -> tuple[list[int], list[int]]:
-    """MS-DOS time and date in UTC, clamped to 1980-2107."""
-    clamped = np.clip(seconds, 315_532_800, 4_354_819_198)
-    days = clamped.astype("datetime64[s]").astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    year = months.astype("datetime64[Y]").astype(np.int64) + 1970
-    month = months.astype(np.int64) % 12 + 1
-    day = (days - months.astype("datetime64[D]")).astype(np.int64) + 1
-    of_day = clamped % 86_400
-    time = (of_day // 3600) << 11 | (of_day // 60 % 60) << 5 | of_day % 60 // 2
-    date = (year - 1980) << 9 | month << 5 | day
-    return time.tolist(), date.tolist()
-
-
-def _time_extra(seconds: int, dated: bool) -> bytes:
-    if dated:
-        return _TIMESTAMP.pack(0x5455, 5, 1, seconds)
-    ticks = max(0, (seconds + _NTFS_EPOCH_SECONDS) * 10_000_000)
-    return _NTFS.pack(0x000A, 32, 0, 1, 24, ticks, ticks, ticks)
-
-
-def _attributes(kind: int, mode: int) -> int:
-    return (_TYPE_BITS[Kind(kind)] | mode) << 16 | (0x10 if kind == Kind.FOLDER else 0)
-
-
-def _local_pieces(view: ManifestView, block: Block) -> Iterator[Piece]:
-    c = _columns(block)
-    dos_time, dos_date = _dos_times(c.seconds)
-    kinds, modes = block.kind.tolist(), block.mode.tolist()
-    deflated = (c.method == 8).tolist()
-    contents = Contents(view, block)
-    literal = bytearray()
-    for i, (name, kind, mode, crc, packed, size, big, seconds, dated) in enumerate(
-        zip(
-            c.names,
-            kinds,
-            modes,
-            c.crc32.tolist(),
-            c.packed.tolist(),
-            c.size.tolist(),
-            c.big.tolist(),
-            c.seconds.tolist(),
-            c.dated.tolist(),
-            strict=True,
-        )
-    ):
-        if kind == Kind.FOLDER:
-            name += b"/"
-        version = 45 if big else 20
-        extra = _time_extra(seconds, dated) + _XL.pack(0x6C78, 7, 5, _HOST_UNIX | version, _attributes(kind, mode))
-        if big:
-            extra = struct.pack("<HHQQ", 1, 16, size, packed) + extra
-        literal += _LOCAL.pack(
-            b"PK\x03\x04",
-            version,
-            _UTF8,
-            8 if deflated[i] else 0,
-            dos_time[i],
-            dos_date[i],
-            crc,
-            LIMIT_32 if big else packed,
-            LIMIT_32 if big else size,
-            len(name),
-            len(extra),
-        )
-        literal += name
-        literal += extra
-        if deflated[i]:
-            for piece in contents.of(i):
-                if literal:
-                    yield bytes(literal)
-                    literal.clear()
-                yield piece
-            literal += FINAL
-        elif i in c.targets:
-            literal += c.targets[i]
+                yield from contents.segments(i, 0)
+            held, held_bytes = [FINAL], 0
+            continue
+        if i in targets:
+            held.append(targets[i])
         elif size:
-            literal += block.extra(i).inline or b""
-    if literal:
-        yield bytes(literal)
+            held.append(contents.inline(i))
+        held_bytes += len(head) + len(held[-1])
+        if held_bytes > LITERAL_BYTES_MAX:
+            yield b"".join(held)
+            held, held_bytes = [], 0
+    if held:
+        yield b"".join(held)
 
 
-def _central_records(block: Block, block_start: int) -> bytes:
-    c = _columns(block)
-    dos_time, dos_date = _dos_times(c.seconds)
-    offsets = (block_start + np.cumsum(c.local) - c.local).tolist()
-    out = []
-    for i, (name, kind, mode, method, crc, packed, size, big, seconds, dated, offset) in enumerate(
-        zip(
-            c.names,
-            block.kind.tolist(),
-            block.mode.tolist(),
-            c.method.tolist(),
-            c.crc32.tolist(),
-            c.packed.tolist(),
-            c.size.tolist(),
-            c.big.tolist(),
-            c.seconds.tolist(),
-            c.dated.tolist(),
-            offsets,
-            strict=True,
-        )
-    ):
-        if kind == Kind.FOLDER:
-            name += b"/"
-        version = 45 if big or offset >= LIMIT_32 else 20
-        wide = (struct.pack("<QQ", size, packed) if big else b"") + (
-            struct.pack("<Q", offset) if offset >= LIMIT_32 else b""
-        )
-        extra = (struct.pack("<HH", 1, len(wide)) + wide if wide else b"") + _time_extra(seconds, dated)
-        out.append(
-            _CENTRAL.pack(
-                b"PK\x01\x02",
-                _HOST_UNIX | version,
-                version,
-                _UTF8,
-                method,
-                dos_time[i],
-                dos_date[i],
-                crc,
-                LIMIT_32 if big else packed,
-                LIMIT_32 if big else size,
-                len(name),
-                len(extra),
-                0,
-                0,
-                0,
-                _attributes(kind, mode),
-                min(offset, LIMIT_32),
-            )
-        )
-        out.append(name)
-        out.append(extra)
-    return b"".join(out)
+def _entry_from(contents: Contents, targets: dict[int, bytes], head: bytes, i: int, skip: int) -> Iterator[Piece]:
+    """Entry `i` from byte `skip` of its local header and content on."""
+    if contents.is_deflated(i):
+        if skip < len(head):
+            yield head[skip:]
+        skip = max(0, skip - len(head))
+        yield from contents.segments(i, skip)
+        yield FINAL[max(0, skip - contents.stored_sum[i]) :]
+    else:
+        yield (head + (targets[i] if i in targets else contents.inline(i)))[skip:]
