@@ -1,0 +1,10 @@
+"""Floor 3. What is known: accounts, applications, backups, packs. In SQL, through SQLAlchemy Core.
+
+Terms
+-----
+*Catalog*: the database of one instance. *Record*: a row as a frozen struct. *Hot path*: the two queries that answer
+most requests (which account has this key; the list of an application's backups), compiled once.
+
+SQLite is the default: WAL, `synchronous=FULL`, every writing transaction begins as IMMEDIATE. What only SQLite has
+stands in `engine.py` and `hot.py` alone.
+"""

@@ -1,0 +1,86 @@
+"""Applications in the catalog."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.engine import Catalog
+from holdfast.catalog.records import App, State
+from holdfast.catalog.tables import apps, backups
+
+_COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at)
+
+
+class AppNameTaken(Exception):
+    """The account has another application of this name."""
+
+
+def insert_app(catalog: Catalog, app: App) -> None:
+    """Add an application. Raises AppNameTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(
+                apps.insert().values(
+                    id=app.id,
+                    account_id=app.account_id,
+                    name=app.name,
+                    path=app.path,
+                    node=app.node,
+                    created_at=app.created_at,
+                )
+            )
+    except IntegrityError:
+        raise AppNameTaken from None
+
+
+def app_by_id(catalog: Catalog, app_id: str) -> App | None:
+    """One application."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(apps.c.id == app_id)).first()
+    return App(*row) if row else None
+
+
+def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
+    """Applications of any account with this id or name."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(*_COLUMNS).where(or_(apps.c.id == name_or_id, apps.c.name == name_or_id)).order_by(apps.c.created_at)
+        ).all()
+    return [App(*row) for row in rows]
+
+
+def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
+    """Applications of one account, or of all; oldest first."""
+    query = select(*_COLUMNS).order_by(apps.c.created_at, apps.c.id)
+    if account_id is not None:
+        query = query.where(apps.c.account_id == account_id)
+    with catalog.read() as connection:
+        return [App(*row) for row in connection.execute(query).all()]
+
+
+def delete_app(catalog: Catalog, app_id: str) -> None:
+    """Remove an application that has no backups any more."""
+    with catalog.write() as connection:
+        connection.execute(apps.delete().where(apps.c.id == app_id))
+
+
+def last_good_at(catalog: Catalog, app_id: str) -> int | None:
+    """When the newest successful backup of an application was started, in nanoseconds."""
+    with catalog.read() as connection:
+        found: int | None = connection.execute(
+            select(func.max(backups.c.created_at)).where(
+                backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL
+            )
+        ).scalar()
+        return found
+
+
+def stored_bytes(catalog: Catalog, app_id: str) -> int:
+    """What the backups of an application added to the store, in bytes."""
+    with catalog.read() as connection:
+        return int(
+            connection.execute(
+                select(func.coalesce(func.sum(backups.c.stored_bytes), 0)).where(backups.c.app_id == app_id)
+            ).scalar_one()
+        )

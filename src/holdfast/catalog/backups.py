@@ -1,0 +1,262 @@
+"""Backups in the catalog. Every change of state is one transaction that looks at the state it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.engine import Catalog
+from holdfast.catalog.records import Backup, Progressed, State, Warned
+from holdfast.catalog.tables import accounts, backups
+from holdfast.vault.errors import SessionFenced
+
+_FIELDS = Backup.__struct_fields__
+_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
+_WARNINGS, _PROGRESS, _STATE = (_FIELDS.index(name) for name in ("warnings", "progress", "state"))
+_warnings = msgspec.json.Decoder(tuple[Warned, ...])
+_progress = msgspec.json.Decoder(Progressed)
+
+
+class BackupNameTaken(Exception):
+    """The application has another backup of this name."""
+
+
+class BackupUnderWay(Exception):
+    """The application has a backup that is queued or running."""
+
+
+def backup_of(row: Row[Any]) -> Backup:
+    """A record from a row of all columns."""
+    values = list(row)
+    values[_STATE] = State(values[_STATE])
+    values[_WARNINGS] = _warnings.decode(values[_WARNINGS])
+    if values[_PROGRESS] is not None:
+        values[_PROGRESS] = _progress.decode(values[_PROGRESS])
+    return Backup(*values)
+
+
+def insert_backup(catalog: Catalog, backup: Backup) -> None:
+    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken."""
+    values = {name: getattr(backup, name) for name in _FIELDS}
+    values["warnings"] = msgspec.json.encode(backup.warnings).decode()
+    values["progress"] = None
+    try:
+        with catalog.write() as connection:
+            connection.execute(backups.insert().values(values))
+    except IntegrityError:
+        with catalog.read() as connection:
+            same = select(backups.c.id).where(backups.c.app_id == backup.app_id, backups.c.name == backup.name)
+            if connection.execute(same).first():
+                raise BackupNameTaken from None
+        raise BackupUnderWay from None
+
+
+def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
+    """One backup."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(backups.c.id == backup_id)).first()
+    return backup_of(row) if row else None
+
+
+def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
+    """One backup of an application, by id or by name; an id goes first."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(*_COLUMNS).where(
+                backups.c.app_id == app_id, or_(backups.c.id == id_or_name, backups.c.name == id_or_name)
+            )
+        ).all()
+    found = sorted((backup_of(row) for row in rows), key=lambda b: b.id != id_or_name)
+    return found[0] if found else None
+
+
+def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | None) -> list[Backup]:
+    """Backups of an application, oldest first; at most `limit`, those behind the backup with the id `after`."""
+    query = select(*_COLUMNS).where(backups.c.app_id == app_id).order_by(backups.c.created_at, backups.c.id)
+    if after is not None:
+        query = query.where(_beyond(after, newest_first=False))
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
+
+
+def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, after: str | None) -> list[Backup]:
+    """Backups of an account, newest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(backups.c.account_id == account_id)
+        .order_by(backups.c.created_at.desc(), backups.c.id.desc())
+    )
+    if after is not None:
+        query = query.where(_beyond(after, newest_first=True))
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
+
+
+def _beyond(after: str, *, newest_first: bool) -> Any:
+    at = select(backups.c.created_at).where(backups.c.id == after).scalar_subquery()
+    if newest_first:
+        return or_(backups.c.created_at < at, and_(backups.c.created_at == at, backups.c.id < after))
+    return or_(backups.c.created_at > at, and_(backups.c.created_at == at, backups.c.id > after))
+
+
+def backups_by_name(catalog: Catalog, account_id: str, name: str) -> list[Backup]:
+    """Successful backups of an account with this name, whatever the application."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(*_COLUMNS).where(
+                backups.c.account_id == account_id, backups.c.name == name, backups.c.state == State.SUCCESSFUL
+            )
+        ).all()
+    return [backup_of(row) for row in rows]
+
+
+def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: int) -> Backup | None:
+    """The newest backup that was asked for with this key since a time."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(*_COLUMNS)
+            .where(backups.c.app_id == app_id, backups.c.idempotency_key == key, backups.c.created_at >= since)
+            .order_by(backups.c.created_at.desc())
+            .limit(1)
+        ).first()
+    return backup_of(row) if row else None
+
+
+def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = None) -> list[Backup]:
+    """All backups in the given states, oldest first; of one node, or of all."""
+    query = select(*_COLUMNS).where(backups.c.state.in_(states)).order_by(backups.c.created_at)
+    if node is not None:
+        query = query.where(backups.c.node == node)
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query).all()]
+
+
+def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
+    """The newest successful backup of an application."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(*_COLUMNS)
+            .where(backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL)
+            .order_by(backups.c.created_at.desc(), backups.c.id.desc())
+            .limit(1)
+        ).first()
+    return backup_of(row) if row else None
+
+
+def start_backup(catalog: Catalog, backup_id: str, node: str) -> bool:
+    """queued -> running. False when it was not queued (any more)."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
+            .values(state=State.RUNNING, node=node)
+        )
+        return done.rowcount == 1
+
+
+def record_progress(catalog: Catalog, backup_id: str, progress: Progressed) -> None:
+    """Note how far a running backup is."""
+    with catalog.write() as connection:
+        connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
+            .values(progress=msgspec.json.encode(progress).decode())
+        )
+
+
+def next_commit_seq(catalog: Catalog, account_id: str) -> int:
+    """The next number in the order of an account's backups."""
+    with catalog.write() as connection:
+        connection.execute(
+            accounts.update().where(accounts.c.id == account_id).values(commit_seq=accounts.c.commit_seq + 1)
+        )
+        return int(connection.execute(select(accounts.c.commit_seq).where(accounts.c.id == account_id)).scalar_one())
+
+
+def finish_backup(catalog: Catalog, backup_id: str, epoch: int, warnings: Sequence[Warned], **values: Any) -> bool:
+    """running -> successful, with what is known now. False when it was not running (any more).
+
+    Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
+    """
+    with catalog.write() as connection:
+        now = connection.execute(
+            select(accounts.c.vault_epoch)
+            .join(backups, backups.c.account_id == accounts.c.id)
+            .where(backups.c.id == backup_id)
+            .with_for_update()
+        ).scalar()
+        if now is None:
+            return False
+        if now != epoch:
+            raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
+            .values(
+                state=State.SUCCESSFUL,
+                progress=None,
+                warnings=msgspec.json.encode(list(warnings)).decode(),
+                **values,
+            )
+        )
+        return done.rowcount == 1
+
+
+def fail_backup(catalog: Catalog, backup_id: str, code: str, message: str, now_ns: int) -> bool:
+    """queued or running -> failed, with a reason. False when it was neither."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state.in_([State.QUEUED, State.RUNNING]))
+            .values(state=State.FAILED, error_code=code, error_message=message, finished_at=now_ns, progress=None)
+        )
+        return done.rowcount == 1
+
+
+def rename_backup(catalog: Catalog, backup_id: str, name: str) -> None:
+    """Give a backup another name. Raises BackupNameTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(backups.update().where(backups.c.id == backup_id).values(name=name))
+    except IntegrityError:
+        raise BackupNameTaken from None
+
+
+def set_lock(catalog: Catalog, backup_id: str, is_locked: bool, locked_until: int | None) -> None:
+    """Lock or unlock a backup."""
+    with catalog.write() as connection:
+        connection.execute(
+            backups.update().where(backups.c.id == backup_id).values(is_locked=is_locked, locked_until=locked_until)
+        )
+
+
+def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
+    """successful or failed -> deleting, unless it is locked. False when it is in another state, or locked."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(
+                backups.c.id == backup_id,
+                backups.c.state.in_([State.SUCCESSFUL, State.FAILED]),
+                backups.c.is_locked.is_(False),
+                or_(backups.c.locked_until.is_(None), backups.c.locked_until <= now_ns),
+            )
+            .values(state=State.DELETING)
+        )
+        return done.rowcount == 1
+
+
+def delete_row(catalog: Catalog, backup_id: str) -> None:
+    """Forget a backup that is being deleted and whose root is gone."""
+    with catalog.write() as connection:
+        connection.execute(backups.delete().where(backups.c.id == backup_id, backups.c.state == State.DELETING))
+
+
+def count_backups(catalog: Catalog, app_id: str) -> int:
+    """How many backups an application has, in whatever state."""
+    with catalog.read() as connection:
+        return int(connection.execute(select(func.count()).where(backups.c.app_id == app_id)).scalar_one())

@@ -1,0 +1,89 @@
+"""The vault's ledger in SQL: which packs of an account are live, fenced by the account's epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from holdfast.catalog.engine import Catalog
+from holdfast.catalog.tables import accounts, packs
+from holdfast.vault.errors import SessionFenced
+from holdfast.vault.ledger import PackRow
+
+LIVE = "live"
+_ROWS_AT_ONCE = 200
+
+
+class SqlLedger:
+    """`vault.ledger.Ledger` for one account."""
+
+    def __init__(self, catalog: Catalog, account_id: str) -> None:
+        self._catalog = catalog
+        self._account_id = account_id
+
+    def epoch(self) -> int:
+        with self._catalog.read() as connection:
+            return int(
+                connection.execute(select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id)).scalar_one()
+            )
+
+    def live_pack_ids(self) -> list[bytes]:
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                select(packs.c.pack_id)
+                .where(packs.c.account_id == self._account_id, packs.c.state == LIVE)
+                .order_by(packs.c.seq)
+            ).all()
+        return [row[0] for row in rows]
+
+    def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
+        found: dict[bytes, PackRow] = {}
+        with self._catalog.read() as connection:
+            for start in range(0, len(pack_ids), _ROWS_AT_ONCE):
+                rows = connection.execute(
+                    select(
+                        packs.c.pack_id, packs.c.kind, packs.c.size, packs.c.salt, packs.c.pack_table, packs.c.records
+                    ).where(
+                        packs.c.account_id == self._account_id,
+                        packs.c.state == LIVE,
+                        packs.c.pack_id.in_(pack_ids[start : start + _ROWS_AT_ONCE]),
+                    )
+                ).all()
+                found.update((row[0], PackRow(*row)) for row in rows)
+        return [found[pack_id] for pack_id in pack_ids if pack_id in found]
+
+    def publish(self, epoch: int, packs_made: Sequence[PackRow]) -> None:
+        with self._catalog.write() as connection:
+            # The row is locked to the end of the transaction: prune moves the epoch on before or after, never between.
+            now = connection.execute(
+                select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id).with_for_update()
+            ).scalar()
+            if now != epoch:
+                raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+            there = {
+                row[0]
+                for row in connection.execute(
+                    select(packs.c.pack_id).where(
+                        packs.c.account_id == self._account_id, packs.c.pack_id.in_([p.pack_id for p in packs_made])
+                    )
+                )
+            }
+            fresh = [p for p in packs_made if p.pack_id not in there]
+            if fresh:
+                connection.execute(
+                    packs.insert(),
+                    [
+                        {
+                            "account_id": self._account_id,
+                            "pack_id": p.pack_id,
+                            "kind": p.kind,
+                            "size": p.size,
+                            "salt": p.salt,
+                            "records": p.records,
+                            "state": LIVE,
+                            "pack_table": p.table,
+                        }
+                        for p in fresh
+                    ],
+                )

@@ -1,0 +1,90 @@
+"""Records: rows of the catalog as frozen structs. Times are integers, nanoseconds since 1970; sizes are bytes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where a backup stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One customer of the host."""
+
+    id: str
+    email: str
+    plan: str
+    created_at: int
+    data_key_sealed: bytes
+    link_secret_sealed: bytes
+    api_key_sealed: bytes
+    vault_epoch: int
+
+
+class App(msgspec.Struct, frozen=True):
+    """One application of an account. `path`: absolute, as the file system names it (surrogate escapes)."""
+
+    id: str
+    account_id: str
+    name: str
+    path: str
+    node: str
+    created_at: int
+
+
+class Warned(msgspec.Struct, frozen=True):
+    """One warning of a backup."""
+
+    path: str
+    code: str
+    message: str
+
+
+class Progressed(msgspec.Struct, frozen=True):
+    """How far a running backup is."""
+
+    files: int
+    bytes: int
+    total_files: int
+    total_bytes: int
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """One backup, in whatever state."""
+
+    id: str
+    account_id: str
+    app_id: str
+    name: str
+    state: State
+    origin: str
+    created_at: int
+    finished_at: int | None
+    zip_bytes: int
+    tar_bytes: int
+    digest: bytes | None
+    link_key: str
+    files: int
+    content_bytes: int
+    stored_bytes: int
+    is_locked: bool
+    locked_until: int | None
+    error_code: str | None
+    error_message: str | None
+    warnings: tuple[Warned, ...]
+    progress: Progressed | None
+    node: str
+    verified_at: int | None
+    restore_proved_at: int | None
+    idempotency_key: str | None
+    request_hash: str | None
+    commit_seq: int | None

@@ -1,0 +1,62 @@
+"""The master key of an instance: wraps every other key. Without it nothing can be read.
+
+Source of the construction: AES-256-GCM with a random 96-bit nonce (NIST SP 800-38D allows 2^32 uses of one key; an
+instance wraps a handful of keys per account); the purpose is associated data, so that a wrapped key taken from one
+place does not open in another.
+"""
+
+from __future__ import annotations
+
+import os
+
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdfast.vault.errors import KeyMismatch
+
+KEY_BYTES = 32
+_VERSION = b"\x01"
+_NONCE_BYTES = 12
+
+
+class MasterKey:
+    """32 secret bytes, in memory only."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError("a master key has 32 bytes")
+        self._key = key
+        self._cipher = AESGCM(blake3(key, derive_key_context="holdfast 1 master key wrap").digest())
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell one master key from another and say nothing about it."""
+        return blake3(self._key, derive_key_context="holdfast 1 master key fingerprint").hexdigest(8)
+
+    def hex(self) -> str:
+        """The key itself, for the recovery sheet."""
+        return self._key.hex()
+
+    def wrap(self, plain: bytes, purpose: str) -> bytes:
+        """Seal a key or secret for one purpose."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, plain, purpose.encode())
+
+    def unwrap(self, sealed: bytes, purpose: str) -> bytes:
+        """Open what `wrap` sealed for the same purpose. KeyMismatch when it does not open."""
+        nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        try:
+            if sealed[:1] != _VERSION:
+                raise InvalidTag
+            return self._cipher.decrypt(nonce, body, purpose.encode())
+        except (InvalidTag, ValueError):
+            raise KeyMismatch(
+                f"A stored key ({purpose.split(':')[0]}) does not open with this master key; "
+                "put back the master key that this instance was made with (your recovery sheet has it)."
+            ) from None
+
+
+def new_data_key() -> bytes:
+    """A fresh key for one vault."""
+    return os.urandom(KEY_BYTES)
