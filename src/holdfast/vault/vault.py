@@ -45,6 +45,7 @@ class TakeResult:
     content_bytes: int
     stored_bytes: int
     """What it added to the store."""
+    commit_seq: int
     notices: list[Notice]
 
 
@@ -183,6 +184,7 @@ class Vault:
             files=root.files,
             content_bytes=root.content_bytes,
             stored_bytes=archive.stored_bytes + root_size,
+            commit_seq=commit_seq,
             notices=[*extra_notices, *written.notices],
         )
 

@@ -1,0 +1,9 @@
+"""Floor 4. The deeds, one module each: take a backup, list and change them, give one out as a download.
+
+Terms
+-----
+*Instance*: one installation, whose *home* folder holds its configuration, master key, catalog and (by default) store.
+*Deed*: a function here that does one thing a person asks for, or raises a `ServiceError` with a code and a sentence.
+
+`cli/` and `web/` only translate: arguments to a deed, its result or error to text or HTTP.
+"""

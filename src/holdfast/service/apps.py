@@ -1,0 +1,113 @@
+"""Applications: add, find, list, remove."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from holdfast.catalog import apps as rows
+from holdfast.catalog.backups import count_backups, list_backups
+from holdfast.catalog.records import App, State
+from holdfast.service import accounts
+from holdfast.service.backups import delete_now
+from holdfast.service.clock import iso
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
+from holdfast.service.instance import Instance
+from holdfast.service.names import check_name
+
+
+def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
+    """Make an application whose data is the folder `path`.
+
+    Raises NotFound (account), Invalid (NAME, PATH), Conflict (APP_NAME_TAKEN).
+    """
+    accounts.get_account(instance, account_id)
+    check_name(name)
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise Invalid("path", f"The folder {path} does not exist.") from None
+    if not real.is_dir():
+        raise Invalid("path", f"{path} is not a folder.")
+    home = instance.home.resolve()
+    if real == home or home in real.parents:
+        raise Invalid("path", f"{path} belongs to Holdfast itself ({home}); it cannot be backed up into itself.")
+    app = App(
+        id=secrets.token_hex(16),
+        account_id=account_id,
+        name=name,
+        path=str(real),
+        node=instance.config.node,
+        created_at=instance.clock.now_ns(),
+    )
+    try:
+        rows.insert_app(instance.catalog, app)
+    except rows.AppNameTaken:
+        raise Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.") from None
+    return app
+
+
+def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
+    """What a backup of the application leaves out: the instance's own home, where it lies inside."""
+    home = instance.home.resolve()
+    root = Path(app.path)
+    return (os.fsencode(home.relative_to(root)),) if root in home.parents else ()
+
+
+def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:
+    """Applications of one account, or of all; oldest first."""
+    return rows.list_apps(instance.catalog, account_id)
+
+
+def get_app(instance: Instance, account_id: str, app_id: str) -> App:
+    """One application of an account. Raises NotFound, also for another account's."""
+    app = rows.app_by_id(instance.catalog, app_id)
+    if app is None or app.account_id != account_id:
+        raise app_not_found()
+    return app
+
+
+def find_app(instance: Instance, name_or_id: str) -> App:
+    """The application an operator means. Raises NotFound, Conflict (AMBIGUOUS_NAME)."""
+    found = rows.find_apps(instance.catalog, name_or_id)
+    exact = [app for app in found if app.id == name_or_id]
+    if exact:
+        return exact[0]
+    if not found:
+        raise NotFound("APP_NOT_FOUND", f"There is no application {name_or_id}; `holdfast app list` shows all of them.")
+    if len(found) > 1:
+        raise Conflict("AMBIGUOUS_NAME", f"{len(found)} applications are named {name_or_id}; use the id.")
+    return found[0]
+
+
+def remove_app(instance: Instance, app: App) -> int:
+    """Remove an application and all its backups; returns how many. Its data is not touched.
+
+    Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED), with nothing removed.
+    """
+    backups = list_backups(instance.catalog, app.id, None, None)
+    for backup in backups:
+        if backup.state in (State.QUEUED, State.RUNNING):
+            raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.")
+        if backup.is_locked or (backup.locked_until or 0) > instance.clock.now_ns():
+            raise Conflict("BACKUP_LOCKED", f"The backup {backup.name!r} is locked; unlock it first.")
+    for backup in backups:
+        delete_now(instance, backup)
+    if count_backups(instance.catalog, app.id):
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.")
+    rows.delete_app(instance.catalog, app.id)
+    return len(backups)
+
+
+def view(instance: Instance, app: App) -> dict[str, object]:
+    """An application as the API shows it."""
+    good = rows.last_good_at(instance.catalog, app.id)
+    return {
+        "id": app.id,
+        "name": app.name,
+        "created_at": iso(app.created_at, instance.zone),
+        "last_good_backup_at": None if good is None else iso(good, instance.zone),
+        "next_backup_at": None,
+        "storage": rows.stored_bytes(instance.catalog, app.id),
+    }

@@ -1,0 +1,194 @@
+"""Backups: list, show, rename, lock, delete."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import quote
+
+from holdfast.catalog import backups as rows
+from holdfast.catalog.apps import app_by_id
+from holdfast.catalog.hot import ListRow
+from holdfast.catalog.records import Backup, State
+from holdfast.service.clock import iso
+from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
+from holdfast.service.instance import Instance
+from holdfast.service.names import check_name
+from holdfast.vault.root import root_name
+
+Format = Literal["zip", "tar.gz"]
+FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
+
+
+def list_backups(instance: Instance, app_id: str, limit: int | None = None, after: str | None = None) -> list[Backup]:
+    """Backups of an application, oldest first."""
+    return rows.list_backups(instance.catalog, app_id, limit, after)
+
+
+def list_account_backups(
+    instance: Instance, account_id: str, limit: int | None = None, after: str | None = None
+) -> list[Backup]:
+    """Backups of an account, newest first."""
+    return rows.list_account_backups(instance.catalog, account_id, limit, after)
+
+
+def list_items(instance: Instance, app_id: str) -> list[dict[str, Any]]:
+    """The whole list of an application in the API's six fields, by the quick way."""
+    zone = instance.zone
+    return [_item(row, zone) for row in instance.hot.list_rows(app_id)]
+
+
+def _item(row: ListRow, zone: Any) -> dict[str, Any]:
+    name, size, finished_at, key, created_at, state = row
+    good = state == State.SUCCESSFUL
+    return {
+        "name": name,
+        "size": size if good else 0,
+        "modified": iso(finished_at if finished_at is not None else created_at, zone),
+        "key": key if good else "",
+        "created_at": iso(created_at, zone),
+        "is_successful": good,
+    }
+
+
+def list_item(instance: Instance, backup: Backup) -> dict[str, Any]:
+    """A backup in the API's six fields, in their order."""
+    row = (backup.name, backup.zip_bytes, backup.finished_at, backup.link_key, backup.created_at, str(backup.state))
+    return _item(row, instance.zone)
+
+
+def full_object(instance: Instance, backup: Backup) -> dict[str, Any]:
+    """The API's full backup object."""
+    zone = instance.zone
+
+    def time(ns: int | None) -> str | None:
+        return None if ns is None else iso(ns, zone)
+
+    progress = backup.progress
+    return {
+        **list_item(instance, backup),
+        "id": backup.id,
+        "app_id": backup.app_id,
+        "state": str(backup.state),
+        "origin": backup.origin,
+        "url": download_url(instance, backup) if backup.state is State.SUCCESSFUL else None,
+        "files": backup.files,
+        "content_size": backup.content_bytes,
+        "stored_size": backup.stored_bytes,
+        "is_locked": backup.is_locked,
+        "locked_until": time(backup.locked_until),
+        "error": None
+        if backup.error_code is None
+        else {"code": backup.error_code, "message": backup.error_message or ""},
+        "warnings": [{"path": w.path, "code": w.code, "message": w.message} for w in backup.warnings],
+        "progress": None
+        if progress is None
+        else {
+            "files": progress.files,
+            "bytes": progress.bytes,
+            "total_files": progress.total_files,
+            "total_bytes": progress.total_bytes,
+        },
+        "verified_at": time(backup.verified_at),
+        "restore_proved_at": time(backup.restore_proved_at),
+    }
+
+
+def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> str:
+    """Where a successful backup is downloaded, ready to use."""
+    name = quote(backup.name, safe="")
+    return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{backup.link_key}"
+
+
+def get_backup(instance: Instance, account_id: str, app_id: str, id_or_name: str) -> Backup:
+    """One backup of an account's application. Raises NotFound (APP_NOT_FOUND, BACKUP_NOT_FOUND)."""
+    app = app_by_id(instance.catalog, app_id)
+    if app is None or app.account_id != account_id:
+        raise app_not_found()
+    return find_backup(instance, app_id, id_or_name)
+
+
+def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
+    """One backup of an application, by id or by name. Raises NotFound."""
+    backup = rows.backup_of_app(instance.catalog, app_id, id_or_name)
+    if backup is None:
+        raise backup_not_found()
+    return backup
+
+
+def rename(instance: Instance, backup: Backup, name: str) -> Backup:
+    """Give a backup another name; its download URL changes with it. Raises Invalid, Conflict."""
+    check_name(name)
+    if backup.state is State.DELETING:
+        raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
+    try:
+        rows.rename_backup(instance.catalog, backup.id, name)
+    except rows.BackupNameTaken:
+        raise name_taken(name) from None
+    return _again(instance, backup)
+
+
+def name_taken(name: str) -> Invalid:
+    """The error for a name that another backup of the application has."""
+    return Invalid("name", f"Another backup of this application is named {name!r}; choose another name.")
+
+
+def set_lock(
+    instance: Instance, backup: Backup, is_locked: bool | None = None, locked_until: int | None = None
+) -> Backup:
+    """Lock or unlock a backup, or lock it until a time (nanoseconds), which can only be moved on.
+
+    Raises Conflict (BACKUP_LOCKED) when that would shorten a time lock, Conflict (BACKUP_NOT_USABLE).
+    """
+    if backup.state is State.DELETING:
+        raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
+    until = backup.locked_until
+    if locked_until is not None:
+        if until is not None and until > instance.clock.now_ns() and locked_until < until:
+            raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
+        until = locked_until
+    locked = backup.is_locked if is_locked is None else is_locked
+    rows.set_lock(instance.catalog, backup.id, locked, until)
+    return _again(instance, backup)
+
+
+def delete_backup(instance: Instance, backup: Backup) -> int:
+    """Delete a backup; returns the bytes that it had added to the store.
+
+    Pruning frees those of them that no later backup uses.
+
+    Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED).
+    """
+    if backup.state in (State.QUEUED, State.RUNNING):
+        raise Conflict("BACKUP_IN_PROGRESS", "The backup is being made; wait for it, or cancel it.")
+    if backup.is_locked:
+        raise Conflict("BACKUP_LOCKED", "The backup is locked; unlock it first.")
+    if backup.locked_until is not None and backup.locked_until > instance.clock.now_ns():
+        until = iso(backup.locked_until, instance.zone)
+        raise Conflict("BACKUP_LOCKED", f"The backup is locked until {until} and can't be deleted before.")
+    delete_now(instance, backup)
+    return 0 if backup.state is State.FAILED else backup.stored_bytes
+
+
+def delete_now(instance: Instance, backup: Backup) -> None:
+    """Delete in an order that a crash cannot harm: the state first, then the root, then the row."""
+    if backup.state is not State.DELETING and not rows.mark_deleting(
+        instance.catalog, backup.id, instance.clock.now_ns()
+    ):
+        raise Conflict("BACKUP_LOCKED", "The backup was locked or changed meanwhile; try again.")
+    instance.vault_store(backup.account_id).delete(root_name(backup.id))
+    rows.delete_row(instance.catalog, backup.id)
+
+
+def resume_deletions(instance: Instance) -> int:
+    """Finish deletions that a crash cut off; returns how many."""
+    left = rows.backups_in(instance.catalog, [State.DELETING])
+    for backup in left:
+        delete_now(instance, backup)
+    return len(left)
+
+
+def _again(instance: Instance, backup: Backup) -> Backup:
+    found = rows.backup_by_id(instance.catalog, backup.id)
+    if found is None:
+        raise backup_not_found()
+    return found

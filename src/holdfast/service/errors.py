@@ -1,0 +1,76 @@
+"""What a deed may refuse, each with the API's code and one sentence for a person."""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """A deed could not be done. `code`: UPPER_SNAKE, as in the API; `message`: one sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class AccessDenied(ServiceError):
+    """No such key."""
+
+    def __init__(self) -> None:
+        super().__init__("ACCESS_DENIED", "This API key is not known, or it was replaced by a new one.")
+
+
+class UpgradeRequired(ServiceError):
+    """The plan does not include it."""
+
+    def __init__(self, plan: str) -> None:
+        super().__init__(
+            "UPGRADE_REQUIRED", f"The plan {plan} doesn't include backups in the API; upgrade to use them."
+        )
+
+
+class NotFound(ServiceError):
+    """No such thing, or not yours."""
+
+
+class Conflict(ServiceError):
+    """The thing is in the wrong state; nothing was changed."""
+
+
+class Invalid(ServiceError):
+    """A value that cannot be. `field`: which one."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"INVALID_{field.upper()}", message)
+        self.field = field
+
+
+class IdempotencyKeyReused(ServiceError):
+    """The same key came with another request."""
+
+    def __init__(self) -> None:
+        super().__init__("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another request; use a new one.")
+
+
+class LimitReached(ServiceError):
+    """Too much or too often. `retry_after`: seconds."""
+
+    def __init__(self, code: str, message: str, retry_after: int) -> None:
+        super().__init__(code, message)
+        self.retry_after = retry_after
+
+
+class Unavailable(ServiceError):
+    """Catalog or store cannot be reached now."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("UNAVAILABLE", message)
+
+
+def app_not_found() -> NotFound:
+    """The error for an application that is not there."""
+    return NotFound("APP_NOT_FOUND", "There is no such application.")
+
+
+def backup_not_found() -> NotFound:
+    """The error for a backup that is not there."""
+    return NotFound("BACKUP_NOT_FOUND", "There is no such backup of this application.")

@@ -1,0 +1,236 @@
+"""An instance: its home folder, and what all deeds need from it.
+
+The home: `FORMAT` (read first; a newer one is refused, untouched), `holdfast.toml`, `master.key` (0600),
+`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and what a running server says of itself). The
+master key stands outside the store, or in the environment (HOLDFAST_MASTER_KEY).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from holdfast.catalog.accounts import account_by_id
+from holdfast.catalog.engine import Catalog, open_catalog, sqlite_url
+from holdfast.catalog.hot import HotQueries
+from holdfast.catalog.ledger import SqlLedger
+from holdfast.service.clock import Clock, SystemClock
+from holdfast.service.config import CONFIG_NAME, Config, config_text, read_config, system_time_zone
+from holdfast.service.errors import NotFound
+from holdfast.stores.local import LocalStore
+from holdfast.stores.port import Store
+from holdfast.stores.prefixed import PrefixedStore
+from holdfast.vault.errors import VaultError
+from holdfast.vault.keys import KEY_BYTES, MasterKey
+from holdfast.vault.vault import Vault
+
+FORMAT_NAME = "FORMAT"
+FORMAT = 1
+KEY_NAME = "master.key"
+KEY_VARIABLE = "HOLDFAST_MASTER_KEY"
+VAULTS_OPEN_MAX = 64
+_FINGERPRINT = "master key fingerprint"
+
+
+class InstanceError(Exception):
+    """The instance cannot be opened or made; the message is one sentence for a person."""
+
+
+class Instance:
+    """An open instance. Safe to use from several threads; `close` it."""
+
+    def __init__(self, home: Path, config: Config, catalog: Catalog, master_key: MasterKey, clock: Clock) -> None:
+        self.home = home
+        self.config = config
+        self.catalog = catalog
+        self.hot = HotQueries(catalog)
+        self.master_key = master_key
+        self.clock = clock
+        self.zone = config.zone
+        self.local_store = LocalStore(home / "store")
+        self.store: Store = self.local_store
+        self._vaults: OrderedDict[str, Vault] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def run(self) -> Path:
+        """Folder of lock files."""
+        return self.home / "run"
+
+    def vault_store(self, account_id: str) -> Store:
+        """The part of the store that one account's vault has."""
+        return PrefixedStore(self.store, f"vaults/{account_id}/")
+
+    def vault(self, account_id: str) -> Vault:
+        """The vault of an account. Raises NotFound, KeyMismatch."""
+        with self._lock:
+            vault = self._vaults.get(account_id)
+            if vault is None:
+                account = account_by_id(self.catalog, account_id)
+                if account is None:
+                    raise NotFound("ACCOUNT_NOT_FOUND", f"There is no account {account_id}.")
+                vault = Vault(
+                    vault_id=account_id,
+                    store=self.vault_store(account_id),
+                    data_key=self.master_key.unwrap(account.data_key_sealed, f"data key:{account_id}"),
+                    ledger=SqlLedger(self.catalog, account_id),
+                    level=self.config.level,
+                    workers=self.config.workers,
+                )
+                self._vaults[account_id] = vault
+                if len(self._vaults) > VAULTS_OPEN_MAX:
+                    self._vaults.popitem(last=False)
+            self._vaults.move_to_end(account_id)
+            return vault
+
+    def close(self) -> None:
+        """Release the catalog."""
+        self.catalog.close()
+
+
+def create_instance(
+    home: Path,
+    *,
+    base_url: str | None = None,
+    backups_url: str | None = None,
+    time_zone: str | None = None,
+    clock: Clock | None = None,
+) -> Instance:
+    """Make a new instance in `home`, a folder that is missing or empty. Raises InstanceError, ConfigError."""
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        if (home / FORMAT_NAME).exists():
+            raise InstanceError(f"There is an instance in {home} already; use it, or choose another --home.")
+        raise InstanceError(f"{home} is not empty; choose an empty or new folder for --home.")
+    config = Config(
+        base_url=base_url or Config().base_url,
+        backups_url=backups_url or "",
+        time_zone=time_zone or system_time_zone(),
+    )
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in ("store", "run"):
+            (home / folder).mkdir(mode=0o700)
+        _write(home / CONFIG_NAME, config_text(config), 0o600)
+        config = read_config(home)
+        given = os.environ.get(KEY_VARIABLE)
+        key = (
+            _parsed_key(given, f"The environment variable {KEY_VARIABLE}")
+            if given
+            else MasterKey(os.urandom(KEY_BYTES))
+        )
+        if not given:
+            _write(home / KEY_NAME, key.hex() + "\n", 0o600)
+        catalog = open_catalog(_catalog_url(home, config), create=True)
+        catalog.set_fact(_FINGERPRINT, key.fingerprint)
+        # Last: a home without FORMAT is one whose making was cut off.
+        _write(home / FORMAT_NAME, f"holdfast home {FORMAT}\n", 0o644)
+    except OSError as error:
+        raise InstanceError(
+            f"{home} cannot be made ({error.strerror}); choose another --home or mend its rights."
+        ) from error
+    return Instance(home, config, catalog, key, clock or SystemClock())
+
+
+def open_instance(home: Path, *, clock: Clock | None = None) -> Instance:
+    """Open the instance in `home`.
+
+    Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError.
+    """
+    _check_format(home)
+    config = read_config(home)
+    key = _read_key(home)
+    catalog = open_catalog(_catalog_url(home, config))
+    known = catalog.fact(_FINGERPRINT)
+    if known is not None and known != key.fingerprint:
+        catalog.close()
+        raise InstanceError(
+            f"The master key does not belong to this instance (it is {key.fingerprint}, the instance was made with "
+            f"{known}); put the right one from your recovery sheet into {home / KEY_NAME} or {KEY_VARIABLE}."
+        )
+    try:
+        (home / "run").mkdir(mode=0o700, exist_ok=True)
+        return Instance(home, config, catalog, key, clock or SystemClock())
+    except VaultError as error:
+        raise InstanceError(str(error)) from error
+    except OSError as error:
+        raise InstanceError(f"{home} cannot be used ({error.strerror}); mend its rights.") from error
+
+
+def recovery_sheet(instance: Instance) -> str:
+    """What to print and keep away from the machine."""
+    return (
+        "Holdfast recovery sheet\n"
+        "=======================\n\n"
+        f"Instance   {instance.config.base_url} ({instance.home})\n"
+        f"Key id     {instance.master_key.fingerprint}\n"
+        f"Master key {instance.master_key.hex()}\n\n"
+        "Without this key nothing of the backups can be read, by anybody. Keep this sheet away from the machine.\n"
+        f"To use it: write the 64 digits into {KEY_NAME} in the instance's home (mode 0600), or set {KEY_VARIABLE}.\n"
+    )
+
+
+def _catalog_url(home: Path, config: Config) -> str:
+    return config.catalog_url or sqlite_url(home / "catalog.sqlite")
+
+
+def _check_format(home: Path) -> None:
+    path = home / FORMAT_NAME
+    try:
+        words = path.read_text().split()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InstanceError(
+            f"There is no Holdfast instance in {home}; make one with `holdfast --home {home} init`, "
+            "or name another with --home or HOLDFAST_HOME."
+        ) from None
+    except (OSError, UnicodeDecodeError):
+        raise InstanceError(f"{path} cannot be read; mend its rights.") from None
+    if words[:2] != ["holdfast", "home"] or len(words) != 3 or not words[2].isdigit():
+        raise InstanceError(f"{path} is damaged; it should say `holdfast home {FORMAT}`.")
+    if int(words[2]) > FORMAT:
+        raise InstanceError(
+            f"The instance in {home} has format {words[2]} and this program knows {FORMAT}; "
+            "use the newer Holdfast. Nothing was touched."
+        )
+
+
+def _read_key(home: Path) -> MasterKey:
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        return _parsed_key(given, f"The environment variable {KEY_VARIABLE}")
+    path = home / KEY_NAME
+    try:
+        return _parsed_key(path.read_text(), f"The file {path}")
+    except FileNotFoundError:
+        raise InstanceError(
+            f"The master key is missing: put it from your recovery sheet into {path} (mode 0600) or into "
+            f"{KEY_VARIABLE}. Without it no backup can be read."
+        ) from None
+    except (OSError, UnicodeDecodeError):
+        raise InstanceError(
+            f"The master key {path} cannot be read; mend its rights (0600, owner: who runs this)."
+        ) from None
+
+
+def _parsed_key(text: str, what: str) -> MasterKey:
+    try:
+        return MasterKey(bytes.fromhex(text.strip()))
+    except ValueError:
+        raise InstanceError(
+            f"{what} is no master key: it must be {2 * KEY_BYTES} hex digits; copy them from your recovery sheet."
+        ) from None
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Write a new file durably."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,311 @@
+"""Take a backup: asked for, run, finished or failed with a reason, and found again after a crash.
+
+Who runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as its process lives. So whether a backup
+that the catalog says is running has anybody behind it is told without clocks, and no dead process blocks anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from holdfast.catalog import backups as rows
+from holdfast.catalog.apps import app_by_id
+from holdfast.catalog.records import App, Backup, Progressed, State, Warned
+from holdfast.service.accounts import get_account, link_secret
+from holdfast.service.apps import excluded_paths
+from holdfast.service.backups import name_taken
+from holdfast.service.clock import local_time
+from holdfast.service.errors import Conflict, IdempotencyKeyReused, app_not_found, backup_not_found
+from holdfast.service.instance import Instance
+from holdfast.service.links import link_key
+from holdfast.service.names import check_name
+from holdfast.sources.directory import DirectorySource
+from holdfast.sources.port import SourceError, SourceMissing
+from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.archive import Progress
+from holdfast.vault.errors import Cancelled, KeyMismatch, SessionFenced, VaultError
+from holdfast.vault.root import root_name
+from holdfast.vault.vault import TakeResult
+
+IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
+PROGRESS_EVERY_NS = 500_000_000
+FENCED_TRIES = 3
+WARNINGS_MAX = 1000
+"""Of more warnings than this, only the count is kept."""
+
+_log = logging.getLogger(__name__)
+
+
+def request_backup(
+    instance: Instance,
+    app_id: str,
+    *,
+    name: str | None = None,
+    origin: str = "manual",
+    is_locked: bool = False,
+    idempotency_key: str | None = None,
+) -> tuple[Backup, bool]:
+    """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
+
+    Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused.
+    """
+    app = app_by_id(instance.catalog, app_id)
+    if app is None:
+        raise app_not_found()
+    if name is not None:
+        check_name(name)
+    request_hash = hashlib.sha256(msgspec.json.encode([name, origin, is_locked])).hexdigest()
+    now_ns = instance.clock.now_ns()
+    if idempotency_key is not None:
+        earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
+        if earlier is not None:
+            return earlier, False
+    default = f"Backup at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
+    for attempt in range(1, 100):
+        chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
+        backup = _queued(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
+        try:
+            rows.insert_backup(instance.catalog, backup)
+        except rows.BackupNameTaken:
+            if name is not None:
+                raise name_taken(name) from None
+        except rows.BackupUnderWay:
+            if idempotency_key is not None:
+                earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
+                if earlier is not None:
+                    return earlier, False
+            raise Conflict(
+                "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
+            ) from None
+        else:
+            return backup, True
+    raise name_taken(default)
+
+
+def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_ns: int) -> Backup | None:
+    earlier = rows.backup_by_idempotency_key(instance.catalog, app_id, key, now_ns - IDEMPOTENCY_NS)
+    if earlier is not None and earlier.request_hash != request_hash:
+        raise IdempotencyKeyReused
+    return earlier
+
+
+def _queued(
+    app: App, name: str, origin: str, is_locked: bool, now_ns: int, idempotency_key: str | None, request_hash: str
+) -> Backup:
+    return Backup(
+        id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
+        account_id=app.account_id,
+        app_id=app.id,
+        name=name,
+        state=State.QUEUED,
+        origin=origin,
+        created_at=now_ns,
+        finished_at=None,
+        zip_bytes=0,
+        tar_bytes=0,
+        digest=None,
+        link_key="",
+        files=0,
+        content_bytes=0,
+        stored_bytes=0,
+        is_locked=is_locked,
+        locked_until=None,
+        error_code=None,
+        error_message=None,
+        warnings=(),
+        progress=None,
+        node=app.node,
+        verified_at=None,
+        restore_proved_at=None,
+        idempotency_key=idempotency_key,
+        request_hash=request_hash,
+        commit_seq=None,
+    )
+
+
+def run_backup(
+    instance: Instance,
+    backup_id: str,
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Backup:
+    """Run a queued backup in this process, to its end; returns it as it then is: successful, or failed with a reason.
+
+    One that somebody else runs, or that is finished, is returned as it is. Raises NotFound, CatalogError.
+    """
+    with _lock(instance, backup_id) as is_ours:
+        if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node):
+            _run(instance, _found(instance, backup_id), on_progress, cancelled)
+    return _found(instance, backup_id)
+
+
+def _run(
+    instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
+) -> None:
+    try:
+        _take(instance, backup, on_progress, cancelled)
+    except BaseException as error:
+        code, message = _reason(error)
+        if code == "INTERNAL_ERROR":
+            _log.exception("backup %s failed", backup.id)
+        _fail(instance, backup, code, message)
+        if not isinstance(error, Exception):
+            raise
+
+
+def _take(
+    instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
+) -> None:
+    """Take it and enter it as successful. Raises whatever goes wrong."""
+    app = app_by_id(instance.catalog, backup.app_id)
+    if app is None:
+        raise app_not_found()
+    noted_at = 0
+
+    def note(progress: Progress) -> None:
+        nonlocal noted_at
+        on_progress(progress)
+        now_ns = instance.clock.now_ns()
+        if now_ns - noted_at >= PROGRESS_EVERY_NS:
+            noted_at = now_ns
+            rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
+
+    for attempt in range(1, FENCED_TRIES + 1):
+        previous = rows.latest_successful(instance.catalog, app.id)
+        try:
+            result = instance.vault(app.account_id).take(
+                DirectorySource(Path(app.path), excluded_paths(instance, app)),
+                previous.id if previous else None,
+                backup_id=backup.id,
+                commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
+                now_ns=instance.clock.now_ns(),
+                labels={"app_id": app.id, "app": app.name, "name": backup.name, "origin": backup.origin},
+                on_progress=note,
+                cancelled=cancelled,
+            )
+            if not _finish(instance, backup, result):
+                instance.vault_store(backup.account_id).delete(root_name(backup.id))
+            return
+        except SessionFenced:
+            if attempt == FENCED_TRIES:
+                raise
+
+
+def _finish(instance: Instance, backup: Backup, result: TakeResult) -> bool:
+    account = get_account(instance, backup.account_id)
+    return rows.finish_backup(
+        instance.catalog,
+        backup.id,
+        result.epoch,
+        _warnings(result),
+        finished_at=instance.clock.now_ns(),
+        zip_bytes=result.zip_bytes,
+        tar_bytes=result.tar_bytes,
+        digest=result.digest,
+        link_key=link_key(link_secret(instance, account), result.digest),
+        files=result.files,
+        content_bytes=result.content_bytes,
+        stored_bytes=result.stored_bytes,
+        commit_seq=result.commit_seq,
+    )
+
+
+def _warnings(result: TakeResult) -> list[Warned]:
+    warned = [
+        Warned(n.path.decode(errors="backslashreplace"), n.code, n.message) for n in result.notices[:WARNINGS_MAX]
+    ]
+    more = len(result.notices) - WARNINGS_MAX
+    if more > 0:
+        warned.append(Warned("", "MORE_WARNINGS", f"There were {more} more warnings."))
+    return warned
+
+
+def _reason(error: BaseException) -> tuple[str, str]:
+    """Code and sentence of a failure."""
+    for kind, code in (
+        (Cancelled, "CANCELLED"),
+        (StoreFull, "STORE_FULL"),
+        (StoreUnreachable, "STORE_UNREACHABLE"),
+        (StoreError, "STORE_ERROR"),
+        (SourceMissing, "SOURCE_MISSING"),
+        (SourceError, "SOURCE_UNREADABLE"),
+        (KeyMismatch, "MASTER_KEY_WRONG"),
+        (SessionFenced, "PRUNED_MEANWHILE"),
+        (VaultError, "VAULT_ERROR"),
+    ):
+        if isinstance(error, kind):
+            return code, str(error)
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "CANCELLED", "The backup was interrupted before it was finished."
+    if isinstance(error, OSError):
+        return "SOURCE_UNREADABLE", f"The application's folder could not be read ({error.strerror or error})."
+    return "INTERNAL_ERROR", "The backup failed for a reason that nobody thought of; the server's log has the details."
+
+
+def _fail(instance: Instance, backup: Backup, code: str, message: str) -> None:
+    # The root may be there when the failure came behind it; a root without a backup must not rise again.
+    with suppress(StoreError):
+        instance.vault_store(backup.account_id).delete(root_name(backup.id))
+    rows.fail_backup(instance.catalog, backup.id, code, message, instance.clock.now_ns())
+
+
+def recover_backups(instance: Instance) -> list[Backup]:
+    """Mark as failed what a process of this node left running when it died; returns those.
+
+    Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones.
+    """
+    failed = []
+    for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
+        with _lock(instance, backup.id) as is_ours:
+            if is_ours:
+                _fail(
+                    instance,
+                    backup,
+                    "INTERRUPTED",
+                    "The process that made this backup ended before it was finished; earlier backups are whole.",
+                )
+                failed.append(_found(instance, backup.id))
+    instance.local_store.sweep_unfinished()
+    return failed
+
+
+def queued_backups(instance: Instance) -> list[Backup]:
+    """Backups of this node that wait to be run."""
+    return rows.backups_in(instance.catalog, [State.QUEUED], instance.config.node)
+
+
+@contextmanager
+def _lock(instance: Instance, backup_id: str) -> Iterator[bool]:
+    """Hold the lock of a backup; gives whether we have it."""
+    path = instance.run / f"take-{backup_id}.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+    finally:
+        os.close(fd)
+
+
+def _found(instance: Instance, backup_id: str) -> Backup:
+    backup = rows.backup_by_id(instance.catalog, backup_id)
+    if backup is None:
+        raise backup_not_found()
+    return backup
