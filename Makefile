@@ -1,0 +1,56 @@
+# Two commands matter: `make run` and `make test`. Everything else is for those who work on Holdfast.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .venv-tool/bin/uv
+BIN := .venv/bin
+HOME_DEMO := .run/demo
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.PHONY: run test lint format build bench bench-quick clean
+
+run: .venv/.runs
+	@$(BIN)/holdfast --home $(HOME_DEMO) demo
+
+test: .venv/.tests
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.tests
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+build: src/holdfast/sources/_walk.so
+
+bench: .venv/.tests
+	$(BIN)/python -m bench full
+
+bench-quick: .venv/.tests
+	$(BIN)/python -m bench quick
+
+clean:
+	rm -rf .venv .venv-tool .run dist src/holdfast/sources/_walk.so
+
+src/holdfast/sources/_walk.so: src/holdfast/sources/_walk.c
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $<
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Holdfast needs Python 3.11 or newer (Debian: apt-get install python3); or name one: make PYTHON=..."; exit 1; }
+	@command -v gcc >/dev/null || { echo "Holdfast needs gcc (Debian: apt-get install gcc)."; exit 1; }
+	@$(PYTHON) -m venv .venv-tool || \
+	  { rm -rf .venv-tool; echo "Holdfast needs Python's venv (Debian: apt-get install python3-venv)."; exit 1; }
+	@.venv-tool/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py src/holdfast/sources/_walk.c
+	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast
+	@touch $@
+
+.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py src/holdfast/sources/_walk.c
+	@$(UV) sync -q --frozen --inexact --python $(PYTHON) --reinstall-package holdfast
+	@touch $@ .venv/.runs

@@ -1,0 +1,74 @@
+"""The architecture: a module imports only from its own floor and those below."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "holdfast"
+FLOORS = {"stores": 0, "vault": 1, "sources": 2, "catalog": 3, "service": 4, "jobs": 5, "cli": 6, "web": 6}
+
+# Which floors may use which library: knowledge that is kept in one place.
+ONLY_IN = {
+    "sqlalchemy": {"catalog", "jobs"},
+    "alembic": {"catalog"},
+    "dbos": {"jobs"},
+    "litestar": {"web"},
+    "uvicorn": {"web"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "isal": {"vault"},
+    "pyfastcdc": {"vault"},
+    "cryptography": {"vault"},
+    "blake3": {"vault"},
+}
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_down(path: Path) -> None:
+    parts = path.relative_to(SOURCE).parts
+    if len(parts) == 1:
+        return
+    floor = parts[0]
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "holdfast" and rest and rest[0] in FLOORS:
+            assert FLOORS[rest[0]] <= FLOORS[floor], f"{floor}/ imports {name} from above"
+            assert floor not in ("cli", "web") or rest[0] not in ("cli", "web") or rest[0] == floor or (
+                floor == "cli"
+            ), f"{floor}/ imports {name}"
+        if top in ONLY_IN:
+            assert floor in ONLY_IN[top], f"{floor}/ imports {name}, which belongs to {sorted(ONLY_IN[top])}"
+
+
+def test_every_folder_is_a_floor() -> None:
+    folders = {p.name for p in SOURCE.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert folders == set(FLOORS)
+
+
+def test_no_room_without_a_name() -> None:
+    bad = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "base"}
+    assert not [p for p in MODULES if p.stem.strip("_") in bad]
+
+
+def test_the_lowest_floors_know_no_sql_and_no_http() -> None:
+    for floor in ("stores", "vault", "sources"):
+        for path in (SOURCE / floor).rglob("*.py"):
+            for name in imports(path):
+                assert name.split(".")[0] not in {"sqlite3", "sqlalchemy", "http", "urllib", "asyncio"}, path
