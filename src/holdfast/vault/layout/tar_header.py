@@ -231,19 +231,17 @@ class TarHeaders(TarLengths):
     def raw(self, i: int) -> bytes:
         """All header blocks of member `i`."""
         name, records, at = self.names[i], self.records[i], FIELDS_BYTES * i
-        header = (
-            name,
-            bytes(NAME_BYTES - len(name)),
-            self.fields[at : at + FIELDS_BYTES],
-            self.links[i].ljust(NAME_BYTES, b"\0") + _TAIL if i in self.links else _NO_LINK_TAIL,
-        )
+        tail = self.links[i].ljust(NAME_BYTES, b"\0") + _TAIL if i in self.links else _NO_LINK_TAIL
+        pad, fields = _ZEROS[NAME_BYTES - len(name)], self.fields[at : at + FIELDS_BYTES]
         if not records:
-            return b"".join(header)
-        return b"".join((pax_header(len(records)), records, bytes(-len(records) % BLOCK_BYTES), *header))
+            return b"".join((name, pad, fields, tail))
+        padding = _ZEROS[-len(records) % BLOCK_BYTES]
+        return b"".join((pax_header(len(records)), records, padding, name, pad, fields, tail))
 
 
 _TAIL = MAGIC + bytes(TAIL_ZEROS)
 _NO_LINK_TAIL = bytes(NAME_BYTES) + _TAIL
+_ZEROS = [bytes(n) for n in range(BLOCK_BYTES)]
 
 
 def _padded(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

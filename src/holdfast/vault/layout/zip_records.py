@@ -63,11 +63,9 @@ _CENTRAL = np.dtype(
         ("offset", "<u4"),
     ]
 )
-_TIMESTAMP = np.dtype([("id", "<u2"), ("length", "<u2"), ("flags", "u1"), ("mtime", "<i4")])
-_XL = np.dtype([("id", "<u2"), ("length", "<u2"), ("bitmap", "u1"), ("made_by", "<u2"), ("external", "<u4")])
-_TAIL = np.dtype(
-    [(f"t_{n}", _TIMESTAMP[n].str) for n in _TIMESTAMP.names or ()] + [(n, _XL[n].str) for n in _XL.names or ()]
-)
+_TIMESTAMP = np.dtype([("time_id", "<u2"), ("time_length", "<u2"), ("time_flags", "u1"), ("mtime", "<i4")])
+_XL = np.dtype([("xl_id", "<u2"), ("xl_length", "<u2"), ("bitmap", "u1"), ("made_by", "<u2"), ("external", "<u4")])
+_TAIL = np.dtype([(name, part[name].str) for part in (_TIMESTAMP, _XL) for name in part.names or ()])
 _NTFS = struct.Struct("<HHLHHQQQ")
 _ZIP64_SIZES = struct.Struct("<HHQQ")
 _ZIP64_END = struct.Struct("<4sQHHLLQQQQ")
@@ -86,6 +84,21 @@ _TYPE_BITS[[Kind.FILE, Kind.FOLDER, Kind.SYMLINK]] = (0o100000, 0o040000, 0o1200
 _NS = 1_000_000_000
 _DOS_FIRST, _DOS_LAST = 315_532_800, 4_354_819_198  # 1980-01-01 00:00:00, 2107-12-31 23:59:58
 _NTFS_EPOCH_TICKS = 116_444_736_000_000_000  # 1601 to 1970, in units of 100 ns
+
+
+def _template(dtype: np.dtype[Any], **values: int) -> NDArray[np.void]:
+    """One row that has the values that all rows share."""
+    row: NDArray[np.void] = np.zeros(1, dtype)
+    for name, value in values.items():
+        row[name] = value
+    return row
+
+
+_LOCAL_TEMPLATE = _template(_LOCAL, signature=0x04034B50, needed=_NEEDED, flags=_UTF8_NAME)
+_CENTRAL_TEMPLATE = _template(_CENTRAL, signature=0x02014B50, made_by=_MADE_BY, needed=_NEEDED, flags=_UTF8_NAME)
+_TAIL_TEMPLATE = _template(
+    _TAIL, time_id=0x5455, time_length=5, time_flags=1, xl_id=0x6C78, xl_length=7, bitmap=0b101, made_by=_MADE_BY
+)
 
 
 class ZipSizes:
@@ -108,7 +121,8 @@ class ZipSizes:
         self.is_ntfs = (self.seconds < 0) | (self.seconds >= 1 << 31)
         extra = np.where(self.is_ntfs, _NTFS.size, _TIMESTAMP.itemsize)
         extra += self.is_zip64 * np.int64(_ZIP64_SIZES.size)
-        fixed = zip_name_lengths(block) + extra
+        self.name_length = zip_name_lengths(block)
+        fixed = self.name_length + extra
         self.central = fixed + _CENTRAL.itemsize
         """Bytes of the central record, as if the local header began below 4 GiB."""
         self.local: NDArray[np.int64] = fixed + (_LOCAL.itemsize + _XL.itemsize) + self.packed
@@ -135,33 +149,36 @@ class ZipHeaders(ZipSizes):
             _DOS_FOLDER
         )
 
-    def _shared(self, dtype: np.dtype[Any], extra_length: int) -> NDArray[np.void]:
+    def _shared(self, template: NDArray[np.void], extra_length: int) -> NDArray[np.void]:
         """Headers with the fields that local and central ones share."""
-        rows = np.zeros(len(self.names), dtype)
-        rows["needed"] = np.where(self.is_zip64 | self._is_far, _NEEDED_ZIP64, _NEEDED)
-        rows["flags"] = _UTF8_NAME
+        rows = np.repeat(template, len(self.names))
         rows["method"] = np.where(self.is_deflated, _DEFLATED, _STORED)
         rows["time"], rows["date"] = _dos_times(self.seconds)
         rows["crc32"] = self._crc32
-        rows["packed"] = np.where(self.is_zip64, LIMIT_32, self.packed)
-        rows["size"] = np.where(self.is_zip64, LIMIT_32, self.size)
-        rows["name_length"] = [len(name) for name in self.names]
-        rows["extra_length"] = extra_length + np.where(self.is_ntfs, _NTFS.size - _TIMESTAMP.itemsize, 0)
-        rows["extra_length"] += self.is_zip64 * np.uint16(_ZIP64_SIZES.size)
+        rows["packed"] = np.minimum(self.packed, LIMIT_32)
+        rows["size"] = np.minimum(self.size, LIMIT_32)
+        rows["name_length"] = self.name_length
+        rows["extra_length"] = extra_length
+        for i in (self.is_zip64 | self.is_ntfs | self._is_far).nonzero()[0].tolist():
+            row = rows[i]
+            if self.is_zip64[i]:
+                row["packed"] = row["size"] = LIMIT_32
+                row["extra_length"] += _ZIP64_SIZES.size
+            if self.is_zip64[i] or self._is_far[i]:
+                row["needed"] = _NEEDED_ZIP64
+            if self.is_ntfs[i]:
+                row["extra_length"] += _NTFS.size - _TIMESTAMP.itemsize
         return rows
 
     def _tails(self) -> NDArray[np.void]:
-        rows = np.zeros(len(self.names), _TAIL)
-        rows["t_id"], rows["t_length"], rows["t_flags"] = 0x5455, 5, 1
-        rows["t_mtime"] = np.where(self.is_ntfs, 0, self.seconds)
-        rows["id"], rows["length"], rows["bitmap"], rows["made_by"] = 0x6C78, 7, 0b101, _MADE_BY
+        rows = np.repeat(_TAIL_TEMPLATE, len(self.names))
+        rows["mtime"] = self.seconds.astype(np.int32)  # what does not fit is put right by `_time`
         rows["external"] = self._external
         return rows
 
     def local_headers(self) -> list[bytes]:
         """The local header of each entry, with name and extra fields."""
-        rows = self._shared(_LOCAL, _TAIL.itemsize)
-        rows["signature"] = 0x04034B50
+        rows = self._shared(_LOCAL_TEMPLATE, _TAIL.itemsize)
         tails = _cut(self._tails())
         for i in (self.is_zip64 | self.is_ntfs).nonzero()[0].tolist():
             tails[i] = self._zip64_sizes(i) + self._time(i, tails[i]) + tails[i][_TIMESTAMP.itemsize :]
@@ -169,8 +186,7 @@ class ZipHeaders(ZipSizes):
 
     def central_records(self) -> list[bytes]:
         """The central record of each entry."""
-        rows = self._shared(_CENTRAL, _TIMESTAMP.itemsize)
-        rows["signature"], rows["made_by"] = 0x02014B50, _MADE_BY
+        rows = self._shared(_CENTRAL_TEMPLATE, _TIMESTAMP.itemsize)
         rows["external"] = self._external
         rows["offset"] = np.minimum(self._offsets, LIMIT_32)
         rows["extra_length"] += self.far_bytes().astype(np.uint16)
@@ -210,15 +226,22 @@ def _cut(rows: NDArray[np.void]) -> list[bytes]:
 
 def _dos_times(seconds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """MS-DOS time and date, in UTC, within 1980 to 2107."""
-    clamped = np.clip(seconds, _DOS_FIRST, _DOS_LAST)
-    days = (clamped // 86_400).astype("datetime64[D]")
+    days, of_day = np.divmod(np.clip(seconds, _DOS_FIRST, _DOS_LAST) - _DOS_FIRST, 86_400)
+    return _DOS_TIMES[of_day >> 1], _DOS_DATES[days]
+
+
+def _dos_tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """MS-DOS times by half the seconds of a day, and dates by days since 1980."""
+    seconds = np.arange(0, 86_400, 2)
+    times = seconds // 3600 << 11 | seconds // 60 % 60 << 5 | seconds % 60 // 2
+    days = np.arange(np.datetime64("1980-01-01"), np.datetime64("2108-01-01"))
     months = days.astype("datetime64[M]")
     month = months.astype(np.int64)  # since 1970-01
     day = (days - months.astype("datetime64[D]")).astype(np.int64) + 1
-    of_day = clamped % 86_400
-    time: NDArray[np.int64] = of_day // 3600 << 11 | of_day // 60 % 60 << 5 | of_day % 60 // 2
-    date: NDArray[np.int64] = month // 12 - 10 << 9 | month % 12 + 1 << 5 | day
-    return time, date
+    return times, month // 12 - 10 << 9 | month % 12 + 1 << 5 | day
+
+
+_DOS_TIMES, _DOS_DATES = _dos_tables()
 
 
 def end_records(entries: int, central_bytes: int, central_start: int) -> bytes:
