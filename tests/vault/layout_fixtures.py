@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import random
+import shutil
+import stat
+import subprocess
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import IO
+from pathlib import Path
+from typing import IO, Any
 
+import pytest
 from isal import isal_zlib
 
 from holdfast.vault.entry import Entry, Extent, Extra, Kind, ListRef
@@ -171,3 +178,111 @@ class FakeView:
     def write_tar_gz(self, out: IO[bytes]) -> None:
         for data in self.bytes_of(targz.pieces(self, 0, targz.total_bytes(self))):
             out.write(data)
+
+
+def run(*command: str | Path, stdin: IO[bytes] | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """Run a tool in a UTF-8 locale; skips the test when it is not on the machine."""
+    if shutil.which(str(command[0])) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdin=stdin,
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+    )
+    if check:
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done
+
+
+def java(*args: str | Path) -> list[str]:
+    """Lines that ReadZips.java prints."""
+    source = Path(__file__).with_name("ReadZips.java")
+    return run("java", "-XX:TieredStopAtLevel=1", source, *args).stdout.decode().splitlines()
+
+
+def tree(folder: Path) -> dict[bytes, tuple[object, ...]]:
+    """What is in a folder: mode, time in whole seconds, and content or target, by path. No modes of links."""
+    found: dict[bytes, tuple[object, ...]] = {}
+    root = os.fsencode(folder)
+    for base, folders, files in os.walk(root):
+        for name in folders + files:
+            path = os.path.join(base, name)
+            status = os.lstat(path)
+            key = os.path.relpath(path, root)
+            if stat.S_ISLNK(status.st_mode):
+                found[key] = ("link", os.readlink(path))
+            elif stat.S_ISDIR(status.st_mode):
+                found[key] = ("folder", status.st_mode & 0o7777, int(status.st_mtime))
+            else:
+                with open(path, "rb") as file:
+                    found[key] = ("file", status.st_mode & 0o7777, int(status.st_mtime), file.read())
+    return found
+
+
+def expected_tree(entries: Sequence[Entry], contents: dict[bytes, bytes]) -> dict[bytes, tuple[object, ...]]:
+    """The tree that the entries describe."""
+    out: dict[bytes, tuple[object, ...]] = {}
+    for e in entries:
+        seconds = e.mtime_ns // 10**9
+        if e.kind is Kind.SYMLINK:
+            out[e.path] = ("link", e.extra.target)
+        elif e.kind is Kind.FOLDER:
+            out[e.path] = ("folder", e.mode, seconds)
+        else:
+            out[e.path] = ("file", e.mode, seconds, contents[e.path])
+    return out
+
+
+TEXT = b"".join(b"line %d of a text that shrinks well when it is deflated\n" % n for n in range(6000))
+NOISE = random.Random(5).randbytes(70_000)
+
+
+@dataclass
+class Sample:
+    """A backup with something of everything."""
+
+    view: FakeView
+    contents: dict[bytes, bytes]
+
+
+def sample(per_block: int, *, is_utf8: bool = False, mtime_ns: int = MTIME_NS) -> Sample:
+    """Something of everything. `is_utf8`: no names that a zip has to change."""
+    maker = Maker()
+    contents: dict[bytes, bytes] = {}
+    entries: list[Entry] = []
+
+    def add(path: str | bytes, data: bytes, **more: Any) -> None:
+        contents[raw_path(path)] = data
+        entries.append(maker.file(path, data, **{"mtime_ns": mtime_ns, **more}))
+
+    for path in ("app", "app/empty folder", "app/src", "名前", "d" * 99, "e" * 100, "long"):
+        entries.append(folder(path, mode=0o750, mtime_ns=mtime_ns))
+    add("app/0 bytes", b"")
+    add("app/script.sh", b"#!/bin/sh\necho hello\n", mode=0o755)
+    add("app/suid", b"x" * 257, mode=0o4755)
+    add("app/readonly.txt", TEXT[:5000], mode=0o400)
+    add("app/src/text.txt", TEXT, chunk_bytes=65_536)
+    add("app/src/listed.txt", TEXT, chunk_bytes=4_000, listed=7)
+    add("app/src/noise.bin", NOISE, chunk_bytes=30_000)
+    add("app/block.bin", NOISE[:1024])
+    add("名前/你好.txt", b"Chinese" * 100)
+    add("مرحبا بالعالم.txt", b"Arabic")
+    add("😀🎉.txt", "emoji 😀".encode())
+    add("with space, ümläut and 'quotes'.txt", b"quotes")
+    for length in (98, 99, 100, 101, 255):
+        add("n" * length, b"n" * length)
+    add("long/" + "/".join(["deep"] * 60) + ".txt", b"deep")
+    for n in range(1, 61):
+        entries.append(folder("long/" + "/".join(["deep"] * n) if n < 60 else "long/last", mtime_ns=mtime_ns))
+    entries.append(symlink("app/link", "src/text.txt", mtime_ns))
+    entries.append(symlink("app/gone", "../no/such/file", mtime_ns))
+    entries.append(symlink("app/long link", "x" * 150, mtime_ns))
+    entries.append(symlink("app/名", "名前/你好.txt", mtime_ns))
+    add("zhard", TEXT[:9000])
+    add("zhard2", TEXT[:9000], hard_link=b"zhard")
+    if not is_utf8:
+        add(b"bad \xff\xfe name \xe4\xb8.bin", b"bytes" * 90)
+        add(b"bad \xed\xa0\x80 surrogate", b"surrogate")
+        entries.append(symlink("zlink", b"to \xff", mtime_ns))
+    return Sample(FakeView(maker, entries, per_block), contents)
