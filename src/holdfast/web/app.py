@@ -8,9 +8,12 @@ is shutting down.
 from __future__ import annotations
 
 import secrets
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
+from litestar.enums import ScopeType
+from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
 from holdfast.jobs.port import Jobs
@@ -18,8 +21,8 @@ from holdfast.service.instance import Instance
 from holdfast.web.desk import Desk, client_address
 from holdfast.web.docs_page import docs_routes
 from holdfast.web.downloads import parse_link, serve_download
-from holdfast.web.envelope import SECURITY_HEADERS, Headers
-from holdfast.web.errors import ApiError, answer_error, internal_error, known_error, unavailable
+from holdfast.web.envelope import SECURITY_HEADERS, Answer
+from holdfast.web.errors import ApiError, allowed_methods, answer_error, internal_error, known_error, unavailable
 from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.routes_account import account_routes
 from holdfast.web.routes_backups import backup_routes
@@ -39,8 +42,13 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
     return Front(desk, api)
 
 
-def _hand_up(_request: Request, error: Exception) -> None:  # type: ignore[type-arg]
+def _hand_up(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Litestar's handler of errors: they are answered by `Front`, in one place."""
     raise error
+
+
+# Litestar has no HEAD, and its own OPTIONS names the methods of one handler only; as an unknown method it names all.
+_ASKED_AS = {"HEAD": "GET", "OPTIONS": "?"}
 
 
 class Front:
@@ -50,14 +58,14 @@ class Front:
         self.desk = desk
         self._api = api
         config = desk.instance.config
-        base, backups = urlsplit(config.base_url).hostname, urlsplit(config.backups_url).hostname
+        base, backups = urlsplit(config.base_url).hostname, urlsplit(config.downloads_url).hostname
         self._backups_host = backups.encode("ascii") if backups and backups != base else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Lifespan goes through to Litestar; there are no websockets."""
-        if scope["type"] == "http":
+        if scope["type"] == ScopeType.HTTP:
             await self._answer(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        elif scope["type"] != ScopeType.WEBSOCKET:
             await self._api(scope, receive, send)
             self.desk.close()
 
@@ -111,8 +119,13 @@ class Front:
             if self._backups_host is not None:
                 raise ApiError("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
         method = scope["method"]
-        inner = {**scope, "path": routing_path(raw_path), "method": "GET" if method == "HEAD" else method}
-        await self._api(inner, receive, _without_body(send) if method == "HEAD" else send)  # type: ignore[arg-type]
+        inner = cast("HTTPScope", {**scope, "path": routing_path(raw_path), "method": _ASKED_AS.get(method, method)})
+        try:
+            await self._api(inner, receive, _without_body(send) if method == "HEAD" else send)
+        except MethodNotAllowedException as error:
+            if method != "OPTIONS":
+                raise
+            await Answer(204, b"", allowed_methods(error))(scope, receive, send)
 
     def _is_backups_host(self, scope: HTTPScope) -> bool:
         host = (header(scope, b"host") or "").lower()
@@ -126,13 +139,9 @@ def _path(scope: HTTPScope) -> str:
 
 
 def _complete(start: HTTPResponseStartEvent, request_id: str) -> None:
-    """Add what every answer has; and HEAD where GET is allowed, which Litestar doesn't know that we answer."""
-    headers: Headers = []
-    for name, value in start["headers"]:
-        if name.lower() == b"allow" and b"GET" in value and b"HEAD" not in value:
-            value = value.replace(b"GET", b"GET, HEAD")
-        headers.append((name, value))
-    start["headers"] = [*headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode("ascii"))]
+    """Add what every answer has. The request's id only to our own faults: otherwise equal answers stay equal."""
+    own = [(b"x-request-id", request_id.encode("ascii"))] if start["status"] >= 500 else []
+    start["headers"] = [*start["headers"], *SECURITY_HEADERS, *own]
 
 
 def _without_body(send: Send) -> Send:

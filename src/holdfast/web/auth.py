@@ -8,7 +8,7 @@ from __future__ import annotations
 from litestar.types import Scope
 
 from holdfast.catalog.records import Account
-from holdfast.service.accounts import authenticate
+from holdfast.service.accounts import authenticate, require_api_backups
 from holdfast.service.errors import AccessDenied
 from holdfast.web.desk import Desk
 from holdfast.web.errors import ApiError
@@ -38,20 +38,16 @@ def require_account(desk: Desk, scope: Scope) -> Account:
         )
     try:
         if len(key) > KEY_CHARS_MAX:
-            raise AccessDenied()
+            raise AccessDenied
         # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
         return authenticate(desk.instance, key)
-    except AccessDenied:
-        refusal = ApiError("ACCESS_DENIED", "This API key is not known, or it was replaced by a new one.", _CHALLENGE)
+    except AccessDenied as denied:
+        refusal = ApiError(denied.code, denied.message, _CHALLENGE)
         raise desk.refuse_after_failure(desk.key_throttle, scope, refusal) from None
 
 
 def require_backups(desk: Desk, scope: Scope) -> Account:
     """The account, if its plan includes the backups in the API. Raises UPGRADE_REQUIRED too."""
     account = require_account(desk, scope)
-    plan = desk.instance.config.plans.get(account.plan)
-    if plan is None or not plan.api_backups:
-        raise ApiError(
-            "UPGRADE_REQUIRED", f"The plan {account.plan} doesn't include backups in the API; upgrade to use them."
-        )
+    require_api_backups(desk.instance, account)
     return account

@@ -34,7 +34,8 @@ _PAGE = b"""<!doctype html>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
-<main id="docs"><noscript>This page needs JavaScript; the same is in <a href="/openapi.json">openapi.json</a>.</noscript></main>
+<main id="docs"></main>
+<noscript>This page needs JavaScript; <a href="/openapi.json">openapi.json</a> has the same.</noscript>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
@@ -82,7 +83,7 @@ def _file(name: str) -> Answer:
 def docs_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """The page, its files and the document."""
     config = desk.instance.config
-    described = Answer(200, msgspec.json.encode(document(config.base_url, config.backups_url)), JSON_HEADERS)
+    described = Answer(200, msgspec.json.encode(document(config.base_url, config.downloads_url)), JSON_HEADERS)
 
     @get("/openapi.json")
     async def openapi(request: AnyRequest) -> Answer:

@@ -23,7 +23,7 @@ from holdfast.service.download import Download, find_download
 from holdfast.web.desk import Desk
 from holdfast.web.envelope import Answer, Headers
 from holdfast.web.errors import ApiError
-from holdfast.web.pump import Pump
+from holdfast.web.pump import Buffer, Pump
 from holdfast.web.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
 
 Format = Literal["zip", "tar.gz"]
@@ -145,7 +145,7 @@ async def _send_span(
     send: Send,
     request_id: str,
 ) -> None:
-    source = cast("Generator[bytes, None, None]", download.stream(span.start, span.stop))
+    source = cast("Generator[Buffer, None, None]", download.stream(span.start, span.stop))
     async with contextlib.AsyncExitStack() as stack:
         pump = Pump(source, desk.streams)
         stack.callback(pump.close)
@@ -158,7 +158,7 @@ async def _send_span(
             while buffer is not None and len(buffer) <= left:
                 left -= len(buffer)
                 async with asyncio.timeout(STALL_SECONDS):
-                    await send({"type": "http.response.body", "body": buffer, "more_body": left > 0})
+                    await send({"type": "http.response.body", "body": cast("bytes", buffer), "more_body": left > 0})
                 if not left:
                     return
                 if gone.done():

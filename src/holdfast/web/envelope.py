@@ -73,7 +73,7 @@ class Answer:
         if self.status not in (204, 304):
             headers = [(b"content-length", b"%d" % len(self.body)), *headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        body = b"" if scope["method"] == "HEAD" or self.status in (204, 304) else self.body
+        body = b"" if scope.get("method") == "HEAD" or self.status in (204, 304) else self.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -10,6 +10,7 @@ import math
 
 from litestar.exceptions import HTTPException
 
+from holdfast.catalog.engine import CatalogUnreachable
 from holdfast.service.errors import LimitReached, ServiceError
 from holdfast.stores.port import StoreUnreachable
 from holdfast.web.envelope import Answer, Headers, failure, status_of
@@ -43,6 +44,14 @@ def keep_calm(seconds: float) -> ApiError:
     )
 
 
+def allowed_methods(error: HTTPException) -> Headers:
+    """The Allow header of Litestar's 405, with HEAD, which we answer wherever there is a GET."""
+    methods = {*(error.headers or {}).get("allow", "").split(", "), "OPTIONS"}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return [(b"allow", ", ".join(sorted(methods - {""})).encode("ascii"))]
+
+
 def known_error(error: BaseException) -> ApiError | None:
     """What an exception means to a client; None when it is a fault of ours."""
     match error:
@@ -55,14 +64,15 @@ def known_error(error: BaseException) -> ApiError | None:
             return unavailable(error.message)
         case ServiceError() if status_of(error.code) != 500:
             return ApiError(error.code, error.message)
+        case CatalogUnreachable():
+            return unavailable("The catalog of the backups can't be reached just now; try again.")
         case StoreUnreachable():
             return unavailable("The store of the backups can't be reached just now; try again.")
         case HTTPException(status_code=404):
             return route_not_found()
         case HTTPException(status_code=405):
-            allow = (error.headers or {}).get("allow", "")
             message = "This route doesn't have that method; the Allow header says which it has."
-            return ApiError("METHOD_NOT_ALLOWED", message, [(b"allow", allow.encode("ascii"))])
+            return ApiError("METHOD_NOT_ALLOWED", message, allowed_methods(error))
         case HTTPException(status_code=413):
             return ApiError(
                 "PAYLOAD_TOO_LARGE", "The body is larger than this route takes.", [(b"connection", b"close")]

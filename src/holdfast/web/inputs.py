@@ -15,10 +15,10 @@ import msgspec
 from litestar import Request
 from litestar.types import Scope
 
+from holdfast.service.names import NAME_CHARACTERS_MAX
 from holdfast.web.errors import ApiError
 
 BODY_BYTES_MAX = 64 * 1024
-NAME_CHARS_MAX = 255
 PAGE_MAX = 200
 WAIT_SECONDS_MAX = 90
 IDEMPOTENCY_KEY_CHARS_MAX = 255
@@ -46,11 +46,11 @@ class BackupChange(Body):
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     is_locked: bool | msgspec.UnsetType = msgspec.UNSET
-    locked_until: str | None | msgspec.UnsetType = msgspec.UNSET
+    locked_until: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _RULES = {
-    "name": f"text of 1 to {NAME_CHARS_MAX} characters",
+    "name": f"text of 1 to {NAME_CHARACTERS_MAX} characters",
     "is_locked": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
     "limit": f"a whole number from 1 to {PAGE_MAX}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.web.inputs import IDEMPOTENCY_KEY_CHARS_MAX, NAME_CHARS_MAX, PAGE_MAX, WAIT_SECONDS_MAX
+from holdfast.web.inputs import IDEMPOTENCY_KEY_CHARS_MAX, PAGE_MAX, WAIT_SECONDS_MAX
 from holdfast.web.openapi_schemas import SCHEMAS, enveloped, ref
 
 Json = dict[str, Any]

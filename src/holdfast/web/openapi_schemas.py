@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.web.inputs import NAME_CHARS_MAX
+from holdfast.service.names import NAME_CHARACTERS_MAX
 
 Json = dict[str, Any]
 
@@ -15,7 +15,8 @@ _COUNT: Json = {"type": "integer", "minimum": 0}
 _ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
-_GIVEN_NAME: Json = {"type": "string", "minLength": 1, "maxLength": NAME_CHARS_MAX}
+_LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
+_GIVEN_NAME: Json = {"type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS_MAX}
 
 
 def ref(name: str) -> Json:
@@ -66,7 +67,7 @@ _FULL: Json = {
     "is_locked": _FLAG,
     "locked_until": _TIME_OR_NULL,
     "error": {"oneOf": [_NOTE, {"type": "null"}]},
-    "warnings": {"type": "array", "items": {"type": "object"}},
+    "warnings": {"type": "array", "items": _object({"path": _TEXT, "code": _TEXT, "message": _TEXT})},
     "progress": {
         "oneOf": [
             _object({"files": _COUNT, "bytes": _BYTES, "total_files": _COUNT, "total_bytes": _BYTES}),
@@ -117,6 +118,16 @@ SCHEMAS: Json = {
             "usage": _object({"apps": _COUNT, "backups": _COUNT, "storage": _BYTES}),
         }
     ),
-    "Plan": _object({"name": _TEXT, "rank": {"type": "integer"}, "api_backups": _FLAG}),
+    "Plan": _object(
+        {
+            "name": _TEXT,
+            "rank": _COUNT,
+            "api_backups": {**_FLAG, "description": "Whether the API's backups are included."},
+            "backups_per_app": _LIMIT,
+            "backups_per_day": _LIMIT,
+            "storage": _LIMIT,
+            "cooldown_seconds": _LIMIT,
+        }
+    ),
     "Health": _object({"ok": {"type": "boolean", "const": True}}),
 }

@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
+Buffer = bytes | memoryview
+
 AHEAD_BUFFERS_MAX = 3
 """Buffers that may lie ready. With buffers of at most 1 MiB a stream stays far below its 64 MB."""
 
@@ -29,19 +31,19 @@ FILL_BUFFERS_MAX = 32
 class Pump:
     """One generator's way to the loop. Made and used on the loop; only `_fill` runs elsewhere."""
 
-    def __init__(self, source: Generator[bytes, None, None], threads: ThreadPoolExecutor) -> None:
+    def __init__(self, source: Generator[Buffer, None, None], threads: ThreadPoolExecutor) -> None:
         self._source = source
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
-        self._ready: deque[bytes] = deque()
+        self._ready: deque[Buffer] = deque()
         self._filling = False
         self._ended = False
         self._closed = False
         self._failure: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    async def next(self) -> bytes | None:
+    async def next(self) -> Buffer | None:
         """The next buffer, or None at the end. What the generator raised is raised here, after its last buffer."""
         while True:
             with self._lock:

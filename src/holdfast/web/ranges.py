@@ -79,9 +79,8 @@ def condition(headers: Mapping[str, str], etag: str, last_modified: datetime | N
     if (match := headers.get("if-match")) is not None:
         if match.strip() != "*" and etag not in _ETAG.findall(match):
             return Condition.REFUSED
-    elif modified is not None and (date := parse_date(headers.get("if-unmodified-since"))) is not None:
-        if modified > date:
-            return Condition.REFUSED
+    elif modified is not None and (date := parse_date(headers.get("if-unmodified-since"))) and modified > date:
+        return Condition.REFUSED
     if (none_match := headers.get("if-none-match")) is not None:
         return Condition.UNCHANGED if matches_any(none_match, etag) else Condition.SEND
     if modified is not None and (date := parse_date(headers.get("if-modified-since"))) is not None and modified <= date:

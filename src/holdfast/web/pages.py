@@ -1,0 +1,37 @@
+"""Paging: one more row than asked for tells whether there is a next page."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from holdfast.catalog.backups import backup_by_id
+from holdfast.catalog.records import Backup
+from holdfast.service.instance import Instance
+from holdfast.web.envelope import Headers
+from holdfast.web.inputs import invalid
+
+
+def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
+    """Raises INVALID_AFTER when there is no such backup (of this account, of this application).
+
+    An empty page in its place would look like the end to a client whose backup was deleted between two pages.
+    """
+    if after is None:
+        return
+    backup = backup_by_id(instance.catalog, after)
+    if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
+        raise invalid("after")
+
+
+def cut_page(
+    found: list[Backup], limit: int | None, base_url: str, path: str, fields: dict[str, str]
+) -> tuple[list[Backup], Headers]:
+    """The page of at most `limit` out of up to `limit + 1` found, and the Link header to the next if there is one.
+
+    The link has the same query (`fields`), after the last id of this page. Without a limit the page is all.
+    """
+    if limit is None or len(found) <= limit:
+        return found, []
+    page = found[:limit]
+    query = urlencode({**fields, "limit": limit, "after": page[-1].id})
+    return page, [(b"link", f'<{base_url.rstrip("/")}{path}?{query}>; rel="next"'.encode("ascii"))]
