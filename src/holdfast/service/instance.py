@@ -138,7 +138,7 @@ def open_instance(home: Path, *, clock: Clock | None = None) -> Instance:
 
     Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError.
     """
-    _check_format(home)
+    check_format(home)
     config = read_config(home)
     key = _read_key(home)
     catalog = open_catalog(_catalog_url(home, config))
@@ -175,7 +175,8 @@ def _catalog_url(home: Path, config: Config) -> str:
     return config.catalog_url or sqlite_url(home / "catalog.sqlite")
 
 
-def _check_format(home: Path) -> None:
+def check_format(home: Path) -> None:
+    """Raises InstanceError when there is no instance in `home`, or one of a newer format; touches nothing."""
     path = home / FORMAT_NAME
     try:
         words = path.read_text().split()

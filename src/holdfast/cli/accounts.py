@@ -1,0 +1,88 @@
+"""`holdfast account ...`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import Json, print_json, print_table, size_text
+from holdfast.cli.state import state
+
+app = typer.Typer(no_args_is_help=True)
+
+AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
+
+
+@app.command("add")
+def add(
+    email: Annotated[str, typer.Argument(help="The customer's e-mail address.")],
+    plan: Annotated[str, typer.Option("--plan", help="One of the plans in holdfast.toml.")],
+    json: Json = False,
+) -> None:
+    """Make an account; prints its id and its API key."""
+    from holdfast.service.accounts import add_account
+
+    with state.instance() as instance:
+        made = add_account(instance, email, plan)
+    _print_key(made.account.id, made.api_key, json)
+
+
+@app.command("list")
+def list_all(json: Json = False) -> None:
+    """List all accounts."""
+    from holdfast.service.accounts import list_accounts, usage
+    from holdfast.service.clock import iso
+
+    with state.instance() as instance:
+        found = [(account, *usage(instance, account)) for account in list_accounts(instance)]
+        zone = instance.zone
+    if json:
+        print_json(
+            [
+                {
+                    "account_id": account.id,
+                    "email": account.email,
+                    "plan": account.plan,
+                    "created_at": iso(account.created_at, zone),
+                    "backups": backups,
+                    "storage": storage,
+                }
+                for account, backups, storage in found
+            ]
+        )
+    else:
+        print_table(
+            ("ACCOUNT", "PLAN", "BACKUPS", "STORAGE", "E-MAIL"),
+            [(a.id, a.plan, str(backups), size_text(storage), a.email) for a, backups, storage in found],
+        )
+
+
+@app.command("set-plan")
+def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PLAN")], json: Json = False) -> None:
+    """Give an account another plan."""
+    from holdfast.service import accounts
+
+    with state.instance() as instance:
+        changed = accounts.set_plan(instance, account, plan)
+    if json:
+        print_json({"account_id": changed.id, "plan": changed.plan})
+    else:
+        print(f"The account {changed.id} has the plan {changed.plan} now.")
+
+
+@app.command("rotate-key")
+def rotate_key(account: AccountId, json: Json = False) -> None:
+    """Replace an account's API key; the old one ends at once."""
+    from holdfast.service import accounts
+
+    with state.instance() as instance:
+        made = accounts.rotate_key(instance, account)
+    _print_key(made.account.id, made.api_key, json)
+
+
+def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"account_id": account_id, "api_key": api_key})
+    else:
+        print(f"Account  {account_id}\nAPI key  {api_key}")

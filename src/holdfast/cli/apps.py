@@ -1,0 +1,68 @@
+"""`holdfast app ...`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.state import state
+
+app = typer.Typer(no_args_is_help=True)
+
+AppName = Annotated[str, typer.Argument(metavar="APP", help="The application's name or id.")]
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="A name for the application.")],
+    account: Annotated[str, typer.Option("--account", help="The id of the account it belongs to.")],
+    path: Annotated[Path, typer.Option("--path", help="The folder that holds its data.")],
+    json: Json = False,
+) -> None:
+    """Make an application; prints its id."""
+    from holdfast.service.apps import add_app
+
+    with state.instance() as instance:
+        made = add_app(instance, account, name, path)
+    if json:
+        print_json({"app_id": made.id})
+    else:
+        print(f"Application {made.name}: {made.id}")
+
+
+@app.command("list")
+def list_all(
+    account: Annotated[str | None, typer.Option("--account", help="Only those of one account.")] = None,
+    json: Json = False,
+) -> None:
+    """List applications."""
+    from holdfast.service.apps import list_apps, view
+
+    with state.instance() as instance:
+        found = [
+            {**view(instance, a), "account_id": a.account_id, "path": a.path} for a in list_apps(instance, account)
+        ]
+    if json:
+        print_json(found)
+    else:
+        print_table(
+            ("APP", "NAME", "LAST GOOD BACKUP", "PATH"),
+            [(str(a["id"]), str(a["name"]), str(a["last_good_backup_at"] or "never"), str(a["path"])) for a in found],
+        )
+
+
+@app.command("remove")
+def remove(name: AppName, json: Json = False) -> None:
+    """Remove an application and all its backups; its data stays."""
+    from holdfast.service.apps import find_app, remove_app
+
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        removed = remove_app(instance, found)
+    if json:
+        print_json({"app_id": found.id, "backups_removed": removed})
+    else:
+        print(f"Removed {found.name} with {removed} backups; its data in {found.path} was not touched.")

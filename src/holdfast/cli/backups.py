@@ -1,0 +1,259 @@
+"""`holdfast backup ...`"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import App, Backup
+    from holdfast.service.instance import Instance
+    from holdfast.vault.archive import Progress
+
+app = typer.Typer(no_args_is_help=True)
+
+BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's id or name.")]
+
+
+class Format(StrEnum):
+    """What a backup is downloaded as."""
+
+    ZIP = "zip"
+    TAR_GZ = "tar.gz"
+
+
+@app.command("create")
+def create(
+    name: AppName,
+    called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
+    json: Json = False,
+) -> None:
+    """Take a backup now, and wait until it is finished."""
+    from holdfast.catalog.records import State
+    from holdfast.service.apps import find_app
+    from holdfast.service.backups import full_object
+    from holdfast.service.take import run_backup
+
+    with state.instance() as instance:
+        backup = _requested(instance, find_app(instance, name), called)
+        with _progress_bar(f"Backing up {name}") as note:
+            done = run_backup(instance, backup.id, on_progress=note)
+        shown = full_object(instance, done)
+        if json:
+            print_json(shown)
+        if done.state is not State.SUCCESSFUL:
+            error = done.error_message or "The backup is being made by another process; see `holdfast backup list`."
+            raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
+        if not json:
+            print(
+                f"{done.name}: {done.files} files, {size_text(done.content_bytes)}; "
+                f"added {size_text(done.stored_bytes)} to the store.\n{shown['url']}"
+            )
+            for warning in done.warnings:
+                print(f"Warning: {warning.message}", file=sys.stderr)
+
+
+def _requested(instance: Instance, found: App, called: str | None) -> Backup:
+    """A fresh queued backup; or the one that a process queued which died before it began."""
+    from holdfast.service.errors import Conflict
+    from holdfast.service.take import queued_backups, recover_backups, request_backup
+
+    recover_backups(instance)
+    try:
+        return request_backup(instance, found.id, name=called)[0]
+    except Conflict:
+        waiting = [b for b in queued_backups(instance) if b.app_id == found.id]
+        if not waiting:
+            raise
+        return waiting[0]
+
+
+@app.command("list")
+def list_all(name: AppName, json: Json = False) -> None:
+    """List an application's backups, oldest first."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.backups import list_backups, list_items
+
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        if json:
+            print_json(list_items(instance, found.id))
+            return
+        from holdfast.service.clock import local_time
+
+        print_table(
+            ("ID", "STATE", "STARTED", "SIZE", "ADDED", "LOCKED", "NAME"),
+            [
+                (
+                    b.id,
+                    str(b.state),
+                    f"{local_time(b.created_at, instance.zone):%Y-%m-%d %H:%M:%S}",
+                    size_text(b.zip_bytes),
+                    size_text(b.stored_bytes),
+                    "yes" if b.is_locked else "",
+                    b.name + (f"  ({b.error_message})" if b.error_message else ""),
+                )
+                for b in list_backups(instance, found.id)
+            ],
+        )
+
+
+@app.command("download")
+def download(
+    name: AppName,
+    backup: BackupName,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="Where to; - for standard output.")] = None,
+    format: Annotated[Format, typer.Option("--format", help="zip or tar.gz.")] = Format.ZIP,
+    json: Json = False,
+) -> None:
+    """Write a backup to a file, whole or not at all."""
+    from holdfast.catalog.records import State
+    from holdfast.service.apps import find_app
+    from holdfast.service.backups import find_backup
+    from holdfast.service.download import Download
+    from holdfast.service.errors import Conflict
+
+    with state.instance() as instance:
+        found = find_backup(instance, find_app(instance, name).id, backup)
+        if found.state is not State.SUCCESSFUL:
+            raise Conflict(
+                "BACKUP_NOT_USABLE", f"The backup is {found.state}; only a successful one can be downloaded."
+            )
+        ready = Download(instance, found, format.value)
+        if output == "-":
+            for piece in ready.stream(0, ready.length):
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+            return
+        path = Path(output or ready.filename)
+        _write_whole(path, ready.stream(0, ready.length), ready.length)
+    if json:
+        print_json({"file": str(path), "size": ready.length})
+    else:
+        print(f"{path}: {size_text(ready.length)}")
+
+
+def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
+    """Write beside the file, then rename: a download that breaks off leaves what was there."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("xb") as file, _bytes_bar(f"Writing {path.name}", length) as note:
+            for piece in pieces:
+                file.write(piece)
+                note(len(piece))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise typer.Exit(
+            fail("OUTPUT", f"{path} cannot be written ({error.strerror}); choose another with -o.")
+        ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+@app.command("delete")
+def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
+    """Delete a backup."""
+    from holdfast.service.backups import delete_backup
+
+    with _one(name, backup) as (instance, found):
+        freed = delete_backup(instance, found)
+    if json:
+        print_json({"id": found.id, "freed_size": freed})
+    else:
+        print(f"Deleted {found.name}; it had added {size_text(freed)} to the store.")
+
+
+@app.command("rename")
+def rename(
+    name: AppName, backup: BackupName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")], json: Json = False
+) -> None:
+    """Give a backup another name."""
+    from holdfast.service import backups
+
+    with _one(name, backup) as (instance, found):
+        changed = backups.rename(instance, found, new)
+        _print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
+
+
+@app.command("lock")
+def lock(name: AppName, backup: BackupName, json: Json = False) -> None:
+    """Keep a backup from being deleted."""
+    _set_lock(name, backup, True, json)
+
+
+@app.command("unlock")
+def unlock(name: AppName, backup: BackupName, json: Json = False) -> None:
+    """Let a backup be deleted again."""
+    _set_lock(name, backup, False, json)
+
+
+def _set_lock(name: str, backup: str, is_locked: bool, json: bool) -> None:
+    from holdfast.service.backups import set_lock
+
+    with _one(name, backup) as (instance, found):
+        changed = set_lock(instance, found, is_locked)
+        _print_changed(instance, changed, json, f"{changed.name} is {'locked' if is_locked else 'unlocked'} now.")
+
+
+def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
+    from holdfast.service.backups import full_object
+
+    if as_json:
+        print_json(full_object(instance, changed))
+    else:
+        print(text)
+
+
+@contextmanager
+def _one(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
+    from holdfast.service.apps import find_app
+    from holdfast.service.backups import find_backup
+
+    with state.instance() as instance:
+        yield instance, find_backup(instance, find_app(instance, name).id, backup)
+
+
+@contextmanager
+def _progress_bar(text: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar over a backup's bytes on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda p: bar.update(task, completed=p.bytes, total=p.total_bytes)
+
+
+@contextmanager
+def _bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar over bytes written."""
+    from holdfast.vault.archive import Progress
+
+    done = 0
+    with _progress_bar(text) as note:
+
+        def add(size: int) -> None:
+            nonlocal done
+            done += size
+            note(Progress(0, done, 0, total))
+
+        yield add

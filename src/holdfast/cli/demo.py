@@ -1,0 +1,178 @@
+"""`holdfast demo`: a small instance with two real applications, backed up and ready to be downloaded.
+
+*checkout* is the source tree that the demo runs in. *bot* is a small bot-like application made here, with a SQLite file
+that a writer keeps changing while the demo runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sqlite3
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import Account, App
+    from holdfast.service.instance import Instance
+
+EMAIL = "demo@holdfast.example"
+PLAN = "Silver"
+WRITE_EVERY_SECONDS = 0.05
+
+_BOT_FILES = {
+    "bot.py": 'import json\nimport sqlite3\n\nCONFIG = json.load(open("config.json"))\n\n\ndef on_message(author, text):\n'
+    '    with sqlite3.connect("data/bot.sqlite") as db:\n'
+    '        db.execute("INSERT INTO messages (author, text) VALUES (?, ?)", (author, text))\n',
+    "config.json": '{\n  "prefix": "!",\n  "language": "pt-BR",\n  "shards": 1\n}\n',
+    "requirements.txt": "discord.py==2.6.0\n",
+    "commands/ping.py": 'async def ping(context):\n    await context.send("pong")\n',
+    "commands/ajuda.py": 'async def ajuda(context):\n    await context.send("Comandos: !ping, !ajuda")\n',
+    "locales/日本語.json": '{"hello": "こんにちは"}\n',
+    "locales/العربية.json": '{"hello": "مرحبا"}\n',
+    "assets/emoji 😀.txt": "a file with an emoji in its name\n",
+}
+
+
+class Demo:
+    """One run of the demo."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self._home = home
+        self._bot = home.parent / "demo-bot"
+        self._stop = threading.Event()
+        self._writer: threading.Thread | None = None
+        self._prepare(port)
+
+    def _prepare(self, port: int) -> None:
+        from holdfast.service.accounts import add_account, list_accounts
+        from holdfast.service.apps import add_app, list_apps
+        from holdfast.service.instance import FORMAT_NAME, create_instance, open_instance
+
+        made = not (self._home / FORMAT_NAME).exists()
+        instance = (
+            create_instance(self._home, base_url=f"http://127.0.0.1:{port}") if made else open_instance(self._home)
+        )
+        try:
+            _make_bot(self._bot)
+            accounts = list_accounts(instance)
+            account = accounts[0] if accounts else add_account(instance, EMAIL, PLAN).account
+            names = {app.name for app in list_apps(instance, account.id)}
+            for name, path in (("checkout", _checkout()), ("bot", self._bot)):
+                if name not in names:
+                    add_app(instance, account.id, name, path)
+        finally:
+            instance.close()
+        print(f"{'Made' if made else 'Using'} the demo instance in {self._home}.", flush=True)
+        self._writer = threading.Thread(target=self._keep_writing, daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Stop the bot."""
+        self._stop.set()
+        if self._writer is not None:
+            self._writer.join()
+
+    def _keep_writing(self) -> None:
+        """The bot's messages, as they come in."""
+        with sqlite3.connect(self._bot / "data" / "bot.sqlite") as database:
+            number = 0
+            while not self._stop.wait(WRITE_EVERY_SECONDS):
+                number += 1
+                database.execute(
+                    "INSERT INTO messages (author, text) VALUES (?, ?)", (f"user{number % 7}", "hello " * 9)
+                )
+                database.commit()
+
+    def show(self, instance: Instance, port: int) -> None:
+        """Take a backup of each application through the API, and print what a customer would use."""
+        from holdfast.service.accounts import list_accounts, reveal_key
+        from holdfast.service.apps import list_apps
+
+        account = list_accounts(instance)[0]
+        key = reveal_key(instance, account)
+        base = instance.config.base_url
+        try:
+            for app in list_apps(instance, account.id):
+                self._back_up(base, key, app)
+            apps = {app.name: app for app in list_apps(instance, account.id)}
+            self._print_all(base, key, account, apps)
+        except urllib.error.HTTPError as error:
+            print(f"The demo's request failed: {error.read().decode()}", file=sys.stderr, flush=True)
+        except urllib.error.URLError as error:
+            print(f"The demo cannot reach {base} ({error.reason}).", file=sys.stderr, flush=True)
+
+    def _back_up(self, base: str, key: str, app: App) -> None:
+        print(f"Taking a backup of {app.name} ({app.path}) ...", flush=True)
+        started = time.monotonic()
+        done = _call("POST", f"{base}/v3/apps/{app.id}/backups?wait=90", key)
+        seconds = time.monotonic() - started
+        if done["state"] == "failed":
+            print(f"  failed: {done['error']['message']}", flush=True)
+            return
+        print(
+            f"  {done['files']} files, {done['content_size'] / 1e6:.1f} MB in {seconds:.1f} s; "
+            f"added {done['stored_size'] / 1e6:.3f} MB to the store; {len(done['warnings'])} warnings",
+            flush=True,
+        )
+
+    def _print_all(self, base: str, key: str, account: Account, apps: dict[str, App]) -> None:
+        checkout = apps["checkout"]
+        answer = {"status": "success", "response": _call("GET", f"{base}/v3/apps/{checkout.id}/backups", key)}
+        newest = {
+            name: _call("GET", f"{base}/v3/apps/{app.id}/backups?view=full", key)[-1] for name, app in apps.items()
+        }
+        print("\nThe list of the checkout's backups, as the API gives it:\n")
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        print("\nPaste into another shell:\n")
+        print(f"  curl -H {shlex.quote(f'Authorization: {key}')} {base}/v3/apps/{checkout.id}/backups\n")
+        for name, backup in newest.items():
+            print(f"  curl -o {name}.zip {shlex.quote(str(backup['url']))} && unzip -tq {name}.zip")
+        tar_url = str(newest["bot"]["url"]).replace(".zip?", ".tar.gz?")
+        print(f"  curl -o bot.tar.gz {shlex.quote(tar_url)} && tar -tzf bot.tar.gz")
+        print(f"\nThe API's documentation: {base}/docs")
+        print(f"The account is {account.id} with the plan {account.plan}. Serving until Ctrl-C.", flush=True)
+
+
+def _call(method: str, url: str, key: str) -> Any:
+    request = urllib.request.Request(url, method=method, headers={"Authorization": key})
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return json.load(answer)["response"]
+
+
+def _checkout() -> Path:
+    """The folder of the source tree; for an installed program its package."""
+    here = Path(__file__).resolve()
+    for folder in here.parents:
+        if (folder / "pyproject.toml").exists():
+            return folder
+    return here.parents[1]
+
+
+def _make_bot(root: Path) -> None:
+    """The bot's folder, made once."""
+    for name, text in _BOT_FILES.items():
+        path = root / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    (root / "data").mkdir(exist_ok=True)
+    (root / "logs").mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        os.symlink("commands/ping.py", root / "latest-command.py")
+    (root / "bot.py").chmod(0o755)
+    with sqlite3.connect(root / "data" / "bot.sqlite") as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, author TEXT, text TEXT)")
+        if database.execute("SELECT count(*) FROM messages").fetchone()[0] < 20_000:
+            database.executemany(
+                "INSERT INTO messages (author, text) VALUES (?, ?)",
+                ((f"user{i % 97}", f"message {i}: " + "lorem ipsum " * (i % 9)) for i in range(20_000)),
+            )

@@ -1,0 +1,105 @@
+"""The program `holdfast`: all commands put together, and every error as one sentence.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from holdfast.cli import accounts, apps, backups, server
+from holdfast.cli.output import fail, known_failure
+from holdfast.cli.state import HOME_VARIABLE, default_home, state
+
+app = typer.Typer(
+    name="holdfast",
+    help="Application backups that can be listed, downloaded, restored and trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(accounts.app, name="account", help="Accounts: the host's customers.")
+app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
+app.add_typer(backups.app, name="backup", help="Backups: take, list, download, delete.")
+app.add_typer(server.key_app, name="key", help="The master key.")
+app.command("init")(server.init)
+app.command("serve")(server.serve)
+app.command("demo")(server.demo)
+
+
+@app.callback()
+def choose_home(
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", envvar=HOME_VARIABLE, help="The instance's folder (default: ~/.local/share/holdfast)."),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Application backups that can be listed, downloaded, restored and trusted."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(version_of("holdfast"))
+        raise typer.Exit
+    state.home = (home or default_home()).absolute()
+
+
+def _home_first(arguments: list[str]) -> list[str]:
+    """`--home DIR` may stand anywhere; the parser wants it before the command."""
+    front, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word == "--home":
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word.startswith("--home="):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def main() -> None:
+    """Run the program and leave with its exit code."""
+    try:
+        app(_home_first(sys.argv[1:]), prog_name="holdfast", standalone_mode=False)
+        code = 0
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("Stopped.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read our output has gone; nothing more to say to them
+        code = 1
+    except Exception as error:
+        code = fail(*(known_failure(error) or _unexpected()))
+    sys.exit(code)
+
+
+def _unexpected() -> tuple[str, str]:
+    """Keep the traceback for those who mend it, and say where it is."""
+    run = state.home / "run"
+    path = (run if run.is_dir() else Path.cwd()) / f"crash-{os.getpid()}.log"
+    try:
+        path.write_text(traceback.format_exc())
+        where = f"the details are in {path}"
+    except OSError:
+        where = "the details could not be written anywhere"
+    return "INTERNAL_ERROR", f"Something went wrong that nobody thought of; {where}; please report it."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Results as text or JSON, errors as one sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.state import state
+
+
+def _note_json(value: bool) -> bool:
+    state.json = value
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", callback=_note_json)]
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows in columns; the last column may be as long as it likes."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def size_text(size: int) -> str:
+    """Bytes for people."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def fail(code: str, message: str) -> int:
+    """Say what went wrong on standard error; returns the exit code."""
+    if state.json:
+        print(json.dumps({"status": "error", "code": code, "message": message}), file=sys.stderr)
+    else:
+        print(message, file=sys.stderr)
+    return 1
+
+
+def known_failure(error: Exception) -> tuple[str, str] | None:
+    """Code and sentence of an error that the floors below foresee; None for a fault of the program."""
+    from holdfast.catalog.engine import CatalogError
+    from holdfast.service.config import ConfigError
+    from holdfast.service.errors import ServiceError
+    from holdfast.service.instance import InstanceError
+    from holdfast.stores.port import StoreError
+    from holdfast.vault.errors import VaultError
+
+    if isinstance(error, ServiceError):
+        return error.code, error.message
+    for kind, code in (
+        (InstanceError, "INSTANCE"),
+        (ConfigError, "CONFIGURATION"),
+        (CatalogError, "CATALOG"),
+        (StoreError, "STORE"),
+        (VaultError, "VAULT"),
+    ):
+        if isinstance(error, kind):
+            return code, str(error)
+    return None

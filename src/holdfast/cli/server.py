@@ -1,0 +1,187 @@
+"""`holdfast init`, `serve`, `demo`, `key export`."""
+
+from __future__ import annotations
+
+import fcntl
+import json as json_module
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from holdfast.cli.output import Json, fail, print_json
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.service.instance import Instance
+
+key_app = typer.Typer(no_args_is_help=True)
+
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Where the API is reached, e.g. https://host.example.")]
+BackupsUrl = Annotated[str | None, typer.Option("--backups-url", help="Where downloads are reached, if elsewhere.")]
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_READY_SECONDS = 60.0
+
+
+def init(
+    base_url: BaseUrl = None,
+    backups_url: BackupsUrl = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="E.g. Europe/Berlin.")] = None,
+    json: Json = False,
+) -> None:
+    """Make a new instance in the home folder."""
+    from holdfast.service.instance import KEY_NAME, create_instance
+
+    instance = create_instance(state.home, base_url=base_url, backups_url=backups_url, time_zone=time_zone)
+    fingerprint = instance.master_key.fingerprint
+    instance.close()
+    if json:
+        print_json({"home": str(state.home), "key_id": fingerprint})
+        return
+    print(
+        f"Made an instance in {state.home}.\n"
+        f"Its master key is {state.home / KEY_NAME}. Without it nothing of the backups can be read:\n"
+        "run `holdfast key export` now, and keep the sheet away from this machine."
+    )
+
+
+@key_app.command("export")
+def export(json: Json = False) -> None:
+    """Print the recovery sheet with the master key."""
+    from holdfast.service.instance import recovery_sheet
+
+    with state.instance() as instance:
+        if json:
+            print_json({"key_id": instance.master_key.fingerprint, "master_key": instance.master_key.hex()})
+        else:
+            print(recovery_sheet(instance), end="")
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on (default: that of base_url).")] = None,
+    base_url: BaseUrl = None,
+    backups_url: BackupsUrl = None,
+) -> None:
+    """Serve the API and downloads, and run the jobs, until Ctrl-C."""
+
+    def say(instance: Instance, port: int) -> None:
+        print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)
+
+    run_server(host, port, base_url, backups_url, say)
+
+
+def demo(
+    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8420,
+) -> None:
+    """Make (or use again) a demo instance in the home folder, take backups, show how to get them, and serve."""
+    from holdfast.cli.demo import Demo
+
+    demonstration = Demo(state.home, port)
+    try:
+        run_server("127.0.0.1", port, f"http://127.0.0.1:{port}", None, demonstration.show)
+    finally:
+        demonstration.close()
+
+
+def run_server(
+    host: str,
+    port: int | None,
+    base_url: str | None,
+    backups_url: str | None,
+    on_ready: Callable[[Instance, int], None],
+) -> None:
+    """Serve the instance of the chosen home; `on_ready` is called on a thread of its own once requests are answered."""
+    import threading
+
+    from holdfast.jobs.durable import JobsClient
+    from holdfast.jobs.watch import WatchedJobs
+    from holdfast.web.server import ServerError, run
+
+    port = _settle(host, port, base_url, backups_url)
+    with state.instance() as instance, _only_one(state.home):
+        watched = WatchedJobs(state.home, lambda trouble: print(trouble, file=sys.stderr, flush=True))
+        _check_port(host, port)
+        watched.start()
+        jobs = None
+        try:
+            if not watched.wait_ready(_READY_SECONDS):
+                raise typer.Exit(fail("JOBS", "The jobs' process does not start; its messages above say why."))
+            jobs = JobsClient(instance.home, instance.config)
+
+            def ready(port: int) -> None:
+                _write_server_file(instance, host, port)
+                threading.Thread(target=on_ready, args=(instance, port), daemon=True).start()
+
+            run(instance, jobs, host, port, ready)
+        except ServerError as error:
+            raise typer.Exit(fail("SERVER", str(error))) from None
+        finally:
+            watched.stop()
+            if jobs is not None:
+                jobs.close()
+            with suppress(FileNotFoundError):
+                (instance.run / "server.json").unlink()
+
+
+def _settle(host: str, port: int | None, base_url: str | None, backups_url: str | None) -> int:
+    """Choose the port, and tell this process and the jobs' process (by the environment) which URLs hold."""
+    from holdfast.service.config import DEFAULT_PORT, read_config
+    from holdfast.service.instance import check_format
+
+    check_format(state.home)
+    if base_url is not None:
+        os.environ["HOLDFAST_BASE_URL"] = base_url
+    if backups_url is not None:
+        os.environ["HOLDFAST_BACKUPS_URL"] = backups_url
+    config = read_config(state.home)
+    parts = urlsplit(config.base_url)
+    if port == 0:
+        with socket.create_server((host, 0)) as probe:
+            port = probe.getsockname()[1]
+    if port is None:
+        return parts.port or DEFAULT_PORT
+    if base_url is None and parts.hostname in _LOOPBACK and parts.port != port:
+        os.environ["HOLDFAST_BASE_URL"] = f"{parts.scheme}://{parts.hostname}:{port}"
+    return port
+
+
+def _check_port(host: str, port: int) -> None:
+    """Find out that the port is in use before anything is started."""
+    from holdfast.web.server import ServerError, listen
+
+    try:
+        for opened in listen(host, port):
+            opened.close()
+    except ServerError as error:
+        raise typer.Exit(fail("PORT_IN_USE", str(error))) from None
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Hold the home for this server; a second one is refused."""
+    fd = os.open(home / "run" / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"Another `holdfast serve` runs on {home} already; stop it first, or choose another --home."
+            raise typer.Exit(fail("ALREADY_SERVED", message)) from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _write_server_file(instance: Instance, host: str, port: int) -> None:
+    """Say where the server is, for scripts and other commands."""
+    about = {"pid": os.getpid(), "host": host, "port": port, "base_url": instance.config.base_url}
+    path = instance.run / "server.json"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json_module.dumps(about) + "\n")
+    fresh.replace(path)

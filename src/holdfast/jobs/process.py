@@ -1,0 +1,51 @@
+"""The jobs' process: `python -m holdfast.jobs.process HOME`. Started and watched by `holdfast serve` (`watch.py`).
+
+Apart from the web process, so that a backup never slows the API down. It ends when it is told to (SIGTERM), or when
+the process that started it is gone (its standard input closes).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from holdfast.jobs.durable import JobsWorker
+from holdfast.service.backups import resume_deletions
+from holdfast.service.instance import open_instance
+from holdfast.service.take import recover_backups
+
+PRUNE_SECONDS = 3600
+READY = b"ready\n"
+
+
+def main(home: Path) -> None:
+    """Work until told to stop."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s jobs %(levelname)s %(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
+    instance = open_instance(home)
+    recover_backups(instance)
+    resume_deletions(instance)
+    worker = JobsWorker(instance)
+    worker.start()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
+
+    def watch_parent() -> None:
+        os.read(0, 1)  # returns when the parent's end of the pipe is closed
+        stop.set()
+
+    threading.Thread(target=watch_parent, daemon=True).start()
+    while not stop.wait(PRUNE_SECONDS):
+        worker.prune()
+    worker.stop()
+    instance.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
