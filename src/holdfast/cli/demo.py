@@ -28,9 +28,12 @@ PLAN = "Silver"
 WRITE_EVERY_SECONDS = 0.05
 
 _BOT_FILES = {
-    "bot.py": 'import json\nimport sqlite3\n\nCONFIG = json.load(open("config.json"))\n\n\ndef on_message(author, text):\n'
-    '    with sqlite3.connect("data/bot.sqlite") as db:\n'
-    '        db.execute("INSERT INTO messages (author, text) VALUES (?, ?)", (author, text))\n',
+    "bot.py": (
+        'import json\nimport sqlite3\n\nCONFIG = json.load(open("config.json"))\n\n\n'
+        "def on_message(author, text):\n"
+        '    with sqlite3.connect("data/bot.sqlite") as db:\n'
+        '        db.execute("INSERT INTO messages (author, text) VALUES (?, ?)", (author, text))\n'
+    ),
     "config.json": '{\n  "prefix": "!",\n  "language": "pt-BR",\n  "shards": 1\n}\n',
     "requirements.txt": "discord.py==2.6.0\n",
     "commands/ping.py": 'async def ping(context):\n    await context.send("pong")\n',

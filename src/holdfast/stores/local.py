@@ -158,7 +158,9 @@ class _LocalWriter:
         if self._size - self._started >= WRITE_BACK_BYTES and _sync_file_range is not None:
             # Only a hint: whether it works is seen at the fsync.
             _sync_file_range(
-                self._fd, ctypes.c_int64(self._started), ctypes.c_int64(self._size - self._started),
+                self._fd,
+                ctypes.c_int64(self._started),
+                ctypes.c_int64(self._size - self._started),
                 _SYNC_FILE_RANGE_WRITE,
             )
             self._started = self._size
@@ -237,5 +239,6 @@ def _store_error(error: OSError, root: Path) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreFull(f"The disk that holds {root} is full; free some space there and try again.")
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ESTALE):
-        return StoreUnreachable(f"The store's folder {root} cannot be used ({error.strerror}); check it and its rights.")
+        why = error.strerror
+        return StoreUnreachable(f"The store's folder {root} cannot be used ({why}); check it and its rights.")
     return StoreError(f"The disk that holds {root} reported an error ({error.strerror}); check the disk.")

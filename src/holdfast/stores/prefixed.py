@@ -1,4 +1,4 @@
-"""A part of a store as a store of its own: every name gets a prefix. Keeps one account's vault apart from the others."""
+"""A part of a store as a store of its own: every name gets a prefix. Keeps one account's vault apart."""
 
 from __future__ import annotations
 

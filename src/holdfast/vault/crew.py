@@ -48,7 +48,8 @@ class _Worker:
             stdout=subprocess.PIPE,
             pass_fds=(setup.claims_fd, setup.known_fd),
         )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._to: IO[bytes] = self._process.stdin
         self._from: IO[bytes] = self._process.stdout
         self.send(pickle.dumps(setup))

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
@@ -36,8 +36,8 @@ class _ToStructlog(logging.Handler):
             structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 
-def configure_logs(level: int = logging.INFO) -> None:
-    """Set up the log of this process; called once by whoever owns the process."""
+def configure_logs(level: int = logging.INFO, stream: BinaryIO | None = None) -> None:
+    """Set up the log of this process, on stderr if no `stream` is given; called once by whoever owns the process."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -47,7 +47,7 @@ def configure_logs(level: int = logging.INFO) -> None:
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(stream or sys.stderr.buffer),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
