@@ -1,11 +1,26 @@
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from web.serving import Site, start_site
+
+from holdfast.web.logs import configure_logs
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[io.BytesIO]:
+    """What the web process logs."""
+    stream, handlers = io.BytesIO(), logging.getLogger().handlers[:]
+    configure_logs(stream=stream)
+    yield stream
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = handlers
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ from web.serving import Site
 
 
 def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
-    taken = site.take()
+    site.take()
     account = silver.get("/v3/account").json()["response"]
     assert account.pop("created_at")
+    assert account["usage"].pop("storage") > 0
     assert account == {
         "id": site.silver.account.id,
         "email": site.silver.account.email,
         "plan": "Silver",
-        "usage": {"apps": 1, "backups": 1, "storage": taken.stored_bytes},
+        "usage": {"apps": 1, "backups": 1},
     }
 
 

@@ -19,9 +19,8 @@ def requested_by(origin: str, net_log: Path) -> set[str]:
     # One event per line; the log's end is missing when Chromium was in a hurry, so it is not read as a whole.
     lines = [line.strip().rstrip(",") for line in net_log.read_text().splitlines() if '"url"' in line]
     events = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-    return {
-        e["params"]["url"] for e in events if e.get("params", {}).get("initiator") == origin and "url" in e["params"]
-    }
+    asked = [event.get("params", {}) for event in events]
+    return {params["url"] for params in asked if params.get("initiator") == origin and "url" in params}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
