@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +34,7 @@ class Bench:
 
     def vault(self) -> Vault:
         """A vault as a fresh process would open it."""
-        return Vault(
-            vault_id="acc1", store=self.store, data_key=b"k" * 32, ledger=self.ledger, workers=self.workers
-        )
+        return Vault(vault_id="acc1", store=self.store, data_key=b"k" * 32, ledger=self.ledger, workers=self.workers)
 
     def take(self, **options: object) -> TakeResult:
         """Back the folder up, after the backup before it."""
@@ -95,7 +93,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def write(bench: Bench) -> Iterator[Callable[[str, bytes], Path]]:
+def write(bench: Bench) -> Callable[[str, bytes], Path]:
     """Writes a file of the application, with its folders."""
 
     def put(name: str, data: bytes) -> Path:
@@ -104,4 +102,4 @@ def write(bench: Bench) -> Iterator[Callable[[str, bytes], Path]]:
         path.write_bytes(data)
         return path
 
-    yield put
+    return put

@@ -34,9 +34,14 @@ def test_processes_share_one_table() -> None:
         out, into = os.pipe()
         pid = os.fork()
         if not pid:
-            mine = [i for i in random.Random(part).sample(range(len(some)), len(some))]
+            mine = random.Random(part).sample(range(len(some)), len(some))
             claims = Claims(slots, fd)
-            won = [i for k in range(0, len(mine), 50) for i, w in zip(mine[k:], claims.claim([some[j] for j in mine[k : k + 50]])) if w]
+            won = [
+                i
+                for k in range(0, len(mine), 50)
+                for i, w in zip(mine[k : k + 50], claims.claim([some[j] for j in mine[k : k + 50]]), strict=True)
+                if w
+            ]
             os.write(into, b"".join(i.to_bytes(2, "big") for i in won))
             os._exit(0)
         os.close(into)

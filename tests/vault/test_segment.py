@@ -23,7 +23,8 @@ def test_segments_in_a_row_are_one_deflate_stream(pieces: list[tuple[bytes, Enco
     stream = b"".join(make_segment(data, zlib.crc32(data), encoder)[0] for data, encoder in pieces) + FINAL
     inflater = zlib.decompressobj(-15)
     assert inflater.decompress(stream) == b"".join(data for data, _ in pieces)
-    assert inflater.eof and not inflater.unused_data
+    assert inflater.eof
+    assert not inflater.unused_data
 
 
 def test_what_does_not_shrink_is_stored_with_five_bytes_each_64k() -> None:
