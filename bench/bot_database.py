@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MESSAGES_FULL = 5_400_000
-"""With about 209 bytes a message in table and indexes: 1.13 GB."""
+MESSAGES_FULL = 6_350_000
+"""With about 178 bytes a message in table and indexes: 1.13 GB."""
 
 VOCABULARY_WORDS = 60_000
 BATCH_ROWS = 20_000
-FIRST_ID = 1_100_000_000_000_000_000
-"""Ids are snowflakes as Discord gives them: 42 bits of milliseconds, 22 of worker and sequence."""
+CHANNELS = 800
+FIRST_MESSAGE_MS = 1_680_000_000_000
+INDEXED_SHARE = 0.9
+"""The indexes are made when so many of the messages stand; the rest is inserted into them, so that their pages are
+filled as in a database that lives, not packed full as after a dump."""
 
 TOKEN_SHARE = 0.115
 """Words that are links and mentions: what keeps real chat from shrinking as prose does."""
@@ -31,15 +34,16 @@ SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, joined_at INTEGER NOT NULL, xp INTEGER NOT NULL,
                     settings TEXT NOT NULL);
 CREATE TABLE messages (id INTEGER PRIMARY KEY, channel_id INTEGER NOT NULL, author_id INTEGER NOT NULL,
-                       edited_at INTEGER NOT NULL, content TEXT NOT NULL);
+                       created_at INTEGER NOT NULL, edited_at INTEGER NOT NULL, content TEXT NOT NULL);
 """
 INDEXES = """
 CREATE INDEX messages_by_author ON messages (author_id, id);
 CREATE INDEX messages_by_channel ON messages (channel_id, id);
 """
+INSERT_MESSAGE = "INSERT INTO messages VALUES (?,?,?,?,?,?)"
 _SYLLABLE_HEADS = "b br c ch d dr f fl g gr h j k l m n p pl pr qu r s sh sl sp st t th tr v w z"
 _SYLLABLE_TAILS = "a ai ar e ea el en er i ie in ing is o on oo or ou u un ur y"
-Message = tuple[int, int, int, int, str]
+Message = tuple[int, int, int, int, int, str]
 
 
 def make_database(path: Path, messages: int) -> None:
@@ -47,13 +51,16 @@ def make_database(path: Path, messages: int) -> None:
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA page_size=4096")
         database.execute("PRAGMA journal_mode=OFF")
+        database.execute("PRAGMA cache_size=-400000")
         database.execute("PRAGMA synchronous=OFF")
         database.executescript(SCHEMA)
         rows = _Rows(seed=3, users=max(100, messages // 20))
         database.executemany("INSERT INTO users VALUES (?,?,?,?,?)", rows.users())
-        database.executemany("INSERT INTO messages VALUES (?,?,?,?,?)", rows.messages(messages, FIRST_ID))
+        before = round(messages * INDEXED_SHARE)
+        database.executemany(INSERT_MESSAGE, rows.messages(before, 1))
         database.commit()
         database.executescript(INDEXES)
+        database.executemany(INSERT_MESSAGE, rows.messages(messages - before, before + 1))
     database.close()
 
 
@@ -68,19 +75,18 @@ def change_uniformly(original: Path, path: Path) -> None:
 
 
 def change_newest(original: Path, path: Path) -> None:
-    """Writes *cs* to `path`: of 1 % of the messages, 7 in 10 edits near the newest, 1 in 10 anywhere, 2 in 10 new."""
+    """Writes *cs* to `path`: of 1 % of the messages, 87 in 100 edits near the newest, 3 anywhere, 10 new."""
     shutil.copyfile(original, path)
     random = np.random.default_rng(5)
     with sqlite3.connect(path) as database:
         ids = _ids(database)
         changes = len(ids) // 100
-        ages = random.exponential(len(ids) * 0.01, changes * 7 // 10).astype(np.int64)
+        ages = random.exponential(len(ids) * 0.02, changes * 87 // 100).astype(np.int64)
         near = len(ids) - 1 - np.minimum(ages, len(ids) - 1)
-        anywhere = random.integers(0, len(ids), changes // 10)
+        anywhere = random.integers(0, len(ids), changes * 3 // 100)
         _edit(database, ids[np.unique(np.concatenate([near, anywhere]))])
         rows = _Rows(seed=6, users=max(100, len(ids) // 20))
-        new = rows.messages(changes * 2 // 10, int(ids[-1]) + (1 << 22))
-        database.executemany("INSERT INTO messages VALUES (?,?,?,?,?)", new)
+        database.executemany(INSERT_MESSAGE, rows.messages(changes // 10, int(ids[-1]) + 1))
     database.close()
 
 
@@ -106,34 +112,30 @@ class _Rows:
         shape = np.random.default_rng(2)  # the same words, authors and channels for every seed
         self._words = np.array(_vocabulary(shape), dtype=object)
         self._word_share = np.cumsum(_zipf(VOCABULARY_WORDS, 1.0))
-        self._users = shape.integers(1 << 57, 1 << 60, users)
-        self._user_share = np.cumsum(_zipf(users, 0.9))
-        self._channels = shape.integers(1 << 59, 1 << 60, 800)
-        self._channel_share = np.cumsum(_zipf(800, 1.0))
+        self._user_share = np.cumsum(_zipf(users, 1.2))
+        self._users = 1 + shape.permutation(users)
+        self._channel_share = np.cumsum(_zipf(CHANNELS, 1.0))
+        self._channels = 1 + shape.permutation(CHANNELS)
 
     def users(self) -> Iterator[tuple[int, str, int, int, str]]:
         words = self._draw(self._words, self._word_share, len(self._users))
         numbers = self._random.integers(0, 1 << 30, len(self._users)).tolist()
-        for user, word, number in zip(self._users.tolist(), words.tolist(), numbers, strict=True):
+        for user, (word, number) in enumerate(zip(words.tolist(), numbers, strict=True), start=1):
             settings = f'{{"locale":"en","level":{number % 90},"muted":false,"badge":"{number:08x}"}}'
             yield user, f"{word}{number % 1000}", 1_500_000_000_000 + number * 100, number % 1_000_000, settings
 
     def messages(self, count: int, first_id: int) -> Iterator[Message]:
-        message_id = first_id
         for start in range(0, count, BATCH_ROWS):
             rows = min(BATCH_ROWS, count - start)
-            steps = (self._random.integers(1, 4_000, rows) << 22) | self._random.integers(0, 4_096, rows)
-            ids = message_id + np.cumsum(steps)
-            message_id = int(ids[-1]) & ~((1 << 22) - 1)
+            ids = first_id + start + np.arange(rows)
+            created = FIRST_MESSAGE_MS + ids * 7_000 + self._random.integers(0, 7_000, rows)
             authors = self._draw(self._users, self._user_share, rows)
             channels = self._draw(self._channels, self._channel_share, rows)
-            edited = (ids >> 22) + 1_420_070_400_000
-            yield from zip(
-                ids.tolist(), channels.tolist(), authors.tolist(), edited.tolist(), self._texts(rows), strict=True
-            )
+            columns = [column.tolist() for column in (ids, channels, authors, created, created)]
+            yield from zip(*columns, self._texts(rows), strict=True)
 
     def _texts(self, rows: int) -> list[str]:
-        lengths = self._random.geometric(1 / 11, rows) + 1
+        lengths = self._random.geometric(1 / 12, rows) + 1
         ends = np.cumsum(lengths)
         words = self._draw(self._words, self._word_share, int(ends[-1]))
         rare = np.flatnonzero(self._random.random(len(words)) < TOKEN_SHARE)

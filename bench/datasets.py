@@ -91,7 +91,7 @@ def _app(place: Workplace, folder: Path, say: Say) -> Path:
 
 def _database(folder: Path, share: float, say: Say) -> Path:
     messages = round(bot_database.MESSAGES_FULL * share)
-    recipe = f"{messages} messages 1"
+    recipe = f"{messages} messages 4"
     c = _made(folder / "c", recipe, lambda path: bot_database.make_database(path / DATABASE_NAME, messages), say)
     original = c / DATABASE_NAME
     _made(folder / "cs", recipe, lambda path: bot_database.change_newest(original, path / DATABASE_NAME), say)
