@@ -104,8 +104,10 @@ def test_a_taken_name_is_refused_and_changes_nothing_else(site: Site, silver: ht
     site.take(name="a")
     site.take(name="b")
     answer = silver.patch(f"/v3/apps/{site.app.id}/backups/b", json={"name": "a", "is_locked": True})
-    assert code_of(answer) == (400, "INVALID_NAME")
+    assert code_of(answer) == (409, "BACKUP_NAME_TAKEN")
     assert silver.get(f"/v3/apps/{site.app.id}/backups/b").json()["response"]["is_locked"] is False
+    again = silver.post(f"/v3/apps/{site.app.id}/backups", json={"name": "a"})
+    assert code_of(again) == (409, "BACKUP_NAME_TAKEN")
 
 
 def test_an_empty_change_changes_nothing(site: Site, silver: httpx.Client) -> None:
@@ -136,6 +138,18 @@ def test_a_time_lock_holds_against_the_api_key_too(site: Site, silver: httpx.Cli
 def test_no_time_lock_can_be_said_where_there_is_none(site: Site, silver: httpx.Client) -> None:
     path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
     assert silver.patch(path, json={"locked_until": None}).json()["response"]["locked_until"] is None
+
+
+def test_a_time_lock_in_the_past_is_none_and_one_in_the_far_future_is_the_last(
+    site: Site, silver: httpx.Client
+) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    for text, shown in (
+        ("0033-08-22T20:11:18.3+03:54", None),
+        ("2024-12-07T22:07:11+01:00", None),
+        ("9999-12-31T23:59:59z", "2262-04-12T01:47:16+02:00"),
+    ):
+        assert silver.patch(path, json={"locked_until": text}).json()["response"]["locked_until"] == shown
 
 
 def test_delete_tells_what_it_will_free(site: Site, silver: httpx.Client) -> None:

@@ -71,7 +71,7 @@ def test_what_is_anothers_answers_as_what_never_was(site: Site, silver: httpx.Cl
         check(answer, 404, "BACKUP_NOT_FOUND")
         assert answer.content == expected.content
     for path in (f"{mine}?after={{}}", "/v3/backups?limit=1&after={}"):
-        check(silver.get(path.format(theirs.id)), 400, "INVALID_AFTER")
+        check(silver.get(path.format(theirs.id)), 404, "BACKUP_NOT_FOUND")
         assert silver.get(path.format(theirs.id)).content == silver.get(path.format(UNKNOWN_ID)).content
 
 
@@ -113,7 +113,6 @@ def test_other_methods(site: Site, http: httpx.Client, path: str, allowed: str) 
         ("limit=٣", "INVALID_LIMIT"),
         ("limit=1&limit=2", "INVALID_LIMIT"),
         ("after=x", "INVALID_AFTER"),
-        ("after=" + UNKNOWN_ID, "INVALID_AFTER"),
         ("view=all", "INVALID_VIEW"),
         ("view=", "INVALID_VIEW"),
         ("&".join(f"x{n}=1" for n in range(51)), "INVALID_QUERY"),
@@ -154,7 +153,7 @@ def test_bad_bodies(site: Site, silver: httpx.Client, body: bytes, code: str) ->
     assert [item["name"] for item in silver.get(path).json()["response"]] == ["one"]
 
 
-@pytest.mark.parametrize("until", ["tomorrow", "2024-12-07", "2030-01-01T00:00:00", "9999-01-01T00:00:00Z", "", 5])
+@pytest.mark.parametrize("until", ["tomorrow", "2024-12-07", "2030-01-01T00:00:00", "2030-13-01T00:00:00Z", "", 5])
 def test_bad_times(site: Site, silver: httpx.Client, until: str | int) -> None:
     path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
     check(silver.patch(path, json={"locked_until": until}), 400, "INVALID_LOCKED_UNTIL")

@@ -56,7 +56,7 @@ class Front:
 
     def __init__(self, desk: Desk, api: ASGIApp) -> None:
         self.desk = desk
-        self._api = api
+        self.api = api
         config = desk.instance.config
         base, backups = urlsplit(config.base_url).hostname, urlsplit(config.downloads_url).hostname
         self._backups_host = backups.encode("ascii") if backups and backups != base else None
@@ -66,7 +66,7 @@ class Front:
         if scope["type"] == ScopeType.HTTP:
             await self._answer(scope, receive, send)
         elif scope["type"] != ScopeType.WEBSOCKET:
-            await self._api(scope, receive, send)
+            await self.api(scope, receive, send)
             self.desk.close()
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -121,7 +121,7 @@ class Front:
         method = scope["method"]
         inner = cast("HTTPScope", {**scope, "path": routing_path(raw_path), "method": _ASKED_AS.get(method, method)})
         try:
-            await self._api(inner, receive, _without_body(send) if method == "HEAD" else send)
+            await self.api(inner, receive, _without_body(send) if method == "HEAD" else send)
         except MethodNotAllowedException as error:
             if method != "OPTIONS":
                 raise

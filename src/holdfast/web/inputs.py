@@ -49,6 +49,9 @@ class BackupChange(Body):
     locked_until: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+_NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
+"""The last whole second that the catalog can hold: in April 2262."""
+
 _RULES = {
     "name": f"text of 1 to {NAME_CHARACTERS_MAX} characters",
     "is_locked": "true or false",
@@ -172,11 +175,11 @@ def _refused(complaint: str, kind: type[Body]) -> ApiError:
 
 
 def moment(field: str, text: str) -> int:
-    """A time of ISO 8601 with its UTC offset, in ns since 1970."""
+    """A time of ISO 8601 with its UTC offset, in ns since 1970; what 64 bits can't hold becomes the nearest they can."""
     try:
-        time = datetime.fromisoformat(text)
-        if time.tzinfo is None or not time.year < 2262:  # ns of later years don't fit 64 bits
-            raise invalid(field)
-        return int(time.timestamp()) * 1_000_000_000
-    except (ValueError, OverflowError):
+        time = datetime.fromisoformat(text.upper())
+    except ValueError:
         raise invalid(field) from None
+    if time.tzinfo is None:
+        raise invalid(field)
+    return max(0, min(int(time.timestamp()) * 1_000_000_000, _NS_MAX))

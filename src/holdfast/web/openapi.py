@@ -21,7 +21,7 @@ _ERRORS = {
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
     404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `ROUTE_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
-    409: "It is in the wrong state for this; nothing was changed: `BACKUP_IN_PROGRESS`, `BACKUP_LOCKED`.",
+    409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `BACKUP_LOCKED`, `BACKUP_NAME_TAKEN`.",
     412: "`PRECONDITION_FAILED`: it is not the one that If-Match or If-Unmodified-Since names.",
     413: "`PAYLOAD_TOO_LARGE`",
     416: "`RANGE_NOT_SATISFIABLE`: the range lies outside; `Content-Range` has the length.",
@@ -57,12 +57,12 @@ _BACKUP_REF: Json = {
     "schema": {"type": "string", "minLength": 1},
 }
 _IF_NONE_MATCH: Json = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
-_IDEMPOTENCY_KEY: Json = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key within 24 h gives the same backup, not another one.",
-    "schema": {"type": "string", "pattern": rf"^[\x21-\x7e]{{1,{IDEMPOTENCY_KEY_CHARS_MAX}}}$"},
-}
+# In words and not as a parameter: as a parameter it would claim that any two requests may carry any two keys, and
+# tools that generate requests from this document would take the 422 of a key that came twice for a fault.
+_ABOUT_KEYS = (
+    f"With a header `Idempotency-Key` (1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters) the same request "
+    "gives the same backup for 24 h, not another one; with another body the same key is refused (422)."
+)
 
 
 def _query(name: str, schema: Json, description: str) -> Json:
@@ -149,8 +149,9 @@ def _backups_paths() -> Json:
                 "Start a backup",
                 {202: _made("It is queued or runs."), 200: _made("It finished while the answer was held.")},
                 (402, 404, 409, 413, 422),
-                parameters=(_APP_ID, _WAIT, _IDEMPOTENCY_KEY),
+                parameters=(_APP_ID, _WAIT),
                 body="NewBackup",
+                description=_ABOUT_KEYS,
             ),
         },
         "/v3/apps/{app_id}/backups/{backup}": {
@@ -178,7 +179,7 @@ def _backups_paths() -> Json:
                 "listAllBackups",
                 "All backups of the account, newest first",
                 _got({"type": "array", "items": backup}, "A page of full objects.", _LINK),
-                (402,),
+                (402, 404),
                 parameters=(_LIMIT, _AFTER, _IF_NONE_MATCH),
             )
         },

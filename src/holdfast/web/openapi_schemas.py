@@ -16,7 +16,15 @@ _ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
 _LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
-_GIVEN_NAME: Json = {"type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS_MAX}
+_NAME_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
+_GIVEN_NAME: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": NAME_CHARACTERS_MAX,
+    "pattern": rf"^{_NAME_CHAR}*[^\s/\x00-\x1f\x7f-\x9f]{_NAME_CHAR}*$",
+    "not": {"enum": [".", ".."]},
+    "description": "No slash, no control characters, and not only blanks.",
+}
 
 
 def ref(name: str) -> Json:

@@ -6,13 +6,13 @@ from urllib.parse import urlencode
 
 from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.records import Backup
+from holdfast.service.errors import backup_not_found
 from holdfast.service.instance import Instance
 from holdfast.web.envelope import Headers
-from holdfast.web.inputs import invalid
 
 
 def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
-    """Raises INVALID_AFTER when there is no such backup (of this account, of this application).
+    """Raises BACKUP_NOT_FOUND when there is no such backup (of this account, of this application).
 
     An empty page in its place would look like the end to a client whose backup was deleted between two pages.
     """
@@ -20,7 +20,7 @@ def check_after(instance: Instance, after: str | None, account_id: str, app_id: 
         return
     backup = backup_by_id(instance.catalog, after)
     if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
-        raise invalid("after")
+        raise backup_not_found()
 
 
 def cut_page(

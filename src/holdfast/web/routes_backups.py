@@ -13,7 +13,7 @@ from msgspec import UNSET
 from holdfast.catalog.backups import backup_by_id, fail_backup
 from holdfast.catalog.records import Account, Backup, State
 from holdfast.service import backups as deeds
-from holdfast.service.errors import NotFound, app_not_found, backup_not_found
+from holdfast.service.errors import Invalid, NotFound, app_not_found, backup_not_found
 from holdfast.service.names import check_name
 from holdfast.service.take import request_backup
 from holdfast.web import inputs
@@ -21,7 +21,7 @@ from holdfast.web.auth import require_backups
 from holdfast.web.conditional import with_etag
 from holdfast.web.desk import Desk
 from holdfast.web.envelope import Answer, success
-from holdfast.web.errors import unavailable
+from holdfast.web.errors import ApiError, unavailable
 from holdfast.web.pages import check_after, cut_page
 
 POLL_SECONDS = 0.075
@@ -114,7 +114,12 @@ def _start(desk: Desk, app_id: str, body: inputs.NewBackup, idempotency_key: str
     name = None if body.name is UNSET else body.name
     if name is not None:
         check_name(name)
-    backup, _ = request_backup(instance, app_id, name=name, is_locked=body.is_locked, idempotency_key=idempotency_key)
+    try:
+        backup, _ = request_backup(
+            instance, app_id, name=name, is_locked=body.is_locked, idempotency_key=idempotency_key
+        )
+    except Invalid as refusal:  # the name is well-formed, as was just looked at
+        raise _name_taken(refusal) from None
     if backup.state is not State.QUEUED:
         return backup
     try:
@@ -147,19 +152,32 @@ def _change(desk: Desk, app_id: str, ref: str, body: inputs.BackupChange) -> Bac
     instance = desk.instance
     backup = deeds.find_backup(instance, app_id, ref)
     is_locked = None if body.is_locked is UNSET else body.is_locked
-    locked_until: int | None = None
-    if isinstance(body.locked_until, str):
-        locked_until = inputs.moment("locked_until", body.locked_until)
-    elif body.locked_until is None and (backup.locked_until or 0) > instance.clock.now_ns():
-        locked_until = 0  # refused below; a time lock that is over needs no unlocking
+    locked_until = _time_lock(body, backup, instance.clock.now_ns())
     if isinstance(body.name, str):
         check_name(body.name)
         _check_free(desk, backup, body.name)
     if is_locked is not None or locked_until is not None:
         backup = deeds.set_lock(instance, backup, is_locked, locked_until)
     if isinstance(body.name, str) and body.name != backup.name:
-        backup = deeds.rename(instance, backup, body.name)
+        try:
+            backup = deeds.rename(instance, backup, body.name)
+        except Invalid as refusal:
+            raise _name_taken(refusal) from None
     return backup
+
+
+def _time_lock(body: inputs.BackupChange, backup: Backup, now_ns: int) -> int | None:
+    """The new end of the time lock; None when nothing changes.
+
+    A time that is past, or null, means no lock: refused (by `set_lock`, as it sees 0) while there is one, and without
+    effect where there is none.
+    """
+    if body.locked_until is UNSET:
+        return None
+    until = 0 if body.locked_until is None else inputs.moment("locked_until", body.locked_until)
+    if until > now_ns:
+        return until
+    return 0 if (backup.locked_until or 0) > now_ns else None
 
 
 def _check_free(desk: Desk, backup: Backup, name: str) -> None:
@@ -168,7 +186,12 @@ def _check_free(desk: Desk, backup: Backup, name: str) -> None:
     except NotFound:
         return
     if other.name == name and other.id != backup.id:
-        raise deeds.name_taken(name)
+        raise _name_taken(deeds.name_taken(name))
+
+
+def _name_taken(refusal: Invalid) -> ApiError:
+    """A well-formed name that another backup has is a conflict (409): the request is fine once that one is gone."""
+    return ApiError("BACKUP_NAME_TAKEN", refusal.message)
 
 
 def _delete(desk: Desk, app_id: str, ref: str) -> dict[str, object]:
