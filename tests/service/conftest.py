@@ -1,0 +1,5 @@
+"""Fixtures of the service's tests."""
+
+from conftest_service import world
+
+__all__ = ["world"]
