@@ -33,7 +33,8 @@ def schema(url: str) -> dict[str, Any]:
 def test_migrations_give_the_schema_of_the_tables(tmp_path: Path) -> None:
     open_catalog(sqlite_url(tmp_path / "made"), create=True).close()
     engine = create_engine(sqlite_url(tmp_path / "migrated"))
-    upgrade(engine)
+    with engine.begin() as connection:
+        upgrade(connection)
     engine.dispose()
     assert schema(sqlite_url(tmp_path / "migrated")) == schema(sqlite_url(tmp_path / "made"))
 

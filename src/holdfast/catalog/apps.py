@@ -16,6 +16,10 @@ class AppNameTaken(Exception):
     """The account has another application of this name."""
 
 
+class AppInUse(Exception):
+    """The application has backups."""
+
+
 def insert_app(catalog: Catalog, app: App) -> None:
     """Add an application. Raises AppNameTaken."""
     try:
@@ -60,9 +64,12 @@ def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
 
 
 def delete_app(catalog: Catalog, app_id: str) -> None:
-    """Remove an application that has no backups any more."""
-    with catalog.write() as connection:
-        connection.execute(apps.delete().where(apps.c.id == app_id))
+    """Remove an application that has no backups any more. Raises AppInUse when it has."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(apps.delete().where(apps.c.id == app_id))
+    except IntegrityError:
+        raise AppInUse from None
 
 
 def last_good_at(catalog: Catalog, app_id: str) -> int | None:

@@ -1,4 +1,7 @@
-"""Opening a catalog: SQLite by default, PostgreSQL by URL. The one place that knows their differences."""
+"""Opening a catalog: SQLite by default, PostgreSQL by URL. The one place that knows their differences.
+
+What it must never do: change a catalog that a newer Holdfast wrote, or leave one half made or half upgraded.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast.catalog.tables import SCHEMA_VERSION, facts, metadata
 
 BUSY_SECONDS = 30
+CONNECTIONS_KEPT = 5
+CONNECTIONS_MAX = 64
+"""More than all threads of one process that use the catalog at once."""
+
+_SCHEMA_LOCK = 0x686F6C64  # "hold": one change of the schema at a time on PostgreSQL
 
 
 class CatalogError(Exception):
@@ -28,36 +37,54 @@ class CatalogUnreachable(CatalogError):
     """It cannot be reached now; it may work again later."""
 
 
+class CatalogDamaged(CatalogError):
+    """The database says of itself that it is damaged."""
+
+
 class Catalog:
     """The database of one instance. Safe to use from several threads."""
 
     def __init__(self, engine: Engine, where: str) -> None:
         self.engine = engine
         self.where = where
+        self._is_sqlite = engine.dialect.name == "sqlite"
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading, in one consistent view. Raises CatalogUnreachable."""
-        with self._guarded(), self.engine.connect() as connection:
+        """A connection for reading, in one consistent view. Raises CatalogUnreachable, CatalogDamaged."""
+        with errors_as_sentences(self.engine, self.where), self.engine.connect() as connection:
+            if self._is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block ends, and undone when it raises. Raises CatalogUnreachable."""
-        with self._guarded(), self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that is durable when the block ends, and undone when it raises.
+
+        `durable=False`: it may be lost in a power cut (whole, and only until the next durable one), and costs no wait
+        for the disk. Raises CatalogUnreachable, CatalogDamaged.
+        """
+        with errors_as_sentences(self.engine, self.where), self.engine.connect() as connection:
+            if not self._is_sqlite:
+                if not durable:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+                yield connection
+                connection.commit()
+                return
+            if not durable:
+                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+            try:
                 # IMMEDIATE: a transaction that first reads and then writes must not find out at the write that
                 # another one came between.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            connection.commit()
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except OperationalError as error:
-            raise CatalogUnreachable(f"The catalog {self.where} cannot be used now ({error.orig}).") from error
+                yield connection
+                connection.commit()
+            finally:
+                if not durable:
+                    connection.rollback()
+                    connection.exec_driver_sql("PRAGMA synchronous=FULL")
 
     def fact(self, name: str) -> str | None:
         """What the instance remembers under a name."""
@@ -76,9 +103,30 @@ class Catalog:
         self.engine.dispose()
 
 
+@contextmanager
+def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
+    """What the driver says of a catalog that cannot be used, as a CatalogError.
+
+    Violated constraints and faults of ours (wrong SQL) go through as they are.
+    """
+    driver: Any = engine.dialect.loaded_dbapi
+    try:
+        yield
+    except PoolTimeout as error:
+        raise CatalogUnreachable(f"The catalog {where} is too busy just now; try again.") from error
+    except (DBAPIError, driver.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        why = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+        if isinstance(cause, driver.OperationalError | driver.InterfaceError):
+            raise CatalogUnreachable(f"The catalog {where} cannot be used now ({why}).") from error
+        if type(cause) is driver.DatabaseError:
+            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); put back a good copy of it.") from error
+        raise
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a catalog in a file."""
-    return f"sqlite+pysqlite:///{path}"
+    return URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
 
 
 def open_catalog(url: str, *, create: bool = False) -> Catalog:
@@ -88,29 +136,54 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
     """
     engine = _engine(url)
     where = engine.url.render_as_string(hide_password=True)
-    if engine.url.database and engine.dialect.name == "sqlite":
-        where = engine.url.database
+    if engine.dialect.name == "sqlite":
+        where = engine.url.database or "in memory"
         if not create and not Path(where).exists():
             raise CatalogError(f"The catalog {where} is missing; restore it, or make a new instance elsewhere.")
     try:
+        with errors_as_sentences(engine, where):
+            _prepare(engine, where, create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Catalog(engine, where)
+
+
+def _prepare(engine: Engine, where: str, create: bool) -> None:
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version is None and not create:
+        raise CatalogError(f"{where} is no catalog of Holdfast.")
+    if version is not None and version > SCHEMA_VERSION:
+        raise CatalogNewer(f"The catalog {where} was written by a newer Holdfast; use that version or later.")
+    if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
-            version = _version(connection)
-    except DBAPIError as error:
-        raise CatalogUnreachable(f"The catalog {where} cannot be opened ({error.orig}).") from error
-    if version is None:
-        if not create:
-            raise CatalogError(f"{where} is no catalog of Holdfast.")
-        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays in the file
+    if version != SCHEMA_VERSION:
+        _change_schema(engine)
+
+
+def _change_schema(engine: Engine) -> None:
+    """Make the tables or bring them up to date, in one transaction; one process at a time, the others find it done."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # A migration that makes a table anew drops the old one: that must not count as dropping its rows. Nothing
+            # of this connection gets back to the pool with the setting (`detach`).
+            connection.detach()
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        version = _version(connection)
+        if version is None:
             metadata.create_all(connection)
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
             connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": SCHEMA_VERSION})
-    elif version > SCHEMA_VERSION:
-        raise CatalogNewer(f"The catalog {where} was written by a newer Holdfast; use that version or later.")
-    elif version < SCHEMA_VERSION:
-        from holdfast.catalog.migrations import upgrade  # Alembic: a second to import, seldom needed
+        elif version < SCHEMA_VERSION:
+            from holdfast.catalog.migrations import upgrade  # Alembic: a second to import, seldom needed
 
-        upgrade(engine)
-    return Catalog(engine, where)
+            upgrade(connection)
+        connection.commit()
 
 
 def _version(connection: Connection) -> str | None:
@@ -121,15 +194,35 @@ def _version(connection: Connection) -> str | None:
 
 
 def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    # The pool's own reset and autocommit handling are the driver's affair: transactions are begun by hand above.
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.drivername not in ("postgresql+psycopg", "sqlite+pysqlite"):
+            raise ArgumentError(f"no driver {parsed.drivername}")
+        if parsed.drivername == "postgresql+psycopg":
+            return create_engine(
+                parsed,
+                pool_pre_ping=True,
+                pool_size=CONNECTIONS_KEPT,
+                max_overflow=CONNECTIONS_MAX - CONNECTIONS_KEPT,
+                pool_timeout=BUSY_SECONDS,
+            )
+        engine = create_engine(
+            parsed,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=CONNECTIONS_KEPT,
+            max_overflow=CONNECTIONS_MAX - CONNECTIONS_KEPT,
+            pool_timeout=BUSY_SECONDS,
+        )
+    except (SQLAlchemyError, ValueError) as error:
+        # The URL is not repeated: it may hold a password.
+        raise CatalogError("The catalog's URL must be like postgresql://user:password@host/database.") from error
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+        connection.isolation_level = None  # transactions are begun by hand above
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

@@ -6,13 +6,14 @@ SQLAlchemy builds and describes the statement; leaving it out of each call saves
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.pool import PoolProxiedConnection
 
 from holdfast.catalog.accounts import ACCOUNT_COLUMNS, account_of
-from holdfast.catalog.engine import Catalog
+from holdfast.catalog.engine import Catalog, errors_as_sentences
 from holdfast.catalog.records import Account
 from holdfast.catalog.tables import accounts, apps, backups
 
@@ -21,11 +22,16 @@ ListRow = tuple[str, int, int | None, str, int, str]
 
 
 class HotQueries:
-    """Compiled for one catalog. One driver connection per thread."""
+    """Compiled for one catalog. One driver connection per thread, outside the pool, so that it takes nobody's place.
+
+    Each query sees what is committed when it starts. All of them raise CatalogUnreachable, CatalogDamaged.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._driver: Any = catalog.engine.dialect.loaded_dbapi
         self._local = threading.local()
+        self._open: weakref.WeakSet[PoolProxiedConnection] = weakref.WeakSet()
         self._account = self._compiled(select(*ACCOUNT_COLUMNS).where(accounts.c.api_key_hash == bindparam("key_hash")))
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
@@ -47,15 +53,50 @@ class HotQueries:
         return str(compiled), None if compiled.positional else next(iter(compiled.params))
 
     def _rows(self, query: tuple[str, str | None], value: Any) -> list[Any]:
-        connection: PoolProxiedConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._catalog.engine.raw_connection()
         sql, name = query
-        driver: Any = connection.driver_connection
-        rows: list[Any] = driver.execute(sql, (value,) if name is None else {name: value}).fetchall()
-        if driver.__class__.__module__.startswith("psycopg"):
-            driver.rollback()  # ends the read transaction that psycopg began by itself
+        values = (value,) if name is None else {name: value}
+        connection: PoolProxiedConnection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            try:
+                return self._fetched(connection, sql, values)
+            except self._driver.Error:
+                # A database server that was started anew leaves dead connections: what is really wrong, if anything
+                # is, a new one tells below.
+                self._local.connection = None
+                self._close(connection)
+        with errors_as_sentences(self._catalog.engine, self._catalog.where):
+            connection = self._connect()
+            try:
+                rows = self._fetched(connection, sql, values)
+            except BaseException:
+                self._close(connection)
+                raise
+        self._local.connection = connection
         return rows
+
+    def _fetched(self, connection: PoolProxiedConnection, sql: str, values: Any) -> list[Any]:
+        driver: Any = connection.dbapi_connection
+        rows: list[Any] = driver.execute(sql, values).fetchall()
+        return rows
+
+    def _connect(self) -> PoolProxiedConnection:
+        connection = self._catalog.engine.raw_connection()
+        connection.detach()
+        if self._catalog.engine.dialect.name == "postgresql":
+            driver: Any = connection.dbapi_connection
+            driver.autocommit = True  # as SQLite's: no transaction stays open behind a query
+        self._open.add(connection)
+        return connection
+
+    def _close(self, connection: PoolProxiedConnection) -> None:
+        self._open.discard(connection)
+        connection.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads, which must be done with them."""
+        for connection in list(self._open):
+            self._close(connection)
+        self._local = threading.local()
 
     def account_by_key(self, key_hash: bytes) -> Account | None:
         """The account whose API key has this SHA-256."""

@@ -31,7 +31,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class App(msgspec.Struct, frozen=True):
-    """One application of an account. `path`: absolute, as the file system names it (surrogate escapes)."""
+    """One application of an account. `path`: absolute, without symbolic links."""
 
     id: str
     account_id: str

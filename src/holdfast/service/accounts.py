@@ -65,7 +65,7 @@ def _sealed_key(instance: Instance, account_id: str, api_key: str) -> bytes:
 
 def add_account(instance: Instance, email: str, plan: str) -> NewKey:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
-    if not _EMAIL.fullmatch(email):
+    if not (_EMAIL.fullmatch(email) and email.isprintable()):
         raise Invalid("email", f"{email!r} is no e-mail address.")
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
@@ -111,10 +111,10 @@ def set_plan(instance: Instance, account_id: str, plan: str) -> Account:
 
 def rotate_key(instance: Instance, account_id: str) -> NewKey:
     """Replace the API key; the old one ends at once. Raises NotFound."""
-    account = get_account(instance, account_id)
+    get_account(instance, account_id)
     api_key = new_api_key()
     rows.set_api_key(instance.catalog, account_id, _key_hash(api_key), _sealed_key(instance, account_id, api_key))
-    return NewKey(account, api_key)
+    return NewKey(get_account(instance, account_id), api_key)
 
 
 def reveal_key(instance: Instance, account: Account) -> str:

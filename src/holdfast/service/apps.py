@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from holdfast.catalog import apps as rows
-from holdfast.catalog.backups import count_backups, list_backups
+from holdfast.catalog.backups import list_backups
 from holdfast.catalog.records import App, State
 from holdfast.service import accounts
 from holdfast.service.backups import delete_now
@@ -26,8 +26,12 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
     check_name(name)
     try:
         real = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise Invalid("path", f"The folder {path} does not exist.") from None
+    except (OSError, RuntimeError, ValueError):
+        raise Invalid("path", f"The folder {str(path)!r} does not exist.") from None
+    try:
+        str(real).encode()
+    except UnicodeEncodeError:
+        raise Invalid("path", f"The path of the folder must be UTF-8, and {os.fsencode(real)!r} is not.") from None
     if not real.is_dir():
         raise Invalid("path", f"{path} is not a folder.")
     home = instance.home.resolve()
@@ -84,7 +88,8 @@ def find_app(instance: Instance, name_or_id: str) -> App:
 def remove_app(instance: Instance, app: App) -> int:
     """Remove an application and all its backups; returns how many. Its data is not touched.
 
-    Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED), with nothing removed.
+    Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when a backup is started or locked
+    while this runs, some backups may be gone, and the application and the others stay.
     """
     backups = list_backups(instance.catalog, app.id, None, None)
     for backup in backups:
@@ -94,9 +99,10 @@ def remove_app(instance: Instance, app: App) -> int:
             raise Conflict("BACKUP_LOCKED", f"The backup {backup.name!r} is locked; unlock it first.")
     for backup in backups:
         delete_now(instance, backup)
-    if count_backups(instance.catalog, app.id):
-        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.")
-    rows.delete_app(instance.catalog, app.id)
+    try:
+        rows.delete_app(instance.catalog, app.id)
+    except rows.AppInUse:
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.") from None
     return len(backups)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -13,10 +14,13 @@ from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
 from holdfast.service.instance import Instance
 from holdfast.service.names import check_name
+from holdfast.stores.port import StoreError
 from holdfast.vault.root import root_name
 
 Format = Literal["zip", "tar.gz"]
 FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
+
+_log = logging.getLogger(__name__)
 
 
 def list_backups(instance: Instance, app_id: str, limit: int | None = None, after: str | None = None) -> list[Backup]:
@@ -141,14 +145,11 @@ def set_lock(
     """
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
-    until = backup.locked_until
-    if locked_until is not None:
-        if until is not None and until > instance.clock.now_ns() and locked_until < until:
-            raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
-        until = locked_until
-    locked = backup.is_locked if is_locked is None else is_locked
-    rows.set_lock(instance.catalog, backup.id, locked, until)
-    return _again(instance, backup)
+    changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns())
+    found = _again(instance, backup)
+    if not changed:
+        raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
+    return found
 
 
 def delete_backup(instance: Instance, backup: Backup) -> int:
@@ -180,11 +181,15 @@ def delete_now(instance: Instance, backup: Backup) -> None:
 
 
 def resume_deletions(instance: Instance) -> int:
-    """Finish deletions that a crash cut off; returns how many."""
-    left = rows.backups_in(instance.catalog, [State.DELETING])
-    for backup in left:
-        delete_now(instance, backup)
-    return len(left)
+    """Finish deletions that a crash cut off; returns how many. What the store refuses now waits for the next time."""
+    done = 0
+    for backup in rows.backups_in(instance.catalog, [State.DELETING]):
+        try:
+            delete_now(instance, backup)
+            done += 1
+        except StoreError as error:
+            _log.warning("the deletion of backup %s waits: %s", backup.id, error)
+    return done
 
 
 def _again(instance: Instance, backup: Backup) -> Backup:

@@ -87,6 +87,7 @@ class Instance:
 
     def close(self) -> None:
         """Release the catalog."""
+        self.hot.close()
         self.catalog.close()
 
 
