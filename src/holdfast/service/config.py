@@ -1,12 +1,14 @@
 """The configuration of an instance: `holdfast.toml` in its home, with the environment on top.
 
 Unknown keys and wrong types are refused with their place. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
-`HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS` and `HOLDFAST_CATALOG_URL` override the file.
+`HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS`, `HOLDFAST_NODE` and `HOLDFAST_CATALOG_URL` override the
+file; one that is empty counts as not set.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -21,6 +23,8 @@ CONFIG_NAME = "holdfast.toml"
 DEFAULT_PORT = 8420
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
+PlanName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+NodeName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
 
 class ConfigError(Exception):
@@ -60,11 +64,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     level: Literal["fast", "balanced", "small"] = "fast"
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 2
     """Worker processes of one backup; 0 does all in one."""
-    node: str = "main"
+    node: NodeName = "main"
     """Name of this machine among the instance's."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
-    plans: dict[str, Plan] = msgspec.field(default_factory=lambda: dict(DEFAULT_PLANS))
+    plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_PLANS)
+    )
 
     @property
     def downloads_url(self) -> str:
@@ -77,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return ZoneInfo(self.time_zone)
 
 
+_DIGITS = re.compile("[0-9]{1,9}")
 _OVERRIDES = ("base_url", "backups_url", "time_zone", "level", "workers", "node", "catalog_url")
 
 
@@ -84,16 +91,25 @@ def read_config(home: Path, environment: Mapping[str, str] = os.environ) -> Conf
     """The configuration of a home. Raises ConfigError."""
     path = home / CONFIG_NAME
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text())
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path} is missing; run `holdfast init` for a new instance, or put the file back.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+    return overridden_config(values, str(path), environment)
+
+
+def overridden_config(values: dict[str, Any], where: str, environment: Mapping[str, str] = os.environ) -> Config:
+    """A configuration from plain values, with the environment on top. Raises ConfigError that names the setting."""
+    checked_config(values, where)
+    given: dict[str, Any] = {}
     for name in _OVERRIDES:
         value = environment.get(f"HOLDFAST_{name.upper()}")
-        if value is not None:
-            values[name] = int(value) if name == "workers" and value.isdigit() else value
-    return checked_config(values, str(path))
+        if value:
+            given[name] = int(value) if name == "workers" and _DIGITS.fullmatch(value) else value
+    return checked_config({**values, **given}, f"{where} and the environment (HOLDFAST_...)")
 
 
 def checked_config(values: dict[str, Any], where: str) -> Config:
@@ -101,17 +117,43 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     try:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}.") from None
-    for name in ("base_url", "backups_url"):
-        url = getattr(config, name)
-        parts = urlsplit(url)
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")):
+        raise ConfigError(f"{where}: {error}{_plan_at_fault(values)}.") from None
+    for name, url in (("base_url", config.base_url), ("backups_url", config.backups_url or config.base_url)):
+        if not _is_origin(url):
             raise ConfigError(f"{where}: {name} must be like https://host or http://host:port, and is {url!r}.")
     try:
         _ = config.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.") from None
     return config
+
+
+def _plan_at_fault(values: dict[str, Any]) -> str:
+    """Which plan it is: the error itself says only that it is one of them."""
+    plans = values.get("plans")
+    for name, plan in plans.items() if isinstance(plans, dict) else ():
+        try:
+            msgspec.convert({name: plan}, dict[PlanName, Plan])
+        except msgspec.ValidationError:
+            return f" (plan {name!r})"
+    return ""
+
+
+def _is_origin(url: str) -> bool:
+    """Whether it is scheme, host and at most a port."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0  # raises ValueError for what is no port
+            and "@" not in parts.netloc
+            and not (parts.path.strip("/") or "?" in url or "#" in url)
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        return False
 
 
 def config_text(config: Config) -> str:

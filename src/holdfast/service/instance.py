@@ -7,9 +7,12 @@ master key stands outside the store, or in the environment (HOLDFAST_MASTER_KEY)
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from holdfast.catalog.accounts import account_by_id
@@ -17,12 +20,19 @@ from holdfast.catalog.engine import Catalog, open_catalog, sqlite_url
 from holdfast.catalog.hot import HotQueries
 from holdfast.catalog.ledger import SqlLedger
 from holdfast.service.clock import Clock, SystemClock
-from holdfast.service.config import CONFIG_NAME, Config, config_text, read_config, system_time_zone
+from holdfast.service.config import (
+    CONFIG_NAME,
+    Config,
+    checked_config,
+    config_text,
+    overridden_config,
+    read_config,
+    system_time_zone,
+)
 from holdfast.service.errors import NotFound
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
 from holdfast.stores.prefixed import PrefixedStore
-from holdfast.vault.errors import VaultError
 from holdfast.vault.keys import KEY_BYTES, MasterKey
 from holdfast.vault.vault import Vault
 
@@ -32,6 +42,15 @@ KEY_NAME = "master.key"
 KEY_VARIABLE = "HOLDFAST_MASTER_KEY"
 VAULTS_OPEN_MAX = 64
 _FINGERPRINT = "master key fingerprint"
+_CATALOG_NAME = "catalog.sqlite"
+_UNFINISHED = ".unfinished"
+_CUT_OFF_NAMES = {
+    "store",
+    "run",
+    *(f"{_CATALOG_NAME}{end}" for end in ("", "-wal", "-shm", "-journal")),
+    *(f"{name}{end}" for name in (CONFIG_NAME, KEY_NAME, FORMAT_NAME) for end in ("", _UNFINISHED)),
+}
+"""All that a making of an instance that was cut off can leave."""
 
 
 class InstanceError(Exception):
@@ -99,64 +118,68 @@ def create_instance(
     time_zone: str | None = None,
     clock: Clock | None = None,
 ) -> Instance:
-    """Make a new instance in `home`, a folder that is missing or empty. Raises InstanceError, ConfigError."""
-    if home.exists() and (not home.is_dir() or any(home.iterdir())):
-        if (home / FORMAT_NAME).exists():
-            raise InstanceError(f"There is an instance in {home} already; use it, or choose another --home.")
-        raise InstanceError(f"{home} is not empty; choose an empty or new folder for --home.")
-    config = Config(
-        base_url=base_url or Config().base_url,
-        backups_url=backups_url or "",
-        time_zone=time_zone or system_time_zone(),
-    )
+    """Make a new instance in `home`, a folder that is missing or empty; or go on where the making was cut off.
+
+    Raises InstanceError, ConfigError, CatalogError, StoreError.
+    """
+    chosen = {"time_zone": time_zone or system_time_zone()}
+    chosen |= {name: url for name, url in (("base_url", base_url), ("backups_url", backups_url)) if url}
+    # All that can be refused is looked at before anything is made.
+    config = overridden_config(chosen, "The new configuration")
+    given = os.environ.get(KEY_VARIABLE)
+    key = _parsed_key(given, f"The environment variable {KEY_VARIABLE}") if given else None
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in ("store", "run"):
-            (home / folder).mkdir(mode=0o700)
-        _write(home / CONFIG_NAME, config_text(config), 0o600)
-        config = read_config(home)
-        given = os.environ.get(KEY_VARIABLE)
-        key = (
-            _parsed_key(given, f"The environment variable {KEY_VARIABLE}")
-            if given
-            else MasterKey(os.urandom(KEY_BYTES))
-        )
-        if not given:
-            _write(home / KEY_NAME, key.hex() + "\n", 0o600)
-        catalog = open_catalog(_catalog_url(home, config), create=True)
-        catalog.set_fact(_FINGERPRINT, key.fingerprint)
-        # Last: a home without FORMAT is one whose making was cut off.
-        _write(home / FORMAT_NAME, f"holdfast home {FORMAT}\n", 0o644)
+        _make_folder(home)
+        with _held_alone(home):
+            _check_free(home)
+            for folder in ("store", "run"):
+                _make_folder(home / folder)
+            _write(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")), 0o600)
+            if key is None:
+                if not (home / KEY_NAME).exists():
+                    _write(home / KEY_NAME, os.urandom(KEY_BYTES).hex() + "\n", 0o600)
+                key = _read_key(home)
+            return _made(home, config, key, clock or SystemClock())
     except OSError as error:
         raise InstanceError(
             f"{home} cannot be made ({error.strerror}); choose another --home or mend its rights."
         ) from error
-    return Instance(home, config, catalog, key, clock or SystemClock())
+
+
+def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
+    """The last steps of making: the catalog, and the mark that all is there."""
+    catalog = open_catalog(_catalog_url(home, config), create=True)
+    try:
+        if catalog.fact(_FINGERPRINT) is None:
+            catalog.set_fact(_FINGERPRINT, key.fingerprint)
+        _check_key(home, catalog, key)
+        instance = Instance(home, config, catalog, key, clock)
+        # Last: a home without FORMAT is one whose making was cut off.
+        _write(home / FORMAT_NAME, f"holdfast home {FORMAT}\n", 0o644)
+    except BaseException:
+        catalog.close()
+        raise
+    return instance
 
 
 def open_instance(home: Path, *, clock: Clock | None = None) -> Instance:
     """Open the instance in `home`.
 
-    Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError.
+    Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError, StoreError.
     """
     check_format(home)
     config = read_config(home)
     key = _read_key(home)
     catalog = open_catalog(_catalog_url(home, config))
-    known = catalog.fact(_FINGERPRINT)
-    if known is not None and known != key.fingerprint:
-        catalog.close()
-        raise InstanceError(
-            f"The master key does not belong to this instance (it is {key.fingerprint}, the instance was made with "
-            f"{known}); put the right one from your recovery sheet into {home / KEY_NAME} or {KEY_VARIABLE}."
-        )
     try:
+        _check_key(home, catalog, key)
         (home / "run").mkdir(mode=0o700, exist_ok=True)
         return Instance(home, config, catalog, key, clock or SystemClock())
-    except VaultError as error:
-        raise InstanceError(str(error)) from error
-    except OSError as error:
-        raise InstanceError(f"{home} cannot be used ({error.strerror}); mend its rights.") from error
+    except BaseException as error:
+        catalog.close()
+        if isinstance(error, OSError):
+            raise InstanceError(f"{home} cannot be used ({error.strerror}); mend its rights.") from error
+        raise
 
 
 def recovery_sheet(instance: Instance) -> str:
@@ -173,27 +196,65 @@ def recovery_sheet(instance: Instance) -> str:
 
 
 def _catalog_url(home: Path, config: Config) -> str:
-    return config.catalog_url or sqlite_url(home / "catalog.sqlite")
+    try:
+        return config.catalog_url or sqlite_url(home / _CATALOG_NAME)
+    except UnicodeEncodeError:
+        raise InstanceError(f"The path of the home must be UTF-8, and {os.fsencode(home)!r} is not.") from None
 
 
 def check_format(home: Path) -> None:
     """Raises InstanceError when there is no instance in `home`, or one of a newer format; touches nothing."""
     path = home / FORMAT_NAME
     try:
-        words = path.read_text().split()
+        words = path.read_text(encoding="utf-8", errors="replace").split()
     except (FileNotFoundError, NotADirectoryError):
         raise InstanceError(
             f"There is no Holdfast instance in {home}; make one with `holdfast --home {home} init`, "
             "or name another with --home or HOLDFAST_HOME."
         ) from None
-    except (OSError, UnicodeDecodeError):
-        raise InstanceError(f"{path} cannot be read; mend its rights.") from None
-    if words[:2] != ["holdfast", "home"] or len(words) != 3 or not words[2].isdigit():
+    except OSError as error:
+        raise InstanceError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+    if words[:2] != ["holdfast", "home"] or len(words) != 3 or not (words[2].isascii() and words[2].isdigit()):
         raise InstanceError(f"{path} is damaged; it should say `holdfast home {FORMAT}`.")
     if int(words[2]) > FORMAT:
         raise InstanceError(
             f"The instance in {home} has format {words[2]} and this program knows {FORMAT}; "
             "use the newer Holdfast. Nothing was touched."
+        )
+
+
+@contextmanager
+def _held_alone(home: Path) -> Iterator[None]:
+    """Of two that make an instance in the same folder, one waits for the other and then finds it there."""
+    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _check_free(home: Path) -> None:
+    """Raises InstanceError when `home` is anything but an empty folder, or one whose making was cut off."""
+    names = {path.name for path in home.iterdir()}
+    if FORMAT_NAME in names:
+        raise InstanceError(f"There is an instance in {home} already; use it, or choose another --home.")
+    if names - _CUT_OFF_NAMES:
+        raise InstanceError(f"{home} is not empty; choose an empty or new folder for --home.")
+    if (home / "store" / "vaults").exists():
+        raise InstanceError(
+            f"There is an instance in {home} whose file {FORMAT_NAME} is gone; "
+            f"put the line `holdfast home {FORMAT}` into it, or choose another --home."
+        )
+
+
+def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
+    """Raises InstanceError when the catalog was made with another master key."""
+    known = catalog.fact(_FINGERPRINT)
+    if known is not None and known != key.fingerprint:
+        raise InstanceError(
+            f"The master key does not belong to this instance (it is {key.fingerprint}, the instance was made with "
+            f"{known}); put the right one from your recovery sheet into {home / KEY_NAME} or {KEY_VARIABLE}."
         )
 
 
@@ -203,15 +264,15 @@ def _read_key(home: Path) -> MasterKey:
         return _parsed_key(given, f"The environment variable {KEY_VARIABLE}")
     path = home / KEY_NAME
     try:
-        return _parsed_key(path.read_text(), f"The file {path}")
+        return _parsed_key(path.read_text(encoding="utf-8", errors="replace"), f"The file {path}")
     except FileNotFoundError:
         raise InstanceError(
             f"The master key is missing: put it from your recovery sheet into {path} (mode 0600) or into "
             f"{KEY_VARIABLE}. Without it no backup can be read."
         ) from None
-    except (OSError, UnicodeDecodeError):
+    except OSError as error:
         raise InstanceError(
-            f"The master key {path} cannot be read; mend its rights (0600, owner: who runs this)."
+            f"The master key {path} cannot be read ({error.strerror}); mend its rights (0600, owner: who runs this)."
         ) from None
 
 
@@ -224,15 +285,32 @@ def _parsed_key(text: str, what: str) -> MasterKey:
         ) from None
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder durable, with all parents that are missing."""
+    if not folder.is_dir():
+        if folder.parent != folder:
+            _make_folder(folder.parent)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        _sync_folder(folder.parent)
+
+
 def _write(path: Path, text: str, mode: int) -> None:
-    """Write a new file durably."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "w") as file:
+    """Write a file durably: it is there whole, or not at all."""
+    unfinished = path.with_name(path.name + _UNFINISHED)
+    unfinished.unlink(missing_ok=True)
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.rename(unfinished, path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(fd)
     finally:
-        os.close(folder)
+        os.close(fd)
