@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.vault.errors import DamagedError
-from holdfast.vault.segment import FINAL, Encoder, check_segment, inflate_segment, make_segment, stored_blocks
+from holdfast.vault.segment import FINAL, Encoder, SegmentMaker, check_segment, inflate_segment, stored_blocks
 
 contents = st.one_of(
     st.binary(max_size=2000),
@@ -20,16 +20,24 @@ contents = st.one_of(
 
 @given(st.lists(st.tuples(contents, st.sampled_from([e for e in Encoder if e is not Encoder.STORED])), max_size=5))
 def test_segments_in_a_row_are_one_deflate_stream(pieces: list[tuple[bytes, Encoder]]) -> None:
-    stream = b"".join(make_segment(data, zlib.crc32(data), encoder)[0] for data, encoder in pieces) + FINAL
+    stream = b"".join(SegmentMaker(encoder).make(data, zlib.crc32(data))[0] for data, encoder in pieces) + FINAL
     inflater = zlib.decompressobj(-15)
     assert inflater.decompress(stream) == b"".join(data for data, _ in pieces)
     assert inflater.eof
     assert not inflater.unused_data
 
 
+@given(st.lists(contents, max_size=8), st.sampled_from([e for e in Encoder if e is not Encoder.STORED]))
+def test_one_maker_makes_segments_that_stand_alone(pieces: list[bytes], encoder: Encoder) -> None:
+    maker = SegmentMaker(encoder)
+    for data in [*pieces, *pieces]:  # the second time the compressor has seen all of it, and must not refer back
+        segment, _ = maker.make(data, zlib.crc32(data))
+        assert zlib.decompress(segment + FINAL, -15) == data
+
+
 def test_what_does_not_shrink_is_stored_with_five_bytes_each_64k() -> None:
     data = random.Random(1).randbytes(150_000)
-    segment, encoder = make_segment(data, zlib.crc32(data), Encoder.ISAL_1)
+    segment, encoder = SegmentMaker(Encoder.ISAL_1).make(data, zlib.crc32(data))
     assert encoder is Encoder.STORED
     assert len(segment) == len(data) + 5 * 3
     assert segment == stored_blocks(data)
@@ -37,12 +45,12 @@ def test_what_does_not_shrink_is_stored_with_five_bytes_each_64k() -> None:
 
 def test_a_segment_that_does_not_read_back_is_refused() -> None:
     with pytest.raises(DamagedError):
-        make_segment(b"some text", 12345, Encoder.ISAL_1)
+        SegmentMaker(Encoder.ISAL_1).make(b"some text", 12345)
 
 
 def test_a_segment_longer_than_it_should_be_is_refused() -> None:
     data = bytes(100_000)
-    segment, _ = make_segment(data, zlib.crc32(data), Encoder.ISAL_1)
+    segment, _ = SegmentMaker(Encoder.ISAL_1).make(data, zlib.crc32(data))
     with pytest.raises(DamagedError):
         inflate_segment(segment, 99_999)
     assert inflate_segment(segment, 100_000) == data

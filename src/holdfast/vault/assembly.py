@@ -30,7 +30,7 @@ from holdfast.vault.ledger import PackRow
 from holdfast.vault.manifest import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.pack import PackWriter
 from holdfast.vault.root import listing_parts
-from holdfast.vault.segment import Encoder, make_segment
+from holdfast.vault.segment import Encoder, SegmentMaker
 
 if TYPE_CHECKING:
     from holdfast.vault.archive import Gathered
@@ -67,13 +67,14 @@ class ManifestChunks:
         self._id_key = id_key
         self._index = index
         self._seen: set[bytes] = set()
+        self._segments = SegmentMaker(Encoder.ISAL_3)
 
     def add(self, data: bytes) -> bytes:
         """Store `data` unless it is there; returns its id."""
         cid = chunk_id(data, self._id_key)
         if cid not in self._seen and int(self._index.positions(cid)[0]) < 0:
             crc = isal_zlib.crc32(data)
-            segment, encoder = make_segment(data, crc, Encoder.ISAL_3)
+            segment, encoder = self._segments.make(data, crc)
             self._packs.add(cid, segment, len(data), crc, encoder)
         self._seen.add(cid)
         return cid

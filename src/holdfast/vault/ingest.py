@@ -32,7 +32,7 @@ from holdfast.vault.entry import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extr
 from holdfast.vault.ledger import PackRow
 from holdfast.vault.pack import PackKind, PackWriter
 from holdfast.vault.seal import VaultKeys
-from holdfast.vault.segment import Encoder, make_segment
+from holdfast.vault.segment import Encoder, SegmentMaker
 
 READ_TRIES = 3
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -174,7 +174,7 @@ class Ingest:
     ) -> None:
         self._reader = reader
         self._id_key = keys.chunk_id_key
-        self._encoder = encoder
+        self._segments = SegmentMaker(encoder)
         self._known = known
         self._claims = claims
         self._chunker = Chunker(keys.chunker_seed)
@@ -411,7 +411,7 @@ class Ingest:
                 stored_of[one[0]] = stored
         for (cid, at, length, crc), is_mine in zip(unknown, self._claims.claim([u[0] for u in unknown]), strict=True):
             if is_mine:
-                segment, encoder = make_segment(self._buffer[at : at + length], crc, self._encoder)
+                segment, encoder = self._segments.make(self._buffer[at : at + length], crc)
                 self._packs.add(cid, segment, length, crc, encoder)
                 stored_of[cid] = len(segment)
         self._met = []
