@@ -7,7 +7,6 @@ Everything comes from seeds: the same rows from every run.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,9 +63,8 @@ def make_database(path: Path, messages: int) -> None:
     database.close()
 
 
-def change_uniformly(original: Path, path: Path) -> None:
-    """Writes *cu* to `path`: 1 % of the messages edited, spread evenly."""
-    shutil.copyfile(original, path)
+def change_uniformly(path: Path) -> None:
+    """Makes *cu* of a database, in place: 1 % of the messages edited, spread evenly."""
     with sqlite3.connect(path) as database:
         ids = _ids(database)
         chosen = np.random.default_rng(4).choice(len(ids), len(ids) // 100, replace=False)
@@ -74,10 +72,12 @@ def change_uniformly(original: Path, path: Path) -> None:
     database.close()
 
 
-def change_newest(original: Path, path: Path) -> None:
-    """Writes *cs* to `path`: of 1 % of the messages, 87 in 100 edits near the newest, 3 anywhere, 10 new."""
-    shutil.copyfile(original, path)
-    random = np.random.default_rng(5)
+def change_newest(path: Path, day: int = 0) -> None:
+    """Makes *cs* of a database, in place: of 1 % of the messages, 87 in 100 edits near the newest, 3 anywhere, 10 new.
+
+    Another `day` changes others.
+    """
+    random = np.random.default_rng(5 + 100 * day)
     with sqlite3.connect(path) as database:
         ids = _ids(database)
         changes = len(ids) // 100
@@ -85,7 +85,7 @@ def change_newest(original: Path, path: Path) -> None:
         near = len(ids) - 1 - np.minimum(ages, len(ids) - 1)
         anywhere = random.integers(0, len(ids), changes * 3 // 100)
         _edit(database, ids[np.unique(np.concatenate([near, anywhere]))])
-        rows = _Rows(seed=6, users=max(100, len(ids) // 20))
+        rows = _Rows(seed=6 + 100 * day, users=max(100, len(ids) // 20))
         database.executemany(INSERT_MESSAGE, rows.messages(changes // 10, int(ids[-1]) + 1))
     database.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,17 +10,17 @@ import numpy as np
 
 from bench.book import Book
 from bench.holdfast import Home, Server
-from bench.measure import measure_call
 from bench.mutate import change_tree
 
 FILES = 300
 DATASET = "daily"
 EARLY = slice(5, 15)
-"""Runs 6 to 15; the last ten are what they are compared with."""
+EARLY_RUNS = "runs 6-15"
+LATE_RUNS = "the last ten"
 
 
 def measure_daily(runs: int, run: Path, book: Book, say: Callable[[str], None]) -> None:
-    """Takes `runs` backups through the API; notes the seconds and added bytes of runs 6-15 and of the last ten."""
+    """Takes `runs` backups through the API; notes the mean seconds and added bytes of runs 6-15 and of the last ten."""
     folder = run / "daily"
     make_small_tree(folder)
     server = Server(Home(run / "home-daily", folder))
@@ -28,20 +29,15 @@ def measure_daily(runs: int, run: Path, book: Book, say: Callable[[str], None]) 
     try:
         for day in range(runs):
             change_tree(folder, seed=1000 + day)
-            sizes: list[int] = []
-
-            def take(sizes: list[int] = sizes) -> bytes:
-                sizes.append(int(server.backup()["stored_size"]))
-                return b""
-
-            seconds.append(measure_call(take, with_processes=()).seconds)
-            added.append(float(sizes[0]))
+            started = time.perf_counter()
+            backup = server.backup()
+            seconds.append(time.perf_counter() - started)
+            added.append(float(backup["stored_size"]))
     finally:
         server.stop()
-    for work, part in (("runs 6-15", EARLY), ("the last ten", slice(runs - 10, runs))):
-        for each in range(*part.indices(runs)):
-            book.note(work, DATASET, "holdfast", "seconds", seconds[each])
-            book.note(work, DATASET, "holdfast", "added", added[each])
+    for work, part in ((EARLY_RUNS, EARLY), (LATE_RUNS, slice(runs - 10, runs))):
+        book.note(work, DATASET, "holdfast", "seconds", _mean(seconds[part]))
+        book.note(work, DATASET, "holdfast", "added", _mean(added[part]))
     early, late = _mean(seconds[EARLY]), _mean(seconds[-10:])
     say(f"  daily: runs 6-15 {early * 1000:.0f} ms each, runs {runs - 9}-{runs} {late * 1000:.0f} ms each")
     server.home.delete()

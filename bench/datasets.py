@@ -93,10 +93,13 @@ def _database(folder: Path, share: float, say: Say) -> Path:
     messages = round(bot_database.MESSAGES_FULL * share)
     recipe = f"{messages} messages 4"
     c = _made(folder / "c", recipe, lambda path: bot_database.make_database(path / DATABASE_NAME, messages), say)
-    original = c / DATABASE_NAME
-    _made(folder / "cs", recipe, lambda path: bot_database.change_newest(original, path / DATABASE_NAME), say)
-    _made(folder / "cu", recipe, lambda path: bot_database.change_uniformly(original, path / DATABASE_NAME), say)
+    _made(folder / "cs", recipe, lambda path: bot_database.change_newest(_copied(c, path)), say)
+    _made(folder / "cu", recipe, lambda path: bot_database.change_uniformly(_copied(c, path)), say)
     return c
+
+
+def _copied(source: Path, folder: Path) -> Path:
+    return Path(shutil.copyfile(source / DATABASE_NAME, folder / DATABASE_NAME))
 
 
 def _incompressible(folder: Path, share: float, say: Say) -> Path:

@@ -25,7 +25,8 @@ SECONDS = 8
 DATASET = "listing"
 
 FILL = """
-CREATE TEMP TABLE numbers AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most}) SELECT i FROM n;
+CREATE TEMP TABLE numbers AS
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most}) SELECT i FROM n;
 INSERT INTO accounts SELECT 'bench' || i, 'bench' || i || '@example.org', plan, created_at, data_key_sealed,
     link_secret_sealed, randomblob(32), api_key_sealed, vault_epoch, commit_seq
     FROM accounts, numbers WHERE accounts.id = '{account}' AND i <= {accounts};

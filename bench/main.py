@@ -1,18 +1,167 @@
-"""`python -m bench full|quick|data`: the benchmark's commands."""
+"""`python -m bench full|quick|data`: the benchmark from its datasets to its report.
+
+full: everything, about half an hour; writes docs/performance.md. quick: small data, under three minutes once the
+datasets are made; only prints, for its figures are no measure of the targets. data: only makes the datasets of both.
+"""
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from bench.datasets import make_datasets
-from bench.workplace import Workplace
+from bench import bot_database
+from bench.book import Book
+from bench.daily import measure_daily
+from bench.datasets import DATABASE_NAME, Datasets, make_datasets
+from bench.downloads import compare_downloads
+from bench.holdfast import HoldfastApi, HoldfastCommand
+from bench.listing import measure_listing
+from bench.machine import facts
+from bench.measure import MeasuredCommandFailed
+from bench.mutate import change_big_files, change_tree
+from bench.peers import NotAvailable, Peers, find_peers
+from bench.report import report, write_between_markers
+from bench.takes import Change, Plan, compare_takes, working_copy
+from bench.tools import Borg, Restic, TarPigz, Tool, ToolMissing
+from bench.workplace import CHECKOUT, Size, Workplace
+
+PAGE = CHECKOUT / "docs" / "performance.md"
+DATASETS = ("a", "b", "c", "d")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of everything a form does."""
+
+    turns: int
+    listed_backups: int
+    daily_runs: int
+    tar_every_time: bool
+
+
+EXTENTS: dict[Size, Extent] = {
+    "full": Extent(turns=3, listed_backups=1_000_000, daily_runs=1_000, tar_every_time=True),
+    "quick": Extent(turns=1, listed_backups=100_000, daily_runs=60, tar_every_time=False),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("form", choices=["full", "quick", "data"], help="data: only make the datasets of both forms")
+    parser.add_argument("form", choices=["full", "quick", "data"], help="what to do")
+    parser.add_argument("--only", default="a,b,c,d,list,daily", help="parts to run, e.g. --only a,list")
     arguments = parser.parse_args()
     place = Workplace.of_checkout()
     if arguments.form == "data":
-        make_datasets(place, "full", print)
-        make_datasets(place, "quick", print)
+        make_datasets(place, "full", _say)
+        make_datasets(place, "quick", _say)
+        return
+    sys.exit(run(place, arguments.form, arguments.only.split(",")))
+
+
+def run(place: Workplace, form: Size, only: Sequence[str]) -> int:
+    """The benchmark; the exit code is 1 when a part of it failed."""
+    extent = EXTENTS[form]
+    datasets = make_datasets(place, form, _say)
+    _say("the programs to compare with:")
+    peers = find_peers(place, _say)
+    folder = place.fresh_run()
+    book = Book()
+    known = facts(folder, peers, form)
+    parts: list[tuple[str, Callable[[], None]]] = [
+        (name, _dataset_part(name, datasets, peers, folder, extent, book)) for name in DATASETS
+    ]
+    parts.append(("list", lambda: measure_listing(extent.listed_backups, peers.wrk, folder, book, _say)))
+    parts.append(("daily", lambda: measure_daily(extent.daily_runs, folder, book, _say)))
+    failed = False
+    for name, part in parts:
+        if name in only:
+            _say(f"{name}:")
+            try:
+                part()
+            except (MeasuredCommandFailed, subprocess.CalledProcessError, OSError) as error:
+                failed = True
+                book.remarks.append(f"{name} was not measured to its end: {error}")
+                _say(book.remarks[-1])
+    shutil.rmtree(folder, ignore_errors=True)
+    book.write(place.root / f"values-{form}.json")
+    text = report(book, known)
+    (place.root / f"report-{form}.md").write_text(text)
+    print(f"\n{text}")
+    if form == "full" and not failed and set(only) >= {*DATASETS, "list", "daily"}:
+        write_between_markers(PAGE, text)
+        _say(f"written to {PAGE}")
+    return int(failed)
+
+
+def _dataset_part(
+    name: str, datasets: Datasets, peers: Peers, run: Path, extent: Extent, book: Book
+) -> Callable[[], None]:
+    def part() -> None:
+        folder = working_copy(getattr(datasets, name), run / name)
+        plan = Plan(name, folder, _changes(name, datasets, folder, extent), extent.turns)
+        api, command = HoldfastApi(run), HoldfastCommand(run)
+        peer_tools = _peer_tools(peers, run, book)
+        tools: list[Tool] = [api, command, *peer_tools]
+        only_first: list[Tool] = [HoldfastCommand(run, "balanced")] if name != "d" else []
+        if not extent.tar_every_time:
+            only_first += [tool for tool in peer_tools if isinstance(tool, TarPigz)]
+            tools = [tool for tool in tools if tool not in only_first]
+        try:
+            compare_takes(plan, tools, only_first, book, _say)
+            readers = [tool for tool in peer_tools if isinstance(tool, Restic | Borg)]
+            compare_downloads(name, api.server, peers.nginx, readers, run, 3, book, _say)
+        finally:
+            for tool in (*tools, *only_first):
+                tool.end()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return part
+
+
+def _peer_tools(peers: Peers, run: Path, book: Book) -> list[Restic | Borg | TarPigz]:
+    tools: list[Restic | Borg | TarPigz] = []
+    for kind in (Restic, Borg, TarPigz):
+        try:
+            tools.append(kind(peers, run))
+        except ToolMissing as error:
+            remark = f"{kind.name} is not available: {error}"
+            if remark not in book.remarks:
+                book.remarks.append(remark)
+    if isinstance(peers.nginx, NotAvailable) and peers.nginx.reason not in book.remarks:
+        book.remarks.append(peers.nginx.reason)
+    return tools
+
+
+def _changes(name: str, datasets: Datasets, folder: Path, extent: Extent) -> list[Change]:
+    """The changes of a dataset, in their order."""
+    database = folder / DATABASE_NAME
+
+    def newest(turn: int) -> None:
+        if turn == 0:
+            shutil.copyfile(datasets.cs / DATABASE_NAME, database)
+        else:
+            bot_database.change_newest(database, day=turn)
+
+    if name == "c":
+        uniformly = Change("cu", lambda turn: _copy_over(datasets.cu / DATABASE_NAME, database), 1)
+        return [Change("cs", newest, extent.turns), uniformly]
+    if name == "d":
+        return [Change("changed", lambda turn: change_big_files(folder, seed=turn + 1), extent.turns)]
+    return [Change("changed", lambda turn: _change_tree(folder, turn), extent.turns)]
+
+
+def _copy_over(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+def _change_tree(folder: Path, turn: int) -> None:
+    change_tree(folder, seed=turn + 1)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -51,9 +51,16 @@ def working_copy(original: Path, folder: Path) -> Path:
     return folder
 
 
-def compare_takes(plan: Plan, tools: Sequence[Tool], book: Book, say: Say) -> None:
-    """Measures all tools; they are left with their repositories, for downloads of the newest state."""
+def compare_takes(plan: Plan, tools: Sequence[Tool], only_first: Sequence[Tool], book: Book, say: Say) -> None:
+    """Measures all tools; they are left with their repositories, for downloads of the newest state.
+
+    `only_first`: tools that take only the first backup, for what it stores.
+    """
     _repeated("first", plan, tools, book, say, anew=True)
+    for tool in only_first:
+        tool.begin(plan.folder)
+        _turn("first", plan, tool, book, say)
+        tool.end()
     _repeated("unchanged", plan, tools, book, say, anew=False)
     for change in plan.changes:
         for turn in range(change.turns):
@@ -61,13 +68,6 @@ def compare_takes(plan: Plan, tools: Sequence[Tool], book: Book, say: Say) -> No
             warm(plan.folder)
             for tool in tools:
                 _turn(change.work, plan, tool, book, say)
-
-
-def compare_first(plan: Plan, tool: Tool, book: Book, say: Say) -> None:
-    """Only the first backup, by a tool that is of interest for what it stores; then it is ended."""
-    tool.begin(plan.folder)
-    _turn("first", plan, tool, book, say)
-    tool.end()
 
 
 def _repeated(work: str, plan: Plan, tools: Sequence[Tool], book: Book, say: Say, *, anew: bool) -> None:

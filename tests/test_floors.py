@@ -50,8 +50,8 @@ def test_imports_go_down(path: Path) -> None:
         top, *rest = name.split(".")
         if top == "holdfast" and rest and rest[0] in FLOORS:
             assert FLOORS[rest[0]] <= FLOORS[floor], f"{floor}/ imports {name} from above"
-            assert floor not in ("cli", "web") or rest[0] not in ("cli", "web") or rest[0] == floor or (
-                floor == "cli"
+            assert (
+                floor not in ("cli", "web") or rest[0] not in ("cli", "web") or rest[0] == floor or (floor == "cli")
             ), f"{floor}/ imports {name}"
         if top in ONLY_IN:
             assert floor in ONLY_IN[top], f"{floor}/ imports {name}, which belongs to {sorted(ONLY_IN[top])}"

@@ -15,7 +15,7 @@ from pyfastcdc import FastCDC
 CHUNK_BYTES_MIN = 64 * 1024
 CHUNK_BYTES_AVERAGE = 256 * 1024
 CHUNK_BYTES_MAX = 1024 * 1024
-PAGE_CUT_BYTES = 4 * 1024
+PAGE_CUT_BYTES = 8 * 1024
 """Page files are cut every so many bytes (docs/performance.md has what other sizes cost and save)."""
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"

@@ -175,7 +175,7 @@ def _refused(complaint: str, kind: type[Body]) -> ApiError:
 
 
 def moment(field: str, text: str) -> int:
-    """A time of ISO 8601 with its UTC offset, in ns since 1970; what 64 bits can't hold becomes the nearest they can."""
+    """A time of ISO 8601 with its UTC offset, in ns since 1970; what 64 bits can't hold: the nearest they can."""
     try:
         time = datetime.fromisoformat(text.upper())
     except ValueError:
