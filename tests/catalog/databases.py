@@ -1,4 +1,4 @@
-"""The databases that the catalog's tests run on: SQLite in a file, and a real PostgreSQL where its programs are there."""
+"""The databases that the catalog's tests run on: SQLite in a file, and a real PostgreSQL where there is one."""
 
 from __future__ import annotations
 
