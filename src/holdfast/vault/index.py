@@ -101,7 +101,7 @@ class Index:
         high, low = wanted["high"].astype(np.uint64), wanted["low"].astype(np.uint64)
         at = np.minimum(np.searchsorted(self.high, high), len(self.high) - 1)
         # Two chunks that share the first 8 bytes of their ids stand side by side: step to the right one.
-        for _ in range(4):
+        while True:
             step = (self.high[at] == high) & (self.low[at] < low) & (at + 1 < len(self.high))
             if not step.any():
                 break

@@ -7,7 +7,7 @@ Bytes of a pack (integers little-endian; docs/formats.md, "Pack"):
     trailer      the sealed, deflated table (below) with its tag
     footer  32   trailer length u32, records u32, salt 16, version u8, kind u8, flags u16, magic "HFPE"
 
-The table: records u32, origins u16, reserved u16; origins (16-byte salts; the first is the pack's own); then columns:
+The table: records u32, origins u16, kind u16; origins (16-byte salts; the first is the pack's own); then columns:
 ids 32 bytes, stored u32, raw u32, crc32 u32, counter u32, encoder u8, origin u16. Offsets are the running sum.
 *Origin* and *counter* say under which salt and nonce a record was sealed, so that prune can copy it to another pack
 without opening it.
@@ -146,7 +146,7 @@ class PackWriter:
         n = len(self._ids)
         plain = b"".join(
             [
-                TABLE_HEAD.pack(n, 1, 0),
+                TABLE_HEAD.pack(n, 1, self._kind),
                 self._salt,
                 *self._ids,
                 *(struct.pack(f"<{n}I", *column) for column in (self._stored, self._raw, self._crc, range(n))),

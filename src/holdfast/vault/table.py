@@ -53,10 +53,12 @@ def open_table(keys: VaultKeys, row: PackRow) -> Table:
     what = f"The table of pack {row.pack_id.hex()[:12]}"
     deflated = keys.open_whole(SealKind.TRAILER, row.salt, row.table, what)
     plain = zlib.decompress(deflated, -15)
-    n, origin_n, _ = TABLE_HEAD.unpack_from(plain)
+    n, origin_n, kind = TABLE_HEAD.unpack_from(plain)
     at = TABLE_HEAD.size
     if len(plain) != at + 16 * origin_n + n * (32 + 16 + 1 + 2):
         raise FormatError(f"{what} has the wrong length.")
+    if (n, kind) != (row.records, row.kind):
+        raise DamagedError(f"{what} does not belong to this pack's footer.")
     origins = tuple(plain[at + 16 * i : at + 16 * i + 16] for i in range(origin_n))
     at += 16 * origin_n
     ids = plain[at : at + 32 * n]
