@@ -23,6 +23,7 @@ from holdfast.web.desk import Desk
 from holdfast.web.envelope import Answer, success
 from holdfast.web.errors import ApiError, unavailable
 from holdfast.web.pages import check_after, cut_page
+from holdfast.web.whole_lists import WholeLists
 
 POLL_SECONDS = 0.075
 """How often a held answer looks at its backup."""
@@ -37,6 +38,7 @@ _APP_SEGMENT, _BACKUP_SEGMENT = 2, 4
 def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """The handlers, bound to a desk."""
     instance = desk.instance
+    whole_lists = WholeLists(instance)
 
     @get(_LIST)
     async def list_backups(request: AnyRequest) -> Answer:
@@ -45,8 +47,8 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
         account = _owner(desk, scope, app_id)
         fields = inputs.query(scope, "view", "limit", "after")
         if not fields:
-            # The hot path: both its queries run inline, cheaper than the way to a thread and back.
-            return with_etag(success(deeds.list_items(instance, app_id)), scope)
+            # The hot path: its queries run inline, cheaper than the way to a thread and back.
+            return whole_lists.answer(app_id).for_request(scope)
         return with_etag(await desk.call(_listed, desk, account, app_id, fields), scope)
 
     @post(_LIST)
