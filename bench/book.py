@@ -34,9 +34,9 @@ class Book:
             return None
         return max(found) if quantity == "peak" else statistics.median(found)
 
-    def tools(self, dataset: str) -> list[str]:
-        """Tools with any value for a dataset, in the order in which they came."""
-        return list(dict.fromkeys(tool for _, where, tool, _ in self.values if where == dataset))
+    def tools(self) -> set[str]:
+        """Tools with any value."""
+        return {tool for _, _, tool, _ in self.values}
 
     def write(self, path: Path) -> None:
         """All single values as JSON, for whoever wants to look closer."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.book import Book
-from bench.holdfast import Server
+from bench.holdfast import HoldfastApi
 from bench.measure import MeasuredCommandFailed, MemoryWatch, memory_of
 from bench.peers import NotAvailable, Peer
 from bench.shell import run_quietly
@@ -56,7 +56,7 @@ class Fetched:
 
 def compare_downloads(
     dataset: str,
-    server: Server,
+    api: HoldfastApi,
     nginx: Peer,
     others: Sequence[Restic | Borg],
     run: Path,
@@ -64,7 +64,8 @@ def compare_downloads(
     book: Book,
     say: Say,
 ) -> None:
-    """Measures downloads of the newest backup of `server`'s application, and of the others' newest."""
+    """Measures downloads of the newest backup of `api`, and of the others' newest."""
+    server = api.restart()
     newest = server.newest()
     zip_url = str(newest["url"])
     tar_url = zip_url.replace(".zip?", ".tar.gz?")
@@ -72,7 +73,12 @@ def compare_downloads(
     (shelf / "tmp").mkdir(parents=True, exist_ok=True)
     copy = shelf / "backup.zip"
 
-    book.note("download zip, the very first", dataset, "holdfast", "first_byte", fetch(zip_url).first_byte)
+    idle = memory_of(server.processes)
+    for url, work in ((zip_url, "download zip"), (tar_url, "download tar.gz")):
+        with MemoryWatch(server.processes) as watch:
+            first = fetch(url)
+        book.note(work, dataset, "holdfast", "peak", max(0, watch.peak_bytes - idle))
+        book.note(f"{work}, after a start", dataset, "holdfast", "first_byte", first.first_byte)
     fetch(zip_url, copy)
     run_quietly(["unzip", "-tq", str(copy)])
     if copy.stat().st_size != newest["size"]:
@@ -88,11 +94,6 @@ def compare_downloads(
             if nginx_url is not None:
                 _timed("download zip", dataset, "nginx", f"{nginx_url}/backup.zip", book, say)
             _timed("download tar.gz", dataset, "holdfast", tar_url, book, say)
-    for url, work in ((zip_url, "download zip"), (tar_url, "download tar.gz")):
-        before = memory_of(server.processes)
-        with MemoryWatch(server.processes) as watch:
-            fetch(url)
-        book.note(work, dataset, "holdfast", "peak", max(0, watch.peak_bytes - before))
     copy.unlink()
     for tool in others:
         work = "download zip" if isinstance(tool, Restic) else "export tar"

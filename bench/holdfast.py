@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.measure import Measured, MeasuredCommandFailed, measure_call, measure_command, process_trees, stored_bytes
-from bench.shell import run_quietly
+from bench.shell import run_quietly, user_environment
 from bench.workplace import CHECKOUT
 
 PROGRAM = CHECKOUT / ".venv" / "bin" / "holdfast"
@@ -36,8 +36,8 @@ class Home:
         self.path = path
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = os.environ | {"HOLDFAST_HOME": str(path), "HOLDFAST_LEVEL": level}
-        self._say("init", "--base-url", self.url)
+        self.environment = user_environment() | {"HOLDFAST_HOME": str(path), "HOLDFAST_LEVEL": level}
+        self._say("init")
         account = self._json("account", "add", "bench@example.org", "--plan", "Silver", "--json")
         self.account_id, self.api_key = str(account["account_id"]), str(account["api_key"])
         app = self._json("app", "add", APP, "--account", self.account_id, "--path", str(folder), "--json")
@@ -64,7 +64,7 @@ class Server:
         """Starts it and waits until it answers; `before` stands before the command, such as `taskset -c 0`."""
         self.home = home
         self._log = (home.path.parent / f"{home.path.name}.log").open("ab")
-        command = [*before, str(PROGRAM), "serve", "--port", str(home.port)]
+        command = [*before, str(PROGRAM), "serve", "--port", str(home.port), "--base-url", home.url]
         self._process = subprocess.Popen(command, env=home.environment, stdout=self._log, stderr=self._log)
         self._wait_ready()
 
@@ -184,11 +184,30 @@ class HoldfastApi:
     def stored(self) -> int:
         return self.server.home.stored()
 
+    def restart(self) -> Server:
+        """A fresh server on the same home: it has served nothing yet."""
+        home = self.server.home
+        self.server.stop()
+        self._server = Server(home)
+        return self._server
+
     def end(self) -> None:
         if self._server is not None:
             self._server.stop()
             self._server.home.delete()
             self._server = None
+
+
+def warm_up(run: Path) -> None:
+    """A tiny backup in both ways, so that no measured start is the first one after the installation."""
+    folder = run / "warm-up"
+    folder.mkdir()
+    (folder / "file.txt").write_text("warm\n")
+    for tool in (HoldfastCommand(run), HoldfastApi(run)):
+        tool.begin(folder)
+        tool.take()
+        tool.end()
+    shutil.rmtree(folder)
 
 
 def _free_port() -> int:

@@ -104,15 +104,15 @@ def _takes(book: Book, quantity: Quantity) -> str:
 
 
 def _take(book: Book, work: str, dataset: str, tool: str, quantity: Quantity) -> str:
-    known = tool in book.tools(dataset)
+    missing = "" if tool in book.tools() else NOT_AVAILABLE
     if quantity == "seconds":
         seconds, peak = book.get(work, dataset, tool, "seconds"), book.get(work, dataset, tool, "peak")
         if seconds is None or peak is None:
-            return "" if known else NOT_AVAILABLE
+            return missing
         return f"{seconds:.2f} ({peak / 1e6:.0f})"
     value = book.get(work, dataset, tool, "stored" if work == "first" or tool.startswith("tar") else "added")
     if value is None:
-        return "" if known else NOT_AVAILABLE
+        return missing
     return f"{value / 1e6:,.1f}"
 
 
@@ -143,7 +143,7 @@ def _downloads(book: Book) -> str:
                     "" if peak is None else f"{peak / 1e6:.0f}",
                 )
             )
-        cold = book.get("download zip, the very first", dataset, "holdfast", "first_byte")
+        cold = book.get("download zip, after a start", dataset, "holdfast", "first_byte")
         if cold is not None:
-            rows.append((f"{dataset} download zip, the very first", "", "", f"{cold * 1000:.1f}", ""))
+            rows.append((f"{dataset} download zip, first one after a start", "", "", f"{cold * 1000:.1f}", ""))
     return table(head, rows)

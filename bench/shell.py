@@ -1,11 +1,21 @@
-"""Commands that are not measured: run to their end, their output shown only when they fail."""
+"""Commands that are not measured, run to their end, their output shown only when they fail; and everyone's environment."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+OWN_SETTINGS = ("PYTHON", "HOLDFAST_", "RESTIC_", "BORG_")
+"""Settings of whoever runs the benchmark that would change what is measured, such as PYTHONDONTWRITEBYTECODE, which
+makes every start of a Python program compile it anew."""
+
+
+def user_environment() -> dict[str, str]:
+    """The environment in which every tool runs: this process's, without settings of the tools and of Python."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
 
 
 def run_quietly(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:

@@ -6,7 +6,6 @@ server) is never measured; taking is, from the command's start to its end.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Protocol
 
 from bench.measure import Measured, measure_command, stored_bytes
 from bench.peers import NotAvailable, Peer, Peers, Program
-from bench.shell import run_quietly
+from bench.shell import run_quietly, user_environment
 
 PASSWORD = "the benchmark's repositories are nobody's secret"
 
@@ -56,7 +55,7 @@ class Restic:
     def __init__(self, peers: Peers, run: Path) -> None:
         self._path = program(peers.restic).path
         self._repository = run / "restic"
-        self._environment = os.environ | {
+        self._environment = user_environment() | {
             "RESTIC_REPOSITORY": str(self._repository),
             "RESTIC_CACHE_DIR": str(run / "restic-cache"),
             "RESTIC_PASSWORD": PASSWORD,
@@ -93,7 +92,7 @@ class Borg:
         self._path = program(peers.borg).path
         self._base = run / "borg"
         self._repository = self._base / "repository"
-        self._environment = os.environ | {
+        self._environment = user_environment() | {
             "BORG_BASE_DIR": str(self._base),
             "BORG_REPO": str(self._repository),
             "BORG_PASSPHRASE": PASSWORD,

@@ -11,7 +11,6 @@ import traceback
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from holdfast.cli import accounts, apps, backups, server
@@ -35,20 +34,25 @@ app.command("serve")(server.serve)
 app.command("demo")(server.demo)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("holdfast"))
+        raise typer.Exit
+
+
 @app.callback()
 def choose_home(
     home: Annotated[
         Path | None,
         typer.Option("--home", envvar=HOME_VARIABLE, help="The instance's folder (default: ~/.local/share/holdfast)."),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Application backups that can be listed, downloaded, restored and trusted."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        typer.echo(version_of("holdfast"))
-        raise typer.Exit
     state.home = (home or default_home()).absolute()
 
 
@@ -71,22 +75,12 @@ def _home_first(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Run the program and leave with its exit code."""
     try:
-        app(_home_first(sys.argv[1:]), prog_name="holdfast", standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as error:
-        code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("Stopped.", file=sys.stderr)
-        code = 130
+        app(_home_first(sys.argv[1:]), prog_name="holdfast")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read our output has gone; nothing more to say to them
-        code = 1
+        sys.exit(1)
     except Exception as error:
-        code = fail(*(known_failure(error) or _unexpected()))
-    sys.exit(code)
+        sys.exit(fail(*(known_failure(error) or _unexpected())))
 
 
 def _unexpected() -> tuple[str, str]:

@@ -3,48 +3,43 @@
 An object is written to a temporary name in the same file system, synced, renamed, and its folder synced; so after a
 power cut it is there whole, or not at all. A temporary file is locked (flock) while its writer lives: what a dead
 process left is told apart without clocks, and removed by `sweep_unfinished`.
+
+A store whose folder went away (a disk that is not mounted) is unreachable, never empty: nobody may take the absence
+of everything for the absence of one object.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.stores.names import checked
-from holdfast.stores.port import (
-    Buffer,
-    ObjectMissing,
-    ObjectReader,
-    ObjectWriter,
-    StoreError,
-    StoreFull,
-    StoreUnreachable,
-)
+from holdfast.stores.local_writer import LocalWriter, disk_error, make_folder, sync_folder
+from holdfast.stores.names import checked, checked_prefix, is_name
+from holdfast.stores.port import Buffer, ObjectMissing, ObjectReader, ObjectWriter, StoreError, StoreUnreachable
 
-WRITE_BACK_BYTES = 4 * 1024 * 1024
-"""The kernel is told to start writing after so many bytes, so that the fsync at the end has little left to do."""
-
-_SYNC_FILE_RANGE_WRITE = 2
 _UNFINISHED = "unfinished"
-_libc = ctypes.CDLL(None, use_errno=True)
-_sync_file_range = getattr(_libc, "sync_file_range", None)
 
 
 class LocalStore:
     """Objects as files below `root`, which is made when it is missing. May be pickled to another process."""
 
     def __init__(self, root: Path) -> None:
+        """Raises StoreUnreachable, StoreFull, StoreError when the folder cannot be made."""
         self._root = Path(root)
         self._unfinished = self._root / _UNFINISHED
+        self._durable = {self._root}  # folders whose names this store has synced; see `make_folder`
         try:
-            self._unfinished.mkdir(parents=True, exist_ok=True)
+            above = [folder for folder in self._root.absolute().parents if folder.exists()]
+            if not self._root.is_dir():
+                make_folder(self._root.absolute(), {above[0]})
+            self._unfinished.mkdir(exist_ok=True)
         except OSError as error:
-            raise _store_error(error, self._root) from error
+            raise disk_error(error, self._root) from error
 
     def put(self, name: str, data: Buffer) -> None:
         writer = self.writer()
@@ -56,143 +51,120 @@ class LocalStore:
             raise
 
     def writer(self) -> ObjectWriter:
-        return _LocalWriter(self._root, self._unfinished)
+        return LocalWriter(self._root, self._unfinished, self._durable, self._path)
 
     def get(self, name: str) -> bytes:
         reader = self.open(name)
         try:
-            data = bytearray(reader.size)
-            size = reader.read_into(0, memoryview(data))
-            return bytes(data[:size])
+            return _read(reader, 0, reader.size)
         finally:
             reader.close()
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         reader = self.open(name)
         try:
-            data = bytearray(max(0, min(length, reader.size - offset)))
-            size = reader.read_into(offset, memoryview(data))
-            return bytes(data[:size])
+            return _read(reader, offset, max(0, min(length, reader.size - offset)))
         finally:
             reader.close()
 
     def open(self, name: str) -> ObjectReader:
+        path = self._path(name)
         try:
-            return _LocalReader(os.open(self._root / checked(name), os.O_RDONLY | os.O_CLOEXEC), self._root)
-        except FileNotFoundError:
-            raise ObjectMissing(name) from None
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._missing(name) from None
         except OSError as error:
-            raise _store_error(error, self._root) from error
+            raise disk_error(error, self._root) from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise ObjectMissing(name)
+        return _LocalReader(fd, status.st_size, self._root)
 
     def size(self, name: str) -> int:
+        path = self._path(name)
         try:
-            return os.stat(self._root / checked(name)).st_size
-        except FileNotFoundError:
-            raise ObjectMissing(name) from None
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise self._missing(name) from None
         except OSError as error:
-            raise _store_error(error, self._root) from error
+            raise disk_error(error, self._root) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectMissing(name)
+        return status.st_size
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        folder, _, _ = prefix.rpartition("/")
-        top = self._root / folder
+        top = self._root / checked_prefix(prefix).rpartition("/")[0]
+        if not self._is_there():
+            raise self._gone()
         found = []
-        for at, folders, files in os.walk(top):
+        for at, folders, files in os.walk(top, onerror=self._not_listed):
             if Path(at) == self._root:
                 folders[:] = [f for f in folders if f != _UNFINISHED]
             base = os.path.relpath(at, self._root)
             for file in files:
                 name = file if base == "." else f"{base}/{file}"
-                if name.startswith(prefix):
+                if name.startswith(prefix) and is_name(name):
                     with suppress(FileNotFoundError):
                         found.append((name, os.stat(os.path.join(at, file)).st_size))
         return iter(sorted(found))
 
     def delete(self, name: str) -> None:
-        path = self._root / checked(name)
+        path = self._path(name)
         try:
             os.unlink(path)
-            _sync_folder(path.parent)
-        except FileNotFoundError:
-            return
+            sync_folder(path.parent)
+        except (FileNotFoundError, NotADirectoryError):
+            if not self._is_there():
+                raise self._gone() from None
         except OSError as error:
-            raise _store_error(error, self._root) from error
+            raise disk_error(error, self._root) from error
 
     def sweep_unfinished(self) -> int:
         """Remove what dead processes left in the making; returns how many files. Files of living ones stay."""
         removed = 0
-        for path in self._unfinished.iterdir():
-            with suppress(FileNotFoundError, BlockingIOError):
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(path)
-                    removed += 1
-                finally:
-                    os.close(fd)
+        try:
+            for path in self._unfinished.iterdir():
+                with suppress(FileNotFoundError, BlockingIOError):
+                    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    try:
+                        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        os.unlink(path)
+                        removed += 1
+                    finally:
+                        os.close(fd)
+        except OSError as error:
+            raise disk_error(error, self._root) from error
         return removed
 
+    def _path(self, name: str) -> Path:
+        if checked(name).partition("/")[0] == _UNFINISHED:
+            raise ValueError(f"not an object name here, where objects in the making lie: {name!r}")
+        return self._root / name
 
-class _LocalWriter:
-    def __init__(self, root: Path, unfinished: Path) -> None:
-        self._root = root
-        self._path = unfinished / os.urandom(16).hex()
-        self._fd = -1
-        self._size = 0
-        self._started = 0
-        try:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.abort()
-            raise _store_error(error, root) from error
+    def _is_there(self) -> bool:
+        return os.path.isdir(self._unfinished)
 
-    def write(self, data: Buffer) -> None:
-        view = memoryview(data)
-        try:
-            while view:
-                written = os.write(self._fd, view)
-                self._size += written
-                view = view[written:]
-        except OSError as error:
-            raise _store_error(error, self._root) from error
-        if self._size - self._started >= WRITE_BACK_BYTES and _sync_file_range is not None:
-            # Only a hint: whether it works is seen at the fsync.
-            _sync_file_range(
-                self._fd,
-                ctypes.c_int64(self._started),
-                ctypes.c_int64(self._size - self._started),
-                _SYNC_FILE_RANGE_WRITE,
-            )
-            self._started = self._size
+    def _gone(self) -> StoreError:
+        return StoreUnreachable(
+            f"The store's folder {self._root} is gone or is another one; mount its disk or put it back, and try again."
+        )
 
-    def commit(self, name: str) -> None:
-        target = self._root / checked(name)
-        try:
-            # A failed fsync is never tried again: the kernel may have dropped the dirty pages, and the second one
-            # would say that all is well (rsyslog, PostgreSQL learned this in 2018).
-            os.fsync(self._fd)
-            _make_folder(target.parent, self._root)
-            os.rename(self._path, target)
-            _sync_folder(target.parent)
-        except OSError as error:
-            self.abort()
-            raise _store_error(error, self._root) from error
-        os.close(self._fd)
-        self._fd = -1
+    def _missing(self, name: str) -> StoreError:
+        return ObjectMissing(name) if self._is_there() else self._gone()
 
-    def abort(self) -> None:
-        if self._fd >= 0:
-            with suppress(OSError):
-                os.unlink(self._path)
-            os.close(self._fd)
-            self._fd = -1
+    def _not_listed(self, error: OSError) -> None:
+        # A folder that vanished holds nothing; one that cannot be read may hold anything, so no list is better than
+        # one that is short.
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise disk_error(error, self._root) from error
 
 
 class _LocalReader:
-    def __init__(self, fd: int, root: Path) -> None:
+    def __init__(self, fd: int, size: int, root: Path) -> None:
         self._fd = fd
         self._root = root
-        self._size = os.fstat(fd).st_size
+        self._size = size
 
     @property
     def size(self) -> int:
@@ -207,7 +179,7 @@ class _LocalReader:
                     break
                 done += got
         except OSError as error:
-            raise _store_error(error, self._root) from error
+            raise disk_error(error, self._root) from error
         return done
 
     def close(self) -> None:
@@ -216,29 +188,7 @@ class _LocalReader:
             self._fd = -1
 
 
-def _make_folder(folder: Path, root: Path) -> None:
-    """Make a folder durable with all its parents up to `root`."""
-    if folder.is_dir():
-        return
-    if folder != root:
-        _make_folder(folder.parent, root)
-    with suppress(FileExistsError):
-        os.mkdir(folder)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _store_error(error: OSError, root: Path) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StoreFull(f"The disk that holds {root} is full; free some space there and try again.")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ESTALE):
-        why = error.strerror
-        return StoreUnreachable(f"The store's folder {root} cannot be used ({why}); check it and its rights.")
-    return StoreError(f"The disk that holds {root} reported an error ({error.strerror}); check the disk.")
+def _read(reader: ObjectReader, offset: int, length: int) -> bytes:
+    data = bytearray(length)
+    size = reader.read_into(offset, memoryview(data))
+    return bytes(data[:size])

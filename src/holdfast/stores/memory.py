@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from holdfast.stores.names import checked
-from holdfast.stores.port import Buffer, ObjectMissing, ObjectReader, ObjectWriter
+from holdfast.stores.names import checked, checked_prefix
+from holdfast.stores.port import Buffer, ObjectMissing, ObjectReader, ObjectWriter, StoreError
 
 
 class MemoryStore:
@@ -40,6 +40,7 @@ class MemoryStore:
         return len(self.get(name))
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        checked_prefix(prefix)
         with self._lock:
             found = sorted((name, len(data)) for name, data in self._objects.items() if name.startswith(prefix))
         return iter(found)
@@ -52,16 +53,22 @@ class MemoryStore:
 class _MemoryWriter:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._data = bytearray()
+        self._data: bytearray | None = bytearray()
 
     def write(self, data: Buffer) -> None:
-        self._data += data
+        self._open_data().extend(data)
 
     def commit(self, name: str) -> None:
-        self._store.put(name, self._data)
+        self._store.put(name, self._open_data())
+        self._data = None
 
     def abort(self) -> None:
-        self._data.clear()
+        self._data = None
+
+    def _open_data(self) -> bytearray:
+        if self._data is None:
+            raise StoreError("This object is stored or was given up already; it has to be written anew.")
+        return self._data
 
 
 class _MemoryReader:

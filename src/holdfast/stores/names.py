@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import re
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_PART = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_NAME = re.compile(rf"{_PART}(/{_PART})*")
+_PREFIX = re.compile(rf"({_PART}/)*({_PART})?")
+
+
+def is_name(name: str) -> bool:
+    """Whether an object may be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 def checked(name: str) -> str:
     """The name itself; ValueError when no object may be called so (a fault of the program, never of a user)."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ValueError(f"not an object name: {name!r}")
     return name
+
+
+def checked_prefix(prefix: str) -> str:
+    """The prefix itself; ValueError when no object's name can begin so."""
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"not the beginning of an object name: {prefix!r}")
+    return prefix

@@ -132,7 +132,7 @@ def _made(description: str) -> Json:
 
 def _backups_paths() -> Json:
     backup = ref("Backup")
-    either = {"oneOf": [{"type": "array", "items": ref("ListedBackup")}, {"type": "array", "items": backup}]}
+    either = {"anyOf": [{"type": "array", "items": ref("ListedBackup")}, {"type": "array", "items": backup}]}
     one = (_APP_ID, _BACKUP_REF)
     return {
         "/v3/apps/{app_id}/backups": {

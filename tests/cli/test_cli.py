@@ -1,0 +1,248 @@
+"""The commands, as a shell runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `holdfast` on the test's own home."""
+
+    def holdfast(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
+            env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    return holdfast
+
+
+@pytest.fixture
+def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
+    """An instance with an account and the application `bot`: (account id, app id)."""
+    run("init", "--time-zone", "Europe/Berlin")
+    account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
+    assert list(account) == ["account_id", "api_key"]
+    root = tmp_path / "app"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.txt").write_text("hello\n")
+    (root / "sub" / "b").write_bytes(os.urandom(200_000))
+    app = json.loads(run("app", "add", "bot", "--account", account["account_id"], "--path", root, "--json").stdout)
+    assert list(app) == ["app_id"]
+    return account["account_id"], app["app_id"]
+
+
+def test_help_and_version_need_no_instance(run: Run) -> None:
+    assert "backup" in run("--help").stdout
+    assert run("--version").stdout.startswith("0.")
+    run("backup", "--help")
+
+
+def test_wrong_use_is_2(run: Run) -> None:
+    run("nonsense", code=2)
+    run("account", "add", code=2)
+    run("backup", "download", "a", "b", "--format", "rar", code=2)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; import holdfast.cli.main; "
+        "print([m for m in ('sqlalchemy', 'dbos', 'numpy', 'litestar', 'rich.progress') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_day_with_it(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    created = json.loads(run("backup", "create", "bot", "--name", "first", "--json").stdout)
+    assert (created["state"], created["name"], created["files"]) == ("successful", "first", 2)
+    run("backup", "create", bot[1])
+    listed = json.loads(run("backup", "list", "bot", "--json").stdout)
+    assert [list(item) for item in listed] == [["name", "size", "modified", "key", "created_at", "is_successful"]] * 2
+    assert "first" in run("backup", "list", "bot").stdout
+    run("backup", "download", "bot", "first", "-o", "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.read("a.txt") == b"hello\n"
+    run("backup", "download", "bot", created["id"], "--format", "tar.gz")
+    assert subprocess.run(["tar", "-tzf", tmp_path / "first.tar.gz"], capture_output=True).returncode == 0
+    run("backup", "rename", "bot", "first", "kept")
+    run("backup", "lock", "bot", "kept")
+    assert "unlock it first" in run("backup", "delete", "bot", "kept", code=1).stderr
+    run("backup", "unlock", "bot", "kept")
+    run("backup", "delete", "bot", "kept")
+    assert len(json.loads(run("backup", "list", "bot", "--json").stdout)) == 1
+    assert json.loads(run("account", "list", "--json").stdout)[0]["backups"] == 1
+    run("account", "set-plan", bot[0], "Bronze")
+    assert json.loads(run("account", "rotate-key", bot[0], "--json").stdout)["api_key"].startswith("hf_")
+    assert json.loads(run("app", "list", "--json").stdout)[0]["name"] == "bot"
+    run("app", "remove", "bot")
+    assert json.loads(run("app", "list", "--json").stdout) == []
+
+
+def test_the_home_may_stand_anywhere(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    run("init", "--home", other)
+    assert (other / "FORMAT").exists()
+    run("account", "list", f"--home={other}")
+    run("--home", other, "account", "list")
+
+
+def test_download_to_standard_output(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    run("backup", "create", "bot", "--name", "one")
+    with (tmp_path / "piped").open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-m", "holdfast.cli.main", "backup", "download", "bot", "one", "-o", "-"],
+            env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home")}, stdout=file, check=True,
+        )  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "piped") as archive:
+        assert archive.testzip() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("account", "add", "x@example.com", "--plan", "Gold"), "the plans are Bronze, Silver, Titanium, Essential"),
+        (("account", "set-plan", "nobody", "Silver"), "account list"),
+        (("app", "add", "x", "--account", "nobody", "--path", "/"), "no account nobody"),
+        (("backup", "create", "nothing"), "app list"),
+        (("backup", "download", "bot", "none"), "no such backup"),
+        (("backup", "create", "bot", "--name", "a/b"), "no slash"),
+        (("init",), "already"),
+    ],
+)
+def test_bad_input_is_one_sentence(run: Run, bot: tuple[str, str], arguments: tuple[str, ...], sentence: str) -> None:
+    done = run(*arguments, code=1)
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    if "--json" not in arguments and arguments != ("init",):
+        error = json.loads(run(*arguments, "--json", code=1).stderr)
+        assert error["status"] == "error"
+        assert error["code"].isupper()
+
+
+def test_paths_that_cannot_be_an_application(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    for path, sentence in ((tmp_path / "nowhere", "does not exist"), (tmp_path / "app" / "a.txt", "not a folder")):
+        assert sentence in run("app", "add", "x", "--account", bot[0], "--path", path, code=1).stderr
+
+
+def test_a_failed_backup_is_1_and_says_why(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "app").rename(tmp_path / "moved")
+    done = run("backup", "create", "bot", "--json", code=1)
+    assert json.loads(done.stderr)["code"] == "SOURCE_MISSING"
+    assert json.loads(done.stdout)["error"]["code"] == "SOURCE_MISSING"
+
+
+def test_the_recovery_sheet_opens_the_instance_elsewhere(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    key = json.loads(run("key", "export", "--json").stdout)["master_key"]
+    assert key in run("key", "export").stdout
+    (tmp_path / "home" / "master.key").unlink()
+    assert "recovery sheet" in run("account", "list", code=1).stderr
+    run("account", "list", HOLDFAST_MASTER_KEY=key)
+
+
+def test_a_newer_home_is_refused(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "home" / "FORMAT").write_text("holdfast home 99\n")
+    assert "use the newer Holdfast" in run("account", "list", code=1).stderr
+    assert "use the newer Holdfast" in run("serve", code=1).stderr
+
+
+class Server:
+    """`holdfast serve` as a process."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.port = port
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.cli.main", "--home", str(home), "serve", "--port", str(port)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+
+    def call(self, key: str, method: str, path: str) -> Any:
+        import httpx
+
+        return httpx.request(
+            method, f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": key}, timeout=60
+        ).json()
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=60)
+        return errors
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(bot: tuple[str, str], tmp_path: Path, free_port: int) -> Iterator[Server]:
+    started = Server(tmp_path / "home", free_port)
+    yield started
+    if started.process.poll() is None:
+        started.stop()
+
+
+def test_serving(run: Run, bot: tuple[str, str], tmp_path: Path, server: Server) -> None:
+    assert f"http://127.0.0.1:{server.port}" in server.line
+    about = json.loads((tmp_path / "home" / "run" / "server.json").read_text())
+    assert about["port"] == server.port
+    key = json.loads(run("account", "rotate-key", bot[0], "--json").stdout)["api_key"]
+    done = server.call(key, "POST", f"/v3/apps/{bot[1]}/backups?wait=60")["response"]
+    assert done["state"] == "successful"
+    run("backup", "create", "bot")  # the commands work beside a running server
+    assert len(server.call(key, "GET", f"/v3/apps/{bot[1]}/backups")["response"]) == 2
+    assert "runs on" in run("serve", "--port", "1", code=1).stderr
+    errors = server.stop()
+    assert server.process.returncode == 0
+    assert "Traceback" not in errors
+    assert not (tmp_path / "home" / "run" / "server.json").exists()
+
+
+def test_a_port_in_use_is_one_sentence(run: Run, bot: tuple[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port}" in run("serve", "--port", port, code=1).stderr
+
+
+def test_a_killed_jobs_process_comes_back_and_tells_what_was_lost(
+    run: Run, bot: tuple[str, str], tmp_path: Path, server: Server
+) -> None:
+    key = json.loads(run("account", "rotate-key", bot[0], "--json").stdout)["api_key"]
+    path = f"/v3/apps/{bot[1]}/backups"
+    good = server.call(key, "POST", f"{path}?wait=60")["response"]
+    with (tmp_path / "app" / "large").open("wb") as file:
+        for _ in range(60):
+            file.write(os.urandom(10_000_000))
+    started = server.call(key, "POST", path)["response"]
+    while server.call(key, "GET", f"{path}/{started['id']}")["response"]["state"] == "queued":
+        pass
+    subprocess.run(["pkill", "-KILL", "-f", f"holdfast.jobs.process {tmp_path / 'home'}"], check=True)
+    while (now := server.call(key, "GET", f"{path}/{started['id']}")["response"])["state"] == "running":
+        pass
+    assert (now["state"], now["error"]["code"]) == ("failed", "INTERRUPTED")
+    assert server.call(key, "GET", path)["response"][0]["key"] == good["key"]
+    again = server.call(key, "POST", f"{path}?wait=60")["response"]
+    assert again["state"] == "successful"
