@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.sources.directory import DirectorySource
-from holdfast.sources.port import Scan, SourceMissing
+from holdfast.sources.port import Scan, SourceError, SourceMissing
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.vault.columns import split
 from holdfast.vault.entry import Kind
@@ -134,6 +134,48 @@ def test_a_very_deep_tree_is_cut_with_a_notice(tmp_path: Path) -> None:
     subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
 
+def test_a_deep_tree_is_walked_on_a_thread_with_a_small_stack(tmp_path: Path) -> None:
+    code = """
+import os, sys, threading
+from pathlib import Path
+from holdfast.sources.directory import DirectorySource
+threading.stack_size(1024 * 1024)
+root = Path(sys.argv[1])
+fd = os.open(root, os.O_RDONLY)
+for _ in range(500):
+    os.mkdir("d", dir_fd=fd)
+    fd, above = os.open("d", os.O_RDONLY, dir_fd=fd), fd
+    os.close(above)
+thread = threading.Thread(target=lambda: print(len(DirectorySource(root).scan().kind)))
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "500\n"
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
+
+
+def test_a_link_that_came_into_the_path_of_the_root_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret" / "app").mkdir(parents=True)
+    (tmp_path / "secret" / "app" / "file").write_bytes(b"secret")
+    (tmp_path / "above" / "app").mkdir(parents=True)
+    source = DirectorySource(tmp_path / "above" / "app")
+    assert len(source.scan().kind) == 0
+    (tmp_path / "above" / "app").rmdir()
+    (tmp_path / "above" / "app").symlink_to(tmp_path / "secret" / "app")
+    refused(source)
+    (tmp_path / "above").rename(tmp_path / "moved")
+    (tmp_path / "above").symlink_to(tmp_path / "secret")
+    refused(source)
+
+
+def refused(source: DirectorySource) -> None:
+    with pytest.raises(SourceError, match="A link has come into the path"):
+        source.scan()
+    with pytest.raises(SourceFileRefused):
+        source.reader()
+
+
 def test_ten_thousand_files_in_one_folder(tmp_path: Path) -> None:
     for i in range(10_000):
         (tmp_path / f"{i}").touch()
@@ -188,6 +230,31 @@ class TestReader:
             assert isinstance(caught.value, SourceFileRefused | NotADirectoryError)
         with pytest.raises(FileNotFoundError):
             reader.open(b"none")
+        reader.close()
+
+    def test_a_path_longer_than_the_kernel_takes_at_once(self, tmp_path: Path, by_component: bool) -> None:
+        fd = os.open(tmp_path, os.O_RDONLY)
+        for _ in range(30):
+            os.mkdir("d" * 200, dir_fd=fd)
+            fd, above = os.open("d" * 200, os.O_RDONLY, dir_fd=fd), fd
+            os.close(above)
+        inner = os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+        os.write(inner, b"deep")
+        os.close(inner)
+        os.close(fd)
+        reader = DirectoryReader(tmp_path, by_component=by_component)
+        found = reader.open(paths(DirectorySource(tmp_path).scan())[-1])
+        assert os.read(found, 10) == b"deep"
+        os.close(found)
+        reader.close()
+
+    def test_no_way_up_is_taken(self, tmp_path: Path, by_component: bool) -> None:
+        (tmp_path / "root" / "sub").mkdir(parents=True)
+        (tmp_path / "secret").write_bytes(b"secret")
+        reader = DirectoryReader(tmp_path / "root", by_component=by_component)
+        for path in (b"../secret", b"sub/../../secret", b"/etc/passwd"):
+            with pytest.raises(OSError, match="path"):
+                reader.open(path)
         reader.close()
 
     def test_extended_attributes(self, tmp_path: Path, by_component: bool) -> None:

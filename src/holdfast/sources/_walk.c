@@ -48,6 +48,7 @@ struct walk {
     const char *const *skip; /* paths to leave out, with all below them; ends with NULL */
     char path[PATH_BYTES_MAX];
     size_t path_size;
+    char target[4096]; /* here and not on the stack, of which a thread may have little and a deep tree takes much */
 };
 
 static int put(struct bytes *b, const void *data, size_t size)
@@ -182,7 +183,6 @@ static int walk_child(struct walk *w, int parent, const char *name, const struct
 static int walk_one(struct walk *w, int fd, const char *name, int depth)
 {
     struct stat st;
-    char target[4096];
     if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW)) {
         if (errno == ENOENT)
             return 0;
@@ -193,10 +193,10 @@ static int walk_one(struct walk *w, int fd, const char *name, int depth)
     if (S_ISDIR(st.st_mode))
         return walk_child(w, fd, name, &st, depth);
     if (S_ISLNK(st.st_mode)) {
-        ssize_t size = readlinkat(fd, name, target, sizeof target);
+        ssize_t size = readlinkat(fd, name, w->target, sizeof w->target);
         if (size < 0)
             return errno == ENOENT || errno == EINVAL ? 0 : put_notice(w, NOTICE_UNREADABLE, (uint32_t)errno);
-        return put_entry(w, &st, KIND_SYMLINK, target, (size_t)size);
+        return put_entry(w, &st, KIND_SYMLINK, w->target, (size_t)size);
     }
     return put_notice(w, NOTICE_SPECIAL, st.st_mode & S_IFMT);
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.reader import DirectoryReader, SourceFileRefused, open_root
 
 if TYPE_CHECKING:
     from holdfast.sources.port import Scan
@@ -27,7 +27,12 @@ class DirectorySource:
         from holdfast.sources.walk import walk
 
         try:
-            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = open_root(self.root)
+        except SourceFileRefused:
+            raise SourceError(
+                f"A link has come into the path of the application's folder {self.root}; put the folder back, "
+                "or give the application the path where it is now."
+            ) from None
         except (FileNotFoundError, NotADirectoryError):
             raise SourceMissing(
                 f"The application's folder {self.root} does not exist (or is no folder any more); "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.sources import native
@@ -21,12 +22,34 @@ class SourceFileRefused(OSError):
     """What is at the path now is no regular file below the root."""
 
 
+def open_root(root: Path) -> int:
+    """A descriptor of the folder `root`, an absolute path, reached through no link.
+
+    The path had no links when the application was added; one that came since may be the tenant's, who would have us
+    read another folder. Raises SourceFileRefused then, and OSError.
+    """
+    top = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        parts = [part for part in os.fsencode(root).split(b"/") if part]
+        for depth, part in enumerate(parts, 1):
+            # Of the folders above nothing is read, and the right to do so may be missing: O_PATH.
+            below = os.open(part, _FOLDER if depth == len(parts) else _FOLDER | os.O_PATH, dir_fd=top)
+            os.close(top)
+            top = below
+    except OSError as error:
+        os.close(top)
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and Path(root).is_dir():
+            raise SourceFileRefused(errno.ELOOP, "there is a link in its path now") from None
+        raise
+    return top
+
+
 class DirectoryReader:
     """Opens files below `root`. Not to be shared between threads."""
 
     def __init__(self, root: Path, *, by_component: bool = False) -> None:
         """`by_component` does without openat2. Raises OSError when the root cannot be opened."""
-        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = open_root(root)
         self._by_component = by_component
         self._chain: list[tuple[bytes, int]] = []
 
@@ -55,7 +78,11 @@ class DirectoryReader:
             names = os.listxattr(fd)
         except OSError:
             return ()
-        return tuple(sorted((os.fsencode(name), os.getxattr(fd, name)) for name in names)) if names else ()
+        found = []
+        for name in names:
+            with suppress(OSError):  # taken away since it was listed, or not ours to read
+                found.append((os.fsencode(name), os.getxattr(fd, name)))
+        return tuple(sorted(found))
 
     def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """Extended attributes of the folder at `path`; none when it cannot be opened (any more)."""
@@ -75,6 +102,8 @@ class DirectoryReader:
                 return fd
             if fd == -errno.EAGAIN:  # a rename somewhere on the machine raced the look-up; the kernel says try again
                 return self._walk_to(path, flags)
+            if fd == -errno.ENAMETOOLONG:  # longer than the kernel takes at once
+                return self._walk_to(path, flags)
             if fd != -errno.ENOSYS:
                 raise _refused(-fd)
             self._by_component = True
@@ -82,6 +111,8 @@ class DirectoryReader:
 
     def _walk_to(self, path: bytes, flags: int) -> int:
         *folders, name = path.split(b"/")
+        if any(part in (b"", b".", b"..") for part in (*folders, name)):
+            raise SourceFileRefused(errno.EINVAL, "its path is none below the root")
         same = 0
         while same < min(len(folders), len(self._chain)) and self._chain[same][0] == folders[same]:
             same += 1

@@ -27,7 +27,7 @@ GAP_BYTES_MAX = 64 * 1024
 PLAN_PIECES = 2048
 """How many pieces are located at once."""
 
-OUTPUT_BYTES = 512 * 1024
+OUTPUT_BYTES = 1024 * 1024
 OPEN_PACKS_MAX = 32
 
 Record = tuple[bytes, bytes, memoryview, bytes, int]
