@@ -32,8 +32,8 @@ from bench.workplace import CHECKOUT, Size, Workplace
 
 PAGE = CHECKOUT / "docs" / "performance.md"
 QUICK_REMARK = (
-    "The quick form's data is so small that starting a program weighs more than the work: compare it with earlier quick "
-    "runs; only the full form tells whether a target is reached."
+    "The quick form's data is so small that starting a program weighs more than the work: compare it with earlier "
+    "quick runs; only the full form tells whether a target is reached."
 )
 DATASETS = ("a", "b", "c", "d")
 

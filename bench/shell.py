@@ -1,4 +1,4 @@
-"""Commands that are not measured, run to their end, their output shown only when they fail; and everyone's environment."""
+"""Commands that are not measured, their output shown only when they fail; and everyone's environment."""
 
 from __future__ import annotations
 

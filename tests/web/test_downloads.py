@@ -17,6 +17,7 @@ import pytest
 from web.serving import Site
 
 from holdfast.catalog.records import Backup
+from holdfast.web.desk import DOWNLOADS_AT_ONCE_MAX
 
 CURL_PARTIAL_FILE = 18
 
@@ -192,6 +193,17 @@ def test_other_methods_are_refused(http: httpx.Client, link: str) -> None:
     answer = http.post(link)
     assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_one_account_may_not_have_all_streams(
+    site: Site, http: httpx.Client, backup: Backup, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(site.front.desk.downloads, backup.account_id, DOWNLOADS_AT_ONCE_MAX)
+    answer = http.get(link)
+    assert (answer.status_code, answer.json()["code"]) == (429, "KEEP_CALM")
+    assert int(answer.headers["retry-after"]) > 0
+    monkeypatch.delitem(site.front.desk.downloads, backup.account_id)
+    assert http.get(link).status_code == 200
 
 
 def test_curl_resumes_to_the_same_bytes(site: Site, http: httpx.Client, backup: Backup, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
@@ -78,7 +78,7 @@ def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | 
     """Backups of an application, oldest first; at most `limit`, those behind the backup with the id `after`."""
     query = select(*_COLUMNS).where(backups.c.app_id == app_id).order_by(backups.c.created_at, backups.c.id)
     if after is not None:
-        query = query.where(_beyond(after, newest_first=False))
+        query = query.where(_beyond(backups.c.app_id == app_id, after, newest_first=False))
     with catalog.read() as connection:
         return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
 
@@ -91,13 +91,14 @@ def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, a
         .order_by(backups.c.created_at.desc(), backups.c.id.desc())
     )
     if after is not None:
-        query = query.where(_beyond(after, newest_first=True))
+        query = query.where(_beyond(backups.c.account_id == account_id, after, newest_first=True))
     with catalog.read() as connection:
         return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
 
 
-def _beyond(after: str, *, newest_first: bool) -> Any:
-    at = select(backups.c.created_at).where(backups.c.id == after).scalar_subquery()
+def _beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) -> Any:
+    """Nothing is beyond a backup that is another owner's: that one does not exist for this."""
+    at = select(backups.c.created_at).where(same_owner, backups.c.id == after).scalar_subquery()
     if newest_first:
         return or_(backups.c.created_at < at, and_(backups.c.created_at == at, backups.c.id < after))
     return or_(backups.c.created_at > at, and_(backups.c.created_at == at, backups.c.id > after))

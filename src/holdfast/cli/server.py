@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json as json_module
+import logging
 import os
 import socket
 import sys
@@ -85,7 +86,8 @@ def demo(
 
     demonstration = Demo(state.home, port)
     try:
-        run_server("127.0.0.1", port, f"http://127.0.0.1:{port}", None, demonstration.show)
+        # What the demo prints is to be read; a line per request would stand between.
+        run_server("127.0.0.1", port, f"http://127.0.0.1:{port}", None, demonstration.show, logging.WARNING)
     finally:
         demonstration.close()
 
@@ -96,6 +98,7 @@ def run_server(
     base_url: str | None,
     backups_url: str | None,
     on_ready: Callable[[Instance, int], None],
+    log_level: int = logging.INFO,
 ) -> None:
     """Serve the instance of the chosen home; `on_ready` is called on a thread of its own once requests are answered."""
     import threading
@@ -119,7 +122,7 @@ def run_server(
                 _write_server_file(instance, host, port)
                 threading.Thread(target=on_ready, args=(instance, port), daemon=True).start()
 
-            run(instance, jobs, host, port, ready)
+            run(instance, jobs, host, port, ready, log_level)
         except ServerError as error:
             raise typer.Exit(fail("SERVER", str(error))) from None
         finally:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -26,6 +28,10 @@ T = TypeVar("T")
 
 CALL_THREADS = 8
 STREAM_THREADS = 8
+DOWNLOADS_AT_ONCE_MAX = 32
+"""Of one account: so many buffers does one tenant get, and not all there are."""
+
+DOWNLOAD_RETRY_SECONDS = 30
 
 
 class Desk:
@@ -40,6 +46,8 @@ class Desk:
         self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
         self.key_throttle = Throttle(burst=100, per_second=1.0)
         self.link_throttle = Throttle(burst=600, per_second=10.0)
+        self.downloads: Counter[str] = Counter()
+        """How many downloads of each account run."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0
@@ -53,6 +61,19 @@ class Desk:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
         seconds = throttle.attempt_failed(client_address(scope), self.now())
         return keep_calm(seconds) if seconds else refusal
+
+    @contextmanager
+    def one_more_download(self, account_id: str) -> Iterator[None]:
+        """Count a download of an account while it runs. Raises ApiError when it has too many."""
+        if self.downloads[account_id] >= DOWNLOADS_AT_ONCE_MAX:
+            raise keep_calm(DOWNLOAD_RETRY_SECONDS, f"{DOWNLOADS_AT_ONCE_MAX} downloads of this account run already")
+        self.downloads[account_id] += 1
+        try:
+            yield
+        finally:
+            self.downloads[account_id] -= 1
+            if not self.downloads[account_id]:
+                del self.downloads[account_id]
 
     def close(self) -> None:
         """Let the threads go; what runs in them ends by itself."""

@@ -92,7 +92,8 @@ async def serve_download(
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    await _send_span(desk, download, span or Span(0, download.length), status, head, receive, send, request_id)
+    with desk.one_more_download(download.backup.account_id):
+        await _send_span(desk, download, span or Span(0, download.length), status, head, receive, send, request_id)
 
 
 def _wanted(download: Download, headers: dict[str, str]) -> Span | None:

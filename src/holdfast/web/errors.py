@@ -36,12 +36,10 @@ def unavailable(message: str) -> ApiError:
     return ApiError("UNAVAILABLE", message, [(b"retry-after", b"%d" % UNAVAILABLE_RETRY_SECONDS)])
 
 
-def keep_calm(seconds: float) -> ApiError:
-    """Too many failed attempts from one address; `seconds` until the next one counts."""
+def keep_calm(seconds: float, what: str = "Too many failed attempts from this address") -> ApiError:
+    """Too much of `what`; `seconds` until the next one counts."""
     wait = max(1, math.ceil(seconds))
-    return ApiError(
-        "KEEP_CALM", f"Too many failed attempts from this address; wait {wait} s.", [(b"retry-after", b"%d" % wait)]
-    )
+    return ApiError("KEEP_CALM", f"{what}; wait {wait} s.", [(b"retry-after", b"%d" % wait)])
 
 
 def allowed_methods(error: HTTPException) -> Headers:

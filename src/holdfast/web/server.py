@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import signal
 import socket
 import threading
@@ -185,11 +186,18 @@ class WebServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run(instance: Instance, jobs: Jobs, host: str, port: int, on_ready: Callable[[int], None]) -> None:
+def run(
+    instance: Instance,
+    jobs: Jobs,
+    host: str,
+    port: int,
+    on_ready: Callable[[int], None],
+    log_level: int = logging.INFO,
+) -> None:
     """Serve an instance until SIGINT or SIGTERM. `on_ready` gets the port once requests are answered.
 
     Raises PortInUse, ServerError before anything is started.
     """
     sockets = listen(host, port)
-    configure_logs()
+    configure_logs(log_level)
     WebServer(create_app(instance, jobs), sockets, on_ready).serve_until_stopped()
