@@ -126,7 +126,11 @@ def fill(catalog: Catalog, owners: int, per_app: int) -> str:
     account(catalog)
     bot = app(catalog)
     queued = backup(bot, 1)
-    base = {name: getattr(queued, name) for name in queued.__struct_fields__} | {"warnings": "[]", "progress": None}
+    base = {name: getattr(queued, name) for name in queued.__struct_fields__} | {
+        "warnings": "[]",
+        "progress": None,
+        "damage": None,
+    }
     with catalog.write() as connection:
         first = dict(connection.execute(accounts.select()).one()._mapping)
         first_app = dict(connection.execute(apps.select()).one()._mapping)

@@ -46,7 +46,7 @@ def test_migrations_give_the_schema_on_either_database(url: str, catalog: Catalo
 
     made = schema()
     with catalog.write() as connection:
-        for table in ("packs", "backups", "apps", "accounts", "facts", "alembic_version"):
+        for table in ("jobs", "packs", "backups", "apps", "accounts", "facts", "alembic_version"):
             connection.execute(text(f"DROP TABLE {table}"))
     assert schema() == {}
     with catalog.write() as connection:

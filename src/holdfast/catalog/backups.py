@@ -16,7 +16,7 @@ from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
 _COLUMNS = tuple(backups.c[name] for name in _FIELDS)
-_WARNINGS, _PROGRESS, _STATE = (_FIELDS.index(name) for name in ("warnings", "progress", "state"))
+_WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
 _progress = msgspec.json.Decoder(Progressed)
 
@@ -34,6 +34,7 @@ def backup_of(row: Row[Any]) -> Backup:
     values = list(row)
     values[_STATE] = State(values[_STATE])
     values[_WARNINGS] = _warnings.decode(values[_WARNINGS])
+    values[_DAMAGE] = () if values[_DAMAGE] is None else _warnings.decode(values[_DAMAGE])
     if values[_PROGRESS] is not None:
         values[_PROGRESS] = _progress.decode(values[_PROGRESS])
     return Backup(*values)
@@ -43,7 +44,7 @@ def insert_backup(catalog: Catalog, backup: Backup) -> None:
     """Add a queued backup. Raises BackupUnderWay, BackupNameTaken."""
     values = {name: getattr(backup, name) for name in _FIELDS}
     values["warnings"] = msgspec.json.encode(backup.warnings).decode()
-    values["progress"] = None
+    values["progress"] = values["damage"] = None
     try:
         with catalog.write() as connection:
             connection.execute(backups.insert().values(values))
@@ -204,7 +205,25 @@ def finish_backup(catalog: Catalog, backup_id: str, epoch: int, warnings: Sequen
                 **values,
             )
         )
-        return done.rowcount == 1
+        if done.rowcount != 1:
+            return False
+        # A prune that did not count with this backup must see that it came (`ledger.condemn`).
+        account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
+        connection.execute(
+            accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
+        )
+        return True
+
+
+def set_damage(catalog: Catalog, backup_id: str, damage: Sequence[Warned], verified_at: int | None) -> None:
+    """Enter what a check found of a successful backup; `verified_at`: when all of it was read, else it stays."""
+    values: dict[str, Any] = {"damage": msgspec.json.encode(list(damage)).decode() if damage else None}
+    if verified_at is not None:
+        values["verified_at"] = verified_at
+    with catalog.write() as connection:
+        connection.execute(
+            backups.update().where(backups.c.id == backup_id, backups.c.state == State.SUCCESSFUL).values(**values)
+        )
 
 
 def fail_backup(catalog: Catalog, backup_id: str, code: str, message: str, now_ns: int) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.tables import accounts, packs
 from holdfast.vault.errors import SessionFenced
-from holdfast.vault.ledger import PackRow
+from holdfast.vault.ledger import LedgerMoved, PackRow
 
 LIVE = "live"
+CONDEMNED = "condemned"
 _ROWS_AT_ONCE = 200
 
 
@@ -69,21 +70,78 @@ class SqlLedger:
                     )
                 )
             }
-            fresh = [p for p in packs_made if p.pack_id not in there]
-            if fresh:
+            self._enter(connection, [p for p in packs_made if p.pack_id not in there])
+
+    def _enter(self, connection: Connection, fresh: Sequence[PackRow], condemned_at: int | None = None) -> None:
+        if fresh:
+            connection.execute(
+                packs.insert(),
+                [
+                    {
+                        "account_id": self._account_id,
+                        "pack_id": p.pack_id,
+                        "kind": p.kind,
+                        "size": p.size,
+                        "salt": p.salt,
+                        "records": p.records,
+                        "state": LIVE if condemned_at is None else CONDEMNED,
+                        "condemned_at": condemned_at,
+                        "pack_table": p.table,
+                    }
+                    for p in fresh
+                ],
+            )
+
+    def marks(self) -> tuple[int, int]:
+        with self._catalog.read() as connection:
+            return self._marks(connection)
+
+    def _marks(self, connection: Connection, *, hold: bool = False) -> tuple[int, int]:
+        query = select(accounts.c.vault_epoch, accounts.c.vault_commits).where(accounts.c.id == self._account_id)
+        row = connection.execute(query.with_for_update() if hold else query).one()
+        return int(row[0]), int(row[1])
+
+    def condemn(
+        self, marks: tuple[int, int], pack_ids: Sequence[bytes], replacements: Sequence[PackRow], now_ns: int
+    ) -> None:
+        with self._catalog.write() as connection:
+            if self._marks(connection, hold=True) != marks:
+                raise LedgerMoved("The vault changed while it was pruned.")
+            connection.execute(
+                accounts.update().where(accounts.c.id == self._account_id).values(vault_epoch=marks[0] + 1)
+            )
+            known: set[bytes] = set()
+            for start in range(0, len(pack_ids), _ROWS_AT_ONCE):
+                some = pack_ids[start : start + _ROWS_AT_ONCE]
+                these = packs.c.account_id == self._account_id, packs.c.pack_id.in_(some)
+                known.update(row[0] for row in connection.execute(select(packs.c.pack_id).where(*these)))
                 connection.execute(
-                    packs.insert(),
-                    [
-                        {
-                            "account_id": self._account_id,
-                            "pack_id": p.pack_id,
-                            "kind": p.kind,
-                            "size": p.size,
-                            "salt": p.salt,
-                            "records": p.records,
-                            "state": LIVE,
-                            "pack_table": p.table,
-                        }
-                        for p in fresh
-                    ],
+                    packs.update().where(*these, packs.c.state == LIVE).values(state=CONDEMNED, condemned_at=now_ns)
+                )
+            left_behind = [PackRow(p, 0, 0, b"", b"", 0) for p in pack_ids if p not in known]
+            self._enter(connection, left_behind, now_ns)
+            self._enter(connection, replacements)
+
+    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                select(packs.c.pack_id, packs.c.size)
+                .where(
+                    packs.c.account_id == self._account_id,
+                    packs.c.state == CONDEMNED,
+                    packs.c.condemned_at <= before_ns,
+                )
+                .order_by(packs.c.condemned_at, packs.c.seq)
+            ).all()
+        return [(row[0], int(row[1])) for row in rows]
+
+    def forget(self, pack_ids: Sequence[bytes]) -> None:
+        with self._catalog.write() as connection:
+            for start in range(0, len(pack_ids), _ROWS_AT_ONCE):
+                connection.execute(
+                    packs.delete().where(
+                        packs.c.account_id == self._account_id,
+                        packs.c.state == CONDEMNED,
+                        packs.c.pack_id.in_(pack_ids[start : start + _ROWS_AT_ONCE]),
+                    )
                 )

@@ -88,3 +88,38 @@ class Backup(msgspec.Struct, frozen=True):
     idempotency_key: str | None
     request_hash: str | None
     commit_seq: int | None
+    damage: tuple[Warned, ...] = ()
+    """What of it can't be read any more, as the last check found it; empty when all can."""
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A deed on one backup that takes its time: `kind` is `restore` or `verify`.
+
+    `app_id`: for a restore the application that is written to. `request`, `result`: JSON, as their deed writes it.
+    """
+
+    id: str
+    account_id: str
+    app_id: str
+    backup_id: str
+    kind: str
+    state: JobState
+    request: str
+    result: str | None
+    error_code: str | None
+    error_message: str | None
+    progress: Progressed | None
+    cancel_asked: bool
+    node: str
+    created_at: int
+    finished_at: int | None

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -43,6 +43,7 @@ accounts = Table(
     Column("api_key_sealed", LargeBinary, nullable=False),
     Column("vault_epoch", Integer, nullable=False),
     Column("commit_seq", Integer, nullable=False),
+    Column("vault_commits", Integer, nullable=False, server_default="0"),
 )
 
 apps = Table(
@@ -87,6 +88,7 @@ backups = Table(
     Column("idempotency_key", String(255)),
     Column("request_hash", String(64)),
     Column("commit_seq", Integer),
+    Column("damage", Text),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
@@ -118,4 +120,35 @@ packs = Table(
     Column("condemned_at", BigInteger),
     Column("pack_table", LargeBinary, nullable=False),
     UniqueConstraint("account_id", "pack_id", name="uq_packs_account_pack"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("app_id", String(32), nullable=False),
+    Column("backup_id", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("result", Text),
+    Column("error_code", String(64)),
+    Column("error_message", Text),
+    Column("progress", Text),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+)
+Index("ix_jobs_account_created", jobs.c.account_id, jobs.c.created_at)
+_job_open = text("state IN ('queued', 'running')")
+Index("ix_jobs_open", jobs.c.state, sqlite_where=_job_open, postgresql_where=_job_open)
+_restore_open = text("kind = 'restore' AND state IN ('queued', 'running')")
+Index(
+    "uq_jobs_one_restore_per_app",
+    jobs.c.app_id,
+    unique=True,
+    sqlite_where=_restore_open,
+    postgresql_where=_restore_open,
 )

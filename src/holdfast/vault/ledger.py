@@ -5,6 +5,10 @@ Terms
 *Epoch*: a number of the vault that prune moves on when it condemns packs. A session (one backup in the making) notes
 it at its start; whatever it publishes later is refused when the epoch is another: the chunks that the session relied
 on may be gone. So prune is safe by counting, never by clocks.
+*Commits*: how many backups were ever entered in the caller's books. Prune condemns only when no backup came since it
+looked which ones there are: one that did may need what prune takes for dead.
+*Condemned*: a pack that nothing needs any more. It is no longer live (no new backup builds on it, no index has it), but
+its object stays for the readers that opened it before; after their grace it is deleted and forgotten.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.vault.errors import SessionFenced
+from holdfast.vault.errors import SessionFenced, VaultError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class PackRow:
     salt: bytes
     table: bytes
     records: int
+
+
+class LedgerMoved(VaultError):
+    """Another prune, or a backup that finished, came between; nothing was changed. Look again."""
 
 
 class Ledger(Protocol):
@@ -47,6 +55,24 @@ class Ledger(Protocol):
         Raises SessionFenced, with nothing entered, when the vault's epoch is not `epoch`.
         """
 
+    def marks(self) -> tuple[int, int]:
+        """(epoch, commits) as of one moment."""
+
+    def condemn(
+        self, marks: tuple[int, int], pack_ids: Sequence[bytes], replacements: Sequence[PackRow], now_ns: int
+    ) -> None:
+        """In one transaction: condemn packs, enter the durable `replacements` as live ones, move the epoch on.
+
+        A pack that is not in the ledger (left behind by a crash) is entered as condemned. Raises LedgerMoved, with
+        nothing changed, when the vault's marks are not `marks`.
+        """
+
+    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
+        """(pack id, size) of packs that were condemned at or before a time, oldest first."""
+
+    def forget(self, pack_ids: Sequence[bytes]) -> None:
+        """Drop condemned packs whose objects are gone."""
+
 
 class MemoryLedger:
     """A whole ledger in memory."""
@@ -54,7 +80,9 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._epoch = 0
+        self._commits = 0
         self._packs: dict[bytes, PackRow] = {}
+        self._condemned: dict[bytes, tuple[int, int]] = {}  # pack id: condemned at, size
 
     def epoch(self) -> int:
         return self._epoch
@@ -63,6 +91,13 @@ class MemoryLedger:
         """Move the epoch on, as prune does."""
         with self._lock:
             self._epoch += 1
+
+    def commit(self, epoch: int) -> None:
+        """What the caller's books do when they enter a backup. Raises SessionFenced."""
+        with self._lock:
+            if epoch != self._epoch:
+                raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+            self._commits += 1
 
     def live_pack_ids(self) -> list[bytes]:
         with self._lock:
@@ -78,3 +113,29 @@ class MemoryLedger:
                 raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
             for row in packs:
                 self._packs.setdefault(row.pack_id, row)
+
+    def marks(self) -> tuple[int, int]:
+        with self._lock:
+            return self._epoch, self._commits
+
+    def condemn(
+        self, marks: tuple[int, int], pack_ids: Sequence[bytes], replacements: Sequence[PackRow], now_ns: int
+    ) -> None:
+        with self._lock:
+            if marks != (self._epoch, self._commits):
+                raise LedgerMoved("The vault changed while it was pruned.")
+            self._epoch += 1
+            for pack_id in pack_ids:
+                row = self._packs.pop(pack_id, None)
+                self._condemned.setdefault(pack_id, (now_ns, row.size if row else 0))
+            for row in replacements:
+                self._packs.setdefault(row.pack_id, row)
+
+    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
+        with self._lock:
+            return [(p, size) for p, (at, size) in self._condemned.items() if at <= before_ns]
+
+    def forget(self, pack_ids: Sequence[bytes]) -> None:
+        with self._lock:
+            for pack_id in pack_ids:
+                self._condemned.pop(pack_id, None)

@@ -1,0 +1,116 @@
+"""Jobs in the catalog: deeds on a backup that take their time. Every change of state looks at the one it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.engine import Catalog
+from holdfast.catalog.records import Job, JobState, Progressed
+from holdfast.catalog.tables import jobs
+
+_FIELDS = Job.__struct_fields__
+_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
+_STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
+_progress = msgspec.json.Decoder(Progressed)
+OPEN = (JobState.QUEUED, JobState.RUNNING)
+
+
+class RestoreUnderWay(Exception):
+    """The application is being restored already."""
+
+
+def _job_of(row: Row[Any]) -> Job:
+    values = list(row)
+    values[_STATE] = JobState(values[_STATE])
+    if values[_PROGRESS] is not None:
+        values[_PROGRESS] = _progress.decode(values[_PROGRESS])
+    return Job(*values)
+
+
+def insert_job(catalog: Catalog, job: Job) -> None:
+    """Add a queued job. Raises RestoreUnderWay."""
+    values = {name: getattr(job, name) for name in _FIELDS}
+    values["progress"] = None
+    try:
+        with catalog.write() as connection:
+            connection.execute(jobs.insert().values(values))
+    except IntegrityError:
+        raise RestoreUnderWay from None
+
+
+def job_by_id(catalog: Catalog, job_id: str) -> Job | None:
+    """One job."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).first()
+    return _job_of(row) if row else None
+
+
+def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job]:
+    """All jobs of a node in the given states, oldest first."""
+    query = select(*_COLUMNS).where(jobs.c.state.in_(states), jobs.c.node == node).order_by(jobs.c.created_at)
+    with catalog.read() as connection:
+        return [_job_of(row) for row in connection.execute(query).all()]
+
+
+def open_restore(catalog: Catalog, app_id: str) -> Job | None:
+    """The restore of an application that is queued or running."""
+    query = select(*_COLUMNS).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN))
+    with catalog.read() as connection:
+        row = connection.execute(query).first()
+    return _job_of(row) if row else None
+
+
+def start_job(catalog: Catalog, job_id: str) -> bool:
+    """queued -> running. False when it was not queued (any more)."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED).values(state=JobState.RUNNING)
+        )
+        return done.rowcount == 1
+
+
+def record_job_progress(catalog: Catalog, job_id: str, progress: Progressed) -> None:
+    """Note how far a running job is; not worth a wait for the disk."""
+    with catalog.write(durable=False) as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING)
+            .values(progress=msgspec.json.encode(progress).decode())
+        )
+
+
+def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
+    """Have an open job stop: a queued one is cancelled now, a running one at its next look. False: it had ended."""
+    with catalog.write() as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED)
+            .values(state=JobState.CANCELLED, finished_at=now_ns)
+        )
+        done = connection.execute(
+            jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING).values(cancel_asked=True)
+        )
+        state = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
+        return done.rowcount == 1 or state == JobState.CANCELLED
+
+
+def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:
+    """Whether a job was asked to stop."""
+    with catalog.read() as connection:
+        return bool(connection.execute(select(jobs.c.cancel_asked).where(jobs.c.id == job_id)).scalar())
+
+
+def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **values: Any) -> bool:
+    """queued or running -> `state`, with `result` or `error_code` and `error_message`. False when it had ended."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN))
+            .values(state=state, finished_at=now_ns, progress=None, **values)
+        )
+        return done.rowcount == 1
