@@ -47,6 +47,7 @@ class Bench:
             now_ns=time.time_ns() + LATER_NS,
             **options,  # type: ignore[arg-type]
         )
+        self.ledger.commit(result.epoch)
         self.taken.append(backup_id)
         return result
 

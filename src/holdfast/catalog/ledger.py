@@ -38,6 +38,15 @@ class SqlLedger:
             ).all()
         return [row[0] for row in rows]
 
+    def live_packs(self) -> list[tuple[bytes, int, int]]:
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                select(packs.c.pack_id, packs.c.kind, packs.c.size)
+                .where(packs.c.account_id == self._account_id, packs.c.state == LIVE)
+                .order_by(packs.c.seq)
+            ).all()
+        return [(row[0], int(row[1]), int(row[2])) for row in rows]
+
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
         found: dict[bytes, PackRow] = {}
         with self._catalog.read() as connection:
@@ -102,8 +111,14 @@ class SqlLedger:
         return int(row[0]), int(row[1])
 
     def condemn(
-        self, marks: tuple[int, int], pack_ids: Sequence[bytes], replacements: Sequence[PackRow], now_ns: int
+        self,
+        marks: tuple[int, int],
+        pack_ids: Sequence[bytes],
+        replacements: Sequence[PackRow],
+        now_ns: int,
+        left_behind: Sequence[tuple[bytes, int]] = (),
     ) -> None:
+        gone = [*pack_ids, *(pack_id for pack_id, _ in left_behind)]
         with self._catalog.write() as connection:
             if self._marks(connection, hold=True) != marks:
                 raise LedgerMoved("The vault changed while it was pruned.")
@@ -111,15 +126,15 @@ class SqlLedger:
                 accounts.update().where(accounts.c.id == self._account_id).values(vault_epoch=marks[0] + 1)
             )
             known: set[bytes] = set()
-            for start in range(0, len(pack_ids), _ROWS_AT_ONCE):
-                some = pack_ids[start : start + _ROWS_AT_ONCE]
+            for start in range(0, len(gone), _ROWS_AT_ONCE):
+                some = gone[start : start + _ROWS_AT_ONCE]
                 these = packs.c.account_id == self._account_id, packs.c.pack_id.in_(some)
                 known.update(row[0] for row in connection.execute(select(packs.c.pack_id).where(*these)))
                 connection.execute(
                     packs.update().where(*these, packs.c.state == LIVE).values(state=CONDEMNED, condemned_at=now_ns)
                 )
-            left_behind = [PackRow(p, 0, 0, b"", b"", 0) for p in pack_ids if p not in known]
-            self._enter(connection, left_behind, now_ns)
+            strays = [PackRow(p, 0, size, b"", b"", 0) for p, size in left_behind if p not in known]
+            self._enter(connection, strays, now_ns)
             self._enter(connection, replacements)
 
     def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:

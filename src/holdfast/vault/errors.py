@@ -15,6 +15,10 @@ class DamagedError(VaultError):
     """Stored bytes do not match their tag, hash or checksum; nothing of them was given out."""
 
 
+class PackGone(DamagedError):
+    """A pack is not in the store any more: pruned since the index was read, or lost."""
+
+
 class ChunkMissing(VaultError):
     """A manifest names a chunk that no live pack has."""
 

@@ -118,6 +118,14 @@ class Index:
             return Places(at.astype(np.int32), none, none, none, none)
         return Places(np.where(at >= 0, p.pack[at], -1), p.offset[at], p.stored[at], p.origin[at], p.counter[at])
 
+    def pack_column(self) -> NDArray[np.int32]:
+        """Pack of each chunk (its number in `packs`), in the order of `high` and `low`."""
+        return self._places.pack
+
+    def offset_column(self) -> NDArray[np.uint32]:
+        """Offset of each chunk's record in its pack, in the order of `high` and `low`."""
+        return self._places.offset
+
     def stored_column(self) -> NDArray[np.uint32]:
         """Stored length of each chunk, in the order of `high` and `low`."""
         return self._places.stored

@@ -46,6 +46,9 @@ class Ledger(Protocol):
     def live_pack_ids(self) -> list[bytes]:
         """Ids of all live packs, in the order of their publishing."""
 
+    def live_packs(self) -> list[tuple[bytes, int, int]]:
+        """(pack id, kind, size) of all live packs, in the order of their publishing."""
+
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
         """Rows of the given live packs, in that order; ids that are not live are left out."""
 
@@ -59,12 +62,17 @@ class Ledger(Protocol):
         """(epoch, commits) as of one moment."""
 
     def condemn(
-        self, marks: tuple[int, int], pack_ids: Sequence[bytes], replacements: Sequence[PackRow], now_ns: int
+        self,
+        marks: tuple[int, int],
+        pack_ids: Sequence[bytes],
+        replacements: Sequence[PackRow],
+        now_ns: int,
+        left_behind: Sequence[tuple[bytes, int]] = (),
     ) -> None:
         """In one transaction: condemn packs, enter the durable `replacements` as live ones, move the epoch on.
 
-        A pack that is not in the ledger (left behind by a crash) is entered as condemned. Raises LedgerMoved, with
-        nothing changed, when the vault's marks are not `marks`.
+        `left_behind`: (pack id, size) of packs that the ledger never had; entered as condemned ones. Raises
+        LedgerMoved, with nothing changed, when the vault's marks are not `marks`.
         """
 
     def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
@@ -103,6 +111,10 @@ class MemoryLedger:
         with self._lock:
             return list(self._packs)
 
+    def live_packs(self) -> list[tuple[bytes, int, int]]:
+        with self._lock:
+            return [(row.pack_id, row.kind, row.size) for row in self._packs.values()]
+
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
         with self._lock:
             return [self._packs[p] for p in pack_ids if p in self._packs]
@@ -119,7 +131,12 @@ class MemoryLedger:
             return self._epoch, self._commits
 
     def condemn(
-        self, marks: tuple[int, int], pack_ids: Sequence[bytes], replacements: Sequence[PackRow], now_ns: int
+        self,
+        marks: tuple[int, int],
+        pack_ids: Sequence[bytes],
+        replacements: Sequence[PackRow],
+        now_ns: int,
+        left_behind: Sequence[tuple[bytes, int]] = (),
     ) -> None:
         with self._lock:
             if marks != (self._epoch, self._commits):
@@ -127,7 +144,11 @@ class MemoryLedger:
             self._epoch += 1
             for pack_id in pack_ids:
                 row = self._packs.pop(pack_id, None)
-                self._condemned.setdefault(pack_id, (now_ns, row.size if row else 0))
+                if row is not None:
+                    self._condemned[pack_id] = (now_ns, row.size)
+            for pack_id, size in left_behind:
+                if self._packs.pop(pack_id, None) is not None or pack_id not in self._condemned:
+                    self._condemned[pack_id] = (now_ns, size)
             for row in replacements:
                 self._packs.setdefault(row.pack_id, row)
 

@@ -32,8 +32,8 @@ from holdfast.vault.segment import Encoder
 PACK_BYTES_TARGET = 24 * 1024 * 1024
 """A pack is ended at the first record that brings it here; so none is over 32 MiB."""
 
-RECORDS_MAX = 65_536
-"""A pack is also ended at so many records, so that its table stays small (tiny chunks)."""
+RECORDS_MAX = 65_000
+"""A pack is also ended at so many records: its table stays small (tiny chunks), and every origin has a number (u16)."""
 
 FLAGS_KNOWN = 0
 _HEADER = struct.Struct("<4sBBH")
@@ -52,10 +52,13 @@ class PackKind(IntEnum):
     MANIFEST = 2
 
 
+PACKS_PREFIX = "packs/"
+
+
 def pack_name(pack_id: bytes) -> str:
     """The object's name of a pack: `packs/<first two hex digits>/<64 hex digits>`."""
     digits = pack_id.hex()
-    return f"packs/{digits[:2]}/{digits}"
+    return f"{PACKS_PREFIX}{digits[:2]}/{digits}"
 
 
 class PackWriter:
@@ -88,15 +91,19 @@ class PackWriter:
         self._raw: list[int] = []
         self._crc: list[int] = []
         self._encoder: list[int] = []
+        self._counter: list[int] = []
+        self._origin: list[int] = []
+        self._origins: dict[bytes, int] = {}
 
     def _begin(self) -> None:
         self._object = self._store.writer()
         self._salt = new_salt()
         self._cipher = self._keys.cipher(self._salt)
+        self._origins[self._salt] = 0
         self._hash = hashlib.sha256()
         self._append(_HEADER.pack(_HEADER_MAGIC, FORMAT_VERSION, self._kind, FLAGS_KNOWN))
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         if self._fill + len(data) > _BUFFER_BYTES:
             self._flush()
         if len(data) > _BUFFER_BYTES:
@@ -121,7 +128,8 @@ class PackWriter:
         if self._object is None:
             self._begin()
         sealed = len(segment) + TAG_BYTES
-        counter = nonce(len(self._ids))
+        number = len(self._ids)
+        counter = nonce(number)
         if sealed > _BUFFER_BYTES:
             self._append(self._cipher.encrypt(counter, segment, self._associated + chunk_id))
         else:
@@ -131,11 +139,28 @@ class PackWriter:
             self._cipher.encrypt_into(counter, segment, self._associated + chunk_id, place)
             self._fill += sealed
             self._size += sealed
+        self._enter(chunk_id, len(segment), raw, crc32, encoder, number, 0)
+
+    def copy(
+        self, chunk_id: bytes, sealed: bytes | memoryview, raw: int, crc32: int, encoder: int, salt: bytes, counter: int
+    ) -> None:
+        """Take over a record as it was sealed elsewhere, under `salt` with `counter`. Raises StoreFull, StoreError."""
+        if self._object is None:
+            self._begin()
+        self._append(sealed)
+        origin = self._origins.setdefault(salt, len(self._origins))
+        self._enter(chunk_id, len(sealed) - TAG_BYTES, raw, crc32, encoder, counter, origin)
+
+    def _enter(
+        self, chunk_id: bytes, stored: int, raw: int, crc32: int, encoder: int, counter: int, origin: int
+    ) -> None:
         self._ids.append(chunk_id)
-        self._stored.append(len(segment))
+        self._stored.append(stored)
         self._raw.append(raw)
         self._crc.append(crc32)
         self._encoder.append(encoder)
+        self._counter.append(counter)
+        self._origin.append(origin)
         if self._size >= PACK_BYTES_TARGET or len(self._ids) >= RECORDS_MAX:
             self.end_pack()
 
@@ -146,12 +171,12 @@ class PackWriter:
         n = len(self._ids)
         plain = b"".join(
             [
-                TABLE_HEAD.pack(n, 1, self._kind),
-                self._salt,
+                TABLE_HEAD.pack(n, len(self._origins), self._kind),
+                *self._origins,
                 *self._ids,
-                *(struct.pack(f"<{n}I", *column) for column in (self._stored, self._raw, self._crc, range(n))),
+                *(struct.pack(f"<{n}I", *column) for column in (self._stored, self._raw, self._crc, self._counter)),
                 bytes(self._encoder),
-                bytes(2 * n),
+                struct.pack(f"<{n}H", *self._origin),
             ]
         )
         deflater = zlib.compressobj(1, zlib.DEFLATED, -15)

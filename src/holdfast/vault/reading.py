@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from cryptography.exceptions import InvalidTag
 
 from holdfast.stores.port import ObjectMissing, ObjectReader, Store
-from holdfast.vault.errors import ChunkMissing, DamagedError
+from holdfast.vault.errors import ChunkMissing, DamagedError, PackGone
 from holdfast.vault.index import Index
 from holdfast.vault.layout.pieces import Piece, SegmentPiece
 from holdfast.vault.pack import pack_name
@@ -33,6 +33,9 @@ OPEN_PACKS_MAX = 32
 Record = tuple[bytes, bytes, memoryview, bytes, int]
 """Chunk id, pack id, sealed bytes, salt, counter."""
 
+Place = tuple[bytes, int, int, bytes, int]
+"""Pack id, offset, sealed length, salt, counter."""
+
 
 class RecordReader:
     """Reads records of one vault. Not to be shared between threads; `close` it."""
@@ -42,6 +45,7 @@ class RecordReader:
         self._store = store
         self._keys = keys
         self._index = index
+        self._held = index(False)
         self._open: OrderedDict[bytes, ObjectReader] = OrderedDict()
         self._buffer = memoryview(bytearray(READ_BYTES_MAX))
         self._associated = {kind: keys.associated(kind) for kind in (SealKind.DATA, SealKind.MANIFEST)}
@@ -59,35 +63,33 @@ class RecordReader:
         try:
             reader = self._store.open(pack_name(pack_id))
         except ObjectMissing:
-            raise DamagedError(f"Pack {pack_id.hex()[:12]} is gone from the store.") from None
+            raise PackGone(f"Pack {pack_id.hex()[:12]} is gone from the store.") from None
         self._open[pack_id] = reader
         if len(self._open) > OPEN_PACKS_MAX:
             self._open.popitem(last=False)[1].close()
         return reader
 
-    def _plan(self, ids: list[bytes]) -> list[tuple[bytes, int, int, bytes, int]]:
-        """(pack id, offset, sealed length, salt, counter) of each chunk. Raises ChunkMissing."""
+    def _plan(self, ids: list[bytes]) -> list[Place]:
+        """Where each chunk is. Raises ChunkMissing."""
         blob = b"".join(ids)
-        index = self._index(False)
-        places = index.locate(blob)
-        if (places.pack < 0).any():
-            index = self._index(True)
-            places = index.locate(blob)
-            missing = (places.pack < 0).nonzero()[0]
-            if len(missing):
-                raise ChunkMissing(f"Chunk {ids[int(missing[0])].hex()[:12]} is in no pack of the vault.")
-        packs, origins = index.packs, index.origins
-        return [
-            (packs[pack], offset, stored + TAG_BYTES, origins[origin], counter)
-            for pack, offset, stored, origin, counter in zip(
-                places.pack.tolist(),
-                places.offset.tolist(),
-                places.stored.tolist(),
-                places.origin.tolist(),
-                places.counter.tolist(),
-                strict=True,
-            )
-        ]
+        plan = _places(self._held, blob)
+        if None in plan:
+            # Not in the index of when this reader was made. Those that are stay where they were: a prune since then
+            # may have dropped their packs from the index, but leaves the objects for us.
+            fresh = self._index(True)
+            plan = [there or now for there, now in zip(plan, _places(fresh, blob), strict=True)]
+            if None in plan:
+                raise ChunkMissing(f"Chunk {ids[plan.index(None)].hex()[:12]} is in no pack of the vault.")
+        return [place for place in plan if place is not None]
+
+    def _plan_anew(self, ids: list[bytes], gone: PackGone) -> list[Place]:
+        """Where each chunk is by the ledger as it is now. Raises `gone` when the first one is where it was."""
+        before = _places(self._held, ids[0])
+        self._held = self._index(True)
+        plan = [place for place in _places(self._held, b"".join(ids)) if place is not None]
+        if len(plan) < len(ids) or plan[0] == before[0]:
+            raise gone
+        return plan
 
     def _read(self, pack_id: bytes, offset: int, length: int) -> memoryview:
         place = self._buffer[:length] if length <= READ_BYTES_MAX else memoryview(bytearray(length))
@@ -112,7 +114,12 @@ class RecordReader:
                     break
                 end = at + size
                 j += 1
-            run = self._read(pack_id, start, end - start)
+            try:
+                run = self._read(pack_id, start, end - start)
+            except PackGone as gone:
+                # Pruned since this reader's index was made: its chunks are in another pack now.
+                plan[i:] = self._plan_anew(ids[i:], gone)
+                continue
             yield [
                 (ids[k], pack_id, run[at - start : at - start + size], salt, counter)
                 for k, (_, at, size, salt, counter) in enumerate(plan[i:j], i)
@@ -182,6 +189,23 @@ class RecordReader:
                 fill += piece.take
         if fill:
             yield out[:fill]
+
+
+def _places(index: Index, ids: bytes) -> list[Place | None]:
+    """Where each of the chunks is whose ids stand back to back; None for those that the index does not have."""
+    places = index.locate(ids)
+    packs, origins = index.packs, index.origins
+    return [
+        None if pack < 0 else (packs[pack], offset, stored + TAG_BYTES, origins[origin], counter)
+        for pack, offset, stored, origin, counter in zip(
+            places.pack.tolist(),
+            places.offset.tolist(),
+            places.stored.tolist(),
+            places.origin.tolist(),
+            places.counter.tolist(),
+            strict=True,
+        )
+    ]
 
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

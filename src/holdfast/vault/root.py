@@ -48,9 +48,12 @@ _root_decoder = msgspec.msgpack.Decoder(Root)
 _refs_decoder = msgspec.msgpack.Decoder(list[BlockRef])
 
 
+ROOTS_PREFIX = "backups/"
+
+
 def root_name(backup_id: str) -> str:
     """The object's name of a root."""
-    return f"backups/{backup_id}"
+    return ROOTS_PREFIX + backup_id
 
 
 def write_root(store: Store, keys: VaultKeys, root: Root) -> int:

@@ -63,6 +63,14 @@ class Snapshot:
         for number, data in enumerate(self.chunks([ref.chunk_id for ref in self.blocks])):
             yield self._checked(number, data)
 
+    def decoded(self, ids: Sequence[bytes]) -> Iterator[Block]:
+        """Blocks by the ids of their chunks, read in long runs and not cached."""
+        return (decode_block(data) for data in self.chunks(ids))
+
+    def extent_lists(self, ids: Sequence[bytes]) -> Iterator[tuple[Extent, ...]]:
+        """Extent lists by the ids of their chunks, read in long runs."""
+        return (decode_list(data) for data in self.chunks(ids))
+
     def extent_list(self, ref: ListRef) -> tuple[Extent, ...]:
         """Decode one extent list of a big file."""
         return decode_list(next(self.chunks([ref.chunk_id])))

@@ -23,9 +23,11 @@ from holdfast.vault.ingest import FileNotice
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.ledger import Ledger
+from holdfast.vault.mark import Marker, backup_ids
 from holdfast.vault.pack import PackKind, PackWriter
+from holdfast.vault.prune import GRACE_NS, Prune, PrunePlan, PruneProgress, PruneResult, bytes_of
 from holdfast.vault.reading import RecordReader
-from holdfast.vault.root import Root, digest_of, read_root, write_root
+from holdfast.vault.root import Root, digest_of, read_root, root_name, write_root
 from holdfast.vault.seal import VaultKeys
 from holdfast.vault.segment import LEVELS
 from holdfast.vault.snapshot import Snapshot
@@ -187,6 +189,45 @@ class Vault:
             commit_seq=commit_seq,
             notices=[*extra_notices, *written.notices],
         )
+
+    def prune(
+        self,
+        *,
+        now_ns: int,
+        grace_ns: int = GRACE_NS,
+        on_progress: Callable[[PruneProgress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> PruneResult:
+        """Throw away what no backup in the store needs. Raises as `Prune.run`."""
+        return self._prune(on_progress, cancelled).run(now_ns, grace_ns)
+
+    def plan_prune(
+        self,
+        *,
+        on_progress: Callable[[PruneProgress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> PrunePlan:
+        """What `prune` would do; changes nothing. Raises as `Prune.run`."""
+        return self._prune(on_progress, cancelled).plan()
+
+    def _prune(self, on_progress: Callable[[PruneProgress], None], cancelled: Callable[[], bool]) -> Prune:
+        return Prune(self._store, self._keys, self._ledger, self.index, on_progress=on_progress, cancelled=cancelled)
+
+    def bytes_only_in(self, backup_id: str) -> int:
+        """Bytes of the store that only this backup needs: what pruning frees once it is deleted.
+
+        Raises DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be read.
+        """
+        index = self.index(True)
+        used = []
+        for ids in ([i for i in backup_ids(self._store) if i != backup_id], [backup_id]):
+            marker = Marker(self._store, self._keys, index)
+            try:
+                marker.mark_all(ids)
+            finally:
+                marker.close()
+            used.append(marker.used)
+        return bytes_of(index, used[1] & ~used[0]) + self._store.size(root_name(backup_id))
 
 
 def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
