@@ -4,6 +4,8 @@ UV_VERSION := 0.13.9
 UV := .venv-tool/bin/uv
 BIN := .venv/bin
 HOME_DEMO := .run/demo
+NATIVE := src/holdfast/sources/_native.so
+NATIVE_SOURCES := src/holdfast/sources/_walk.c src/holdfast/sources/_write.c
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -25,7 +27,7 @@ format: .venv/.tests
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
 
-build: src/holdfast/sources/_walk.so
+build: $(NATIVE)
 
 bench: .venv/.tests
 	$(BIN)/python -m bench full
@@ -34,10 +36,10 @@ bench-quick: .venv/.tests
 	$(BIN)/python -m bench quick
 
 clean:
-	rm -rf .venv .venv-tool .run dist src/holdfast/sources/_walk.so
+	rm -rf .venv .venv-tool .run dist $(NATIVE)
 
-src/holdfast/sources/_walk.so: src/holdfast/sources/_walk.c
-	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $<
+$(NATIVE): $(NATIVE_SOURCES)
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $^
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -47,10 +49,10 @@ $(UV):
 	  { rm -rf .venv-tool; echo "Holdfast needs Python's venv (Debian: apt-get install python3-venv)."; exit 1; }
 	@.venv-tool/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py src/holdfast/sources/_walk.c
+.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES)
 	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast
 	@touch $@
 
-.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py src/holdfast/sources/_walk.c
+.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES)
 	@$(UV) sync -q --frozen --inexact --python $(PYTHON) --reinstall-package holdfast
 	@touch $@ .venv/.runs

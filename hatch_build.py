@@ -1,4 +1,4 @@
-"""Build hook: compiles the directory walk when the package is built or installed (also for editable installs)."""
+"""Build hook: compiles the C parts when the package is built or installed (also for editable installs)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("src/holdfast/sources/_walk.c")
-LIBRARY = SOURCE.with_suffix(".so")
+FOLDER = Path("src/holdfast/sources")
+SOURCES = (FOLDER / "_walk.c", FOLDER / "_write.c")
+LIBRARY = FOLDER / "_native.so"
 
 
-class WalkBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Runs gcc and puts the library into the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
-        command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", LIBRARY, SOURCE]
+        command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", LIBRARY, *SOURCES]
         try:
             subprocess.run(command, cwd=root, check=True)
         except FileNotFoundError:

@@ -1,11 +1,12 @@
-"""The compiled walk (`_walk.c`), called through ctypes; the GIL is free while it runs."""
+"""The compiled parts (`_walk.c`, `_write.c`), called through ctypes; the GIL is free while they run."""
 
 from __future__ import annotations
 
 import ctypes
+import struct
 from pathlib import Path
 
-_LIBRARY = Path(__file__).with_name("_walk.so")
+_LIBRARY = Path(__file__).with_name("_native.so")
 try:
     _library = ctypes.CDLL(str(_LIBRARY))
 except OSError as error:
@@ -36,6 +37,25 @@ walk_free.restype = None
 open_beneath = _library.holdfast_open_beneath
 open_beneath.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
 open_beneath.restype = ctypes.c_int
+
+NEW_FILE = struct.Struct("<QQQqIIII")
+"""`struct new_file` of _write.c: path start, data start, data size, mtime_ns, mode, uid, gid, reserved."""
+
+write_files = _library.holdfast_write_files
+write_files.argtypes = [
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint64,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_uint64),
+]
+write_files.restype = ctypes.c_int
+
+rename_new = _library.holdfast_rename_new
+rename_new.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+rename_new.restype = ctypes.c_int
 
 ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 
