@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import Backup, Progressed, State, Warned
-from holdfast.catalog.tables import accounts, backups
+from holdfast.catalog.records import OPEN_JOBS, Backup, Progressed, State, Warned
+from holdfast.catalog.tables import accounts, apps, backups, jobs
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
@@ -29,6 +29,10 @@ class BackupUnderWay(Exception):
     """The application has a backup that is queued or running."""
 
 
+class RestoreUnderWay(Exception):
+    """The application is being restored."""
+
+
 def backup_of(row: Row[Any]) -> Backup:
     """A record from a row of all columns."""
     values = list(row)
@@ -41,12 +45,20 @@ def backup_of(row: Row[Any]) -> Backup:
 
 
 def insert_backup(catalog: Catalog, backup: Backup) -> None:
-    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken."""
+    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup)."""
     values = {name: getattr(backup, name) for name in _FIELDS}
     values["warnings"] = msgspec.json.encode(backup.warnings).decode()
     values["progress"] = values["damage"] = None
     try:
         with catalog.write() as connection:
+            # The application's row is held: a backup and a restore that are asked for at once see each other.
+            connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update())
+            if backup.origin != "safety":
+                restoring = select(jobs.c.id).where(
+                    jobs.c.app_id == backup.app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS)
+                )
+                if connection.execute(restoring).first():
+                    raise RestoreUnderWay
             connection.execute(backups.insert().values(values))
     except IntegrityError:
         with catalog.read() as connection:

@@ -10,18 +10,21 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import Job, JobState, Progressed
-from holdfast.catalog.tables import jobs
+from holdfast.catalog.records import OPEN_JOBS, Job, JobState, Progressed, State
+from holdfast.catalog.tables import apps, backups, jobs
 
 _FIELDS = Job.__struct_fields__
 _COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
 _progress = msgspec.json.Decoder(Progressed)
-OPEN = (JobState.QUEUED, JobState.RUNNING)
 
 
 class RestoreUnderWay(Exception):
     """The application is being restored already."""
+
+
+class BackupUnderWay(Exception):
+    """A backup of the application is being made."""
 
 
 def _job_of(row: Row[Any]) -> Job:
@@ -33,11 +36,19 @@ def _job_of(row: Row[Any]) -> Job:
 
 
 def insert_job(catalog: Catalog, job: Job) -> None:
-    """Add a queued job. Raises RestoreUnderWay."""
+    """Add a queued job. Raises RestoreUnderWay, and BackupUnderWay for a restore."""
     values = {name: getattr(job, name) for name in _FIELDS}
     values["progress"] = None
     try:
         with catalog.write() as connection:
+            # As `backups.insert_backup` does: a backup and a restore that are asked for at once see each other.
+            connection.execute(select(apps.c.id).where(apps.c.id == job.app_id).with_for_update())
+            if job.kind == "restore":
+                making = select(backups.c.id).where(
+                    backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))
+                )
+                if connection.execute(making).first():
+                    raise BackupUnderWay
             connection.execute(jobs.insert().values(values))
     except IntegrityError:
         raise RestoreUnderWay from None
@@ -59,7 +70,7 @@ def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job
 
 def open_restore(catalog: Catalog, app_id: str) -> Job | None:
     """The restore of an application that is queued or running."""
-    query = select(*_COLUMNS).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN))
+    query = select(*_COLUMNS).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS))
     with catalog.read() as connection:
         row = connection.execute(query).first()
     return _job_of(row) if row else None
@@ -110,7 +121,7 @@ def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **va
     with catalog.write() as connection:
         done = connection.execute(
             jobs.update()
-            .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN))
+            .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN_JOBS))
             .values(state=state, finished_at=now_ns, progress=None, **values)
         )
         return done.rowcount == 1

@@ -102,6 +102,9 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
+
+
 class Job(msgspec.Struct, frozen=True):
     """A deed on one backup that takes its time: `kind` is `restore` or `verify`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.catalog import apps as rows
@@ -15,6 +16,7 @@ from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance import Instance
 from holdfast.service.names import check_name
+from holdfast.sources.target import STAGING_PREFIX
 
 
 def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
@@ -53,10 +55,17 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
 
 
 def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
-    """What a backup of the application leaves out: the instance's own home, where it lies inside."""
+    """What a backup of the application leaves out: what of Holdfast itself lies inside."""
+    return own_paths(instance, Path(app.path))
+
+
+def own_paths(instance: Instance, root: Path) -> tuple[bytes, ...]:
+    """What of Holdfast itself lies in a folder: the instance's home, and the staging of a restore under way."""
     home = instance.home.resolve()
-    root = Path(app.path)
-    return (os.fsencode(home.relative_to(root)),) if root in home.parents else ()
+    found = [os.fsencode(home.relative_to(root))] if root in home.parents else []
+    with suppress(OSError):
+        found += [name for name in os.listdir(os.fsencode(root)) if name.startswith(STAGING_PREFIX.encode())]
+    return tuple(found)
 
 
 def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:

@@ -6,13 +6,11 @@ that the catalog says is running has anybody behind it is told without clocks, a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
-import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -27,6 +25,7 @@ from holdfast.service.clock import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, app_not_found, backup_not_found
 from holdfast.service.instance import Instance
 from holdfast.service.links import link_key
+from holdfast.service.locks import held
 from holdfast.service.names import check_name
 from holdfast.sources.directory import DirectorySource
 from holdfast.sources.port import SourceError, SourceMissing
@@ -69,7 +68,8 @@ def request_backup(
         earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
         if earlier is not None:
             return earlier, False
-    default = f"Backup at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
+    kind = "Safety backup" if origin == "safety" else "Backup"
+    default = f"{kind} at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
         backup = _queued(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
@@ -85,6 +85,10 @@ def request_backup(
                     return earlier, False
             raise Conflict(
                 "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
+            ) from None
+        except rows.RestoreUnderWay:
+            raise Conflict(
+                "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
             ) from None
         else:
             return backup, True
@@ -143,7 +147,7 @@ def run_backup(
 
     One that somebody else runs, or that is finished, is returned as it is. Raises NotFound, CatalogError.
     """
-    with _lock(instance, backup_id) as is_ours:
+    with held(instance, f"take-{backup_id}") as is_ours:
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node):
             _run(instance, _found(instance, backup_id), on_progress, cancelled)
     return _found(instance, backup_id)
@@ -266,7 +270,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
     """
     failed = []
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
-        with _lock(instance, backup.id) as is_ours:
+        with held(instance, f"take-{backup.id}") as is_ours:
             if is_ours:
                 _fail(
                     instance,
@@ -282,26 +286,6 @@ def recover_backups(instance: Instance) -> list[Backup]:
 def queued_backups(instance: Instance) -> list[Backup]:
     """Backups of this node that wait to be run."""
     return rows.backups_in(instance.catalog, [State.QUEUED], instance.config.node)
-
-
-@contextmanager
-def _lock(instance: Instance, backup_id: str) -> Iterator[bool]:
-    """Hold the lock of a backup; gives whether we have it."""
-    path = instance.run / f"take-{backup_id}.lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-    finally:
-        os.close(fd)
 
 
 def _found(instance: Instance, backup_id: str) -> Backup:

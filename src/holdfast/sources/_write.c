@@ -71,3 +71,9 @@ int holdfast_rename_new(int from, const char *from_name, int to, const char *to_
 {
     return syscall(SYS_renameat2, from, from_name, to, to_name, RENAME_NOREPLACE) ? -errno : 0;
 }
+
+/* Everything on the file system of `fd` is on its disk when this returns. 0, or a negative errno. */
+int holdfast_sync_disk(int fd)
+{
+    return syncfs(fd) ? -errno : 0;
+}

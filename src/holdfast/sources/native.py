@@ -57,6 +57,10 @@ rename_new = _library.holdfast_rename_new
 rename_new.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
 rename_new.restype = ctypes.c_int
 
+sync_disk = _library.holdfast_sync_disk
+sync_disk.argtypes = [ctypes.c_int]
+sync_disk.restype = ctypes.c_int
+
 ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 
 

@@ -53,3 +53,26 @@ class Scan:
     path_bytes: bytes
     target_bytes: bytes
     notices: list[Notice]
+
+
+def empty_scan() -> Scan:
+    """A walk over a folder with nothing in it."""
+    none = {
+        name: np.empty(0, kind)
+        for name, kind in (
+            ("kind", "u1"),
+            ("mode", "u2"),
+            ("uid", "u4"),
+            ("gid", "u4"),
+            ("mtime_ns", "i8"),
+            ("ctime_ns", "i8"),
+            ("size", "u8"),
+            ("inode", "u8"),
+            ("device", "u8"),
+            ("nlink", "u4"),
+            ("allocated", "u8"),
+            ("path_length", "u2"),
+            ("target_length", "u2"),
+        )
+    }
+    return Scan(**none, path_bytes=b"", target_bytes=b"", notices=[])

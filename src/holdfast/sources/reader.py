@@ -72,6 +72,10 @@ class DirectoryReader:
             raise SourceFileRefused(errno.EINVAL, "it is no regular file any more")
         return fd
 
+    def open_folder(self, path: bytes) -> int:
+        """A descriptor of the folder at `path`; of the root for an empty one. Raises as `open`."""
+        return self._open(path, _FOLDER) if path else os.dup(self._root)
+
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
         """Extended attributes of an open file, sorted by name; none where the file system has none."""
         try:

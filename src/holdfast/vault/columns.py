@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.manifest import EXTENT_DTYPE, Block
+from holdfast.vault.entry import NO_EXTRA, Entry, Kind, decode_extra
+from holdfast.vault.manifest import EXTENT_DTYPE, Block, unpack_extents
 
 RACY_NS = 50_000_000
 """A file changed less than this before the scan may change again within the same tick of the file system's clock
@@ -103,6 +104,26 @@ class Before:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+
+def content_of(before: Before, i: int) -> Entry:
+    """Entry `i` with its content; what a restore does not need of it is left at zero."""
+    ends = int(before.extent_count[: i + 1].sum(dtype=np.int64))
+    extra_end = int(before.extra_length[: i + 1].sum(dtype=np.int64))
+    path_end = int(before.path_length[: i + 1].sum(dtype=np.int64))
+    extra_length = int(before.extra_length[i])
+    return Entry(
+        path=before.path_bytes[path_end - int(before.path_length[i]) : path_end],
+        kind=Kind(int(before.kind[i])),
+        mode=int(before.mode[i]),
+        uid=int(before.uid[i]),
+        gid=int(before.gid[i]),
+        mtime_ns=int(before.mtime_ns[i]),
+        size=int(before.size[i]),
+        crc32=int(before.crc32[i]),
+        extents=tuple(unpack_extents(before.extents[ends - int(before.extent_count[i]) : ends])),
+        extra=decode_extra(before.extra_bytes[extra_end - extra_length : extra_end]) if extra_length else NO_EXTRA,
+    )
 
 
 def before_of(blocks: Iterable[Block]) -> Before:

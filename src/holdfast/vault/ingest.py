@@ -362,7 +362,7 @@ class Ingest:
                 self._met.append((self._zeros[size], 0, size, crc))
                 self._store_new()
             file.extents.append((self._zeros[size], size, repeat, FLAG_HOLE))
-            file.crc32 = isal_zlib.crc32_combine(file.crc32, _crc_of_zeros(size, repeat), size * repeat)
+            file.crc32 = isal_zlib.crc32_combine(file.crc32, crc_of_zeros(size, repeat), size * repeat)
             file.size += size * repeat
 
     def _complete(
@@ -489,7 +489,7 @@ def _data_run(fd: int, at: int, end: int) -> tuple[int, int]:
     return start, min(end, os.lseek(fd, start, os.SEEK_HOLE))
 
 
-def _crc_of_zeros(size: int, repeat: int) -> int:
+def crc_of_zeros(size: int, repeat: int) -> int:
     """CRC-32 of `repeat` times `size` zero bytes, by doubling."""
     crc, length = isal_zlib.crc32(bytes(size)), size
     total = 0

@@ -127,7 +127,7 @@ class Block:
         if not count:
             return ()
         end = self.extent_ends[i]
-        return tuple(_unpack_extents(self.extents[end - count : end]))
+        return tuple(unpack_extents(self.extents[end - count : end]))
 
     def entry(self, i: int) -> Entry:
         """Entry `i`, unpacked."""
@@ -157,7 +157,8 @@ def _ends(lengths: NDArray[Any]) -> list[int]:
     return ends
 
 
-def _unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
+def unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
+    """Extents from rows of EXTENT_DTYPE."""
     ids = rows["id"].tobytes()
     for i, (stored, raw, repeat, flags) in enumerate(
         zip(rows["stored"].tolist(), rows["raw"].tolist(), rows["repeat"].tolist(), rows["flags"].tolist(), strict=True)
@@ -249,4 +250,4 @@ def decode_list(data: bytes | memoryview) -> tuple[Extent, ...]:
     (count,) = struct.unpack_from("<I", data, 4)
     if len(data) != 8 + 48 * count:
         raise FormatError("An extent list has the wrong length.")
-    return tuple(_unpack_extents(_decode_extents(data, 8, count)[0]))
+    return tuple(unpack_extents(_decode_extents(data, 8, count)[0]))

@@ -9,6 +9,7 @@ No segment leaves here without having been inflated again: libraries have had fa
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ FINAL = b"\x03\x00"
 _IsalError = cast(type[Exception], isal_zlib.error)  # the library's stub has the type wrong
 
 STORED_BYTES_MAX = 65_535
+INFLATED_BYTES_MAX = 4 * 1024 * 1024
 _SAMPLE_BYTES = 4096
 _SAMPLE_FROM_BYTES = 65_536
 _SMALL_BYTES = 8_192
@@ -108,6 +110,40 @@ def inflate_segment(segment: bytes | memoryview, raw_max: int) -> bytes:
     if len(data) > raw_max or inflater.eof:
         raise DamagedError("A stored segment is longer than it should be.")
     return data
+
+
+def inflate_file(stream: bytes | memoryview, size: int) -> bytes:
+    """Inflate all segments of one file, back to back. DamagedError when they are not valid or give over `size` bytes.
+
+    The caller compares length and CRC-32.
+    """
+    try:
+        if size <= _SMALL_BYTES:
+            data: bytes = isal_zlib.decompressobj(-15).decompress(stream, size + 1)
+        else:
+            data = isal_zlib.decompress(b"".join([stream, FINAL]), -15, size)
+    except _IsalError as error:
+        raise DamagedError("A stored segment is not valid deflate.") from error
+    return data
+
+
+class StreamInflater:
+    """Inflates segments that come in buffers, giving out pieces of bounded size."""
+
+    def __init__(self) -> None:
+        self._inflater = isal_zlib.decompressobj(-15)
+
+    def feed(self, buffer: bytes | memoryview) -> Iterator[bytes]:
+        """What the next buffer inflates to, in pieces of at most INFLATED_BYTES_MAX. DamagedError."""
+        try:
+            data = self._inflater.decompress(buffer, INFLATED_BYTES_MAX)
+            while data:
+                yield data
+                data = self._inflater.decompress(self._inflater.unconsumed_tail, INFLATED_BYTES_MAX)
+        except _IsalError as error:
+            raise DamagedError("A stored segment is not valid deflate.") from error
+        if self._inflater.eof:
+            raise DamagedError("A stored segment ends its stream.")
 
 
 def check_segment(segment: bytes, raw: int, crc32: int) -> None:

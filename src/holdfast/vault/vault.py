@@ -16,8 +16,9 @@ from holdfast.vault.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Pr
 from holdfast.vault.assembly import Assembly
 from holdfast.vault.columns import Before, Notice, before_of, starts_of
 from holdfast.vault.crew import Alone, Crew
-from holdfast.vault.entry import Extent, decode_extra
+from holdfast.vault.entry import Entry, Extent, decode_extra
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
+from holdfast.vault.extract import same_content
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import FileNotice
 from holdfast.vault.layout import targz
@@ -86,6 +87,10 @@ class Vault:
         """Open a backup for reading. Raises ObjectMissing, DamagedError, FormatError."""
         root = read_root(self._store, self._keys, backup_id)
         return Snapshot(root, RecordReader(self._store, self._keys, self.index))
+
+    def same_content(self, snapshot: Snapshot, entry: Entry, read_into: Callable[[memoryview, int], int]) -> bool:
+        """Whether a file has the content of an entry of the same size. See `extract.same_content`."""
+        return same_content(snapshot, entry, self._keys.chunk_id_key, read_into)
 
     def take(
         self,

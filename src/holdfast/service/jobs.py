@@ -1,0 +1,178 @@
+"""Jobs: deeds on a backup that take their time, asked for, run, cancelled, and found again after a crash.
+
+What a kind of job does is its deed's (`restore.py`, `verify.py`); here is what all of them share.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from holdfast.catalog import jobs as rows
+from holdfast.catalog.records import Backup, Job, JobState, Progressed
+from holdfast.service.clock import iso
+from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.instance import Instance
+from holdfast.service.locks import held
+from holdfast.vault.errors import Cancelled
+
+LOOK_EVERY_NS = 500_000_000
+"""How often a running job writes down how far it is, and looks whether it was asked to stop."""
+
+_log = logging.getLogger(__name__)
+
+Note = Callable[[Progressed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed: code and sentence."""
+
+    code: str
+    message: str
+
+
+def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
+    """Enter a job as queued. `request`: JSON. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+    now_ns = instance.clock.now_ns()
+    job = Job(
+        id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
+        account_id=backup.account_id,
+        app_id=app_id,
+        backup_id=backup.id,
+        kind=kind,
+        state=JobState.QUEUED,
+        request=request,
+        result=None,
+        error_code=None,
+        error_message=None,
+        progress=None,
+        cancel_asked=False,
+        node=node,
+        created_at=now_ns,
+        finished_at=None,
+    )
+    try:
+        rows.insert_job(instance.catalog, job)
+    except rows.RestoreUnderWay:
+        raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
+    except rows.BackupUnderWay:
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
+    return job
+
+
+def run_job(
+    instance: Instance,
+    job_id: str,
+    deed: Callable[[Job, Note, Callable[[], bool]], str],
+    failure: Callable[[BaseException], Failure],
+    *,
+    on_progress: Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued job in this process to its end; returns it as it then is.
+
+    `deed(job, note, cancelled)` does it and returns the result as JSON; `failure` gives code and sentence of what it
+    raised. A job that somebody else runs, or that has ended, is returned as it is. Raises NotFound, CatalogError, and
+    StillUnderWay errors of the deed as they are.
+    """
+    looked_at = 0
+    asked = False
+
+    def look() -> bool:
+        nonlocal looked_at, asked
+        now_ns = instance.clock.now_ns()
+        if now_ns - looked_at >= LOOK_EVERY_NS:
+            looked_at = now_ns
+            asked = asked or rows.is_cancel_asked(instance.catalog, job_id)
+        return asked or cancelled()
+
+    noted_at = 0
+
+    def note(progress: Progressed) -> None:
+        nonlocal noted_at
+        on_progress(progress)
+        now_ns = instance.clock.now_ns()
+        if now_ns - noted_at >= LOOK_EVERY_NS:
+            noted_at = now_ns
+            rows.record_job_progress(instance.catalog, job_id, progress)
+
+    with held(instance, f"job-{job_id}") as is_ours:
+        if is_ours and rows.start_job(instance.catalog, job_id):
+            try:
+                result = deed(get_job(instance, job_id), note, look)
+            except LeftOpen:
+                raise
+            except BaseException as error:
+                _end(instance, job_id, error, failure(error))
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                finish(instance, job_id, JobState.SUCCESSFUL, result=result)
+    return get_job(instance, job_id)
+
+
+class LeftOpen(Exception):
+    """A job could not be brought to an end; it stays `running` for the next start to go on with."""
+
+
+def _end(instance: Instance, job_id: str, error: BaseException, why: Failure) -> None:
+    if why.code == "INTERNAL_ERROR":
+        _log.exception("job %s failed", job_id)
+    state = JobState.CANCELLED if isinstance(error, Cancelled) else JobState.FAILED
+    finish(instance, job_id, state, error_code=why.code, error_message=why.message)
+
+
+def finish(instance: Instance, job_id: str, state: JobState, **values: str) -> None:
+    """Enter the end of a job, with `result` or `error_code` and `error_message`."""
+    rows.finish_job(instance.catalog, job_id, state, instance.clock.now_ns(), **values)
+
+
+def recover_jobs(instance: Instance, kind: str, tidy: Callable[[Job], None]) -> None:
+    """Bring jobs of this node to an end whose process died: `tidy(job)` does it, holding the job's lock."""
+    for job in rows.jobs_in(instance.catalog, [JobState.RUNNING], instance.config.node):
+        if job.kind == kind:
+            with held(instance, f"job-{job.id}") as is_ours:
+                if is_ours and get_job(instance, job.id).state is JobState.RUNNING:
+                    tidy(job)
+
+
+def queued_jobs(instance: Instance) -> list[Job]:
+    """Jobs of this node that wait to be run."""
+    return rows.jobs_in(instance.catalog, [JobState.QUEUED], instance.config.node)
+
+
+def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> Job:
+    """One job; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
+    job = rows.job_by_id(instance.catalog, job_id)
+    if job is None or account_id not in (None, job.account_id):
+        raise NotFound("JOB_NOT_FOUND", "There is no such job.")
+    return job
+
+
+def cancel_job(instance: Instance, job: Job) -> Job:
+    """Have a job stop. Raises Conflict (JOB_ENDED) when it has ended."""
+    if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns()):
+        raise Conflict("JOB_ENDED", "The job has ended already; there is nothing to cancel.")
+    return get_job(instance, job.id)
+
+
+def view(instance: Instance, job: Job) -> dict[str, object]:
+    """A job as the API shows it."""
+    zone = instance.zone
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "app_id": job.app_id,
+        "backup_id": job.backup_id,
+        "state": str(job.state),
+        "created_at": iso(job.created_at, zone),
+        "finished_at": None if job.finished_at is None else iso(job.finished_at, zone),
+        "progress": None if job.progress is None else msgspec.to_builtins(job.progress),
+        "result": None if job.result is None else msgspec.json.decode(job.result),
+        "error": None if job.error_code is None else {"code": job.error_code, "message": job.error_message or ""},
+    }

@@ -1,0 +1,34 @@
+"""Who does a deed holds a lock (flock) for as long as its process lives.
+
+So whether something that the catalog says is under way has anybody behind it is told without clocks, and no dead
+process blocks anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from holdfast.service.instance import Instance
+
+
+@contextmanager
+def held(instance: Instance, name: str) -> Iterator[bool]:
+    """Hold the lock `run/<name>.lock`; gives whether we have it (False: somebody else does)."""
+    path = instance.run / f"{name}.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+    finally:
+        os.close(fd)

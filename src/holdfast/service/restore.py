@@ -1,0 +1,421 @@
+"""Restore a backup: planned against what is there, staged and so checked as a whole, then swapped in, or undone.
+
+1. The target is walked and compared with the backup: only what differs is touched.
+2. All that is needed is read, checked and written beside the target; until here nothing of it was changed.
+3. A safety backup of the application is taken, so that the restore itself can be undone.
+4. Everything is swapped in by renames. Whatever fails, the old state is put back; after a crash the next start does it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from holdfast.catalog.apps import app_by_id
+from holdfast.catalog.backups import backup_by_id
+from holdfast.catalog.records import App, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.service import jobs
+from holdfast.service.apps import own_paths
+from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
+from holdfast.service.instance import Instance
+from holdfast.service.jobs import Failure
+from holdfast.service.take import WARNINGS_MAX, request_backup, run_backup
+from holdfast.sources.directory import DirectorySource
+from holdfast.sources.port import Notice, Scan, SourceError, empty_scan
+from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.target.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
+from holdfast.sources.target.staging import (
+    Staging,
+    TargetError,
+    TargetFull,
+    remove_staging,
+    staging_folder,
+    target_error,
+)
+from holdfast.sources.target.swap import Outcome, RollBackFailed, Swap, clean_up
+from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.vault.columns import Before, before_of, content_of
+from holdfast.vault.entry import Kind
+from holdfast.vault.errors import Cancelled, DamagedError, VaultError
+from holdfast.vault.extract import extract, large_content
+from holdfast.vault.snapshot import Snapshot
+from holdfast.vault.vault import Vault
+
+KIND = "restore"
+SHOWN_PATHS_MAX = 1000
+"""Of more paths than this a preview shows the first ones; the counts are always whole."""
+
+Mode = Literal["mirror", "overlay"]
+
+_log = logging.getLogger(__name__)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is to be restored where. `paths`: only these, with all below them; none: everything."""
+
+    paths: tuple[bytes, ...] = ()
+    mode: Mode = "mirror"
+    safety_backup: bool = True
+    to: str | None = None
+    """A folder that is no application's; None: the folder of the job's application."""
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a restore would do. Counts are of files, folders and links; the lists show at most SHOWN_PATHS_MAX."""
+
+    added: int
+    changed: int
+    removed: int
+    write_bytes: int
+    paths_added: list[dict[str, object]]
+    paths_changed: list[dict[str, object]]
+    paths_removed: list[dict[str, object]]
+    is_truncated: bool
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What a restore did; what a finished job's `result` says."""
+
+    added: int
+    changed: int
+    removed: int
+    written_files: int
+    written_bytes: int
+    safety_backup_id: str | None
+    warnings: tuple[Warned, ...]
+
+
+def path_bytes(path: str) -> bytes:
+    """A path as people write it (from the application's folder, a leading or trailing slash does not matter).
+
+    Raises Invalid (PATH).
+    """
+    data = os.fsencode(path).strip(b"/")
+    if not data or any(part in (b"", b".", b"..") for part in data.split(b"/")) or b"\0" in data:
+        raise Invalid("path", f"{path!r} is no path inside a backup; write it as `holdfast files` shows it.")
+    return data
+
+
+def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
+    """Enter a restore as queued. Raises Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+    _require_usable(backup)
+    return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
+
+
+def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
+    """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
+    _require_usable(backup)
+    root = _root(target, wanted)
+    with _planned(instance, backup, root, wanted) as planned:
+        return _preview(planned.plan)
+
+
+def run_restore(
+    instance: Instance,
+    job_id: str,
+    *,
+    on_progress: jobs.Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
+
+    def deed(job: Job, note: jobs.Note, stop: Callable[[], bool]) -> str:
+        return msgspec.json.encode(_restore(instance, job, note, stop)).decode()
+
+    try:
+        return jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
+    except _NotPutBack as error:
+        raise Conflict("RESTORE_HALF_DONE", str(error)) from error
+
+
+def recover_restores(instance: Instance) -> None:
+    """Bring restores of this node to an end whose process died: what was half done is undone."""
+
+    def tidy(job: Job) -> None:
+        wanted = msgspec.json.decode(job.request, type=Wanted)
+        target = app_by_id(instance.catalog, job.app_id)
+        if target is None:
+            jobs.finish(instance, job.id, JobState.FAILED, error_code="APP_NOT_FOUND", error_message="It is gone.")
+            return
+        staging = staging_folder(_root(target, wanted), job.id)
+        try:
+            outcome = clean_up(staging, owners=_may_set_owners())
+            remove_staging(staging)
+        except TargetError as error:
+            # The job stays open, so the next start tries again.
+            _log.error("restore %s: %s", job.id, error)
+            return
+        if outcome is Outcome.FINISHED:
+            message = "It was finished when its process ended; what it counted was lost."
+            warning = Warned("", "INTERRUPTED", message)
+            done = Restored(0, 0, 0, 0, 0, None, (warning,))
+            jobs.finish(instance, job.id, JobState.SUCCESSFUL, result=msgspec.json.encode(done).decode())
+            return
+        jobs.finish(
+            instance,
+            job.id,
+            JobState.FAILED,
+            error_code="INTERRUPTED",
+            error_message="The process that restored ended before it was finished; everything is as it was before.",
+        )
+
+    jobs.recover_jobs(instance, KIND, tidy)
+
+
+class _NotPutBack(jobs.LeftOpen):
+    """The swap failed, and so did putting the old state back."""
+
+
+@dataclass
+class _Planned:
+    """A plan, and what it was made from. Use as a context; it releases what is open."""
+
+    plan: RestorePlan
+    scan: Scan
+    snapshot: Snapshot
+    large: Snapshot
+    target: DirectoryReader
+
+    def __enter__(self) -> _Planned:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.snapshot.close()
+        self.large.close()
+        self.target.close()
+
+
+def _require_usable(backup: Backup) -> None:
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+
+
+def _root(target: App, wanted: Wanted) -> Path:
+    return Path(wanted.to) if wanted.to is not None else Path(target.path)
+
+
+def _may_set_owners() -> bool:
+    return os.geteuid() == 0
+
+
+def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> _Planned:
+    vault = instance.vault(backup.account_id)
+    own = own_paths(instance, root)
+    is_there = root.exists()
+    scan = DirectorySource(root, own).scan() if is_there else empty_scan()
+    snapshot, large = _opened(vault, backup), _opened(vault, backup)
+    try:
+        # Of a folder that is still to be made nothing is ever read; any other stands in for it.
+        target = DirectoryReader(root if is_there else instance.run.resolve())
+        before = before_of(snapshot.all_blocks())
+        planner = Planner(
+            before,
+            scan,
+            paths=wanted.paths,
+            mode=wanted.mode,
+            owners=_may_set_owners(),
+            protected=own,
+            same_file=_comparer(vault, large, before, target),
+            xattrs=_attributes(target),
+        )
+        try:
+            return _Planned(planner.make(), scan, snapshot, large, target)
+        except PathNotInBackup as error:
+            raise NotFound("PATH_NOT_FOUND", str(error)) from None
+        except TargetInTheWay as error:
+            raise Conflict("TARGET_IN_THE_WAY", str(error)) from None
+    except BaseException:
+        snapshot.close()
+        large.close()
+        raise
+
+
+def _opened(vault: Vault, backup: Backup) -> Snapshot:
+    try:
+        return vault.open(backup.id)
+    except ObjectMissing:
+        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+
+
+def _comparer(
+    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader
+) -> Callable[[int, bytes], bool]:
+    """Whether the target's file at a path has the content of an entry."""
+
+    def same(number: int, path: bytes) -> bool:
+        try:
+            fd = target.open(path)
+        except OSError:
+            return False
+        try:
+            return vault.same_content(snapshot, content_of(before, number), lambda part, at: os.preadv(fd, [part], at))
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
+    return same
+
+
+def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]]:
+    def xattrs(kind: int, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        if kind == Kind.FOLDER:
+            return target.folder_xattrs(path)
+        try:
+            fd = target.open(path)
+        except OSError:
+            return ()
+        try:
+            return target.xattrs(fd)
+        finally:
+            os.close(fd)
+
+    return xattrs
+
+
+def _preview(plan: RestorePlan) -> Preview:
+    def shown(seen: list[Seen]) -> list[dict[str, object]]:
+        return [
+            {"path": s.path.decode(errors="backslashreplace"), "kind": Kind(s.kind).name.lower(), "size": s.size}
+            for s in seen[:SHOWN_PATHS_MAX]
+        ]
+
+    return Preview(
+        added=len(plan.added),
+        changed=len(plan.changed),
+        removed=len(plan.removed),
+        write_bytes=plan.write_bytes,
+        paths_added=shown(plan.added),
+        paths_changed=shown(plan.changed),
+        paths_removed=shown(plan.removed),
+        is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
+    )
+
+
+def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Restored:
+    wanted = msgspec.json.decode(job.request, type=Wanted)
+    backup, target_app = backup_by_id(instance.catalog, job.backup_id), app_by_id(instance.catalog, job.app_id)
+    if backup is None:
+        raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be restored.")
+    if target_app is None:
+        raise app_not_found()
+    _require_usable(backup)
+    root = _root(target_app, wanted)
+    _make_root(root)
+    with _planned(instance, backup, root, wanted) as planned:
+        plan = planned.plan
+        if plan.is_empty:
+            return Restored(0, 0, 0, 0, 0, None, ())
+        staging = Staging(staging_folder(root, job.id), owners=_may_set_owners())
+        try:
+            _stage(planned, staging, note, stop)
+            safety = _safety_backup(instance, target_app, wanted, note, stop)
+            if stop():
+                raise Cancelled("The restore was cancelled; nothing was changed.")
+            swap = Swap(root, staging.folder, owners=_may_set_owners())
+            try:
+                swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
+            except RollBackFailed as error:
+                raise _NotPutBack(str(error)) from error
+        except jobs.LeftOpen:
+            staging.close()
+            raise
+        except BaseException:
+            staging.close()
+            remove_staging(staging.folder)
+            raise
+        staging.close()
+        notices = [*staging.notices, *swap.notices]
+        try:
+            remove_staging(staging.folder)
+        except TargetError:
+            message = f"The restore is finished, but what it replaced still lies in {staging.folder}; remove it."
+            notices.append(Notice(b"", "STAGING_LEFT", message))
+        return Restored(
+            len(plan.added),
+            len(plan.changed),
+            len(plan.removed),
+            plan.write_files,
+            plan.write_bytes,
+            safety,
+            tuple(_warnings(notices)),
+        )
+
+
+def _make_root(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise target_error(error, root) from error
+
+
+def _stage(planned: _Planned, staging: Staging, note: jobs.Note, stop: Callable[[], bool]) -> None:
+    plan, files, size = planned.plan, 0, 0
+
+    def on_bytes(more_files: int, more: int) -> None:
+        nonlocal files, size
+        files += more_files
+        size += more
+        note(Progressed(files, size, plan.write_files, plan.write_bytes))
+
+    wanted = plan.change_of >= 0
+    for number in plan.links:
+        wanted[number] = False
+
+    staging.write(
+        plan,
+        lambda on_block: extract(planned.snapshot, wanted, on_block),
+        lambda entry: large_content(planned.large, entry),
+        planned.target,
+        on_bytes,
+        stop,
+    )
+
+
+def _safety_backup(
+    instance: Instance, target: App, wanted: Wanted, note: jobs.Note, stop: Callable[[], bool]
+) -> str | None:
+    if not wanted.safety_backup or wanted.to is not None:
+        return None
+    asked, _ = request_backup(instance, target.id, origin="safety")
+    done = run_backup(instance, asked.id, cancelled=stop)
+    if done.state is not State.SUCCESSFUL:
+        raise Conflict(
+            "SAFETY_BACKUP_FAILED",
+            f"The safety backup before the restore failed, so nothing was changed: {done.error_message}",
+        )
+    return done.id
+
+
+def _warnings(notices: list[Notice]) -> Iterator[Warned]:
+    for notice in notices[:WARNINGS_MAX]:
+        yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, ServiceError):
+        return Failure(error.code, error.message)
+    for kind, code in (
+        (Cancelled, "CANCELLED"),
+        (TargetFull, "TARGET_FULL"),
+        (TargetError, "TARGET_ERROR"),
+        (SourceError, "TARGET_UNREADABLE"),
+        (StoreError, "STORE_ERROR"),
+        (DamagedError, "BACKUP_DAMAGED"),
+        (VaultError, "VAULT_ERROR"),
+    ):
+        if isinstance(error, kind):
+            return Failure(code, str(error))
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return Failure("CANCELLED", "The restore was interrupted; everything is as it was before.")
+    if isinstance(error, OSError):
+        return Failure("TARGET_ERROR", f"The target could not be read or written ({error.strerror or error}).")
+    return Failure(
+        "INTERNAL_ERROR", "The restore failed for a reason that nobody thought of; the server's log has the details."
+    )

@@ -1,0 +1,234 @@
+"""Extract: the contents of a backup's files as plain bytes, read in long runs and checked against their CRC-32.
+
+Small files come whole, many to a read. Large ones (and those with holes) come in parts with their places, so that holes
+need not be written.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from holdfast.vault.chunk import chunk_id
+from holdfast.vault.entry import Entry, Extent, Extra, Kind
+from holdfast.vault.errors import DamagedError
+from holdfast.vault.ingest import crc_of_zeros
+from holdfast.vault.layout.contents import Contents, extras_of
+from holdfast.vault.layout.pieces import Piece, SegmentPiece
+from holdfast.vault.manifest import Block
+from holdfast.vault.segment import StreamInflater, inflate_file
+from holdfast.vault.snapshot import Snapshot
+
+SMALL_BYTES_MAX = 4 * 1024 * 1024
+"""Files up to this size come whole."""
+
+
+class Small:
+    """A whole file: the block and number of its entry there, its number in the backup, its content."""
+
+    __slots__ = ("at", "block", "data", "number")
+
+    def __init__(self, number: int, block: Block, at: int, data: bytes) -> None:
+        self.number = number
+        self.block = block
+        self.at = at
+        self.data = data
+
+
+class Large:
+    """A file to be fetched with `large_content`."""
+
+    __slots__ = ("entry", "number")
+
+    def __init__(self, number: int, entry: Entry) -> None:
+        self.number = number
+        self.entry = entry
+
+
+class _Due:
+    """A small file whose segments were asked for."""
+
+    __slots__ = ("at", "block", "crc32", "inline", "number", "size", "stored")
+
+    def __init__(self, number: int, block: Block, at: int, stored: int, size: int, crc32: int, inline: bytes) -> None:
+        self.number = number
+        self.block = block
+        self.at = at
+        self.stored = stored
+        self.size = size
+        self.crc32 = crc32
+        self.inline = inline
+
+
+def extract(
+    snapshot: Snapshot, wanted: NDArray[np.bool_], on_block: Callable[[Block, int], None] = lambda block, base: None
+) -> Iterator[Small | Large]:
+    """The wanted files of a backup, in its order. `wanted`: one flag per entry; only files are given.
+
+    `on_block(block, number of its first entry)` is called before anything of a block is given. While this runs, the
+    snapshot must be used for nothing else. Raises DamagedError, ChunkMissing, FormatError, StoreError.
+    """
+    due: deque[_Due | Large] = deque()
+    stream = snapshot.reader.render(_pieces(snapshot, wanted, due, on_block))
+    held = memoryview(b"")
+    for buffer in stream:
+        held = memoryview(b"".join([held, buffer])) if held else buffer
+        while due:
+            first = due[0]
+            if isinstance(first, Large):
+                due.popleft()
+                yield first
+                continue
+            if first.stored > len(held):
+                break
+            due.popleft()
+            yield _whole(snapshot, first, held[: first.stored])
+            held = held[first.stored :]
+    for last in due:
+        if isinstance(last, Large):
+            yield last
+        elif last.stored:
+            raise DamagedError(f"The file {_shown(last.block.path(last.at))} is cut short in the store.")
+        else:
+            yield _whole(snapshot, last, held[:0])
+
+
+def _pieces(
+    snapshot: Snapshot,
+    wanted: NDArray[np.bool_],
+    due: deque[_Due | Large],
+    on_block: Callable[[Block, int], None],
+) -> Iterator[Piece]:
+    base = 0
+    for block in snapshot.all_blocks():
+        on_block(block, base)
+        rows = (wanted[base : base + len(block)] & (block.kind == Kind.FILE)).nonzero()[0].tolist()
+        if rows:
+            yield from _block_pieces(snapshot, block, base, rows, due)
+        base += len(block)
+
+
+def _block_pieces(
+    snapshot: Snapshot, block: Block, base: int, rows: list[int], due: deque[_Due | Large]
+) -> Iterator[Piece]:
+    extras = extras_of(block)
+    contents = Contents(snapshot, block, extras)
+    sizes, stored, crcs = contents.size, contents.stored_sum, block.crc32.tolist()
+    # A file without holes stores something for each of its bytes; a flag says it for sure.
+    with_holes = _with_holes(block)
+    for i in rows:
+        size = sizes[i]
+        if size > SMALL_BYTES_MAX or with_holes[i] or _has_lists(extras.get(i)):
+            due.append(Large(base + i, block.entry(i)))
+            continue
+        inline = b"" if stored[i] else contents.inline(i)
+        due.append(_Due(base + i, block, i, stored[i], size, crcs[i], inline))
+        if stored[i]:
+            simple = contents.simple[i]
+            if simple is not None:
+                yield simple
+            else:
+                yield from contents.segments(i, 0)
+
+
+def _has_lists(extra: Extra | None) -> bool:
+    return extra is not None and bool(extra.lists)
+
+
+def _with_holes(block: Block) -> list[bool]:
+    if not block.extents["flags"].any():
+        return [False] * len(block)
+    holes = np.concatenate([[0], (block.extents["flags"] != 0).cumsum()])
+    ends = np.array(block.extent_ends, np.int64)
+    flags: list[bool] = (holes[ends] > holes[ends - block.extent_count]).tolist()
+    return flags
+
+
+def _whole(snapshot: Snapshot, due: _Due, stream: memoryview) -> Small:
+    data = inflate_file(stream, due.size) if due.stored else due.inline
+    if len(data) != due.size or isal_zlib.crc32(data) != due.crc32:
+        raise DamagedError(f"The file {_shown(due.block.path(due.at))} does not give back what was backed up.")
+    return Small(due.number, due.block, due.at, data)
+
+
+def large_content(snapshot: Snapshot, entry: Entry) -> Iterator[tuple[int, bytes]]:
+    """The content of a file as (offset, bytes) in order, holes left out; checked as a whole at the end.
+
+    While this runs, the snapshot must be used for nothing else. Raises as `extract`.
+    """
+    if entry.extra.inline is not None:
+        yield 0, entry.extra.inline
+        return
+    at, crc = 0, 0
+    for extents in _runs(snapshot, entry):
+        if extents[0].is_hole:
+            for extent in extents:
+                crc = isal_zlib.crc32_combine(crc, crc_of_zeros(extent.raw, extent.repeat), extent.raw * extent.repeat)
+                at += extent.raw * extent.repeat
+            continue
+        inflater = StreamInflater()
+        expected = at + sum(e.raw * e.repeat for e in extents)
+        for buffer in snapshot.reader.render(_segments(extents)):
+            for data in inflater.feed(buffer):
+                yield at, data
+                crc = isal_zlib.crc32(data, crc)
+                at += len(data)
+        if at != expected:
+            raise DamagedError(f"The file {_shown(entry.path)} has another length in the store.")
+    if at != entry.size or crc != entry.crc32:
+        raise DamagedError(f"The file {_shown(entry.path)} does not give back what was backed up.")
+
+
+def _runs(snapshot: Snapshot, entry: Entry) -> Iterator[list[Extent]]:
+    """The extents in order, in lists of only holes or only data."""
+    for extents in _lists(snapshot, entry):
+        run: list[Extent] = []
+        for extent in extents:
+            if run and run[-1].is_hole != extent.is_hole:
+                yield run
+                run = []
+            run.append(extent)
+        if run:
+            yield run
+
+
+def _lists(snapshot: Snapshot, entry: Entry) -> Iterator[Iterable[Extent]]:
+    if not entry.extra.lists:
+        yield entry.extents
+    for ref in entry.extra.lists:
+        yield snapshot.extent_list(ref)
+
+
+def _segments(extents: list[Extent]) -> Iterator[SegmentPiece]:
+    for extent in extents:
+        piece = SegmentPiece(extent.chunk_id, extent.stored, 0, extent.stored)
+        for _ in range(extent.repeat):
+            yield piece
+
+
+def same_content(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Callable[[memoryview, int], int]) -> bool:
+    """Whether a file has the content of an entry of the same size; compared by the ids of its chunks.
+
+    `read_into(buffer, offset)` fills a buffer and returns how many bytes there were.
+    """
+    if entry.extra.inline is not None or not entry.size:
+        data = bytearray(entry.size)
+        return read_into(memoryview(data), 0) == entry.size and bytes(data) == (entry.extra.inline or b"")
+    at = 0
+    buffer = memoryview(bytearray(1024 * 1024))
+    for extents in _lists(snapshot, entry):
+        for extent in extents:
+            for _ in range(extent.repeat):
+                part = buffer[: extent.raw]
+                if read_into(part, at) != extent.raw or chunk_id(part, id_key) != extent.chunk_id:
+                    return False
+                at += extent.raw
+    return at == entry.size
+
+
+def _shown(path: bytes) -> str:
+    return path.decode(errors="backslashreplace")
