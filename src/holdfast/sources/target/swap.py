@@ -109,6 +109,8 @@ class Swap:
             os.rename(self._staging / _JOURNAL, self._staging / _DONE)
             _sync_folder(self._staging)
         except BaseException as error:
+            if (self._staging / _DONE).exists():
+                return  # all was done; only the last look at the disk failed
             roll_back(self._staging, owners=self._owners)
             if isinstance(error, OSError):
                 raise target_error(error, self._root) from error
