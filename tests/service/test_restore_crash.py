@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from conftest_service import World
 from service.test_restore import fill, mess_up, staging_left, tree_of
 
 from holdfast.catalog.records import JobState
-from holdfast.service.errors import Conflict
 from holdfast.service.jobs import get_job
 from holdfast.service.restore import Wanted, recover_restores, request_restore, run_restore
 from holdfast.sources import native

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from holdfast.catalog.records import App, Backup
+from holdfast.jobs.deeds import run_job
 from holdfast.service.accounts import NewKey, add_account
 from holdfast.service.apps import add_app
 from holdfast.service.instance import Instance, create_instance
@@ -37,8 +38,15 @@ class RecordedJobs:
         if self.runs:
             threading.Thread(target=run_backup, args=(self.instance, backup_id)).start()
 
-    def cancel(self, backup_id: str) -> None:
-        """Part of the interface; this floor has no use for it yet."""
+    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
+        if self.broken:
+            raise ConnectionError("no queue")
+        self.queued.append((job_id, app_id, node))
+        if self.runs:
+            threading.Thread(target=run_job, args=(self.instance, job_id, lambda: False)).start()
+
+    def close(self) -> None:
+        """Part of the interface."""
 
 
 @dataclass

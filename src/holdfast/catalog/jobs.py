@@ -98,16 +98,15 @@ def record_job_progress(catalog: Catalog, job_id: str, progress: Progressed) -> 
 def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
     """Have an open job stop: a queued one is cancelled now, a running one at its next look. False: it had ended."""
     with catalog.write() as connection:
-        connection.execute(
+        ended = connection.execute(
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED)
             .values(state=JobState.CANCELLED, finished_at=now_ns)
         )
-        done = connection.execute(
+        asked = connection.execute(
             jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING).values(cancel_asked=True)
         )
-        state = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
-        return done.rowcount == 1 or state == JobState.CANCELLED
+        return ended.rowcount + asked.rowcount == 1
 
 
 def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -14,12 +14,12 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup
     from holdfast.service.instance import Instance
-    from holdfast.vault.archive import Progress
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -47,7 +47,7 @@ def create(
 
     with state.instance() as instance:
         backup = _requested(instance, find_app(instance, name), called)
-        with _progress_bar(f"Backing up {name}") as note:
+        with progress_bar(f"Backing up {name}") as note:
             done = run_backup(instance, backup.id, on_progress=note)
         shown = full_object(instance, done)
         if json:
@@ -148,7 +148,7 @@ def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
     """Write beside the file, then rename: a download that breaks off leaves what was there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("xb") as file, _bytes_bar(f"Writing {path.name}", length) as note:
+        with partial.open("xb") as file, bytes_bar(f"Writing {path.name}", length) as note:
             for piece in pieces:
                 file.write(piece)
                 note(len(piece))
@@ -225,35 +225,3 @@ def _one(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
 
     with state.instance() as instance:
         yield instance, find_backup(instance, find_app(instance, name).id, backup)
-
-
-@contextmanager
-def _progress_bar(text: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar over a backup's bytes on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda p: bar.update(task, completed=p.bytes, total=p.total_bytes)
-
-
-@contextmanager
-def _bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar over bytes written."""
-    from holdfast.vault.archive import Progress
-
-    done = 0
-    with _progress_bar(text) as note:
-
-        def add(size: int) -> None:
-            nonlocal done
-            done += size
-            note(Progress(0, done, 0, total))
-
-        yield add

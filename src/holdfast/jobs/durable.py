@@ -17,13 +17,16 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 
+from holdfast.jobs.deeds import run_job
 from holdfast.service.config import Config
 from holdfast.service.instance import Instance
+from holdfast.service.jobs import queued_jobs
 from holdfast.service.take import queued_backups, run_backup
 
 APPLICATION = "holdfast"
 APPLICATION_VERSION = "1"
 TAKE = "take"
+JOB = "job"
 POLL_SECONDS = 0.1
 KEEP_FINISHED_SECONDS = 7 * 24 * 3600
 TAKES_AT_ONCE = 2
@@ -60,15 +63,21 @@ class JobsClient:
         )
 
     def enqueue_take(self, backup_id: str, app_id: str, node: str) -> None:
+        self._enqueue(TAKE, backup_id, app_id, node)
+
+    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
+        self._enqueue(JOB, job_id, app_id, node)
+
+    def _enqueue(self, workflow: str, deed_id: str, app_id: str, node: str) -> None:
         self._client.enqueue(
             {
                 "queue_name": queue_name(node),
-                "workflow_name": TAKE,
-                "workflow_id": backup_id,
+                "workflow_name": workflow,
+                "workflow_id": deed_id,
                 "app_version": APPLICATION_VERSION,
                 "queue_partition_key": app_id,
             },
-            backup_id,
+            deed_id,
         )
 
     def close(self) -> None:
@@ -103,6 +112,14 @@ class JobsWorker:
         def take(backup_id: str) -> str:
             return run(backup_id)
 
+        @DBOS.step(name="run_job")
+        def run_one_job(job_id: str) -> str:
+            return str(run_job(self._instance, job_id, self._stopping.is_set).state)
+
+        @DBOS.workflow(name=JOB)
+        def job(job_id: str) -> str:
+            return run_one_job(job_id)
+
         DBOS.listen_queues([queue_name(node)])
 
     def _run(self, backup_id: str) -> str:
@@ -123,6 +140,8 @@ class JobsWorker:
         try:
             for backup in queued_backups(self._instance):
                 client.enqueue_take(backup.id, backup.app_id, backup.node)
+            for waiting in queued_jobs(self._instance):
+                client.enqueue_job(waiting.id, waiting.app_id, waiting.node)
         finally:
             client.close()
 

@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+from holdfast.jobs.deeds import recover
 from holdfast.jobs.durable import JobsWorker
 from holdfast.service.backups import resume_deletions
 from holdfast.service.instance import open_instance
@@ -29,6 +30,7 @@ def main(home: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
     instance = open_instance(home)
+    recover(instance)
     recover_backups(instance)
     resume_deletions(instance)
     worker = JobsWorker(instance)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -49,6 +49,16 @@ class BackupChange(Body):
     locked_until: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class Restore(Body):
+    """Body of POST .../restore."""
+
+    paths: list[str] = []
+    target_app_id: str | msgspec.UnsetType = msgspec.UNSET
+    mode: Literal["mirror", "overlay"] = "mirror"
+    dry_run: bool = False
+    safety_backup: bool = True
+
+
 _NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
 """The last whole second that the catalog can hold: in April 2262."""
 
@@ -56,6 +66,11 @@ _RULES = {
     "name": f"text of 1 to {NAME_CHARACTERS_MAX} characters",
     "is_locked": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
+    "paths": "a list of paths in the backup",
+    "target_app_id": "the id of an application",
+    "mode": "'mirror' or 'overlay'",
+    "dry_run": "true or false",
+    "safety_backup": "true or false",
     "limit": f"a whole number from 1 to {PAGE_MAX}",
     "after": "the id of a backup, 32 lower-case hex digits",
     "view": "'full', or left out",

@@ -19,9 +19,9 @@ _ERRORS = {
     400: "A field is not what it must be; `code` names it: `INVALID_<FIELD>`, `INVALID_JSON_BODY`.",
     401: "`ACCESS_DENIED`: no API key, or one that is not known.",
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
-    404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `ROUTE_NOT_FOUND`.",
+    404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
-    409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `BACKUP_LOCKED`, `BACKUP_NAME_TAKEN`.",
+    409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `RESTORE_IN_PROGRESS`, `BACKUP_LOCKED`.",
     412: "`PRECONDITION_FAILED`: it is not the one that If-Match or If-Unmodified-Since names.",
     413: "`PAYLOAD_TOO_LARGE`",
     416: "`RANGE_NOT_SATISFIABLE`: the range lies outside; `Content-Range` has the length.",
@@ -186,6 +186,50 @@ def _backups_paths() -> Json:
     }
 
 
+def _jobs_paths() -> Json:
+    job = ref("Job")
+    job_id: Json = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "/v3/apps/{app_id}/backups/{backup}/restore": {
+            "post": _operation(
+                "restoreBackup",
+                "Restore a backup",
+                {
+                    202: {
+                        "description": "It is queued; the job tells how far it is.",
+                        "content": _json(enveloped(job)),
+                        "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+                    },
+                    200: {
+                        "description": "With `dry_run`: what would change.",
+                        "content": _json(enveloped(ref("RestorePreview"))),
+                    },
+                },
+                (402, 404, 409, 413),
+                parameters=(_APP_ID, _BACKUP_REF),
+                body="Restore",
+                description="The whole backup is checked before a file is touched; when it fails, all is as it was.",
+            )
+        },
+        "/v3/jobs/{job_id}": {
+            "get": _operation(
+                "getJob",
+                "A job",
+                {200: {"description": "The job as it is now.", "content": _json(enveloped(job))}},
+                (402, 404),
+                parameters=(job_id,),
+            ),
+            "delete": _operation(
+                "cancelJob",
+                "Cancel a job",
+                {200: {"description": "It stops, or has stopped.", "content": _json(enveloped(job))}},
+                (402, 404, 409),
+                parameters=(job_id,),
+            ),
+        },
+    }
+
+
 def _account_paths() -> Json:
     app = ref("App")
     return {
@@ -282,7 +326,13 @@ def document(base_url: str, backups_url: str) -> Json:
         },
         "servers": [{"url": base_url.rstrip("/")}],
         "security": [{"apiKey": []}, {"bearer": []}],
-        "paths": {**_backups_paths(), **_account_paths(), **_state_paths(), **_download_paths(backups_url)},
+        "paths": {
+            **_backups_paths(),
+            **_jobs_paths(),
+            **_account_paths(),
+            **_state_paths(),
+            **_download_paths(backups_url),
+        },
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {

@@ -86,6 +86,11 @@ _FULL: Json = {
     "restore_proved_at": _TIME_OR_NULL,
 }
 
+_PATHS: Json = {
+    "type": "array",
+    "items": _object({"path": _TEXT, "kind": {"enum": ["file", "folder", "symlink"]}, "size": _BYTES}),
+}
+
 SCHEMAS: Json = {
     "Error": _object(
         {
@@ -107,6 +112,56 @@ SCHEMAS: Json = {
         "properties": {"name": _GIVEN_NAME, "is_locked": _FLAG, "locked_until": _TIME_OR_NULL},
         "additionalProperties": False,
     },
+    "Restore": {
+        "type": "object",
+        "properties": {
+            "paths": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1},
+                "description": "Only these, with all below them; none: everything.",
+            },
+            "target_app_id": {**_ID, "description": "Another application of the account to restore into."},
+            "mode": {
+                "type": "string",
+                "enum": ["mirror", "overlay"],
+                "description": "`mirror` removes what the backup does not have, `overlay` leaves it.",
+            },
+            "dry_run": {**_FLAG, "description": "Only say what would change."},
+            "safety_backup": {**_FLAG, "description": "Take a backup first, so that the restore can be undone."},
+        },
+        "additionalProperties": False,
+    },
+    "RestorePreview": _object(
+        {
+            "added": _COUNT,
+            "changed": _COUNT,
+            "removed": _COUNT,
+            "write_bytes": _BYTES,
+            "paths_added": _PATHS,
+            "paths_changed": _PATHS,
+            "paths_removed": _PATHS,
+            "is_truncated": {**_FLAG, "description": "Whether the lists show only the first thousand each."},
+        }
+    ),
+    "Job": _object(
+        {
+            "id": _ID,
+            "kind": _TEXT,
+            "app_id": _ID,
+            "backup_id": _ID,
+            "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "cancelled"]},
+            "created_at": _TIME,
+            "finished_at": _TIME_OR_NULL,
+            "progress": {
+                "oneOf": [
+                    _object({"files": _COUNT, "bytes": _BYTES, "total_files": _COUNT, "total_bytes": _BYTES}),
+                    {"type": "null"},
+                ]
+            },
+            "result": {"type": ["object", "null"], "description": "What a finished job did."},
+            "error": {"oneOf": [_NOTE, {"type": "null"}]},
+        }
+    ),
     "App": _object(
         {
             "id": _ID,

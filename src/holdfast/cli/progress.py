@@ -1,0 +1,49 @@
+"""Progress bars on standard error, where that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progressing(Protocol):
+    """How far something is, in bytes."""
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[Progressing], None]]:
+    """A bar over a backup's bytes on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda p: bar.update(task, completed=p.bytes, total=p.total_bytes)
+
+
+@contextmanager
+def bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar over bytes written."""
+    from holdfast.vault.archive import Progress
+
+    done = 0
+    with progress_bar(text) as note:
+
+        def add(size: int) -> None:
+            nonlocal done
+            done += size
+            note(Progress(0, done, 0, total))
+
+        yield add

@@ -1,0 +1,128 @@
+"""`holdfast restore`"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.backups import BackupName
+from holdfast.cli.output import Json, fail, print_json, size_text
+from holdfast.cli.progress import progress_bar
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.service.restore import Preview, Restored
+
+
+class Mode(StrEnum):
+    """What happens to what the backup does not have."""
+
+    MIRROR = "mirror"
+    OVERLAY = "overlay"
+
+
+def restore(
+    name: AppName,
+    backup: BackupName,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Restore into this folder, not into the application's.")
+    ] = None,
+    path: Annotated[
+        list[str] | None, typer.Option("--path", help="Only this file or folder; may be given several times.")
+    ] = None,
+    mode: Annotated[
+        Mode | None,
+        typer.Option(
+            "--mode",
+            help="mirror removes what the backup does not have (usual for an application), overlay leaves it (usual "
+            "with --to).",
+        ),
+    ] = None,
+    into: Annotated[str | None, typer.Option("--app", help="Restore into this other application.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    safety_backup: Annotated[
+        bool, typer.Option("--safety-backup/--no-safety-backup", help="Take a backup first, to undo the restore with.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
+    import msgspec
+
+    from holdfast.catalog.records import JobState
+    from holdfast.service.apps import find_app
+    from holdfast.service.backups import find_backup
+    from holdfast.service.errors import Invalid
+    from holdfast.service.jobs import view
+    from holdfast.service.restore import (
+        Restored,
+        Wanted,
+        path_bytes,
+        preview_restore,
+        recover_restores,
+        request_restore,
+        run_restore,
+    )
+    from holdfast.service.take import recover_backups
+
+    if to is not None and into is not None:
+        raise Invalid("to", "Give --to or --app, not both.")
+    with state.instance() as instance:
+        recover_restores(instance)
+        recover_backups(instance)
+        found = find_app(instance, name)
+        one = find_backup(instance, found.id, backup)
+        chosen = mode or (Mode.MIRROR if to is None else Mode.OVERLAY)
+        wanted = Wanted(
+            paths=tuple(path_bytes(p) for p in path or ()),
+            mode=chosen.value,
+            safety_backup=safety_backup,
+            to=None if to is None else str(to.resolve()),
+        )
+        target = found if into is None else find_app(instance, into)
+        if dry_run:
+            preview = preview_restore(instance, one, target, wanted)
+            if json:
+                print_json(msgspec.to_builtins(preview))
+            else:
+                _print_preview(preview)
+            return
+        job = request_restore(instance, one, target, wanted)
+        with progress_bar(f"Restoring {one.name}") as note:
+            done = run_restore(instance, job.id, on_progress=note)
+        if json:
+            print_json(view(instance, done))
+        if done.state is not JobState.SUCCESSFUL:
+            raise typer.Exit(
+                fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
+            )
+        result = msgspec.json.decode(done.result or "", type=Restored)
+        if not json:
+            _print_result(result, wanted.to or target.path)
+
+
+def _print_preview(preview: Preview) -> None:
+    for sign, seen in (("+", preview.paths_added), ("~", preview.paths_changed), ("-", preview.paths_removed)):
+        for one in seen:
+            print(f"{sign} {one['path']}{'/' if one['kind'] == 'folder' else ''}")
+    if preview.is_truncated:
+        print("... and more")
+    print(
+        f"{preview.added} would be added, {preview.changed} changed, {preview.removed} removed; "
+        f"{size_text(preview.write_bytes)} would be written."
+    )
+
+
+def _print_result(result: Restored, where: str) -> None:
+    print(
+        f"Restored to {where}: {result.added} added, {result.changed} changed, {result.removed} removed; "
+        f"{size_text(result.written_bytes)} written."
+    )
+    if result.safety_backup_id:
+        print(f"The state before is the safety backup {result.safety_backup_id}; restore that to undo this.")
+    for warning in result.warnings:
+        print(f"Warning: {warning.message}", file=sys.stderr)

@@ -1,0 +1,29 @@
+"""The kinds of jobs, and the deed of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from holdfast.catalog.records import Job
+from holdfast.service import jobs, restore
+from holdfast.service.instance import Instance
+
+
+class Deed(Protocol):
+    """Runs a queued job of one kind to its end."""
+
+    def __call__(self, instance: Instance, job_id: str, *, cancelled: Callable[[], bool]) -> Job: ...
+
+
+DEEDS: dict[str, Deed] = {restore.KIND: restore.run_restore}
+
+
+def run_job(instance: Instance, job_id: str, cancelled: Callable[[], bool]) -> Job:
+    """Run a queued job of whatever kind. Raises NotFound."""
+    return DEEDS[jobs.get_job(instance, job_id).kind](instance, job_id, cancelled=cancelled)
+
+
+def recover(instance: Instance) -> None:
+    """Bring to an end what a process of this node left running when it died."""
+    restore.recover_restores(instance)
