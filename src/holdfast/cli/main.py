@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, restore, server
+from holdfast.cli import accounts, apps, backups, maintenance, restore, server
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -31,6 +31,8 @@ app.add_typer(backups.app, name="backup", help="Backups: take, list, download, d
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
 app.command("restore")(restore.restore)
+app.command("prune")(maintenance.prune)
+app.command("rebuild")(maintenance.rebuild)
 app.command("serve")(server.serve)
 app.command("demo")(server.demo)
 
