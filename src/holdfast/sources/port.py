@@ -53,3 +53,5 @@ class Scan:
     path_bytes: bytes
     target_bytes: bytes
     notices: list[Notice]
+    is_authoritative: bool = False
+    """Mode, owner and times are what stands here, whatever the opened files say: those of an archive are scratch."""
