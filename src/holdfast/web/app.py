@@ -26,6 +26,7 @@ from holdfast.web.errors import ApiError, allowed_methods, answer_error, interna
 from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.routes_account import account_routes
 from holdfast.web.routes_backups import backup_routes
+from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_open import open_routes
 
 
@@ -33,7 +34,13 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
     """The ASGI application of an instance; `jobs` is where new backups are queued. Starts no threads by itself."""
     desk = Desk(instance, jobs)
     api = Litestar(
-        route_handlers=[*backup_routes(desk), *account_routes(desk), *open_routes(desk), *docs_routes(desk)],
+        route_handlers=[
+            *backup_routes(desk),
+            *import_routes(desk),
+            *account_routes(desk),
+            *open_routes(desk),
+            *docs_routes(desk),
+        ],
         exception_handlers={Exception: _hand_up},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
