@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from types import TracebackType
 
 from holdfast.catalog.apps import app_by_id
@@ -26,8 +27,7 @@ from holdfast.sources.archive.source import check_archive
 
 
 class Upload:
-    """One archive on its way in. A context: what was not queued when it ends leaves nothing. Not for several threads
-    at once."""
+    """One archive on its way in. A context: what was not queued when it ends leaves nothing."""
 
     def __init__(self, instance: Instance, app_id: str, name: str | None = None) -> None:
         """Make room for it. `name`: of the backup. Raises NotFound, Invalid (NAME), Conflict, Unavailable."""
@@ -47,6 +47,8 @@ class Upload:
         self.backup_id = new_backup_id(instance.clock.now_ns())
         self._fd = self._lock = -1
         self._is_queued = False
+        # A request that is cut off closes this while a thread may still be writing; its descriptor must not be reused.
+        self._busy = threading.Lock()
         try:
             folder = scratch_folder(instance, self.backup_id)
             folder.mkdir(mode=0o700)
@@ -66,10 +68,11 @@ class Upload:
         if self._size > self.bytes_max:
             raise self.too_large()
         try:
-            self._disk.wrote(len(data))
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
+            with self._busy, memoryview(data) as view:
+                self._disk.wrote(len(data))
+                at = 0
+                while at < len(view):
+                    at += os.write(self._fd, view[at:])
         except OSError as error:
             raise _disk_trouble(error) from error
 
@@ -85,6 +88,10 @@ class Upload:
 
         Raises Invalid (ARCHIVE), TooLarge, Conflict (BACKUP_IN_PROGRESS), Invalid (NAME), Unavailable.
         """
+        with self._busy:
+            return self._queue()
+
+    def _queue(self) -> Backup:
         folder = scratch_folder(self._instance, self.backup_id)
         try:
             os.fsync(self._fd)
@@ -111,12 +118,13 @@ class Upload:
 
     def close(self) -> None:
         """End it; unless it was queued, nothing of it stays."""
-        if not self._is_queued:
-            remove_scratch(self._instance, self.backup_id)
-        for fd in (self._fd, self._lock):
-            if fd >= 0:
-                os.close(fd)
-        self._fd = self._lock = -1
+        with self._busy:
+            if not self._is_queued:
+                remove_scratch(self._instance, self.backup_id)
+            for fd in (self._fd, self._lock):
+                if fd >= 0:
+                    os.close(fd)
+            self._fd = self._lock = -1
 
     def __enter__(self) -> Upload:
         return self

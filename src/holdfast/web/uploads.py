@@ -60,8 +60,10 @@ def announced_bytes(scope: Scope) -> int | None:
 class LastAnswer:
     """An answer after which the connection is closed, but not under the feet of who still sends."""
 
-    def __init__(self, answer: Answer, linger_seconds: float = LINGER_SECONDS) -> None:
+    def __init__(self, answer: Answer, *, was_asked: bool, linger_seconds: float = LINGER_SECONDS) -> None:
+        """`was_asked`: whether the body was read from already, and so a client that waits for "100 Continue" sends."""
         self._answer = answer
+        self._was_asked = was_asked
         self._linger_seconds = linger_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,14 +73,10 @@ class LastAnswer:
         headers = [length, *answer.headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": True})
-        # A client that waits for "100 Continue" reads this answer first and never sends; asking would invite it.
-        if not _waits_to_be_asked(scope):
+        # A client that waits to be asked reads this answer first and never sends; to receive would be to ask.
+        if self._was_asked or (header(scope, b"expect") or "").lower() != "100-continue":
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._linger_seconds):
                     while (message := await receive())["type"] == "http.request" and message["more_body"]:
                         pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _waits_to_be_asked(scope: Scope) -> bool:
-    return (header(scope, b"expect") or "").lower() == "100-continue"
