@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import Receive, Scope
+from litestar.types import Scope
 
 from holdfast.catalog.backups import fail_backup
 from holdfast.catalog.records import Backup
@@ -19,7 +19,7 @@ from holdfast.web.desk import Desk
 from holdfast.web.envelope import Answer, success
 from holdfast.web.errors import answer_error, known_error, unavailable
 from holdfast.web.routes_backups import hold, name_taken, owner
-from holdfast.web.uploads import LastAnswer, announced_bytes, body_pieces
+from holdfast.web.uploads import Body, RefusedBody, announced_bytes, body_pieces
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -31,27 +31,21 @@ def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """The handler, bound to a desk."""
 
     @post(_IMPORT, request_max_body_size=None)
-    async def import_backup(request: AnyRequest) -> Answer | LastAnswer:
+    async def import_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        was_asked = False
-
-        async def receive() -> Any:
-            nonlocal was_asked
-            was_asked = True
-            return await request.receive()
-
+        body = Body(request.receive)
         try:
             app_id = inputs.path_segment(scope, _APP_SEGMENT)
             account = owner(desk, scope, app_id)
             fields = inputs.query(scope, "name", "wait")
             seconds = inputs.integer(fields, "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
             with desk.one_more_upload(account.id):
-                backup = await _received(desk, scope, receive, app_id, fields.get("name"))
+                backup = await _received(desk, scope, body, app_id, fields.get("name"))
         except Exception as error:
             known = known_error(error)
             if known is None:
                 raise
-            return LastAnswer(answer_error(known), was_asked=was_asked)
+            return RefusedBody(answer_error(known), body)
         finished = False
         if seconds:
             backup, finished = await hold(desk, backup, desk.now() + seconds)
@@ -62,12 +56,12 @@ def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
     return [import_backup]
 
 
-async def _received(desk: Desk, scope: Scope, receive: Receive, app_id: str, name: str | None) -> Backup:
+async def _received(desk: Desk, scope: Scope, body: Body, app_id: str, name: str | None) -> Backup:
     upload = await desk.call(Upload, desk.instance, app_id, name)
     try:
         if (announced_bytes(scope) or 0) > upload.bytes_max:
             raise upload.too_large()
-        async for piece in body_pieces(receive):
+        async for piece in body_pieces(body):
             await desk.call(upload.write, piece)
         return await desk.call(_queued, desk, upload)
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
@@ -26,7 +27,7 @@ class UploadBroken(ApiError):
     """The client went away, or stood still."""
 
 
-async def body_pieces(receive: Receive, idle_seconds: float = IDLE_SECONDS) -> AsyncIterator[bytearray]:
+async def body_pieces(body: Body, idle_seconds: float = IDLE_SECONDS) -> AsyncIterator[bytearray]:
     """The body of a request in pieces of about PIECE_BYTES, each the receiver's own; none for an empty body.
 
     Raises UploadBroken.
@@ -34,7 +35,7 @@ async def body_pieces(receive: Receive, idle_seconds: float = IDLE_SECONDS) -> A
     piece = bytearray()
     while True:
         try:
-            message = await asyncio.wait_for(receive(), idle_seconds)
+            message = await asyncio.wait_for(body.receive(), idle_seconds)
         except TimeoutError:
             raise UploadBroken(
                 "INVALID_BODY", f"Nothing of the body came for {idle_seconds:.0f} s; send it again."
@@ -57,26 +58,45 @@ def announced_bytes(scope: Scope) -> int | None:
     return int(value) if value is not None and value.isascii() and value.isdigit() else None
 
 
-class LastAnswer:
-    """An answer after which the connection is closed, but not under the feet of who still sends."""
+class Body:
+    """Receives for a request, and knows how far the body is."""
 
-    def __init__(self, answer: Answer, *, was_asked: bool, linger_seconds: float = LINGER_SECONDS) -> None:
-        """`was_asked`: whether the body was read from already, and so a client that waits for "100 Continue" sends."""
-        self._answer = answer
-        self._was_asked = was_asked
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.was_asked = False
+        """Whether anything was received, and so a client that waits for "100 Continue" sends."""
+        self.is_complete = False
+
+    async def receive(self) -> Any:
+        """As ASGI's."""
+        self.was_asked = True
+        message = await self._receive()
+        self.is_complete = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+
+class RefusedBody(Answer):
+    """An answer to a request whose body may still be coming; then the connection is closed behind it."""
+
+    def __init__(self, answer: Answer, body: Body, linger_seconds: float = LINGER_SECONDS) -> None:
+        super().__init__(answer.status, answer.body, answer.headers)
+        self._body = body
         self._linger_seconds = linger_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, then read what still comes. ASGI."""
-        answer = self._answer
-        length = (b"content-length", b"%d" % len(answer.body))
-        headers = [length, *answer.headers, (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        """Send it, then throw away what still comes. ASGI."""
+        body = self._body
+        if body.is_complete:
+            await super().__call__(scope, receive, send)
+            return
+        length = (b"content-length", b"%d" % len(self.body))
+        headers = [length, *self.headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
         # A client that waits to be asked reads this answer first and never sends; to receive would be to ask.
-        if self._was_asked or (header(scope, b"expect") or "").lower() != "100-continue":
+        if body.was_asked or (header(scope, b"expect") or "").lower() != "100-continue":
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._linger_seconds):
-                    while (message := await receive())["type"] == "http.request" and message["more_body"]:
-                        pass
+                    while not body.is_complete:
+                        await body.receive()
         await send({"type": "http.response.body", "body": b"", "more_body": False})

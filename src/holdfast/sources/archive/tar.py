@@ -9,7 +9,7 @@ from typing import BinaryIO
 from holdfast.sources.archive.errors import ArchiveRefused, Limits, damaged, refused
 from holdfast.sources.archive.names import checked_path
 from holdfast.sources.archive.scratch import DiskWatch, Scratch, Xattrs
-from holdfast.sources.archive.streams import Stream
+from holdfast.sources.archive.streams import Stream, compression_of
 from holdfast.sources.archive.tar_header import (
     BLOCK_BYTES,
     Extended,
@@ -46,7 +46,9 @@ _FILES, _LINK, _SYMLINK, _FOLDER = (b"0", b"\0", b"7"), b"1", b"2", b"5"
 def check_start(file: BinaryIO, limits: Limits) -> None:
     """Look whether a tar begins here. Raises ArchiveRefused."""
     stream = Stream(file, OVERHEAD_BYTES_MAX, limits.content_bytes_max)
-    block = stream.read_exactly(BLOCK_BYTES)
+    start = file.read(8)
+    file.seek(0)
+    block = stream.read_exactly(BLOCK_BYTES) if compression_of(start) else file.read(BLOCK_BYTES)
     if block != _ZERO_BLOCK and not is_header(block):
         raise ArchiveRefused(
             "This is no zip and no tar (also not one in gzip, xz, bzip2 or zstd); upload one of those."

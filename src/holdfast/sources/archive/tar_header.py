@@ -49,13 +49,15 @@ class Extended:
 
 def is_header(block: bytes) -> bool:
     """Whether the checksum of a block says that it is a header."""
+    if len(block) != BLOCK_BYTES:
+        return False
     try:
         said = _number(block[148:156])
     except ValueError:
         return False
     blank = block[:148] + b" " * 8 + block[156:]
     # Old programs summed the bytes as signed ones.
-    return len(block) == BLOCK_BYTES and said in (sum(blank), sum(b - 256 if b > 127 else b for b in blank))
+    return said in (sum(blank), sum(b - 256 if b > 127 else b for b in blank))
 
 
 def parse_header(block: bytes) -> Header:
