@@ -167,10 +167,11 @@ def _run(
         code, message = _reason(error)
         if code == "INTERNAL_ERROR":
             _log.exception("backup %s failed", backup.id)
+        remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
         _fail(instance, backup, code, message)
         if not isinstance(error, Exception):
             raise
-    finally:
+    else:
         remove_scratch(instance, backup.id)
 
 
