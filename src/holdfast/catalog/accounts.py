@@ -62,6 +62,14 @@ def account_by_id(catalog: Catalog, account_id: str) -> Account | None:
     return account_of(row) if row else None
 
 
+def account_with_key(catalog: Catalog, account_id: str) -> tuple[Account, bytes] | None:
+    """One account, and the SHA-256 of its API key."""
+    with catalog.read() as connection:
+        query = select(*ACCOUNT_COLUMNS, accounts.c.api_key_hash).where(accounts.c.id == account_id)
+        row = connection.execute(query).first()
+    return (account_of(row[:-1]), bytes(row[-1])) if row else None
+
+
 def all_accounts(catalog: Catalog) -> list[Account]:
     """All accounts, oldest first."""
     with catalog.read() as connection:

@@ -174,7 +174,7 @@ def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     if json:
         print_json({"id": found.id, "freed_size": freed})
     else:
-        print(f"Deleted {found.name}; it had added {size_text(freed)} to the store.")
+        print(f"Deleted {found.name}; pruning frees {size_text(freed)} (`holdfast prune`).")
 
 
 @app.command("rename")

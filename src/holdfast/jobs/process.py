@@ -17,6 +17,7 @@ from holdfast.jobs.deeds import recover
 from holdfast.jobs.durable import JobsWorker
 from holdfast.service.backups import resume_deletions
 from holdfast.service.instance import open_instance
+from holdfast.service.record import keep_records
 from holdfast.service.take import recover_backups
 
 PRUNE_SECONDS = 3600
@@ -33,6 +34,7 @@ def main(home: Path) -> None:
     recover(instance)
     recover_backups(instance)
     resume_deletions(instance)
+    keep_records(instance)
     worker = JobsWorker(instance)
     worker.start()
     sys.stdout.buffer.write(READY)

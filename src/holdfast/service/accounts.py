@@ -15,6 +15,7 @@ from holdfast.catalog.records import Account
 from holdfast.service.config import Plan
 from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.instance import Instance
+from holdfast.service.record import keep_record
 from holdfast.vault.keys import new_data_key
 
 KEY_PREFIX = "hf_"
@@ -85,6 +86,7 @@ def add_account(instance: Instance, email: str, plan: str) -> NewKey:
         rows.insert_account(instance.catalog, account, _key_hash(api_key))
     except rows.EmailTaken:
         raise Conflict("EMAIL_TAKEN", f"There is an account for {email} already.") from None
+    keep_record(instance, account_id)
     return NewKey(account, api_key)
 
 
@@ -106,6 +108,7 @@ def set_plan(instance: Instance, account_id: str, plan: str) -> Account:
     get_account(instance, account_id)
     require_plan(instance, plan)
     rows.set_plan(instance.catalog, account_id, plan)
+    keep_record(instance, account_id)
     return get_account(instance, account_id)
 
 
@@ -114,6 +117,7 @@ def rotate_key(instance: Instance, account_id: str) -> NewKey:
     get_account(instance, account_id)
     api_key = new_api_key()
     rows.set_api_key(instance.catalog, account_id, _key_hash(api_key), _sealed_key(instance, account_id, api_key))
+    keep_record(instance, account_id)
     return NewKey(get_account(instance, account_id), api_key)
 
 

@@ -16,6 +16,7 @@ from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance import Instance
 from holdfast.service.names import check_name
+from holdfast.service.record import keep_record
 from holdfast.sources.target import STAGING_PREFIX
 
 
@@ -51,6 +52,7 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
         rows.insert_app(instance.catalog, app)
     except rows.AppNameTaken:
         raise Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.") from None
+    keep_record(instance, account_id)
     return app
 
 
@@ -112,6 +114,7 @@ def remove_app(instance: Instance, app: App) -> int:
         rows.delete_app(instance.catalog, app.id)
     except rows.AppInUse:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.") from None
+    keep_record(instance, app.account_id)
     return len(backups)
 
 

@@ -14,7 +14,9 @@ from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
 from holdfast.service.instance import Instance
 from holdfast.service.names import check_name
-from holdfast.stores.port import StoreError
+from holdfast.service.record import drop_marks, keep_marks
+from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.vault.errors import VaultError
 from holdfast.vault.root import root_name
 
 Format = Literal["zip", "tar.gz"]
@@ -128,7 +130,7 @@ def rename(instance: Instance, backup: Backup, name: str) -> Backup:
         rows.rename_backup(instance.catalog, backup.id, name)
     except rows.BackupNameTaken:
         raise name_taken(name) from None
-    return _again(instance, backup)
+    return _marked(instance, backup)
 
 
 def name_taken(name: str) -> Invalid:
@@ -146,16 +148,24 @@ def set_lock(
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns())
-    found = _again(instance, backup)
+    found = _marked(instance, backup) if changed else backup
     if not changed:
         raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
     return found
 
 
-def delete_backup(instance: Instance, backup: Backup) -> int:
-    """Delete a backup; returns the bytes that it had added to the store.
+def _marked(instance: Instance, backup: Backup) -> Backup:
+    """The backup as it is now, its name and locks written to the store too."""
+    found = _again(instance, backup)
+    if found.state is State.SUCCESSFUL:
+        keep_marks(instance, found)
+    return found
 
-    Pruning frees those of them that no later backup uses.
+
+def delete_backup(instance: Instance, backup: Backup) -> int:
+    """Delete a backup; returns the bytes of the store that only it needed: what pruning will free.
+
+    They are 0 where a manifest of the account is damaged: then nothing is pruned until that is mended.
 
     Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED).
     """
@@ -166,8 +176,14 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
     if backup.locked_until is not None and backup.locked_until > instance.clock.now_ns():
         until = iso(backup.locked_until, instance.zone)
         raise Conflict("BACKUP_LOCKED", f"The backup is locked until {until} and can't be deleted before.")
+    freed = 0
+    if backup.state is State.SUCCESSFUL:
+        try:
+            freed = instance.vault(backup.account_id).bytes_only_in(backup.id)
+        except (VaultError, ObjectMissing) as error:
+            _log.warning("what deleting backup %s frees is not known: %s", backup.id, error)
     delete_now(instance, backup)
-    return 0 if backup.state is State.FAILED else backup.stored_bytes
+    return freed
 
 
 def delete_now(instance: Instance, backup: Backup) -> None:
@@ -176,7 +192,9 @@ def delete_now(instance: Instance, backup: Backup) -> None:
         instance.catalog, backup.id, instance.clock.now_ns()
     ):
         raise Conflict("BACKUP_LOCKED", "The backup was locked or changed meanwhile; try again.")
+    # The root first: without it the backup cannot come back by a rebuild, whatever else is left of it.
     instance.vault_store(backup.account_id).delete(root_name(backup.id))
+    drop_marks(instance, backup)
     rows.delete_row(instance.catalog, backup.id)
 
 

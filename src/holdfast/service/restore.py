@@ -43,7 +43,7 @@ from holdfast.stores.port import ObjectMissing, StoreError
 from holdfast.vault.columns import Before, before_of, content_of
 from holdfast.vault.entry import Kind
 from holdfast.vault.errors import Cancelled, DamagedError, VaultError
-from holdfast.vault.extract import extract, large_content
+from holdfast.vault.extract import extract, large_parts
 from holdfast.vault.snapshot import Snapshot
 from holdfast.vault.vault import Vault
 
@@ -371,7 +371,7 @@ def _stage(planned: _Planned, staging: Staging, note: jobs.Note, stop: Callable[
     staging.write(
         plan,
         lambda on_block: extract(planned.snapshot, wanted, on_block),
-        lambda entry: large_content(planned.large, entry),
+        lambda entry: large_parts(planned.large, entry),
         planned.target,
         on_bytes,
         stop,

@@ -27,6 +27,7 @@ from holdfast.service.instance import Instance
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
 from holdfast.service.names import check_name
+from holdfast.service.record import keep_marks
 from holdfast.sources.directory import DirectorySource
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
@@ -193,10 +194,19 @@ def _take(
                 backup_id=backup.id,
                 commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
                 now_ns=instance.clock.now_ns(),
-                labels={"app_id": app.id, "app": app.name, "name": backup.name, "origin": backup.origin},
+                clock=instance.clock.now_ns,
+                labels={
+                    "app_id": app.id,
+                    "app": app.name,
+                    "name": backup.name,
+                    "origin": backup.origin,
+                    "created_at": str(backup.created_at),
+                },
                 on_progress=note,
                 cancelled=cancelled,
             )
+            if backup.is_locked:
+                keep_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
             if not _finish(instance, backup, result):
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
             return
@@ -212,7 +222,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult) -> bool:
         backup.id,
         result.epoch,
         _warnings(result),
-        finished_at=instance.clock.now_ns(),
+        finished_at=result.finished_ns,
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
         digest=result.digest,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from isal import isal_zlib
@@ -40,7 +41,7 @@ class Small:
 
 
 class Large:
-    """A file to be fetched with `large_content`."""
+    """A file to be fetched with `large_parts`."""
 
     __slots__ = ("entry", "number")
 
@@ -155,30 +156,71 @@ def _whole(snapshot: Snapshot, due: _Due, stream: memoryview) -> Small:
     return Small(due.number, due.block, due.at, data)
 
 
-def large_content(snapshot: Snapshot, entry: Entry) -> Iterator[tuple[int, bytes]]:
-    """The content of a file as (offset, bytes) in order, holes left out; checked as a whole at the end.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a large file: `size` bytes from `offset` on, still deflated (whole segments)."""
 
-    While this runs, the snapshot must be used for nothing else. Raises as `extract`.
+    offset: int
+    stream: memoryview
+    size: int
+
+    def write(self, write_at: Callable[[int, bytes], None]) -> tuple[int, int, int]:
+        """Inflate it and hand it to `write_at(offset, bytes)`; returns (offset, size, CRC-32) for `check_whole`.
+
+        For any thread. Raises DamagedError when there are not `size` bytes.
+        """
+        crc, at = 0, self.offset
+        for data in self._inflated():
+            crc = isal_zlib.crc32(data, crc)
+            write_at(at, data)
+            at += len(data)
+        return self.offset, self.size, crc
+
+    def _inflated(self) -> Iterator[bytes]:
+        if self.size <= SMALL_BYTES_MAX:
+            pieces: Iterable[bytes] = [inflate_file(self.stream, self.size)]
+        else:
+            pieces = StreamInflater().feed(self.stream)
+        left = self.size
+        for data in pieces:
+            left -= len(data)
+            yield data
+        if left:
+            raise DamagedError("A stored segment has another length than its file says.")
+
+
+def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[Part]:
+    """The content of a file with chunks, part by part in order, holes left out.
+
+    The caller inflates, and compares the whole (`check_whole`). While this runs, the snapshot must be used for nothing
+    else. Raises as `extract`.
     """
-    if entry.extra.inline is not None:
-        yield 0, entry.extra.inline
-        return
-    at, crc = 0, 0
+    at = 0
     for extents in _runs(snapshot, entry):
         if extents[0].is_hole:
-            for extent in extents:
-                crc = isal_zlib.crc32_combine(crc, crc_of_zeros(extent.raw, extent.repeat), extent.raw * extent.repeat)
-                at += extent.raw * extent.repeat
+            at += sum(e.raw * e.repeat for e in extents)
             continue
-        inflater = StreamInflater()
-        expected = at + sum(e.raw * e.repeat for e in extents)
+        lengths = ((e.stored, e.raw) for e in extents for _ in range(e.repeat))
         for buffer in snapshot.reader.render(_segments(extents)):
-            for data in inflater.feed(buffer):
-                yield at, data
-                crc = isal_zlib.crc32(data, crc)
-                at += len(data)
-        if at != expected:
-            raise DamagedError(f"The file {_shown(entry.path)} has another length in the store.")
+            stored = raw = 0
+            while stored < len(buffer):  # a buffer holds whole segments
+                one_stored, one_raw = next(lengths)
+                stored += one_stored
+                raw += one_raw
+            yield Part(at, buffer, raw)
+            at += raw
+    if at != entry.size:
+        raise DamagedError(f"The file {_shown(entry.path)} has another length in the store.")
+
+
+def check_whole(entry: Entry, parts: Iterable[tuple[int, int, int]]) -> None:
+    """Compare a large file with its CRC-32. `parts`: (offset, size, CRC-32) of each part in order. DamagedError."""
+    at, crc = 0, 0
+    for offset, size, part_crc in [*parts, (entry.size, 0, 0)]:
+        if offset > at:
+            crc = isal_zlib.crc32_combine(crc, crc_of_zeros(1, offset - at), offset - at)
+        crc = isal_zlib.crc32_combine(crc, part_crc, size)
+        at = offset + size
     if at != entry.size or crc != entry.crc32:
         raise DamagedError(f"The file {_shown(entry.path)} does not give back what was backed up.")
 

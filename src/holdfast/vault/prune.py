@@ -15,7 +15,7 @@ A crash at any point leaves packs that nobody needs, which the next prune finds.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -289,6 +289,12 @@ def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:
     return {pack_id: int(size) for pack_id, size in zip(index.packs, sizes.tolist(), strict=True) if size}
 
 
-def bytes_of(index: Index, used: NDArray[np.bool_]) -> int:
-    """Bytes in packs of the chunks that are marked."""
-    return int(index.stored_column()[used].astype(np.int64).sum()) + TAG_BYTES * int(used.sum())
+def bytes_freed(
+    index: Index, leaving: NDArray[np.bool_], staying: NDArray[np.bool_], pack_sizes: Mapping[bytes, int]
+) -> int:
+    """Bytes that the store gets smaller by when what is only `leaving` goes: whole packs, and records out of others."""
+    others = _bytes_by_pack(index, staying)
+    return sum(
+        gone if pack_id in others else pack_sizes.get(pack_id, gone)
+        for pack_id, gone in _bytes_by_pack(index, leaving & ~staying).items()
+    )

@@ -42,6 +42,10 @@ class Root(msgspec.Struct, frozen=True):
     """Ids of the chunks that hold the list of blocks, in order."""
     labels: dict[str, str] = {}
     """What the caller wants found again beside the content (application, name); opaque here."""
+    finished_ns: int = 0
+    """When the root was written."""
+    stored_bytes: int = 0
+    """What the backup added to the store, the root itself left out."""
 
 
 _root_decoder = msgspec.msgpack.Decoder(Root)

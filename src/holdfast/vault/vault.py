@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.ledger import Ledger
 from holdfast.vault.mark import Marker, backup_ids
 from holdfast.vault.pack import PackKind, PackWriter
-from holdfast.vault.prune import GRACE_NS, Prune, PrunePlan, PruneProgress, PruneResult, bytes_of
+from holdfast.vault.prune import GRACE_NS, Prune, PrunePlan, PruneProgress, PruneResult, bytes_freed
 from holdfast.vault.reading import RecordReader
 from holdfast.vault.root import Root, digest_of, read_root, root_name, write_root
 from holdfast.vault.seal import VaultKeys
@@ -51,6 +52,7 @@ class TakeResult:
     stored_bytes: int
     """What it added to the store."""
     commit_seq: int
+    finished_ns: int
     notices: list[Notice]
 
 
@@ -90,6 +92,24 @@ class Vault:
         root = read_root(self._store, self._keys, backup_id)
         return Snapshot(root, RecordReader(self._store, self._keys, self.index))
 
+    def root(self, backup_id: str) -> Root:
+        """The root of a backup. Raises ObjectMissing, DamagedError, FormatError."""
+        return read_root(self._store, self._keys, backup_id)
+
+    def missing_of(self, backup_id: str) -> str | None:
+        """Why a backup is not whole, as far as its manifest and the index tell; None when it is.
+
+        Its content is not read. Raises ObjectMissing, StoreError.
+        """
+        marker = Marker(self._store, self._keys, self.index(False))
+        try:
+            marker.mark_all([backup_id])
+        except (DamagedError, ChunkMissing, FormatError) as error:
+            return str(error)
+        finally:
+            marker.close()
+        return None
+
     def same_content(self, snapshot: Snapshot, entry: Entry, read_into: Callable[[memoryview, int], int]) -> bool:
         """Whether a file has the content of an entry of the same size. See `extract.same_content`."""
         return same_content(snapshot, entry, self._keys.chunk_id_key, read_into)
@@ -102,6 +122,7 @@ class Vault:
         backup_id: str,
         commit_seq: int,
         now_ns: int,
+        clock: Callable[[], int] = time.time_ns,
         labels: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
@@ -174,6 +195,8 @@ class Vault:
             content_bytes=written.content_bytes,
             listing=written.listing,
             labels=dict(labels or {}),
+            finished_ns=clock(),
+            stored_bytes=archive.stored_bytes,
         )
         view = Snapshot(root, RecordReader(self._store, self._keys, self.index))
         view.blocks = written.refs
@@ -194,6 +217,7 @@ class Vault:
             content_bytes=root.content_bytes,
             stored_bytes=archive.stored_bytes + root_size,
             commit_seq=commit_seq,
+            finished_ns=root.finished_ns,
             notices=[*extra_notices, *written.notices],
         )
 
@@ -271,7 +295,8 @@ class Vault:
             finally:
                 marker.close()
             used.append(marker.used)
-        return bytes_of(index, used[1] & ~used[0]) + self._store.size(root_name(backup_id))
+        sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
+        return bytes_freed(index, used[1], used[0], sizes) + self._store.size(root_name(backup_id))
 
 
 def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:

@@ -9,10 +9,12 @@ import ctypes
 import errno
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from holdfast.sources import native
@@ -22,12 +24,14 @@ from holdfast.sources.target import STAGING_PREFIX
 from holdfast.sources.target.plan import RestorePlan
 from holdfast.vault.entry import Entry, Kind
 from holdfast.vault.errors import Cancelled
-from holdfast.vault.extract import Large, Small
+from holdfast.vault.extract import Large, Part, Small, check_whole
 from holdfast.vault.manifest import Block
 
 BATCH_FILES_MAX = 256
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 BATCHES_AHEAD = 2
+PARTS_AHEAD = 4
+WRITERS = 2
 _PATH_BYTES_MAX = 4000
 """Longer paths are not given to the kernel in one piece."""
 
@@ -91,7 +95,7 @@ class Staging:
         except OSError as error:
             raise target_error(error, folder.parent) from error
         self._batch = _Batch()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="restore")
+        self._writer = ThreadPoolExecutor(WRITERS, thread_name_prefix="restore")
         self._written: list[Future[None]] = []
         self._folders: list[_Folder] = []
         self.notices: list[Notice] = []
@@ -107,7 +111,7 @@ class Staging:
         self,
         plan: RestorePlan,
         contents: Callable[[Callable[[Block, int], None]], Iterable[Small | Large]],
-        large_content: Callable[[Entry], Iterator[tuple[int, bytes]]],
+        large_parts: Callable[[Entry], Iterator[Part]],
         target: DirectoryReader,
         on_bytes: Callable[[int, int], None],
         cancelled: Callable[[], bool],
@@ -135,7 +139,8 @@ class Staging:
                     self._add(path, item)
                     on_bytes(1, len(item.data))
                 else:
-                    self._write_large(path, item.entry, large_content(item.entry), on_bytes, cancelled)
+                    self._write_large(path, item.entry, large_parts(item.entry), on_bytes, cancelled)
+                    on_bytes(1, 0)
             self._flush()
             self._wait(0)
             self._make_links(plan, place, target)
@@ -216,8 +221,8 @@ class Staging:
         extra = block.extra(i)
         if len(path) > _PATH_BYTES_MAX or extra.xattrs:
             self._flush()
-            self._wait(0)
-            self._write_large(path, block.entry(i), iter([(0, item.data)] if item.data else []), _nobody, _never)
+            with self._made(path, block.entry(i)) as fd:
+                _write_at(fd, 0, item.data)
             return
         self._batch.add(
             path, item.data, int(block.mode[i]), int(block.uid[i]), int(block.gid[i]), int(block.mtime_ns[i])
@@ -240,21 +245,35 @@ class Staging:
         self,
         path: bytes,
         entry: Entry,
-        content: Iterator[tuple[int, bytes]],
+        parts: Iterator[Part],
         on_bytes: Callable[[int, int], None],
         cancelled: Callable[[], bool],
     ) -> None:
+        """Inflate and write part by part, on the writer's threads."""
+        checks: list[tuple[int, int, int]] = []
+        under_way: deque[Future[tuple[int, int, int]]] = deque()
+        with self._made(path, entry) as fd:
+            try:
+                for part in parts:
+                    if cancelled():
+                        raise Cancelled("The restore was cancelled; nothing was changed.")
+                    if len(under_way) > PARTS_AHEAD:
+                        checks.append(under_way.popleft().result())
+                    under_way.append(self._writer.submit(part.write, partial(_write_at, fd)))
+                    on_bytes(0, part.size)
+                checks += [one.result() for one in under_way]
+            finally:
+                wait(under_way)  # none may write to a descriptor that is somebody else's by then
+        check_whole(entry, checks)
+
+    @contextmanager
+    def _made(self, path: bytes, entry: Entry) -> Iterator[int]:
+        """A new file to be written; its rights and times are set when that is done."""
         with _at(self._top, path) as (folder, name):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(name, flags, 0o600, dir_fd=folder)
         try:
-            for offset, data in content:
-                if cancelled():
-                    raise Cancelled("The restore was cancelled; nothing was changed.")
-                self._wait(BATCHES_AHEAD)
-                self._written.append(self._writer.submit(_write_at, fd, offset, data))
-                on_bytes(0, len(data))
-            self._wait(0)
+            yield fd
             os.ftruncate(fd, entry.size)
             self._set_xattrs(fd, entry.path, entry.extra.xattrs)
             if self._owners:
@@ -262,10 +281,7 @@ class Staging:
             os.fchmod(fd, entry.mode)
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
-            with suppress(OSError):
-                self._wait(0)
             os.close(fd)
-        on_bytes(1, 0)
 
 
 class _Batch:
@@ -366,11 +382,3 @@ def _write_at(fd: int, offset: int, data: bytes) -> None:
         written = os.pwrite(fd, view, offset)
         view = view[written:]
         offset += written
-
-
-def _nobody(files: int, size: int) -> None:
-    """Nobody is told."""
-
-
-def _never() -> bool:
-    return False
