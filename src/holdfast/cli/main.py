@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, restore, server
+from holdfast.cli import accounts, apps, backups, check, restore, server
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -30,6 +30,7 @@ app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 app.add_typer(backups.app, name="backup", help="Backups: take, list, download, delete.")
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
+app.command("check")(check.check)
 app.command("restore")(restore.restore)
 app.command("serve")(server.serve)
 app.command("demo")(server.demo)

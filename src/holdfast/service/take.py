@@ -28,6 +28,7 @@ from holdfast.service.links import link_key
 from holdfast.service.locks import held
 from holdfast.service.names import check_name
 from holdfast.service.record import keep_marks
+from holdfast.service.verify import look_again
 from holdfast.sources.directory import DirectorySource
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
@@ -151,6 +152,9 @@ def run_backup(
     with held(instance, f"take-{backup_id}") as is_ours:
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node):
             _run(instance, _found(instance, backup_id), on_progress, cancelled)
+            done = _found(instance, backup_id)
+            if done.state is State.SUCCESSFUL:
+                look_again(instance, done.account_id)
     return _found(instance, backup_id)
 
 

@@ -42,6 +42,8 @@ class HitFile:
 
     path: bytes
     message: str
+    count: int = 1
+    """How many entries: more than one for a lost list."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Hit:
         """Note one more."""
         self.count += count
         if len(self.files) < FILES_NAMED_MAX:
-            self.files.append(HitFile(path, message))
+            self.files.append(HitFile(path, message, count))
 
     def lose_all(self, message: str) -> Hit:
         """Note that nothing of the backup can be read."""

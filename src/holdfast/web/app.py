@@ -28,6 +28,7 @@ from holdfast.web.routes_account import account_routes
 from holdfast.web.routes_backups import backup_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_open import open_routes
+from holdfast.web.routes_verify import verify_routes
 
 
 def create_app(instance: Instance, jobs: Jobs) -> Front:
@@ -37,6 +38,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
         route_handlers=[
             *backup_routes(desk),
             *job_routes(desk),
+            *verify_routes(desk),
             *account_routes(desk),
             *open_routes(desk),
             *docs_routes(desk),
