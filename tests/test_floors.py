@@ -21,6 +21,7 @@ ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
     "isal": {"vault"},
+    "backports": {"sources"},
     "pyfastcdc": {"vault"},
     "cryptography": {"vault"},
     "blake3": {"vault"},

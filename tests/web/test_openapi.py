@@ -14,6 +14,13 @@ from holdfast.web.openapi import document
 
 URL = "http://holdfast.test"
 
+SCHEMATHESIS = """
+[[operations]]
+include-name = "POST /v3/apps/{app_id}/backups/import"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404", "409", "429"]
+"""
+"""A schema cannot say which bytes are an archive, so what is generated for it is none."""
+
 
 def test_the_document_has_the_routes_that_there_are(site: Site) -> None:
     described = {
@@ -44,6 +51,7 @@ def test_it_is_served_with_the_addresses_of_the_instance(two_hosts: Site) -> Non
 def test_schemathesis_finds_nothing_with_all_checks(site: Site, tmp_path: Path) -> None:
     site.jobs.runs = True
     site.take()
+    (tmp_path / "schemathesis.toml").write_text(SCHEMATHESIS)
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{site.url}/openapi.json"),
         *("--checks", "all", "--max-examples", "8", "--seed", "20241207", "--no-color"),

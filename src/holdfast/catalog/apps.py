@@ -6,7 +6,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import App, State
+from holdfast.catalog.records import IMPORTED, App, State
 from holdfast.catalog.tables import apps, backups
 
 _COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at)
@@ -73,11 +73,11 @@ def delete_app(catalog: Catalog, app_id: str) -> None:
 
 
 def last_good_at(catalog: Catalog, app_id: str) -> int | None:
-    """When the newest successful backup of an application was started, in nanoseconds."""
+    """When the newest successful backup of an application's folder was started, in nanoseconds; imports don't count."""
     with catalog.read() as connection:
         found: int | None = connection.execute(
             select(func.max(backups.c.created_at)).where(
-                backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL
+                backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL, backups.c.origin != IMPORTED
             )
         ).scalar()
         return found

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import OPEN_JOBS, Backup, Progressed, State, Warned
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs
 from holdfast.vault.errors import SessionFenced
 
@@ -150,11 +150,15 @@ def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = Non
 
 
 def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
-    """The newest successful backup of an application."""
+    """The newest successful backup that was taken of an application's folder (an imported one says nothing of it)."""
     with catalog.read() as connection:
         row = connection.execute(
             select(*_COLUMNS)
-            .where(backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL)
+            .where(
+                backups.c.app_id == app_id,
+                backups.c.state == State.SUCCESSFUL,
+                backups.c.origin != IMPORTED,
+            )
             .order_by(backups.c.created_at.desc(), backups.c.id.desc())
             .limit(1)
         ).first()

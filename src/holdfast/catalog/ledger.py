@@ -101,6 +101,16 @@ class SqlLedger:
                 ],
             )
 
+    def reconcile(self, found: Sequence[PackRow], gone: Sequence[bytes]) -> None:
+        """Enter packs that are in the store as live, and drop those that are not there any more, in whatever state."""
+        with self._catalog.write() as connection:
+            self._enter(connection, found)
+            for start in range(0, len(gone), _ROWS_AT_ONCE):
+                some = gone[start : start + _ROWS_AT_ONCE]
+                connection.execute(
+                    packs.delete().where(packs.c.account_id == self._account_id, packs.c.pack_id.in_(some))
+                )
+
     def marks(self) -> tuple[int, int]:
         with self._catalog.read() as connection:
             return self._marks(connection)

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+IMPORTED = "imported"
+"""Origin of a backup that was made of an uploaded archive."""
+
 
 class State(StrEnum):
     """Where a backup stands."""

@@ -86,3 +86,24 @@ def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
         print_json({"account_id": account_id, "api_key": api_key})
     else:
         print(f"Account  {account_id}\nAPI key  {api_key}")
+
+
+@app.command("erase")
+def erase(
+    account_id: AccountId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase an account for good: its keys first, everywhere, then all its backups. Nothing brings it back."""
+    from holdfast.service.accounts import get_account
+    from holdfast.service.erase import erase_account
+
+    with state.instance() as instance:
+        account = get_account(instance, account_id)
+        if not yes:
+            typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
+        deleted = erase_account(instance, account)
+    if json:
+        print_json({"account_id": account_id, "deleted_size": deleted})
+    else:
+        print(f"Erased {account.email}; {size_text(deleted)} deleted.")

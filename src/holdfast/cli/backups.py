@@ -40,28 +40,34 @@ def create(
     json: Json = False,
 ) -> None:
     """Take a backup now, and wait until it is finished."""
-    from holdfast.catalog.records import State
     from holdfast.service.apps import find_app
-    from holdfast.service.backups import full_object
     from holdfast.service.take import run_backup
 
     with state.instance() as instance:
         backup = _requested(instance, find_app(instance, name), called)
         with progress_bar(f"Backing up {name}") as note:
             done = run_backup(instance, backup.id, on_progress=note)
-        shown = full_object(instance, done)
-        if json:
-            print_json(shown)
-        if done.state is not State.SUCCESSFUL:
-            error = done.error_message or "The backup is being made by another process; see `holdfast backup list`."
-            raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
-        if not json:
-            print(
-                f"{done.name}: {done.files} files, {size_text(done.content_bytes)}; "
-                f"added {size_text(done.stored_bytes)} to the store.\n{shown['url']}"
-            )
-            for warning in done.warnings:
-                print(f"Warning: {warning.message}", file=sys.stderr)
+        print_taken(instance, done, as_json=json)
+
+
+def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
+    """Say what came of a backup; leaves with 1 when it is none."""
+    from holdfast.catalog.records import State
+    from holdfast.service.backups import full_object
+
+    shown = full_object(instance, done)
+    if as_json:
+        print_json(shown)
+    if done.state is not State.SUCCESSFUL:
+        error = done.error_message or "The backup is being made by another process; see `holdfast backup list`."
+        raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
+    if not as_json:
+        print(
+            f"{done.name}: {done.files} files, {size_text(done.content_bytes)}; "
+            f"added {size_text(done.stored_bytes)} to the store.\n{shown['url']}"
+        )
+        for warning in done.warnings:
+            print(f"Warning: {warning.message}", file=sys.stderr)
 
 
 def _requested(instance: Instance, found: App, called: str | None) -> Backup:

@@ -47,3 +47,30 @@ def bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
             note(Progress(0, done, 0, total))
 
         yield add
+
+
+class Stepping(Protocol):
+    """How far something is that goes in steps."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+@contextmanager
+def steps_bar(text: str) -> Iterator[Callable[[Stepping], None]]:
+    """A bar over things that are counted."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda p: bar.update(task, description=f"{text}: {p.step}", completed=p.done, total=p.total)

@@ -66,6 +66,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Worker processes of one backup; 0 does all in one."""
     node: NodeName = "main"
     """Name of this machine among the instance's."""
+    import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * _GIB
+    """Unpacked bytes of one imported archive, whatever the plan allows."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
@@ -165,6 +167,7 @@ def config_text(config: Config) -> str:
         f"time_zone = {_quoted(config.time_zone)}",
         '# level = "fast"       # fast, balanced or small',
         "# workers = 2",
+        f"# import_bytes_max = {64 * _GIB}",
         "",
     ]
     for name, plan in config.plans.items():

@@ -44,6 +44,13 @@ class Invalid(ServiceError):
         self.field = field
 
 
+class TooLarge(ServiceError):
+    """More than may be uploaded or unpacked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PAYLOAD_TOO_LARGE", message)
+
+
 class IdempotencyKeyReused(ServiceError):
     """The same key came with another request."""
 

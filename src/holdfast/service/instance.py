@@ -33,6 +33,7 @@ from holdfast.service.errors import NotFound
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
 from holdfast.stores.prefixed import PrefixedStore
+from holdfast.vault.errors import KeyMismatch
 from holdfast.vault.keys import KEY_BYTES, MasterKey
 from holdfast.vault.vault import Vault
 
@@ -104,6 +105,11 @@ class Instance:
             self._vaults.move_to_end(account_id)
             return vault
 
+    def forget_vault(self, account_id: str) -> None:
+        """Drop the open vault of an account, with its key and its index."""
+        with self._lock:
+            self._vaults.pop(account_id, None)
+
     def close(self) -> None:
         """Release the catalog."""
         self.hot.close()
@@ -162,16 +168,20 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
     return instance
 
 
-def open_instance(home: Path, *, clock: Clock | None = None) -> Instance:
-    """Open the instance in `home`.
+def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool = False) -> Instance:
+    """Open the instance in `home`. `new_catalog`: for a rebuild; a catalog that is gone is made anew.
 
     Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError, StoreError.
     """
     check_format(home)
     config = read_config(home)
     key = _read_key(home)
-    catalog = open_catalog(_catalog_url(home, config))
+    if new_catalog:
+        _check_key_on_store(home, key)
+    catalog = open_catalog(_catalog_url(home, config), create=new_catalog)
     try:
+        if new_catalog and catalog.fact(_FINGERPRINT) is None:
+            catalog.set_fact(_FINGERPRINT, key.fingerprint)
         _check_key(home, catalog, key)
         (home / "run").mkdir(mode=0o700, exist_ok=True)
         return Instance(home, config, catalog, key, clock or SystemClock())
@@ -256,6 +266,19 @@ def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
             f"The master key does not belong to this instance (it is {key.fingerprint}, the instance was made with "
             f"{known}); put the right one from your recovery sheet into {home / KEY_NAME} or {KEY_VARIABLE}."
         )
+
+
+def _check_key_on_store(home: Path, key: MasterKey) -> None:
+    """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
+    for record in sorted((home / "store" / "vaults").glob("*/account")):
+        try:
+            key.unwrap(record.read_bytes(), f"account record:{record.parent.name}")
+        except KeyMismatch:
+            raise InstanceError(
+                f"The master key does not open the vaults in {home / 'store'}; put the right one from your recovery "
+                f"sheet into {home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
+            ) from None
+        return
 
 
 def _read_key(home: Path) -> MasterKey:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from holdfast.catalog import backups as rows
 from holdfast.catalog.records import Account, State
@@ -10,6 +11,7 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance import Instance
 from holdfast.service.locks import held
 from holdfast.stores.port import StoreError
+from holdfast.vault.errors import ChunkMissing, DamagedError
 from holdfast.vault.mark import backup_ids
 from holdfast.vault.prune import GRACE_NS, PrunePlan, PruneProgress, PruneResult
 from holdfast.vault.root import root_name
@@ -32,9 +34,10 @@ def prune_account(
             raise Conflict("PRUNE_IN_PROGRESS", f"The vault of account {account.id} is being pruned already.")
         _drop_failed_roots(instance, account)
         instance.local_store.sweep_unfinished()
-        return instance.vault(account.id).prune(
-            now_ns=instance.clock.now_ns(), grace_ns=grace_ns, on_progress=on_progress, cancelled=cancelled
-        )
+        with _said_what_to_do():
+            return instance.vault(account.id).prune(
+                now_ns=instance.clock.now_ns(), grace_ns=grace_ns, on_progress=on_progress, cancelled=cancelled
+            )
 
 
 def plan_prune(
@@ -44,7 +47,19 @@ def plan_prune(
     on_progress: Callable[[PruneProgress], None] = lambda progress: None,
 ) -> PrunePlan:
     """What `prune_account` would do; changes nothing. Raises VaultError, StoreError."""
-    return instance.vault(account.id).plan_prune(on_progress=on_progress)
+    with _said_what_to_do():
+        return instance.vault(account.id).plan_prune(on_progress=on_progress)
+
+
+@contextmanager
+def _said_what_to_do() -> Iterator[None]:
+    try:
+        yield
+    except (ChunkMissing, DamagedError) as error:
+        raise type(error)(
+            f"{error} Nothing was thrown away. If the catalog was put back from an older copy, run `holdfast rebuild`; "
+            "else `holdfast check` says what is damaged."
+        ) from error
 
 
 def unknown_backups(instance: Instance, account: Account) -> list[str]:

@@ -54,6 +54,8 @@ def keep_record(instance: Instance, account_id: str) -> None:
         if found is None:
             return
         account, api_key_hash = found
+        if not account.data_key_sealed:
+            return  # it is being erased
         record = Record(account, api_key_hash, tuple(list_apps(instance.catalog, account_id)))
         plain = msgspec.msgpack.encode(record)
         store = instance.vault_store(account_id)

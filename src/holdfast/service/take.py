@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
@@ -19,17 +18,18 @@ from holdfast.catalog import backups as rows
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
 from holdfast.service.accounts import get_account, link_secret
-from holdfast.service.apps import excluded_paths
 from holdfast.service.backups import name_taken
 from holdfast.service.clock import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, app_not_found, backup_not_found
+from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
 from holdfast.service.names import check_name
 from holdfast.service.record import keep_marks
 from holdfast.service.verify import look_again
-from holdfast.sources.directory import DirectorySource
+from holdfast.service.what_to_take import chosen_source
+from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archive import Progress
@@ -54,9 +54,11 @@ def request_backup(
     origin: str = "manual",
     is_locked: bool = False,
     idempotency_key: str | None = None,
+    import_id: str | None = None,
 ) -> tuple[Backup, bool]:
     """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
 
+    `import_id`: the id that an import has already; its archive lies on this node, wherever the application is.
     Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused.
     """
     app = app_by_id(instance.catalog, app_id)
@@ -75,6 +77,8 @@ def request_backup(
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
         backup = _queued(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
+        if import_id is not None:
+            backup = msgspec.structs.replace(backup, id=import_id, node=instance.config.node)
         try:
             rows.insert_backup(instance.catalog, backup)
         except rows.BackupNameTaken:
@@ -108,7 +112,7 @@ def _queued(
     app: App, name: str, origin: str, is_locked: bool, now_ns: int, idempotency_key: str | None, request_hash: str
 ) -> Backup:
     return Backup(
-        id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
+        id=new_backup_id(now_ns),
         account_id=app.account_id,
         app_id=app.id,
         name=name,
@@ -136,6 +140,11 @@ def _queued(
         request_hash=request_hash,
         commit_seq=None,
     )
+
+
+def new_backup_id(now_ns: int) -> str:
+    """32 hex digits: the time in milliseconds, so that ids sort as backups do, and chance."""
+    return f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def run_backup(
@@ -167,9 +176,12 @@ def _run(
         code, message = _reason(error)
         if code == "INTERNAL_ERROR":
             _log.exception("backup %s failed", backup.id)
+        remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
         _fail(instance, backup, code, message)
         if not isinstance(error, Exception):
             raise
+    else:
+        remove_scratch(instance, backup.id)
 
 
 def _take(
@@ -189,34 +201,36 @@ def _take(
             noted_at = now_ns
             rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
 
-    for attempt in range(1, FENCED_TRIES + 1):
-        previous = rows.latest_successful(instance.catalog, app.id)
-        try:
-            result = instance.vault(app.account_id).take(
-                DirectorySource(Path(app.path), excluded_paths(instance, app)),
-                previous.id if previous else None,
-                backup_id=backup.id,
-                commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
-                now_ns=instance.clock.now_ns(),
-                clock=instance.clock.now_ns,
-                labels={
-                    "app_id": app.id,
-                    "app": app.name,
-                    "name": backup.name,
-                    "origin": backup.origin,
-                    "created_at": str(backup.created_at),
-                },
-                on_progress=note,
-                cancelled=cancelled,
-            )
-            if backup.is_locked:
-                keep_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
-            if not _finish(instance, backup, result):
-                instance.vault_store(backup.account_id).delete(root_name(backup.id))
-            return
-        except SessionFenced:
-            if attempt == FENCED_TRIES:
-                raise
+    with chosen_source(instance, app, backup, cancelled) as chosen:
+        for attempt in range(1, FENCED_TRIES + 1):
+            previous = rows.latest_successful(instance.catalog, app.id) if chosen.is_incremental else None
+            try:
+                result = instance.vault(app.account_id).take(
+                    chosen.source,
+                    previous.id if previous else None,
+                    backup_id=backup.id,
+                    commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
+                    now_ns=instance.clock.now_ns(),
+                    clock=instance.clock.now_ns,
+                    labels={
+                        "app_id": app.id,
+                        "app": app.name,
+                        "name": backup.name,
+                        "origin": backup.origin,
+                        "created_at": str(backup.created_at),
+                    },
+                    on_progress=note,
+                    cancelled=cancelled,
+                )
+                chosen.check_whole(result)
+                if backup.is_locked:
+                    keep_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
+                if not _finish(instance, backup, result):
+                    instance.vault_store(backup.account_id).delete(root_name(backup.id))
+                return
+            except SessionFenced:
+                if attempt == FENCED_TRIES:
+                    raise
 
 
 def _finish(instance: Instance, backup: Backup, result: TakeResult) -> bool:
@@ -255,6 +269,9 @@ def _reason(error: BaseException) -> tuple[str, str]:
         (StoreFull, "STORE_FULL"),
         (StoreUnreachable, "STORE_UNREACHABLE"),
         (StoreError, "STORE_ERROR"),
+        (ArchiveTooLarge, "ARCHIVE_TOO_LARGE"),
+        (ArchiveRefused, "INVALID_ARCHIVE"),
+        (ScratchFailed, "SCRATCH_FAILED"),
         (SourceMissing, "SOURCE_MISSING"),
         (SourceError, "SOURCE_UNREADABLE"),
         (KeyMismatch, "MASTER_KEY_WRONG"),
@@ -280,7 +297,8 @@ def _fail(instance: Instance, backup: Backup, code: str, message: str) -> None:
 def recover_backups(instance: Instance) -> list[Backup]:
     """Mark as failed what a process of this node left running when it died; returns those.
 
-    Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones.
+    Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones. Archives whose import is over
+    or never came about are removed.
     """
     failed = []
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
@@ -294,6 +312,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
                 )
                 failed.append(_found(instance, backup.id))
     instance.local_store.sweep_unfinished()
+    sweep_imports(instance)
     return failed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,11 +54,13 @@ class Scan:
     path_bytes: bytes
     target_bytes: bytes
     notices: list[Notice]
+    is_authoritative: bool = False
+    """Mode, owner and times are what stands here, whatever the opened files say: those of an archive are scratch."""
 
 
 def empty_scan() -> Scan:
     """A walk over a folder with nothing in it."""
-    none = {
+    none: dict[str, Any] = {
         name: np.empty(0, kind)
         for name, kind in (
             ("kind", "u1"),

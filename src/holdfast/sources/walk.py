@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,9 @@ def walk(fd: int, excluded: Sequence[bytes]) -> Scan:
         entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
         notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
         notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
-        columns = {name: np.ascontiguousarray(entries[name]) for name in ENTRY.names or () if name != "reserved"}
+        columns: dict[str, Any] = {
+            name: np.ascontiguousarray(entries[name]) for name in ENTRY.names or () if name != "reserved"
+        }
         return Scan(
             **columns,
             path_bytes=native.walk_array(handle, native.PATHS),

@@ -190,7 +190,7 @@ class Assembly:
         self._notices: list[Notice] = [*scan.notices, *got.notices]
         rows = _Rows(scan, before, self._scanned_ns)
         self._fill_kept(rows, before, match, keep)
-        self._fill_read(rows, got, index)
+        self._fill_read(rows, scan, got, index)
         self._alive(rows, scan, keep, primary, got)
         self._fill_links(rows, scan, keep)
         same = keep | self._fill_secondaries(rows, before, match, primary, keep)
@@ -221,7 +221,7 @@ class Assembly:
         rows.extra_start[at] = starts_of(before.extra_length)[old]
         rows.extra_length[at] = before.extra_length[old]
 
-    def _fill_read(self, rows: _Rows, got: Gathered, index: Index) -> None:
+    def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
         results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
         extents = np.frombuffer(b"".join(got.extents), EXTENT_DTYPE).copy()
         _resolve(extents, index)
@@ -238,20 +238,12 @@ class Assembly:
         is_first = np.ones(len(results), bool)
         is_first[1:] = results["number"][1:] != results["number"][:-1]
         at = results["number"][is_first]
-        for name in (
-            "mode",
-            "uid",
-            "gid",
-            "mtime_ns",
-            "inode",
-            "device",
-            "size",
-            "crc32",
-            "extent_count",
-            "extra_length",
-        ):
+        for name in ("size", "crc32", "extent_count", "extra_length"):
             getattr(rows, name)[at] = results[name][is_first]
-        rows.ctime_ns[at] = safe_ctime(results["ctime_ns"][is_first], self._scanned_ns)
+        if not scan.is_authoritative:
+            for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device"):
+                getattr(rows, name)[at] = results[name][is_first]
+            rows.ctime_ns[at] = safe_ctime(results["ctime_ns"][is_first], self._scanned_ns)
         rows.extent_start[at] = extent_start[is_first] + base
         rows.extra_start[at] = extra_start[is_first]
         ends = extent_start + results["extent_count"]

@@ -52,6 +52,7 @@ class Scan(Protocol):
     target_length: NDArray[np.uint16]
     path_bytes: bytes
     target_bytes: bytes
+    is_authoritative: bool
 
     @property
     def notices(self) -> Sequence[Notice]: ...

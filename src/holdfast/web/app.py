@@ -26,6 +26,7 @@ from holdfast.web.errors import ApiError, allowed_methods, answer_error, interna
 from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.routes_account import account_routes
 from holdfast.web.routes_backups import backup_routes
+from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_verify import verify_routes
@@ -39,6 +40,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *backup_routes(desk),
             *job_routes(desk),
             *verify_routes(desk),
+            *import_routes(desk),
             *account_routes(desk),
             *open_routes(desk),
             *docs_routes(desk),

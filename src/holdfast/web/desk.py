@@ -31,7 +31,10 @@ STREAM_THREADS = 8
 DOWNLOADS_AT_ONCE_MAX = 32
 """Of one account: so many buffers does one tenant get, and not all there are."""
 
-DOWNLOAD_RETRY_SECONDS = 30
+STREAM_RETRY_SECONDS = 30
+
+UPLOADS_AT_ONCE_MAX = 4
+"""Of one account: each holds disk until its import is over."""
 
 
 class Desk:
@@ -48,6 +51,8 @@ class Desk:
         self.link_throttle = Throttle(burst=600, per_second=10.0)
         self.downloads: Counter[str] = Counter()
         """How many downloads of each account run."""
+        self.uploads: Counter[str] = Counter()
+        """How many uploads of each account run."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0
@@ -65,20 +70,32 @@ class Desk:
     @contextmanager
     def one_more_download(self, account_id: str) -> Iterator[None]:
         """Count a download of an account while it runs. Raises ApiError when it has too many."""
-        if self.downloads[account_id] >= DOWNLOADS_AT_ONCE_MAX:
-            raise keep_calm(DOWNLOAD_RETRY_SECONDS, f"{DOWNLOADS_AT_ONCE_MAX} downloads of this account run already")
-        self.downloads[account_id] += 1
-        try:
+        with _one_more(self.downloads, account_id, DOWNLOADS_AT_ONCE_MAX, "downloads"):
             yield
-        finally:
-            self.downloads[account_id] -= 1
-            if not self.downloads[account_id]:
-                del self.downloads[account_id]
+
+    @contextmanager
+    def one_more_upload(self, account_id: str) -> Iterator[None]:
+        """Count an upload of an account while it runs. Raises ApiError when it has too many."""
+        with _one_more(self.uploads, account_id, UPLOADS_AT_ONCE_MAX, "uploads"):
+            yield
 
     def close(self) -> None:
         """Let the threads go; what runs in them ends by itself."""
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
+
+
+@contextmanager
+def _one_more(running: Counter[str], account_id: str, most: int, what: str) -> Iterator[None]:
+    if running[account_id] >= most:
+        raise keep_calm(STREAM_RETRY_SECONDS, f"{most} {what} of this account run already")
+    running[account_id] += 1
+    try:
+        yield
+    finally:
+        running[account_id] -= 1
+        if not running[account_id]:
+            del running[account_id]
 
 
 def client_address(scope: Scope) -> str:

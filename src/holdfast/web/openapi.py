@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.web.inputs import IDEMPOTENCY_KEY_CHARS_MAX, PAGE_MAX, WAIT_SECONDS_MAX
-from holdfast.web.openapi_schemas import SCHEMAS, enveloped, ref
+from holdfast.web.openapi_schemas import GIVEN_NAME, SCHEMAS, enveloped, ref
 
 Json = dict[str, Any]
 
@@ -130,6 +130,26 @@ def _made(description: str) -> Json:
     return {"description": description, "content": _json(enveloped(ref("Backup"))), "headers": _LOCATION}
 
 
+def _import_operation() -> Json:
+    operation = _operation(
+        "importBackup",
+        "Make an uploaded archive a backup",
+        {202: _made("It is queued or runs."), 200: _made("It finished while the answer was held.")},
+        (402, 404, 409, 413),
+        parameters=(_APP_ID, _query("name", GIVEN_NAME, "A name for the backup."), _WAIT),
+        description=(
+            "The body is the archive itself: a zip or a tar, also in gzip, xz, bzip2 or zstd; its Content-Type doesn't "
+            "matter. What can't be a backup is refused: at once with `INVALID_ARCHIVE`, or, when only unpacking tells, "
+            "by a backup whose `state` is `failed` and whose `error` names the member."
+        ),
+    )
+    operation["requestBody"] = {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+    return operation
+
+
 def _backups_paths() -> Json:
     backup = ref("Backup")
     either = {"anyOf": [{"type": "array", "items": ref("ListedBackup")}, {"type": "array", "items": backup}]}
@@ -154,6 +174,7 @@ def _backups_paths() -> Json:
                 description=_ABOUT_KEYS,
             ),
         },
+        "/v3/apps/{app_id}/backups/import": {"post": _import_operation()},
         "/v3/apps/{app_id}/backups/{backup}": {
             "get": _operation(
                 "getBackup", "One backup", _got(backup, "The backup."), (402, 404), parameters=(*one, _IF_NONE_MATCH)

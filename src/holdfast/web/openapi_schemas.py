@@ -17,7 +17,7 @@ _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
 _LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
 _NAME_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
-_GIVEN_NAME: Json = {
+GIVEN_NAME: Json = {
     "type": "string",
     "minLength": 1,
     "maxLength": NAME_CHARACTERS_MAX,
@@ -107,12 +107,12 @@ SCHEMAS: Json = {
     "DeletedBackup": _object({"id": _ID, "freed_size": {**_BYTES, "description": "Bytes that pruning will free."}}),
     "NewBackup": {
         "type": "object",
-        "properties": {"name": _GIVEN_NAME, "is_locked": _FLAG},
+        "properties": {"name": GIVEN_NAME, "is_locked": _FLAG},
         "additionalProperties": False,
     },
     "BackupChange": {
         "type": "object",
-        "properties": {"name": _GIVEN_NAME, "is_locked": _FLAG, "locked_until": _TIME_OR_NULL},
+        "properties": {"name": GIVEN_NAME, "is_locked": _FLAG, "locked_until": _TIME_OR_NULL},
         "additionalProperties": False,
     },
     "Restore": {

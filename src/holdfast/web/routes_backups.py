@@ -44,7 +44,7 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def list_backups(request: AnyRequest) -> Answer:
         scope = request.scope
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        account = _owner(desk, scope, app_id)
+        account = owner(desk, scope, app_id)
         fields = inputs.query(scope, "view", "limit", "after")
         if not fields:
             # The hot path: its queries run inline, cheaper than the way to a thread and back.
@@ -55,14 +55,14 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def start_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        _owner(desk, scope, app_id)
+        owner(desk, scope, app_id)
         seconds = inputs.integer(inputs.query(scope, "wait"), "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
         idempotency_key = inputs.idempotency_key(scope)
         body = await inputs.json_body(request, inputs.NewBackup)
         backup = await desk.call(_start, desk, app_id, body, idempotency_key)
         finished = False
         if seconds:
-            backup, finished = await _hold(desk, backup, desk.now() + seconds)
+            backup, finished = await hold(desk, backup, desk.now() + seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
         return success(deeds.full_object(instance, backup), 200 if finished else 202, [(b"location", location)])
 
@@ -70,7 +70,7 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def get_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        _owner(desk, scope, app_id)
+        owner(desk, scope, app_id)
         backup = await desk.call(deeds.find_backup, instance, app_id, inputs.path_segment(scope, _BACKUP_SEGMENT))
         return with_etag(success(deeds.full_object(instance, backup)), scope)
 
@@ -78,7 +78,7 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def change_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        _owner(desk, scope, app_id)
+        owner(desk, scope, app_id)
         body = await inputs.json_body(request, inputs.BackupChange)
         backup = await desk.call(_change, desk, app_id, inputs.path_segment(scope, _BACKUP_SEGMENT), body)
         return success(deeds.full_object(instance, backup))
@@ -87,13 +87,13 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def delete_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        _owner(desk, scope, app_id)
+        owner(desk, scope, app_id)
         return success(await desk.call(_delete, desk, app_id, inputs.path_segment(scope, _BACKUP_SEGMENT)))
 
     return [list_backups, start_backup, get_backup, change_backup, delete_backup]
 
 
-def _owner(desk: Desk, scope: Scope, app_id: str) -> Account:
+def owner(desk: Desk, scope: Scope, app_id: str) -> Account:
     """The account of the key, if the application is one of its own. Inline, as the list's hot path needs it."""
     account = require_backups(desk, scope)
     if not inputs.is_id(app_id) or desk.instance.hot.app_owner(app_id) != account.id:
@@ -121,7 +121,7 @@ def _start(desk: Desk, app_id: str, body: inputs.NewBackup, idempotency_key: str
             instance, app_id, name=name, is_locked=body.is_locked, idempotency_key=idempotency_key
         )
     except Invalid as refusal:  # the name is well-formed, as was just looked at
-        raise _name_taken(refusal) from None
+        raise name_taken(refusal) from None
     if backup.state is not State.QUEUED:
         return backup
     try:
@@ -135,7 +135,7 @@ def _start(desk: Desk, app_id: str, body: inputs.NewBackup, idempotency_key: str
     return backup
 
 
-async def _hold(desk: Desk, backup: Backup, until: float) -> tuple[Backup, bool]:
+async def hold(desk: Desk, backup: Backup, until: float) -> tuple[Backup, bool]:
     """Look at the backup until it is finished, the time is over or the server is to stop."""
     while backup.state in (State.QUEUED, State.RUNNING):
         left = until - desk.now()
@@ -164,7 +164,7 @@ def _change(desk: Desk, app_id: str, ref: str, body: inputs.BackupChange) -> Bac
         try:
             backup = deeds.rename(instance, backup, body.name)
         except Invalid as refusal:
-            raise _name_taken(refusal) from None
+            raise name_taken(refusal) from None
     return backup
 
 
@@ -188,10 +188,10 @@ def _check_free(desk: Desk, backup: Backup, name: str) -> None:
     except NotFound:
         return
     if other.name == name and other.id != backup.id:
-        raise _name_taken(deeds.name_taken(name))
+        raise name_taken(deeds.name_taken(name))
 
 
-def _name_taken(refusal: Invalid) -> ApiError:
+def name_taken(refusal: Invalid) -> ApiError:
     """A well-formed name that another backup has is a conflict (409): the request is fine once that one is gone."""
     return ApiError("BACKUP_NAME_TAKEN", refusal.message)
 

@@ -1,0 +1,67 @@
+"""`holdfast backup import`: an archive becomes a backup."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.backups import print_taken
+from holdfast.cli.output import Json, fail
+from holdfast.cli.progress import bytes_bar, progress_bar
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import Backup
+    from holdfast.service.import_backup import Upload
+
+_PIECE_BYTES = 1024 * 1024
+
+
+def import_archive(
+    name: AppName,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A zip, or a tar (also in gz, xz, bz2, zst); - for standard input.")
+    ],
+    called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
+    json: Json = False,
+) -> None:
+    """Make an archive a backup of an application, and wait until it is finished."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.import_backup import Upload
+    from holdfast.service.take import recover_backups, run_backup
+
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        recover_backups(instance)
+        try:
+            opened = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115
+        except OSError as error:
+            raise typer.Exit(fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")) from None
+        with opened, Upload(instance, found.id, called) as upload:
+            backup = _queued(upload, opened, file)
+        with progress_bar(f"Importing {file}") as note:
+            done = run_backup(instance, backup.id, on_progress=note)
+        print_taken(instance, done, as_json=json)
+
+
+def _queued(upload: Upload, opened: BinaryIO, file: str) -> Backup:
+    size = 0
+    with suppress(OSError):
+        size = os.fstat(opened.fileno()).st_size
+    with bytes_bar(f"Reading {file}", size) as note:
+        while True:
+            try:
+                data = opened.read(_PIECE_BYTES)
+            except OSError as error:
+                raise typer.Exit(
+                    fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")
+                ) from None
+            if not data:
+                return upload.queue()
+            upload.write(data)
+            note(len(data))

@@ -1,0 +1,75 @@
+"""What a backup is taken of: the application's folder, or the archive of an import. The one place that chooses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.catalog.records import IMPORTED, Account, App, Backup
+from holdfast.service.accounts import get_account
+from holdfast.service.apps import excluded_paths
+from holdfast.service.import_scratch import archive_path, contents_path
+from holdfast.service.instance import Instance
+from holdfast.sources.archive.errors import Limits, ScratchFailed
+from holdfast.sources.archive.source import unpack
+from holdfast.sources.directory import DirectorySource
+from holdfast.vault.archive import Source
+from holdfast.vault.errors import Cancelled
+from holdfast.vault.vault import TakeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A source, and how a backup of it is made."""
+
+    source: Source
+    is_incremental: bool
+    """Whether what did not change since the last backup need not be read."""
+    files: int | None = None
+    """So many files there must be in the end; None where the source may change while it is read."""
+
+    def check_whole(self, result: TakeResult) -> None:
+        """Raises ScratchFailed when files are missing that nobody but us can have lost."""
+        if self.files is not None and result.files != self.files:
+            raise ScratchFailed("On the server unpacked files were lost; see its disk, and import the archive again.")
+
+
+@contextmanager
+def chosen_source(instance: Instance, app: App, backup: Backup, cancelled: Callable[[], bool]) -> Iterator[Chosen]:
+    """The source of a backup, for as long as it is used. Raises Cancelled, SourceError."""
+    if backup.origin != IMPORTED:
+        yield Chosen(DirectorySource(Path(app.path), excluded_paths(instance, app)), is_incremental=True)
+        return
+
+    def note(_size: int) -> None:
+        if cancelled():
+            raise Cancelled("The import was cancelled.")
+
+    source = unpack(
+        archive_path(instance, backup.id),
+        contents_path(instance, backup.id),
+        import_limits(instance, get_account(instance, backup.account_id)),
+        owner=_owner(app),
+        note=note,
+    )
+    yield Chosen(source, is_incremental=False, files=source.files)
+
+
+def import_limits(instance: Instance, account: Account) -> Limits:
+    """What an archive of an account may hold: what its plan may store, and never more than the instance allows."""
+    config = instance.config
+    plan = config.plans.get(account.plan)
+    allowed = plan.storage_bytes if plan is not None else 0
+    return Limits(content_bytes_max=min(allowed or config.import_bytes_max, config.import_bytes_max))
+
+
+def _owner(app: App) -> tuple[int, int]:
+    """Whose files are whose owner the archive does not name (zip): the owner of the application's folder."""
+    try:
+        found = os.stat(app.path)
+    except OSError:
+        return 0, 0
+    return found.st_uid, found.st_gid

@@ -1,0 +1,59 @@
+"""Why an archive is refused, and the limits that it may not pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.sources.port import SourceError
+
+ENTRIES_MAX = 2_000_000
+NAMES_BYTES_MAX = 256 * 1024 * 1024
+"""Of all paths, link targets and extended attributes together: they are held in memory."""
+
+_SHOWN_CHARACTERS_MAX = 200
+
+
+class ArchiveRefused(SourceError):
+    """The archive cannot become a backup; the message is one sentence for a person."""
+
+
+class ArchiveTooLarge(ArchiveRefused):
+    """Unpacked it passes a limit."""
+
+
+class ScratchFailed(SourceError):
+    """The archive may be fine, but the disk that it is unpacked to is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`content_bytes_max`: of all files, unpacked, hard links counted each time (as in the zip that is made of it)."""
+
+    content_bytes_max: int
+    entries_max: int = ENTRIES_MAX
+    names_bytes_max: int = NAMES_BYTES_MAX
+
+
+def shown(path: bytes) -> str:
+    """A member's name for a sentence: printable, and not endless."""
+    text = path.decode(errors="backslashreplace")
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"
+
+
+def refused(path: bytes, why: str) -> ArchiveRefused:
+    """The error for one member; `why` goes on where "The member x" ends."""
+    return ArchiveRefused(f"The archive's member {shown(path)} {why}; nothing was imported.")
+
+
+def damaged(what: str) -> ArchiveRefused:
+    """The error for an archive that cannot be read on."""
+    return ArchiveRefused(f"The archive is damaged or not complete: {what}; make or upload it again.")
+
+
+def too_large(limit: int) -> ArchiveTooLarge:
+    """The error for contents over the limit."""
+    return ArchiveTooLarge(
+        f"Unpacked the archive is larger than the {limit:,} bytes that this account may import; "
+        "import less, or ask for a larger plan."
+    )

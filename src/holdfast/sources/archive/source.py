@@ -1,0 +1,104 @@
+"""An archive as a source: unpacked once, then scanned and read like a folder."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.sources.archive.scratch import Scratch, ScratchReader
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from holdfast.sources.archive.errors import Limits
+    from holdfast.sources.port import Scan
+
+
+@dataclass(frozen=True)
+class ArchiveSource:
+    """The unpacked archive. May be pickled; the copy can read, and not scan again."""
+
+    scratch: Scratch
+    has_xattrs: bool
+    files: int
+    """How many files a whole backup of it has."""
+    tree: Scan | None
+
+    def scan(self) -> Scan:
+        """What the archive holds."""
+        assert self.tree is not None
+        return self.tree
+
+    def reader(self) -> ScratchReader:
+        """A reader of the contents."""
+        return ScratchReader(self.scratch, has_xattrs=self.has_xattrs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "tree": None}
+
+
+def check_archive(path: Path, limits: Limits) -> None:
+    """Refuse what can be told without unpacking: no archive at all, a zip with a bad directory.
+
+    Raises ArchiveRefused, OSError.
+    """
+    from holdfast.sources.archive import tar, zip
+
+    with path.open("rb") as file:
+        if _is_zip(file):
+            zip.check_directory(file, limits)
+        else:
+            tar.check_start(file, limits)
+
+
+def unpack(
+    path: Path,
+    folder: Path,
+    limits: Limits,
+    *,
+    owner: tuple[int, int] = (0, 0),
+    note: Callable[[int], None] = lambda size: None,
+) -> ArchiveSource:
+    """Unpack an archive into `folder`, which must not be there; whoever calls this removes it.
+
+    `owner`: uid and gid where the archive has none. `note` gets bytes as they are unpacked and may raise to stop.
+    Raises ArchiveRefused, ArchiveTooLarge, ScratchFailed.
+    """
+    # Here, not above: worker processes load this module for its reader and have no use for numpy.
+    from holdfast.sources.archive.errors import ScratchFailed
+    from holdfast.sources.archive.scratch import DiskWatch
+    from holdfast.sources.archive.tar import TarReader
+    from holdfast.sources.archive.tree import Tree
+    from holdfast.sources.archive.zip import ZipReader
+
+    scratch, tree = Scratch(str(folder)), Tree(limits)
+    has_xattrs = False
+    try:
+        scratch.make()
+        disk = DiskWatch(scratch.folder)
+        with path.open("rb") as file:
+            if _is_zip(file):
+                zip_reader = ZipReader(file, tree, limits, owner)
+                zip_reader.read_directory()
+                zip_reader.read_contents(scratch, disk, note)
+            else:
+                tar_reader = TarReader(file, tree, scratch, limits, disk, note)
+                tar_reader.read()
+                has_xattrs = tar_reader.has_xattrs
+        tree.check_links()
+        return ArchiveSource(scratch, has_xattrs, tree.files, tree.scan())
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            why = "there is no room to unpack the archive; the operator must free some, then import it again"
+        else:
+            why = f"the archive could not be unpacked ({error.strerror or error}); see the disk of the instance"
+        raise ScratchFailed(f"On the server {why}.") from error
+
+
+def _is_zip(file: BinaryIO) -> bool:
+    start = file.read(4)
+    file.seek(0)
+    return start in (b"PK\x03\x04", b"PK\x05\x06")
