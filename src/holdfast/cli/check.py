@@ -80,9 +80,10 @@ def check(
 def _accounts(instance: Instance, name: str | None) -> list[Account]:
     from holdfast.service.accounts import get_account, list_accounts
     from holdfast.service.apps import find_app
+    from holdfast.service.erase import is_erased
 
     if name is None:
-        return list_accounts(instance)
+        return [account for account in list_accounts(instance) if not is_erased(account)]
     return [get_account(instance, find_app(instance, name).account_id)]
 
 
