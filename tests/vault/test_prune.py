@@ -11,11 +11,12 @@ from conftest_vault import Bench, tree_of
 
 from holdfast.sources.directory import DirectorySource
 from holdfast.stores.local import LocalStore
+from holdfast.vault.copying import packs_in
 from holdfast.vault.errors import ChunkMissing, SessionFenced
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.ledger import LedgerMoved, MemoryLedger, PackRow
 from holdfast.vault.pack import pack_name
-from holdfast.vault.prune import SMALL_PACKS_MIN, packs_in
+from holdfast.vault.prune import SMALL_PACKS_MIN
 from holdfast.vault.root import root_name
 
 NOW = 1_000

@@ -231,6 +231,15 @@ def finish_backup(catalog: Catalog, backup_id: str, epoch: int, warnings: Sequen
         return True
 
 
+def damaged_backups(catalog: Catalog, account_id: str) -> list[Backup]:
+    """Successful backups of an account of which a check found something lost."""
+    query = select(*_COLUMNS).where(
+        backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL, backups.c.damage.is_not(None)
+    )
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query).all()]
+
+
 def set_damage(catalog: Catalog, backup_id: str, damage: Sequence[Warned], verified_at: int | None) -> None:
     """Enter what a check found of a successful backup; `verified_at`: when all of it was read, else it stays."""
     values: dict[str, Any] = {"damage": msgspec.json.encode(list(damage)).decode() if damage else None}

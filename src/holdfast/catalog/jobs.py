@@ -76,6 +76,14 @@ def open_restore(catalog: Catalog, app_id: str) -> Job | None:
     return _job_of(row) if row else None
 
 
+def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
+    """The verification of a backup that is queued or running."""
+    query = select(*_COLUMNS).where(jobs.c.backup_id == backup_id, jobs.c.kind == "verify", jobs.c.state.in_(OPEN_JOBS))
+    with catalog.read() as connection:
+        row = connection.execute(query.limit(1)).first()
+    return _job_of(row) if row else None
+
+
 def start_job(catalog: Catalog, job_id: str) -> bool:
     """queued -> running. False when it was not queued (any more)."""
     with catalog.write() as connection:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, imports, maintenance, restore, server
+from holdfast.cli import accounts, apps, backups, check, imports, maintenance, restore, server
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -31,6 +31,7 @@ backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
+app.command("check")(check.check)
 app.command("restore")(restore.restore)
 app.command("prune")(maintenance.prune)
 app.command("rebuild")(maintenance.rebuild)

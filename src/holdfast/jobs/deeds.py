@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.catalog.records import Job
-from holdfast.service import jobs, restore
+from holdfast.service import jobs, restore, verify
 from holdfast.service.instance import Instance
 
 
@@ -16,7 +16,7 @@ class Deed(Protocol):
     def __call__(self, instance: Instance, job_id: str, *, cancelled: Callable[[], bool]) -> Job: ...
 
 
-DEEDS: dict[str, Deed] = {restore.KIND: restore.run_restore}
+DEEDS: dict[str, Deed] = {restore.KIND: restore.run_restore, verify.KIND: verify.run_verify}
 
 
 def run_job(instance: Instance, job_id: str, cancelled: Callable[[], bool]) -> Job:
@@ -27,3 +27,4 @@ def run_job(instance: Instance, job_id: str, cancelled: Callable[[], bool]) -> J
 def recover(instance: Instance) -> None:
     """Bring to an end what a process of this node left running when it died."""
     restore.recover_restores(instance)
+    verify.recover_verifies(instance)

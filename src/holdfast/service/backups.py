@@ -22,6 +22,9 @@ from holdfast.vault.root import root_name
 Format = Literal["zip", "tar.gz"]
 FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
 
+_NAMED = 3
+"""So many damaged files are named in a backup's error; its warnings have all."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -82,10 +85,10 @@ def full_object(instance: Instance, backup: Backup) -> dict[str, Any]:
         "stored_size": backup.stored_bytes,
         "is_locked": backup.is_locked,
         "locked_until": time(backup.locked_until),
-        "error": None
-        if backup.error_code is None
-        else {"code": backup.error_code, "message": backup.error_message or ""},
-        "warnings": [{"path": w.path, "code": w.code, "message": w.message} for w in backup.warnings],
+        "error": _error(backup),
+        "warnings": [
+            {"path": w.path, "code": w.code, "message": w.message} for w in (*backup.damage, *backup.warnings)
+        ],
         "progress": None
         if progress is None
         else {
@@ -96,6 +99,25 @@ def full_object(instance: Instance, backup: Backup) -> dict[str, Any]:
         },
         "verified_at": time(backup.verified_at),
         "restore_proved_at": time(backup.restore_proved_at),
+    }
+
+
+def _error(backup: Backup) -> dict[str, str] | None:
+    """Why a backup failed, or what of a successful one is lost by now."""
+    if backup.error_code is not None:
+        return {"code": backup.error_code, "message": backup.error_message or ""}
+    if not backup.damage:
+        return None
+    files = [w.path for w in backup.damage if w.path]
+    if not files:
+        return {"code": "DAMAGED", "message": f"{backup.damage[0].message} Take a new backup."}
+    count = "1 of its files" if len(backup.damage) == 1 else f"{len(backup.damage)} of its files"
+    if not backup.damage[-1].path:
+        count = f"More than {len(files)} of its files"
+    named = ", ".join(files[:_NAMED]) + (" ..." if len(files) > _NAMED else "")
+    return {
+        "code": "DAMAGED",
+        "message": f"{count} can't be read: {named}; take a new backup, which heals what is still the same.",
     }
 
 

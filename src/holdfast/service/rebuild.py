@@ -23,10 +23,10 @@ from holdfast.service.instance import Instance, InstanceError
 from holdfast.service.links import link_key
 from holdfast.service.record import Marks, Record, read_marks, read_record
 from holdfast.stores.port import ObjectMissing
+from holdfast.vault.copying import packs_in
 from holdfast.vault.errors import VaultError
 from holdfast.vault.ledger import PackRow
 from holdfast.vault.mark import backup_ids
-from holdfast.vault.prune import packs_in
 from holdfast.vault.root import Root
 from holdfast.vault.seal import VaultKeys
 from holdfast.vault.table import open_table, read_footer

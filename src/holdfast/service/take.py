@@ -27,6 +27,7 @@ from holdfast.service.links import link_key
 from holdfast.service.locks import held
 from holdfast.service.names import check_name
 from holdfast.service.record import keep_marks
+from holdfast.service.verify import look_again
 from holdfast.service.what_to_take import chosen_source
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
@@ -160,6 +161,9 @@ def run_backup(
     with held(instance, f"take-{backup_id}") as is_ours:
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node):
             _run(instance, _found(instance, backup_id), on_progress, cancelled)
+            done = _found(instance, backup_id)
+            if done.state is State.SUCCESSFUL:
+                look_again(instance, done.account_id)
     return _found(instance, backup_id)
 
 

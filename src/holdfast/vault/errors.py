@@ -16,7 +16,7 @@ class DamagedError(VaultError):
 
 
 class PackGone(DamagedError):
-    """A pack is not in the store any more: pruned since the index was read, or lost."""
+    """A pack is not in the store as the index says: pruned or replaced since the index was read, cut short, or lost."""
 
 
 class ChunkMissing(VaultError):

@@ -61,6 +61,11 @@ def pack_name(pack_id: bytes) -> str:
     return f"{PACKS_PREFIX}{digits[:2]}/{digits}"
 
 
+def pack_header(kind: int) -> bytes:
+    """The first bytes of a pack."""
+    return _HEADER.pack(_HEADER_MAGIC, FORMAT_VERSION, kind, FLAGS_KNOWN)
+
+
 class PackWriter:
     """Seals records into packs of one kind, one pack after the other.
 
@@ -101,7 +106,7 @@ class PackWriter:
         self._cipher = self._keys.cipher(self._salt)
         self._origins[self._salt] = 0
         self._hash = hashlib.sha256()
-        self._append(_HEADER.pack(_HEADER_MAGIC, FORMAT_VERSION, self._kind, FLAGS_KNOWN))
+        self._append(pack_header(self._kind))
 
     def _append(self, data: bytes | memoryview) -> None:
         if self._fill + len(data) > _BUFFER_BYTES:

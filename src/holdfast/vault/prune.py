@@ -15,20 +15,20 @@ A crash at any point leaves packs that nobody needs, which the next prune finds.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.copying import copy_record, packs_in
 from holdfast.vault.crew import run_now
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.index import Index
 from holdfast.vault.ledger import Ledger, LedgerMoved, PackRow
 from holdfast.vault.mark import Marker, backup_ids
-from holdfast.vault.pack import PACKS_PREFIX, PackKind, PackWriter, pack_name
+from holdfast.vault.pack import PackKind, PackWriter, pack_name
 from holdfast.vault.seal import TAG_BYTES, VaultKeys
 from holdfast.vault.table import open_table
 
@@ -258,15 +258,7 @@ class Prune:
         view = memoryview(data)
         for i in needed.nonzero()[0].tolist():
             start = int(offsets[i])
-            writer.copy(
-                table.ids[32 * i : 32 * i + 32],
-                view[start : start + int(table.stored[i]) + TAG_BYTES],
-                int(table.raw[i]),
-                int(table.crc32[i]),
-                int(table.encoder[i]),
-                table.origins[int(table.origin[i])],
-                int(table.counter[i]),
-            )
+            copy_record(writer, table, i, view[start : start + int(table.stored[i]) + TAG_BYTES])
         return True
 
     def sweep(self, before_ns: int) -> int:
@@ -285,16 +277,6 @@ class Prune:
 
 
 _FOREVER_NS = 2**62
-
-
-def packs_in(store: Store) -> Iterator[tuple[bytes, int]]:
-    """(pack id, size) of all packs in the store, whoever knows of them."""
-    for name, size in store.list(PACKS_PREFIX):
-        digits = name.rpartition("/")[2]
-        with suppress(ValueError):
-            pack_id = bytes.fromhex(digits)
-            if pack_name(pack_id) == name:
-                yield pack_id, size
 
 
 def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:

@@ -94,7 +94,7 @@ class RecordReader:
     def _read(self, pack_id: bytes, offset: int, length: int) -> memoryview:
         place = self._buffer[:length] if length <= READ_BYTES_MAX else memoryview(bytearray(length))
         if self._pack(pack_id).read_into(offset, place) != length:
-            raise DamagedError(f"Pack {pack_id.hex()[:12]} is cut short.")
+            raise PackGone(f"Pack {pack_id.hex()[:12]} is cut short.")
         return place
 
     def _runs(self, ids: list[bytes]) -> Iterator[list[Record]]:
@@ -128,13 +128,28 @@ class RecordReader:
 
     def _open_into(self, kind: SealKind, record: Record, place: memoryview) -> None:
         """Open one record into `place`. DamagedError when its tag does not fit; then `place` holds nothing of it."""
-        chunk_id, pack_id, sealed, salt, counter = record
+        if self._opens(kind, record, place):
+            return
+        chunk_id, pack_id = record[:2]
+        # `check` may have moved what is good out of a damaged pack, and a later backup stored anew what is not.
+        now = _places(self._index(True), chunk_id)[0]
+        if now is not None and now[0] != pack_id and now[2] == len(record[2]):
+            other, offset, sealed, salt, counter = now
+            data = memoryview(bytearray(sealed))
+            if self._pack(other).read_into(offset, data) == sealed and self._opens(
+                kind, (chunk_id, other, data, salt, counter), place
+            ):
+                return
+        raise DamagedError(f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]}).")
+
+    def _opens(self, kind: SealKind, record: Record, place: memoryview) -> bool:
+        """Open one record into `place`; False, with nothing of it in there, when its tag does not fit."""
+        chunk_id, _, sealed, salt, counter = record
         try:
             self._keys.cipher(salt).decrypt_into(nonce(counter), sealed, self._associated[kind] + chunk_id, place)
         except (InvalidTag, ValueError):
-            raise DamagedError(
-                f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]})."
-            ) from None
+            return False
+        return True
 
     def segments(self, kind: SealKind, ids: list[bytes]) -> Iterator[bytes]:
         """The segments of chunks, in order. Raises ChunkMissing, DamagedError."""

@@ -52,7 +52,10 @@ def open_table(keys: VaultKeys, row: PackRow) -> Table:
     """The table of a pack from its ledger row. DamagedError when it does not open, FormatError when it is odd."""
     what = f"The table of pack {row.pack_id.hex()[:12]}"
     deflated = keys.open_whole(SealKind.TRAILER, row.salt, row.table, what)
-    plain = zlib.decompress(deflated, -15)
+    try:
+        plain = zlib.decompress(deflated, -15)
+    except zlib.error as error:
+        raise DamagedError(f"{what} is damaged.") from error
     n, origin_n, kind = TABLE_HEAD.unpack_from(plain)
     at = TABLE_HEAD.size
     if len(plain) != at + 16 * origin_n + n * (32 + 16 + 1 + 2):

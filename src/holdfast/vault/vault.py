@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.vault.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress, Source
 from holdfast.vault.assembly import Assembly
+from holdfast.vault.audit import Hit
+from holdfast.vault.check import Check, CheckProgress, CheckReport, auditor
 from holdfast.vault.columns import Before, Notice, before_of, starts_of
 from holdfast.vault.crew import Alone, Crew
 from holdfast.vault.entry import Entry, Extent, decode_extra
@@ -242,6 +244,43 @@ class Vault:
     def _prune(self, on_progress: Callable[[PruneProgress], None], cancelled: Callable[[], bool]) -> Prune:
         return Prune(self._store, self._keys, self._ledger, self.index, on_progress=on_progress, cancelled=cancelled)
 
+    def check(
+        self,
+        backups: Callable[[], Sequence[str]],
+        *,
+        now_ns: int,
+        share: float = 0.0,
+        repair: bool = True,
+        shuffle: Callable[[list[int]], None] = lambda order: None,
+        on_progress: Callable[[CheckProgress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> CheckReport:
+        """Check the whole vault; see `Check.all`."""
+        check = Check(
+            self._store, self._keys, self._ledger, repair=repair, on_progress=on_progress, cancelled=cancelled
+        )
+        return check.all(backups, now_ns, share, shuffle)
+
+    def check_one(
+        self,
+        backup_id: str,
+        *,
+        now_ns: int,
+        on_progress: Callable[[CheckProgress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> CheckReport:
+        """Read all that one backup needs; see `Check.one`."""
+        check = Check(self._store, self._keys, self._ledger, on_progress=on_progress, cancelled=cancelled)
+        return check.one(backup_id, now_ns)
+
+    def hits(self, backup_ids: Sequence[str]) -> list[Hit]:
+        """Which of the backups are not whole, as far as their manifests and the index tell. Raises StoreError."""
+        audit = auditor(self._store, self._keys, self._ledger)
+        try:
+            return [hit for hit in map(audit.backup, backup_ids) if hit is not None]
+        finally:
+            audit.close()
+
     def bytes_only_in(self, backup_id: str) -> int:
         """Bytes of the store that only this backup needs: what pruning frees once it is deleted.
 
@@ -261,8 +300,11 @@ class Vault:
 
 
 def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
-    """For each entry of a backup, whether the index still has every chunk of its content."""
-    present = index.positions(before.extents["id"].tobytes()) >= 0
+    """For each entry of a backup, whether the index still has every chunk of its content, with the stored length.
+
+    A chunk that was lost and stored anew by another encoder has another length: then its file is read again.
+    """
+    present = _all_there(index, before.extents["id"].tobytes(), before.extents["stored"])
     missing = np.zeros(len(present) + 1, np.int64)
     np.cumsum(~present, out=missing[1:])
     starts = starts_of(before.extent_count)
@@ -277,4 +319,13 @@ def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.b
 
 
 def _all_present(extents: tuple[Extent, ...], index: Index) -> bool:
-    return bool((index.positions(b"".join(e.chunk_id for e in extents)) >= 0).all())
+    stored = np.array([e.stored for e in extents], np.uint32)
+    return bool(_all_there(index, b"".join(e.chunk_id for e in extents), stored).all())
+
+
+def _all_there(index: Index, ids: bytes, stored: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    if not len(index):
+        return np.zeros(len(stored), bool)
+    places = index.locate(ids)
+    there: NDArray[np.bool_] = (places.pack >= 0) & (places.stored == stored)
+    return there

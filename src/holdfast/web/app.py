@@ -29,6 +29,7 @@ from holdfast.web.routes_backups import backup_routes
 from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_open import open_routes
+from holdfast.web.routes_verify import verify_routes
 
 
 def create_app(instance: Instance, jobs: Jobs) -> Front:
@@ -38,6 +39,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
         route_handlers=[
             *backup_routes(desk),
             *job_routes(desk),
+            *verify_routes(desk),
             *import_routes(desk),
             *account_routes(desk),
             *open_routes(desk),

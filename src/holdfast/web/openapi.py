@@ -232,6 +232,24 @@ def _jobs_paths() -> Json:
                 description="The whole backup is checked before a file is touched; when it fails, all is as it was.",
             )
         },
+        "/v3/apps/{app_id}/backups/{backup}/verify": {
+            "post": _operation(
+                "verifyBackup",
+                "Read a backup back",
+                {
+                    202: {
+                        "description": "It is queued (or was already); the job tells how far it is.",
+                        "content": _json(enveloped(job)),
+                        "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+                    }
+                },
+                (402, 404, 409),
+                parameters=(_APP_ID, _BACKUP_REF),
+                description="Every chunk that the backup needs is read and compared. The job is successful whatever "
+                "it finds; its `result` has `is_whole`, `files` (how many can't be read), `read_bytes` and "
+                "`damaged_packs`. The backup then has `verified_at`, or an `error` with the code `DAMAGED`.",
+            )
+        },
         "/v3/jobs/{job_id}": {
             "get": _operation(
                 "getJob",

@@ -74,7 +74,10 @@ _FULL: Json = {
     "stored_size": {**_BYTES, "description": "Bytes that this backup added to the store."},
     "is_locked": _FLAG,
     "locked_until": _TIME_OR_NULL,
-    "error": {"oneOf": [_NOTE, {"type": "null"}]},
+    "error": {
+        "oneOf": [_NOTE, {"type": "null"}],
+        "description": "Why it failed; of a successful one `DAMAGED` when some of it can't be read any more.",
+    },
     "warnings": {"type": "array", "items": _object({"path": _TEXT, "code": _TEXT, "message": _TEXT})},
     "progress": {
         "oneOf": [

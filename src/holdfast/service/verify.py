@@ -1,0 +1,266 @@
+"""Verify: whether what is stored is still good, which files of which backups are hit, and whether they healed.
+
+What a check finds stands with each backup it hits (`Backup.damage`), until a later check, or a later backup that
+brought the lost content back, finds the backup whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from holdfast.catalog import backups as rows
+from holdfast.catalog.jobs import open_verify
+from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.service import jobs
+from holdfast.service.backups import find_backup
+from holdfast.service.errors import Conflict, ServiceError
+from holdfast.service.instance import Instance
+from holdfast.service.jobs import Failure
+from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.audit import Hit
+from holdfast.vault.check import CheckProgress, CheckReport
+from holdfast.vault.errors import Cancelled, VaultError
+
+KIND = "verify"
+DAMAGED = "DAMAGED"
+MORE_DAMAGED = "MORE_DAMAGED"
+
+_log = logging.getLogger(__name__)
+
+
+class DamagedPack(msgspec.Struct, frozen=True):
+    """A pack that is damaged or missing. `why`: what is wrong, after "the pack"."""
+
+    id: str
+    why: str
+    is_missing: bool
+    lost_chunks: int
+
+
+class DamagedBackup(msgspec.Struct, frozen=True):
+    """A backup that is hit, with the files that can't be read: at most a thousand of the `count`."""
+
+    id: str
+    app_id: str
+    name: str
+    count: int
+    is_unreadable: bool
+    files: tuple[Warned, ...]
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a check found in one account's vault. Sizes in bytes."""
+
+    account_id: str
+    packs: int
+    read_packs: int
+    read_bytes: int
+    backups: int
+    lost_chunks: int
+    saved_chunks: int
+    """Good chunks that were copied out of damaged packs."""
+    is_repaired: bool
+    stray_packs: int
+    stray_backups: int
+    damaged_packs: tuple[DamagedPack, ...]
+    damaged_backups: tuple[DamagedBackup, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing is damaged."""
+        return not self.damaged_packs and not self.damaged_backups
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What a finished verify job's `result` says. `files`: how many can't be read."""
+
+    is_whole: bool
+    files: int
+    read_bytes: int
+    damaged_packs: int
+
+
+def check_account(
+    instance: Instance,
+    account: Account,
+    *,
+    share: float = 0.0,
+    repair: bool = True,
+    shuffle: Callable[[list[int]], None] = random.shuffle,
+    on_progress: Callable[[Progressed], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Checked:
+    """Check an account's vault and all its backups; `share` (0 to 1) of the data is read.
+
+    With `repair` damaged packs are taken out of use, so that the next backups heal what they hit, and backups say what
+    of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
+    """
+    before = {backup.id for backup in _successful(instance, account.id)}
+    report = instance.vault(account.id).check(
+        lambda: [backup.id for backup in _successful(instance, account.id)],
+        now_ns=instance.clock.now_ns(),
+        share=share,
+        repair=repair,
+        shuffle=shuffle,
+        on_progress=_noting(on_progress),
+        cancelled=cancelled,
+    )
+    found = _successful(instance, account.id)
+    hits = {hit.backup_id: hit for hit in report.hits}
+    if repair:
+        now_ns = instance.clock.now_ns()
+        for backup in found:
+            # One that was finished meanwhile was not read as a whole.
+            if backup.id in before:
+                _enter(instance, backup, hits.get(backup.id), now_ns if share >= 1 else None)
+    return _checked(account.id, report, [(backup, hits[backup.id]) for backup in found if backup.id in hits])
+
+
+def look_again(instance: Instance, account_id: str) -> None:
+    """After a backup: clear what it healed of the account's damaged backups. Costs next to nothing when there are none.
+
+    A failure is only logged: the next check looks again.
+    """
+    damaged = rows.damaged_backups(instance.catalog, account_id)
+    if not damaged:
+        return
+    try:
+        hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in damaged])}
+    except (StoreError, VaultError) as error:
+        _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
+        return
+    for backup in damaged:
+        _enter(instance, backup, hits.get(backup.id), None)
+
+
+# -- one backup, as a job ------------------------------------------------------------------------------------------
+
+
+def request_verify(instance: Instance, backup: Backup, node: str) -> Job:
+    """Enter a verification as queued; the one that is open already, where there is one.
+
+    Raises Conflict (BACKUP_NOT_USABLE).
+    """
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be verified.")
+    under_way = open_verify(instance.catalog, backup.id)
+    return under_way or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
+
+
+def run_verify(
+    instance: Instance,
+    job_id: str,
+    *,
+    on_progress: jobs.Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
+
+    def deed(job: Job, note: jobs.Note, stop: Callable[[], bool]) -> str:
+        return msgspec.json.encode(_verify(instance, job, note, stop)).decode()
+
+    return jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
+
+
+def recover_verifies(instance: Instance) -> None:
+    """Bring verifications of this node to an end whose process died."""
+
+    def tidy(job: Job) -> None:
+        message = "The process that verified ended before it was finished; ask for it again."
+        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+
+    jobs.recover_jobs(instance, KIND, tidy)
+
+
+def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Verified:
+    backup = find_backup(instance, job.app_id, job.backup_id)
+    report = instance.vault(backup.account_id).check_one(
+        backup.id, now_ns=instance.clock.now_ns(), on_progress=_noting(note), cancelled=stop
+    )
+    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: it is no finding
+    hit = report.hits[0] if report.hits else None
+    _enter(instance, backup, hit, instance.clock.now_ns())
+    return Verified(
+        is_whole=hit is None,
+        files=0 if hit is None else hit.count,
+        read_bytes=report.read_bytes,
+        damaged_packs=len(report.findings),
+    )
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, ServiceError):
+        return Failure(error.code, error.message)
+    for kind, code in (
+        (Cancelled, "CANCELLED"),
+        (StoreFull, "STORE_FULL"),
+        (StoreUnreachable, "STORE_UNREACHABLE"),
+        (StoreError, "STORE_ERROR"),
+        (VaultError, "VAULT_ERROR"),
+    ):
+        if isinstance(error, kind):
+            return Failure(code, str(error))
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return Failure("CANCELLED", "The verification was interrupted; ask for it again.")
+    return Failure(
+        "INTERNAL_ERROR",
+        "The verification failed for a reason that nobody thought of; the server's log has the details.",
+    )
+
+
+# -- what is entered ------------------------------------------------------------------------------------------------
+
+
+def _successful(instance: Instance, account_id: str) -> list[Backup]:
+    return [
+        backup
+        for backup in rows.list_account_backups(instance.catalog, account_id, None, None)
+        if backup.state is State.SUCCESSFUL
+    ]
+
+
+def _enter(instance: Instance, backup: Backup, hit: Hit | None, read_at: int | None) -> None:
+    """Enter what was found of a backup. `read_at`: when all of its data was read, if it was."""
+    damage = _damage(hit)
+    verified_at = read_at if hit is None else None
+    if damage != backup.damage or verified_at is not None:
+        rows.set_damage(instance.catalog, backup.id, damage, verified_at)
+
+
+def _damage(hit: Hit | None) -> tuple[Warned, ...]:
+    if hit is None:
+        return ()
+    damage = [Warned(file.path.decode(errors="backslashreplace"), DAMAGED, file.message) for file in hit.files]
+    more = hit.count - sum(file.count for file in hit.files)
+    if more > 0:
+        damage.append(Warned("", MORE_DAMAGED, f"There are {more} more files that can't be read."))
+    return tuple(damage)
+
+
+def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, Hit]]) -> Checked:
+    return Checked(
+        account_id=account_id,
+        packs=report.packs,
+        read_packs=report.read_packs,
+        read_bytes=report.read_bytes,
+        backups=report.backups,
+        lost_chunks=report.missing_chunks,
+        saved_chunks=report.saved_records,
+        is_repaired=report.is_repaired,
+        stray_packs=report.stray_packs,
+        stray_backups=report.stray_roots,
+        damaged_packs=tuple(
+            DamagedPack(f.pack_id.hex(), f.why, f.is_missing, int(f.bad.sum())) for f in report.findings
+        ),
+        damaged_backups=tuple(
+            DamagedBackup(b.id, b.app_id, b.name, hit.count, hit.is_unreadable, _damage(hit)) for b, hit in hits
+        ),
+    )
+
+
+def _noting(note: Callable[[Progressed], None]) -> Callable[[CheckProgress], None]:
+    return lambda p: note(Progressed(p.files, p.bytes, p.total_files, p.total_bytes))
