@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import IO
 
 import msgspec
@@ -78,7 +79,8 @@ class _Worker:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._to.close()
+        with suppress(BrokenPipeError):  # closing writes out what it never read; why it died is being told already
+            self._to.close()
         self._from.close()
 
 
