@@ -56,8 +56,9 @@ def is_header(block: bytes) -> bool:
     except ValueError:
         return False
     blank = block[:148] + b" " * 8 + block[156:]
+    total = sum(blank)
     # Old programs summed the bytes as signed ones.
-    return said in (sum(blank), sum(b - 256 if b > 127 else b for b in blank))
+    return said == total or said == total - 256 * sum(byte > 127 for byte in blank)
 
 
 def parse_header(block: bytes) -> Header:
