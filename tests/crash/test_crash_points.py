@@ -20,18 +20,19 @@ from service.test_restore import Tree, tree_of
 
 from holdfast.catalog.engine import CatalogError
 from holdfast.catalog.records import Backup, State
-from holdfast.jobs.deeds import recover
+from holdfast.jobs.deeds import recover, run_job
 from holdfast.service.accounts import add_account, get_account
 from holdfast.service.apps import add_app, find_app
 from holdfast.service.backups import delete_backup, list_backups, resume_deletions
 from holdfast.service.download import Download
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance import Instance, create_instance, open_instance
+from holdfast.service.jobs import queued_jobs
 from holdfast.service.prune import prune_account
 from holdfast.service.rebuild import rebuild
 from holdfast.service.record import keep_records
 from holdfast.service.restore import Wanted, request_restore, run_restore
-from holdfast.service.take import recover_backups, request_backup, run_backup
+from holdfast.service.take import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 
@@ -182,6 +183,10 @@ def verify(ground: Ground, deed: str, said: list[str], scratch: Path) -> None:
         recover_backups(instance)
         resume_deletions(instance)
         keep_records(instance)
+        for waiting in queued_jobs(instance):
+            run_job(instance, waiting.id, lambda: False)
+        for queued in queued_backups(instance):
+            run_backup(instance, queued.id)
         expected = dict(ground.trees)
         zips = dict(ground.zips)
         for word, backup_id in (line.split() for line in said):

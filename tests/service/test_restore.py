@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from conftest_service import World
 
 from holdfast.catalog.records import Backup, Job, JobState
 from holdfast.service.apps import add_app
 from holdfast.service.backups import list_backups
-from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.errors import Conflict, Invalid, NotFound
+from holdfast.service.import_backup import Upload
 from holdfast.service.restore import Restored, Wanted, path_bytes, preview_restore, request_restore, run_restore
+from holdfast.service.take import request_backup, run_backup
 
 Tree = dict[bytes, tuple[object, ...]]
 
@@ -103,8 +108,6 @@ def restore(world: World, backup: Backup, wanted: Wanted | None = None) -> Job:
 
 
 def result_of(job: Job) -> Restored:
-    import msgspec
-
     assert job.state is JobState.SUCCESSFUL, (job.error_code, job.error_message)
     return msgspec.json.decode(job.result or "", type=Restored)
 
@@ -317,8 +320,6 @@ def test_cancelled_midway_nothing_changed(full: World) -> None:
 
 def test_the_home_inside_the_application_is_never_touched(world: World, tmp_path: Path) -> None:
     whole = add_app(world.instance, world.account.id, "whole", tmp_path)
-    from holdfast.service.take import request_backup, run_backup
-
     asked, _ = request_backup(world.instance, whole.id)
     backup = run_backup(world.instance, asked.id)
     (tmp_path / "stray").write_text("goes")
@@ -330,8 +331,6 @@ def test_the_home_inside_the_application_is_never_touched(world: World, tmp_path
 
 
 def test_backups_and_restores_of_one_application_exclude_each_other(world: World) -> None:
-    from holdfast.service.take import request_backup
-
     backup = world.take()
     job = request_restore(world.instance, backup, world.app, Wanted())
     with pytest.raises(Conflict) as refused:
@@ -350,7 +349,23 @@ def test_backups_and_restores_of_one_application_exclude_each_other(world: World
 
 @pytest.mark.parametrize("path", ["", "/", "..", "a/../b", "a//b", "./a"])
 def test_paths_that_are_none(path: str) -> None:
-    from holdfast.service.errors import Invalid
-
     with pytest.raises(Invalid):
         path_bytes(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could give such rights")
+def test_an_uploaded_archive_gives_nobody_rights(world: World) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("shell")
+        member.size, member.mode, member.uid, member.gid = 4, 0o6755, 0, 0
+        member.pax_headers = {"SCHILY.xattr.user.note": "mine", "SCHILY.xattr.trusted.cap": "yes"}
+        tar.addfile(member, io.BytesIO(b"evil"))
+    os.chown(world.root, 1234, 2345)
+    with Upload(world.instance, world.app.id, None) as upload:
+        upload.write(archive.getvalue())
+        backup = run_backup(world.instance, upload.queue().id)
+    result_of(restore(world, backup, Wanted(mode="overlay", safety_backup=False)))
+    found = os.lstat(world.root / "shell")
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 2345, 0o755)
+    assert os.listxattr(world.root / "shell") == ["user.note"]

@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.backups import backup_by_id
-from holdfast.catalog.records import App, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.catalog.records import IMPORTED, App, Backup, Job, JobState, Progressed, State, Warned
 from holdfast.service import jobs
 from holdfast.service.apps import own_paths
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
@@ -44,7 +44,9 @@ from holdfast.vault.columns import Before, before_of, content_of
 from holdfast.vault.entry import Kind
 from holdfast.vault.errors import Cancelled, DamagedError, VaultError
 from holdfast.vault.extract import extract, large_parts
+from holdfast.vault.manifest import Block
 from holdfast.vault.snapshot import Snapshot
+from holdfast.vault.tame import tame
 from holdfast.vault.vault import Vault
 
 KIND = "restore"
@@ -209,7 +211,8 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
     own = own_paths(instance, root)
     is_there = root.exists()
     scan = DirectorySource(root, own).scan() if is_there else empty_scan()
-    snapshot, large = _opened(vault, backup), _opened(vault, backup)
+    view = _view(backup, root)
+    snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
@@ -236,9 +239,18 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
         raise
 
 
-def _opened(vault: Vault, backup: Backup) -> Snapshot:
+def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
+    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights."""
+    if backup.origin != IMPORTED or not _may_set_owners():
+        return lambda block: block
+    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    owner = place.stat()
+    return tame(owner.st_uid, owner.st_gid)
+
+
+def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Snapshot:
     try:
-        return vault.open(backup.id)
+        return vault.open(backup.id, view)
     except ObjectMissing:
         raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
 

@@ -49,6 +49,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("inode", "<u8"),
     ("device", "<u8"),
 )
+COLUMN_NAMES = tuple(name for name, _ in _COLUMNS)
 _HEADER = struct.Struct("<4sIIII")  # magic, entries, extents, bytes of paths, bytes of extras
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from holdfast.vault.entry import Entry, Extent, ListRef
@@ -23,7 +23,9 @@ _MANIFEST_CHUNK_BYTES_MAX = 16 * 1024 * 1024
 class Snapshot:
     """Satisfies `layout.pieces.ManifestView`. Not to be shared between threads; `close` it."""
 
-    def __init__(self, root: Root, reader: RecordReader) -> None:
+    def __init__(self, root: Root, reader: RecordReader, view: Callable[[Block], Block] = lambda block: block) -> None:
+        """`view` is what is seen of each block, such as `tame`."""
+        self._view = view
         self.root = root
         self.reader = reader
         self._cache: OrderedDict[int, Block] = OrderedDict()
@@ -56,7 +58,7 @@ class Snapshot:
         block = decode_block(data)
         if len(block) != self.blocks[number].sums.entries:
             raise FormatError("A manifest block has another number of entries than the backup's list says.")
-        return block
+        return self._view(block)
 
     def all_blocks(self) -> Iterator[Block]:
         """All blocks in order, read in long runs and not cached."""

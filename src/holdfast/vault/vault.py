@@ -27,6 +27,7 @@ from holdfast.vault.ingest import FileNotice
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.ledger import Ledger
+from holdfast.vault.manifest import Block
 from holdfast.vault.mark import Marker, backup_ids
 from holdfast.vault.pack import PackKind, PackWriter
 from holdfast.vault.prune import GRACE_NS, Prune, PrunePlan, PruneProgress, PruneResult, bytes_freed
@@ -87,10 +88,13 @@ class Vault:
                 self._cached_index = held
             return self._cached_index
 
-    def open(self, backup_id: str) -> Snapshot:
-        """Open a backup for reading. Raises ObjectMissing, DamagedError, FormatError."""
+    def open(self, backup_id: str, view: Callable[[Block], Block] = lambda block: block) -> Snapshot:
+        """Open a backup for reading; `view` is what is seen of each block.
+
+        Raises ObjectMissing, DamagedError, FormatError.
+        """
         root = read_root(self._store, self._keys, backup_id)
-        return Snapshot(root, RecordReader(self._store, self._keys, self.index))
+        return Snapshot(root, RecordReader(self._store, self._keys, self.index), view)
 
     def root(self, backup_id: str) -> Root:
         """The root of a backup. Raises ObjectMissing, DamagedError, FormatError."""
