@@ -10,13 +10,16 @@ NATIVE_SOURCES := src/holdfast/sources/_walk.c src/holdfast/sources/_write.c
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: run test lint format build bench bench-quick clean
+.PHONY: run test crashtest lint format build bench bench-quick clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
 
 test: .venv/.tests
 	$(BIN)/pytest $(ARGS)
+
+crashtest: .venv/.tests
+	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/test_restore_crash.py
 
 lint: .venv/.tests
 	$(BIN)/ruff check .

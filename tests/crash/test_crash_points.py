@@ -1,0 +1,249 @@
+"""Crash points: each deed dies at each of its effects, and no acknowledged backup is lost.
+
+The short form takes every few effects; the whole is `make crashtest` (HOLDFAST_CRASHTEST=whole).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from crash.effects import DIED, Effects, Mode, install
+from service.test_restore import Tree, tree_of
+
+from holdfast.catalog.engine import CatalogError
+from holdfast.catalog.records import Backup, State
+from holdfast.jobs.deeds import recover
+from holdfast.service.accounts import add_account, get_account
+from holdfast.service.apps import add_app, find_app
+from holdfast.service.backups import delete_backup, list_backups, resume_deletions
+from holdfast.service.download import Download
+from holdfast.service.errors import ServiceError
+from holdfast.service.instance import Instance, create_instance, open_instance
+from holdfast.service.prune import prune_account
+from holdfast.service.rebuild import rebuild
+from holdfast.service.record import keep_records
+from holdfast.service.restore import Wanted, request_restore, run_restore
+from holdfast.service.take import recover_backups, request_backup, run_backup
+from holdfast.stores.port import StoreError
+from holdfast.vault.errors import VaultError
+
+IS_WHOLE = os.environ.get("HOLDFAST_CRASHTEST") == "whole"
+STEP = 1 if IS_WHOLE else 7
+"""Every so many effects in the short form, another first one for each mode."""
+
+points = 0
+
+
+@dataclass
+class Ground:
+    """What every point starts from: an instance with backups, and what each of them held."""
+
+    home: Path
+    app: Path
+    app_id: str
+    account_id: str
+    trees: dict[str, Tree]
+    zips: dict[str, str]
+
+
+def zip_digest(instance: Instance, backup: Backup) -> str:
+    ready = Download(instance, backup, "zip")
+    digest = hashlib.sha256()
+    for piece in ready.stream(0, ready.length):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def take(instance: Instance, app_id: str) -> Backup:
+    asked, _ = request_backup(instance, app_id)
+    return run_backup(instance, asked.id)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """Four backups of a small application, one of them deleted but not pruned yet."""
+    folder = tmp_path_factory.mktemp("ground")
+    app = folder / "app"
+    (app / "sub").mkdir(parents=True)
+    (folder / "home").mkdir()
+    os.environ["HOLDFAST_WORKERS"] = "0"
+    instance = create_instance(folder / "home")
+    account = add_account(instance, "ana@example.com", "Silver").account
+    made = add_app(instance, account.id, "bot", app)
+    trees, zips = {}, {}
+    for n in range(4):
+        (app / f"only-{n}").write_bytes(os.urandom(120_000))
+        (app / "sub" / "changing").write_bytes(os.urandom(5_000))
+        (app / "sub" / "same").write_bytes(b"same" * 300)
+        if n:
+            (app / f"only-{n - 1}").unlink()
+        backup = take(instance, made.id)
+        trees[backup.id], zips[backup.id] = tree_of(app), zip_digest(instance, backup)
+    gone = list_backups(instance, made.id)[1]
+    delete_backup(instance, gone)
+    del trees[gone.id], zips[gone.id]
+    instance.close()
+    return Ground(folder / "home", app, made.id, account.id, trees, zips)
+
+
+Deed = Callable[[Instance, Ground, Callable[[str], None]], None]
+
+
+def do_take(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    (ground.app / "fresh").write_bytes(b"fresh" * 9_000)
+    done = take(instance, ground.app_id)
+    if done.state is State.SUCCESSFUL:
+        acknowledge(f"taken {done.id}")
+
+
+def do_delete(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    first = list_backups(instance, ground.app_id)[0]
+    acknowledge(f"deleting {first.id}")
+    delete_backup(instance, first)
+    acknowledge(f"deleted {first.id}")
+
+
+def do_prune(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    prune_account(instance, get_account(instance, ground.account_id), grace_ns=0)
+
+
+def do_restore(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    first = list_backups(instance, ground.app_id)[0]
+    job = request_restore(instance, first, find_app(instance, ground.app_id), Wanted())
+    done = run_restore(instance, job.id)
+    if done.state == "successful":
+        acknowledge(f"restored {first.id}")
+
+
+def do_rebuild(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    rebuild(instance)
+
+
+DEEDS: dict[str, Deed] = {
+    "take": do_take,
+    "delete": do_delete,
+    "prune": do_prune,
+    "restore": do_restore,
+    "rebuild": do_rebuild,
+}
+
+
+def run_in_child(ground: Ground, deed: str, effects: Effects, acknowledged: Path) -> int:
+    """Do a deed in a process of its own; returns the number of effects, or -1 when it died at the chosen one."""
+    counted = acknowledged.with_suffix(".count")
+    child = os.fork()
+    if not child:
+        try:
+            instance = open_instance(ground.home, new_catalog=deed == "rebuild")
+            install(instance, effects)
+
+            def acknowledge(what: str) -> None:
+                with acknowledged.open("a") as file:
+                    file.write(what + "\n")
+
+            foreseen = (ServiceError, StoreError, VaultError, CatalogError) if effects.at >= 0 else ()
+            with suppress(*foreseen):
+                DEEDS[deed](instance, ground, acknowledge)
+            counted.write_text(str(effects.count))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == DIED:
+        return -1
+    assert code == 0, "the child failed otherwise"
+    return int(counted.read_text())
+
+
+def put_back(ground: Ground, template: Path) -> None:
+    """Everything as it was before the first point."""
+    for place, name in ((ground.home, "home"), (ground.app, "app")):
+        shutil.rmtree(place)
+        shutil.copytree(template / name, place, symlinks=True)
+
+
+def verify(ground: Ground, deed: str, said: list[str], scratch: Path) -> None:
+    """Start again as the jobs' process does, and look at everything that was acknowledged."""
+    new_catalog = deed == "rebuild"
+    instance = open_instance(ground.home, new_catalog=new_catalog)
+    try:
+        if new_catalog:
+            rebuild(instance)  # a rebuild that was cut off is done again
+        recover(instance)
+        recover_backups(instance)
+        resume_deletions(instance)
+        keep_records(instance)
+        expected = dict(ground.trees)
+        zips = dict(ground.zips)
+        for word, backup_id in (line.split() for line in said):
+            if word == "taken":
+                expected[backup_id] = tree_of(ground.app)
+            elif word == "deleting":
+                there = {b.id for b in list_backups(instance, ground.app_id)}
+                if backup_id not in there or f"deleted {backup_id}" in said:
+                    assert backup_id not in there
+                    expected.pop(backup_id)
+        found = {b.id: b for b in list_backups(instance, ground.app_id)}
+        for backup_id, tree in expected.items():
+            assert found[backup_id].state is State.SUCCESSFUL, backup_id
+            if backup_id in zips:
+                assert zip_digest(instance, found[backup_id]) == zips[backup_id]
+            target = scratch / backup_id
+            job = request_restore(
+                instance, found[backup_id], find_app(instance, ground.app_id), Wanted(to=str(target), mode="overlay")
+            )
+            done = run_restore(instance, job.id)
+            assert done.state == "successful", done.error_message
+            assert tree_of(target) == tree, backup_id
+            shutil.rmtree(target)
+        if deed == "restore":
+            first = next(iter(ground.trees))
+            states = [ground.trees[first], list(ground.trees.values())[-1]]
+            assert tree_of(ground.app) in (states[:1] if f"restored {first}" in said else states)
+        account = get_account(instance, ground.account_id)
+        prune_account(instance, account, grace_ns=0)
+        assert take(instance, ground.app_id).state is State.SUCCESSFUL
+    finally:
+        instance.close()
+
+
+def effects_of(mode: Mode, total: int) -> range:
+    return range(0 if IS_WHOLE else list(Mode).index(mode) % STEP, total, STEP)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("deed", list(DEEDS))
+def test_no_acknowledged_backup_is_lost(ground: Ground, tmp_path: Path, deed: str, mode: Mode) -> None:
+    global points
+    template = tmp_path / "template"
+    template.mkdir()
+    if deed == "rebuild":
+        for path in ground.home.glob("catalog.sqlite*"):
+            shutil.move(path, tmp_path / path.name)
+    shutil.copytree(ground.home, template / "home")
+    shutil.copytree(ground.app, template / "app")
+    try:
+        total = run_in_child(ground, deed, Effects(), tmp_path / "counting")
+        assert total > 3
+        for at in effects_of(mode, total):
+            put_back(ground, template)
+            said = tmp_path / f"said-{at}"
+            run_in_child(ground, deed, Effects(at, mode), said)
+            lines = said.read_text().splitlines() if said.exists() else []
+            verify(ground, deed, lines, tmp_path / "scratch")
+            points += 1
+    finally:
+        put_back(ground, template)
+        if deed == "rebuild":
+            for path in tmp_path.glob("catalog.sqlite*"):
+                shutil.move(path, ground.home / path.name)
+    print(f"{deed}, {mode} each of {total} effects: {points} crash points, 0 acknowledged backups lost")
