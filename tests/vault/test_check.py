@@ -181,6 +181,23 @@ def test_a_missing_pack_is_healed_by_the_next_backup(bench: Bench, write: Write,
     assert check(bench).is_clean
 
 
+@pytest.mark.parametrize("kind", list(PackKind))
+def test_a_pack_that_came_back_is_of_use_again(bench: Bench, write: Write, kind: PackKind) -> None:
+    two_backups(bench, write)
+    before = {b: whole_zip(bench.open(b)) for b in bench.taken}
+    path = stored(bench, pack_name(pack_of(bench, kind)))
+    path.rename(path.with_name("aside"))
+    assert check(bench).hits
+    assert check(bench).salvaged_chunks == 0
+    path.with_name("aside").rename(path)
+    report = check(bench)
+    assert (report.is_clean, report.salvaged_chunks) == (True, 2)
+    assert {b: whole_zip(bench.open(b)) for b in bench.taken} == before
+    bench.vault().prune(now_ns=NOW, grace_ns=0)
+    assert not path.exists()
+    assert check(bench).is_clean
+
+
 def test_a_pack_swapped_with_another(bench: Bench, write: Write) -> None:
     two_backups(bench, write)
     first, second = [p for p, kind, _ in bench.ledger.live_packs() if kind == PackKind.DATA]
@@ -188,11 +205,15 @@ def test_a_pack_swapped_with_another(bench: Bench, write: Write) -> None:
     data = one.read_bytes()
     one.write_bytes(two.read_bytes())
     two.write_bytes(data)
-    report = check(bench, share=0)
+    trees = {b"both", b"link of both", b"new"}
+    report = check(bench, share=0, repair=False)
     assert {f.pack_id for f in report.findings} == {first, second}
-    assert hits(report) == {"b0": [b"both", b"sub/old"], "b1": [b"both", b"link of both", b"new"]}
-    bench.take()
-    assert hits(check(bench)) == {"b0": [b"sub/old"]}
+    assert hits(report) == {"b0": [b"both", b"sub/old"], "b1": sorted(trees)}
+    # Each is whole under the other's name: so all of it is found again.
+    report = check(bench, share=0)
+    assert ({f.pack_id for f in report.findings}, report.hits, report.salvaged_chunks) == ({first, second}, [], 3)
+    assert check(bench).is_clean
+    assert bench.tree("b1") == tree_of(bench.root)
 
 
 def test_a_damaged_manifest_chunk(bench: Bench, write: Write) -> None:

@@ -102,6 +102,8 @@ def _print(instance: Instance, result: Checked) -> None:
             print(f"    {file.message}")
         if len(backup.files) > _FILES_SHOWN:
             print(f"    ... {backup.count} in all; --json names them.")
+    if result.salvaged_chunks:
+        print(f"  {result.salvaged_chunks} missing chunks were found again in packs that had been taken out of use.")
     for count, what in ((result.stray_packs, "packs"), (result.stray_backups, "backups")):
         if count:
             print(f"  {count} {what} in the store that the catalog does not know; nothing is wrong with that.")

@@ -63,6 +63,8 @@ class Checked(msgspec.Struct, frozen=True):
     lost_chunks: int
     saved_chunks: int
     """Good chunks that were copied out of damaged packs."""
+    salvaged_chunks: int
+    """Missing chunks that were found good in packs which had been taken out of use."""
     is_repaired: bool
     stray_packs: int
     stray_backups: int
@@ -250,6 +252,7 @@ def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, 
         backups=report.backups,
         lost_chunks=report.missing_chunks,
         saved_chunks=report.saved_records,
+        salvaged_chunks=report.salvaged_chunks,
         is_repaired=report.is_repaired,
         stray_packs=report.stray_packs,
         stray_backups=report.stray_roots,

@@ -96,6 +96,8 @@ class Audit:
         self._whole: dict[bytes, _Seen] = {}
         self.used: NDArray[np.bool_] = np.zeros(len(index), bool)
         """For each position of the index, whether an audited backup needs that chunk."""
+        self.missing: set[bytes] = set()
+        """Ids of chunks that an audited backup needs and that the index does not have."""
         self.suspects: set[bytes] = set()
         """Packs with manifest chunks that the index has and that could not be read."""
 
@@ -249,6 +251,7 @@ class Audit:
         """For each data chunk, whether it is not there; the others are marked as used."""
         at = self.index.positions(ids)
         lost = at < 0
+        self.missing.update(ids[32 * i : 32 * i + 32] for i in lost.nonzero()[0].tolist())
         if len(self.index):
             safe = np.where(lost, 0, at)
             lost |= self._bad[safe] | (self.index.stored_column()[safe] != stored)
@@ -275,6 +278,7 @@ class Audit:
             except StoreUnreachable:
                 raise
             except ChunkMissing:
+                self.missing.add(chunk_id)
                 return None
             except (DamagedError, StoreError):
                 continue

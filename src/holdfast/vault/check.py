@@ -26,10 +26,12 @@ from holdfast.vault.index import Index
 from holdfast.vault.ledger import Ledger
 from holdfast.vault.mark import backup_ids
 from holdfast.vault.pack import PackKind
-from holdfast.vault.quarantine import quarantine
+from holdfast.vault.quarantine import quarantine, salvage
 from holdfast.vault.seal import TAG_BYTES, VaultKeys
 
 _FOREVER_NS = 2**62
+_SALVAGE_ROUNDS = 4
+"""A manifest that came back may name more chunks that can: its list, a block, an extent list, the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class CheckReport:
     """The damaged packs were put into quarantine."""
     saved_records: int = 0
     """Good records that were copied out of damaged packs."""
+    salvaged_chunks: int = 0
+    """Missing chunks that were found good in packs which had been taken out of use."""
     stray_packs: int = 0
     """In the store, but unknown to the ledger: left behind by a crash; prune removes them."""
     stray_roots: int = 0
@@ -120,7 +124,7 @@ class Check:
                 self._step(read_bytes=size)
         self._report.packs = len(known)
         self._quarantine(now_ns)
-        self._audit(backups)
+        self._audit(backups, now_ns)
         return self._report
 
     def one(self, backup_id: str, now_ns: int) -> CheckReport:
@@ -188,20 +192,29 @@ class Check:
 
     # -- backups ---------------------------------------------------------------------------------------------------
 
-    def _audit(self, backups: Callable[[], Sequence[str]]) -> None:
+    def _audit(self, backups: Callable[[], Sequence[str]], now_ns: int) -> None:
         in_store = dict(packs_in(self._store))
         condemned = {pack_id for pack_id, _ in self._ledger.condemned(_FOREVER_NS)}
-        ids = backups()
-        audit = self._auditor()
-        try:
-            for backup_id in ids:
-                self._look()
-                hit = audit.backup(backup_id)
-                if hit is not None:
-                    self._report.hits.append(hit)
-                self._step(backups=1)
-        finally:
-            audit.close()
+        ids: Sequence[str] = ()
+        for _ in range(_SALVAGE_ROUNDS):
+            ids = backups()
+            audit = self._auditor()
+            self._report.hits = []
+            try:
+                for backup_id in ids:
+                    self._look()
+                    hit = audit.backup(backup_id)
+                    if hit is not None:
+                        self._report.hits.append(hit)
+                    self._step(backups=1)
+            finally:
+                audit.close()
+            if not (self._repair and audit.missing):
+                break
+            saved = salvage(self._store, self._keys, self._ledger, audit.missing, now_ns, self._look)
+            if not saved:
+                break
+            self._report.salvaged_chunks += saved
         self._report.backups = len(ids)
         # Asked for again: what was entered meanwhile is no stray.
         live = set(self._ledger.live_pack_ids())

@@ -7,17 +7,20 @@ misses a chunk, so what is left of them can be salvaged by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
-from holdfast.stores.port import Store
+from holdfast.stores.port import Store, StoreError, StoreUnreachable
 from holdfast.vault.copying import copy_record
 from holdfast.vault.crew import run_now
+from holdfast.vault.errors import DamagedError, FormatError
 from holdfast.vault.examine import Examiner, Finding
 from holdfast.vault.ledger import Ledger, LedgerMoved, PackRow
 from holdfast.vault.pack import PackKind, PackWriter, pack_name
 from holdfast.vault.seal import VaultKeys
+from holdfast.vault.table import open_table, read_footer
 
 TRIES = 5
+_FOREVER_NS = 2**62
 
 
 def quarantine(
@@ -52,6 +55,55 @@ def quarantine(
             if attempt == TRIES:
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def salvage(
+    store: Store,
+    keys: VaultKeys,
+    ledger: Ledger,
+    missing: Set[bytes],
+    now_ns: int,
+    look: Callable[[], None] = lambda: None,
+) -> int:
+    """Take missing chunks out of packs that were condemned before and are still (or again) in the store.
+
+    So a pack that came back, because its disk did or somebody put a copy there, is of use again. Returns how many
+    chunks came back. Raises StoreFull, StoreError, and what `look` does.
+    """
+    examiner = Examiner(store, keys)
+    marks = ledger.marks()
+    left = set(missing)
+    made: list[PackRow] = []
+    for pack_id, _ in ledger.condemned(_FOREVER_NS):
+        look()
+        try:
+            row = read_footer(keys, store, pack_id)
+            table = open_table(keys, row)
+        except StoreUnreachable:
+            raise
+        except (DamagedError, FormatError, StoreError, ValueError):
+            continue
+        if left.isdisjoint(table.ids[i : i + 32] for i in range(0, len(table.ids), 32)):
+            continue
+        writer = PackWriter(store, keys, table.kind, run_now)
+        try:
+            for found, number, sealed in examiner.good_records(row):
+                chunk_id = found.ids[32 * number : 32 * number + 32]
+                if chunk_id in left:
+                    copy_record(writer, found, number, sealed)
+                    left.discard(chunk_id)
+            writer.end_pack()
+            made += writer.rows(wait=True)
+        finally:
+            writer.abort()
+    try:
+        if made:
+            ledger.condemn(marks, [], made, now_ns)
+    except LedgerMoved:
+        for row in made:
+            store.delete(pack_name(row.pack_id))
+        return 0  # the next check tries again
+    return len(missing) - len(left)
 
 
 def _saved(
