@@ -246,3 +246,50 @@ def test_a_killed_jobs_process_comes_back_and_tells_what_was_lost(
     assert server.call(key, "GET", path)["response"][0]["key"] == good["key"]
     again = server.call(key, "POST", f"{path}?wait=60")["response"]
     assert again["state"] == "successful"
+
+
+def test_giving_back(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    """Look into a backup, compare, restore, undo, prune, lose the catalog, rebuild, erase: as an operator would."""
+    root = tmp_path / "app"
+    first = json.loads(run("backup", "create", "bot", "--json").stdout)["id"]
+    (root / "a.txt").write_text("changed\n")
+    (root / "new").write_text("new\n")
+    (root / "sub" / "b").unlink()
+    second = json.loads(run("backup", "create", "bot", "--json").stdout)["id"]
+    assert run("cat", "bot", first, "a.txt").stdout == "hello\n"
+    assert [f["name"] for f in json.loads(run("files", "bot", first, "--json").stdout)] == ["a.txt", "sub"]
+    assert "a.txt" in run("files", "bot", first).stdout
+    assert run("diff", "bot", first, second).stdout.splitlines()[:3] == [
+        "~ a.txt  (6 -> 8)",
+        "+ new  (4)",
+        "= sub/  (0 -> 0)",
+    ]
+    assert len(json.loads(run("find", "bot", "a*", "--json").stdout)["paths"][0]["versions"]) == 2
+    run("find", "bot", "nothing", code=1)
+    assert "- new" in run("restore", "bot", first, "--dry-run").stdout
+    done = json.loads(run("restore", "bot", first, "--json").stdout)
+    assert (root / "a.txt").read_text() == "hello\n"
+    assert not (root / "new").exists()
+    run("restore", "bot", done["result"]["safety_backup_id"], "--no-safety-backup")
+    assert (root / "new").read_text() == "new\n"
+    run("restore", "bot", first, "--path", "sub", "--to", tmp_path / "elsewhere")
+    assert sorted(p.name for p in (tmp_path / "elsewhere").rglob("*")) == ["b", "sub"]
+    failed = run("restore", "bot", first, "--path", "no/such", "--json", code=1)
+    assert json.loads(failed.stderr)["code"] == "PATH_NOT_FOUND"
+    run("restore", "bot", first, "--to", tmp_path / "x", "--app", "bot", code=1)
+    freed = json.loads(run("backup", "delete", "bot", first, "--json").stdout)["freed_size"]
+    assert freed > 200_000
+    assert json.loads(run("prune", "--dry-run", "--json").stdout)[0]["freed_size"] >= freed - 2_000
+    pruned = json.loads(run("prune", "--grace-hours", "0", "--json").stdout)[0]
+    assert abs(pruned["freed_size"] - freed) < 2_000
+    before = run("backup", "list", "bot", "--json").stdout
+    for path in (tmp_path / "home").glob("catalog.sqlite*"):
+        path.unlink()
+    assert "is missing" in run("backup", "list", "bot", code=1).stderr
+    assert json.loads(run("rebuild", "--json").stdout)[0]["backups"] == 2
+    assert run("backup", "list", "bot", "--json").stdout == before
+    assert run("check", "--read-data").returncode == 0
+    account, _ = bot
+    run("account", "erase", account, code=1)  # nobody said yes
+    run("account", "erase", account, "--yes")
+    assert run("account", "list", "--json").stdout.strip() == "[]"

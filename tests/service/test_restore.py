@@ -18,7 +18,7 @@ from holdfast.service.apps import add_app
 from holdfast.service.backups import list_backups
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.import_backup import Upload
-from holdfast.service.restore import Restored, Wanted, path_bytes, preview_restore, request_restore, run_restore
+from holdfast.service.restore import Restored, Wanted, preview_restore, request_restore, run_restore
 from holdfast.service.take import request_backup, run_backup
 
 Tree = dict[bytes, tuple[object, ...]]
@@ -211,7 +211,7 @@ def test_chosen_paths_only(full: World) -> None:
     backup = full.take()
     mess_up(full.root)
     messed = tree_of(full.root)
-    result_of(restore(full, backup, Wanted(paths=(b"deep", b"inline"))))
+    result_of(restore(full, backup, Wanted(paths=("deep", "inline"))))
     after = tree_of(full.root)
     for path in set(before) | set(messed):
         chosen = path == b"inline" or path == b"deep" or path.startswith(b"deep/")
@@ -225,10 +225,10 @@ def test_chosen_paths_only(full: World) -> None:
 def test_one_file_into_a_folder_that_is_gone(full: World) -> None:
     backup = full.take()
     subprocess.run(["rm", "-rf", str(full.root / "deep")], check=True)
-    result_of(restore(full, backup, Wanted(paths=(b"deep/er/up",))))
+    result_of(restore(full, backup, Wanted(paths=("deep/er/up",))))
     assert os.listdir(full.root / "deep") == ["er"]
     assert os.readlink(full.root / "deep" / "er" / "up") == "../../.."
-    job = request_restore(full.instance, backup, full.app, Wanted(paths=(b"no/such",)))
+    job = request_restore(full.instance, backup, full.app, Wanted(paths=("no/such",)))
     failed = run_restore(full.instance, job.id)
     assert (failed.state, failed.error_code) == (JobState.FAILED, "PATH_NOT_FOUND")
 
@@ -245,7 +245,7 @@ def test_a_preview_changes_nothing_and_says_what_will(full: World) -> None:
     done = result_of(restore(full, backup))
     assert (done.added, done.changed, done.removed) == (preview.added, preview.changed, preview.removed)
     with pytest.raises(NotFound):
-        preview_restore(full.instance, backup, full.app, Wanted(paths=(b"nowhere",)))
+        preview_restore(full.instance, backup, full.app, Wanted(paths=("nowhere",)))
 
 
 def test_another_application_as_the_target(full: World, tmp_path: Path) -> None:
@@ -347,10 +347,20 @@ def test_backups_and_restores_of_one_application_exclude_each_other(world: World
     assert asked.state == "queued"
 
 
-@pytest.mark.parametrize("path", ["", "/", "..", "a/../b", "a//b", "./a"])
-def test_paths_that_are_none(path: str) -> None:
+@pytest.mark.parametrize("path", ["..", "a/../b", "a//b", "./a", "/"])
+def test_paths_that_are_none(world: World, path: str) -> None:
+    backup = world.take()
     with pytest.raises(Invalid):
-        path_bytes(path)
+        preview_restore(world.instance, backup, world.app, Wanted(paths=(path,)))
+
+
+def test_a_name_that_is_not_utf8_is_restored_as_it_is_shown(full: World) -> None:
+    backup = full.take()
+    name = os.fsencode(full.root) + b"/not utf-8 \xff\xfe"
+    os.unlink(name)
+    assert preview_restore(full.instance, backup, full.app, Wanted()).paths_added[0]["path"] == "not utf-8 %FF%FE"
+    result_of(restore(full, backup, Wanted(paths=("not utf-8 %FF%FE",))))
+    assert Path(os.fsdecode(name)).read_bytes() == b"bytes"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root could give such rights")

@@ -61,7 +61,6 @@ def restore(
     from holdfast.service.restore import (
         Restored,
         Wanted,
-        path_bytes,
         preview_restore,
         recover_restores,
         request_restore,
@@ -78,7 +77,7 @@ def restore(
         one = find_backup(instance, found.id, backup)
         chosen = mode or (Mode.MIRROR if to is None else Mode.OVERLAY)
         wanted = Wanted(
-            paths=tuple(path_bytes(p) for p in path or ()),
+            paths=tuple(path or ()),
             mode=chosen.value,
             safety_backup=safety_backup,
             to=None if to is None else str(to.resolve()),

@@ -22,6 +22,7 @@ from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.records import IMPORTED, App, Backup, Job, JobState, Progressed, State, Warned
 from holdfast.service import jobs
 from holdfast.service.apps import own_paths
+from holdfast.service.browse import paths_of, text_of
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import Failure
@@ -40,7 +41,7 @@ from holdfast.sources.target.staging import (
 )
 from holdfast.sources.target.swap import Outcome, RollBackFailed, Swap, clean_up
 from holdfast.stores.port import ObjectMissing, StoreError
-from holdfast.vault.columns import Before, before_of, content_of
+from holdfast.vault.columns import Before, before_of, content_of, split
 from holdfast.vault.entry import Kind
 from holdfast.vault.errors import Cancelled, DamagedError, VaultError
 from holdfast.vault.extract import extract, large_parts
@@ -61,7 +62,7 @@ _log = logging.getLogger(__name__)
 class Wanted(msgspec.Struct, frozen=True):
     """What is to be restored where. `paths`: only these, with all below them; none: everything."""
 
-    paths: tuple[bytes, ...] = ()
+    paths: tuple[str, ...] = ()
     mode: Mode = "mirror"
     safety_backup: bool = True
     to: str | None = None
@@ -93,20 +94,14 @@ class Restored(msgspec.Struct, frozen=True):
     warnings: tuple[Warned, ...]
 
 
-def path_bytes(path: str) -> bytes:
-    """A path as people write it (from the application's folder, a leading or trailing slash does not matter).
-
-    Raises Invalid (PATH).
-    """
-    data = os.fsencode(path).strip(b"/")
-    if not data or any(part in (b"", b".", b"..") for part in data.split(b"/")) or b"\0" in data:
-        raise Invalid("path", f"{path!r} is no path inside a backup; write it as `holdfast files` shows it.")
-    return data
-
-
 def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
-    """Enter a restore as queued. Raises Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+    """Enter a restore as queued.
+
+    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS).
+    """
     _require_usable(backup)
+    for text in wanted.paths:
+        paths_of(text)
     return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
 
 
@@ -220,7 +215,7 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
         planner = Planner(
             before,
             scan,
-            paths=wanted.paths,
+            paths=_chosen(before, wanted.paths),
             mode=wanted.mode,
             owners=_may_set_owners(),
             protected=own,
@@ -237,6 +232,18 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
         snapshot.close()
         large.close()
         raise
+
+
+def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
+    """The paths that texts mean: of several the first one that the backup has. Raises Invalid (PATH)."""
+    there = set(split(before.path_bytes, before.path_length)) if texts else set()
+    chosen = []
+    for text in texts:
+        meant = paths_of(text)
+        if not meant[0]:
+            raise Invalid("path", "A path must name something in the backup; leave it out for the whole backup.")
+        chosen.append(next((path for path in meant if path in there), meant[0]))
+    return chosen
 
 
 def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
@@ -294,8 +301,7 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
 def _preview(plan: RestorePlan) -> Preview:
     def shown(seen: list[Seen]) -> list[dict[str, object]]:
         return [
-            {"path": s.path.decode(errors="backslashreplace"), "kind": Kind(s.kind).name.lower(), "size": s.size}
-            for s in seen[:SHOWN_PATHS_MAX]
+            {"path": text_of(s.path), "kind": Kind(s.kind).name.lower(), "size": s.size} for s in seen[:SHOWN_PATHS_MAX]
         ]
 
     return Preview(

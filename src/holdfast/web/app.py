@@ -26,10 +26,12 @@ from holdfast.web.errors import ApiError, allowed_methods, answer_error, interna
 from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.routes_account import account_routes
 from holdfast.web.routes_backups import backup_routes
+from holdfast.web.routes_browse import browse_routes
 from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_verify import verify_routes
+from holdfast.web.streaming import ASKED_FOR_HEAD
 
 
 def create_app(instance: Instance, jobs: Jobs) -> Front:
@@ -39,6 +41,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
         route_handlers=[
             *backup_routes(desk),
             *job_routes(desk),
+            *browse_routes(desk),
             *verify_routes(desk),
             *import_routes(desk),
             *account_routes(desk),
@@ -131,6 +134,8 @@ class Front:
                 raise ApiError("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
         method = scope["method"]
         inner = cast("HTTPScope", {**scope, "path": routing_path(raw_path), "method": _ASKED_AS.get(method, method)})
+        if method == "HEAD":
+            inner["extensions"] = {**(scope.get("extensions") or {}), ASKED_FOR_HEAD: {}}
         try:
             await self.api(inner, receive, _without_body(send) if method == "HEAD" else send)
         except MethodNotAllowedException as error:

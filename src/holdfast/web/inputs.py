@@ -66,6 +66,7 @@ _RULES = {
     "name": f"text of 1 to {NAME_CHARACTERS_MAX} characters",
     "is_locked": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
+    "with": "the id or name of the backup to compare with",
     "paths": "a list of paths in the backup",
     "target_app_id": "the id of an application",
     "mode": "'mirror' or 'overlay'",

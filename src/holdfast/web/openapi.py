@@ -207,6 +207,71 @@ def _backups_paths() -> Json:
     }
 
 
+def _browse_paths() -> Json:
+    one = (_APP_ID, _BACKUP_REF)
+    text: Json = {"type": "string"}
+    path = _query("path", text, "From the application's folder; empty: that folder. As `files` shows it.")
+    base = "/v3/apps/{app_id}/backups/{backup}"
+    binary: Json = {"schema": {"type": "string", "format": "binary"}}
+    kinds = {"application/octet-stream": binary, "application/zip": binary}
+    headers: Json = {**_ETAG, "Accept-Ranges": {"schema": {"type": "string", "const": "bytes"}}}
+    return {
+        f"{base}/files": {
+            "get": _operation(
+                "listFiles",
+                "A folder of a backup",
+                _got({"type": "array", "items": ref("File")}, "What is directly in it."),
+                (402, 404, 409),
+                parameters=(*one, path, _IF_NONE_MATCH),
+            )
+        },
+        f"{base}/content": {
+            "get": _operation(
+                "getContent",
+                "A file of a backup, or a folder as a zip",
+                {
+                    200: {"description": "The whole.", "content": kinds, "headers": headers},
+                    206: {"description": "The range.", "content": kinds, "headers": headers},
+                    304: {"description": "Unchanged.", "headers": _ETAG},
+                },
+                (402, 404, 409, 412, 416),
+                parameters=(*one, path, {"name": "Range", "in": "header", "schema": text}, _IF_NONE_MATCH),
+            )
+        },
+        f"{base}/diff": {
+            "get": _operation(
+                "diffBackups",
+                "What another backup has different",
+                _got(ref("Diff"), "What is added, removed and changed in the backup `with`."),
+                (402, 404, 409),
+                parameters=(
+                    *one,
+                    {**_query("with", {"type": "string", "minLength": 1}, "Its id or name."), "required": True},
+                    _IF_NONE_MATCH,
+                ),
+            )
+        },
+        "/v3/apps/{app_id}/find": {
+            "get": _operation(
+                "findPaths",
+                "In which backups a path is",
+                _got(ref("Finds"), "Each path with its versions, oldest first."),
+                (402, 404),
+                parameters=(
+                    _APP_ID,
+                    {
+                        **_query(
+                            "pattern", {"type": "string", "minLength": 1}, "`*`, `?`, `[...]`; with no slash: the name."
+                        ),
+                        "required": True,
+                    },
+                    _IF_NONE_MATCH,
+                ),
+            )
+        },
+    }
+
+
 def _jobs_paths() -> Json:
     job = ref("Job")
     job_id: Json = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -367,6 +432,7 @@ def document(base_url: str, backups_url: str) -> Json:
         "security": [{"apiKey": []}, {"bearer": []}],
         "paths": {
             **_backups_paths(),
+            **_browse_paths(),
             **_jobs_paths(),
             **_account_paths(),
             **_state_paths(),

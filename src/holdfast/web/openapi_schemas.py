@@ -89,6 +89,16 @@ _FULL: Json = {
     "restore_proved_at": _TIME_OR_NULL,
 }
 
+_KIND: Json = {"enum": ["file", "folder", "symlink"]}
+_BYTES_OR_NULL: Json = {"type": ["integer", "null"], "minimum": 0}
+_VERSION: Json = _object(
+    {
+        "kind": _KIND,
+        "size": _BYTES,
+        "mtime": _TIME,
+        "backups": {"type": "array", "items": _object({"id": _ID, "name": _TEXT, "created_at": _TIME})},
+    }
+)
 _PATHS: Json = {
     "type": "array",
     "items": _object({"path": _TEXT, "kind": {"enum": ["file", "folder", "symlink"]}, "size": _BYTES}),
@@ -115,6 +125,48 @@ SCHEMAS: Json = {
         "properties": {"name": GIVEN_NAME, "is_locked": _FLAG, "locked_until": _TIME_OR_NULL},
         "additionalProperties": False,
     },
+    "File": _object(
+        {
+            "name": _TEXT,
+            "path": _TEXT,
+            "kind": _KIND,
+            "size": _BYTES,
+            "mode": {"type": "string", "pattern": "^[0-7]{4}$"},
+            "mtime": _TIME,
+            "target": {"type": ["string", "null"], "description": "Where a symbolic link points."},
+        }
+    ),
+    "Diff": _object(
+        {
+            "added": _COUNT,
+            "removed": _COUNT,
+            "changed": _COUNT,
+            "metadata": {**_COUNT, "description": "Same content; other rights, owner or times."},
+            "paths": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "path": _TEXT,
+                        "kind": _KIND,
+                        "what": {"enum": ["added", "removed", "changed", "metadata"]},
+                        "size_before": _BYTES_OR_NULL,
+                        "size_after": _BYTES_OR_NULL,
+                    }
+                ),
+            },
+            "is_truncated": _FLAG,
+        }
+    ),
+    "Finds": _object(
+        {
+            "paths": {
+                "type": "array",
+                "items": _object({"path": _TEXT, "versions": {"type": "array", "items": _VERSION}}),
+            },
+            "is_truncated": _FLAG,
+            "unreadable": {"type": "array", "items": _object({"id": _ID, "message": _TEXT})},
+        }
+    ),
     "Restore": {
         "type": "object",
         "properties": {

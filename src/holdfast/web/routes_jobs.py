@@ -14,7 +14,7 @@ from holdfast.service import jobs as deeds
 from holdfast.service.apps import get_app
 from holdfast.service.backups import find_backup
 from holdfast.service.errors import app_not_found
-from holdfast.service.restore import Wanted, path_bytes, preview_restore, request_restore
+from holdfast.service.restore import Wanted, preview_restore, request_restore
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web import inputs
@@ -87,9 +87,7 @@ def enqueue(desk: Desk, job: Job) -> Job:
 
 
 def _wanted(body: inputs.Restore) -> Wanted:
-    return Wanted(
-        paths=tuple(path_bytes(path) for path in body.paths), mode=body.mode, safety_backup=body.safety_backup
-    )
+    return Wanted(paths=tuple(body.paths), mode=body.mode, safety_backup=body.safety_backup)
 
 
 def _target(desk: Desk, app: App, body: inputs.Restore) -> App:

@@ -1,0 +1,117 @@
+"""`holdfast files`, `cat`, `diff`, `find`: look into backups."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.backups import BackupName
+from holdfast.cli.output import Json, fail, print_json, print_table
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import App
+    from holdfast.service.instance import Instance
+
+PathInBackup = Annotated[str, typer.Argument(metavar="PATH", help="From the application's folder.")]
+_SIGNS = {"added": "+", "removed": "-", "changed": "~", "metadata": "="}
+
+
+@contextmanager
+def _found(name: str) -> Iterator[tuple[Instance, App]]:
+    from holdfast.service.apps import find_app
+
+    with state.instance() as instance:
+        yield instance, find_app(instance, name)
+
+
+def files(name: AppName, backup: BackupName, path: PathInBackup = "", json: Json = False) -> None:
+    """List a folder of a backup."""
+    from holdfast.service.backups import find_backup
+    from holdfast.service.browse import list_folder
+
+    with _found(name) as (instance, app):
+        entries = list_folder(instance, find_backup(instance, app.id, backup), path)
+    if json:
+        print_json(entries)
+        return
+    shown = {"folder": "/", "symlink": " -> "}
+    print_table(
+        ("MODE", "SIZE", "MODIFIED", "NAME"),
+        [
+            (e["mode"], str(e["size"]), e["mtime"], e["name"] + shown.get(e["kind"], "") + (e["target"] or ""))
+            for e in entries
+        ],
+    )
+
+
+def cat(name: AppName, backup: BackupName, path: PathInBackup) -> None:
+    """Write a file of a backup to standard output; a folder as a zip."""
+    from holdfast.service.backups import find_backup
+    from holdfast.service.browse import find_content
+
+    with _found(name) as (instance, app):
+        content = find_content(instance, find_backup(instance, app.id, backup), path)
+        if sys.stdout.isatty() and not content.is_file:
+            raise typer.Exit(fail("OUTPUT", f"{path or 'The whole'} is a folder, given as a zip; send it to a file."))
+        for piece in content.stream(0, content.length):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+def diff(
+    name: AppName,
+    first: Annotated[str, typer.Argument(metavar="BACKUP1", help="Id or name.")],
+    second: Annotated[str, typer.Argument(metavar="BACKUP2", help="Id or name.")],
+    json: Json = False,
+) -> None:
+    """Show what the second backup has different from the first."""
+    from holdfast.service import browse
+    from holdfast.service.backups import find_backup
+
+    with _found(name) as (instance, app):
+        found = browse.diff(instance, find_backup(instance, app.id, first), find_backup(instance, app.id, second))
+    if json:
+        print_json(found)
+        return
+    for one in found["paths"]:
+        sizes = " -> ".join(str(size) for size in (one["size_before"], one["size_after"]) if size is not None)
+        print(f"{_SIGNS[one['what']]} {one['path']}{'/' if one['kind'] == 'folder' else ''}  ({sizes})")
+    if found["is_truncated"]:
+        print("... and more")
+    print(
+        f"{found['added']} added (+), {found['removed']} removed (-), {found['changed']} changed (~), "
+        f"{found['metadata']} with other rights or times only (=)."
+    )
+
+
+def find(
+    name: AppName,
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Like '*.log' or 'data/*'; no slash: the name.")],
+    json: Json = False,
+) -> None:
+    """Show in which backups a path is, with each version of it."""
+    from holdfast.service import browse
+
+    with _found(name) as (instance, app):
+        found = browse.find(instance, app.id, pattern)
+    if json:
+        print_json(found)
+    else:
+        for one in found["paths"]:
+            print(one["path"])
+            for version in one["versions"]:
+                backups = version["backups"]
+                last = f" to {backups[-1]['name']}" if len(backups) > 1 else ""
+                print(f"  {version['mtime']}  {version['size']} bytes  in {len(backups)}: {backups[0]['name']}{last}")
+        if found["is_truncated"]:
+            print("... and more")
+    for bad in found["unreadable"]:
+        print(f"Warning: backup {bad['id']}: {bad['message']}", file=sys.stderr)
+    if not found["paths"]:
+        raise typer.Exit(fail("PATH_NOT_FOUND", f"No backup of {name} has anything that matches {pattern!r}."))
