@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +69,14 @@ def take(instance: Instance, app_id: str) -> Backup:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Four backups of a small application, one of them deleted but not pruned yet."""
     folder = tmp_path_factory.mktemp("ground")
     app = folder / "app"
     (app / "sub").mkdir(parents=True)
     (folder / "home").mkdir()
-    os.environ["HOLDFAST_WORKERS"] = "0"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HOLDFAST_WORKERS", "0")  # all effects in one process, where they can be counted
     instance = create_instance(folder / "home")
     account = add_account(instance, "ana@example.com", "Silver").account
     made = add_app(instance, account.id, "bot", app)
@@ -92,7 +93,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     delete_backup(instance, gone)
     del trees[gone.id], zips[gone.id]
     instance.close()
-    return Ground(folder / "home", app, made.id, account.id, trees, zips)
+    yield Ground(folder / "home", app, made.id, account.id, trees, zips)
+    patch.undo()
 
 
 Deed = Callable[[Instance, Ground, Callable[[str], None]], None]
