@@ -146,6 +146,13 @@ class HoldfastCommand:
     def take(self) -> Measured:
         return measure_command([str(PROGRAM), "backup", "create", APP, "--json"], env=self._begun().environment)
 
+    def restore(self, target: Path) -> Measured:
+        """The whole newest backup into an empty folder."""
+        environment = self._begun().environment
+        listed = json.loads(run_quietly([str(PROGRAM), "backup", "list", APP, "--json"], env=environment))
+        command = [str(PROGRAM), "restore", APP, listed[-1]["name"], "--to", str(target), "--json"]
+        return measure_command(command, env=environment)
+
     def stored(self) -> int:
         return self._begun().stored()
 

@@ -26,6 +26,7 @@ from bench.measure import MeasuredCommandFailed
 from bench.mutate import change_big_files, change_tree
 from bench.peers import NotAvailable, Peers, find_peers
 from bench.report import report, write_between_markers
+from bench.restores import compare_restores
 from bench.takes import Change, Plan, compare_takes, working_copy
 from bench.tools import Borg, Restic, TarPigz, Tool, ToolMissing
 from bench.workplace import CHECKOUT, Size, Workplace
@@ -121,6 +122,7 @@ def _dataset_part(
         try:
             compare_takes(plan, tools, only_first, book, _say)
             readers = [tool for tool in peer_tools if isinstance(tool, Restic | Borg)]
+            compare_restores(name, folder, [command, *readers], run, extent.turns, book, _say)
             compare_downloads(name, api, peers.nginx, readers, run, 3, book, _say)
         finally:
             for tool in (*tools, *only_first):

@@ -19,6 +19,7 @@ WORKS = (
     ("d", ("first", "unchanged", "changed")),
 )
 TOOLS = (API, CLI, BALANCED, "restic", "borg lz4", "tar+pigz -1")
+RESTORERS = (CLI, "restic", "borg lz4")
 
 
 class MarkersMissing(Exception):
@@ -31,6 +32,7 @@ def report(book: Book, facts: Sequence[tuple[str, str]]) -> str:
         "### What must be reached\n\n" + _targets(all_targets(book)),
         "### Taking backups: seconds (peak memory in MB)\n\n" + _takes(book, "seconds"),
         "### Taking backups: MB stored after the first backup, MB added by the others\n\n" + _takes(book, "stored"),
+        "### Restoring into an empty folder: seconds (peak memory in MB)\n\n" + _restores(book),
         "### Downloading a whole backup\n\n" + _downloads(book),
         "### The run\n\n" + table(("", ""), facts),
     ]
@@ -114,6 +116,15 @@ def _take(book: Book, work: str, dataset: str, tool: str, quantity: Quantity) ->
     if value is None:
         return missing
     return f"{value / 1e6:,.1f}"
+
+
+def _restores(book: Book) -> str:
+    rows = [
+        (dataset, *(_take(book, "restore", dataset, tool, "seconds") for tool in RESTORERS))
+        for dataset in "abcd"
+        if book.get("restore", dataset, CLI, "seconds") is not None
+    ]
+    return table(("", *RESTORERS), rows)
 
 
 def _downloads(book: Book) -> str:

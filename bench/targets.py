@@ -48,7 +48,15 @@ class Target:
 
 def all_targets(book: Book) -> list[Target]:
     """Every line of the table, in its order."""
-    return [*_taking(book), *_storing(book), *_downloading(book), *_memory(book), *_listing(book), *_lasting(book)]
+    return [
+        *_taking(book),
+        *_storing(book),
+        *_restoring(book),
+        *_downloading(book),
+        *_memory(book),
+        *_listing(book),
+        *_lasting(book),
+    ]
 
 
 def _share(book: Book, work: str, dataset: str, tool: str, quantity: Quantity) -> float | None:
@@ -90,6 +98,13 @@ def _storing(book: Book) -> list[Target]:
         value = ((BALANCED, _share(book, "first", d, BALANCED, "stored")),)
         found.append(Target("stored, level balanced / restic's", d, "share", 1.05, 0.95, value))
     return found
+
+
+def _restoring(book: Book) -> list[Target]:
+    return [
+        Target("restore, time / restic's", d, "share", 0.70, 0.35, ((CLI, _share(book, "restore", d, CLI, "seconds")),))
+        for d in ("a", "b", "c", "d")
+    ]
 
 
 def _downloading(book: Book) -> list[Target]:

@@ -73,6 +73,10 @@ class Restic:
     def stored(self) -> int:
         return stored_bytes(self._repository)
 
+    def restore(self, target: Path) -> Measured:
+        """The whole newest backup into an empty folder."""
+        return measure_command([self._path, "restore", "-q", "latest", "--target", str(target)], env=self._environment)
+
     def dump_zip(self) -> Measured:
         """The whole newest backup as a zip, written to nowhere."""
         line = f"{shlex.quote(self._path)} dump -q -a zip latest / > /dev/null"
@@ -114,6 +118,10 @@ class Borg:
 
     def stored(self) -> int:
         return stored_bytes(self._repository)
+
+    def restore(self, target: Path) -> Measured:
+        """The whole newest backup into an empty folder."""
+        return measure_command([self._path, "extract", f"::{self._taken}"], cwd=target, env=self._environment)
 
     def export_tar(self) -> Measured:
         """The whole newest backup as a tar, to a pipe."""
