@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 UV := .venv-tool/bin/uv
 BIN := .venv/bin
 HOME_DEMO := .run/demo
+TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/sources/_native.so
 NATIVE_SOURCES := src/holdfast/sources/_walk.c src/holdfast/sources/_write.c
 
@@ -16,7 +17,7 @@ run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
 
 test: .venv/.tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope $(ARGS)
 
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/test_restore_crash.py

@@ -8,14 +8,13 @@ escapes undone: so what was shown is found again.
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from blake3 import blake3
 
 from holdfast.catalog.records import Backup, State
 from holdfast.service.backups import list_backups
@@ -165,10 +164,10 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
             raise Invalid("path", f"{path!r} is a symbolic link; ask for what it points to.")
         if entry is not None and entry.kind is Kind.FILE:
             ids = b"".join([*(e.chunk_id for e in entry.extents), *(r.chunk_id for r in entry.extra.lists)])
-            what = blake3(ids + (entry.extra.inline or b"")).hexdigest(8)
+            what = hashlib.sha256(ids + (entry.extra.inline or b"")).hexdigest()[:16]
             return Content(instance, backup, at, entry, entry.size, f'"{what}-{entry.size:x}-{entry.crc32:08x}"')
         view = SubtreeView(snapshot, at)
-        digest = blake3(b"".join(ref.digest for ref in view.blocks)).hexdigest(20)
+        digest = hashlib.sha256(b"".join(ref.digest for ref in view.blocks)).hexdigest()[:40]
         return Content(instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-1"')
 
 
