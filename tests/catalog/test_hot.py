@@ -198,3 +198,19 @@ def test_records_are_whole(catalog: Catalog) -> None:
     assert found is not None
     assert msgspec.structs.asdict(found) == msgspec.structs.asdict(made)
     hot.close()
+
+
+def test_the_version_tells_of_every_commit_and_of_a_new_connection(tmp_path: Path) -> None:
+    catalog = open_catalog(sqlite_url(tmp_path / "catalog.sqlite"), create=True)
+    hot = HotQueries(catalog)
+    first = hot.version()
+    assert first is not None
+    assert hot.version() == first
+    catalog.set_fact("a", "1")
+    second = hot.version()
+    assert second != first
+    hot.close()  # as after an error: the next query opens another connection, whose count begins anew
+    catalog.set_fact("a", "2")
+    assert hot.version() not in (first, second)
+    hot.close()
+    catalog.close()

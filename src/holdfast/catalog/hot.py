@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -31,6 +32,7 @@ class HotQueries:
         self._catalog = catalog
         self._driver: Any = catalog.engine.dialect.loaded_dbapi
         self._local = threading.local()
+        self._numbers = count()
         self._open: weakref.WeakSet[PoolProxiedConnection] = weakref.WeakSet()
         self._account = self._compiled(select(*ACCOUNT_COLUMNS).where(accounts.c.api_key_hash == bindparam("key_hash")))
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
@@ -54,7 +56,7 @@ class HotQueries:
 
     def _rows(self, query: tuple[str, str | None], value: Any) -> list[Any]:
         sql, name = query
-        values = (value,) if name is None else {name: value}
+        values: Any = () if value is None else (value,) if name is None else {name: value}
         connection: PoolProxiedConnection | None = getattr(self._local, "connection", None)
         if connection is not None:
             try:
@@ -72,6 +74,7 @@ class HotQueries:
                 self._close(connection)
                 raise
         self._local.connection = connection
+        self._local.number = next(self._numbers)
         return rows
 
     def _fetched(self, connection: PoolProxiedConnection, sql: str, values: Any) -> list[Any]:
@@ -107,6 +110,17 @@ class HotQueries:
         """The id of the account that an application belongs to."""
         rows = self._rows(self._owner, app_id)
         return rows[0][0] if rows else None
+
+    def version(self) -> tuple[int, int] | None:
+        """Something that is another whenever anything was committed; for one thread. None where there is none.
+
+        SQLite's `data_version`: it tells of the commits of all other connections, and these here never write. The
+        numbers of two connections say nothing of each other, so each connection of ours has its own number too.
+        """
+        if self._catalog.engine.dialect.name != "sqlite":
+            return None
+        rows = self._rows(("PRAGMA data_version", None), None)
+        return self._local.number, int(rows[0][0])
 
     def list_rows(self, app_id: str) -> list[ListRow]:
         """All backups of an application, oldest first, as far as the list shows them."""

@@ -78,7 +78,7 @@ def run_job(
 
     `deed(job, note, cancelled)` does it and returns the result as JSON; `failure` gives code and sentence of what it
     raised. A job that somebody else runs, or that has ended, is returned as it is. Raises NotFound, CatalogError, and
-    StillUnderWay errors of the deed as they are.
+    LeftOpen when the deed did.
     """
     looked_at = 0
     asked = False
