@@ -20,6 +20,7 @@ from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.import_backup import Upload
 from holdfast.service.restore import Restored, Wanted, preview_restore, request_restore, run_restore
 from holdfast.service.take import request_backup, run_backup
+from holdfast.sources.target.staging import Staging, reopened
 
 Tree = dict[bytes, tuple[object, ...]]
 
@@ -287,6 +288,35 @@ def test_a_hard_link_to_a_file_outside_keeps_that_file(full: World, tmp_path: Pa
     result_of(restore(full, backup))
     assert (outside.stat().st_mode, outside.stat().st_uid, outside.stat().st_mtime_ns, outside.read_bytes()) == before
     assert outside.stat().st_nlink == 1
+
+
+def test_a_staging_that_somebody_else_put_there_is_not_used(full: World, tmp_path: Path) -> None:
+    """Who owns the folder around the application may put anything in the place of our staging."""
+    staging = Staging(tmp_path / ".holdfast-restore-x", owners=False)
+    os.rename(staging.folder, tmp_path / "moved away")
+    for other in ("link", "folder"):
+        if other == "link":
+            staging.folder.symlink_to(tmp_path / "moved away")
+        else:
+            staging.folder.mkdir(mode=0o700)
+        with pytest.raises(OSError, match=r"folder|directory"), reopened(staging.folder, staging.identity):
+            pass
+        staging.folder.unlink() if other == "link" else staging.folder.rmdir()
+    with reopened(tmp_path / "moved away", staging.identity):
+        pass
+    staging.close()
+
+
+def test_nothing_beside_the_target_can_make_us_rename(full: World) -> None:
+    """A journal that a tenant wrote, where ours used to be looked for, is nobody's."""
+    backup = full.take()
+    job = request_restore(full.instance, backup, full.app, Wanted())
+    staging = full.root.parent / f".holdfast-restore-{job.id}"
+    staging.mkdir()
+    (staging / "journal").write_bytes(b"anything")
+    ended = run_restore(full.instance, job.id)
+    assert (ended.state, ended.error_code) == (JobState.FAILED, "TARGET_ERROR")
+    assert not list(full.instance.run.glob("restore-*"))
 
 
 def test_a_damaged_backup_changes_nothing(full: World) -> None:

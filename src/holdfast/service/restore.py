@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.backups import backup_by_id
-from holdfast.catalog.records import IMPORTED, App, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, Job, JobState, Progressed, State, Warned
 from holdfast.service import jobs
 from holdfast.service.apps import own_paths
 from holdfast.service.browse import paths_of, text_of
@@ -39,7 +39,7 @@ from holdfast.sources.target.staging import (
     staging_folder,
     target_error,
 )
-from holdfast.sources.target.swap import Outcome, RollBackFailed, Swap, clean_up
+from holdfast.sources.target.swap import Outcome, RollBackFailed, Swap, clean_up, forget
 from holdfast.stores.port import ObjectMissing, StoreError
 from holdfast.vault.columns import Before, before_of, content_of, split
 from holdfast.vault.entry import Kind
@@ -126,9 +126,12 @@ def run_restore(
         return msgspec.json.encode(_restore(instance, job, note, stop)).decode()
 
     try:
-        return jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
+        done = jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
+    if done.state not in OPEN_JOBS:
+        forget(_journal(instance, job_id))
+    return done
 
 
 def recover_restores(instance: Instance) -> None:
@@ -142,7 +145,7 @@ def recover_restores(instance: Instance) -> None:
             return
         staging = staging_folder(_root(target, wanted), job.id)
         try:
-            outcome = clean_up(staging, owners=_may_set_owners())
+            outcome = clean_up(_journal(instance, job.id), owners=_may_set_owners())
             remove_staging(staging)
         except TargetError as error:
             # The job stays open, so the next start tries again.
@@ -153,6 +156,7 @@ def recover_restores(instance: Instance) -> None:
             warning = Warned("", "INTERRUPTED", message)
             done = Restored(0, 0, 0, 0, 0, None, (warning,))
             jobs.finish(instance, job.id, JobState.SUCCESSFUL, result=msgspec.json.encode(done).decode())
+            forget(_journal(instance, job.id))
             return
         jobs.finish(
             instance,
@@ -163,6 +167,10 @@ def recover_restores(instance: Instance) -> None:
         )
 
     jobs.recover_jobs(instance, KIND, tidy)
+
+
+def _journal(instance: Instance, job_id: str) -> Path:
+    return instance.run / f"restore-{job_id}.journal"
 
 
 class _NotPutBack(jobs.LeftOpen):
@@ -336,7 +344,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
             safety = _safety_backup(instance, target_app, wanted, note, stop)
             if stop():
                 raise Cancelled("The restore was cancelled; nothing was changed.")
-            swap = Swap(root, staging.folder, owners=_may_set_owners())
+            swap = Swap(root, staging, _journal(instance, job.id), owners=_may_set_owners())
             try:
                 swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
             except RollBackFailed as error:

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -80,19 +81,67 @@ class _Folder:
     xattrs: tuple[tuple[bytes, bytes], ...]
 
 
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _checked_identity(fd: int) -> tuple[int, int]:
+    """(device, inode) of a folder that is ours alone. Raises OSError."""
+    found = os.fstat(fd)
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        raise OSError(errno.EPERM, "somebody put another folder in the place of the staging")
+    return found.st_dev, found.st_ino
+
+
+def _open_parts(fd: int) -> tuple[int, int]:
+    """Descriptors of `new` and `old`. Raises OSError."""
+    new = os.open("new", _OPEN_FOLDER, dir_fd=fd)
+    try:
+        return new, os.open("old", _OPEN_FOLDER, dir_fd=fd)
+    except OSError:
+        os.close(new)
+        raise
+
+
+@contextmanager
+def reopened(folder: Path, identity: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Descriptors of `new` and `old` of a staging that another process made. Raises OSError when it is another one."""
+    fd = os.open(folder, _OPEN_FOLDER)
+    try:
+        if _checked_identity(fd) != identity:
+            raise OSError(errno.ESTALE, "another folder is in the place of the staging")
+        new, old = _open_parts(fd)
+    finally:
+        os.close(fd)
+    try:
+        yield new, old
+    finally:
+        os.close(new)
+        os.close(old)
+
+
 class Staging:
     """The staging of one restore. `close` it; `remove` takes it away."""
 
     def __init__(self, folder: Path, *, owners: bool) -> None:
-        """Makes the folder. Raises TargetError."""
+        """Makes the folder. From then on it is reached by descriptors alone: whoever owns the folder around it can
+        put another one in its place, and must gain nothing by that. Raises TargetError."""
         self.folder = folder
         self._owners = owners
         try:
             folder.mkdir(mode=0o700)
-            for name in ("new", "old"):
-                (folder / name).mkdir(mode=0o700)
-            self._top = os.open(folder / "new", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
+            raise target_error(error, folder.parent) from error
+        self.fd = -1
+        try:
+            self.fd = os.open(folder, _OPEN_FOLDER)
+            self.identity = _checked_identity(self.fd)
+            for name in ("new", "old"):
+                os.mkdir(name, mode=0o700, dir_fd=self.fd)
+            self.new, self.old = _open_parts(self.fd)
+        except OSError as error:
+            if self.fd >= 0:
+                os.close(self.fd)
+            shutil.rmtree(folder, ignore_errors=True)
             raise target_error(error, folder.parent) from error
         self._batch = _Batch()
         self._writer = ThreadPoolExecutor(WRITERS, thread_name_prefix="restore")
@@ -103,9 +152,10 @@ class Staging:
     def close(self) -> None:
         """Release what is open; the folder stays."""
         self._writer.shutdown(wait=True, cancel_futures=True)
-        if self._top >= 0:
-            os.close(self._top)
-            self._top = -1
+        for fd in (self.new, self.old, self.fd):
+            if fd >= 0:
+                os.close(fd)
+        self.new = self.old = self.fd = -1
 
     def write(
         self,
@@ -157,13 +207,13 @@ class Staging:
             path = place(base + i)
             entry = block.entry(i)
             if entry.kind is Kind.FOLDER:
-                with _at(self._top, path) as (folder, name):
+                with _at(self.new, path) as (folder, name):
                     os.mkdir(name, 0o700, dir_fd=folder)
                 self._folders.append(
                     _Folder(path, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.extra.xattrs)
                 )
             else:
-                with _at(self._top, path) as (folder, name):
+                with _at(self.new, path) as (folder, name):
                     os.symlink(entry.extra.target or b"", name, dir_fd=folder)
                     if self._owners:
                         os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
@@ -173,9 +223,9 @@ class Staging:
         numbers = {path: i for i, path in enumerate(plan.paths)} if plan.links else {}
         for number, first in plan.links.items():
             of = numbers[first]
-            with _at(self._top, place(number)) as (folder, name):
+            with _at(self.new, place(number)) as (folder, name):
                 if plan.change_of[of] >= 0:
-                    with _at(self._top, place(of)) as (source, source_name):
+                    with _at(self.new, place(of)) as (source, source_name):
                         os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
                     continue
                 above, _, source_name = first.rpartition(b"/")
@@ -188,7 +238,7 @@ class Staging:
     def _finish_folders(self) -> None:
         """Rights and times of the new folders, from the innermost out: making something in one changes its time."""
         for made in reversed(self._folders):
-            with _at(self._top, made.path) as (above, name):
+            with _at(self.new, made.path) as (above, name):
                 fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
                 try:
                     self._set_xattrs(fd, made.path, made.xattrs)
@@ -234,7 +284,7 @@ class Staging:
         if not self._batch.is_empty:
             batch, self._batch = self._batch, _Batch()
             self._wait(BATCHES_AHEAD)
-            self._written.append(self._writer.submit(batch.write, self._top, self._owners))
+            self._written.append(self._writer.submit(batch.write, self.new, self._owners))
 
     def _wait(self, ahead: int) -> None:
         """Wait until at most `ahead` batches are still to be written. Raises what writing raised."""
@@ -269,7 +319,7 @@ class Staging:
     @contextmanager
     def _made(self, path: bytes, entry: Entry) -> Iterator[int]:
         """A new file to be written; its rights and times are set when that is done."""
-        with _at(self._top, path) as (folder, name):
+        with _at(self.new, path) as (folder, name):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = os.open(name, flags, 0o600, dir_fd=folder)
         try:
@@ -354,6 +404,9 @@ class _at:
 def remove_staging(folder: Path) -> None:
     """Take a staging folder away with all in it. Raises TargetError."""
     try:
+        if folder.is_symlink():  # somebody else's doing
+            folder.unlink()
+            return
         shutil.rmtree(folder, onerror=_open_up)
     except FileNotFoundError:
         return
@@ -366,7 +419,7 @@ def _open_up(function: Callable[..., object], path: str, failure: object) -> Non
     error = failure[1] if isinstance(failure, tuple) else failure
     if isinstance(error, FileNotFoundError):
         return
-    if not isinstance(error, PermissionError):
+    if not isinstance(error, PermissionError) or os.geteuid() == 0:
         raise error if isinstance(error, BaseException) else OSError(errno.EIO, str(error))
     os.chmod(os.path.dirname(path), 0o700)
     if os.path.isdir(path) and not os.path.islink(path):

@@ -1,9 +1,10 @@
 """The swap: what is staged goes in, what it replaces goes out, one rename each; and the way back.
 
-`journal` is durable before the first rename and goes last, by a rename to `done`; so whoever comes after a crash knows
-what to do: with a journal the restore is undone, with `done` it was finished, with neither nothing was touched. How
-far the renames had come is seen from the staging itself: `old/<n>` is there when the old thing went out, and `new/<n>`
-is gone when the new one went in.
+The journal is durable before the first rename and goes last, by a rename to `.done`; so whoever comes after a crash
+knows what to do: with a journal the restore is undone, with `.done` it was finished, with neither nothing was touched.
+How far the renames had come is seen from the staging: `old/<n>` is there when the old thing went out, and `new/<n>` is
+gone when the new one went in. The journal lies in the instance's home and never beside the target: who could write
+one could have us rename whatever they like.
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from holdfast.sources import native
 from holdfast.sources.port import Notice, Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.target.plan import Change, Fix
-from holdfast.sources.target.staging import TargetError, target_error
+from holdfast.sources.target.staging import Staging, TargetError, reopened, target_error
 from holdfast.vault.columns import split
 from holdfast.vault.entry import Kind
 
-_JOURNAL, _DONE = "journal", "done"
 _PUT_TRIES = 20
 
 
@@ -55,6 +55,9 @@ class Journal(msgspec.Struct, frozen=True):
     """All that undoing needs."""
 
     root: bytes
+    staging: bytes
+    identity: tuple[int, int]
+    """Device and inode of the staging folder."""
     changes: list[JournalChange]
     olds: list[Old]
 
@@ -77,9 +80,10 @@ class RollBackFailed(TargetError):
 class Swap:
     """Applies the changes of one restore whose new things are staged."""
 
-    def __init__(self, root: Path, staging: Path, *, owners: bool) -> None:
+    def __init__(self, root: Path, staging: Staging, journal: Path, *, owners: bool) -> None:
         self._root = root
         self._staging = staging
+        self._journal = journal
         self._owners = owners
         self.notices: list[Notice] = []
 
@@ -87,6 +91,8 @@ class Swap:
         """Swap everything; when that fails midway, all is put back. Raises TargetError, RollBackFailed."""
         journal = Journal(
             os.fsencode(self._root),
+            os.fsencode(self._staging.folder),
+            self._staging.identity,
             [JournalChange(c.number, c.path, c.puts, c.takes) for c in changes],
             self._olds(changes, fixes, scan, target),
         )
@@ -94,24 +100,23 @@ class Swap:
         replaces = bool(fixes) or any(change.takes for change in changes)
         try:
             if replaces:
-                _sync_disk(self._staging)  # what is staged must outlive what it replaces
-            _write_durably(self._staging / _JOURNAL, msgspec.msgpack.encode(journal))
+                _sync_disk(self._staging.fd)  # what is staged must outlive what it replaces
+            _write_durably(self._journal, msgspec.msgpack.encode(journal))
         except OSError as error:
-            raise target_error(error, self._staging) from error
+            raise target_error(error, self._journal.parent) from error
         try:
-            with _folder(self._staging / "new") as new, _folder(self._staging / "old") as old:
-                for change in changes:
-                    self._apply(change, target, new, old)
+            for change in changes:
+                self._apply(change, target, self._staging.new, self._staging.old)
             self._fix(fixes, target)
             self._restore_times(journal, fixes, target)
             if replaces:
-                _sync_disk(self._staging)
-            os.rename(self._staging / _JOURNAL, self._staging / _DONE)
-            _sync_folder(self._staging)
+                _sync_disk(self._staging.fd)
+            os.rename(self._journal, _done(self._journal))
+            _sync_folder(self._journal.parent)
         except BaseException as error:
-            if (self._staging / _DONE).exists():
+            if _done(self._journal).exists():
                 return  # all was done; only the last look at the disk failed
-            roll_back(self._staging, owners=self._owners)
+            roll_back(self._journal, owners=self._owners)
             if isinstance(error, OSError):
                 raise target_error(error, self._root) from error
             raise
@@ -191,33 +196,44 @@ class Swap:
                     os.utime(fd, ns=(mtime_ns, mtime_ns))
 
 
-def clean_up(staging: Path, *, owners: bool) -> Outcome:
-    """Bring a restore that was cut off to an end; the staging itself stays. Raises RollBackFailed."""
-    if (staging / _DONE).exists():
+def clean_up(journal: Path, *, owners: bool) -> Outcome:
+    """Bring a restore that was cut off to an end; its staging stays. Raises RollBackFailed."""
+    if _done(journal).exists():
         return Outcome.FINISHED
-    if (staging / _JOURNAL).exists():
-        roll_back(staging, owners=owners)
+    if journal.exists():
+        roll_back(journal, owners=owners)
         return Outcome.UNDONE
     return Outcome.UNTOUCHED
 
 
-def roll_back(staging: Path, *, owners: bool) -> None:
+def forget(journal: Path) -> None:
+    """Remove what tells how a restore ended; the last thing of all."""
+    _done(journal).unlink(missing_ok=True)
+
+
+def _done(journal: Path) -> Path:
+    return journal.with_suffix(".done")
+
+
+def roll_back(path: Path, *, owners: bool) -> None:
     """Undo what the journal says, as far as it was done; done twice is as done once. Raises RollBackFailed."""
+    staging = path
     try:
-        journal = _decoder.decode((staging / _JOURNAL).read_bytes())
+        journal = _decoder.decode(path.read_bytes())
+        staging = Path(os.fsdecode(journal.staging))
         reader = DirectoryReader(Path(os.fsdecode(journal.root)))
         try:
-            with _folder(staging / "new") as new, _folder(staging / "old") as old:
+            with reopened(staging, journal.identity) as (new, old):
                 for change in reversed(journal.changes):
                     _undo(change, reader, new, old)
-            for was in journal.olds:
-                with suppress(FileNotFoundError), _opened(reader, was.path, was.kind) as fd:
-                    _set(fd, was.mode, was.uid, was.gid, was.mtime_ns, was.xattrs, owners=owners)
+                for was in journal.olds:
+                    with suppress(FileNotFoundError), _opened(reader, was.path, was.kind) as fd:
+                        _set(fd, was.mode, was.uid, was.gid, was.mtime_ns, was.xattrs, owners=owners)
+                _sync_disk(new)
         finally:
             reader.close()
-        _sync_disk(staging)
-        os.unlink(staging / _JOURNAL)
-        _sync_folder(staging)
+        os.unlink(path)
+        _sync_folder(path.parent)
     except (OSError, msgspec.MsgspecError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise RollBackFailed(
@@ -300,7 +316,7 @@ def _folder(path: Path) -> Iterator[int]:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    fresh = path.with_suffix(".new")
+    fresh = path.with_suffix(".unfinished")
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
@@ -315,9 +331,8 @@ def _sync_folder(path: Path) -> None:
         os.fsync(fd)
 
 
-def _sync_disk(path: Path) -> None:
-    """Everything on the file system of `path` is on its disk when this returns."""
-    with _folder(path) as fd:
-        code = native.sync_disk(fd)
+def _sync_disk(fd: int) -> None:
+    """Everything on the file system of `fd` is on its disk when this returns."""
+    code = native.sync_disk(fd)
     if code:
         raise OSError(-code, os.strerror(-code))
