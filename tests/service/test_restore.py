@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import subprocess
 import tarfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -275,6 +278,44 @@ def test_a_link_planted_in_the_target_leads_nowhere(full: World, tmp_path: Path)
     result_of(restore(full, backup))
     assert tree_of(outside) == before
     assert not (full.root / "deep").is_symlink()
+
+
+def test_a_race_against_links_writes_nothing_outside(world: World, tmp_path: Path) -> None:
+    """The application swaps a folder against a link to a folder outside, all the time, while it is restored."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for folder in (world.root / "raced", outside):
+        folder.mkdir(exist_ok=True)
+        for n in range(20):
+            (folder / f"f{n}").write_text(f"{folder.name} {n}")
+    backup = world.take()
+    before = tree_of(outside)
+    stop = threading.Event()
+    swaps = 0
+
+    def swap() -> None:
+        nonlocal swaps
+        while not stop.is_set():
+            shutil.rmtree(world.root / "aside", ignore_errors=True)
+            with suppress(OSError):
+                os.rename(world.root / "raced", world.root / "aside")
+                os.symlink(outside, world.root / "raced")
+                swaps += 1
+                os.unlink(world.root / "raced")
+                os.rename(world.root / "aside", world.root / "raced")
+
+    tenant = threading.Thread(target=swap)
+    tenant.start()
+    try:
+        for n in range(40):
+            with suppress(OSError):
+                (world.root / "raced" / f"f{n % 20}").unlink()
+            restore(world, backup, Wanted(mode="overlay", safety_backup=False))
+            assert tree_of(outside) == before
+    finally:
+        stop.set()
+        tenant.join()
+    assert swaps > 20
 
 
 def test_a_hard_link_to_a_file_outside_keeps_that_file(full: World, tmp_path: Path) -> None:
