@@ -308,8 +308,10 @@ def test_a_race_against_links_writes_nothing_outside(world: World, tmp_path: Pat
     tenant.start()
     try:
         for n in range(40):
-            with suppress(OSError):
-                (world.root / "raced" / f"f{n % 20}").unlink()
+            with suppress(OSError):  # something to restore, taken away without following the link ourselves
+                fd = os.open(world.root / "raced", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                os.unlink(f"f{n % 20}", dir_fd=fd)
+                os.close(fd)
             restore(world, backup, Wanted(mode="overlay", safety_backup=False))
             assert tree_of(outside) == before
     finally:
