@@ -105,3 +105,16 @@ def test_every_point_of_the_swap(world: World, monkeypatch: pytest.MonkeyPatch, 
             break
     assert points > 20
     print(f"{points} points")
+
+
+def test_one_that_was_never_begun_is_never_begun_by_others(world: World) -> None:
+    backup = world.take()
+    (world.root / "a.txt").write_text("mine")
+    job = request_restore(world.instance, backup, world.app, Wanted(is_inline=True))
+    recover_restores(world.instance)
+    assert get_job(world.instance, job.id).state is JobState.CANCELLED
+    assert run_restore(world.instance, job.id).state is JobState.CANCELLED
+    assert (world.root / "a.txt").read_text() == "mine"
+    waiting = request_restore(world.instance, backup, world.app, Wanted())
+    recover_restores(world.instance)
+    assert get_job(world.instance, waiting.id).state is JobState.QUEUED  # that one is for the queue

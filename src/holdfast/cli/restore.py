@@ -81,6 +81,7 @@ def restore(
             mode=chosen.value,
             safety_backup=safety_backup,
             to=None if to is None else str(to.resolve()),
+            is_inline=True,
         )
         target = found if into is None else find_app(instance, into)
         if dry_run:

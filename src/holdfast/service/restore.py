@@ -67,6 +67,8 @@ class Wanted(msgspec.Struct, frozen=True):
     safety_backup: bool = True
     to: str | None = None
     """A folder that is no application's; None: the folder of the job's application."""
+    is_inline: bool = False
+    """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -167,6 +169,11 @@ def recover_restores(instance: Instance) -> None:
         )
 
     jobs.recover_jobs(instance, KIND, tidy)
+    for job in jobs.queued_jobs(instance):
+        if job.kind == KIND and msgspec.json.decode(job.request, type=Wanted).is_inline:
+            # Its process died between asking and beginning. To begin it now would surprise everybody.
+            message = "The process that wanted to restore ended before it began; nothing was changed."
+            jobs.finish(instance, job.id, JobState.CANCELLED, error_code="INTERRUPTED", error_message=message)
 
 
 def _journal(instance: Instance, job_id: str) -> Path:
