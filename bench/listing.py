@@ -27,10 +27,13 @@ DATASET = "listing"
 FILL = """
 CREATE TEMP TABLE numbers AS
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most}) SELECT i FROM n;
-INSERT INTO accounts SELECT 'bench' || i, 'bench' || i || '@example.org', plan, created_at, data_key_sealed,
+INSERT INTO accounts (id, email, plan, created_at, data_key_sealed, link_secret_sealed, api_key_hash, api_key_sealed,
+    vault_epoch, commit_seq)
+    SELECT 'bench' || i, 'bench' || i || '@example.org', plan, created_at, data_key_sealed,
     link_secret_sealed, randomblob(32), api_key_sealed, vault_epoch, commit_seq
     FROM accounts, numbers WHERE accounts.id = '{account}' AND i <= {accounts};
-INSERT INTO apps SELECT printf('%032x', i), 'bench' || (1 + i % {accounts}), 'app' || i, path, node, apps.created_at
+INSERT INTO apps (id, account_id, name, path, node, created_at)
+    SELECT printf('%032x', i), 'bench' || (1 + i % {accounts}), 'app' || i, path, node, apps.created_at
     FROM apps, numbers WHERE apps.id = '{app}' AND i <= {apps};
 CREATE TEMP TABLE owners AS SELECT row_number() OVER (ORDER BY id) - 1 AS place, id, account_id FROM apps;
 INSERT INTO backups (id, account_id, app_id, name, state, origin, created_at, finished_at, zip_bytes, tar_bytes,

@@ -16,7 +16,7 @@ from pathlib import Path
 from holdfast.jobs.deeds import recover
 from holdfast.jobs.durable import JobsWorker
 from holdfast.service.backups import resume_deletions
-from holdfast.service.instance import open_instance
+from holdfast.service.instance import Instance, open_instance
 from holdfast.service.record import keep_records
 from holdfast.service.take import recover_backups
 
@@ -34,7 +34,8 @@ def main(home: Path) -> None:
     recover(instance)
     recover_backups(instance)
     resume_deletions(instance)
-    keep_records(instance)
+    # Beside the work, as there may be very many accounts; the change that a record lacks was told to nobody.
+    threading.Thread(target=_keep_records, args=(instance,), daemon=True).start()
     worker = JobsWorker(instance)
     worker.start()
     sys.stdout.buffer.write(READY)
@@ -49,6 +50,13 @@ def main(home: Path) -> None:
         worker.prune()
     worker.stop()
     instance.close()
+
+
+def _keep_records(instance: Instance) -> None:
+    try:
+        keep_records(instance)
+    except Exception as error:  # whatever it is: the next change of an account, or the next start, writes its record
+        logging.getLogger(__name__).warning("records of accounts were not all looked at: %s", error)
 
 
 if __name__ == "__main__":
