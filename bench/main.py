@@ -47,11 +47,14 @@ class Extent:
     listed_backups: int
     daily_runs: int
     tar_every_time: bool
+    peers: tuple[type[Restic] | type[Borg] | type[TarPigz], ...]
 
 
 EXTENTS: dict[Size, Extent] = {
-    "full": Extent(turns=3, listed_backups=1_000_000, daily_runs=1_000, tar_every_time=True),
-    "quick": Extent(turns=1, listed_backups=100_000, daily_runs=60, tar_every_time=False),
+    "full": Extent(
+        turns=3, listed_backups=1_000_000, daily_runs=1_000, tar_every_time=True, peers=(Restic, Borg, TarPigz)
+    ),
+    "quick": Extent(turns=1, listed_backups=100_000, daily_runs=40, tar_every_time=False, peers=(Restic, TarPigz)),
 }
 
 
@@ -113,7 +116,7 @@ def _dataset_part(
         folder = working_copy(getattr(datasets, name), run / name)
         plan = Plan(name, folder, _changes(name, datasets, folder, extent), extent.turns)
         api, command = HoldfastApi(run), HoldfastCommand(run)
-        peer_tools = _peer_tools(peers, run, book)
+        peer_tools = _peer_tools(extent.peers, peers, run, book)
         tools: list[Tool] = [api, command, *peer_tools]
         only_first: list[Tool] = [HoldfastCommand(run, "balanced")] if name != "d" else []
         if not extent.tar_every_time:
@@ -123,7 +126,7 @@ def _dataset_part(
             compare_takes(plan, tools, only_first, book, _say)
             readers = [tool for tool in peer_tools if isinstance(tool, Restic | Borg)]
             compare_restores(name, folder, [command, *readers], run, extent.turns, book, _say)
-            compare_downloads(name, api, peers.nginx, readers, run, 3, book, _say)
+            compare_downloads(name, api, peers.nginx, readers, run, extent.turns, book, _say)
         finally:
             for tool in (*tools, *only_first):
                 tool.end()
@@ -132,9 +135,11 @@ def _dataset_part(
     return part
 
 
-def _peer_tools(peers: Peers, run: Path, book: Book) -> list[Restic | Borg | TarPigz]:
+def _peer_tools(
+    kinds: Sequence[type[Restic] | type[Borg] | type[TarPigz]], peers: Peers, run: Path, book: Book
+) -> list[Restic | Borg | TarPigz]:
     tools: list[Restic | Borg | TarPigz] = []
-    for kind in (Restic, Borg, TarPigz):
+    for kind in kinds:
         try:
             tools.append(kind(peers, run))
         except ToolMissing as error:

@@ -65,7 +65,7 @@ def _targets(targets: Sequence[Target]) -> str:
     rows = []
     for target in targets:
         values = dict(target.values)
-        cli = values.get(CLI, values.get(BALANCED)) if len(values) > 1 or BALANCED in values else None
+        cli = values.get(CLI, values.get(BALANCED))
         sign = "≥" if target.at_least else "≤"
         then = "" if target.then is None else f"{sign} {_value(target.then, target.unit)}"
         rows.append(
