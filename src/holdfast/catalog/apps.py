@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import IMPORTED, App, State
+from holdfast.catalog.records import IMPORTED, App, AppSettings, State
 from holdfast.catalog.tables import apps, backups
 
-_COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at)
+_COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at, apps.c.settings)
+_settings = msgspec.json.Decoder(AppSettings)
 
 
 class AppNameTaken(Exception):
@@ -18,6 +23,11 @@ class AppNameTaken(Exception):
 
 class AppInUse(Exception):
     """The application has backups."""
+
+
+def _app_of(row: Any) -> App:
+    app_id, account_id, name, path, node, created_at, settings = row
+    return App(app_id, account_id, name, path, node, created_at, _settings.decode(settings))
 
 
 def insert_app(catalog: Catalog, app: App) -> None:
@@ -32,17 +42,32 @@ def insert_app(catalog: Catalog, app: App) -> None:
                     path=app.path,
                     node=app.node,
                     created_at=app.created_at,
+                    settings=settings_text(app.settings),
                 )
             )
     except IntegrityError:
         raise AppNameTaken from None
 
 
+def settings_text(settings: AppSettings) -> str:
+    """Settings as their column has them."""
+    return msgspec.json.encode(settings).decode()
+
+
+def change_settings(catalog: Catalog, app_id: str, change: Callable[[AppSettings], AppSettings]) -> None:
+    """Replace an application's settings by what `change` makes of them, in one transaction."""
+    with catalog.write() as connection:
+        row = connection.execute(select(apps.c.settings).where(apps.c.id == app_id).with_for_update()).first()
+        if row is not None:
+            text = settings_text(change(_settings.decode(row[0])))
+            connection.execute(apps.update().where(apps.c.id == app_id).values(settings=text))
+
+
 def app_by_id(catalog: Catalog, app_id: str) -> App | None:
     """One application."""
     with catalog.read() as connection:
         row = connection.execute(select(*_COLUMNS).where(apps.c.id == app_id)).first()
-    return App(*row) if row else None
+    return _app_of(row) if row else None
 
 
 def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
@@ -51,7 +76,7 @@ def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
         rows = connection.execute(
             select(*_COLUMNS).where(or_(apps.c.id == name_or_id, apps.c.name == name_or_id)).order_by(apps.c.created_at)
         ).all()
-    return [App(*row) for row in rows]
+    return [_app_of(row) for row in rows]
 
 
 def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
@@ -60,7 +85,7 @@ def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
     if account_id is not None:
         query = query.where(apps.c.account_id == account_id)
     with catalog.read() as connection:
-        return [App(*row) for row in connection.execute(query).all()]
+        return [_app_of(row) for row in connection.execute(query).all()]
 
 
 def delete_app(catalog: Catalog, app_id: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from holdfast.catalog.apps import settings_text
 from holdfast.catalog.engine import Catalog, CatalogError
 from holdfast.catalog.records import Account, App, Backup
 from holdfast.catalog.tables import accounts, apps, backups, jobs, packs
@@ -48,7 +49,7 @@ def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bo
 
 def enter_app(catalog: Catalog, app: App) -> bool:
     """Enter an application as the record has it; True when it was not there. Raises InTheWay."""
-    values = {"name": app.name, "path": app.path, "node": app.node}
+    values = {"name": app.name, "path": app.path, "node": app.node, "settings": settings_text(app.settings)}
     with _in_the_way(f"Another application has the name {app.name}."), catalog.write() as connection:
         if connection.execute(apps.update().where(apps.c.id == app.id).values(**values)).rowcount:
             return False

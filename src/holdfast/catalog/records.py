@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from holdfast.sources.databases.spec import DatabaseSpec
+
 IMPORTED = "imported"
 """Origin of a backup that was made of an uploaded archive."""
 
@@ -33,6 +35,22 @@ class Account(msgspec.Struct, frozen=True):
     vault_epoch: int
 
 
+class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shell command of the operator's that runs before or after the copy."""
+
+    command: str
+    timeout_seconds: int = 60
+
+
+class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an application is backed up. `ignore`: patterns in gitignore syntax, one a line."""
+
+    ignore: tuple[str, ...] = ()
+    databases: tuple[DatabaseSpec, ...] = ()
+    before: Hook | None = None
+    after: Hook | None = None
+
+
 class App(msgspec.Struct, frozen=True):
     """One application of an account. `path`: absolute, without symbolic links."""
 
@@ -42,6 +60,7 @@ class App(msgspec.Struct, frozen=True):
     path: str
     node: str
     created_at: int
+    settings: AppSettings = AppSettings()
 
 
 class Warned(msgspec.Struct, frozen=True):

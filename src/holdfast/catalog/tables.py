@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -55,6 +55,7 @@ apps = Table(
     Column("path", Text, nullable=False),
     Column("node", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("settings", Text, nullable=False, server_default="{}"),
     UniqueConstraint("account_id", "name", name="uq_apps_account_name"),
 )
 
@@ -89,6 +90,7 @@ backups = Table(
     Column("request_hash", String(64)),
     Column("commit_seq", Integer),
     Column("damage", Text),
+    Column("log", Text),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
