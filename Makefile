@@ -6,7 +6,7 @@ BIN := .venv/bin
 HOME_DEMO := .run/demo
 TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/sources/_native.so
-NATIVE_SOURCES := src/holdfast/sources/_walk.c src/holdfast/sources/_write.c
+NATIVE_SOURCES := src/holdfast/sources/_walk.c src/holdfast/sources/_write.c src/holdfast/sources/_sqlite.c
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv

@@ -68,6 +68,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Name of this machine among the instance's."""
     import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * _GIB
     """Unpacked bytes of one imported archive, whatever the plan allows."""
+    sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    """Patience with an SQLite database that an application keeps locked."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(

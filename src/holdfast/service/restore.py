@@ -30,6 +30,8 @@ from holdfast.service.take import WARNINGS_MAX, request_backup, run_backup
 from holdfast.sources.directory import DirectorySource
 from holdfast.sources.port import Notice, Scan, SourceError, empty_scan
 from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.sqlite.header import is_header
+from holdfast.sources.sqlite.recognise import find_databases, fold
 from holdfast.sources.target.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
 from holdfast.sources.target.staging import (
     Staging,
@@ -42,7 +44,8 @@ from holdfast.sources.target.staging import (
 from holdfast.sources.target.swap import Outcome, RollBackFailed, Swap, clean_up, forget
 from holdfast.stores.port import ObjectMissing, StoreError
 from holdfast.vault.columns import Before, before_of, content_of, split
-from holdfast.vault.entry import Kind
+from holdfast.vault.content import content_range
+from holdfast.vault.entry import Entry, Kind
 from holdfast.vault.errors import Cancelled, DamagedError, VaultError
 from holdfast.vault.extract import extract, large_parts
 from holdfast.vault.manifest import Block
@@ -227,6 +230,8 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
         before = before_of(snapshot.all_blocks())
+        databases = find_databases(scan, target)
+        fold(scan, databases)
         planner = Planner(
             before,
             scan,
@@ -236,6 +241,8 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
             protected=own,
             same_file=_comparer(vault, large, before, target),
             xattrs=_attributes(target),
+            databases=databases,
+            is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )
         try:
             return _Planned(planner.make(), scan, snapshot, large, target)
@@ -295,6 +302,11 @@ def _comparer(
             os.close(fd)
 
     return same
+
+
+def head_of(snapshot: Snapshot, entry: Entry, size: int) -> bytes:
+    """The first `size` bytes of a file of a backup, or all that it has. Raises DamagedError, ChunkMissing."""
+    return b"".join(content_range(snapshot, entry, 0, min(size, entry.size)))
 
 
 def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]]:

@@ -28,12 +28,12 @@ from holdfast.service.locks import held
 from holdfast.service.names import check_name
 from holdfast.service.record import keep_marks
 from holdfast.service.verify import look_again
-from holdfast.service.what_to_take import chosen_source
+from holdfast.service.what_to_take import chosen_source, sweep_copies
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archive import Progress
-from holdfast.vault.errors import Cancelled, KeyMismatch, SessionFenced, VaultError
+from holdfast.vault.errors import Cancelled, KeyMismatch, SessionFenced, SourceFailed, TakeAgain, VaultError
 from holdfast.vault.root import root_name
 from holdfast.vault.vault import TakeResult
 
@@ -228,7 +228,7 @@ def _take(
                 if not _finish(instance, backup, result):
                     instance.vault_store(backup.account_id).delete(root_name(backup.id))
                 return
-            except SessionFenced:
+            except (SessionFenced, TakeAgain):
                 if attempt == FENCED_TRIES:
                     raise
 
@@ -264,6 +264,8 @@ def _warnings(result: TakeResult) -> list[Warned]:
 
 def _reason(error: BaseException) -> tuple[str, str]:
     """Code and sentence of a failure."""
+    if isinstance(error, SourceFailed):
+        return error.code, str(error)
     for kind, code in (
         (Cancelled, "CANCELLED"),
         (StoreFull, "STORE_FULL"),
@@ -276,6 +278,7 @@ def _reason(error: BaseException) -> tuple[str, str]:
         (SourceError, "SOURCE_UNREADABLE"),
         (KeyMismatch, "MASTER_KEY_WRONG"),
         (SessionFenced, "PRUNED_MEANWHILE"),
+        (TakeAgain, "SOURCE_CHANGED"),
         (VaultError, "VAULT_ERROR"),
     ):
         if isinstance(error, kind):
@@ -313,6 +316,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
                 failed.append(_found(instance, backup.id))
     instance.local_store.sweep_unfinished()
     sweep_imports(instance)
+    sweep_copies(instance)
     return failed
 
 

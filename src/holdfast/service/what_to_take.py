@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from holdfast.service.accounts import get_account
 from holdfast.service.apps import excluded_paths
 from holdfast.service.import_scratch import archive_path, contents_path
 from holdfast.service.instance import Instance
+from holdfast.service.locks import held
 from holdfast.sources.archive.errors import Limits, ScratchFailed
 from holdfast.sources.archive.source import unpack
 from holdfast.sources.directory import DirectorySource
+from holdfast.sources.live import LiveSource
 from holdfast.vault.archive import Source
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.vault import TakeResult
@@ -41,7 +44,14 @@ class Chosen:
 def chosen_source(instance: Instance, app: App, backup: Backup, cancelled: Callable[[], bool]) -> Iterator[Chosen]:
     """The source of a backup, for as long as it is used. Raises Cancelled, SourceError."""
     if backup.origin != IMPORTED:
-        yield Chosen(DirectorySource(Path(app.path), excluded_paths(instance, app)), is_incremental=True)
+        folder = DirectorySource(Path(app.path), excluded_paths(instance, app))
+        with LiveSource(
+            folder,
+            copies_folder(instance, backup.id),
+            wait_seconds=instance.config.sqlite_wait_seconds,
+            cancelled=cancelled,
+        ) as live:
+            yield Chosen(live, is_incremental=True)
         return
 
     def note(_size: int) -> None:
@@ -56,6 +66,19 @@ def chosen_source(instance: Instance, app: App, backup: Backup, cancelled: Calla
         note=note,
     )
     yield Chosen(source, is_incremental=False, files=source.files)
+
+
+def copies_folder(instance: Instance, backup_id: str) -> Path:
+    """Where a backup's copies of databases are while it is made."""
+    return instance.run.resolve() / f"copies-{backup_id}"
+
+
+def sweep_copies(instance: Instance) -> None:
+    """Remove copies that dead processes of this node left."""
+    for folder in instance.run.glob("copies-*"):
+        with held(instance, f"take-{folder.name.removeprefix('copies-')}") as is_ours:
+            if is_ours:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def import_limits(instance: Instance, account: Account) -> Limits:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused, open_root
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.sources.port import Scan
+    from holdfast.vault.archive import Settled
+    from holdfast.vault.columns import Scan as ScanView
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,15 @@ class DirectorySource:
             return walk(fd, self.excluded)
         finally:
             os.close(fd)
+
+    def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Nothing is to be made ready."""
+        from holdfast.vault.archive import Settled
+
+        return Settled(scan)
+
+    def close_reading(self) -> None:
+        """Nothing is held."""
 
     def reader(self) -> DirectoryReader:
         """A reader of the files. Raises OSError when the folder cannot be opened."""

@@ -6,11 +6,11 @@ import ctypes
 import struct
 from pathlib import Path
 
-_LIBRARY = Path(__file__).with_name("_native.so")
+LIBRARY = Path(__file__).with_name("_native.so")
 try:
-    _library = ctypes.CDLL(str(_LIBRARY))
+    _library = ctypes.CDLL(str(LIBRARY))
 except OSError as error:
-    raise ImportError(f"{_LIBRARY.name} is missing or of another machine: run `make build` in the checkout.") from error
+    raise ImportError(f"{LIBRARY.name} is missing or of another machine: run `make build` in the checkout.") from error
 
 walk = _library.holdfast_walk
 walk.argtypes = [

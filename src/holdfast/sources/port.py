@@ -53,9 +53,9 @@ class Scan:
     target_length: NDArray[np.uint16]
     path_bytes: bytes
     target_bytes: bytes
+    content: NDArray[np.uint8]
+    """Where the content comes from, as vault.columns.From: the file, a copy that was made of it, a stream."""
     notices: list[Notice]
-    is_authoritative: bool = False
-    """Mode, owner and times are what stands here, whatever the opened files say: those of an archive are scratch."""
 
 
 def empty_scan() -> Scan:
@@ -76,6 +76,7 @@ def empty_scan() -> Scan:
             ("allocated", "u8"),
             ("path_length", "u2"),
             ("target_length", "u2"),
+            ("content", "u1"),
         )
     }
     return Scan(**none, path_bytes=b"", target_bytes=b"", notices=[])

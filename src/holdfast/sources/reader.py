@@ -11,8 +11,13 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.sources import native
+from holdfast.vault.errors import StreamFailed
+
+if TYPE_CHECKING:
+    from holdfast.vault.ingest import SourceStream
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -98,6 +103,14 @@ class DirectoryReader:
             return self.xattrs(fd)
         finally:
             os.close(fd)
+
+    def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
+        """Nothing is known that would speak against a file as it was read."""
+        return None
+
+    def stream(self, path: bytes) -> SourceStream:
+        """A folder has none. Raises StreamFailed."""
+        raise StreamFailed(f"{path.decode(errors='backslashreplace')} is no stream.")
 
     def _open(self, path: bytes, flags: int) -> int:
         if not self._by_component:

@@ -69,6 +69,7 @@ def walk(fd: int, excluded: Sequence[bytes]) -> Scan:
             **columns,
             path_bytes=native.walk_array(handle, native.PATHS),
             target_bytes=native.walk_array(handle, native.TARGETS),
+            content=np.zeros(len(entries), np.uint8),
             notices=_notices(notices.tolist(), notice_paths),
         )
     finally:

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from holdfast.vault.assembly import Assembly, Written
 from holdfast.vault.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
-from holdfast.vault.columns import Before, Notice, Scan, match_paths, same_stat, split, starts_of
+from holdfast.vault.columns import Before, From, Notice, Scan, match_paths, same_stat, split, starts_of
 from holdfast.vault.crew import Alone, Crew
 from holdfast.vault.entry import Kind, decode_extra
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.frames import ReadableSource
 from holdfast.vault.index import Index
-from holdfast.vault.ingest import Batch, FileItem, FileNotice, Job, Part, Result
+from holdfast.vault.ingest import Batch, FileItem, FileNotice, Job, Part, Result, Whole
 from holdfast.vault.ledger import Ledger, PackRow
 from holdfast.vault.seal import VaultKeys
 
@@ -34,6 +34,9 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 PART_BYTES = 64 * 1024 * 1024
 """Files over twice this are read in parts by several workers. A forced cut at each border costs a moved large file at
 most one chunk in 64 MiB more; page files are cut at fixed places anyway."""
+
+STREAM_CHUNKS = 65_536
+"""What a stream, whose length nobody knows, may have: 16 GiB. With more, looking up claims gets slower, not wrong."""
 
 ALONE_BYTES_MAX = 12 * 1024 * 1024
 ALONE_FILES_MAX = 400
@@ -45,6 +48,26 @@ class Source(ReadableSource, Protocol):
 
     def scan(self) -> Scan:
         """Walk it. Raises OSError when it cannot be walked at all."""
+
+    def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Told which entries will be read, make them ready; called once, before the first file is opened.
+
+        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
+        Cancelled.
+        """
+
+    def close_reading(self) -> None:
+        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a source made of the entries that are to be read."""
+
+    scan: Scan
+    """The tree, perhaps with other entries than before."""
+    from_before: Sequence[int] = ()
+    """Entries whose content is taken from the backup before; the next backup reads them again."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -69,7 +92,7 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with each entry of the scan."""
+    """What to do with each entry of the scan. Rows of `keep` may be set as long as nothing was read."""
 
     match: NDArray[np.int64]
     """Its number in the backup before, or -1."""
@@ -77,8 +100,12 @@ class Plan:
     """Content is taken from the backup before."""
     primary: NDArray[np.int64]
     """For a further hard link: the number of the first entry of the same file; else -1."""
-    read: NDArray[np.int64]
-    """Numbers of the files to read, in order."""
+    is_file: NDArray[np.bool_]
+
+    @property
+    def read(self) -> NDArray[np.int64]:
+        """Numbers of the files to read, in order."""
+        return (self.is_file & ~self.keep & (self.primary < 0)).nonzero()[0]
 
 
 def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
@@ -98,7 +125,15 @@ def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
             if length and decode_extra(before.extra_bytes[start : start + length]).hard_link is not None:
                 keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
     keep &= primary < 0
-    return Plan(match, keep, primary, (is_file & ~keep & (primary < 0)).nonzero()[0])
+    return Plan(match, keep, primary, is_file)
+
+
+def _take_over(scan: Scan, before: Before, todo: Plan, numbers: Sequence[int]) -> None:
+    """Keep the content that entries had in the backup before, though they changed since."""
+    for i in numbers:
+        todo.keep[i] = True
+        scan.mtime_ns[i] = before.mtime_ns[todo.match[i]]
+        scan.ctime_ns[i] = 0  # never equal: the next backup reads it again
 
 
 def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -119,7 +154,11 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
     paths = split(scan.path_bytes, scan.path_length)
     sizes = scan.size[read].tolist()
     small: list[tuple[int, int]] = []
-    for number, size in zip(read.tolist(), sizes, strict=True):
+    origin = scan.content[read].tolist()
+    for number, size, content in zip(read.tolist(), sizes, origin, strict=True):
+        if content == From.STREAM:
+            yield Whole(number, paths[number])
+            continue
         if size <= BATCH_BYTES_MAX:
             small.append((number, size))
             continue
@@ -138,10 +177,11 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
         yield Batch(batch)
 
 
-def chunks_expected(sizes: NDArray[np.uint64]) -> int:
-    """At most so many chunks come of files of the given sizes (page files assumed where that could be)."""
+def chunks_expected(sizes: NDArray[np.uint64], content: NDArray[np.uint8]) -> int:
+    """About so many chunks at most come of files of the given sizes (page files assumed where that could be)."""
     large = sizes[sizes > CHUNK_BYTES_MIN]
-    return len(sizes) + int((large // np.uint64(PAGE_CUT_BYTES)).sum()) + len(large)
+    streams = int((content == From.STREAM).sum()) * STREAM_CHUNKS
+    return streams + len(sizes) + int((large // np.uint64(PAGE_CUT_BYTES)).sum()) + len(large)
 
 
 class Archive:
@@ -154,6 +194,7 @@ class Archive:
         ledger: Ledger,
         epoch: int,
         index: Index,
+        source: Source,
         open_crew: Callable[[int, int, int], Crew | Alone],
         on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
@@ -163,6 +204,7 @@ class Archive:
         self._ledger = ledger
         self._epoch = epoch
         self.index = index
+        self._source = source
         self._open_crew = open_crew
         self._on_progress = on_progress
         self._cancelled = cancelled
@@ -171,7 +213,15 @@ class Archive:
     def run(self, scan: Scan, before: Before, is_stored: NDArray[np.bool_], assembly: Assembly) -> Written:
         """Read what changed, store it, and write the blocks. Raises Cancelled, SessionFenced, StoreError."""
         todo = plan(scan, before, is_stored)
+        is_before = todo.match >= 0
+        is_before[is_before] = is_stored[todo.match[is_before]] & (before.kind[todo.match[is_before]] == Kind.FILE)
+        settled = self._source.settle(scan, todo.read, is_before)
+        if settled.scan is not scan:
+            scan = settled.scan
+            todo = plan(scan, before, is_stored)
+        _take_over(scan, before, todo, settled.from_before)
         got = self._ingest(scan, todo)
+        self._source.close_reading()
         self.index = self.index.with_packs(self._keys, got.packs)
         return assembly.write(scan, before, todo.match, todo.keep, todo.primary, got, self.index, self.publish)
 
@@ -184,16 +234,17 @@ class Archive:
     def _ingest(self, scan: Scan, todo: Plan) -> Gathered:
         is_file = scan.kind == Kind.FILE
         total_files, total_bytes = int(is_file.sum()), int(scan.size[is_file].sum())
-        sizes = scan.size[todo.read]
-        files, done_bytes = total_files - len(todo.read), total_bytes - int(sizes.sum())
+        read = todo.read
+        sizes = scan.size[read]
+        files, done_bytes = total_files - len(read), total_bytes - int(sizes.sum())
         got = Gathered()
         self._on_progress(Progress(files, done_bytes, total_files, total_bytes))
-        if not len(todo.read):
+        if not len(read):
             return got
-        crew = self._open_crew(len(todo.read), int(sizes.sum()), chunks_expected(sizes))
+        crew = self._open_crew(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
 
         def jobs() -> Iterator[Job]:
-            for job in jobs_of(scan, todo.read):
+            for job in jobs_of(scan, read):
                 if self._cancelled():
                     raise Cancelled("The backup was cancelled.")
                 yield job

@@ -18,7 +18,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from holdfast.vault.chunk import chunk_id
-from holdfast.vault.columns import Before, Notice, Scan, gather, safe_ctime, split, starts_of
+from holdfast.vault.columns import Before, From, Notice, Scan, gather, safe_ctime, split, starts_of
 from holdfast.vault.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.index import Index
@@ -214,6 +214,7 @@ class Assembly:
     def _fill_kept(self, rows: _Rows, before: Before, match: NDArray[np.int64], keep: NDArray[np.bool_]) -> None:
         at = keep.nonzero()[0]
         old = match[at]
+        rows.size[at] = before.size[old]
         rows.crc32[at] = before.crc32[old]
         rows.stored_sum[at] = before.stored_sum[old]
         rows.extent_start[at] = starts_of(before.extent_count)[old]
@@ -240,10 +241,10 @@ class Assembly:
         at = results["number"][is_first]
         for name in ("size", "crc32", "extent_count", "extra_length"):
             getattr(rows, name)[at] = results[name][is_first]
-        if not scan.is_authoritative:
-            for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device"):
-                getattr(rows, name)[at] = results[name][is_first]
-            rows.ctime_ns[at] = safe_ctime(results["ctime_ns"][is_first], self._scanned_ns)
+        itself = scan.content[at] == From.FILE
+        for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device"):
+            getattr(rows, name)[at[itself]] = results[name][is_first][itself]
+        rows.ctime_ns[at[itself]] = safe_ctime(results["ctime_ns"][is_first][itself], self._scanned_ns)
         rows.extent_start[at] = extent_start[is_first] + base
         rows.extra_start[at] = extra_start[is_first]
         ends = extent_start + results["extent_count"]
@@ -275,7 +276,8 @@ class Assembly:
             or (parts["ctime_ns"] == 0).any()
         ):
             rows.ctime_ns[i] = 0  # its parts were read in different states: the next backup reads it again
-            self._notices.append(changed_notice(self._paths[i]))
+            if all(notice.path != self._paths[i] for notice in self._notices):
+                self._notices.append(changed_notice(self._paths[i]))
 
     def _move_to_lists(self, rows: _Rows, i: int) -> None:
         """Put the extents of a large file into chunks of their own, cut by their content."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,10 +53,22 @@ class Scan(Protocol):
     target_length: NDArray[np.uint16]
     path_bytes: bytes
     target_bytes: bytes
-    is_authoritative: bool
+    content: NDArray[np.uint8]
+    """Where the content comes from, as `From`."""
 
     @property
     def notices(self) -> Sequence[Notice]: ...
+
+
+class From(IntEnum):
+    """Where the content of a scan's entry comes from."""
+
+    FILE = 0
+    """The file itself; its stat when it is read is what counts."""
+    COPY = 1
+    """A copy that the source made: the scan says mode, owner, times and what tells a change; the size is the copy's."""
+    STREAM = 2
+    """A stream that ends somewhere, read once from its start to its end."""
 
 
 def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
@@ -175,8 +188,9 @@ def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[n
     if not len(before):
         return np.zeros(len(match), bool)
     same = match >= 0
-    for name in ("kind", "mode", "uid", "gid", "mtime_ns", "ctime_ns", "size", "inode"):
+    for name in ("kind", "mode", "uid", "gid", "mtime_ns", "ctime_ns", "inode"):
         same &= getattr(scan, name) == getattr(before, name)[match]
+    same &= (scan.size == before.size[match]) | (scan.content == From.COPY)
     return same
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.claims import Claims
-from holdfast.vault.errors import DamagedError, VaultError
+from holdfast.vault.errors import DamagedError, StreamFailed, VaultError
 from holdfast.vault.frames import Failure, ReadableSource, Reply, Setup, read_frame, send_frame
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import Ingest, Job, Result
@@ -35,7 +35,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 _FAILURES: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError)
+    kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError, StreamFailed)
 }
 
 

@@ -37,3 +37,19 @@ class Cancelled(VaultError):
 
 class SourceChanged(VaultError):
     """A file could not be read in one state."""
+
+
+class SourceFailed(VaultError):
+    """The source cannot give what the backup must have; `code` is for programs."""
+
+    code = "SOURCE_FAILED"
+
+
+class StreamFailed(SourceFailed):
+    """A stream (a database's dump) broke off, or is not whole."""
+
+    code = "DUMP_FAILED"
+
+
+class TakeAgain(VaultError):
+    """What was read turned out not to be as the source took it for; the next try reads it otherwise."""

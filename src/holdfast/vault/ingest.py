@@ -35,6 +35,9 @@ from holdfast.vault.seal import VaultKeys
 from holdfast.vault.segment import Encoder, SegmentMaker
 
 READ_TRIES = 3
+HEAD_BYTES = 16
+"""So much of a file tells what it is."""
+
 WINDOW_BYTES = 4 * 1024 * 1024
 SMALL_BYTES_MAX = CHUNK_BYTES_MIN
 """Files up to this size are one chunk and come in batches."""
@@ -79,8 +82,27 @@ class SourceReader(Protocol):
     def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """Extended attributes of the folder at `path`, sorted by name; none where it cannot be opened."""
 
+    def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
+        """Code and sentence where the copy of a file that starts with `head` (16 bytes) must not pass for a good one.
+
+        Such a file is kept as it was read, and read again by the next backup.
+        """
+
+    def stream(self, path: bytes) -> SourceStream:
+        """The stream at `path`. Raises StreamFailed."""
+
     def close(self) -> None:
         """Release it."""
+
+
+class SourceStream(Protocol):
+    """Content of unknown length, such as a database's dump."""
+
+    def read_into(self, view: memoryview) -> int:
+        """Fill the start of `view`; returns how many bytes, 0 at the end of a whole stream. Raises StreamFailed."""
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
 
 
 class KnownChunks(Protocol):
@@ -121,7 +143,14 @@ class Part(msgspec.Struct, array_like=True, frozen=True, tag="p", gc=False):
     is_last: bool
 
 
-Job = Batch | Part
+class Whole(msgspec.Struct, array_like=True, frozen=True, tag="s", gc=False):
+    """A stream, from its start to its end."""
+
+    number: int
+    path: bytes
+
+
+Job = Batch | Part | Whole
 
 
 class FileNotice(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -202,6 +231,8 @@ class Ingest:
         notices: list[FileNotice] = []
         if isinstance(job, Batch):
             done = self._read_batch(job, notices)
+        elif isinstance(job, Whole):
+            done = [(job.number, 0, self._read_stream(job.path))]
         else:
             done = [(job.number, job.part, self._read_part(job, notices))]
         return self._pack_result(done, notices)
@@ -250,6 +281,7 @@ class Ingest:
             file.size = size
             xattrs = self._reader.xattrs(fd)
             view = self._buffer[fill : fill + size]
+            self._mark_doubted(file, path, view[:HEAD_BYTES], notices)
             file.crc32 = isal_zlib.crc32(view)
             if size > INLINE_BYTES_MAX:
                 cid = chunk_id(view, self._id_key)
@@ -274,6 +306,7 @@ class Ingest:
             changed = _changed(stat, os.fstat(fd)) or file.size != stat.st_size
             if not changed or attempt == READ_TRIES - 1:
                 break
+        self._mark_doubted(file, path, os.pread(fd, HEAD_BYTES, 0), notices)
         return self._complete(path, file, xattrs, changed=changed, notices=notices)
 
     def _read_part(self, job: Part, notices: list[FileNotice]) -> tuple[_File, bytes] | None:
@@ -291,6 +324,8 @@ class Ingest:
             end = stat.st_size if job.is_last else job.offset + job.length
             self._read_range(fd, file, job.offset, end)
             xattrs = self._reader.xattrs(fd) if job.part == 0 else ()
+            if job.part == 0:
+                self._mark_doubted(file, job.path, os.pread(fd, HEAD_BYTES, 0), notices)
             return self._complete(
                 job.path, file, xattrs, changed=_changed(stat, os.fstat(fd)), notices=[], mark_only=True
             )
@@ -302,7 +337,7 @@ class Ingest:
 
     def _read_range(self, fd: int, file: _File, start: int, end: int) -> None:
         """Cut bytes `start` to `end` (or to where the file ends) into chunks, holes left out of the reading."""
-        paged = is_page_file(os.pread(fd, 16, 0))
+        paged = is_page_file(os.pread(fd, HEAD_BYTES, 0))
         at = start
         sparse = file.stat.st_blocks * 512 < file.stat.st_size
         while at < end:
@@ -311,22 +346,41 @@ class Ingest:
                 self._add_hole(file, data_from - at)
                 at = data_from
             if at < data_to:
-                got = self._read_run(fd, file, at, data_to, paged=paged)
-                at += got
+                at = self._read_run(fd, file, at, data_to, paged=paged)
                 if at < data_to:
                     return
 
     def _read_run(self, fd: int, file: _File, start: int, end: int, *, paged: bool) -> int:
-        """Cut one run of data; returns how many bytes there were."""
-        held = 0
+        """Cut one run of data; returns where it ended."""
         at = start
+
+        def read_into(view: memoryview) -> int:
+            nonlocal at
+            got = os.preadv(fd, [view[: end - at]], at) if at < end else 0
+            at += got
+            return got
+
+        self._cut(file, read_into, paged=paged)
+        return at
+
+    def _read_stream(self, path: bytes) -> tuple[_File, bytes]:
+        stream = self._reader.stream(path)
+        try:
+            file = _File(os.stat(os.devnull))  # of a stream's stat nothing is kept
+            self._cut(file, stream.read_into, paged=False)
+            return file, b""
+        finally:
+            stream.close()
+
+    def _cut(self, file: _File, read_into: Callable[[memoryview], int], *, paged: bool) -> None:
+        """Cut what `read_into` gives, until it gives nothing any more, into chunks."""
+        held = 0
+        at_end = False
         while True:
-            at_end = at >= end
             while not at_end and held < _BUFFER_BYTES:
-                got = os.preadv(fd, [self._buffer[held : held + min(_BUFFER_BYTES - held, end - at)]], at)
+                got = read_into(self._buffer[held:])
                 held += got
-                at += got
-                at_end = not got or at >= end
+                at_end = not got
             window = self._buffer[:held]
             lengths = (
                 page_lengths(held if at_end else WINDOW_BYTES)
@@ -345,7 +399,7 @@ class Ingest:
             file.size += used
             self._store_new()
             if at_end:
-                return at - start
+                return
             held -= used
             self._buffer[:held] = self._buffer[used : used + held]
 
@@ -383,6 +437,12 @@ class Ingest:
         if file.inline is None and not xattrs:
             return file, b""
         return file, encode_extra(Extra(inline=file.inline, xattrs=xattrs))
+
+    def _mark_doubted(self, file: _File, path: bytes, head: bytes | memoryview, notices: list[FileNotice]) -> None:
+        doubt = self._reader.doubt(path, head)
+        if doubt is not None:
+            notices.append(FileNotice(path, *doubt))
+            file.ctime_ns = 0  # the next backup reads it again
 
     def _refuse(self, path: bytes, error: OSError, notices: list[FileNotice]) -> None:
         if isinstance(error, FileNotFoundError):

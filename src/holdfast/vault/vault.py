@@ -169,6 +169,7 @@ class Vault:
                 ledger=self._ledger,
                 epoch=epoch,
                 index=index,
+                source=source,
                 open_crew=open_crew,
                 on_progress=on_progress,
                 cancelled=cancelled,

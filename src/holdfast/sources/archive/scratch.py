@@ -10,8 +10,14 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from holdfast.vault.errors import StreamFailed
+
+if TYPE_CHECKING:
+    from holdfast.vault.ingest import SourceStream
 
 Xattrs = tuple[tuple[bytes, bytes], ...]
 
@@ -112,6 +118,13 @@ class ScratchReader:
     def folder_xattrs(self, path: bytes) -> Xattrs:
         """Extended attributes of a folder, sorted by name."""
         return self._scratch.xattrs(path) if self._has_xattrs else ()
+
+    def doubt(self, path: bytes, head: bytes | memoryview) -> None:
+        """An archive's files are what they are."""
+
+    def stream(self, path: bytes) -> SourceStream:
+        """An archive has none. Raises StreamFailed."""
+        raise StreamFailed(f"{path.decode(errors='backslashreplace')} is no stream.")
 
     def close(self) -> None:
         """Nothing is held."""

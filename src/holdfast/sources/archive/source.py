@@ -13,8 +13,13 @@ from holdfast.sources.archive.scratch import Scratch, ScratchReader
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.sources.archive.errors import Limits
     from holdfast.sources.port import Scan
+    from holdfast.vault.archive import Settled
+    from holdfast.vault.columns import Scan as ScanView
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,15 @@ class ArchiveSource:
         """What the archive holds."""
         assert self.tree is not None
         return self.tree
+
+    def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Nothing is to be made ready."""
+        from holdfast.vault.archive import Settled
+
+        return Settled(scan)
+
+    def close_reading(self) -> None:
+        """Nothing is held."""
 
     def reader(self) -> ScratchReader:
         """A reader of the contents."""

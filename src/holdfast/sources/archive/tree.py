@@ -9,6 +9,7 @@ import numpy as np
 from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown, too_large
 from holdfast.sources.archive.names import checked_target
 from holdfast.sources.port import Scan
+from holdfast.vault.columns import From
 
 FILE, FOLDER, SYMLINK = 1, 2, 3
 """As vault.entry.Kind."""
@@ -170,8 +171,8 @@ class Tree:
             target_length=target_length,
             path_bytes=b"".join([paths[i] for i in order]),
             target_bytes=b"".join(targets),
+            content=np.full(len(paths), From.COPY, np.uint8),
             notices=[],
-            is_authoritative=True,
         )
 
     def _append(self, path: bytes, kind: int, mode: int, uid: int, gid: int, mtime_ns: int) -> int:

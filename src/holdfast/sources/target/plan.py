@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.sources.port import Scan
+from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.columns import Before, match_paths, same_stat, split, starts_of
 from holdfast.vault.entry import NO_EXTRA, Extra, Kind, decode_extra
 
@@ -85,12 +86,15 @@ class Planner:
         protected: Sequence[bytes],
         same_file: Callable[[int, bytes], bool],
         xattrs: Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]],
+        databases: Sequence[Database] = (),
+        is_database: Callable[[int], bool] = lambda number: False,
     ) -> None:
         """`before`: the backup's entries; `scan`: the target's. `paths`: only these, with all below; none: everything.
 
         `owners`: whether owners can be restored, and so count. `protected`: paths in the target that are never taken
         away, nor what holds them. `same_file(entry number, path)`: whether the target's file has that entry's content.
-        `xattrs(kind, path)`: the target's attributes.
+        `xattrs(kind, path)`: the target's attributes. `databases`: those of the target, their entries folded;
+        `is_database(entry number)`: whether a file of the backup is one.
         """
         self._before = before
         self._scan = scan
@@ -100,6 +104,9 @@ class Planner:
         self._held = {part for path in protected for part in _self_and_parents(path)}
         self._same_file = same_file
         self._xattrs = xattrs
+        self._databases = {database.path for database in databases}
+        self._logged = {d.path for d in databases if d.wal is not None and int(scan.size[d.wal])}
+        self._is_database = is_database
         self._paths = split(before.path_bytes, before.path_length)
         self._theirs = split(scan.path_bytes, scan.path_length)
         self._place = {path: j for j, path in enumerate(self._theirs)}
@@ -221,6 +228,7 @@ class Planner:
             return target == extra.target and self._same_owner(i, j) and self._same_mtime(i, j)
         if kind == Kind.FILE and (
             extra.hard_link is not None
+            or path in self._logged  # what is in the file alone is not what the database holds
             # A file with other names may be one of somebody else's, whose rights we must not change.
             or int(self._scan.nlink[j]) > 1
             or self._scan.size[j] != self._before.size[i]
@@ -260,11 +268,29 @@ class Planner:
                 if path in replaced and kinds[j] == Kind.FOLDER:
                     skip, taking = path + b"/", True  # goes with the folder
                 continue
-            if self._mode == "overlay" or not self._is_chosen(path) or path in self._held:
+            stale = self._is_stale_sidecar(path) if kinds[j] == Kind.FILE else None
+            if stale is False or path in self._held:
+                continue
+            if stale is None and (self._mode == "overlay" or not self._is_chosen(path)):
                 continue
             self._new_change(path, puts=False, takes=True)
             self.plan.removed.append(Seen(path, kinds[j], sizes[j]))
             skip, taking = path + b"/", True
+
+    def _is_stale_sidecar(self, path: bytes) -> bool | None:
+        """Whether a file of the target that the backup lacks belonged to a database that is replaced (True), or belongs
+        to one that stays as it is (False); None: neither."""
+        end = next((end for end in SIDECARS if path.endswith(end)), None)
+        database = path[: -len(end)] if end else b""
+        if not database or not self._is_wanted(database):
+            return None
+        number = self._number[database]
+        if self.plan.kinds[number] != Kind.FILE:
+            return None
+        if self.plan.change_of[number] >= 0:
+            # SQLite would replay it into the database that is put there.
+            return database in self._databases or self._is_database(number) or None
+        return False if database in self._databases else None
 
 
 class PathNotInBackup(Exception):

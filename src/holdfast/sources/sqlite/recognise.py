@@ -1,0 +1,142 @@
+"""Which files of a scan are SQLite databases, and how one tells that they changed.
+
+Format: https://www.sqlite.org/fileformat2.html (header, page sizes), https://www.sqlite.org/walformat.html (sidecars).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_left
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.sources.port import Scan
+from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.sqlite.header import is_header
+from holdfast.vault.columns import From
+from holdfast.vault.entry import Kind
+
+SIDECARS = (b"-wal", b"-shm", b"-journal")
+PAGE_BYTES_MIN = 512
+"""A database is a whole number of pages, and no page is smaller. So only few files have to be opened to be asked."""
+
+_LOG = struct.Struct("<qQQ")
+_COPIED = np.uint64(0x53514C6974650001)
+"""Mixed into the inode of a database: an entry whose content is no copy is never taken for an unchanged one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database in a scan. `number`: of its entry; `wal`: of its write-ahead log, or None."""
+
+    number: int
+    path: bytes
+    wal: int | None
+    sidecars: tuple[int, ...]
+
+
+def recognise(scan: Scan, is_database: Callable[[bytes], bool]) -> list[Database]:
+    """The databases of a scan, in order; `is_database(path)` looks at a file's header."""
+    ends = scan.path_length.cumsum(dtype=np.int64)
+
+    def path_of(number: int) -> bytes:
+        end = int(ends[number])
+        return scan.path_bytes[end - int(scan.path_length[number]) : end]
+
+    is_file = scan.kind == Kind.FILE
+    could_be = is_file & (scan.size > 0) & (scan.size % np.uint64(PAGE_BYTES_MIN) == 0)
+    found = {path: i for i in could_be.nonzero()[0].tolist() if is_database(path := path_of(i))}
+    if not found:
+        return []
+    last = np.frombuffer(scan.path_bytes, np.uint8)[ends - 1]
+    sidecars = {}
+    for i in (is_file & ((last == ord("l")) | (last == ord("m")))).nonzero()[0].tolist():
+        path = path_of(i)
+        if path.endswith(SIDECARS):
+            sidecars[path] = i
+    return [
+        Database(
+            number=i,
+            path=path,
+            wal=sidecars.get(path + b"-wal"),
+            sidecars=tuple(sidecars[path + end] for end in SIDECARS if path + end in sidecars),
+        )
+        for path, i in found.items()
+    ]
+
+
+def find_databases(scan: Scan, reader: DirectoryReader, known: Container[bytes] = ()) -> list[Database]:
+    """The databases of a scan of the reader's folder, but for those `known` to be none."""
+
+    def is_database(path: bytes) -> bool:
+        if path in known:
+            return False
+        try:
+            fd = reader.open(path)
+        except OSError:
+            return False  # whoever reads it says why
+        try:
+            return is_header(os.pread(fd, 16, 0))
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
+    return recognise(scan, is_database)
+
+
+def fold(scan: Scan, databases: Sequence[Database]) -> None:
+    """Have the entries of databases say when they or their write-ahead logs changed, and that they are copied."""
+    for database in databases:
+        i, wal = database.number, database.wal
+        scan.content[i] = From.COPY
+        scan.inode[i] ^= _COPIED
+        if wal is not None and scan.size[wal]:
+            # The log's own stat as well as the later time: after a clock was set back the later one may be old.
+            said = _LOG.pack(int(scan.ctime_ns[wal]), int(scan.size[wal]), int(scan.inode[wal]))
+            scan.inode[i] ^= np.uint64(int.from_bytes(blake2b(said, digest_size=8).digest(), "little"))
+            scan.ctime_ns[i] = max(scan.ctime_ns[i], scan.ctime_ns[wal])
+            scan.mtime_ns[i] = max(scan.mtime_ns[i], scan.mtime_ns[wal])
+
+
+def unfold(scan: Scan, databases: Sequence[Database]) -> None:
+    """Have the entries of what is no database after all be those of plain files, which will be read."""
+    for database in databases:
+        scan.content[database.number] = From.FILE
+        scan.ctime_ns[database.number] = -1  # equal to that of no entry, so it is read
+
+
+_COLUMNS = tuple(field.name for field in fields(Scan) if str(field.type).startswith("NDArray"))
+
+
+class Without:
+    """A scan without some of its entries, and how its numbers are those of the whole one."""
+
+    def __init__(self, whole: Scan, removed: Sequence[int]) -> None:
+        """`removed`: numbers of files in the whole scan."""
+        self._removed = sorted(removed)
+        self.scan = _dropped(whole, self._removed) if removed else whole
+
+    def number(self, whole_number: int) -> int:
+        """The number that an entry has here."""
+        return whole_number - bisect_left(self._removed, whole_number)
+
+
+def _dropped(scan: Scan, removed: list[int]) -> Scan:
+    keep: NDArray[np.bool_] = np.ones(len(scan.kind), bool)
+    keep[removed] = False
+    ends = scan.path_length.cumsum(dtype=np.int64)
+    pieces, at = [], 0
+    for i in removed:
+        end = int(ends[i])
+        pieces.append(scan.path_bytes[at : end - int(scan.path_length[i])])
+        at = end
+    pieces.append(scan.path_bytes[at:])
+    columns: dict[str, Any] = {name: getattr(scan, name)[keep] for name in _COLUMNS}
+    return replace(scan, **columns, path_bytes=b"".join(pieces))
