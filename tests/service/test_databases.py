@@ -195,6 +195,14 @@ def test_what_did_not_change_is_not_read_again(world: World, monkeypatch: pytest
     assert changed.digest != first.digest
 
 
+def test_a_folder_with_nothing_but_a_database(world: World) -> None:
+    for name in ("a.txt", "link"):
+        (world.root / name).unlink()
+    shutil.rmtree(world.root / "sub")
+    make(world.root / "bot.sqlite")
+    assert world.take().files == 1
+
+
 def test_a_copy_is_the_same_bytes_every_time(world: World) -> None:
     make(world.root / "bot.sqlite")
     first = world.take("one")

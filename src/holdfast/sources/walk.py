@@ -62,9 +62,7 @@ def walk(fd: int, excluded: Sequence[bytes]) -> Scan:
         entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
         notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
         notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
-        columns: dict[str, Any] = {
-            name: np.ascontiguousarray(entries[name]) for name in ENTRY.names or () if name != "reserved"
-        }
+        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "reserved"}
         return Scan(
             **columns,
             path_bytes=native.walk_array(handle, native.PATHS),
