@@ -10,7 +10,7 @@ import httpx
 import structlog
 from web.serving import Site
 
-from holdfast.web.logs import redact
+from holdfast.service.logs import redact
 
 
 def lines(log: io.BytesIO) -> list[dict[str, object]]:
