@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, browse, check, imports, maintenance, restore, server
+from holdfast.cli import accounts, apps, backups, browse, check, doctor, imports, maintenance, restore, server
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -32,6 +32,7 @@ app.add_typer(backups.app, name="backup", help="Backups: take, import, list, dow
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("files")(browse.files)
 app.command("cat")(browse.cat)
 app.command("diff")(browse.diff)

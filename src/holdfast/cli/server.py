@@ -76,9 +76,9 @@ def serve(
     from holdfast.service.instance import KEY_NEVER_EXPORTED, key_exported_at
 
     def say(instance: Instance, port: int) -> None:
-        if key_exported_at(instance) is None:
-            print(f"Warning: {KEY_NEVER_EXPORTED}", file=sys.stderr, flush=True)
         print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)
+        if key_exported_at(instance) is None:
+            print(f"Warning: {KEY_NEVER_EXPORTED}", flush=True)
 
     run_server(host, port, base_url, backups_url, say)
 
@@ -177,7 +177,9 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home for this server; a second one is refused."""
-    fd = os.open(home / "run" / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    from holdfast.service.locks import SERVE_LOCK
+
+    fd = os.open(home / "run" / f"{SERVE_LOCK}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

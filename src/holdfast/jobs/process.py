@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from holdfast.jobs.deeds import recover
@@ -19,6 +20,7 @@ from holdfast.jobs.duties import DUTIES
 from holdfast.jobs.rounds import Rounds
 from holdfast.service.backups import resume_deletions
 from holdfast.service.instance import Instance, open_instance
+from holdfast.service.locks import JOBS_LOCK, held
 from holdfast.service.logs import FORESEEN, configure_logs
 from holdfast.service.record import keep_records
 from holdfast.service.take import recover_backups
@@ -41,6 +43,8 @@ def main(home: Path) -> None:
         _log.exception("jobs_not_started")
         sys.exit(1)
     configure_logs("jobs", instance.config.log_level, instance.config.log_format)
+    alive = ExitStack()
+    alive.enter_context(held(instance, JOBS_LOCK))
     recover(instance)
     recover_backups(instance)
     resume_deletions(instance)
@@ -65,6 +69,7 @@ def main(home: Path) -> None:
     rounds.stop()
     worker.stop()
     client.close()
+    alive.close()
     instance.close()
     _log.info("jobs_stopped")
 

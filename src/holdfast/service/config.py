@@ -75,7 +75,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
     """What a monitoring system shows to be let to `/metrics`; empty: see `web/routes_metrics.py`."""
-    metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 20_000
+    metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Of more applications (or accounts) than this, `/metrics` has only the sums; 0: never more than those."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

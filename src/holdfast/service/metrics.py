@@ -200,7 +200,7 @@ def _stock(reading: _Reading, accounts_max: int) -> Iterator[Metric]:
 
 def _waiting(rows: list[figures.Waiting], now_ns: int) -> Iterator[Metric]:
     counts: dict[tuple[str, ...], float] = {("backup", "queued"): 0, ("backup", "running"): 0}
-    ages: dict[tuple[str, ...], float] = {}
+    ages: dict[tuple[str, ...], float] = {("backup",): 0}
     for row in rows:
         counts[row.kind, row.state] = row.count
         if row.state == JobState.QUEUED:
