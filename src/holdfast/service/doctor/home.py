@@ -64,15 +64,14 @@ def _master_key(instance: Instance) -> Iterator[Finding]:
 
 def _configuration(instance: Instance) -> Iterator[Finding]:
     config = instance.config
-    for name, url in (("base_url", config.base_url), ("backups_url", config.downloads_url)):
+    addresses = {config.downloads_url: "backups_url", config.base_url.rstrip("/"): "base_url"}  # often the same
+    for url, name in addresses.items():
         parts = urlsplit(url)
         if parts.scheme == "http" and not _is_private(parts.hostname or ""):
             yield warning(
                 f"{name} is {url}: API keys and downloads go over the network in the clear; put a proxy with TLS "
                 f"before Holdfast and set {name} to its https address."
             )
-        if name == "backups_url" and url == config.base_url.rstrip("/"):
-            break
     if config.catalog_url:
         parts = urlsplit(config.catalog_url)
         mode = parse_qs(parts.query).get("sslmode", [""])[0]
