@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 from conftest_service import World
@@ -173,3 +174,13 @@ def test_unfinished_backups_are_counted_by_their_index(world: World) -> None:
             plans += [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
     assert any("ix_backups_open" in plan for plan in plans), plans
     assert any("ix_jobs_open" in plan for plan in plans), plans
+
+
+def test_the_alert_rules_use_only_metrics_that_there_are(world: World) -> None:
+    rules = (Path(__file__).parents[2] / "docs" / "alerts.yml").read_text()
+    described = {family.name for family in registry_of(world).collect()}
+    described |= {f"{name}_total" for name in described}
+    used = set(re.findall(r"holdfast_[a-z_]+", rules))
+    sometimes = {"holdfast_oldest_read_back_age_seconds"}  # once a pack was read back
+    assert used
+    assert used - described - sometimes == set()

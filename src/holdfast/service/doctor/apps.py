@@ -38,8 +38,7 @@ def _folders(instance: Instance) -> Iterator[Finding]:
         if not folder.is_dir():
             yield problem(
                 f"The folder {folder} of the application {app.name} is gone; put it back (is its disk mounted?), or "
-                "remove the application.",
-                f"holdfast app remove {app.app_id}",
+                "remove the application."
             )
             continue
         if not os.access(folder, os.R_OK | os.X_OK):
