@@ -92,12 +92,9 @@ def test_the_folders_own_file_has_the_last_word(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_left_out_is_not_looked_into(tmp_path: Path) -> None:
     tree(tmp_path, ["cache/x", "keep"])
-    (tmp_path / "cache" / "pipe").parent.chmod(0o000)
+    os.mkfifo(tmp_path / "cache" / "a pipe")
     os.mkfifo(tmp_path / "a pipe")
-    try:
-        scan = DirectorySource(tmp_path, (), ("cache/", "a pipe")).scan()
-    finally:
-        (tmp_path / "cache").chmod(0o700)
+    scan = DirectorySource(tmp_path, (), ("cache/", "/a pipe")).scan()
     assert split(scan.path_bytes, scan.path_length) == [b"keep"]
     assert scan.notices == []
 
@@ -173,10 +170,11 @@ def scan_of(paths: list[bytes]) -> Scan:
 
 _NAMES = st.text("ab.*[]\\ -!#^1?é", min_size=1, max_size=4).filter(lambda n: n not in (".", ".."))
 _TREES = st.recursive(st.just(None), lambda inner: st.dictionaries(_NAMES, inner, max_size=4), max_leaves=12)
-_PIECES = st.sampled_from(
-    ["a", "b", "ab", ".", "*", "**", "***", "?", "/", "/**/", "**/", "/**", "[ab]", "[!a]", "[^b-]", "[a-b1]", "[]a]"]
-    + ["[[:alpha:]]", "[[:digit:][:punct:]]", "[[:bad:]]", "[", "]", "\\", "\\*", "\\/", " ", "\\ ", "-", "!", "#", "é"]
-    + ["[[:alpha", "[\\]]", "[a/b]", "1", "\r", "[--/]", "[a-\\]]"]
+_PIECES = st.one_of(
+    st.sampled_from(["a", "b", "ab", ".", "1", "é", "-", "!", "#", " ", "\\ ", "\r", "]", "[", "\\", "\\*", "\\/"]),
+    st.sampled_from(["*", "**", "***", "?", "/", "/**/", "**/", "/**"]),
+    st.sampled_from(["[ab]", "[!a]", "[^b-]", "[a-b1]", "[]a]", "[\\]]", "[a/b]", "[--/]", "[a-\\]]"]),
+    st.sampled_from(["[[:alpha:]]", "[[:digit:][:punct:]]", "[[:bad:]]", "[[:alpha"]),
 )
 _LINES = st.builds(
     lambda front, pieces, end: front + "".join(pieces) + end,

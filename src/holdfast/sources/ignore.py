@@ -1,9 +1,10 @@
 """Ignore patterns: what an application's backups leave out, with the meaning that git gives such patterns.
 
-Terms: *pattern*: one line, as in a `.gitignore` (`*.log`, `/cache/`, `!keep.log`); the last one that fits decides, and what
-lies in a folder that is left out cannot be taken back in. *Rules*: patterns in their order, compiled (`_ignore.c`). They
-come from the application's settings and then from `.backupignore` in its folder, whose owner is hostile: so their
-number, their length and the time that they take are limited, and what goes beyond a limit is said and not used.
+Terms: *pattern*: one line, as in a `.gitignore` (`*.log`, `/cache/`, `!keep.log`); the last one that fits decides, and
+what lies in a folder that is left out cannot be taken back in. *Rules*: patterns in their order, compiled
+(`_ignore.c`). They come from the application's settings and then from `.backupignore` in its folder, whose owner is
+hostile: so their number, their length and the time that they take are limited, and what goes beyond a limit is said
+and not used.
 """
 
 from __future__ import annotations
@@ -150,6 +151,17 @@ def read_ignore_file(root: int) -> tuple[list[Pattern], list[Notice]]:
     finally:
         os.close(fd)
     return patterns_in(content)
+
+
+def match_used(ours: Sequence[Pattern], theirs: Sequence[Pattern], scan: Scan) -> NDArray[np.bool_]:
+    """Which entries of a whole walk a backup with these patterns (settings, `.backupignore`) would leave out."""
+    for patterns in ([*ours, *theirs], ours):
+        try:
+            left_out: NDArray[np.bool_] = Rules(patterns).match(scan) != -1
+            return left_out
+        except PatternsTooSlow:
+            continue
+    return np.zeros(len(scan.kind), bool)
 
 
 def too_slow(pattern: Pattern) -> Notice:

@@ -50,7 +50,7 @@ _SPECIAL = {
 def walk(fd: int, excluded: Sequence[bytes], rules: Rules | None = None) -> Scan:
     """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
 
-    What `rules` leave out is not walked either; but files that may be sidecars of databases are in the scan, as `spared`.
+    What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
     Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow; single paths that cannot be
     read become notices.
     """
