@@ -200,7 +200,7 @@ def _take(
     app = app_by_id(instance.catalog, backup.app_id)
     if app is None:
         raise app_not_found()
-    log.say(f"Started on node {instance.config.node}.")
+    log.say("Started.")
     noted_at = 0
     is_counted = False
 
