@@ -86,13 +86,13 @@ def done(catalog: Catalog, of: App, number: int, name: str | None = None) -> Bac
     """A successful backup that is in the catalog."""
     made = backup(of, number, name)
     insert_backup(catalog, made)
-    assert start_backup(catalog, made.id, "main")
+    assert start_backup(catalog, made.id, "main", 1)
+    finished_at = (number + 1) * SECOND
     values = {
-        "finished_at": (number + 1) * SECOND,
         "zip_bytes": 10**10 + number,
         "digest": bytes([number % 256]) * 32,
         "link_key": f"{number:040x}",
         "commit_seq": number,
     }
-    assert finish_backup(catalog, made.id, 0, [], **values)
-    return msgspec.structs.replace(made, state=State.SUCCESSFUL, **values)
+    assert finish_backup(catalog, made.id, 0, [], finished_at=finished_at, **values)
+    return msgspec.structs.replace(made, state=State.SUCCESSFUL, finished_at=finished_at, **values)

@@ -40,9 +40,9 @@ def test_a_row_comes_back_as_it_went_in(catalog: Catalog, bot: App) -> None:
 def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
     asked = backup(bot, 1)
     rows.insert_backup(catalog, asked)
-    assert not rows.finish_backup(catalog, asked.id, 0, [], zip_bytes=5), "it was not running"
-    assert rows.start_backup(catalog, asked.id, "other")
-    assert not rows.start_backup(catalog, asked.id, "main"), "it runs already"
+    assert not rows.finish_backup(catalog, asked.id, 0, [], finished_at=9, zip_bytes=5), "it was not running"
+    assert rows.start_backup(catalog, asked.id, "other", 1)
+    assert not rows.start_backup(catalog, asked.id, "main", 1), "it runs already"
     rows.record_progress(catalog, asked.id, Progressed(1, 2, 3, 4))
     running = rows.backup_by_id(catalog, asked.id)
     assert running is not None
@@ -69,7 +69,7 @@ def test_a_failed_one_has_a_reason_and_stays_failed(catalog: Catalog, bot: App, 
     asked = backup(bot, 1)
     rows.insert_backup(catalog, asked)
     if starts:
-        rows.start_backup(catalog, asked.id, "main")
+        rows.start_backup(catalog, asked.id, "main", 1)
         rows.record_progress(catalog, asked.id, Progressed(1, 2, 3, 4))
     assert rows.fail_backup(catalog, asked.id, "STORE_FULL", "The disk is full.", 5)
     found = rows.backup_by_id(catalog, asked.id)
@@ -81,23 +81,23 @@ def test_a_failed_one_has_a_reason_and_stays_failed(catalog: Catalog, bot: App, 
         5,
         None,
     )
-    assert not rows.start_backup(catalog, asked.id, "main")
-    assert not rows.finish_backup(catalog, asked.id, 0, [])
+    assert not rows.start_backup(catalog, asked.id, "main", 1)
+    assert not rows.finish_backup(catalog, asked.id, 0, [], finished_at=9)
     assert not rows.fail_backup(catalog, asked.id, "AGAIN", "Again.", 6)
 
 
 def test_another_epoch_finishes_nothing(catalog: Catalog, bot: App) -> None:
     asked = backup(bot, 1)
     rows.insert_backup(catalog, asked)
-    rows.start_backup(catalog, asked.id, "main")
+    rows.start_backup(catalog, asked.id, "main", 1)
     with catalog.write() as connection:
         connection.execute(accounts.update().values(vault_epoch=1))
     with pytest.raises(SessionFenced):
-        rows.finish_backup(catalog, asked.id, 0, [], zip_bytes=5)
+        rows.finish_backup(catalog, asked.id, 0, [], finished_at=9, zip_bytes=5)
     found = rows.backup_by_id(catalog, asked.id)
     assert found is not None
     assert (found.state, found.zip_bytes) == (State.RUNNING, 0)
-    assert rows.finish_backup(catalog, asked.id, 1, [])
+    assert rows.finish_backup(catalog, asked.id, 1, [], finished_at=9)
 
 
 def test_one_at_a_time_and_names_once(catalog: Catalog, bot: App) -> None:
@@ -105,7 +105,7 @@ def test_one_at_a_time_and_names_once(catalog: Catalog, bot: App) -> None:
     with pytest.raises(rows.BackupUnderWay):
         rows.insert_backup(catalog, backup(bot, 2, "two"))
     rows.insert_backup(catalog, backup(app(catalog, "another"), 3, "one"))
-    rows.start_backup(catalog, backup(bot, 1).id, "main")
+    rows.start_backup(catalog, backup(bot, 1).id, "main", 1)
     with pytest.raises(rows.BackupUnderWay):
         rows.insert_backup(catalog, backup(bot, 2, "two"))
     rows.fail_backup(catalog, backup(bot, 1).id, "X", "x", 1)
@@ -190,18 +190,18 @@ def test_deleting_takes_a_finished_and_unlocked_one(catalog: Catalog, bot: App) 
     asked = backup(bot, 1)
     rows.insert_backup(catalog, asked)
     assert not rows.mark_deleting(catalog, asked.id, 0)
-    rows.start_backup(catalog, asked.id, "main")
+    rows.start_backup(catalog, asked.id, "main", 1)
     assert not rows.mark_deleting(catalog, asked.id, 0)
     rows.fail_backup(catalog, asked.id, "X", "x", 1)
     rows.set_lock(catalog, asked.id, True, None, now_ns=0)
     assert not rows.mark_deleting(catalog, asked.id, 0)
-    rows.delete_row(catalog, asked.id)
+    rows.delete_row(catalog, asked.id, 1)
     assert state_of(catalog, asked.id) is State.FAILED, "the row goes only after the mark"
     rows.set_lock(catalog, asked.id, False, None, now_ns=0)
     assert rows.mark_deleting(catalog, asked.id, 0)
     assert not rows.mark_deleting(catalog, asked.id, 0)
     assert rows.latest_successful(catalog, bot.id) is None
-    rows.delete_row(catalog, asked.id)
+    rows.delete_row(catalog, asked.id, 1)
     assert rows.backup_by_id(catalog, asked.id) is None
 
 
@@ -225,7 +225,7 @@ for n in range(20) if deed == "insert" else ():
     except BackupUnderWay:
         pass
 for n in range(20) if deed == "start" else ():
-    won += start_backup(catalog, backup(app, 1).id, first)
+    won += start_backup(catalog, backup(app, 1).id, first, 1)
 print(won)
 """
 

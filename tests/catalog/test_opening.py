@@ -19,6 +19,7 @@ from holdfast.catalog.backups import backup_by_id, record_progress
 from holdfast.catalog.engine import Catalog, CatalogError, CatalogNewer, CatalogUnreachable, open_catalog, sqlite_url
 from holdfast.catalog.migrations import upgrade
 from holdfast.catalog.records import Progressed
+from holdfast.catalog.tables import metadata
 
 
 def test_a_catalog_is_made_and_opened_again(url: str) -> None:
@@ -46,8 +47,9 @@ def test_migrations_give_the_schema_on_either_database(url: str, catalog: Catalo
 
     made = schema()
     with catalog.write() as connection:
-        for table in ("jobs", "packs", "backups", "apps", "accounts", "facts", "alembic_version"):
-            connection.execute(text(f"DROP TABLE {table}"))
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(text(f"DROP TABLE {table.name}"))
+        connection.execute(text("DROP TABLE alembic_version"))
     assert schema() == {}
     with catalog.write() as connection:
         upgrade(connection)

@@ -163,7 +163,7 @@ def test_a_job_is_cancelled_or_found_dead(world: World) -> None:
     job = request_verify(world.instance, backup, "main")
     assert run_verify(world.instance, job.id, cancelled=lambda: True).state is JobState.CANCELLED
     job = request_verify(world.instance, backup, "main")
-    start_job(world.instance.catalog, job.id)
+    start_job(world.instance.catalog, job.id, world.clock.now_ns())
     recover_verifies(world.instance)
     dead = get_job(world.instance, job.id)
     assert (dead.state, dead.error_code) == (JobState.FAILED, "INTERRUPTED")

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, Progressed, State, Warned
+from holdfast.catalog.events import enter_event
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, EventKind, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs
 from holdfast.vault.errors import SessionFenced
 
@@ -60,6 +61,16 @@ def insert_backup(catalog: Catalog, backup: Backup) -> None:
                 if connection.execute(restoring).first():
                     raise RestoreUnderWay
             connection.execute(backups.insert().values(values))
+            enter_event(
+                connection,
+                EventKind.BACKUP_QUEUED,
+                backup.account_id,
+                backup.created_at,
+                app_id=backup.app_id,
+                backup_id=backup.id,
+                name=backup.name,
+                origin=backup.origin,
+            )
     except IntegrityError:
         with catalog.read() as connection:
             same = select(backups.c.id).where(backups.c.app_id == backup.app_id, backups.c.name == backup.name)
@@ -165,7 +176,7 @@ def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
     return backup_of(row) if row else None
 
 
-def start_backup(catalog: Catalog, backup_id: str, node: str) -> bool:
+def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int) -> bool:
     """queued -> running. False when it was not queued (any more)."""
     with catalog.write() as connection:
         done = connection.execute(
@@ -173,7 +184,22 @@ def start_backup(catalog: Catalog, backup_id: str, node: str) -> bool:
             .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
             .values(state=State.RUNNING, node=node)
         )
+        if done.rowcount == 1:
+            _enter(connection, EventKind.BACKUP_STARTED, backup_id, now_ns)
         return done.rowcount == 1
+
+
+def _enter(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
+    """Enter what happened to a backup, with what says which one it is."""
+    row = connection.execute(
+        select(backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin).where(
+            backups.c.id == backup_id
+        )
+    ).one()
+    account_id, app_id, name, origin = row
+    enter_event(
+        connection, kind, account_id, now_ns, app_id=app_id, backup_id=backup_id, name=name, origin=origin, **data
+    )
 
 
 def record_progress(catalog: Catalog, backup_id: str, progress: Progressed) -> None:
@@ -195,7 +221,9 @@ def next_commit_seq(catalog: Catalog, account_id: str) -> int:
         return int(connection.execute(select(accounts.c.commit_seq).where(accounts.c.id == account_id)).scalar_one())
 
 
-def finish_backup(catalog: Catalog, backup_id: str, epoch: int, warnings: Sequence[Warned], **values: Any) -> bool:
+def finish_backup(
+    catalog: Catalog, backup_id: str, epoch: int, warnings: Sequence[Warned], *, finished_at: int, **values: Any
+) -> bool:
     """running -> successful, with what is known now. False when it was not running (any more).
 
     Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
@@ -218,6 +246,7 @@ def finish_backup(catalog: Catalog, backup_id: str, epoch: int, warnings: Sequen
                 state=State.SUCCESSFUL,
                 progress=None,
                 warnings=msgspec.json.encode(list(warnings)).decode(),
+                finished_at=finished_at,
                 **values,
             )
         )
@@ -227,6 +256,16 @@ def finish_backup(catalog: Catalog, backup_id: str, epoch: int, warnings: Sequen
         account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
         connection.execute(
             accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
+        )
+        _enter(
+            connection,
+            EventKind.BACKUP_FINISHED,
+            backup_id,
+            finished_at,
+            size=values.get("zip_bytes", 0),
+            stored_size=values.get("stored_bytes", 0),
+            files=values.get("files", 0),
+            warnings=len(warnings),
         )
         return True
 
@@ -276,6 +315,8 @@ def fail_backup(
                 log=log,
             )
         )
+        if done.rowcount == 1:
+            _enter(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code=code, message=message)
         return done.rowcount == 1
 
 
@@ -333,7 +374,17 @@ def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
         return done.rowcount == 1
 
 
-def delete_row(catalog: Catalog, backup_id: str) -> None:
+def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
     """Forget a backup that is being deleted and whose root is gone."""
+    is_deleting = and_(backups.c.id == backup_id, backups.c.state == State.DELETING)
     with catalog.write() as connection:
-        connection.execute(backups.delete().where(backups.c.id == backup_id, backups.c.state == State.DELETING))
+        account_id = connection.execute(select(backups.c.account_id).where(is_deleting).with_for_update()).scalar()
+        if account_id is None:
+            return
+        _enter(connection, EventKind.BACKUP_DELETED, backup_id, now_ns)
+        connection.execute(backups.delete().where(is_deleting))
+        connection.execute(
+            accounts.update()
+            .where(accounts.c.id == account_id, accounts.c.prune_wanted_at.is_(None))
+            .values(prune_wanted_at=now_ns)
+        )

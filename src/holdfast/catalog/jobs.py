@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.records import OPEN_JOBS, Job, JobState, Progressed, State
+from holdfast.catalog.events import enter_event
+from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, Progressed, State
 from holdfast.catalog.tables import apps, backups, jobs
 
 _FIELDS = Job.__struct_fields__
@@ -84,13 +85,35 @@ def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
     return _job_of(row) if row else None
 
 
-def start_job(catalog: Catalog, job_id: str) -> bool:
+def start_job(catalog: Catalog, job_id: str, now_ns: int) -> bool:
     """queued -> running. False when it was not queued (any more)."""
     with catalog.write() as connection:
         done = connection.execute(
             jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED).values(state=JobState.RUNNING)
         )
+        if done.rowcount == 1:
+            _enter(connection, job_id, "started", now_ns)
         return done.rowcount == 1
+
+
+def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: Any) -> None:
+    """Enter that a job was `started` or has `finished`."""
+    row = connection.execute(
+        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id).where(jobs.c.id == job_id)
+    ).one()
+    kind, account_id, app_id, backup_id = row
+    name = connection.execute(select(backups.c.name).where(backups.c.id == backup_id)).scalar()
+    enter_event(
+        connection,
+        EventKind(f"{kind}.{what}"),
+        account_id,
+        now_ns,
+        app_id=app_id,
+        backup_id=backup_id,
+        job_id=job_id,
+        name=name,
+        **data,
+    )
 
 
 def record_job_progress(catalog: Catalog, job_id: str, progress: Progressed) -> None:
@@ -111,6 +134,8 @@ def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
             .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED)
             .values(state=JobState.CANCELLED, finished_at=now_ns)
         )
+        if ended.rowcount:
+            _enter(connection, job_id, "finished", now_ns, state=JobState.CANCELLED)
         asked = connection.execute(
             jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING).values(cancel_asked=True)
         )
@@ -131,4 +156,7 @@ def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **va
             .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN_JOBS))
             .values(state=state, finished_at=now_ns, progress=None, **values)
         )
+        if done.rowcount == 1:
+            error = {name: values[f"error_{name}"] for name in ("code", "message") if f"error_{name}" in values}
+            _enter(connection, job_id, "finished", now_ns, state=state, **error)
         return done.rowcount == 1

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.apps import settings_text
 from holdfast.catalog.engine import Catalog, CatalogError
 from holdfast.catalog.records import Account, App, Backup
-from holdfast.catalog.tables import accounts, apps, backups, jobs, packs
+from holdfast.catalog.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 
 ERASED = b""
 """What stands for a data key that was erased."""
@@ -175,6 +175,6 @@ def is_left_in_files(catalog: Catalog, secrets: list[bytes]) -> bool:
 def forget_account(catalog: Catalog, account_id: str) -> None:
     """Remove an account and all that belongs to it."""
     with catalog.write() as connection:
-        for table in (jobs, backups, packs, apps):
+        for table in (deliveries, endpoints, events, jobs, backups, packs, apps):
             connection.execute(table.delete().where(table.c.account_id == account_id))
         connection.execute(accounts.delete().where(accounts.c.id == account_id))

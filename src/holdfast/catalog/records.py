@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated, Any
 
 import msgspec
 
 from holdfast.sources.databases.spec import DatabaseSpec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 IMPORTED = "imported"
 """Origin of a backup that was made of an uploaded archive."""
@@ -42,13 +45,32 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: int = 60
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which backups of an application are kept: those that any rule keeps. With no rule at all, every one.
+
+    `keep_last`: so many of the newest; `keep_hourly` to `keep_yearly`: the newest of each of so many hours, days, weeks
+    (ISO), months, years that have any; `keep_within`: all that are not older than that, as `36h`, `30d`, `8w`.
+    """
+
+    keep_last: Count = 0
+    keep_hourly: Count = 0
+    keep_daily: Count = 0
+    keep_weekly: Count = 0
+    keep_monthly: Count = 0
+    keep_yearly: Count = 0
+    keep_within: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,4}[hdw])?\Z")] = ""
+
+
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How an application is backed up. `ignore`: patterns in gitignore syntax, one a line."""
+    """How an application is backed up, and what of that is kept. `ignore`: patterns in gitignore syntax, one a line."""
 
     ignore: tuple[str, ...] = ()
     databases: tuple[DatabaseSpec, ...] = ()
     before: Hook | None = None
     after: Hook | None = None
+    cron: str = ""
+    """When a backup is taken by itself: a cron expression in the instance's time zone; empty: never."""
+    retention: Retention = Retention()
 
 
 class App(msgspec.Struct, frozen=True):
@@ -128,7 +150,7 @@ OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A deed on one backup that takes its time: `kind` is `restore` or `verify`.
+    """A deed on one backup that takes its time: `kind` is `restore`, `verify` or `prove`.
 
     `app_id`: for a restore the application that is written to. `request`, `result`: JSON, as their deed writes it.
     """
@@ -148,3 +170,34 @@ class Job(msgspec.Struct, frozen=True):
     node: str
     created_at: int
     finished_at: int | None
+
+
+class EventKind(StrEnum):
+    """What can happen."""
+
+    BACKUP_QUEUED = "backup.queued"
+    BACKUP_STARTED = "backup.started"
+    BACKUP_FINISHED = "backup.finished"
+    BACKUP_FAILED = "backup.failed"
+    BACKUP_DELETED = "backup.deleted"
+    BACKUP_OVERDUE = "backup.overdue"
+    RESTORE_STARTED = "restore.started"
+    RESTORE_FINISHED = "restore.finished"
+    VERIFY_STARTED = "verify.started"
+    VERIFY_FINISHED = "verify.finished"
+    VERIFY_FAILED = "verify.failed"
+    PROVE_STARTED = "prove.started"
+    PROVE_FINISHED = "prove.finished"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened. `seq`: its number, never given twice; `at`: nanoseconds; `data`: what JSON can hold."""
+
+    seq: int
+    account_id: str
+    app_id: str | None
+    backup_id: str | None
+    job_id: str | None
+    kind: EventKind
+    at: int
+    data: dict[str, Any]

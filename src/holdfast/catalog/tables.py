@@ -15,10 +15,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -44,7 +45,9 @@ accounts = Table(
     Column("vault_epoch", Integer, nullable=False),
     Column("commit_seq", Integer, nullable=False),
     Column("vault_commits", Integer, nullable=False, server_default="0"),
+    Column("prune_wanted_at", BigInteger),
 )
+"""`prune_wanted_at`: when a backup was deleted that no prune has seen yet; None: there is nothing to gain."""
 
 apps = Table(
     "apps",
@@ -56,8 +59,18 @@ apps = Table(
     Column("node", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("settings", Text, nullable=False, server_default="{}"),
+    Column("next_run_at", BigInteger),
+    Column("overdue_at", BigInteger),
+    Column("overdue_since", BigInteger),
+    Column("prove_at", BigInteger),
     UniqueConstraint("account_id", "name", name="uq_apps_account_name"),
 )
+"""`next_run_at`: when the schedule's next backup is due; `overdue_at`: when the application becomes overdue unless a
+good backup comes before; `overdue_since`: since when it is, as was said; `prove_at`: when its next test restore is
+due."""
+Index("ix_apps_next_run", apps.c.node, apps.c.next_run_at)
+Index("ix_apps_overdue", apps.c.overdue_at)
+Index("ix_apps_prove", apps.c.node, apps.c.prove_at)
 
 backups = Table(
     "backups",
@@ -91,6 +104,7 @@ backups = Table(
     Column("commit_seq", Integer),
     Column("damage", Text),
     Column("log", Text),
+    Column("cancel_asked", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
@@ -121,8 +135,11 @@ packs = Table(
     Column("state", String(16), nullable=False),
     Column("condemned_at", BigInteger),
     Column("pack_table", LargeBinary, nullable=False),
+    Column("read_at", BigInteger),
     UniqueConstraint("account_id", "pack_id", name="uq_packs_account_pack"),
 )
+"""`read_at`: when the pack was last read back whole and found good; None: not since it was written."""
+Index("ix_packs_read", packs.c.state, packs.c.read_at)
 
 jobs = Table(
     "jobs",
@@ -154,3 +171,57 @@ Index(
     sqlite_where=_restore_open,
     postgresql_where=_restore_open,
 )
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("app_id", String(32)),
+    Column("backup_id", String(32)),
+    Column("job_id", String(32)),
+    Column("kind", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What happened, in the order in which it was committed (per account). `seq` is never given twice; old rows go."""
+Index("ix_events_account", events.c.account_id, events.c.seq)
+Index("ix_events_at", events.c.at)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("label", String(191), nullable=False),
+    Column("url_sealed", LargeBinary, nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+"""Where an account is told of events. `kind`: `webhook` or `apprise`; `label`: what may be shown of its URL."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("endpoint_id", ForeignKey("endpoints.id"), nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("event_seq", BigInteger),
+    Column("kind", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("status", Integer),
+    Column("error", Text),
+)
+"""One event on its way to one endpoint. `state`: `pending`, `delivered`, `failed`; `status`: the last HTTP status."""
+_pending = text("state = 'pending'")
+Index("ix_deliveries_due", deliveries.c.next_at, sqlite_where=_pending, postgresql_where=_pending)
+Index("ix_deliveries_endpoint", deliveries.c.endpoint_id, deliveries.c.created_at)

@@ -14,7 +14,9 @@ import threading
 from pathlib import Path
 
 from holdfast.jobs.deeds import recover
-from holdfast.jobs.durable import JobsWorker
+from holdfast.jobs.durable import JobsClient, JobsWorker
+from holdfast.jobs.duties import DUTIES
+from holdfast.jobs.rounds import Rounds
 from holdfast.service.backups import resume_deletions
 from holdfast.service.instance import Instance, open_instance
 from holdfast.service.record import keep_records
@@ -38,6 +40,9 @@ def main(home: Path) -> None:
     threading.Thread(target=_keep_records, args=(instance,), daemon=True).start()
     worker = JobsWorker(instance)
     worker.start()
+    client = JobsClient(home, instance.config)
+    rounds = Rounds(instance, client, DUTIES)
+    rounds.start()
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
 
@@ -48,7 +53,9 @@ def main(home: Path) -> None:
     threading.Thread(target=watch_parent, daemon=True).start()
     while not stop.wait(PRUNE_SECONDS):
         worker.prune()
+    rounds.stop()
     worker.stop()
+    client.close()
     instance.close()
 
 

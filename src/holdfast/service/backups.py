@@ -217,7 +217,7 @@ def delete_now(instance: Instance, backup: Backup) -> None:
     # The root first: without it the backup cannot come back by a rebuild, whatever else is left of it.
     instance.vault_store(backup.account_id).delete(root_name(backup.id))
     drop_marks(instance, backup)
-    rows.delete_row(instance.catalog, backup.id)
+    rows.delete_row(instance.catalog, backup.id, instance.clock.now_ns())
 
 
 def resume_deletions(instance: Instance) -> int:

@@ -102,7 +102,7 @@ def run_job(
             rows.record_job_progress(instance.catalog, job_id, progress)
 
     with held(instance, f"job-{job_id}") as is_ours:
-        if is_ours and rows.start_job(instance.catalog, job_id):
+        if is_ours and rows.start_job(instance.catalog, job_id, instance.clock.now_ns()):
             try:
                 result = deed(get_job(instance, job_id), note, look)
             except LeftOpen:

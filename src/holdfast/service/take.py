@@ -162,7 +162,8 @@ def run_backup(
     One that somebody else runs, or that is finished, is returned as it is. Raises NotFound, CatalogError.
     """
     with held(instance, f"take-{backup_id}") as is_ours:
-        if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node):
+        now_ns = instance.clock.now_ns()
+        if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
             _run(instance, _found(instance, backup_id), on_progress, cancelled)
             done = _found(instance, backup_id)
             if done.state is State.SUCCESSFUL:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -21,13 +22,15 @@ import msgspec
 
 from holdfast.sources import native
 from holdfast.sources.port import Notice, Scan
-from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.sources.target.plan import Change, Fix
 from holdfast.sources.target.staging import Staging, TargetError, reopened, target_error
 from holdfast.vault.columns import split
 from holdfast.vault.entry import Kind
 
 _PUT_TRIES = 20
+_OPEN_TRIES, _OPEN_PAUSE_SECONDS = 400, 0.005
+_NOT_AS_IT_WAS = (FileNotFoundError, NotADirectoryError, SourceFileRefused)
 
 
 class Old(msgspec.Struct, frozen=True, array_like=True):
@@ -227,7 +230,8 @@ def roll_back(path: Path, *, owners: bool) -> None:
                 for change in reversed(journal.changes):
                     _undo(change, reader, new, old)
                 for was in journal.olds:
-                    with suppress(FileNotFoundError), _opened(reader, was.path, was.kind) as fd:
+                    # Gone, or something else by now: then it is the application's own, and not ours to set.
+                    with suppress(*_NOT_AS_IT_WAS), _opened(reader, was.path, was.kind) as fd:
                         _set(fd, was.mode, was.uid, was.gid, was.mtime_ns, was.xattrs, owners=owners)
                 _sync_disk(new)
         finally:
@@ -248,7 +252,7 @@ def _undo(change: JournalChange, reader: DirectoryReader, new: int, old: int) ->
     if not (went_out or is_in):
         return
     above, _, name = change.path.rpartition(b"/")
-    folder = reader.open_folder(above)
+    folder = _patiently_opened(reader, above)
     try:
         if is_in:
             with suppress(FileNotFoundError):
@@ -262,6 +266,15 @@ def _undo(change: JournalChange, reader: DirectoryReader, new: int, old: int) ->
                 raise OSError(-code, os.strerror(-code))
     finally:
         os.close(folder)
+
+
+def _patiently_opened(reader: DirectoryReader, path: bytes) -> int:
+    """The folder at `path`; an application that is just moving it about gets a moment to put it back."""
+    for _ in range(_OPEN_TRIES):
+        with suppress(*_NOT_AS_IT_WAS):
+            return reader.open_folder(path)
+        time.sleep(_OPEN_PAUSE_SECONDS)
+    return reader.open_folder(path)
 
 
 def _exists(folder: int, name: bytes) -> bool:

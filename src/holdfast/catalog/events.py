@@ -1,0 +1,74 @@
+"""Events in the catalog: what happened, entered in the same transaction, so none is lost or made up.
+
+Events of one account get their numbers in the order in which they are committed: whoever has read up to a number never
+misses an earlier one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, select
+
+from holdfast.catalog.engine import Catalog
+from holdfast.catalog.records import Event, EventKind
+from holdfast.catalog.tables import accounts, events
+
+_COLUMNS = tuple(events.c[name] for name in Event.__struct_fields__)
+
+
+def enter_event(
+    connection: Connection,
+    kind: EventKind,
+    account_id: str,
+    at: int,
+    *,
+    app_id: str | None = None,
+    backup_id: str | None = None,
+    job_id: str | None = None,
+    **data: Any,
+) -> int:
+    """Enter an event with its transaction; returns its number. `at`: nanoseconds; `data`: what JSON can hold."""
+    # The account's row is held until the commit, so that numbers are committed in their order.
+    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+    values = {"account_id": account_id, "app_id": app_id, "backup_id": backup_id, "job_id": job_id, "kind": kind}
+    text = msgspec.json.encode(data).decode()
+    entered = connection.execute(events.insert().values(**values, at=at, data=text))
+    assert entered.inserted_primary_key is not None
+    return int(entered.inserted_primary_key[0])
+
+
+def events_after(
+    catalog: Catalog, seq: int, limit: int, *, account_id: str | None = None, app_id: str | None = None
+) -> list[Event]:
+    """Events with numbers above `seq`, in order, at most `limit`; of one account or application, or of all."""
+    query = select(*_COLUMNS).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+    if account_id is not None:
+        query = query.where(events.c.account_id == account_id)
+    if app_id is not None:
+        query = query.where(events.c.app_id == app_id)
+    with catalog.read() as connection:
+        return [_event_of(row) for row in connection.execute(query).all()]
+
+
+def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:
+    """The number of the newest event, of one account or of all; 0 when there is none."""
+    query = select(func.max(events.c.seq))
+    if account_id is not None:
+        query = query.where(events.c.account_id == account_id)
+    with catalog.read() as connection:
+        return int(connection.execute(query).scalar() or 0)
+
+
+def forget_events(catalog: Catalog, before: int) -> int:
+    """Remove events from before a time (nanoseconds); returns how many."""
+    with catalog.write() as connection:
+        return connection.execute(events.delete().where(events.c.at < before)).rowcount
+
+
+def _event_of(row: Row[Any]) -> Event:
+    values = row._asdict()
+    values["kind"] = EventKind(values["kind"])
+    values["data"] = msgspec.json.decode(values["data"])
+    return Event(**values)

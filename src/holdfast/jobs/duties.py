@@ -1,0 +1,20 @@
+"""The rounds of a node: what runs by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from holdfast.catalog.events import forget_events
+from holdfast.jobs.port import Jobs
+from holdfast.jobs.rounds import Round
+from holdfast.service.instance import Instance
+
+EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
+"""So long can a listener be away and still miss nothing."""
+
+
+def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
+
+
+DUTIES: tuple[Round, ...] = (Round("forget-events", 3600, _forget_events),)
