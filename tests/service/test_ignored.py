@@ -130,6 +130,12 @@ def test_the_preview_of_very_much_is_short(world: World) -> None:
     assert (len(found.paths), found.more_paths, found.more_files, found.more_bytes) == (PATHS_SHOWN_MAX, 30, 30, 300)
 
 
+def test_the_preview_names_what_can_never_match(world: World) -> None:
+    (world.root / ".backupignore").write_text("fine\n[open\n")
+    found = preview_ignored(world.instance, world.app)
+    assert found.notices == ["Line 2 of .backupignore can never match anything: [open"]
+
+
 def test_the_preview_of_a_folder_that_is_gone(world: World) -> None:
     world.root.rename(world.root.with_name("moved"))
     with pytest.raises(Conflict) as caught:

@@ -181,7 +181,11 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
         matched = rules.match(scan)
     except PatternsTooSlow:
         raise Invalid("ignore", "The patterns take too long to match; write simpler ones, with fewer stars.") from None
-    return _summed(rules, scan, matched, [notice.message for notice in notices])
+    said = [notice.message for notice in notices]
+    for number, pattern in enumerate(rules.patterns):
+        if not rules.can_match(number):
+            said.append(f"Line {pattern.line} of {pattern.source} can never match anything: {text_of(pattern.text)}")
+    return _summed(rules, scan, matched, said)
 
 
 def _patterns_there(reader: DirectoryReader) -> tuple[list[Pattern], list[Notice]]:
