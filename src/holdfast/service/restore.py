@@ -242,7 +242,7 @@ def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wa
             protected=own,
             same_file=_comparer(vault, large, before, target),
             xattrs=_attributes(target),
-            left_out=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
+            ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
             databases=databases,
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )

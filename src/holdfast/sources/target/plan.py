@@ -86,7 +86,7 @@ class Planner:
         protected: Sequence[bytes],
         same_file: Callable[[int, bytes], bool],
         xattrs: Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]],
-        left_out: NDArray[np.bool_] | None = None,
+        ignored: NDArray[np.bool_] | None = None,
         databases: Sequence[Database] = (),
         is_database: Callable[[int], bool] = lambda number: False,
     ) -> None:
@@ -94,7 +94,7 @@ class Planner:
 
         `owners`: whether owners can be restored, and so count. `protected`: paths in the target that are never taken
         away, nor what holds them. `same_file(entry number, path)`: whether the target's file has that entry's content.
-        `xattrs(kind, path)`: the target's attributes. `left_out`: for each entry of the target whether ignore patterns
+        `xattrs(kind, path)`: the target's attributes. `ignored`: for each entry of the target whether ignore patterns
         leave it out; what the backup lacks of those stays, in a mirror too. `databases`: those of the target, their
         entries folded; `is_database(entry number)`: whether a file of the backup is one.
         """
@@ -116,9 +116,9 @@ class Planner:
         self._extra_starts = starts_of(before.extra_length)
         target_starts = starts_of(scan.target_length)
         self._target_starts = target_starts
-        self._left_out: list[bool] = [False] * len(self._theirs) if left_out is None else left_out.tolist()
+        self._ignored: list[bool] = [False] * len(self._theirs) if ignored is None else ignored.tolist()
         self._around = _folders_of(
-            path for j, path in enumerate(self._theirs) if self._left_out[j] and path not in self._number
+            path for j, path in enumerate(self._theirs) if self._ignored[j] and path not in self._number
         )
         self._selected: list[bool] | None = None
         self.plan = RestorePlan(np.full(len(before), -1, np.int32), self._paths, before.kind.tolist())
@@ -279,7 +279,7 @@ class Planner:
             stale = self._is_stale_sidecar(path) if kinds[j] == Kind.FILE else None
             if stale is False or path in self._held or path in self._around:
                 continue
-            if stale is None and self._left_out[j]:
+            if stale is None and self._ignored[j]:
                 continue  # the backup lacks it because nobody wanted it backed up, not because it was not there
             if stale is None and (self._mode == "overlay" or not self._is_chosen(path)):
                 continue
