@@ -25,6 +25,8 @@ ONLY_IN = {
     "pyfastcdc": {"vault"},
     "cryptography": {"vault"},
     "blake3": {"vault"},
+    "httpcore": {"service"},
+    "apprise": {"service"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from holdfast.catalog.events import forget_events
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
+from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
@@ -17,4 +18,16 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
-DUTIES: tuple[Round, ...] = (Round("forget-events", 3600, _forget_events),)
+def _deliver(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    deliver_due(instance, stopping)
+
+
+def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    forget_old(instance)
+
+
+DUTIES: tuple[Round, ...] = (
+    Round("forget-events", 3600, _forget_events),
+    Round("deliver-notices", 2, _deliver),
+    Round("forget-deliveries", 3600, _forget_deliveries),
+)

@@ -72,6 +72,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Patience with an SQLite database that an application keeps locked."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
+    notices_allow_private: bool = False
+    """Whether customers' notices may go to private addresses, and webhooks over plain HTTP."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_PLANS)
     )

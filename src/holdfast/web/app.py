@@ -31,6 +31,7 @@ from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_verify import verify_routes
+from holdfast.web.routes_webhooks import webhook_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
 
@@ -45,6 +46,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *verify_routes(desk),
             *import_routes(desk),
             *account_routes(desk),
+            *webhook_routes(desk),
             *open_routes(desk),
             *docs_routes(desk),
         ],
