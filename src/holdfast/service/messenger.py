@@ -140,9 +140,12 @@ def _taken_apart(url: str) -> tuple[Service, str, str]:
     if "?" in query or not service.parameters.issuperset(names):
         known = ", ".join(sorted(service.parameters))
         raise Invalid("url", f"url has a parameter that is not allowed; those of {service.name} are {known}.")
+    if not service.has_host:
+        return service, front, ""
     try:
         parts = urlsplit(front.partition("#")[0])
-        return service, front, (parts.hostname or "") if parts.port != 0 else ""
+        _ = parts.port  # raises ValueError for what is no port
+        return service, front, parts.hostname or ""
     except ValueError:
         raise Invalid("url", f"This is no URL of {service.name}; https://appriseit.com shows how they look.") from None
 
