@@ -97,8 +97,22 @@ def test_whatever_was_said_of_a_name_before_no_private_address_is_connected_to()
 @pytest.mark.parametrize(
     "url",
     [
-        *("json://example.org", "xml://example.org", "form://example.org", "syslog://", "dbus://", "file:///etc/passwd"),
-        *("apprise://example.org/token", "config://example.org", "https+ntfy://x", "NTFY://example.org/x", "ntfy:x", ""),
+        *(
+            "json://example.org",
+            "xml://example.org",
+            "form://example.org",
+            "syslog://",
+            "dbus://",
+            "file:///etc/passwd",
+        ),
+        *(
+            "apprise://example.org/token",
+            "config://example.org",
+            "https+ntfy://x",
+            "NTFY://example.org/x",
+            "ntfy:x",
+            "",
+        ),
         "ntfys://example.org/x?attach=/etc/passwd",
         "ntfys://example.org/x?%61ttach=/etc/passwd",
         "ntfys://example.org/x?to=y?attach=/etc/passwd",
@@ -132,7 +146,7 @@ def test_private_hosts_are_refused_at_once(url: str) -> None:
     def resolve(host: str, port: int) -> list[str]:
         return {"inside.example.org": ["10.1.2.3"], "example.org": ["93.184.215.14"]}.get(host, [host])
 
-    with pytest.raises(Invalid, match="private|port"):
+    with pytest.raises(Invalid, match=r"private|port"):
         check_url(url, Reach(resolve=resolve))
 
 

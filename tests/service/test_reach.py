@@ -13,7 +13,9 @@ PRIVATE = """
 100::1 2001::1 2001:db8::1 2002:7f00:1:: 2002:808:808:: fc00::1 fd00:ec2::254 fe80::1 fe80::1%eth0 fec0::1 ff02::1
 3fff::1 5f00::1
 """
-PUBLIC = "1.1.1.1 8.8.8.8 93.184.215.14 172.32.0.1 100.128.0.1 2606:4700:4700::1111 2a00:1450:4001:80b::200e ::ffff:8.8.8.8"
+PUBLIC = (
+    "1.1.1.1 8.8.8.8 93.184.215.14 172.32.0.1 100.128.0.1 2606:4700:4700::1111 2a00:1450:4001:80b::200e ::ffff:8.8.8.8"
+)
 
 
 @pytest.mark.parametrize("address", PRIVATE.split())
@@ -50,7 +52,7 @@ def test_a_name_without_an_address_is_said_to_have_none() -> None:
 
     with pytest.raises(NotReachable, match="has no address"):
         Reach(resolve=none).addresses("nowhere.example.org", 443)
-    with pytest.raises(OSError, match="label|name|encoding"):
+    with pytest.raises(OSError, match=r"label|name|encoding"):
         system_resolve("x" * 64 + ".example.org", 443)
 
 
