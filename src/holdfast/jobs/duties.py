@@ -8,6 +8,7 @@ from holdfast.catalog.events import forget_events
 from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
+from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
@@ -23,7 +24,17 @@ def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) ->
     keep_tally(instance.catalog, instance.clock.now_ns())
 
 
+def _deliver(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    deliver_due(instance, stopping)
+
+
+def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    forget_old(instance)
+
+
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("keep-tally", 60, _keep_tally),
+    Round("deliver-notices", 2, _deliver),
+    Round("forget-deliveries", 3600, _forget_deliveries),
 )
