@@ -6,7 +6,7 @@ BIN := .venv/bin
 HOME_DEMO := .run/demo
 TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/sources/_native.so
-NATIVE_SOURCES := $(addprefix src/holdfast/sources/,_walk.c _ignore.c _write.c _sqlite.c)
+NATIVE_SOURCES := $(addprefix src/holdfast/sources/,_walk.c _ignore.c _write.c _sqlite.c _crc64.c)
 NATIVE_HEADERS := src/holdfast/sources/_ignore.h
 
 export UV_PYTHON_DOWNLOADS := never
@@ -41,7 +41,7 @@ bench-quick: .venv/.tests
 	$(BIN)/python -m bench quick
 
 clean:
-	rm -rf .venv .venv-tool .run dist $(NATIVE)
+	rm -rf .venv .venv-tool .run .servers dist $(NATIVE)
 
 $(NATIVE): $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $(NATIVE_SOURCES)

@@ -18,6 +18,7 @@ from holdfast.service.config import (
     DEFAULT_PLANS,
     Config,
     ConfigError,
+    ConfiguredDatabase,
     Plan,
     checked_config,
     config_text,
@@ -63,6 +64,12 @@ def written(folder: Path, text: str) -> Path:
     return folder
 
 
+def database(**values: str) -> str:
+    """A database of an application, as the file has it."""
+    given = {"app": "0" * 32, "name": "shop", "kind": "postgres", "dsn": "postgresql://h/shop", **values}
+    return "[[databases]]\n" + "".join(f"{name} = {value!r}\n" for name, value in given.items())
+
+
 @given(configs)
 def test_what_init_writes_is_read_back(config: Config) -> None:
     assert checked_config(tomllib.loads(config_text(config)), "it") == config
@@ -83,7 +90,8 @@ def test_no_value_makes_anything_but_a_configuration_or_a_sentence(name: str, va
         assert config.startswith("it: ")
         assert config.endswith(".")
     else:
-        assert getattr(config, name) == (msgspec.convert(value, dict[str, Plan]) if name == "plans" else value)
+        read = {"plans": dict[str, Plan], "databases": tuple[ConfiguredDatabase, ...]}
+        assert getattr(config, name) == (msgspec.convert(value, read[name]) if name in read else value)
         assert config.downloads_url.startswith("http")
         assert config.zone is not None
 
@@ -146,6 +154,12 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("[plans.Gold]\nrank = 1\nbackup_per_day = 2", "unknown field `backup_per_day`"),
         ("[plans.Gold]\napi_backups = true", "missing required field `rank`"),
         ("[plans.Gold]\nrank = 1\nstorage_bytes = -1", "plan 'Gold'"),
+        (database(dsn="postgresql://ana:hunter2@h/shop"), "no password in a DSN"),
+        (database(dsn="h"), "must be a URL like postgresql://"),
+        (database(app="bot"), "`$.databases[0].app`"),
+        (database(kind="oracle"), "`$.databases[0].kind`"),
+        (database() + database(), "two databases named 'shop'"),
+        (database(password_env="A", password_file="b"), "give one"),
         ("[[", "not valid TOML"),
     ],
 )
@@ -153,6 +167,7 @@ def test_a_fault_is_named_with_its_place(tmp_path: Path, text: str, says: str) -
     with pytest.raises(ConfigError) as caught:
         read_config(written(tmp_path, text), {})
     assert says in str(caught.value)
+    assert "hunter2" not in str(caught.value)
     assert str(tmp_path / CONFIG_NAME) in str(caught.value)
 
 

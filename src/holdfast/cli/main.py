@@ -28,6 +28,7 @@ from holdfast.cli import (
     notices,
     restore,
     server,
+    sources,
 )
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
@@ -44,6 +45,7 @@ app.add_typer(accounts.app, name="account", help="Accounts: the host's customers
 apps.app.command("ignore")(ignore.ignore)
 apps.app.command("ignored")(ignore.show_ignored)
 apps.app.command("hook")(hooks.hook)
+apps.app.add_typer(sources.app, name="source", help="Databases that belong to an application.")
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")

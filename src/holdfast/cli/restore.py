@@ -13,6 +13,7 @@ from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
 from holdfast.cli.output import Json, fail, print_json, size_text
 from holdfast.cli.progress import progress_bar
+from holdfast.cli.sources import PasswordEnv, PasswordFile, restore_database
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ def restore(
     safety_backup: Annotated[
         bool, typer.Option("--safety-backup/--no-safety-backup", help="Take a backup first, to undo the restore with.")
     ] = True,
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="NAME", help="A database of the backup instead of its files.")
+    ] = None,
+    to_dsn: Annotated[
+        str | None, typer.Option("--to-dsn", help="Restore the database into this one, not where it came from.")
+    ] = None,
+    password_env: PasswordEnv = None,
+    password_file: PasswordFile = None,
     json: Json = False,
 ) -> None:
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
@@ -56,6 +65,7 @@ def restore(
     from holdfast.catalog.records import JobState
     from holdfast.service.apps import find_app
     from holdfast.service.backups import find_backup
+    from holdfast.service.databases import dump_in, spec_of
     from holdfast.service.errors import Invalid
     from holdfast.service.jobs import view
     from holdfast.service.restore import (
@@ -70,11 +80,28 @@ def restore(
 
     if to is not None and into is not None:
         raise Invalid("to", "Give --to or --app, not both.")
+    if database is not None and (to or path or mode or into or dry_run):
+        raise Invalid("database", "With --database there can only be --to-dsn and where its password is.")
+    if database is None and (to_dsn or password_env or password_file):
+        raise Invalid("database", "--to-dsn and --password-... are for a database; name it with --database.")
+    if to_dsn is None and (password_env or password_file):
+        raise Invalid("to_dsn", "The database's own password is known already; --password-... goes with --to-dsn.")
     with state.instance() as instance:
         recover_restores(instance)
         recover_backups(instance)
         found = find_app(instance, name)
         one = find_backup(instance, found.id, backup)
+        if database is not None:
+            target_spec = None
+            if to_dsn is not None:
+                kind = dump_in(instance, one, database).kind
+                target_spec = spec_of(
+                    kind, to_dsn, name=database, password_env=password_env, password_file=password_file
+                )
+            restore_database(
+                instance, found, one, database, target_spec, safety_backup=safety_backup, json=json
+            )  # fmt: skip
+            return
         chosen = mode or (Mode.MIRROR if to is None else Mode.OVERLAY)
         wanted = Wanted(
             paths=tuple(path or ()),

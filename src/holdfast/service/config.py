@@ -20,6 +20,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from holdfast.sources.databases.address import address_of
+from holdfast.sources.databases.errors import DsnRefused
+from holdfast.sources.databases.spec import DatabaseSpec
+
 CONFIG_NAME = "holdfast.toml"
 DEFAULT_PORT = 8420
 
@@ -54,6 +58,17 @@ DEFAULT_PLANS: dict[str, Plan] = {
 }
 
 
+class ConfiguredDatabase(DatabaseSpec, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A database of an application, as the file has it. `app`: the application's id, as names are not unique."""
+
+    app: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+
+    @property
+    def spec(self) -> DatabaseSpec:
+        """The same as the application's settings would have it."""
+        return DatabaseSpec(**{name: getattr(self, name) for name in DatabaseSpec.__struct_fields__})
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings of an instance."""
 
@@ -71,6 +86,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Unpacked bytes of one imported archive, whatever the plan allows."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
+    database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    """A database's client that gives nothing for so long is ended, and the backup fails."""
+    databases: tuple[ConfiguredDatabase, ...] = ()
+    """Databases of applications, besides those of their settings."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
@@ -145,6 +164,17 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     for name, url in (("base_url", config.base_url), ("backups_url", config.backups_url or config.base_url)):
         if not _is_origin(url):
             raise ConfigError(f"{where}: {name} must be like https://host or http://host:port, and is {url!r}.")
+    seen = set()
+    for database in config.databases:
+        if (database.app, database.name) in seen:
+            raise ConfigError(f"{where}: the application {database.app} has two databases named {database.name!r}.")
+        seen.add((database.app, database.name))
+        try:
+            address_of(database.kind, database.dsn)
+        except DsnRefused as error:
+            raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
+        if database.password_env and database.password_file:
+            raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; give one.")
     try:
         _ = config.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,15 @@ from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, Job, JobS
 from holdfast.service import jobs
 from holdfast.service.apps import own_paths
 from holdfast.service.browse import paths_of, text_of
+from holdfast.service.databases import Dump, dump_in, dumps_in
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
 from holdfast.service.ignored import left_alone
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import Failure
+from holdfast.service.restore_database import Deed, WantedDatabase, load_dump, scratch_folder, target_of
 from holdfast.service.take import WARNINGS_MAX, request_backup, run_backup
+from holdfast.sources.databases.source import FOLDER_PATH
+from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.directory import DirectorySource
 from holdfast.sources.port import Notice, Scan, SourceError, empty_scan
 from holdfast.sources.reader import DirectoryReader
@@ -47,7 +52,7 @@ from holdfast.stores.port import ObjectMissing, StoreError
 from holdfast.vault.columns import Before, before_of, content_of, split
 from holdfast.vault.content import content_range
 from holdfast.vault.entry import Entry, Kind
-from holdfast.vault.errors import Cancelled, DamagedError, VaultError
+from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
 from holdfast.vault.extract import extract, large_parts
 from holdfast.vault.manifest import Block
 from holdfast.vault.snapshot import Snapshot
@@ -71,6 +76,8 @@ class Wanted(msgspec.Struct, frozen=True):
     safety_backup: bool = True
     to: str | None = None
     """A folder that is no application's; None: the folder of the job's application."""
+    database: WantedDatabase | None = None
+    """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
     is_inline: bool = False
     """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
 
@@ -103,9 +110,12 @@ class Restored(msgspec.Struct, frozen=True):
 def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
     """Enter a restore as queued.
 
-    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS).
+    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
+    database that is not there.
     """
     _require_usable(backup)
+    if wanted.database is not None:
+        target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
         paths_of(text)
     return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
@@ -148,6 +158,11 @@ def recover_restores(instance: Instance) -> None:
         target = app_by_id(instance.catalog, job.app_id)
         if target is None:
             jobs.finish(instance, job.id, JobState.FAILED, error_code="APP_NOT_FOUND", error_message="It is gone.")
+            return
+        if wanted.database is not None:
+            shutil.rmtree(scratch_folder(instance, job.id), ignore_errors=True)
+            message = f"The process that restored ended before it was finished; restore {wanted.database.name} again."
+            jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
             return
         staging = staging_folder(_root(target, wanted), job.id)
         try:
@@ -197,6 +212,8 @@ class _Planned:
     snapshot: Snapshot
     large: Snapshot
     target: DirectoryReader
+    dumps: tuple[Dump, ...]
+    """Dumps of databases that are left out."""
 
     def __enter__(self) -> _Planned:
         return self
@@ -222,7 +239,8 @@ def _may_set_owners() -> bool:
 
 def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wanted) -> _Planned:
     vault = instance.vault(backup.account_id)
-    own = own_paths(instance, root)
+    dumps = dumps_in(instance, backup) if not wanted.paths else ()
+    own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
     scan = DirectorySource(root, own).scan() if is_there else empty_scan()
     view = _view(backup, root)
@@ -240,6 +258,7 @@ def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wa
             mode=wanted.mode,
             owners=_may_set_owners(),
             protected=own,
+            left_out=FOLDER_PATH if dumps else None,
             same_file=_comparer(vault, large, before, target),
             xattrs=_attributes(target),
             ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
@@ -247,7 +266,7 @@ def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wa
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )
         try:
-            return _Planned(planner.make(), scan, snapshot, large, target)
+            return _Planned(planner.make(), scan, snapshot, large, target, dumps)
         except PathNotInBackup as error:
             raise NotFound("PATH_NOT_FOUND", str(error)) from None
         except TargetInTheWay as error:
@@ -353,12 +372,20 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
     if target_app is None:
         raise app_not_found()
     _require_usable(backup)
+    if wanted.database is not None:
+        scratch = scratch_folder(instance, job.id)
+        deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)
+        is_own = wanted.database.to is None
+        size, made = load_dump(
+            deed, lambda: _safety_backup(instance, target_app, wanted, note, stop) if is_own else None
+        )
+        return Restored(0, 0, 0, 1, size, made, ())
     root = _root(target_app, wanted)
     _make_root(root)
     with _planned(instance, backup, target_app, root, wanted) as planned:
         plan = planned.plan
         if plan.is_empty:
-            return Restored(0, 0, 0, 0, 0, None, ())
+            return Restored(0, 0, 0, 0, 0, None, tuple(_left_out(planned.dumps)))
         staging = Staging(staging_folder(root, job.id), owners=_may_set_owners())
         try:
             _stage(planned, staging, note, stop)
@@ -391,7 +418,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
             plan.write_files,
             plan.write_bytes,
             safety,
-            tuple(_warnings(notices)),
+            (*_left_out(planned.dumps), *_warnings(notices)),
         )
 
 
@@ -440,6 +467,16 @@ def _safety_backup(
     return done.id
 
 
+def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
+    if dumps:
+        names = ", ".join(dump.name for dump in dumps)
+        message = (
+            f"The databases of the backup ({names}) were not touched; `holdfast restore APP BACKUP --database NAME` "
+            f"brings one back, and --path {FOLDER} gives the dumps as files."
+        )
+        yield Warned(FOLDER, "DATABASES_NOT_RESTORED", message)
+
+
 def _warnings(notices: list[Notice]) -> Iterator[Warned]:
     for notice in notices[:WARNINGS_MAX]:
         yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
@@ -448,6 +485,8 @@ def _warnings(notices: list[Notice]) -> Iterator[Warned]:
 def _failure(error: BaseException) -> Failure:
     if isinstance(error, ServiceError):
         return Failure(error.code, error.message)
+    if isinstance(error, SourceFailed):
+        return Failure(error.code, str(error))
     for kind, code in (
         (Cancelled, "CANCELLED"),
         (TargetFull, "TARGET_FULL"),

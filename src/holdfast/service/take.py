@@ -256,6 +256,7 @@ def _take(
                             "name": backup.name,
                             "origin": backup.origin,
                             "created_at": str(backup.created_at),
+                            **chosen.labels,
                         },
                         on_progress=note,
                         cancelled=cancelled,

@@ -6,17 +6,20 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.catalog.records import IMPORTED, Account, App, Backup
 from holdfast.service.accounts import get_account
 from holdfast.service.apps import excluded_paths
+from holdfast.service.databases import DUMPS_LABEL, databases_of, dumps_label
 from holdfast.service.import_scratch import archive_path, contents_path
 from holdfast.service.instance import Instance
 from holdfast.service.locks import held
 from holdfast.sources.archive.errors import Limits, ScratchFailed
 from holdfast.sources.archive.source import unpack
+from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.source import FOLDER_PATH, WithDumps
 from holdfast.sources.directory import DirectorySource
 from holdfast.sources.live import LiveSource
 from holdfast.vault.archive import Source
@@ -31,6 +34,8 @@ class Chosen:
     source: Source
     is_incremental: bool
     """Whether what did not change since the last backup need not be read."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What the backup's root says besides what all say."""
     files: int | None = None
     """So many files there must be in the end; None where the source may change while it is read."""
 
@@ -55,7 +60,9 @@ def chosen_source(
     `log` gets a line for each thing worth one; `on_read` is called when the application may do as it likes again.
     """
     if backup.origin != IMPORTED:
-        folder = DirectorySource(Path(app.path), excluded_paths(instance, app), app.settings.ignore)
+        specs = databases_of(instance, app)
+        excluded = (*excluded_paths(instance, app), *([FOLDER_PATH] if specs else []))
+        folder = DirectorySource(Path(app.path), excluded, app.settings.ignore)
         with LiveSource(
             folder,
             copies_folder(instance, backup.id),
@@ -64,7 +71,13 @@ def chosen_source(
             log=log,
             on_read=on_read,
         ) as live:
-            yield Chosen(live, is_incremental=True)
+            if not specs:
+                yield Chosen(live, is_incremental=True)
+                return
+            patience = Patience(instance.config.database_silence_seconds, cancelled)
+            scratch = live.scratch / "dumps"  # goes with the copies
+            dumping = WithDumps(live, specs, scratch, instance.clock.now_ns(), patience)
+            yield Chosen(dumping, is_incremental=True, labels={DUMPS_LABEL: dumps_label(specs)})
         return
 
     def note(_size: int) -> None:

@@ -1,4 +1,4 @@
-"""The compiled parts (`_walk.c`, `_ignore.c`, `_write.c`), called through ctypes; the GIL is free while they run."""
+"""The compiled parts (`_walk.c`, `_ignore.c`, `_write.c`, `_crc64.c`), called through ctypes without the GIL."""
 
 from __future__ import annotations
 
@@ -84,6 +84,10 @@ rename_new.restype = ctypes.c_int
 sync_disk = _library.holdfast_sync_disk
 sync_disk.argtypes = [ctypes.c_int]
 sync_disk.restype = ctypes.c_int
+
+crc64 = _library.holdfast_crc64
+crc64.argtypes = [ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t]
+crc64.restype = ctypes.c_uint64
 
 ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 

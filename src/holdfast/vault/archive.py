@@ -262,7 +262,7 @@ class Archive:
             self._on_progress(Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes))
 
         try:
-            crew.run(jobs(), gather)
+            crew.run(jobs(), gather, self._cancelled)
         finally:
             crew.close()
         return got

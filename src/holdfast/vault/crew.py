@@ -20,7 +20,7 @@ import msgspec
 
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.claims import Claims
-from holdfast.vault.errors import DamagedError, StreamFailed, VaultError
+from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
 from holdfast.vault.frames import Failure, ReadableSource, Reply, Setup, read_frame, send_frame
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import Ingest, Job, Result
@@ -30,6 +30,9 @@ from holdfast.vault.seal import VaultKeys
 from holdfast.vault.segment import Encoder
 
 JOBS_AHEAD = 2
+LOOK_SECONDS = 0.25
+"""How often it is looked whether somebody wants to stop: a single job may take hours (a database's dump)."""
+
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -74,10 +77,14 @@ class _Worker:
             raise _FAILURES.get(reply.kind, VaultError)(reply.message)
         return reply.result
 
-    def close(self) -> None:
-        """End it, whatever it is doing."""
+    def kill(self) -> None:
+        """Have it end, whatever it is doing; `close` is still to come."""
         if self._process.poll() is None:
             self._process.kill()
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        self.kill()
         self._process.wait()
         with suppress(BrokenPipeError):  # what was still to be sent; closed all the same
             self._to.close()
@@ -110,8 +117,13 @@ class Crew:
             self.close()
             raise
 
-    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None]) -> None:
-        """Do all jobs; `gather` gets each result, one call at a time. Raises the first failure of any worker."""
+    def run(
+        self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Do all jobs; `gather` gets each result, one call at a time.
+
+        Raises the first failure of any worker, and Cancelled.
+        """
         lock = threading.Lock()
         failures: list[BaseException] = []
 
@@ -141,8 +153,16 @@ class Crew:
         threads = [threading.Thread(target=drive, args=(w,), daemon=True) for w in self._workers]
         for thread in threads:
             thread.start()
+        is_cancelled = False
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(LOOK_SECONDS)
+                if not is_cancelled and thread.is_alive() and cancelled():
+                    is_cancelled = True
+                    for worker in self._workers:
+                        worker.kill()
+        if is_cancelled:
+            raise Cancelled("The backup was cancelled.")
         if failures:
             raise failures[0]
 
@@ -170,8 +190,10 @@ class Alone:
         claims = Claims(Claims.slots_for(chunks_expected), None)
         self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
 
-    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None]) -> None:
-        """Do all jobs; `gather` gets each result."""
+    def run(
+        self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Do all jobs; `gather` gets each result. Who makes the jobs and the streams looks whether to stop."""
         for job in jobs:
             gather(self._ingest.process(job))
         gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))

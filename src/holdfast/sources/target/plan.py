@@ -86,6 +86,7 @@ class Planner:
         protected: Sequence[bytes],
         same_file: Callable[[int, bytes], bool],
         xattrs: Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]],
+        left_out: bytes | None = None,
         ignored: NDArray[np.bool_] | None = None,
         databases: Sequence[Database] = (),
         is_database: Callable[[int], bool] = lambda number: False,
@@ -94,6 +95,7 @@ class Planner:
 
         `owners`: whether owners can be restored, and so count. `protected`: paths in the target that are never taken
         away, nor what holds them. `same_file(entry number, path)`: whether the target's file has that entry's content.
+        `left_out`: a path of the backup that is not wanted, with all below it, unless `paths` say so.
         `xattrs(kind, path)`: the target's attributes. `ignored`: for each entry of the target whether ignore patterns
         leave it out; what the backup lacks of those stays, in a mirror too. `databases`: those of the target, their
         entries folded; `is_database(entry number)`: whether a file of the backup is one.
@@ -101,6 +103,7 @@ class Planner:
         self._before = before
         self._scan = scan
         self._only = tuple(paths)
+        self._left_out = left_out
         self._mode = mode
         self._owners = owners
         self._held = {part for path in protected for part in _self_and_parents(path)}
@@ -134,7 +137,10 @@ class Planner:
     def _selection(self) -> list[bool] | None:
         """Which entries are wanted, those above a chosen path included; None: all."""
         if not self._only:
-            return None
+            out = self._left_out
+            if out is None:
+                return None
+            return [path != out and not path.startswith(out + b"/") for path in self._paths]
         for path in self._only:
             if path not in self._number:
                 raise PathNotInBackup(path)

@@ -1,0 +1,164 @@
+"""`holdfast app source ...`: databases of an application; and `holdfast restore --database`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.progress import progress_bar
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import App, Backup
+    from holdfast.service.databases import Checked
+    from holdfast.service.instance import Instance
+    from holdfast.sources.databases.spec import DatabaseSpec
+
+app = typer.Typer(no_args_is_help=True)
+
+PasswordEnv = Annotated[
+    str | None, typer.Option("--password-env", metavar="VARIABLE", help="The environment variable with the password.")
+]
+PasswordFile = Annotated[
+    Path | None, typer.Option("--password-file", help="A file of mode 0600 with the password in its first line.")
+]
+
+
+@app.command("add")
+def add(
+    name: AppName,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="postgres, mariadb or redis.")],
+    dsn: Annotated[str, typer.Option("--dsn", help="Where it is: a URL without password.")],
+    source: Annotated[str | None, typer.Option("--name", help="Its name in backups (else the database's).")] = None,
+    password_env: PasswordEnv = None,
+    password_file: PasswordFile = None,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="See first whether it can be dumped.")] = True,
+    json: Json = False,
+) -> None:
+    """Have a database in the backups of an application."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.databases import add_database, spec_of, view
+
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        spec = spec_of(kind, dsn, name=source, password_env=password_env, password_file=password_file)
+        checked = add_database(instance, found, spec, check=check)
+        shown = view(instance, found, spec)
+    if json:
+        print_json({**shown, "server": checked and checked.server, "tool": checked and checked.tool})
+        return
+    print(f"Backups of {found.name} have the database {spec.name} from now on, as {spec.path.decode()}.")
+    if checked is not None:
+        _print_checked(checked)
+
+
+@app.command("list")
+def list_all(name: AppName, json: Json = False) -> None:
+    """List the databases of an application."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.databases import databases_of, view
+
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        shown = [view(instance, found, spec) for spec in databases_of(instance, found)]
+    if json:
+        print_json(shown)
+    else:
+        columns = ("name", "kind", "password", "from", "dsn")
+        print_table([c.upper() for c in columns], [[str(one[c]) for c in columns] for one in shown])
+
+
+@app.command("check")
+def check(name: AppName, json: Json = False) -> None:
+    """See whether each database of an application can be reached and dumped."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.databases import check_database, databases_of
+    from holdfast.service.errors import ServiceError
+
+    good, bad = [], []
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        for spec in databases_of(instance, found):
+            try:
+                good.append(check_database(spec))
+            except ServiceError as error:
+                bad.append({"name": spec.name, "code": error.code, "message": error.message})
+    if json:
+        import msgspec
+
+        print_json({"good": msgspec.to_builtins(good), "bad": bad})
+    else:
+        for one in good:
+            _print_checked(one)
+        for problem in bad:
+            print(problem["message"], file=sys.stderr)
+        if not good and not bad:
+            print(f"{found.name} has no databases; `holdfast app source add` makes one its source.")
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command("remove")
+def remove(
+    name: AppName,
+    source: Annotated[str, typer.Argument(metavar="NAME", help="The database's name, as `list` shows it.")],
+    json: Json = False,
+) -> None:
+    """Leave a database out of later backups; those that have it keep it."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.databases import remove_database
+
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        remove_database(instance, found, source)
+    if json:
+        print_json({"app_id": found.id, "name": source})
+    else:
+        print(f"Later backups of {found.name} do not have the database {source} any more.")
+
+
+def _print_checked(checked: Checked) -> None:
+    print(f"{checked.name}: {checked.server}, can be dumped by {checked.tool}.")
+    for note in checked.notes:
+        print(f"Note: {note}")
+
+
+def restore_database(
+    instance: Instance,
+    found: App,
+    backup: Backup,
+    name: str,
+    to: DatabaseSpec | None,
+    *,
+    safety_backup: bool,
+    json: bool,
+) -> None:
+    """Restore a database of a backup, and say what came of it."""
+    import msgspec
+
+    from holdfast.catalog.records import JobState
+    from holdfast.service.jobs import view
+    from holdfast.service.restore import Restored, Wanted, request_restore, run_restore
+    from holdfast.service.restore_database import WantedDatabase
+
+    wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
+    job = request_restore(instance, backup, found, wanted)
+    with progress_bar(f"Restoring {name} of {backup.name}") as note:
+        done = run_restore(instance, job.id, on_progress=note)
+    if json:
+        print_json(view(instance, done))
+    if done.state is not JobState.SUCCESSFUL:
+        raise typer.Exit(
+            fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
+        )
+    result = msgspec.json.decode(done.result or "", type=Restored)
+    if not json:
+        where = f"into {to.dsn}" if to is not None else "where it came from"
+        print(f"Restored the database {name} {where}, from a dump of {size_text(result.written_bytes)}.")
+        if result.safety_backup_id:
+            print(f"The state before is the safety backup {result.safety_backup_id}; restore that to undo this.")

@@ -1,0 +1,65 @@
+"""Why a database cannot be dumped or restored, each with the code for programs and the sentence for a person."""
+
+from __future__ import annotations
+
+from holdfast.vault.errors import SourceFailed
+
+
+class DatabaseFailed(SourceFailed):
+    """Base of what can go wrong with a database; the message is one sentence."""
+
+    code = "DATABASE_FAILED"
+
+
+class DsnRefused(DatabaseFailed):
+    """A DSN that is none, or that has a password in it."""
+
+    code = "INVALID_DSN"
+
+
+class PasswordMissing(DatabaseFailed):
+    """The password is not where it should be, or others could read it."""
+
+    code = "DATABASE_PASSWORD_MISSING"
+
+
+class ToolMissing(DatabaseFailed):
+    """The database's own tool is not on this machine."""
+
+    code = "DATABASE_TOOL_MISSING"
+
+
+class ToolTooOld(DatabaseFailed):
+    """The tool on this machine cannot talk to that server."""
+
+    code = "DATABASE_TOOL_TOO_OLD"
+
+
+class DatabaseUnreachable(DatabaseFailed):
+    """The server does not answer, or does not let us in."""
+
+    code = "DATABASE_UNREACHABLE"
+
+
+class DatabaseRefused(DatabaseFailed):
+    """The server is of a sort that cannot be dumped or restored whole."""
+
+    code = "DATABASE_REFUSED"
+
+
+class DumpFailed(DatabaseFailed):
+    """The dump was not made, or is not whole."""
+
+    code = "DUMP_FAILED"
+
+
+class DumpNoRoom(DatabaseFailed):
+    """The scratch disk has no room for a dump."""
+
+    code = "SCRATCH_FULL"
+
+
+class LoadFailed(DatabaseFailed):
+    """A dump could not be loaded into a database."""
+
+    code = "DATABASE_RESTORE_FAILED"
