@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -219,18 +220,20 @@ def _may_set_owners() -> bool:
     return os.geteuid() == 0
 
 
-def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> _Planned:
+def _planned(
+    instance: Instance, backup: Backup, root: Path, wanted: Wanted, stop: Callable[[], bool] = lambda: False
+) -> _Planned:
     vault = instance.vault(backup.account_id)
     own = own_paths(instance, root)
     is_there = root.exists()
-    scan = DirectorySource(root, own).scan() if is_there else empty_scan()
+    scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
     view = _view(backup, root)
     snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
         before = before_of(snapshot.all_blocks())
-        databases = find_databases(scan, target)
+        databases = find_databases(scan, target, cancelled=stop)
         fold(scan, databases)
         planner = Planner(
             before,
@@ -239,7 +242,7 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
             mode=wanted.mode,
             owners=_may_set_owners(),
             protected=own,
-            same_file=_comparer(vault, large, before, target),
+            same_file=_comparer(vault, large, before, target, stop),
             xattrs=_attributes(target),
             databases=databases,
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
@@ -285,9 +288,14 @@ def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Sna
 
 
 def _comparer(
-    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader
+    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, stop: Callable[[], bool]
 ) -> Callable[[int, bytes], bool]:
-    """Whether the target's file at a path has the content of an entry."""
+    """Whether the target's file at a path has the content of an entry. Raises Cancelled."""
+
+    def read(fd: int, part: memoryview, at: int) -> int:
+        if stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
+        return os.preadv(fd, [part], at)
 
     def same(number: int, path: bytes) -> bool:
         try:
@@ -295,7 +303,7 @@ def _comparer(
         except OSError:
             return False
         try:
-            return vault.same_content(snapshot, content_of(before, number), lambda part, at: os.preadv(fd, [part], at))
+            return vault.same_content(snapshot, content_of(before, number), partial(read, fd))
         except OSError:
             return False
         finally:
@@ -353,7 +361,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
     _require_usable(backup)
     root = _root(target_app, wanted)
     _make_root(root)
-    with _planned(instance, backup, root, wanted) as planned:
+    with _planned(instance, backup, root, wanted, stop) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, ())
@@ -431,6 +439,8 @@ def _safety_backup(
     asked, _ = request_backup(instance, target.id, origin="safety")
     done = run_backup(instance, asked.id, cancelled=stop)
     if done.state is not State.SUCCESSFUL:
+        if stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
         raise Conflict(
             "SAFETY_BACKUP_FAILED",
             f"The safety backup before the restore failed, so nothing was changed: {done.error_message}",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused, open_root
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -25,8 +27,8 @@ class DirectorySource:
     root: Path
     excluded: tuple[bytes, ...] = ()
 
-    def scan(self) -> Scan:
-        """Walk the tree. Raises SourceMissing, SourceError."""
+    def scan(self, cancelled: Callable[[], bool] = lambda: False) -> Scan:
+        """Walk the tree. Raises SourceMissing, SourceError, Cancelled."""
         # Here, not above: worker processes load this module for its reader and have no use for numpy.
         from holdfast.sources.port import SourceError, SourceMissing
         from holdfast.sources.walk import walk
@@ -49,7 +51,7 @@ class DirectorySource:
                 "give the backup's user the right to read it."
             ) from None
         try:
-            return walk(fd, self.excluded)
+            return walk(fd, self.excluded, cancelled)
         finally:
             os.close(fd)
 

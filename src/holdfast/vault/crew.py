@@ -20,7 +20,7 @@ import msgspec
 
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.claims import Claims
-from holdfast.vault.errors import DamagedError, StreamFailed, VaultError
+from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
 from holdfast.vault.frames import Failure, ReadableSource, Reply, Setup, read_frame, send_frame
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import Ingest, Job, Result
@@ -30,6 +30,9 @@ from holdfast.vault.seal import VaultKeys
 from holdfast.vault.segment import Encoder
 
 JOBS_AHEAD = 2
+LOOK_SECONDS = 0.25
+"""How often it is asked whether the crew is to stop."""
+
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -74,10 +77,14 @@ class _Worker:
             raise _FAILURES.get(reply.kind, VaultError)(reply.message)
         return reply.result
 
-    def close(self) -> None:
-        """End it, whatever it is doing."""
+    def kill(self) -> None:
+        """End it, whatever it is doing; from any thread."""
         if self._process.poll() is None:
             self._process.kill()
+
+    def close(self) -> None:
+        """End it and let go of it."""
+        self.kill()
         self._process.wait()
         with suppress(BrokenPipeError):  # what was still to be sent; closed all the same
             self._to.close()
@@ -110,8 +117,12 @@ class Crew:
             self.close()
             raise
 
-    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None]) -> None:
-        """Do all jobs; `gather` gets each result, one call at a time. Raises the first failure of any worker."""
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+        """Do all jobs; `gather` gets each result, one call at a time.
+
+        Raises the first failure of any worker, after the others have ended what they were given; and Cancelled, which
+        ends them in the middle of it.
+        """
         lock = threading.Lock()
         failures: list[BaseException] = []
 
@@ -142,7 +153,15 @@ class Crew:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(LOOK_SECONDS)
+                try:
+                    if cancelled():
+                        raise Cancelled("The backup was cancelled.")
+                except Exception as error:
+                    failures.append(error)
+                    for worker in self._workers:
+                        worker.kill()
         if failures:
             raise failures[0]
 
@@ -170,9 +189,11 @@ class Alone:
         claims = Claims(Claims.slots_for(chunks_expected), None)
         self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
 
-    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None]) -> None:
-        """Do all jobs; `gather` gets each result."""
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+        """Do all jobs; `gather` gets each result. Raises Cancelled, between two of them."""
         for job in jobs:
+            if cancelled():
+                raise Cancelled("The backup was cancelled.")
             gather(self._ingest.process(job))
         gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))
 

@@ -72,6 +72,7 @@ _RULES = {
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
     "safety_backup": "true or false",
+    "app_id": "the id of an application, 32 lower-case hex digits",
     "limit": f"a whole number from 1 to {PAGE_MAX}",
     "after": "the id of a backup, 32 lower-case hex digits",
     "view": "'full', or left out",
@@ -132,6 +133,16 @@ def page_after(fields: dict[str, str]) -> str | None:
     if after is not None and not _ID.fullmatch(after):
         raise invalid("after")
     return after
+
+
+def event_number(last_event_id: str | None, after: str | None) -> int | None:
+    """The event to go on after: of the header that a client sends when it connects again, else of the query."""
+    for field, text in (("last_event_id", last_event_id), ("after", after)):
+        if text is not None:
+            if not (text.isascii() and text.isdigit() and len(text) <= 18):
+                raise ApiError(f"INVALID_{field.upper()}", f"{field} must be the number of an event.")
+            return int(text)
+    return None
 
 
 def full_view(fields: dict[str, str]) -> bool:
