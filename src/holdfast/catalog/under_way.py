@@ -1,4 +1,4 @@
-"""What is under way and what ended lately: backups and jobs looked at as one list. A backup is work of kind `backup`."""
+"""Work: backups and jobs looked at as one list, what is under way and what has ended."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
+from holdfast.jobs.deeds import recover
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
 from holdfast.service.instance import Instance
@@ -17,4 +18,11 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
-DUTIES: tuple[Round, ...] = (Round("forget-events", 3600, _forget_events),)
+def _recover(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    recover(instance)
+
+
+DUTIES: tuple[Round, ...] = (
+    Round("forget-events", 3600, _forget_events),
+    Round("recover", 15, _recover),
+)

@@ -34,7 +34,7 @@ def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
     if after > newest:
         # Of a catalog that is gone, or of none: whoever waited for the next number would wait for long.
         return Place(rows.last_event_seq(instance.catalog, account_id), True)
-    return Place(after, 0 < newest and after < rows.first_event_seq(instance.catalog) - 1)
+    return Place(after, newest > 0 and after < rows.first_event_seq(instance.catalog) - 1)
 
 
 def next_events(instance: Instance, account_id: str, app_id: str | None, after: int) -> list[Event]:
@@ -107,7 +107,7 @@ def message_of(event: Event) -> str:
     if event.kind in _SAID:
         return f"{name} {_SAID[event.kind]}."
     if event.kind is EventKind.BACKUP_FINISHED:
-        return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added to the store."
+        return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added."
     if event.kind is EventKind.BACKUP_FAILED:
         return f"{name} failed ({data.get('code', '')}): {data.get('message', '')}"
     deed, _, what = event.kind.partition(".")

@@ -55,6 +55,9 @@ from holdfast.vault.tame import tame
 from holdfast.vault.vault import Vault
 
 KIND = "restore"
+INLINE_BEGINS_NS = 30 * 1_000_000_000
+"""A process that restores at once has begun after so long, or is dead."""
+
 SHOWN_PATHS_MAX = 1000
 """Of more paths than this a preview shows the first ones; the counts are always whole."""
 
@@ -173,11 +176,17 @@ def recover_restores(instance: Instance) -> None:
         )
 
     jobs.recover_jobs(instance, KIND, tidy)
+    before = instance.clock.now_ns() - INLINE_BEGINS_NS
     for job in jobs.queued_jobs(instance):
-        if job.kind == KIND and msgspec.json.decode(job.request, type=Wanted).is_inline:
+        if job.kind == KIND and is_inline(job) and job.created_at < before:
             # Its process died between asking and beginning. To begin it now would surprise everybody.
             message = "The process that wanted to restore ended before it began; nothing was changed."
             jobs.finish(instance, job.id, JobState.CANCELLED, error_code="INTERRUPTED", error_message=message)
+
+
+def is_inline(job: Job) -> bool:
+    """Whether only the process that asked for a restore may begin it."""
+    return msgspec.json.decode(job.request, type=Wanted).is_inline
 
 
 def _journal(instance: Instance, job_id: str) -> Path:

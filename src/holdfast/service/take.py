@@ -327,6 +327,8 @@ def _reason(error: BaseException) -> tuple[str, str]:
 
 
 def _fail(instance: Instance, backup: Backup, code: str, message: str) -> None:
+    if _found(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
+        return  # it was entered as successful, and what came behind that failed
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
@@ -342,7 +344,8 @@ def recover_backups(instance: Instance) -> list[Backup]:
     failed = []
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
         with held(instance, f"take-{backup.id}") as is_ours:
-            if is_ours:
+            # Looked at again: whoever ran it may have let go of the lock because it is finished.
+            if is_ours and _found(instance, backup.id).state is State.RUNNING:
                 _fail(
                     instance,
                     backup,
