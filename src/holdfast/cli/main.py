@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, browse, check, imports, maintenance, restore, server
+from holdfast.cli import accounts, apps, backups, browse, check, imports, jobs, maintenance, restore, server
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -30,6 +30,8 @@ app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(server.key_app, name="key", help="The master key.")
+app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
+app.command("log")(jobs.log)
 app.command("init")(server.init)
 app.command("check")(check.check)
 app.command("files")(browse.files)

@@ -84,7 +84,12 @@ def look_back(instance: Instance, since_ns: int, app_id: str | None) -> list[Eve
     return rows.events_since(instance.catalog, since_ns, app_id, SHOWN_MAX)
 
 
-def follow(instance: Instance, after: int, app_id: str | None) -> list[Event]:
+def follow_from(instance: Instance) -> int:
+    """The number of the newest event of all."""
+    return rows.last_event_seq(instance.catalog)
+
+
+def next_of_all(instance: Instance, after: int, app_id: str | None) -> list[Event]:
     """The next events behind a number, of all accounts or of one application."""
     return rows.events_after(instance.catalog, after, PAGE, app_id=app_id)
 
