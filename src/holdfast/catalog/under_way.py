@@ -135,7 +135,7 @@ def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:
         return bool(connection.execute(select(backups.c.cancel_asked).where(backups.c.id == backup_id)).scalar())
 
 
-def put_back(catalog: Catalog, backup_id: str) -> bool:
+def put_back(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
     """running -> queued, for a backup that its process gave up. False when it was not running, or was cancelled."""
     with catalog.write() as connection:
         done = connection.execute(
@@ -143,4 +143,6 @@ def put_back(catalog: Catalog, backup_id: str) -> bool:
             .where(backups.c.id == backup_id, backups.c.state == State.RUNNING, backups.c.cancel_asked.is_(False))
             .values(state=State.QUEUED, progress=None)
         )
+        if done.rowcount == 1:
+            enter_backup_event(connection, EventKind.BACKUP_QUEUED, backup_id, now_ns, message=message)
         return done.rowcount == 1

@@ -30,7 +30,7 @@ APPLICATION_VERSION = "1"
 TAKE = "take"
 JOB = "job"
 POLL_SECONDS = 0.1
-REQUEUE_AFTER_SECONDS = 5.0
+REQUEUE_AFTER_SECONDS = 3.0
 """What waits for longer than this and is not in the queue was lost on its way there."""
 
 ASK_AT_ONCE = 500

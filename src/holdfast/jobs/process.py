@@ -26,7 +26,7 @@ from holdfast.service.instance import Instance, open_instance
 from holdfast.service.record import keep_records
 
 PRUNE_SECONDS = 3600
-REQUEUE_SECONDS = 10
+REQUEUE_SECONDS = 5
 END_SECONDS = 15.0
 """When it has not ended so long after it was told to, it breaks off: whatever it does may be cut off anywhere."""
 

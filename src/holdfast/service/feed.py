@@ -110,7 +110,7 @@ def message_of(event: Event) -> str:
     data = event.data
     name = data.get("name") or event.backup_id or ""
     if event.kind in _SAID:
-        return f"{name} {_SAID[event.kind]}."
+        return f"{name} {_SAID[event.kind]}." + (f" {data['message']}" if data.get("message") else "")
     if event.kind is EventKind.BACKUP_FINISHED:
         return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added."
     if event.kind is EventKind.BACKUP_FAILED:

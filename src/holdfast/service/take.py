@@ -58,6 +58,8 @@ BEGUN_AGAIN = ("manual", "scheduled")
 """Origins of backups that go back to the queue when the server is stopped. A safety backup is of no use without its
 restore, and an import's archive is not kept."""
 
+PUT_BACK = "The server was stopped while it was made; it is made anew when the server is back."
+
 _log = logging.getLogger(__name__)
 
 
@@ -206,7 +208,7 @@ def _run(
         if isinstance(error, Stopped) and backup.origin in BEGUN_AGAIN:
             with suppress(StoreError):
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
-            if under_way.put_back(instance.catalog, backup.id):
+            if under_way.put_back(instance.catalog, backup.id, PUT_BACK, instance.clock.now_ns()):
                 return
         code, message = _reason(error)
         if code == "INTERNAL_ERROR":
