@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.sources import native
+from holdfast.sources.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import Notice, Scan, SourceError
 from holdfast.vault.errors import Cancelled
 
@@ -35,7 +36,7 @@ ENTRY = np.dtype(
         ("path_length", "<u2"),
         ("target_length", "<u2"),
         ("kind", "u1"),
-        ("reserved", "u1"),
+        ("is_spared", "u1"),
     ],
     align=True,
 )
@@ -52,30 +53,40 @@ _SPECIAL = {
 }
 
 
-def walk(fd: int, excluded: Sequence[bytes], cancelled: Callable[[], bool] = lambda: False) -> Scan:
+def walk(
+    fd: int,
+    excluded: Sequence[bytes],
+    rules: Rules | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Scan:
     """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
 
-    Raises SourceError when the machine runs out of memory or descriptors, Cancelled; single paths that cannot be read
-    become notices. `cancelled` is asked on a thread of its own.
+    What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
+    Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow, Cancelled; single paths that
+    cannot be read become notices. `cancelled` is asked on a thread of its own.
     """
     handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
     skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
     try:
+        ignore = rules.handle if rules is not None else None
         with _stopped_by(cancelled, stop):
-            code = native.walk(fd, ctypes.byref(stop), skip, ctypes.byref(handle))
+            code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
+        if code == -errno.EOVERFLOW and ignore is not None:
+            raise PatternsTooSlow
         if code:
             why = os.strerror(-code)
             raise SourceError(f"The application's folder could not be walked ({why}); raise the limit and try again.")
         entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
         notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
         notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
-        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "reserved"}
+        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "is_spared"}
         return Scan(
             **columns,
             path_bytes=native.walk_array(handle, native.PATHS),
             target_bytes=native.walk_array(handle, native.TARGETS),
             content=np.zeros(len(entries), np.uint8),
             notices=_notices(notices.tolist(), notice_paths),
+            spared=entries["is_spared"].nonzero()[0].tolist(),
         )
     finally:
         native.walk_free(handle)

@@ -217,6 +217,7 @@ SCHEMAS: Json = {
             "is_truncated": {**_FLAG, "description": "Whether the lists show only the first thousand each."},
         }
     ),
+    "BackupLog": _object({"log": {"type": "array", "items": {**_TEXT, "description": "A time and what was done."}}}),
     "Job": _object(_JOB),
     "JobWithLog": _object({**_JOB, "log": {"type": "array", "items": _object({"at": _TIME, "message": _TEXT})}}),
     "Event": _object(
