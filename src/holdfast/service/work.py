@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.catalog import jobs as job_rows
 from holdfast.catalog import under_way as rows
 from holdfast.catalog.events import work_events
 from holdfast.catalog.records import Event, Work
@@ -15,7 +14,6 @@ from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.feed import message_of
 from holdfast.service.import_scratch import remove_scratch
 from holdfast.service.instance import Instance
-from holdfast.service.locks import held
 
 PAGE = 50
 LOG_LINES_MAX = 100
@@ -47,18 +45,16 @@ def cancel_work(instance: Instance, work: Work) -> Work:
 
     Raises Conflict (JOB_ENDED) when it has ended.
     """
-    now_ns = instance.clock.now_ns()
-    if work.kind == BACKUP:
-        done = rows.ask_cancel_backup(instance.catalog, work.id, "The backup was cancelled before it began.", now_ns)
-        # An import that never began left its archive here, unless somebody just runs into it.
-        with held(instance, f"take-{work.id}") as is_ours:
-            if is_ours and get_work(instance, work.id).finished_at is not None:
-                remove_scratch(instance, work.id)
-    else:
-        done = job_rows.ask_cancel(instance.catalog, work.id, now_ns)
-    if not done:
-        raise Conflict("JOB_ENDED", "The job has ended already; there is nothing to cancel.")
-    return get_work(instance, work.id)
+    if work.kind != BACKUP:
+        jobs.cancel_job(instance, work)
+        return get_work(instance, work.id)
+    message = "The backup was cancelled before it began."
+    if not rows.ask_cancel_backup(instance.catalog, work.id, message, instance.clock.now_ns()):
+        raise Conflict("JOB_ENDED", "The backup is finished already; there is nothing to cancel.")
+    now = get_work(instance, work.id)
+    if now.finished_at is not None:
+        remove_scratch(instance, work.id)  # the archive of an import that never began
+    return now
 
 
 def work_view(instance: Instance, work: Work) -> dict[str, Any]:
