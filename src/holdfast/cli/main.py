@@ -20,6 +20,7 @@ from holdfast.cli import (
     backups,
     browse,
     check,
+    doctor,
     hooks,
     ignore,
     imports,
@@ -51,6 +52,7 @@ app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; ca
 app.command("log")(jobs.log)
 app.command("init")(server.init)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("files")(browse.files)
 app.command("cat")(browse.cat)
 app.command("diff")(browse.diff)

@@ -7,7 +7,6 @@ waits until the last one is gone, because each takes what it finds running in th
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from holdfast.jobs.deeds import recover, waiting
@@ -23,7 +23,11 @@ from holdfast.jobs.duties import DUTIES
 from holdfast.jobs.rounds import Rounds
 from holdfast.service.backups import resume_deletions
 from holdfast.service.instance import Instance, open_instance
+from holdfast.service.locks import JOBS_LOCK, held
+from holdfast.service.logs import FORESEEN, configure_logs
 from holdfast.service.record import keep_records
+
+_log = logging.getLogger("holdfast.jobs.process")  # this module runs as __main__
 
 PRUNE_SECONDS = 3600
 REQUEUE_SECONDS = 5
@@ -32,18 +36,22 @@ END_SECONDS = 15.0
 
 READY = b"ready\n"
 
-_log = logging.getLogger(__name__)
-
 
 def main(home: Path) -> None:
     """Work until told to stop."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s jobs %(levelname)s %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
-    instance = open_instance(home)
-    if not _alone(instance, stop):
+    try:
+        instance = open_instance(home)
+    except FORESEEN:
+        configure_logs("jobs")
+        _log.exception("jobs_not_started")
+        sys.exit(1)
+    configure_logs("jobs", instance.config.log_level, instance.config.log_format)
+    alive = ExitStack()
+    if not _alone(instance, alive, stop):
         return
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
     recover(instance)
@@ -58,6 +66,7 @@ def main(home: Path) -> None:
     _try("what waits is not all in the queue", _requeue, instance, client, 0.0)
     rounds = Rounds(instance, client, DUTIES)
     rounds.start()
+    _log.info("jobs_started", extra={"node": instance.config.node, "pid": os.getpid()})
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     pruned_at = time.monotonic()
@@ -69,19 +78,19 @@ def main(home: Path) -> None:
     worker.stop()
     rounds.stop()
     client.close()
+    alive.close()
     instance.close()
+    _log.info("jobs_stopped")
 
 
-def _alone(instance: Instance, stop: threading.Event) -> bool:
-    """Be the only one of this home until this process ends, waiting for the last one; False when told to stop first."""
-    fd = os.open(instance.run / "jobs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _alone(instance: Instance, alive: ExitStack, stop: threading.Event) -> bool:
+    """Be the only one of this home while `alive` is open, waiting for the last one; False when told to stop first."""
     while not stop.is_set():
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stop.wait(0.1)
-        else:
-            return True  # never closed: the lock goes with the process
+        with ExitStack() as trying:
+            if trying.enter_context(held(instance, JOBS_LOCK)):
+                alive.push(trying.pop_all())
+                return True
+        stop.wait(0.1)
     return False
 
 
