@@ -112,6 +112,9 @@ def test_one_that_was_never_begun_is_never_begun_by_others(world: World) -> None
     (world.root / "a.txt").write_text("mine")
     job = request_restore(world.instance, backup, world.app, Wanted(is_inline=True))
     recover_restores(world.instance)
+    assert get_job(world.instance, job.id).state is JobState.QUEUED  # its process may just be about to begin
+    world.clock.ns += 31_000_000_000
+    recover_restores(world.instance)
     assert get_job(world.instance, job.id).state is JobState.CANCELLED
     assert run_restore(world.instance, job.id).state is JobState.CANCELLED
     assert (world.root / "a.txt").read_text() == "mine"

@@ -22,8 +22,13 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404",
 [[operations]]
 include-name = "POST /v3/webhooks"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "409", "429"]
+
+[[operations]]
+include-name = "GET /v3/events"
+enabled = false
 """
-"""A schema cannot say which bytes are an archive, or which URLs can be reached, so what is generated is none."""
+"""A schema cannot say which bytes are an archive, or which URLs can be reached, so what is generated is none. A
+stream has no end to wait for; `test_events.py` reads it."""
 
 
 def test_the_document_has_the_routes_that_there_are(site: Site) -> None:

@@ -12,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, EventKind, Progressed, State, Warned
-from holdfast.catalog.tables import accounts, apps, backups, jobs
+from holdfast.catalog.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
 _COLUMNS = tuple(backups.c[name] for name in _FIELDS)
 _WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
+OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
 _progress = msgspec.json.Decoder(Progressed)
 
@@ -154,6 +155,8 @@ def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: in
 def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = None) -> list[Backup]:
     """All backups in the given states, oldest first; of one node, or of all."""
     query = select(*_COLUMNS).where(backups.c.state.in_(states)).order_by(backups.c.created_at)
+    if OPEN_STATES.issuperset(states):
+        query = query.where(open_backups)
     if node is not None:
         query = query.where(backups.c.node == node)
     with catalog.read() as connection:
@@ -185,11 +188,11 @@ def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int) -> bo
             .values(state=State.RUNNING, node=node)
         )
         if done.rowcount == 1:
-            _enter(connection, EventKind.BACKUP_STARTED, backup_id, now_ns)
+            enter_backup_event(connection, EventKind.BACKUP_STARTED, backup_id, now_ns)
         return done.rowcount == 1
 
 
-def _enter(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
+def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
     """Enter what happened to a backup, with what says which one it is."""
     row = connection.execute(
         select(backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin).where(
@@ -257,7 +260,7 @@ def finish_backup(
         connection.execute(
             accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
         )
-        _enter(
+        enter_backup_event(
             connection,
             EventKind.BACKUP_FINISHED,
             backup_id,
@@ -316,7 +319,7 @@ def fail_backup(
             )
         )
         if done.rowcount == 1:
-            _enter(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code=code, message=message)
+            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code=code, message=message)
         return done.rowcount == 1
 
 
@@ -381,7 +384,7 @@ def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
         account_id = connection.execute(select(backups.c.account_id).where(is_deleting).with_for_update()).scalar()
         if account_id is None:
             return
-        _enter(connection, EventKind.BACKUP_DELETED, backup_id, now_ns)
+        enter_backup_event(connection, EventKind.BACKUP_DELETED, backup_id, now_ns)
         connection.execute(backups.delete().where(is_deleting))
         connection.execute(
             accounts.update()

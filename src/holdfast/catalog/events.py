@@ -6,10 +6,11 @@ misses an earlier one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from holdfast.catalog.deliveries import fan_out
 from holdfast.catalog.engine import Catalog
@@ -72,6 +73,38 @@ def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:
         query = query.where(events.c.account_id == account_id)
     with catalog.read() as connection:
         return int(connection.execute(query).scalar() or 0)
+
+
+def first_event_seq(catalog: Catalog) -> int:
+    """The number of the oldest event of all that is kept; 0 when there is none."""
+    with catalog.read() as connection:
+        return int(connection.execute(select(func.min(events.c.seq))).scalar() or 0)
+
+
+def newer_events(catalog: Catalog, seen: Mapping[str, int]) -> dict[str, int]:
+    """Of accounts with the number up to which their events are seen: those that have newer ones, with the newest."""
+    if not seen:
+        return {}
+    newer = or_(*(and_(events.c.account_id == account, events.c.seq > seq) for account, seq in seen.items()))
+    query = select(events.c.account_id, func.max(events.c.seq)).where(newer).group_by(events.c.account_id)
+    with catalog.read() as connection:
+        return {account: int(seq) for account, seq in connection.execute(query).all()}
+
+
+def work_events(catalog: Catalog, backup_id: str, job_id: str | None, limit: int) -> list[Event]:
+    """The first events of a job on a backup, or (`job_id` None) of a backup itself, in order."""
+    query = select(*_COLUMNS).where(events.c.backup_id == backup_id, events.c.job_id == job_id)
+    with catalog.read() as connection:
+        return [_event_of(row) for row in connection.execute(query.order_by(events.c.seq).limit(limit)).all()]
+
+
+def events_since(catalog: Catalog, since: int, app_id: str | None, limit: int) -> list[Event]:
+    """The newest events from a time on (nanoseconds), of one application or of all, oldest first; at most `limit`."""
+    query = select(*_COLUMNS).where(events.c.at >= since).order_by(events.c.seq.desc()).limit(limit)
+    if app_id is not None:
+        query = query.where(events.c.app_id == app_id)
+    with catalog.read() as connection:
+        return [_event_of(row) for row in connection.execute(query).all()][::-1]
 
 
 def forget_events(catalog: Catalog, before: int) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
 from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, Progressed, State
-from holdfast.catalog.tables import apps, backups, jobs
+from holdfast.catalog.tables import apps, backups, jobs, open_jobs
 
 _FIELDS = Job.__struct_fields__
 _COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
@@ -65,6 +65,8 @@ def job_by_id(catalog: Catalog, job_id: str) -> Job | None:
 def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job]:
     """All jobs of a node in the given states, oldest first."""
     query = select(*_COLUMNS).where(jobs.c.state.in_(states), jobs.c.node == node).order_by(jobs.c.created_at)
+    if set(OPEN_JOBS).issuperset(states):
+        query = query.where(open_jobs)
     with catalog.read() as connection:
         return [_job_of(row) for row in connection.execute(query).all()]
 

@@ -172,6 +172,10 @@ class Job(msgspec.Struct, frozen=True):
     finished_at: int | None
 
 
+class Work(Job, frozen=True):
+    """A job; or a backup looked at as one: its `kind` is `backup`, its `backup_id` its own id."""
+
+
 class EventKind(StrEnum):
     """What can happen."""
 

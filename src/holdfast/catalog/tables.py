@@ -119,8 +119,9 @@ Index(
     postgresql_where=_unfinished,
 )
 Index("ix_backups_idempotency", backups.c.app_id, backups.c.idempotency_key)
-_open_states = text("state IN ('queued', 'running', 'deleting')")
-Index("ix_backups_open", backups.c.state, sqlite_where=_open_states, postgresql_where=_open_states)
+open_backups = text("state IN ('queued', 'running', 'deleting')")
+"""A query with just this condition, word for word, is answered by the index of the few backups that are open."""
+Index("ix_backups_open", backups.c.state, sqlite_where=open_backups, postgresql_where=open_backups)
 
 packs = Table(
     "packs",
@@ -161,8 +162,9 @@ jobs = Table(
     Column("finished_at", BigInteger),
 )
 Index("ix_jobs_account_created", jobs.c.account_id, jobs.c.created_at)
-_job_open = text("state IN ('queued', 'running')")
-Index("ix_jobs_open", jobs.c.state, sqlite_where=_job_open, postgresql_where=_job_open)
+open_jobs = text("state IN ('queued', 'running')")
+"""As `open_backups`."""
+Index("ix_jobs_open", jobs.c.state, sqlite_where=open_jobs, postgresql_where=open_jobs)
 _restore_open = text("kind = 'restore' AND state IN ('queued', 'running')")
 Index(
     "uq_jobs_one_restore_per_app",
@@ -188,6 +190,7 @@ events = Table(
 """What happened, in the order in which it was committed (per account). `seq` is never given twice; old rows go."""
 Index("ix_events_account", events.c.account_id, events.c.seq)
 Index("ix_events_at", events.c.at)
+Index("ix_events_backup", events.c.backup_id)
 
 endpoints = Table(
     "endpoints",

@@ -24,6 +24,7 @@ from holdfast.cli import (
     hooks,
     ignore,
     imports,
+    jobs,
     maintenance,
     notices,
     restore,
@@ -51,6 +52,8 @@ backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(notices.app, name="notice", help="Notices: who is told of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
+app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
+app.command("log")(jobs.log)
 app.command("init")(server.init)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)

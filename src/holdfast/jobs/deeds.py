@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from holdfast.catalog.records import Job
-from holdfast.service import jobs, restore, verify
+from holdfast.catalog.records import Job, JobState, Work
+from holdfast.catalog.under_way import open_work
+from holdfast.service import jobs, restore, take, verify
 from holdfast.service.instance import Instance
 
 
@@ -19,12 +21,29 @@ class Deed(Protocol):
 DEEDS: dict[str, Deed] = {restore.KIND: restore.run_restore, verify.KIND: verify.run_verify}
 
 
+_log = logging.getLogger(__name__)
+
+
 def run_job(instance: Instance, job_id: str, cancelled: Callable[[], bool]) -> Job:
     """Run a queued job of whatever kind. Raises NotFound."""
     return DEEDS[jobs.get_job(instance, job_id).kind](instance, job_id, cancelled=cancelled)
 
 
 def recover(instance: Instance) -> None:
-    """Bring to an end what a process of this node left running when it died."""
-    restore.recover_restores(instance)
-    verify.recover_verifies(instance)
+    """Bring to an end what a process of this node left running when it died. What goes wrong with one kind is logged,
+    and the others are looked at all the same."""
+    for look in (restore.recover_restores, verify.recover_verifies, take.recover_backups):
+        try:
+            look(instance)
+        except Exception as error:  # whatever it is: the next round looks again
+            _log.warning("what a dead process left is not all brought to an end: %s", error, exc_info=error)
+
+
+def waiting(instance: Instance, since_seconds: float = 0.0) -> list[Work]:
+    """What of this node waits for its turn in the queue, for so long at least."""
+    before = instance.clock.now_ns() - int(since_seconds * 1_000_000_000)
+    return [
+        work
+        for work in open_work(instance.catalog, [JobState.QUEUED], node=instance.config.node)
+        if work.created_at <= before and not (work.kind == restore.KIND and restore.is_inline(work))
+    ]

@@ -10,26 +10,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 
+from holdfast.catalog.records import Work
+from holdfast.catalog.under_way import BACKUP
 from holdfast.jobs.deeds import run_job
 from holdfast.service.config import Config
 from holdfast.service.instance import Instance
-from holdfast.service.jobs import queued_jobs
-from holdfast.service.take import queued_backups, run_backup
+from holdfast.service.take import run_backup
+from holdfast.vault.errors import Stopped
 
 APPLICATION = "holdfast"
 APPLICATION_VERSION = "1"
 TAKE = "take"
 JOB = "job"
 POLL_SECONDS = 0.1
+REQUEUE_AFTER_SECONDS = 3.0
+"""What waits for longer than this and is not in the queue was lost on its way there."""
+
+ASK_AT_ONCE = 500
+ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 KEEP_FINISHED_SECONDS = 7 * 24 * 3600
 TAKES_AT_ONCE = 2
+NOT_BEGUN = "not begun"
 
 
 def queue_name(node: str) -> str:
@@ -67,6 +75,24 @@ class JobsClient:
 
     def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
         self._enqueue(JOB, job_id, app_id, node)
+
+    def enqueue_lost(self, found: Sequence[Work]) -> int:
+        """Have what waits in the catalog run that is not in the queue, or whose turn there came to nothing; returns how
+        many there were."""
+        lost = 0
+        for at in range(0, len(found), ASK_AT_ONCE):
+            part = found[at : at + ASK_AT_ONCE]
+            ids = [work.id for work in part]
+            known = self._client.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
+            ended = {workflow.workflow_id for workflow in known if workflow.status in ENDED}
+            under_way = {workflow.workflow_id for workflow in known} - ended
+            if ended:
+                self._client.delete_workflows(list(ended))  # DBOS begins none of an id that it knows
+            for work in part:
+                if work.id not in under_way:
+                    self._enqueue(TAKE if work.kind == BACKUP else JOB, work.id, work.app_id, work.node)
+                    lost += 1
+        return lost
 
     def _enqueue(self, workflow: str, deed_id: str, app_id: str, node: str) -> None:
         self._client.enqueue(
@@ -114,7 +140,9 @@ class JobsWorker:
 
         @DBOS.step(name="run_job")
         def run_one_job(job_id: str) -> str:
-            return str(run_job(self._instance, job_id, self._stopping.is_set).state)
+            if self._stopping.is_set():
+                return NOT_BEGUN
+            return str(run_job(self._instance, job_id, self._stop).state)
 
         @DBOS.workflow(name=JOB)
         def job(job_id: str) -> str:
@@ -124,10 +152,18 @@ class JobsWorker:
 
     def _run(self, backup_id: str) -> str:
         # A step that is run again after a crash finds its backup failed (recover_backups) and leaves it so.
-        return str(run_backup(self._instance, backup_id, cancelled=self._stopping.is_set).state)
+        if self._stopping.is_set():
+            return NOT_BEGUN
+        return str(run_backup(self._instance, backup_id, cancelled=self._stop).state)
+
+    def _stop(self) -> bool:
+        """What the deeds ask. Raises Stopped when the process ends; nobody cancels them here."""
+        if self._stopping.is_set():
+            raise Stopped("The server was stopped before it was finished.")
+        return False
 
     def start(self) -> None:
-        """Begin to work, with what was queued before."""
+        """Begin to work on what is in the queue."""
         DBOS.launch()
         DBOS.register_queue(
             queue_name(self._instance.config.node),
@@ -136,14 +172,6 @@ class JobsWorker:
             polling_interval_sec=POLL_SECONDS,
             on_conflict="always_update",
         )
-        client = JobsClient(self._instance.home, self._instance.config)
-        try:
-            for backup in queued_backups(self._instance):
-                client.enqueue_take(backup.id, backup.app_id, backup.node)
-            for waiting in queued_jobs(self._instance):
-                client.enqueue_job(waiting.id, waiting.app_id, waiting.node)
-        finally:
-            client.close()
 
     def prune(self, now: Callable[[], float] = time.time) -> int:
         """Delete workflows that ended long ago; returns how many."""

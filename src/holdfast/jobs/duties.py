@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
 from holdfast.catalog.tally import keep_tally
+from holdfast.jobs.deeds import recover
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
 from holdfast.service.deliver import deliver_due, forget_old
@@ -18,6 +19,10 @@ EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     keep_tally(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
+
+
+def _recover(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    recover(instance)
 
 
 def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
@@ -34,6 +39,7 @@ def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bo
 
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
+    Round("recover", 15, _recover),
     Round("keep-tally", 60, _keep_tally),
     Round("deliver-notices", 2, _deliver),
     Round("forget-deliveries", 3600, _forget_deliveries),

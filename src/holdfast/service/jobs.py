@@ -19,7 +19,7 @@ from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance import Instance
 from holdfast.service.journal import journal
 from holdfast.service.locks import held
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
 """How often a running job writes down how far it is, and looks whether it was asked to stop."""
@@ -78,8 +78,8 @@ def run_job(
     """Run a queued job in this process to its end; returns it as it then is.
 
     `deed(job, note, cancelled)` does it and returns the result as JSON; `failure` gives code and sentence of what it
-    raised. A job that somebody else runs, or that has ended, is returned as it is. Raises NotFound, CatalogError, and
-    LeftOpen when the deed did.
+    raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
+    that has ended, is returned as it is. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
     looked_at = 0
     asked = False
@@ -142,6 +142,8 @@ def _end(instance: Instance, job_id: str, error: BaseException, why: Failure) ->
     if why.code == "INTERNAL_ERROR":
         _log.exception("job %s failed", job_id)
     state = JobState.CANCELLED if isinstance(error, Cancelled) else JobState.FAILED
+    if isinstance(error, Stopped):
+        state, why = JobState.FAILED, Failure("INTERRUPTED", str(error))
     finish(instance, job_id, state, error_code=why.code, error_message=why.message)
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +61,9 @@ from holdfast.vault.tame import tame
 from holdfast.vault.vault import Vault
 
 KIND = "restore"
+INLINE_BEGINS_NS = 30 * 1_000_000_000
+"""A process that restores at once has begun after so long, or is dead."""
+
 SHOWN_PATHS_MAX = 1000
 """Of more paths than this a preview shows the first ones; the counts are always whole."""
 
@@ -188,11 +192,17 @@ def recover_restores(instance: Instance) -> None:
         )
 
     jobs.recover_jobs(instance, KIND, tidy)
+    before = instance.clock.now_ns() - INLINE_BEGINS_NS
     for job in jobs.queued_jobs(instance):
-        if job.kind == KIND and msgspec.json.decode(job.request, type=Wanted).is_inline:
+        if job.kind == KIND and is_inline(job) and job.created_at < before:
             # Its process died between asking and beginning. To begin it now would surprise everybody.
             message = "The process that wanted to restore ended before it began; nothing was changed."
             jobs.finish(instance, job.id, JobState.CANCELLED, error_code="INTERRUPTED", error_message=message)
+
+
+def is_inline(job: Job) -> bool:
+    """Whether only the process that asked for a restore may begin it."""
+    return msgspec.json.decode(job.request, type=Wanted).is_inline
 
 
 def _journal(instance: Instance, job_id: str) -> Path:
@@ -237,19 +247,26 @@ def _may_set_owners() -> bool:
     return os.geteuid() == 0
 
 
-def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wanted) -> _Planned:
+def _planned(
+    instance: Instance,
+    backup: Backup,
+    to: App,
+    root: Path,
+    wanted: Wanted,
+    stop: Callable[[], bool] = lambda: False,
+) -> _Planned:
     vault = instance.vault(backup.account_id)
     dumps = dumps_in(instance, backup) if not wanted.paths else ()
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
-    scan = DirectorySource(root, own).scan() if is_there else empty_scan()
+    scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
     view = _view(backup, root)
     snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
         before = before_of(snapshot.all_blocks())
-        databases = find_databases(scan, target)
+        databases = find_databases(scan, target, cancelled=stop)
         fold(scan, databases)
         planner = Planner(
             before,
@@ -259,7 +276,7 @@ def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wa
             owners=_may_set_owners(),
             protected=own,
             left_out=FOLDER_PATH if dumps else None,
-            same_file=_comparer(vault, large, before, target),
+            same_file=_comparer(vault, large, before, target, stop),
             xattrs=_attributes(target),
             ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
             databases=databases,
@@ -306,9 +323,14 @@ def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Sna
 
 
 def _comparer(
-    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader
+    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, stop: Callable[[], bool]
 ) -> Callable[[int, bytes], bool]:
-    """Whether the target's file at a path has the content of an entry."""
+    """Whether the target's file at a path has the content of an entry. Raises Cancelled."""
+
+    def read(fd: int, part: memoryview, at: int) -> int:
+        if stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
+        return os.preadv(fd, [part], at)
 
     def same(number: int, path: bytes) -> bool:
         try:
@@ -316,7 +338,7 @@ def _comparer(
         except OSError:
             return False
         try:
-            return vault.same_content(snapshot, content_of(before, number), lambda part, at: os.preadv(fd, [part], at))
+            return vault.same_content(snapshot, content_of(before, number), partial(read, fd))
         except OSError:
             return False
         finally:
@@ -382,7 +404,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
         return Restored(0, 0, 0, 1, size, made, ())
     root = _root(target_app, wanted)
     _make_root(root)
-    with _planned(instance, backup, target_app, root, wanted) as planned:
+    with _planned(instance, backup, target_app, root, wanted, stop) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, tuple(_left_out(planned.dumps)))
@@ -460,6 +482,8 @@ def _safety_backup(
     asked, _ = request_backup(instance, target.id, origin="safety")
     done = run_backup(instance, asked.id, cancelled=stop)
     if done.state is not State.SUCCESSFUL:
+        if stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
         raise Conflict(
             "SAFETY_BACKUP_FAILED",
             f"The safety backup before the restore failed, so nothing was changed: {done.error_message}",

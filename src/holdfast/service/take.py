@@ -16,6 +16,7 @@ from contextlib import suppress
 import msgspec
 
 from holdfast.catalog import backups as rows
+from holdfast.catalog import under_way
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
 from holdfast.service.accounts import get_account, link_secret
@@ -37,15 +38,31 @@ from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, Scr
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archive import Progress
-from holdfast.vault.errors import Cancelled, KeyMismatch, SessionFenced, SourceFailed, TakeAgain, VaultError
+from holdfast.vault.errors import (
+    Cancelled,
+    KeyMismatch,
+    SessionFenced,
+    SourceFailed,
+    Stopped,
+    TakeAgain,
+    VaultError,
+)
 from holdfast.vault.root import root_name
 from holdfast.vault.vault import TakeResult
 
 IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
-PROGRESS_EVERY_NS = 500_000_000
+LOOK_EVERY_NS = 500_000_000
+"""How often a running backup writes down how far it is, and looks whether it was asked to stop."""
+
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000
 """Of more warnings than this, only the count is kept."""
+
+BEGUN_AGAIN = ("manual", "scheduled")
+"""Origins of backups that go back to the queue when the server is stopped. A safety backup is of no use without its
+restore, and an import's archive is not kept."""
+
+PUT_BACK = "The server was stopped while it was made; it is made anew when the server is back."
 
 _log = logging.getLogger(__name__)
 
@@ -160,15 +177,27 @@ def run_backup(
 ) -> Backup:
     """Run a queued backup in this process, to its end; returns it as it then is: successful, or failed with a reason.
 
-    One that somebody else runs, or that is finished, is returned as it is. Raises NotFound, CatalogError.
+    One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
+    the backup is queued again, for the next process to begin anew. Raises NotFound, CatalogError.
     """
+    looked_at = 0
+    asked = False
+
+    def look() -> bool:
+        nonlocal looked_at, asked
+        now_ns = instance.clock.now_ns()
+        if now_ns - looked_at >= LOOK_EVERY_NS:
+            looked_at = now_ns
+            asked = asked or under_way.is_backup_cancel_asked(instance.catalog, backup_id)
+        return asked or cancelled()
+
     with held(instance, f"take-{backup_id}") as is_ours:
         now_ns = instance.clock.now_ns()
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
             backup = _found(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             journal.info("backup_started", extra={**about, "origin": backup.origin})
-            _run(instance, backup, on_progress, cancelled)
+            _run(instance, backup, on_progress, look)
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
@@ -193,6 +222,13 @@ def _run(
     try:
         _take(instance, backup, on_progress, cancelled, log, warnings)
     except BaseException as error:
+        with suppress(StoreError):
+            instance.local_store.sweep_unfinished()  # the packs that its workers were writing
+        if isinstance(error, Stopped) and backup.origin in BEGUN_AGAIN:
+            with suppress(StoreError):
+                instance.vault_store(backup.account_id).delete(root_name(backup.id))
+            if under_way.put_back(instance.catalog, backup.id, PUT_BACK, instance.clock.now_ns()):
+                return
         code, message = _reason(error)
         if code == "INTERNAL_ERROR":
             _log.exception("backup %s failed", backup.id)
@@ -227,7 +263,7 @@ def _take(
             is_counted = True
             log.say(_to_read(progress))
         now_ns = instance.clock.now_ns()
-        if now_ns - noted_at >= PROGRESS_EVERY_NS:
+        if now_ns - noted_at >= LOOK_EVERY_NS:
             noted_at = now_ns
             rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
 
@@ -321,6 +357,7 @@ def _reason(error: BaseException) -> tuple[str, str]:
     if isinstance(error, SourceFailed):
         return error.code, str(error)
     for kind, code in (
+        (Stopped, "INTERRUPTED"),
         (Cancelled, "CANCELLED"),
         (StoreFull, "STORE_FULL"),
         (StoreUnreachable, "STORE_UNREACHABLE"),
@@ -352,6 +389,8 @@ def _fail(
     log: BackupLog,
     warnings: Sequence[Warned],
 ) -> None:
+    if _found(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
+        return  # it was entered as successful, and what came behind that failed
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
@@ -371,7 +410,8 @@ def recover_backups(instance: Instance) -> list[Backup]:
     warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
         with held(instance, f"take-{backup.id}") as is_ours:
-            if is_ours:
+            # Looked at again: whoever ran it may have let go of the lock because it is finished.
+            if is_ours and _found(instance, backup.id).state is State.RUNNING:
                 _fail(
                     instance,
                     backup,

@@ -91,16 +91,16 @@ class LiveSource:
         self.__dict__.update(state)
 
     def scan(self) -> Scan:
-        """Walk the tree. Raises SourceMissing, SourceError."""
+        """Walk the tree. Raises SourceMissing, SourceError, Cancelled."""
         from holdfast.sources.sqlite.recognise import find_databases, fold
 
-        whole = self.folder.scan_with_spared()
+        whole = self.folder.scan_with_spared(self.cancelled)
         try:
             reader = self.folder.reader()
         except OSError as error:
             raise SourceError(f"The application's folder {self.folder.root} went away ({error.strerror}).") from None
         try:
-            found = find_databases(whole, reader, self.plain)
+            found = find_databases(whole, reader, self.plain, self.cancelled)
         finally:
             reader.close()
         spared = set(whole.spared)

@@ -17,10 +17,6 @@ class SourceMissing(SourceError):
     """The folder is not there, or is no folder."""
 
 
-class SourceCancelled(SourceError):
-    """The walk was asked to stop."""
-
-
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know about one path of a source."""

@@ -6,7 +6,9 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,10 @@ import numpy as np
 from holdfast.sources import native
 from holdfast.sources.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import Notice, Scan, SourceError
+from holdfast.vault.errors import Cancelled
+
+LOOK_SECONDS = 0.25
+"""How often it is asked whether the walk is to stop."""
 
 ENTRY = np.dtype(
     [
@@ -47,18 +53,24 @@ _SPECIAL = {
 }
 
 
-def walk(fd: int, excluded: Sequence[bytes], rules: Rules | None = None) -> Scan:
+def walk(
+    fd: int,
+    excluded: Sequence[bytes],
+    rules: Rules | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Scan:
     """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
 
     What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
-    Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow; single paths that cannot be
-    read become notices.
+    Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow, Cancelled; single paths that
+    cannot be read become notices. `cancelled` is asked on a thread of its own.
     """
     handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
     skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
     try:
         ignore = rules.handle if rules is not None else None
-        code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
+        with _stopped_by(cancelled, stop):
+            code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
         if code == -errno.EOVERFLOW and ignore is not None:
             raise PatternsTooSlow
         if code:
@@ -78,6 +90,33 @@ def walk(fd: int, excluded: Sequence[bytes], rules: Rules | None = None) -> Scan
         )
     finally:
         native.walk_free(handle)
+
+
+@contextmanager
+def _stopped_by(cancelled: Callable[[], bool], stop: ctypes.c_int32) -> Iterator[None]:
+    """Have `stop` set as soon as `cancelled` says so. Raises Cancelled at the end then, or what `cancelled` raised."""
+    over = threading.Event()
+    why: list[Exception] = []
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            try:
+                if cancelled():
+                    raise Cancelled("It was cancelled while the folder was walked.")
+            except Exception as error:
+                why.append(error)
+                stop.value = 1
+                return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if why:
+        raise why[0]
 
 
 def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice]:

@@ -22,7 +22,6 @@ from holdfast.vault.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.columns import Before, From, Notice, Scan, match_paths, same_stat, split, starts_of
 from holdfast.vault.crew import Alone, Crew
 from holdfast.vault.entry import Kind, decode_extra
-from holdfast.vault.errors import Cancelled
 from holdfast.vault.frames import ReadableSource
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import Batch, FileItem, FileNotice, Job, Part, Result, Whole
@@ -243,12 +242,6 @@ class Archive:
             return got
         crew = self._open_crew(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
 
-        def jobs() -> Iterator[Job]:
-            for job in jobs_of(scan, read):
-                if self._cancelled():
-                    raise Cancelled("The backup was cancelled.")
-                yield job
-
         def gather(result: Result) -> None:
             nonlocal files, done_bytes
             got.rows.append(result.rows)
@@ -262,7 +255,7 @@ class Archive:
             self._on_progress(Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes))
 
         try:
-            crew.run(jobs(), gather, self._cancelled)
+            crew.run(jobs_of(scan, read), gather, self._cancelled)
         finally:
             crew.close()
         return got

@@ -31,7 +31,7 @@ from holdfast.vault.segment import Encoder
 
 JOBS_AHEAD = 2
 LOOK_SECONDS = 0.25
-"""How often it is looked whether somebody wants to stop: a single job may take hours (a database's dump)."""
+"""How often it is asked whether the crew is to stop."""
 
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _encode = msgspec.msgpack.Encoder().encode
@@ -78,12 +78,12 @@ class _Worker:
         return reply.result
 
     def kill(self) -> None:
-        """Have it end, whatever it is doing; `close` is still to come."""
+        """End it, whatever it is doing; from any thread."""
         if self._process.poll() is None:
             self._process.kill()
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
+        """End it and let go of it."""
         self.kill()
         self._process.wait()
         with suppress(BrokenPipeError):  # what was still to be sent; closed all the same
@@ -117,12 +117,11 @@ class Crew:
             self.close()
             raise
 
-    def run(
-        self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool] = lambda: False
-    ) -> None:
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
         """Do all jobs; `gather` gets each result, one call at a time.
 
-        Raises the first failure of any worker, and Cancelled.
+        Raises the first failure of any worker, after the others have ended what they were given; and Cancelled, which
+        ends them in the middle of it.
         """
         lock = threading.Lock()
         failures: list[BaseException] = []
@@ -153,16 +152,16 @@ class Crew:
         threads = [threading.Thread(target=drive, args=(w,), daemon=True) for w in self._workers]
         for thread in threads:
             thread.start()
-        is_cancelled = False
         for thread in threads:
             while thread.is_alive():
                 thread.join(LOOK_SECONDS)
-                if not is_cancelled and thread.is_alive() and cancelled():
-                    is_cancelled = True
+                try:
+                    if cancelled():
+                        raise Cancelled("The backup was cancelled.")
+                except Exception as error:
+                    failures.append(error)
                     for worker in self._workers:
                         worker.kill()
-        if is_cancelled:
-            raise Cancelled("The backup was cancelled.")
         if failures:
             raise failures[0]
 
@@ -190,11 +189,11 @@ class Alone:
         claims = Claims(Claims.slots_for(chunks_expected), None)
         self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
 
-    def run(
-        self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Do all jobs; `gather` gets each result. Who makes the jobs and the streams looks whether to stop."""
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+        """Do all jobs; `gather` gets each result. Raises Cancelled, between two of them."""
         for job in jobs:
+            if cancelled():
+                raise Cancelled("The backup was cancelled.")
             gather(self._ingest.process(job))
         gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))
 

@@ -35,6 +35,10 @@ class Cancelled(VaultError):
     """Someone asked to stop; nothing was kept."""
 
 
+class Stopped(Cancelled):
+    """The process that does the work is to end; nobody who wanted the work asked to stop it."""
+
+
 class SourceChanged(VaultError):
     """A file could not be read in one state."""
 

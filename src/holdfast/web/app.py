@@ -27,6 +27,7 @@ from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.routes_account import account_routes
 from holdfast.web.routes_backups import backup_routes
 from holdfast.web.routes_browse import browse_routes
+from holdfast.web.routes_events import event_routes
 from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_log import log_routes
@@ -45,6 +46,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
         route_handlers=[
             *backup_routes(desk),
             *job_routes(desk),
+            *event_routes(desk),
             *browse_routes(desk),
             *log_routes(desk),
             *verify_routes(desk),

@@ -92,6 +92,7 @@ _RULES = {
     "events": "a list of names of events",
     "label": "text",
     "is_enabled": "true or false",
+    "app_id": "the id of an application, 32 lower-case hex digits",
     "limit": f"a whole number from 1 to {PAGE_MAX}",
     "after": "an id of what is listed, 32 lower-case hex digits",
     "view": "'full', or left out",
@@ -152,6 +153,16 @@ def page_after(fields: dict[str, str]) -> str | None:
     if after is not None and not _ID.fullmatch(after):
         raise invalid("after")
     return after
+
+
+def event_number(last_event_id: str | None, after: str | None) -> int | None:
+    """The event to go on after: of the header that a client sends when it connects again, else of the query."""
+    for field, text in (("last_event_id", last_event_id), ("after", after)):
+        if text is not None:
+            if not (text.isascii() and text.isdigit() and len(text) <= 18):
+                raise ApiError(f"INVALID_{field.upper()}", f"{field} must be the number of an event.")
+            return int(text)
+    return None
 
 
 def full_view(fields: dict[str, str]) -> bool:

@@ -71,6 +71,8 @@ def _query(name: str, schema: Json, description: str) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
+_NUMBER: Json = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_EVENTS: Json = {"schema": {"type": "string"}}
 _LIMIT = _query("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}, "How many at most.")
 _AFTER = _query("after", {"type": "string", "pattern": _ID_PATTERN}, "Only what comes after the backup of this id.")
 _VIEW = _query("view", {"type": "string", "enum": ["full"]}, "`full` for the full objects.")
@@ -326,21 +328,57 @@ def _jobs_paths() -> Json:
                 "`damaged_packs`. The backup then has `verified_at`, or an `error` with the code `DAMAGED`.",
             )
         },
+        "/v3/jobs": {
+            "get": _operation(
+                "listJobs",
+                "What runs, waits and ended, newest first; backups too",
+                {
+                    200: {
+                        "description": "A page of jobs.",
+                        "content": _json(enveloped({"type": "array", "items": job})),
+                        "headers": _LINK,
+                    }
+                },
+                (402, 404),
+                parameters=(
+                    _LIMIT,
+                    _query("after", {"type": "string", "pattern": _ID_PATTERN}, "Only what comes after this id."),
+                ),
+            )
+        },
         "/v3/jobs/{job_id}": {
             "get": _operation(
                 "getJob",
-                "A job",
-                {200: {"description": "The job as it is now.", "content": _json(enveloped(job))}},
+                "A job, or a backup as one",
+                {200: {"description": "The job as it is now.", "content": _json(enveloped(ref("JobWithLog")))}},
                 (402, 404),
                 parameters=(job_id,),
             ),
             "delete": _operation(
                 "cancelJob",
-                "Cancel a job",
+                "Cancel a job, or a backup in the making",
                 {200: {"description": "It stops, or has stopped.", "content": _json(enveloped(job))}},
                 (402, 404, 409),
                 parameters=(job_id,),
+                description="What waits is cancelled at once, what runs stops within two seconds; nothing of it stays. "
+                "A cancelled backup is `failed` with the code `CANCELLED`.",
             ),
+        },
+        "/v3/events": {
+            "get": _operation(
+                "streamEvents",
+                "What happens, as it happens (server-sent events)",
+                {200: {"description": "A stream that does not end.", "content": {"text/event-stream": _EVENTS}}},
+                (402, 404),
+                parameters=(
+                    {"name": "Last-Event-ID", "in": "header", "schema": _NUMBER, "description": "Go on behind it."},
+                    _query("after", _NUMBER, "The same, where a header can't be sent; the header goes first."),
+                    _query("app_id", {"type": "string", "pattern": _ID_PATTERN}, "Only of this application."),
+                ),
+                description="`event` is the kind, `id` the number, `data` an `Event` as JSON. `progress` (at most one "
+                "a second for each thing that runs) and `gap` (events after the one you named are not kept any more) "
+                "have no `id`. Without a number it begins with what happens from now on. A comment comes every 15 s.",
+            )
         },
     }
 

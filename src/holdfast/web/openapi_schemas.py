@@ -15,6 +15,7 @@ _TIME_OR_NULL: Json = {"type": ["string", "null"], "format": "date-time"}
 _BYTES: Json = {"type": "integer", "minimum": 0}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_ID_OR_NULL: Json = {"type": ["string", "null"], "pattern": "^[0-9a-f]{32}$"}
 _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
 _LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
@@ -142,6 +143,24 @@ _WEBHOOK: Json = {
     "last_delivery": {"oneOf": [_DELIVERY, {"type": "null"}]},
 }
 
+_JOB: Json = {
+    "id": _ID,
+    "kind": {**_TEXT, "description": "`backup`, `restore`, `verify` or `prove`."},
+    "app_id": _ID,
+    "backup_id": _ID,
+    "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "cancelled"]},
+    "created_at": _TIME,
+    "finished_at": _TIME_OR_NULL,
+    "progress": {
+        "oneOf": [
+            _object({"files": _COUNT, "bytes": _BYTES, "total_files": _COUNT, "total_bytes": _BYTES}),
+            {"type": "null"},
+        ]
+    },
+    "result": {"type": ["object", "null"], "description": "What a finished job did."},
+    "error": {"oneOf": [_NOTE, {"type": "null"}]},
+}
+
 SCHEMAS: Json = {
     "Error": _object(
         {
@@ -237,23 +256,17 @@ SCHEMAS: Json = {
         }
     ),
     "BackupLog": _object({"log": {"type": "array", "items": {**_TEXT, "description": "A time and what was done."}}}),
-    "Job": _object(
+    "Job": _object(_JOB),
+    "JobWithLog": _object({**_JOB, "log": {"type": "array", "items": _object({"at": _TIME, "message": _TEXT})}}),
+    "Event": _object(
         {
-            "id": _ID,
+            "seq": {"type": ["integer", "null"], "description": "Its number, also the `id` of the stream."},
             "kind": _TEXT,
-            "app_id": _ID,
-            "backup_id": _ID,
-            "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "cancelled"]},
-            "created_at": _TIME,
-            "finished_at": _TIME_OR_NULL,
-            "progress": {
-                "oneOf": [
-                    _object({"files": _COUNT, "bytes": _BYTES, "total_files": _COUNT, "total_bytes": _BYTES}),
-                    {"type": "null"},
-                ]
-            },
-            "result": {"type": ["object", "null"], "description": "What a finished job did."},
-            "error": {"oneOf": [_NOTE, {"type": "null"}]},
+            "at": _TIME_OR_NULL,
+            "app_id": _ID_OR_NULL,
+            "backup_id": _ID_OR_NULL,
+            "job_id": _ID_OR_NULL,
+            "data": {"type": "object", "description": "What belongs to this kind of event."},
         }
     ),
     "App": _object(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from holdfast.catalog.backups import backup_by_id
-from holdfast.catalog.records import Backup
+from holdfast.catalog.records import Backup, Work
 from holdfast.service.errors import backup_not_found
 from holdfast.service.instance import Instance
 from holdfast.web.envelope import Headers
+
+T = TypeVar("T", Backup, Work)
 
 
 def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
@@ -24,8 +27,8 @@ def check_after(instance: Instance, after: str | None, account_id: str, app_id: 
 
 
 def cut_page(
-    found: list[Backup], limit: int | None, base_url: str, path: str, fields: dict[str, str]
-) -> tuple[list[Backup], Headers]:
+    found: list[T], limit: int | None, base_url: str, path: str, fields: dict[str, str]
+) -> tuple[list[T], Headers]:
     """The page of at most `limit` out of up to `limit + 1` found, and the Link header to the next if there is one.
 
     The link has the same query (`fields`), after the last id of this page. Without a limit the page is all.

@@ -1,4 +1,4 @@
-"""The routes of what takes its time: restore a backup, look at a job, cancel it."""
+"""The routes of what takes its time: restore a backup, look at jobs (backups are some too), cancel one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.apps import app_by_id
-from holdfast.catalog.records import App, Job, JobState
+from holdfast.catalog.records import App, Job, JobState, Work
 from holdfast.service import jobs as deeds
 from holdfast.service.apps import get_app
 from holdfast.service.backups import find_backup
 from holdfast.service.errors import app_not_found
 from holdfast.service.restore import Wanted, preview_restore, request_restore
+from holdfast.service.work import PAGE, account_work, cancel_work, get_work, work_view
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web import inputs
@@ -22,6 +23,7 @@ from holdfast.web.auth import require_backups
 from holdfast.web.desk import Desk
 from holdfast.web.envelope import Answer, success
 from holdfast.web.errors import ApiError, unavailable
+from holdfast.web.pages import cut_page
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -53,19 +55,33 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def get_job(request: AnyRequest) -> Answer:
         account = require_backups(desk, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
-        return success(deeds.view(instance, await desk.call(deeds.get_job, instance, job_id, account.id)))
+        return success(await desk.call(lambda: work_view(instance, get_work(instance, job_id, account.id))))
+
+    @get("/v3/jobs")
+    async def list_jobs(request: AnyRequest) -> Answer:
+        account = require_backups(desk, request.scope)
+        fields = inputs.query(request.scope, "limit", "after")
+        limit, after = inputs.page_limit(fields) or PAGE, inputs.page_after(fields)
+
+        def listed() -> list[Work]:
+            if after is not None:
+                get_work(instance, after, account.id)
+            return account_work(instance, account.id, limit + 1, after)
+
+        page, link = cut_page(await desk.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
+        return success([deeds.view(instance, work) for work in page], headers=link)
 
     @delete(_JOB, status_code=200)
     async def cancel_job(request: AnyRequest) -> Answer:
         account = require_backups(desk, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
 
-        def cancel() -> Job:
-            return deeds.cancel_job(instance, deeds.get_job(instance, job_id, account.id))
+        def cancel() -> Work:
+            return cancel_work(instance, get_work(instance, job_id, account.id))
 
         return success(deeds.view(instance, await desk.call(cancel)))
 
-    return [restore_backup, get_job, cancel_job]
+    return [restore_backup, list_jobs, get_job, cancel_job]
 
 
 def accepted(desk: Desk, job: Job) -> Answer:

@@ -128,7 +128,7 @@ async def _send_span(
         stack.callback(pump.close)
         # The first buffer comes before the head: what fails until then can still be told as an error.
         buffer = await pump.next()
-        gone = await stack.enter_async_context(_until_gone(receive))
+        gone = await stack.enter_async_context(until_gone(receive))
         await send({"type": "http.response.start", "status": status, "headers": head})
         left = span.stop - span.start
         try:
@@ -153,7 +153,7 @@ async def _send_span(
 
 
 @contextlib.asynccontextmanager
-async def _until_gone(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
+async def until_gone(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
     """A task that is done as soon as the client has closed the connection: `send` itself doesn't tell."""
 
     async def watch() -> None:

@@ -21,6 +21,7 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.vault.columns import From
 from holdfast.vault.entry import Kind
+from holdfast.vault.errors import Cancelled
 
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512
@@ -71,10 +72,17 @@ def recognise(scan: Scan, is_database: Callable[[bytes], bool]) -> list[Database
     ]
 
 
-def find_databases(scan: Scan, reader: DirectoryReader, known: Container[bytes] = ()) -> list[Database]:
-    """The databases of a scan of the reader's folder, but for those `known` to be none."""
+def find_databases(
+    scan: Scan,
+    reader: DirectoryReader,
+    known: Container[bytes] = (),
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Database]:
+    """The databases of a scan of the reader's folder, but for those `known` to be none. Raises Cancelled."""
 
     def is_database(path: bytes) -> bool:
+        if cancelled():
+            raise Cancelled("It was cancelled while databases were looked for.")
         if path in known:
             return False
         try:

@@ -177,13 +177,17 @@ class Staging:
             change = int(plan.change_of[number])
             return b"%d" % change + plan.paths[number][tops[change] :]
 
-        def on_block(block: Block, base: int) -> None:
+        def look() -> None:
             if cancelled():
                 raise Cancelled("The restore was cancelled; nothing was changed.")
+
+        def on_block(block: Block, base: int) -> None:
+            look()
             self._make_rest(plan, block, base, place)
 
         try:
             for item in contents(on_block):
+                look()
                 path = place(item.number)
                 if isinstance(item, Small):
                     self._add(path, item)

@@ -34,6 +34,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_events_account", "events", ["account_id", "seq"])
     op.create_index("ix_events_at", "events", ["at"])
+    op.create_index("ix_events_backup", "events", ["backup_id"])
     op.create_table(
         "endpoints",
         sa.Column("id", sa.String(32), primary_key=True),

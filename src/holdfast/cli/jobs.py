@@ -1,0 +1,155 @@
+"""`holdfast jobs`, `holdfast log`"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli.output import Json, print_json, print_table, size_text
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import Event, Work
+    from holdfast.service.instance import Instance
+
+app = typer.Typer(invoke_without_command=True)
+
+ENDED_MAX = 10
+FOLLOW_SECONDS = 1.0
+_SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@app.callback()
+def jobs(
+    context: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that ended in the last day, not only the last.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what runs, what waits, and what ended lately: backups, restores, verifications."""
+    if context.invoked_subcommand is not None:
+        return
+    from holdfast.service.jobs import view
+    from holdfast.service.work import seen_work
+
+    with state.instance() as instance:
+        under_way, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
+        found = [*under_way, *ended]
+        if json:
+            print_json([{**view(instance, work), "account_id": work.account_id, "node": work.node} for work in found])
+            return
+        if not found:
+            print("Nothing runs, nothing waits, and nothing ended in the last day.")
+            return
+        names = _app_names(instance)
+        print_table(
+            ("ID", "KIND", "STATE", "NODE", "ASKED", "APP", "PROGRESS"),
+            [
+                (
+                    work.id,
+                    work.kind,
+                    _state(work),
+                    work.node,
+                    _clock_text(instance, work.created_at),
+                    names.get(work.app_id, work.app_id),
+                    _said(work),
+                )
+                for work in found
+            ],
+        )
+
+
+@app.command("cancel")
+def cancel(
+    job: Annotated[str, typer.Argument(metavar="ID", help="As `holdfast jobs` shows it.")], json: Json = False
+) -> None:
+    """Have it stop: what waits at once, what runs within two seconds. Nothing of it stays."""
+    from holdfast.catalog.records import OPEN_JOBS
+    from holdfast.service.jobs import view
+    from holdfast.service.work import cancel_work, get_work
+
+    with state.instance() as instance:
+        work = cancel_work(instance, get_work(instance, job))
+        if json:
+            print_json(view(instance, work))
+        else:
+            print("It stops within two seconds." if work.state in OPEN_JOBS else "It is cancelled.")
+
+
+def log(
+    name: Annotated[str | None, typer.Option("--app", metavar="APP", help="Only of this application.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")] = False,
+    since: Annotated[str, typer.Option("--since", help="How far back, as 90m, 2h or 7d.")] = "24h",
+    json: Json = False,
+) -> None:
+    """Show what happened: a line for each event, oldest first."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.errors import Invalid
+    from holdfast.service.feed import SHOWN_MAX, follow_from, look_back, next_of_all
+
+    span = _SPAN.fullmatch(since)
+    if span is None:
+        raise Invalid("since", "--since must be a number and s, m, h or d, as 2h.")
+    with state.instance() as instance:
+        app_id = None if name is None else find_app(instance, name).id
+        seen = follow_from(instance)
+        back_ns = int(span[1]) * _SECONDS[span[2]] * 1_000_000_000
+        found = look_back(instance, instance.clock.now_ns() - back_ns, app_id)
+        if len(found) == SHOWN_MAX and not json:
+            print(f"(the last {SHOWN_MAX}; a shorter --since shows others)")
+        names = _app_names(instance)
+        for event in found:
+            _print_event(instance, event, names, as_json=json)
+        seen = max([seen, *(event.seq for event in found)])
+        while follow:
+            more = next_of_all(instance, seen, app_id)
+            for event in more:
+                seen = event.seq
+                if event.app_id not in names:
+                    names = _app_names(instance)
+                _print_event(instance, event, names, as_json=json)
+            if not more:
+                time.sleep(FOLLOW_SECONDS)
+
+
+def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_json: bool) -> None:
+    from holdfast.service.feed import event_view, message_of
+
+    if as_json:
+        import json
+
+        view: dict[str, Any] = {**event_view(instance, event), "account_id": event.account_id}
+        print(json.dumps(view, ensure_ascii=False), flush=True)
+        return
+    name = names.get(event.app_id or "", event.app_id or "")
+    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {message_of(event)}", flush=True)
+
+
+def _app_names(instance: Instance) -> dict[str, str]:
+    from holdfast.service.apps import list_apps
+
+    return {app.id: app.name for app in list_apps(instance)}
+
+
+def _clock_text(instance: Instance, ns: int) -> str:
+    from holdfast.service.clock import local_time
+
+    return f"{local_time(ns, instance.zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _state(work: Work) -> str:
+    return f"{work.state} (stopping)" if work.state == "running" and work.cancel_asked else str(work.state)
+
+
+def _said(work: Work) -> str:
+    if work.error_message:
+        return f"{work.error_code}: {work.error_message}"
+    if work.progress is None:
+        return ""
+    p = work.progress
+    return f"{p.files} of {p.total_files} files, {size_text(p.bytes)} of {size_text(p.total_bytes)}"
