@@ -121,6 +121,8 @@ Index(
 Index("ix_backups_idempotency", backups.c.app_id, backups.c.idempotency_key)
 _open_states = text("state IN ('queued', 'running', 'deleting')")
 Index("ix_backups_open", backups.c.state, sqlite_where=_open_states, postgresql_where=_open_states)
+_damaged = text("damage IS NOT NULL")
+Index("ix_backups_damaged", backups.c.account_id, sqlite_where=_damaged, postgresql_where=_damaged)
 
 packs = Table(
     "packs",

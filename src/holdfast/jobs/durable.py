@@ -17,7 +17,7 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 
-from holdfast.jobs.deeds import run_job
+from holdfast.jobs.deeds import partition, run_job
 from holdfast.service.config import Config
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import queued_jobs
@@ -141,7 +141,7 @@ class JobsWorker:
             for backup in queued_backups(self._instance):
                 client.enqueue_take(backup.id, backup.app_id, backup.node)
             for waiting in queued_jobs(self._instance):
-                client.enqueue_job(waiting.id, waiting.app_id, waiting.node)
+                client.enqueue_job(waiting.id, partition(waiting), waiting.node)
         finally:
             client.close()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
+from holdfast.jobs.deeds import partition
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
+from holdfast.service import fresh, prove, read_back
 from holdfast.service.instance import Instance
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
@@ -17,4 +19,24 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
-DUTIES: tuple[Round, ...] = (Round("forget-events", 3600, _forget_events),)
+def _read_back(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    read_back.read_back(instance, stopping)
+
+
+def _take_afresh(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    for backup in fresh.take_afresh(instance):
+        jobs.enqueue_take(backup.id, backup.app_id, backup.node)
+
+
+def _prove(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    job = prove.prove_due(instance)
+    if job is not None:
+        jobs.enqueue_job(job.id, partition(job), job.node)
+
+
+DUTIES: tuple[Round, ...] = (
+    Round("forget-events", 3600, _forget_events),
+    Round("read-back", read_back.TURN_SECONDS, _read_back),
+    Round("take-afresh", fresh.TURN_SECONDS, _take_afresh),
+    Round("prove", prove.TURN_SECONDS, _prove),
+)

@@ -70,6 +70,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Unpacked bytes of one imported archive, whatever the plan allows."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
+    read_back_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
+    """The whole store is read back once in so many days; 0: not by itself."""
+    read_back_bytes_per_second: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 16 * 1024**2
+    """Never faster than this."""
+    prove_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
+    """A test restore of each application every so many days; 0: not by itself."""
+    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * _GIB
+    """Of a backup with more content than this, a test restore brings some files back, as they fall."""
+    scratch: str = ""
+    """The folder for test restores; empty: the home's `run`."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
@@ -125,6 +135,8 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     for name, url in (("base_url", config.base_url), ("backups_url", config.backups_url or config.base_url)):
         if not _is_origin(url):
             raise ConfigError(f"{where}: {name} must be like https://host or http://host:port, and is {url!r}.")
+    if config.scratch and not Path(config.scratch).is_absolute():
+        raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
     try:
         _ = config.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):
