@@ -24,7 +24,7 @@ import numpy as np
 
 from holdfast.catalog import proving as rows
 from holdfast.catalog.apps import app_by_id
-from holdfast.catalog.backups import backup_by_id, list_backups
+from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.damage import NOT_PROVED, Found, enter_found
 from holdfast.catalog.jobs import insert_job
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, Job, JobState, Progressed, State, Warned
@@ -346,26 +346,27 @@ def _compare(
             ),
         )
         mismatches = list(itertools.islice(found, WARNINGS_MAX))
-        known = _plain_databases(instance, backup)
-        is_known = [p for p in split(before.path_bytes, before.path_length) if known and _text(p) in known]
-        verdicts = check_databases(scan, reader, scratch / "databases", is_known, stop) if not mismatches else []
+        plain = _plain_databases(backup)
+        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and _text(p) in plain]
+        verdicts = check_databases(scan, reader, scratch / "databases", is_plain, stop) if not mismatches else []
     finally:
         reader.close()
     for one in verdicts:
-        if one.problem is not None:
+        if one.problem is not None and plain is not None:
             mismatches.append(Mismatch(one.path, f"is a database that SQLite finds damaged ({one.problem})"))
     warnings = tuple(
-        Warned(_text(one.path), "DATABASE_NOTE", f"The database {_text(one.path)} came back as it was: {one.note}.")
+        Warned(_text(one.path), "DATABASE_NOTE", f"The database {_text(one.path)} came back as it was: {said}.")
         for one in verdicts
-        if one.note is not None
+        if (said := one.note or one.problem) is not None
     )
     return _Compared(mismatches, Proved(is_whole, files, compared, len(verdicts), warnings))
 
 
-def _plain_databases(instance: Instance, backup: Backup) -> set[str]:
-    """Paths that some backup of the application has a warning about: they are kept as they are, sound or not."""
-    backups = list_backups(instance.catalog, backup.app_id, None, None)
-    return {w.path for one in backups for w in one.warnings if w.code in _PLAIN_DATABASES}
+def _plain_databases(backup: Backup) -> set[str] | None:
+    """Paths of files that look like databases and were kept as they are, sound or not; None: not all are known."""
+    if any(w.code == "MORE_WARNINGS" for w in backup.warnings):
+        return None
+    return {w.path for w in backup.warnings if w.code in _PLAIN_DATABASES}
 
 
 def _text(path: bytes) -> str:
