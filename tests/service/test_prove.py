@@ -22,7 +22,7 @@ from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.events import events_after
 from holdfast.catalog.jobs import start_job
 from holdfast.catalog.records import Backup, Event, EventKind, Job, JobState
-from holdfast.service import prove as module
+from holdfast.service import trial as module
 from holdfast.service.apps import add_app
 from holdfast.service.backups import delete_backup, full_object
 from holdfast.service.errors import Conflict
@@ -31,15 +31,14 @@ from holdfast.service.import_backup import Upload
 from holdfast.service.jobs import get_job
 from holdfast.service.locks import held
 from holdfast.service.prove import (
-    Proved,
     prove_due,
     recover_proves,
     request_prove,
     run_prove,
-    scratch_folder,
     shown_proofs,
 )
 from holdfast.service.take import run_backup
+from holdfast.service.trial import Proved, scratch_folder
 from holdfast.service.verify import check_account
 from holdfast.sources.target.swap import Swap
 from holdfast.vault.assembly import Assembly

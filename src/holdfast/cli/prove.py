@@ -27,7 +27,8 @@ def prove(
     from holdfast.service.apps import find_app
     from holdfast.service.backups import find_backup
     from holdfast.service.jobs import view
-    from holdfast.service.prove import Proved, newest_backup, recover_proves, request_prove, run_prove
+    from holdfast.service.prove import newest_backup, recover_proves, request_prove, run_prove
+    from holdfast.service.trial import Proved
 
     with state.instance() as instance:
         recover_proves(instance)

@@ -1,9 +1,9 @@
 """Test restores: the newest backup of each application is really restored, into a scratch folder, and compared.
 
 1. `prove_due` finds the application whose turn it is and queues a job; at most one is open on a node.
-2. The job restores by the code of every other restore, into `prove-<job id>`, a folder of ours alone (0700): what is in
-   it may run as somebody else, and nobody else must reach it. It goes in the end, whatever comes.
-3. What lies on the disk then is held against the backup (`sources/target/compare.py`), databases are checked by SQLite.
+2. The job restores into a scratch folder and compares what lies on the disk then with the backup (`trial.py`). The
+   folder goes in the end, whatever comes.
+3. What came of it is entered with the backup.
 
 A backup that did not come back as it was is entered as damaged (`NOT_PROVED`): `fresh.py` takes another one, which
 reads everything anew (`take.py`), for an incremental one would trust the list of files that is wrong.
@@ -11,90 +11,46 @@ reads everything anew (`take.py`), for an incremental one would trust the list o
 
 from __future__ import annotations
 
-import itertools
 import logging
-import os
-import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import msgspec
-import numpy as np
 
 from holdfast.catalog import proving as rows
-from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.damage import NOT_PROVED, Found, enter_found
 from holdfast.catalog.jobs import insert_job
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
 from holdfast.service import jobs
-from holdfast.service.browse import text_of
 from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, NotFound, ServiceError
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import Failure
 from holdfast.service.locks import held
-from holdfast.service.restore import Planned, Wanted, may_set_owners, planned_restore, stage
-from holdfast.service.take import WARNINGS_MAX
+from holdfast.service.trial import (
+    SCRATCH_PREFIX,
+    Proved,
+    remove_scratch,
+    restored_and_compared,
+    scratch_parent,
+)
 from holdfast.service.verify import enter_hits, enter_lost
-from holdfast.sources.directory import DirectorySource
-from holdfast.sources.reader import DirectoryReader
-from holdfast.sources.sqlite.checking import NOBODY, check_databases
-from holdfast.sources.target.compare import Mismatch, other_contents, other_entries
-from holdfast.sources.target.staging import Staging, TargetError, TargetFull, remove_staging
-from holdfast.sources.target.swap import Swap
+from holdfast.sources.target.compare import Mismatch
+from holdfast.sources.target.staging import TargetError, TargetFull
 from holdfast.stores.port import StoreError, StoreUnreachable
-from holdfast.vault.columns import split
-from holdfast.vault.entry import Kind
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
-from holdfast.vault.manifest import Block
-from holdfast.vault.tame import tame
 
 KIND = rows.KIND
 TURN_SECONDS = 5.0
-RESERVE_BYTES = 512 * 1024**2
-"""A test restore leaves the scratch disk so much room at least."""
 
-ENTRY_BYTES = 4096
-"""Room that a file or folder takes beside its content, or more."""
-
-SAMPLE_FILES_MAX = 200
-"""So many files of a backup that is too large are brought back."""
-
-_PREFIX = "prove-"
 _DAY_NS = rows.DAY_NS
 _HOUR_NS = 3600 * 1_000_000_000
-_PLAIN_DATABASES = ("DATABASE_DAMAGED", "DATABASE_RAW")
-"""Warnings of backups about files that look like databases and are kept as they are."""
 
 _log = logging.getLogger(__name__)
 
 
 class NotProved(ServiceError):
     """What came back is not what was backed up."""
-
-
-class ScratchError(ServiceError):
-    """The test restore could not be made; that says nothing about the backup."""
-
-
-class Proved(msgspec.Struct, frozen=True):
-    """What a finished test restore's `result` says. `bytes`: of content that was compared."""
-
-    is_whole: bool
-    """All of the backup was restored; else only some files, as it is larger than the limit."""
-    files: int
-    bytes: int
-    databases: int
-    """Databases that SQLite found sound."""
-    warnings: tuple[Warned, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    mismatches: list[Mismatch]
-    proved: Proved
 
 
 # -- asked for -----------------------------------------------------------------------------------------------------
@@ -189,8 +145,8 @@ def recover_proves(instance: Instance) -> None:
         rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + _HOUR_NS)
 
     jobs.recover_jobs(instance, KIND, tidy)
-    for folder in _scratch_parent(instance).glob(f"{_PREFIX}*"):
-        job_id = folder.name.removeprefix(_PREFIX)
+    for folder in scratch_parent(instance).glob(f"{SCRATCH_PREFIX}*"):
+        job_id = folder.name.removeprefix(SCRATCH_PREFIX)
         if folder.is_dir() and not _is_open(instance, job_id):
             with held(instance, f"job-{job_id}") as is_ours:
                 if is_ours:
@@ -209,14 +165,22 @@ def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], boo
     if backup is None or backup.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be tried.")
     began = instance.clock.now_ns()
-    try:
-        compared = _restored_and_compared(instance, job, backup, note, stop)
-    except (DamagedError, ChunkMissing, FormatError) as error:
-        raise _damaged(instance, backup, str(error), stop) from error
-    finally:
-        remove_scratch(instance, job.id)
-    if compared.mismatches:
-        raise _not_proved(instance, backup, [_warned(one) for one in compared.mismatches])
+    for attempt in (1, 2):
+        # Twice before it is called so: a fault on the way from a disk is none of the backup's.
+        try:
+            compared = restored_and_compared(instance, job.id, backup, note, stop)
+        except (DamagedError, ChunkMissing, FormatError) as error:
+            if (lost := _lost(instance, backup, str(error), stop)) is not None:
+                raise lost from error
+            if attempt == 2:
+                raise _not_proved(instance, backup, [Warned("", NOT_PROVED, str(error))]) from error
+            continue
+        finally:
+            remove_scratch(instance, job.id)
+        if not compared.mismatches:
+            break
+        if attempt == 2:
+            raise _not_proved(instance, backup, [_warned(one) for one in compared.mismatches])
     if compared.proved.is_whole:
         now = backup_by_id(instance.catalog, backup.id)
         damage = tuple(w for w in (now.damage if now is not None else ()) if w.code != NOT_PROVED)
@@ -226,14 +190,14 @@ def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], boo
     return compared.proved
 
 
-def _damaged(instance: Instance, backup: Backup, why: str, stop: Callable[[], bool]) -> NotProved:
-    """Find out what of the backup is lost; if nothing is, it is the backup itself that is wrong."""
+def _lost(instance: Instance, backup: Backup, why: str, stop: Callable[[], bool]) -> NotProved | None:
+    """Find out whether something of the backup is lost from the store, and enter that; None: nothing is."""
     report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), cancelled=stop)
     if report.findings:
         enter_lost(instance, backup.account_id)
     found = backup_by_id(instance.catalog, backup.id)
     if not report.hits or found is None:
-        return _not_proved(instance, backup, [Warned("", NOT_PROVED, why)])
+        return None
     enter_hits(instance, [(found, report.hits[0])], None)
     return NotProved(NOT_PROVED, f"The test restore failed, as some of the backup is lost from the store: {why}")
 
@@ -252,176 +216,7 @@ def _warned(one: Mismatch) -> Warned:
     return Warned(shown, NOT_PROVED, f"In a test restore {shown} {one.what}.")
 
 
-# -- restored and compared -----------------------------------------------------------------------------------------
-
-
-def _restored_and_compared(
-    instance: Instance, job: Job, backup: Backup, note: jobs.Note, stop: Callable[[], bool]
-) -> _Compared:
-    """Raises VaultError, StoreError (the backup or its store), ScratchError, TargetError (the disk), Cancelled."""
-    scratch = scratch_folder(instance, job.id)
-    tree = scratch / "tree"
-    try:
-        scratch.mkdir(mode=0o700)
-        tree.mkdir(mode=0o700)
-        room = os.statvfs(scratch)
-    except OSError as error:
-        raise ScratchError("SCRATCH_FAILED", f"{scratch} cannot be made ({error.strerror}); mend that.") from error
-    is_whole = backup.content_bytes <= instance.config.prove_bytes_max
-    paths = () if is_whole else _sample(instance, backup)
-    if not (is_whole or paths):
-        message = "No file of the backup is small enough for a test restore; raise prove_bytes_max."
-        raise ScratchError("TOO_LARGE", message)
-    with planned_restore(instance, backup, tree, Wanted(paths=paths), _view(instance, backup)) as planned:
-        plan = planned.plan
-        need = plan.write_bytes + ENTRY_BYTES * int((plan.change_of >= 0).sum())
-        if room.f_bavail * room.f_frsize < need + RESERVE_BYTES:
-            message = f"A test restore needs {need:,} bytes in {scratch.parent}, and there is no room; free some."
-            raise ScratchError("SCRATCH_FULL", message)
-        total = plan.write_bytes
-
-        def half(progress: Progressed) -> None:
-            if stop():
-                raise Cancelled("The test restore was cancelled.")
-            note(Progressed(progress.files, progress.bytes, plan.write_files, 2 * total))
-
-        staging = Staging(scratch / "staging", owners=may_set_owners())
-        try:
-            stage(planned, staging, half, stop)
-            swap = Swap(tree, staging, scratch / "journal", owners=may_set_owners())
-            swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
-        finally:
-            staging.close()
-        may_lack = bool(staging.notices or swap.notices)
-        return _compare(instance, backup, planned, scratch, may_lack, is_whole, note, stop)
-
-
-def _compare(
-    instance: Instance,
-    backup: Backup,
-    planned: Planned,
-    scratch: Path,
-    may_lack_attributes: bool,
-    is_whole: bool,
-    note: jobs.Note,
-    stop: Callable[[], bool],
-) -> _Compared:
-    """Look at what lies on the disk now."""
-    plan, before = planned.plan, planned.before
-    tree = scratch / "tree"
-    wanted = np.ones(len(before), bool) if is_whole else plan.change_of >= 0
-    scan = DirectorySource(tree).scan()
-    reader = DirectoryReader(tree)
-    files = compared = 0
-
-    def on_file(size: int) -> None:
-        nonlocal files, compared
-        files += 1
-        compared += size
-        done = plan.write_bytes + compared
-        note(Progressed(plan.write_files, done, plan.write_files, max(done, 2 * plan.write_bytes)))
-
-    try:
-        vault = instance.vault(backup.account_id)
-        own = wanted.copy()
-        for number in plan.links:
-            own[number] = False  # one of another's names: compared there
-        found: Iterator[Mismatch] = itertools.chain(
-            other_entries(
-                before,
-                scan,
-                wanted,
-                plan.links,
-                reader,
-                owners=may_set_owners(),
-                may_lack_attributes=may_lack_attributes,
-            ),
-            other_contents(
-                planned.snapshot.all_blocks(),
-                own,
-                reader,
-                lambda entry, read_into: vault.is_given_back(planned.large, entry, read_into),
-                on_file,
-                stop,
-            ),
-        )
-        mismatches = list(itertools.islice(found, WARNINGS_MAX))
-        plain = _plain_databases(backup)
-        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and _text(p) in plain]
-        verdicts = check_databases(scan, reader, scratch / "databases", is_plain, stop) if not mismatches else []
-    finally:
-        reader.close()
-    for one in verdicts:
-        if one.problem is not None and plain is not None:
-            mismatches.append(Mismatch(one.path, f"is a database that SQLite finds damaged ({one.problem})"))
-    warnings = tuple(
-        Warned(_text(one.path), "DATABASE_NOTE", f"The database {_text(one.path)} came back as it was: {said}.")
-        for one in verdicts
-        if (said := one.note or one.problem) is not None
-    )
-    return _Compared(mismatches, Proved(is_whole, files, compared, len(verdicts), warnings))
-
-
-def _plain_databases(backup: Backup) -> set[str] | None:
-    """Paths of files that look like databases and were kept as they are, sound or not; None: not all are known."""
-    if any(w.code == "MORE_WARNINGS" for w in backup.warnings):
-        return None
-    return {w.path for w in backup.warnings if w.code in _PLAIN_DATABASES}
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")
-
-
-def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
-    """Some files of a backup, as they fall, with no more content than a test restore may have."""
-    snapshot = instance.vault(backup.account_id).open(backup.id)
-    try:
-        sizes = [(b, i) for b in snapshot.all_blocks() for i in (b.kind == Kind.FILE).nonzero()[0].tolist()]
-        random.shuffle(sizes)
-        chosen: list[str] = []
-        left = instance.config.prove_bytes_max
-        for block, i in sizes:
-            if len(chosen) == SAMPLE_FILES_MAX:
-                break
-            if int(block.size[i]) <= left:
-                left -= int(block.size[i])
-                chosen.append(text_of(block.path(i)))
-        return tuple(chosen)
-    finally:
-        snapshot.close()
-
-
-def _view(instance: Instance, backup: Backup) -> Callable[[Block], Block]:
-    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights, as at any restore."""
-    if backup.origin != IMPORTED or not may_set_owners():
-        return lambda block: block
-    app = app_by_id(instance.catalog, backup.app_id)
-    try:
-        found = os.stat(app.path) if app is not None else None
-    except OSError:
-        found = None
-    return tame(NOBODY, NOBODY) if found is None else tame(found.st_uid, found.st_gid)
-
-
-# -- scratch -------------------------------------------------------------------------------------------------------
-
-
-def _scratch_parent(instance: Instance) -> Path:
-    return Path(instance.config.scratch).resolve() if instance.config.scratch else instance.run.resolve()
-
-
-def scratch_folder(instance: Instance, job_id: str) -> Path:
-    """Where a test restore's files are while it runs."""
-    return _scratch_parent(instance) / f"{_PREFIX}{job_id}"
-
-
-def remove_scratch(instance: Instance, job_id: str) -> None:
-    """Remove all of a test restore's files; what cannot be removed is logged, and tried again at the next start."""
-    try:
-        remove_staging(scratch_folder(instance, job_id))
-    except TargetError as error:
-        _log.warning("what a test restore left in %s stays: %s", scratch_folder(instance, job_id), error)
+# -- how it ends -----------------------------------------------------------------------------------------------------
 
 
 def _failure(error: BaseException) -> Failure:
