@@ -185,6 +185,21 @@ def test_what_is_lost_from_the_store_is_entered_as_by_a_check(world: World) -> N
     assert again(world, first).damage == again(world, second).damage == ()
 
 
+def test_a_fault_on_the_way_is_none_of_the_backups(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    backup = world.take()
+    times = []
+
+    def once(tree: Path) -> None:
+        times.append(tree)
+        if len(times) == 1:
+            change_content(tree)
+
+    after_restore(monkeypatch, once)
+    assert result(prove(world, backup)).is_whole
+    assert len(times) == 2
+    assert happened(world, EventKind.VERIFY_FAILED) == []
+
+
 def change_content(tree: Path) -> None:
     path = tree / "sub" / "b.bin"
     found = path.stat()
