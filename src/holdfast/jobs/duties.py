@@ -25,13 +25,21 @@ def _read_back(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> 
 
 def _take_afresh(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     for backup in fresh.take_afresh(instance):
-        jobs.enqueue_take(backup.id, backup.app_id, backup.node)
+        try:
+            jobs.enqueue_take(backup.id, backup.app_id, backup.node)
+        except Exception:
+            fresh.drop_queued(instance, backup)  # else it would hold all further ones up
+            raise
 
 
 def _prove(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     job = prove.prove_due(instance)
     if job is not None:
-        jobs.enqueue_job(job.id, partition(job), job.node)
+        try:
+            jobs.enqueue_job(job.id, partition(job), job.node)
+        except Exception:
+            prove.drop_queued(instance, job)
+            raise
 
 
 DUTIES: tuple[Round, ...] = (

@@ -6,6 +6,7 @@ found. So it is asked for once for each finding, whoever found it, and also when
 
 from __future__ import annotations
 
+from holdfast.catalog.backups import fail_backup
 from holdfast.catalog.damage import apps_to_take_afresh
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Conflict, NotFound
@@ -25,3 +26,9 @@ def take_afresh(instance: Instance) -> list[Backup]:
             continue  # being backed up or restored: the next turn looks again
         asked.append(backup)
     return asked
+
+
+def drop_queued(instance: Instance, backup: Backup) -> None:
+    """After a backup could not be handed to the queue: it failed."""
+    message = "The backup could not be queued; take it again."
+    fail_backup(instance.catalog, backup.id, "NOT_QUEUED", message, instance.clock.now_ns())

@@ -30,6 +30,7 @@ from holdfast.service.locks import held
 from holdfast.service.trial import (
     SCRATCH_PREFIX,
     Proved,
+    is_ours,
     remove_scratch,
     restored_and_compared,
     scratch_parent,
@@ -78,12 +79,19 @@ def request_prove(instance: Instance, backup: Backup) -> Job:
     if backup.state is not State.SUCCESSFUL:
         raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
-    with held(instance, "prove-request") as is_ours:
-        if not is_ours or rows.is_under_way(instance.catalog, instance.config.node):
+    with held(instance, "prove-request") as is_free:
+        if not is_free or rows.is_under_way(instance.catalog, instance.config.node):
             message = "A test restore is under way on this machine already; wait for it."
             raise Conflict("PROVE_IN_PROGRESS", message)
         insert_job(instance.catalog, job)
     return job
+
+
+def drop_queued(instance: Instance, job: Job) -> None:
+    """After a job could not be handed to the queue: it is asked for again an hour later."""
+    message = "The job could not be queued; it is tried again."
+    jobs.finish(instance, job.id, JobState.FAILED, error_code="NOT_QUEUED", error_message=message)
+    rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + _HOUR_NS)
 
 
 def newest_backup(instance: Instance, app_id: str) -> Backup:
@@ -147,9 +155,9 @@ def recover_proves(instance: Instance) -> None:
     jobs.recover_jobs(instance, KIND, tidy)
     for folder in scratch_parent(instance).glob(f"{SCRATCH_PREFIX}*"):
         job_id = folder.name.removeprefix(SCRATCH_PREFIX)
-        if folder.is_dir() and not _is_open(instance, job_id):
-            with held(instance, f"job-{job_id}") as is_ours:
-                if is_ours:
+        if is_ours(folder) and not _is_open(instance, job_id):
+            with held(instance, f"job-{job_id}") as is_free:
+                if is_free:
                     remove_scratch(instance, job_id)
 
 

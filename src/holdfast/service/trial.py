@@ -10,6 +10,8 @@ import itertools
 import logging
 import os
 import random
+import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +240,16 @@ def scratch_parent(instance: Instance) -> Path:
 def scratch_folder(instance: Instance, job_id: str) -> Path:
     """Where a test restore's files are while it runs."""
     return scratch_parent(instance) / f"{SCRATCH_PREFIX}{job_id}"
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder among the scratch folders is one of ours, by its name and its owner: others may write there."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    is_named = re.fullmatch(SCRATCH_PREFIX + "[0-9a-f]{32}", folder.name) is not None
+    return is_named and stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def remove_scratch(instance: Instance, job_id: str) -> None:
