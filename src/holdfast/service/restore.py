@@ -24,6 +24,7 @@ from holdfast.service import jobs
 from holdfast.service.apps import own_paths
 from holdfast.service.browse import paths_of, text_of
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
+from holdfast.service.ignored import left_alone
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import Failure
 from holdfast.service.take import WARNINGS_MAX, request_backup, run_backup
@@ -114,7 +115,7 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
     _require_usable(backup)
     root = _root(target, wanted)
-    with planned_restore(instance, backup, root, wanted) as planned:
+    with planned_restore(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
 
 
@@ -222,10 +223,18 @@ def may_set_owners() -> bool:
 
 
 def planned_restore(
-    instance: Instance, backup: Backup, root: Path, wanted: Wanted, view: Callable[[Block], Block] | None = None
+    instance: Instance,
+    backup: Backup,
+    to: App | None,
+    root: Path,
+    wanted: Wanted,
+    view: Callable[[Block], Block] | None = None,
 ) -> Planned:
-    """A restore to `root`, compared with what is there. `view`: what is to be seen of the backup, where that is not
-    for the owner of the target's folder to say. Raises ServiceError, VaultError, StoreError, SourceError."""
+    """A restore to `root`, the folder of `to` if it is an application's, compared with what is there.
+
+    `view`: what is to be seen of the backup, where that is not for the owner of the target's folder to say. Raises
+    ServiceError, VaultError, StoreError, SourceError.
+    """
     vault = instance.vault(backup.account_id)
     own = own_paths(instance, root)
     is_there = root.exists()
@@ -247,6 +256,7 @@ def planned_restore(
             protected=own,
             same_file=_comparer(vault, large, before, target),
             xattrs=_attributes(target),
+            ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
             databases=databases,
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )
@@ -359,7 +369,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
     _require_usable(backup)
     root = _root(target_app, wanted)
     _make_root(root)
-    with planned_restore(instance, backup, root, wanted) as planned:
+    with planned_restore(instance, backup, target_app, root, wanted) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, ())

@@ -100,7 +100,7 @@ def restored_and_compared(
     if not (is_whole or paths):
         message = "No file of the backup is small enough for a test restore; raise prove_bytes_max."
         raise ScratchError("TOO_LARGE", message)
-    with planned_restore(instance, backup, tree, Wanted(paths=paths), _view(instance, backup)) as planned:
+    with planned_restore(instance, backup, None, tree, Wanted(paths=paths), _view(instance, backup)) as planned:
         plan = planned.plan
         need = plan.write_bytes + ENTRY_BYTES * int((plan.change_of >= 0).sum())
         if room.f_bavail * room.f_frsize < need + RESERVE_BYTES:
