@@ -25,6 +25,8 @@ ONLY_IN = {
     "pyfastcdc": {"vault"},
     "cryptography": {"vault"},
     "blake3": {"vault"},
+    "prometheus_client": {"service", "web"},
+    "structlog": {"service", "web"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

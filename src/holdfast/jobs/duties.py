@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
+from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.deeds import partition
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
@@ -16,6 +17,7 @@ EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 
 
 def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    keep_tally(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
@@ -42,9 +44,14 @@ def _prove(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None
             raise
 
 
+def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    keep_tally(instance.catalog, instance.clock.now_ns())
+
+
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("read-back", read_back.TURN_SECONDS, _read_back),
     Round("take-afresh", fresh.TURN_SECONDS, _take_afresh),
     Round("prove", prove.TURN_SECONDS, _prove),
+    Round("keep-tally", 60, _keep_tally),
 )
