@@ -5,7 +5,8 @@ from __future__ import annotations
 from catalog import rows
 
 from holdfast.catalog import figures
-from holdfast.catalog.backups import fail_backup, insert_backup, set_damage
+from holdfast.catalog.backups import fail_backup, insert_backup
+from holdfast.catalog.damage import Found, enter_found
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.health import look_over
 from holdfast.catalog.ledger import condemned_since
@@ -31,7 +32,7 @@ def test_sums_are_by_account_and_state(catalog: Catalog) -> None:
         rows.account(catalog, name)
         app = rows.app(catalog, "bot", name)
         number = 100 if name == "ana" else 1000
-        set_damage(catalog, rows.done(catalog, app, number).id, [Warned("a", "DAMAGED", "gone")], None)
+        enter_found(catalog, [Found(rows.done(catalog, app, number).id, (Warned("a", "DAMAGED", "gone"),))], 1)
         rows.done(catalog, app, number + 1)
         insert_backup(catalog, rows.backup(app, number + 2))
     found = {(one.account_id, one.state): one for one in figures.backup_figures(catalog)}

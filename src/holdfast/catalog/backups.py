@@ -11,12 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
+from holdfast.catalog.proving import first_prove
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, EventKind, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
-_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
+_COLUMNS = BACKUP_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
 _WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
 OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
@@ -260,6 +261,7 @@ def finish_backup(
         connection.execute(
             accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
         )
+        first_prove(connection, backup_id, finished_at)
         enter_backup_event(
             connection,
             EventKind.BACKUP_FINISHED,
@@ -271,26 +273,6 @@ def finish_backup(
             warnings=len(warnings),
         )
         return True
-
-
-def damaged_backups(catalog: Catalog, account_id: str) -> list[Backup]:
-    """Successful backups of an account of which a check found something lost."""
-    query = select(*_COLUMNS).where(
-        backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL, backups.c.damage.is_not(None)
-    )
-    with catalog.read() as connection:
-        return [backup_of(row) for row in connection.execute(query).all()]
-
-
-def set_damage(catalog: Catalog, backup_id: str, damage: Sequence[Warned], verified_at: int | None) -> None:
-    """Enter what a check found of a successful backup; `verified_at`: when all of it was read, else it stays."""
-    values: dict[str, Any] = {"damage": msgspec.json.encode(list(damage)).decode() if damage else None}
-    if verified_at is not None:
-        values["verified_at"] = verified_at
-    with catalog.write() as connection:
-        connection.execute(
-            backups.update().where(backups.c.id == backup_id, backups.c.state == State.SUCCESSFUL).values(**values)
-        )
 
 
 def fail_backup(

@@ -122,6 +122,8 @@ Index("ix_backups_idempotency", backups.c.app_id, backups.c.idempotency_key)
 open_backups = text("state IN ('queued', 'running', 'deleting')")
 """A query with just this condition, word for word, is answered by the index of the few backups that are open."""
 Index("ix_backups_open", backups.c.state, sqlite_where=open_backups, postgresql_where=open_backups)
+_damaged = text("damage IS NOT NULL")
+Index("ix_backups_damaged", backups.c.account_id, sqlite_where=_damaged, postgresql_where=_damaged)
 
 packs = Table(
     "packs",

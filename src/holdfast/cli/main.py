@@ -27,6 +27,7 @@ from holdfast.cli import (
     jobs,
     maintenance,
     notices,
+    prove,
     restore,
     server,
     sources,
@@ -62,6 +63,8 @@ app.command("cat")(browse.cat)
 app.command("diff")(browse.diff)
 app.command("find")(browse.find)
 app.command("restore")(restore.restore)
+app.command("prove")(prove.prove)
+app.command("proof")(prove.proof)
 app.command("prune")(maintenance.prune)
 app.command("rebuild")(maintenance.rebuild)
 app.command("serve")(server.serve)

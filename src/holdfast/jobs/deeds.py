@@ -8,7 +8,7 @@ from typing import Protocol
 
 from holdfast.catalog.records import Job, JobState, Work
 from holdfast.catalog.under_way import open_work
-from holdfast.service import jobs, restore, take, verify
+from holdfast.service import jobs, prove, restore, take, verify
 from holdfast.service.instance import Instance
 
 
@@ -18,7 +18,11 @@ class Deed(Protocol):
     def __call__(self, instance: Instance, job_id: str, *, cancelled: Callable[[], bool]) -> Job: ...
 
 
-DEEDS: dict[str, Deed] = {restore.KIND: restore.run_restore, verify.KIND: verify.run_verify}
+DEEDS: dict[str, Deed] = {
+    restore.KIND: restore.run_restore,
+    verify.KIND: verify.run_verify,
+    prove.KIND: prove.run_prove,
+}
 
 
 _log = logging.getLogger(__name__)
@@ -32,7 +36,7 @@ def run_job(instance: Instance, job_id: str, cancelled: Callable[[], bool]) -> J
 def recover(instance: Instance) -> None:
     """Bring to an end what a process of this node left running when it died. What goes wrong with one kind is logged,
     and the others are looked at all the same."""
-    for look in (restore.recover_restores, verify.recover_verifies, take.recover_backups):
+    for look in (restore.recover_restores, verify.recover_verifies, prove.recover_proves, take.recover_backups):
         try:
             look(instance)
         except Exception as error:  # whatever it is: the next round looks again
@@ -47,3 +51,9 @@ def waiting(instance: Instance, since_seconds: float = 0.0) -> list[Work]:
         for work in open_work(instance.catalog, [JobState.QUEUED], node=instance.config.node)
         if work.created_at <= before and not (work.kind == restore.KIND and restore.is_inline(work))
     ]
+
+
+def partition(deed: Job | Work) -> str:
+    """Of deeds in the same partition of a node's queue one runs at a time."""
+    # A test restore writes nowhere near its application: it must not hold its backups up, but other test restores.
+    return prove.KIND if deed.kind == prove.KIND else deed.app_id

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, create_engine, event
 
 from holdfast.catalog.records import Work
 from holdfast.catalog.under_way import BACKUP
-from holdfast.jobs.deeds import run_job
+from holdfast.jobs.deeds import partition, run_job
 from holdfast.service.config import Config
 from holdfast.service.instance import Instance
 from holdfast.service.take import run_backup
@@ -90,7 +90,7 @@ class JobsClient:
                 self._client.delete_workflows(list(ended))  # DBOS begins none of an id that it knows
             for work in part:
                 if work.id not in under_way:
-                    self._enqueue(TAKE if work.kind == BACKUP else JOB, work.id, work.app_id, work.node)
+                    self._enqueue(TAKE if work.kind == BACKUP else JOB, work.id, partition(work), work.node)
                     lost += 1
         return lost
 

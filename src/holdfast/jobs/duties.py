@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
 from holdfast.catalog.tally import keep_tally
-from holdfast.jobs.deeds import recover
+from holdfast.jobs.deeds import partition, recover
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
+from holdfast.service import fresh, prove, read_back
 from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
 
@@ -23,6 +24,21 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
 
 def _recover(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     recover(instance)
+
+
+def _read_back(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    read_back.read_back(instance, stopping)
+
+
+def _take_afresh(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    for backup in fresh.take_afresh(instance):
+        jobs.enqueue_take(backup.id, backup.app_id, backup.node)
+
+
+def _prove(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    job = prove.prove_due(instance)
+    if job is not None:
+        jobs.enqueue_job(job.id, partition(job), job.node)
 
 
 def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
@@ -40,6 +56,9 @@ def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bo
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("recover", 15, _recover),
+    Round("read-back", read_back.TURN_SECONDS, _read_back),
+    Round("take-afresh", fresh.TURN_SECONDS, _take_afresh),
+    Round("prove", prove.TURN_SECONDS, _prove),
     Round("keep-tally", 60, _keep_tally),
     Round("deliver-notices", 2, _deliver),
     Round("forget-deliveries", 3600, _forget_deliveries),

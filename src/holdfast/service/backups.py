@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from holdfast.catalog import backups as rows
 from holdfast.catalog.apps import app_by_id
+from holdfast.catalog.damage import NOT_PROVED
 from holdfast.catalog.hot import ListRow
 from holdfast.catalog.records import Backup, State
 from holdfast.service.clock import iso
@@ -108,11 +109,14 @@ def _error(backup: Backup) -> dict[str, str] | None:
         return {"code": backup.error_code, "message": backup.error_message or ""}
     if not backup.damage:
         return None
-    files = [w.path for w in backup.damage if w.path]
+    lost = [w for w in backup.damage if w.code != NOT_PROVED]
+    if not lost:
+        return {"code": NOT_PROVED, "message": f"{backup.damage[0].message} Use another backup."}
+    files = [w.path for w in lost if w.path]
     if not files:
-        return {"code": "DAMAGED", "message": f"{backup.damage[0].message} Take a new backup."}
-    count = "1 of its files" if len(backup.damage) == 1 else f"{len(backup.damage)} of its files"
-    if not backup.damage[-1].path:
+        return {"code": "DAMAGED", "message": f"{lost[0].message} Take a new backup."}
+    count = "1 of its files" if len(lost) == 1 else f"{len(lost)} of its files"
+    if not lost[-1].path:
         count = f"More than {len(files)} of its files"
     named = ", ".join(files[:_NAMED]) + (" ..." if len(files) > _NAMED else "")
     return {

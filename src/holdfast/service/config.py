@@ -90,6 +90,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A database's client that gives nothing for so long is ended, and the backup fails."""
     databases: tuple[ConfiguredDatabase, ...] = ()
     """Databases of applications, besides those of their settings."""
+    read_back_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
+    """The whole store is read back once in so many days; 0: not by itself."""
+    read_back_bytes_per_second: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 16 * 1024**2
+    """Never faster than this."""
+    prove_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
+    """A test restore of each application every so many days; 0: not by itself."""
+    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * _GIB
+    """Of a backup with more content than this, a test restore brings some files back, as they fall."""
+    scratch: str = ""
+    """The folder for test restores; empty: the home's `run`."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
@@ -175,6 +185,8 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
             raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
         if database.password_env and database.password_file:
             raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; give one.")
+    if config.scratch and not Path(config.scratch).is_absolute():
+        raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
     try:
         _ = config.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):

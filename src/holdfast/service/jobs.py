@@ -1,6 +1,6 @@
 """Jobs: deeds on a backup that take their time, asked for, run, cancelled, and found again after a crash.
 
-What a kind of job does is its deed's (`restore.py`, `verify.py`); here is what all of them share.
+What a kind of job does is its deed's (`restore.py`, `verify.py`, `prove.py`); here is what all of them share.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Failure:
     message: str
 
 
-def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
-    """Enter a job as queued. `request`: JSON. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
+    """A job that nobody has entered yet. `request`: JSON."""
     now_ns = instance.clock.now_ns()
-    job = Job(
+    return Job(
         id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
         account_id=backup.account_id,
         app_id=app_id,
@@ -57,6 +57,11 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
         created_at=now_ns,
         finished_at=None,
     )
+
+
+def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
+    """Enter a job as queued. `request`: JSON. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+    job = new_job(instance, kind, backup, app_id, node, request)
     try:
         rows.insert_job(instance.catalog, job)
     except rows.RestoreUnderWay:

@@ -17,6 +17,7 @@ import msgspec
 from holdfast.catalog import backups as rows
 from holdfast.catalog import rebuilding
 from holdfast.catalog.apps import app_by_id
+from holdfast.catalog.damage import DAMAGED, Found, enter_found
 from holdfast.catalog.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance import Instance, InstanceError
@@ -159,7 +160,8 @@ def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: R
         done.backups += 1
         if (missing := instance.vault(account_id).missing_of(root.backup_id)) is not None:
             done.problems.append(f"Backup {root.backup_id} came back, but not all of it is there: {missing}")
-            rows.set_damage(instance.catalog, root.backup_id, [Warned("", "DAMAGED", missing)], None)
+            found = Found(root.backup_id, (Warned("", DAMAGED, missing),))
+            enter_found(instance.catalog, [found], instance.clock.now_ns())
 
 
 def _app_of(instance: Instance, record: Record, root: Root) -> App:

@@ -129,7 +129,7 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
     _require_usable(backup)
     root = _root(target, wanted)
-    with _planned(instance, backup, target, root, wanted) as planned:
+    with planned_restore(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
 
 
@@ -170,7 +170,7 @@ def recover_restores(instance: Instance) -> None:
             return
         staging = staging_folder(_root(target, wanted), job.id)
         try:
-            outcome = clean_up(_journal(instance, job.id), owners=_may_set_owners())
+            outcome = clean_up(_journal(instance, job.id), owners=may_set_owners())
             remove_staging(staging)
         except TargetError as error:
             # The job stays open, so the next start tries again.
@@ -214,10 +214,11 @@ class _NotPutBack(jobs.LeftOpen):
 
 
 @dataclass
-class _Planned:
+class Planned:
     """A plan, and what it was made from. Use as a context; it releases what is open."""
 
     plan: RestorePlan
+    before: Before
     scan: Scan
     snapshot: Snapshot
     large: Snapshot
@@ -225,7 +226,7 @@ class _Planned:
     dumps: tuple[Dump, ...]
     """Dumps of databases that are left out."""
 
-    def __enter__(self) -> _Planned:
+    def __enter__(self) -> Planned:
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -243,24 +244,34 @@ def _root(target: App, wanted: Wanted) -> Path:
     return Path(wanted.to) if wanted.to is not None else Path(target.path)
 
 
-def _may_set_owners() -> bool:
+def may_set_owners() -> bool:
+    """Whether what is written can be given to whom it was."""
     return os.geteuid() == 0
 
 
-def _planned(
+def planned_restore(
     instance: Instance,
     backup: Backup,
-    to: App,
+    to: App | None,
     root: Path,
     wanted: Wanted,
+    view: Callable[[Block], Block] | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> _Planned:
+    *,
+    with_dumps: bool = False,
+) -> Planned:
+    """A restore to `root`, the folder of `to` if it is an application's, compared with what is there.
+
+    `view`: what is to be seen of the backup, where that is not for the owner of the target's folder to say;
+    `with_dumps`: whether a restore of everything has the dumps of databases too. Raises ServiceError, VaultError,
+    StoreError, SourceError.
+    """
     vault = instance.vault(backup.account_id)
-    dumps = dumps_in(instance, backup) if not wanted.paths else ()
+    dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
     scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
-    view = _view(backup, root)
+    view = view or _view(backup, root)
     snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
@@ -273,7 +284,7 @@ def _planned(
             scan,
             paths=_chosen(before, wanted.paths),
             mode=wanted.mode,
-            owners=_may_set_owners(),
+            owners=may_set_owners(),
             protected=own,
             left_out=FOLDER_PATH if dumps else None,
             same_file=_comparer(vault, large, before, target, stop),
@@ -283,7 +294,7 @@ def _planned(
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )
         try:
-            return _Planned(planner.make(), scan, snapshot, large, target, dumps)
+            return Planned(planner.make(), before, scan, snapshot, large, target, dumps)
         except PathNotInBackup as error:
             raise NotFound("PATH_NOT_FOUND", str(error)) from None
         except TargetInTheWay as error:
@@ -308,7 +319,7 @@ def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
 
 def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
     """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights."""
-    if backup.origin != IMPORTED or not _may_set_owners():
+    if backup.origin != IMPORTED or not may_set_owners():
         return lambda block: block
     place = next(folder for folder in (root, *root.parents) if folder.exists())
     owner = place.stat()
@@ -404,17 +415,17 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
         return Restored(0, 0, 0, 1, size, made, ())
     root = _root(target_app, wanted)
     _make_root(root)
-    with _planned(instance, backup, target_app, root, wanted, stop) as planned:
+    with planned_restore(instance, backup, target_app, root, wanted, stop=stop) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, tuple(_left_out(planned.dumps)))
-        staging = Staging(staging_folder(root, job.id), owners=_may_set_owners())
+        staging = Staging(staging_folder(root, job.id), owners=may_set_owners())
         try:
-            _stage(planned, staging, note, stop)
+            stage(planned, staging, note, stop)
             safety = _safety_backup(instance, target_app, wanted, note, stop)
             if stop():
                 raise Cancelled("The restore was cancelled; nothing was changed.")
-            swap = Swap(root, staging, _journal(instance, job.id), owners=_may_set_owners())
+            swap = Swap(root, staging, _journal(instance, job.id), owners=may_set_owners())
             try:
                 swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
             except RollBackFailed as error:
@@ -451,7 +462,8 @@ def _make_root(root: Path) -> None:
         raise target_error(error, root) from error
 
 
-def _stage(planned: _Planned, staging: Staging, note: jobs.Note, stop: Callable[[], bool]) -> None:
+def stage(planned: Planned, staging: Staging, note: jobs.Note, stop: Callable[[], bool]) -> None:
+    """Read, check and write all that a planned restore puts. Raises TargetError, Cancelled, VaultError, StoreError."""
     plan, files, size = planned.plan, 0, 0
 
     def on_bytes(more_files: int, more: int) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from holdfast.catalog import backups as rows
 from holdfast.catalog import under_way
 from holdfast.catalog.apps import app_by_id
+from holdfast.catalog.damage import not_to_build_on
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
 from holdfast.service.accounts import get_account, link_secret
 from holdfast.service.backup_log import BackupLog
@@ -275,7 +276,7 @@ def _take(
 
     with chosen_source(instance, app, backup, cancelled, log=log.say, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
-            previous = rows.latest_successful(instance.catalog, app.id) if chosen.is_incremental else None
+            previous = _previous(instance, app) if chosen.is_incremental else None
             is_counted = False
             try:
                 with hooks.around():
@@ -307,6 +308,14 @@ def _take(
                 if attempt == FENCED_TRIES:
                     raise
                 log.say(f"It starts again: {error}")
+
+
+def _previous(instance: Instance, app: App) -> Backup | None:
+    """The backup that the next one builds on; None where its list of files may be wrong, and all must be read anew."""
+    previous = rows.latest_successful(instance.catalog, app.id)
+    wrong_until = not_to_build_on(instance.catalog, app.account_id, app.id)
+    is_trusted = previous is not None and (wrong_until is None or previous.created_at > wrong_until)
+    return previous if is_trusted else None
 
 
 def _to_read(progress: Progress) -> str:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from holdfast.catalog import backups as rows
+from holdfast.catalog.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, enter_found
 from holdfast.catalog.jobs import open_verify
+from holdfast.catalog.reading import mark_read
 from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, State, Warned
 from holdfast.service import jobs
 from holdfast.service.backups import find_backup
@@ -26,8 +28,6 @@ from holdfast.vault.check import CheckProgress, CheckReport
 from holdfast.vault.errors import Cancelled, VaultError
 
 KIND = "verify"
-DAMAGED = "DAMAGED"
-MORE_DAMAGED = "MORE_DAMAGED"
 
 _log = logging.getLogger(__name__)
 
@@ -101,24 +101,24 @@ def check_account(
     With `repair` damaged packs are taken out of use, so that the next backups heal what they hit, and backups say what
     of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
     """
-    before = {backup.id for backup in _successful(instance, account.id)}
+    began = instance.clock.now_ns()
+    before = {backup.id for backup in successful(instance, account.id)}
     report = instance.vault(account.id).check(
-        lambda: [backup.id for backup in _successful(instance, account.id)],
-        now_ns=instance.clock.now_ns(),
+        lambda: [backup.id for backup in successful(instance, account.id)],
+        now_ns=began,
         share=share,
         repair=repair,
         shuffle=shuffle,
         on_progress=_noting(on_progress),
         cancelled=cancelled,
     )
-    found = _successful(instance, account.id)
+    found = successful(instance, account.id)
     hits = {hit.backup_id: hit for hit in report.hits}
     if repair:
-        now_ns = instance.clock.now_ns()
-        for backup in found:
-            # One that was finished meanwhile was not read as a whole.
-            if backup.id in before:
-                _enter(instance, backup, hits.get(backup.id), now_ns if share >= 1 else None)
+        mark_read(instance.catalog, account.id, report.good_packs, began)
+        # One that was finished meanwhile was not read as a whole.
+        looked_at = [(backup, hits.get(backup.id)) for backup in found if backup.id in before]
+        enter_hits(instance, looked_at, instance.clock.now_ns() if share >= 1 else None)
     return _checked(account.id, report, [(backup, hits[backup.id]) for backup in found if backup.id in hits])
 
 
@@ -127,7 +127,11 @@ def look_again(instance: Instance, account_id: str) -> None:
 
     A failure is only logged: the next check looks again.
     """
-    damaged = rows.damaged_backups(instance.catalog, account_id)
+    damaged = [
+        backup
+        for backup in damaged_backups(instance.catalog, account_id)
+        if any(w.code != NOT_PROVED for w in backup.damage)
+    ]
     if not damaged:
         return
     try:
@@ -135,8 +139,7 @@ def look_again(instance: Instance, account_id: str) -> None:
     except (StoreError, VaultError) as error:
         _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
         return
-    for backup in damaged:
-        _enter(instance, backup, hits.get(backup.id), None)
+    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in damaged], None)
 
 
 # -- one backup, as a job ------------------------------------------------------------------------------------------
@@ -185,7 +188,9 @@ def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bo
     )
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: it is no finding
     hit = report.hits[0] if report.hits else None
-    _enter(instance, backup, hit, instance.clock.now_ns())
+    if report.findings:
+        enter_lost(instance, backup.account_id)
+    enter_hits(instance, [(find_backup(instance, job.app_id, job.backup_id), hit)], instance.clock.now_ns())
     return Verified(
         is_whole=hit is None,
         files=0 if hit is None else hit.count,
@@ -217,7 +222,8 @@ def _failure(error: BaseException) -> Failure:
 # -- what is entered ------------------------------------------------------------------------------------------------
 
 
-def _successful(instance: Instance, account_id: str) -> list[Backup]:
+def successful(instance: Instance, account_id: str) -> list[Backup]:
+    """The successful backups of an account, newest first."""
     return [
         backup
         for backup in rows.list_account_backups(instance.catalog, account_id, None, None)
@@ -225,12 +231,26 @@ def _successful(instance: Instance, account_id: str) -> list[Backup]:
     ]
 
 
-def _enter(instance: Instance, backup: Backup, hit: Hit | None, read_at: int | None) -> None:
-    """Enter what was found of a backup. `read_at`: when all of its data was read, if it was."""
-    damage = _damage(hit)
-    verified_at = read_at if hit is None else None
-    if damage != backup.damage or verified_at is not None:
-        rows.set_damage(instance.catalog, backup.id, damage, verified_at)
+def enter_hits(instance: Instance, looked_at: Sequence[tuple[Backup, Hit | None]], read_at: int | None) -> None:
+    """Enter what was found of backups: what hits each, or None. `read_at`: when all of their data was read, if it was.
+
+    What did not come back in a test restore stays: only another one can tell.
+    """
+    found = []
+    for backup, hit in looked_at:
+        damage = (*_damage(hit), *(w for w in backup.damage if w.code == NOT_PROVED))
+        verified_at = read_at if not damage else None
+        if damage != backup.damage or verified_at is not None:
+            found.append(Found(backup.id, damage, verified_at))
+    if found:
+        enter_found(instance.catalog, found, instance.clock.now_ns())
+
+
+def enter_lost(instance: Instance, account_id: str) -> None:
+    """After packs were taken out of use: enter which of the account's backups miss something now. Raises StoreError."""
+    found = successful(instance, account_id)
+    hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in found])}
+    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in found], None)
 
 
 def _damage(hit: Hit | None) -> tuple[Warned, ...]:

@@ -1,7 +1,8 @@
 """Check: whether a vault is what its ledger and its backups' manifests say, and which files of which backups are hit.
 
 1. Packs: each live one by its size, ends and table; with `read` whole, by its name and record by record. Packs of
-   manifests are always read whole: they are small, and everything else is found through them.
+   manifests are always read whole: they are small, and everything else is found through them. The rolling read-back
+   gives the packs whose turn it is (`some`), and goes on to the next steps only when one is damaged.
 2. What is damaged is put into quarantine (`quarantine.py`), unless `repair` is off.
 3. Every backup is held against the index that is left (`audit.py`).
 
@@ -56,6 +57,8 @@ class CheckReport:
     backups: int = 0
     findings: list[Finding] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
+    good_packs: list[bytes] = field(default_factory=list)
+    """Packs that were read whole and found good."""
     is_repaired: bool = False
     """The damaged packs were put into quarantine."""
     saved_records: int = 0
@@ -127,6 +130,15 @@ class Check:
         self._audit(backups, now_ns)
         return self._report
 
+    def some(self, pack_ids: Sequence[bytes], backups: Callable[[], Sequence[str]], now_ns: int) -> CheckReport:
+        """Read the given packs whole; the backups are only looked at when one of them is damaged. Else as `all`."""
+        for pack_id in pack_ids:
+            self._examine(pack_id, read=True)
+        if self._report.findings:
+            self._quarantine(now_ns)
+            self._audit(backups, now_ns)
+        return self._report
+
     def one(self, backup_id: str, now_ns: int) -> CheckReport:
         """Check one backup: its manifest and every record that it needs, all of them read. Raises as `all`."""
         for _ in range(2):
@@ -161,7 +173,9 @@ class Check:
             return
         finding = self._examiner.whole(row)
         # A pack that was pruned meanwhile is not missing.
-        if finding is not None and self._ledger.pack_rows([pack_id]):
+        if finding is None:
+            self._report.good_packs.append(pack_id)
+        elif self._ledger.pack_rows([pack_id]):
             self._report.findings.append(finding)
             self._report.missing_chunks += int(finding.bad.sum())
 

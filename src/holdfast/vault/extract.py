@@ -272,5 +272,18 @@ def same_content(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Cal
     return at == entry.size
 
 
+def is_given_back(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Callable[[memoryview, int], int]) -> bool:
+    """As `same_content`, and that its CRC-32 is the entry's too: what the manifest promises, in both of its ways."""
+    crc = 0
+
+    def read(buffer: memoryview, offset: int) -> int:
+        nonlocal crc
+        count = read_into(buffer, offset)
+        crc = isal_zlib.crc32(buffer[:count], crc)
+        return count
+
+    return same_content(snapshot, entry, id_key, read) and crc == entry.crc32
+
+
 def _shown(path: bytes) -> str:
     return path.decode(errors="backslashreplace")

@@ -21,7 +21,7 @@ from holdfast.vault.columns import Before, Notice, before_of, starts_of
 from holdfast.vault.crew import Alone, Crew
 from holdfast.vault.entry import Entry, Extent, decode_extra
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
-from holdfast.vault.extract import same_content
+from holdfast.vault.extract import is_given_back, same_content
 from holdfast.vault.index import Index
 from holdfast.vault.ingest import FileNotice
 from holdfast.vault.layout import targz
@@ -117,6 +117,10 @@ class Vault:
     def same_content(self, snapshot: Snapshot, entry: Entry, read_into: Callable[[memoryview, int], int]) -> bool:
         """Whether a file has the content of an entry of the same size. See `extract.same_content`."""
         return same_content(snapshot, entry, self._keys.chunk_id_key, read_into)
+
+    def is_given_back(self, snapshot: Snapshot, entry: Entry, read_into: Callable[[memoryview, int], int]) -> bool:
+        """As `same_content`, with the file's CRC-32. See `extract.is_given_back`."""
+        return is_given_back(snapshot, entry, self._keys.chunk_id_key, read_into)
 
     def take(
         self,
@@ -265,6 +269,17 @@ class Vault:
             self._store, self._keys, self._ledger, repair=repair, on_progress=on_progress, cancelled=cancelled
         )
         return check.all(backups, now_ns, share, shuffle)
+
+    def check_packs(
+        self,
+        pack_ids: Sequence[bytes],
+        backups: Callable[[], Sequence[str]],
+        *,
+        now_ns: int,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> CheckReport:
+        """Read some packs back; see `Check.some`."""
+        return Check(self._store, self._keys, self._ledger, cancelled=cancelled).some(pack_ids, backups, now_ns)
 
     def check_one(
         self,

@@ -18,7 +18,8 @@ import msgspec
 import pytest
 
 from holdfast.catalog.apps import change_settings
-from holdfast.catalog.backups import mark_deleting, set_damage, start_backup
+from holdfast.catalog.backups import mark_deleting, start_backup
+from holdfast.catalog.damage import Found, enter_found
 from holdfast.catalog.jobs import insert_job, start_job
 from holdfast.catalog.records import App, Job, JobState, Warned
 from holdfast.catalog.tables import deliveries, endpoints
@@ -189,7 +190,8 @@ def deletion_is_unfinished(patient: Patient) -> None:
 
 
 def backup_is_damaged(patient: Patient) -> None:
-    set_damage(patient.instance.catalog, patient.take(), [Warned("a.txt", "DAMAGED", "It is gone.")], None)
+    found = Found(patient.take(), (Warned("a.txt", "DAMAGED", "It is gone."),))
+    enter_found(patient.instance.catalog, [found], patient.instance.clock.now_ns())
 
 
 def packs_wait(patient: Patient) -> None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 
 from holdfast.catalog import figures
-from holdfast.catalog.backups import backups_in, damaged_backups
+from holdfast.catalog.backups import backups_in
+from holdfast.catalog.damage import damaged_backups
 from holdfast.catalog.health import look_over
 from holdfast.catalog.ledger import condemned_since
 from holdfast.catalog.records import State

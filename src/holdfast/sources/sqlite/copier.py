@@ -30,6 +30,7 @@ RESERVE_BYTES = 512 * 1024 * 1024
 """No copy is begun that would leave the scratch disk less than this."""
 
 PROBLEMS_SHOWN = 3
+_SOUND = ["ok"]
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 _MAY_NEED_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
@@ -150,8 +151,11 @@ class Copier:
             from_there.execute("COMMIT")
         return os.stat(target).st_size
 
-    def check(self, name: str) -> tuple[str | None, str | None]:
-        """What is wrong with a copy (None: it is sound), and what else its owner should know."""
+    def check(self, name: str, *, deep: bool = False) -> tuple[str | None, str | None]:
+        """What is wrong with a copy (None: it is sound), and what else its owner should know.
+
+        `deep`: that each index has what its table has, too. What only that finds was in the application's own database.
+        """
         target = b"/proc/self/fd/%d/" % self._copies + name.encode()
         self._allow(_CHECKED, target)
         try:
@@ -159,7 +163,8 @@ class Copier:
             with closing(_connect(target, "mode=ro&immutable=1", 0)) as copy:
                 for pragma in ("cell_size_check=ON", "ignore_check_constraints=ON"):
                     copy.execute(f"PRAGMA {pragma}")
-                rows = [str(row[0]) for row in copy.execute(f"PRAGMA quick_check({PROBLEMS_SHOWN})")]
+                deeper = _problems(copy, "integrity_check") if deep else []
+                rows = deeper if deeper == _SOUND else _problems(copy, "quick_check")
         except sqlite3.Error as error:
             if _code(error) in _DAMAGED:
                 return _text(error), None
@@ -168,8 +173,8 @@ class Copier:
             return None, f"it could not be checked ({error.strerror})"
         finally:
             self._allow(_CHECKED, b"")
-        if rows == ["ok"]:
-            return None, None
+        if rows == _SOUND:
+            return None, None if deeper in ([], _SOUND) else _short("; ".join(deeper))
         # Rows about values (a NULL where none may be) are the application's own affair; the others are damage.
         pages = [row for row in rows if " value in " not in row]
         said = _short("; ".join(pages or rows))
@@ -178,6 +183,11 @@ class Copier:
     def _allow(self, slot: int, name: bytes) -> None:
         if self._native.holdfast_sqlite_allow(slot, name):
             raise Refused("unreadable", "its name is too long for SQLite")
+
+
+def _problems(copy: sqlite3.Connection, pragma: str) -> list[str]:
+    """The first ones; `ok` alone when there are none."""
+    return [str(row[0]) for row in copy.execute(f"PRAGMA {pragma}({PROBLEMS_SHOWN})")]
 
 
 def _connect(name: bytes, parameters: str, wait_seconds: float) -> sqlite3.Connection:
@@ -243,7 +253,7 @@ def main() -> None:
     """Serve requests until the standard input ends."""
     root, copies, uid, gid = map(int, sys.argv[1:5])
     requests: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
-    checks: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
+    checks: queue.SimpleQueue[tuple[int, str, bool] | None] = queue.SimpleQueue()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     try:
@@ -262,8 +272,8 @@ def main() -> None:
 
     def check_copies() -> None:
         while (todo := checks.get()) is not None:
-            number, name = todo
-            problem, note = copier.check(name)
+            number, name, deep = todo
+            problem, note = copier.check(name, deep=deep)
             answer(event="checked", number=number, problem=problem, note=note)
         answer(event="end")
 
@@ -274,13 +284,16 @@ def main() -> None:
             checks.put(None)
             continue
         number, name = int(str(request["number"])), str(request["name"])
+        if request.get("check"):
+            checks.put((number, name, True))
+            continue
         try:
             size = copier.copy(bytes.fromhex(str(request["path"])), name, float(str(request["wait_seconds"])))
         except Refused as refusal:
             answer(event="refused", number=number, kind=refusal.kind, why=refusal.why)
         else:
             answer(event="copied", number=number, size=size)
-            checks.put((number, name))
+            checks.put((number, name, False))
 
 
 if __name__ == "__main__":

@@ -115,6 +115,16 @@ class Copying:
             self._copiers.pop(owner).close()
             return Refused("unreadable", f"copying it took more than {limit:.0f} seconds")
 
+    def folder(self, owner: tuple[int, int]) -> Path:
+        """Where the copies of an owner are, as the copier finds them."""
+        self._copier(owner)
+        return self._scratch / str(owner[0])
+
+    def check(self, path: bytes, size: int, owner: tuple[int, int]) -> None:
+        """Have a file checked that lies at `copy_path(path, owner)` already, more deeply than a copy is. Raises as
+        `copy`."""
+        self._copier(owner).check(path, size)
+
     def verdicts(self) -> list[Checked]:
         """What checking the copies gave, when all are checked. Raises Cancelled, CopierFailed."""
         out = []
@@ -200,6 +210,11 @@ class _Copier:
                 return Copied(answer.size)
             else:
                 raise self._broken(answer)
+
+    def check(self, path: bytes, size: int) -> None:
+        self._count += 1
+        self._copied[self._count] = path, size
+        self._send({"number": self._count, "name": copy_name(path), "check": True})
 
     def verdicts(self) -> list[Checked]:
         """Verdicts on all copies, at the end. Raises _TooSlow, CopierFailed."""

@@ -18,6 +18,8 @@ def upgrade() -> None:
     op.create_index("ix_apps_overdue", "apps", ["overdue_at"])
     op.create_index("ix_apps_prove", "apps", ["node", "prove_at"])
     op.add_column("backups", sa.Column("cancel_asked", sa.Boolean, nullable=False, server_default=sa.false()))
+    damaged = sa.text("damage IS NOT NULL")
+    op.create_index("ix_backups_damaged", "backups", ["account_id"], sqlite_where=damaged, postgresql_where=damaged)
     op.add_column("packs", sa.Column("read_at", sa.BigInteger))
     op.create_index("ix_packs_read", "packs", ["state", "read_at"])
     op.create_table(

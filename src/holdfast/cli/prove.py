@@ -1,0 +1,67 @@
+"""`holdfast prove`, `holdfast proof`"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.progress import progress_bar
+from holdfast.cli.state import state
+
+
+def prove(
+    name: AppName,
+    backup: Annotated[
+        str | None, typer.Argument(metavar="[BACKUP]", help="Name or id; else the newest successful one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Restore a backup into a scratch folder and compare all that came back. Exit code 1 when anything is other."""
+    import msgspec
+
+    from holdfast.catalog.records import JobState
+    from holdfast.service.apps import find_app
+    from holdfast.service.backups import find_backup
+    from holdfast.service.jobs import view
+    from holdfast.service.prove import newest_backup, recover_proves, request_prove, run_prove
+    from holdfast.service.trial import Proved
+
+    with state.instance() as instance:
+        recover_proves(instance)
+        app = find_app(instance, name)
+        one = newest_backup(instance, app.id) if backup is None else find_backup(instance, app.id, backup)
+        job = request_prove(instance, one)
+        with progress_bar(f"Proving {one.name}") as note:
+            done = run_prove(instance, job.id, on_progress=note)
+        if json:
+            print_json(view(instance, done))
+        if done.state is not JobState.SUCCESSFUL:
+            raise typer.Exit(
+                fail(done.error_code or "PROVE_IN_PROGRESS", done.error_message or "Another process does.")
+            )
+        if json:
+            return
+        result = msgspec.json.decode(done.result or "", type=Proved)
+        what = "All of it" if result.is_whole else "Some of it (all is more than prove_bytes_max)"
+        databases = f", {result.databases} databases checked" if result.databases else ""
+        print(f"{what} came back as it was backed up: {result.files} files, {size_text(result.bytes)}{databases}.")
+        for warning in result.warnings:
+            print(f"Warning: {warning.message}", file=sys.stderr)
+
+
+def proof(json: Json = False) -> None:
+    """Show when each application's backups were last read back whole, and last proved by a test restore."""
+    from holdfast.service.prove import shown_proofs
+
+    with state.instance() as instance:
+        shown = shown_proofs(instance)
+    if json:
+        print_json(shown)
+        return
+    heads = ("APP", "ID", "READ BACK", "PROVED", "NEXT PROOF")
+    fields = ("app", "app_id", "verified_at", "restore_proved_at", "next_proof_at")
+    print_table(heads, [[one[field] or "-" for field in fields] for one in shown])

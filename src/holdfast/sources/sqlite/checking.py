@@ -1,0 +1,57 @@
+"""Having SQLite check the databases of a restored tree, in a process with no rights at all.
+
+The tree must be a scratch copy: each database gets another name, and the process's owner and mode.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from holdfast.sources.port import Scan
+from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.sqlite.copying import Checked, Copying, copy_name
+from holdfast.sources.sqlite.recognise import find_databases
+
+NOBODY = 65534
+"""By convention the user and group that own nothing."""
+
+
+def check_databases(
+    scan: Scan, reader: DirectoryReader, scratch: Path, known: Sequence[bytes], cancelled: Callable[[], bool]
+) -> list[Checked]:
+    """What SQLite says of each database of a walked tree, but for those `known` to be none. `scratch`: on its disk.
+
+    Raises Cancelled, CopierFailed, OSError.
+    """
+    databases = find_databases(scan, reader, known)
+    if not databases:
+        return []
+    owner = (NOBODY, NOBODY) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    root = reader.open_folder(b"")
+    try:
+        with Copying(root, scratch, wait_seconds=0, cancelled=cancelled) as copying:
+            folder = os.open(copying.folder(owner), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                for database in databases:
+                    _hand_over(reader, database.path, folder, owner)
+                    copying.check(database.path, int(scan.size[database.number]), owner)
+                return copying.verdicts()
+            finally:
+                os.close(folder)
+    finally:
+        os.close(root)
+
+
+def _hand_over(reader: DirectoryReader, path: bytes, folder: int, owner: tuple[int, int]) -> None:
+    """Give a database a further name in `folder`, readable for its checker and nobody else."""
+    above, _, last = path.rpartition(b"/")
+    source = reader.open_folder(above)
+    try:
+        os.link(last, copy_name(path), src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(source)
+    if os.geteuid() == 0:
+        os.chown(copy_name(path), *owner, dir_fd=folder, follow_symlinks=False)
+    os.chmod(copy_name(path), 0o400, dir_fd=folder)
