@@ -23,6 +23,7 @@ ONLY_IN = {
     "isal": {"vault"},
     "backports": {"sources"},
     "pyfastcdc": {"vault"},
+    "cronsim": {"service"},
     "cryptography": {"vault"},
     "blake3": {"vault"},
 }

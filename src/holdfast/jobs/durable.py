@@ -29,7 +29,6 @@ TAKE = "take"
 JOB = "job"
 POLL_SECONDS = 0.1
 KEEP_FINISHED_SECONDS = 7 * 24 * 3600
-TAKES_AT_ONCE = 2
 
 
 def queue_name(node: str) -> str:
@@ -131,7 +130,7 @@ class JobsWorker:
         DBOS.launch()
         DBOS.register_queue(
             queue_name(self._instance.config.node),
-            worker_concurrency=TAKES_AT_ONCE,
+            worker_concurrency=self._instance.config.takes_at_once,
             partition_concurrency=1,
             polling_interval_sec=POLL_SECONDS,
             on_conflict="always_update",
