@@ -83,9 +83,7 @@ def enter_backup(connection: Connection, backup: Backup) -> None:
 
 def is_restoring(connection: Connection, app_id: str) -> bool:
     """Whether a restore into the application is queued or running."""
-    restoring = select(jobs.c.id).where(
-        jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS)
-    )
+    restoring = select(jobs.c.id).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS))
     return connection.execute(restoring).first() is not None
 
 
@@ -251,7 +249,8 @@ def finish_backup(
 ) -> bool:
     """running -> successful, with what is known now. False when it was not running (any more).
 
-    `overdue_at`: when the application is overdue after this backup; an imported one says nothing of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
+    `overdue_at`: when the application is overdue after this backup; not asked for an imported one, which says nothing
+    of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
     """
     with catalog.write() as connection:
         # The application's row before the account's, as whoever enters a backup has them.

@@ -49,7 +49,7 @@ class LastTry(msgspec.Struct, frozen=True):
 _TIMES = tuple(apps.c[name] for name in DueTimes.__struct_fields__)
 
 
-def due_query(node: str, now_ns: int, limit: int) -> Select[tuple[str]]:
+def due_query(node: str, now_ns: int, limit: int) -> Select[str]:
     """Which applications of a node are due, the longest due first."""
     return (
         select(apps.c.id)
@@ -59,12 +59,12 @@ def due_query(node: str, now_ns: int, limit: int) -> Select[tuple[str]]:
     )
 
 
-def overdue_query(now_ns: int, limit: int) -> Select[tuple[str]]:
+def overdue_query(now_ns: int, limit: int) -> Select[str]:
     """Which applications are overdue and nobody was told, the longest overdue first."""
     return select(apps.c.id).where(apps.c.overdue_at <= now_ns).order_by(apps.c.overdue_at).limit(limit)
 
 
-def ids_of(catalog: Catalog, query: Select[tuple[str]]) -> list[str]:
+def ids_of(catalog: Catalog, query: Select[str]) -> list[str]:
     """What a query of this module finds."""
     with catalog.read() as connection:
         return [row[0] for row in connection.execute(query).all()]
@@ -182,9 +182,7 @@ def apps_with_times(catalog: Catalog, node: str | None, after_id: str, limit: in
 def set_times(catalog: Catalog, app: App, seen: DueTimes, times: DueTimes) -> bool:
     """Set the due times of an application. False, with nothing changed, when it is not as it was seen."""
     with catalog.write() as connection:
-        row = connection.execute(
-            select(*COLUMNS, *_TIMES).where(apps.c.id == app.id).with_for_update()
-        ).first()
+        row = connection.execute(select(*COLUMNS, *_TIMES).where(apps.c.id == app.id).with_for_update()).first()
         if row is None or app_of(row[: len(COLUMNS)]) != app or DueTimes(*row[len(COLUMNS) :]) != seen:
             return False
         values = {name: getattr(times, name) for name in DueTimes.__struct_fields__}

@@ -14,7 +14,20 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, browse, check, hooks, ignore, imports, maintenance, restore, server
+from holdfast.cli import (
+    accounts,
+    apps,
+    backups,
+    browse,
+    check,
+    hooks,
+    ignore,
+    imports,
+    maintenance,
+    restore,
+    schedule,
+    server,
+)
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -30,6 +43,7 @@ app.add_typer(accounts.app, name="account", help="Accounts: the host's customers
 apps.app.command("ignore")(ignore.ignore)
 apps.app.command("ignored")(ignore.show_ignored)
 apps.app.command("hook")(hooks.hook)
+apps.app.command("schedule")(schedule.schedule)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")

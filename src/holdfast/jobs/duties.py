@@ -7,7 +7,9 @@ from collections.abc import Callable
 from holdfast.catalog.events import forget_events
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
+from holdfast.service import schedule
 from holdfast.service.instance import Instance
+from holdfast.service.overdue import say_overdue
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 """So long can a listener be away and still miss nothing."""
@@ -17,4 +19,30 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
-DUTIES: tuple[Round, ...] = (Round("forget-events", 3600, _forget_events),)
+def _tick(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    schedule.tick(instance, lambda b: jobs.enqueue_take(b.id, b.app_id, b.node), stopping)
+
+
+def _hand_over(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    backups, waiting = schedule.left_behind(instance)
+    for backup in backups:
+        jobs.enqueue_take(backup.id, backup.app_id, backup.node)
+    for job in waiting:
+        jobs.enqueue_job(job.id, job.app_id, job.node)
+
+
+def _set_schedules_right(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    schedule.set_right(instance, instance.config.node, stopping)
+
+
+def _say_overdue(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    say_overdue(instance, stopping)
+
+
+DUTIES: tuple[Round, ...] = (
+    Round("forget-events", 3600, _forget_events),
+    Round("tick", 1, _tick),
+    Round("hand-over", 30, _hand_over),
+    Round("set-schedules-right", 3600, _set_schedules_right),
+    Round("say-overdue", 5, _say_overdue),
+)

@@ -1,16 +1,16 @@
 """Cron expressions: when an application is due, in the instance's time zone. Pure functions of what they are given.
 
-An expression has five fields (minute, hour, day of month, month, day of week) with numbers, names, `*`, ranges, steps and
-lists, or is `@hourly`, `@daily`, `@weekly`, `@monthly` or `@yearly`. `cronsim` reads it and counts, with the meaning of
-Debian's cron: where day of month and day of week are both given, either of them is enough.
+An expression has five fields (minute, hour, day of month, month, day of week) with numbers, names, `*`, ranges, steps
+and lists, or is `@hourly`, `@daily`, `@weekly`, `@monthly` or `@yearly`. `cronsim` reads it and counts, with the
+meaning of Debian's cron: where day of month and day of week are both given, either of them is enough.
 
-When clocks are changed, what runs in every hour goes on by elapsed time. All else goes by the clock on the wall, and never
-twice or not at all: a time that the clock leaps over is due right behind the leap, one that comes twice only the first
-time. (That is the one difference from `cronsim`, which goes by how the fields are written: with it `*/30 2 * * *` would
-have no run at all on the day on which 02:00 to 03:00 is left out.)
+When clocks are changed, what runs in every hour goes on by elapsed time. All else goes by the clock on the wall, and
+never twice or not at all: a time that the clock leaps over is due right behind the leap, one that comes twice only the
+first time. (That is the one difference from `cronsim`, which goes by how the fields are written: with it `*/30 2 * * *`
+would have no run at all on the day on which 02:00 to 03:00 is left out.)
 
-A *run* is what the expression says; *due* is when it comes for one application: a little behind the run (*jitter*), always
-equally long for the same application, so that all those with `0 3 * * *` do not begin at once.
+A *run* is what the expression says; *due* is when it comes for one application: a little behind the run (*jitter*),
+always equally long for the same application, so that all those with `0 3 * * *` do not begin at once.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _runs(cron: Cron, after_ns: int, zone: tzinfo) -> Iterator[int]:
 
 
 def _moment(wall: datetime, zone: tzinfo) -> int:
-    """When a clock on the wall first shows this, in seconds since 1970; if it never does, the end of the leap over it."""
+    """When a clock on the wall first shows this, in seconds since 1970; if it never does, the end of the leap."""
     while True:
         at = int(wall.replace(tzinfo=zone, fold=0).timestamp())
         if datetime.fromtimestamp(at, zone).replace(tzinfo=None, fold=0) == wall:
@@ -179,6 +179,6 @@ def jitter_of(app_id: str) -> float:
 
 
 def shortest_interval(cron: Cron, after_ns: int, zone: tzinfo) -> int:
-    """The shortest time between two runs, in nanoseconds, as far as two days, or forty runs on days of their own, tell."""
+    """The shortest time between two runs, in nanoseconds, as far as two days, or forty single runs, tell."""
     runs = next_runs(cron, after_ns, zone, max(2 * cron.runs_a_day + 1, 40))
     return min(later - run for run, later in pairwise(runs))

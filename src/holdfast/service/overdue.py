@@ -1,10 +1,10 @@
 """Overdue: an application that has a schedule, and for too long no good backup.
 
-A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was set)
-the next one is awaited at the next time of the schedule, plus an *allowance*: the time to the run after that, so that one
-failure is not enough; but at least `overdue_grace_seconds`, which counts for minute-wise schedules, and at most a day,
-which counts for weekly and monthly ones. When that time is there, `backup.overdue` is raised, once, and the application
-stays overdue until its next good backup.
+A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was
+set) the next one is awaited at the next time of the schedule, plus an *allowance*: the time to the run after that, so
+that one failure is not enough; but at least `overdue_grace_seconds`, which counts for minute-wise schedules, and at
+most a day, which counts for weekly and monthly ones. When that time is there, `backup.overdue` is raised, once, and the
+application stays overdue until its next good backup.
 """
 
 from __future__ import annotations

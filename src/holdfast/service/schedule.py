@@ -1,7 +1,7 @@
 """Schedules: when an application is backed up by itself, and the tick that starts what is due.
 
-Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are, by
-one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. What dies
+Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are,
+by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. What dies
 between that and the queue is found by `left_behind`. However many times were missed (the machine was off), the one that
 stands in the row is made up for, once.
 """
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """What can be set of an application by its owner. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
+    """What its owner can set of an application. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
 
     cron: str = ""
     retention: Retention = Retention()
@@ -53,6 +53,17 @@ class Schedule(msgspec.Struct, frozen=True):
 def schedule_of(app: App) -> Schedule:
     """An application's schedule."""
     return Schedule(app.settings.cron, app.settings.retention, app.settings.ignore)
+
+
+def checked_retention(values: dict[str, Any]) -> Retention:
+    """Retention of plain values. Raises Invalid (RETENTION)."""
+    try:
+        return msgspec.convert(values, Retention)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            "retention",
+            f"The rules must be whole numbers from 0 to 100000, and keep_within like 36h, 30d or 8w ({error}).",
+        ) from None
 
 
 def set_schedule(instance: Instance, app: App, schedule: Schedule, *, by_customer: bool = False) -> App:
@@ -147,8 +158,8 @@ def _notices(instance: Instance, app: App) -> list[str]:
     counts = [value for name in Retention.__struct_fields__ if isinstance(value := getattr(retention, name), int)]
     if most and sum(counts) > most:
         return [
-            f"The retention rules may keep {sum(counts)} backups, and the plan {account.plan} has room for {most} of an "
-            "application; the oldest go first."
+            f"The retention rules may keep {sum(counts)} backups, and the plan {account.plan} has room for {most} of "
+            "each application; the oldest go first."
         ]
     return []
 
@@ -217,9 +228,7 @@ def left_behind(instance: Instance) -> tuple[list[Backup], list[Job]]:
     return [b for b in backups if b.created_at < before], [j for j in jobs if j.created_at < before]
 
 
-def set_right(
-    instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False
-) -> int:
+def set_right(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:
     """Compute anew when applications are due, where it is not as their schedules say; returns how many were changed.
 
     For what no change of a schedule brings about: another time zone or jitter in the configuration, a catalog that was

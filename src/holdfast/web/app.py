@@ -31,6 +31,7 @@ from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_log import log_routes
 from holdfast.web.routes_open import open_routes
+from holdfast.web.routes_schedule import schedule_routes
 from holdfast.web.routes_verify import verify_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
@@ -45,6 +46,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *browse_routes(desk),
             *log_routes(desk),
             *verify_routes(desk),
+            *schedule_routes(desk),
             *import_routes(desk),
             *account_routes(desk),
             *open_routes(desk),

@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.types import Scope
 
+from holdfast.catalog.records import Retention
 from holdfast.service.names import NAME_CHARACTERS_MAX
 from holdfast.web.errors import ApiError
 
@@ -59,6 +60,14 @@ class Restore(Body):
     safety_backup: bool = True
 
 
+class NewSchedule(Body):
+    """Body of PUT .../schedule; it replaces the whole of it."""
+
+    cron: str | msgspec.UnsetType | None = msgspec.UNSET
+    retention: Retention = Retention()
+    ignore: list[str] = []
+
+
 _NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
 """The last whole second that the catalog can hold: in April 2262."""
 
@@ -72,6 +81,12 @@ _RULES = {
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
     "safety_backup": "true or false",
+    "cron": "a cron expression, or null for no backups by itself; it can't be left out",
+    "retention": (
+        "an object with any of keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly and keep_yearly (whole "
+        "numbers from 0 to 100000) and keep_within (like 36h, 30d or 8w)"
+    ),
+    "ignore": "a list of patterns in gitignore syntax",
     "limit": f"a whole number from 1 to {PAGE_MAX}",
     "after": "the id of a backup, 32 lower-case hex digits",
     "view": "'full', or left out",
