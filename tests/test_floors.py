@@ -26,6 +26,8 @@ ONLY_IN = {
     "cronsim": {"service"},
     "cryptography": {"vault"},
     "blake3": {"vault"},
+    "prometheus_client": {"service", "web"},
+    "structlog": {"service", "web"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -42,7 +42,7 @@ def test_the_document_has_the_routes_that_there_are(site: Site) -> None:
         if method != "OPTIONS"
     }
     pages = {(path, method) for path, method in served if path.startswith("/docs") or path == "/openapi.json"}
-    assert described - {("/file", "GET")} == served - pages
+    assert described - {("/file", "GET"), ("/metrics", "GET")} == served - pages
 
 
 def test_it_is_served_with_the_addresses_of_the_instance(two_hosts: Site) -> None:

@@ -20,6 +20,7 @@ from holdfast.cli import (
     backups,
     browse,
     check,
+    doctor,
     hooks,
     ignore,
     imports,
@@ -50,6 +51,7 @@ app.add_typer(backups.app, name="backup", help="Backups: take, import, list, dow
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("files")(browse.files)
 app.command("cat")(browse.cat)
 app.command("diff")(browse.diff)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
+from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
 from holdfast.service import schedule
@@ -16,6 +17,7 @@ EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 
 
 def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    keep_tally(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
@@ -39,10 +41,15 @@ def _say_overdue(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -
     say_overdue(instance, stopping)
 
 
+def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    keep_tally(instance.catalog, instance.clock.now_ns())
+
+
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("tick", 1, _tick),
     Round("hand-over", 30, _hand_over),
     Round("set-schedules-right", 3600, _set_schedules_right),
     Round("say-overdue", 5, _say_overdue),
+    Round("keep-tally", 60, _keep_tally),
 )

@@ -9,6 +9,7 @@ from holdfast.catalog import backups as rows
 from holdfast.catalog.records import Account, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance import Instance
+from holdfast.service.journal import journal
 from holdfast.service.locks import held
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import ChunkMissing, DamagedError
@@ -34,10 +35,15 @@ def prune_account(
             raise Conflict("PRUNE_IN_PROGRESS", f"The vault of account {account.id} is being pruned already.")
         _drop_failed_roots(instance, account)
         instance.local_store.sweep_unfinished()
+        now_ns = instance.clock.now_ns()
         with _said_what_to_do():
-            return instance.vault(account.id).prune(
-                now_ns=instance.clock.now_ns(), grace_ns=grace_ns, on_progress=on_progress, cancelled=cancelled
+            done = instance.vault(account.id).prune(
+                now_ns=now_ns, grace_ns=grace_ns, on_progress=on_progress, cancelled=cancelled
             )
+        seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
+        sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
+        journal.info("prune_finished", extra={"account_id": account.id, "seconds": seconds, **sizes})
+        return done
 
 
 def plan_prune(

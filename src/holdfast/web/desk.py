@@ -17,11 +17,14 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 from litestar.types import Scope
+from prometheus_client import CollectorRegistry
 
 from holdfast.jobs.port import Jobs
 from holdfast.service.instance import Instance
+from holdfast.service.metrics import InstanceCollector
 from holdfast.web.errors import ApiError, keep_calm
 from holdfast.web.throttle import Throttle
+from holdfast.web.traffic import Traffic
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +56,12 @@ class Desk:
         """How many downloads of each account run."""
         self.uploads: Counter[str] = Counter()
         """How many uploads of each account run."""
+        self.traffic = Traffic(lambda: self.in_flight)
+        """Counts of the requests, for `/metrics`."""
+        self.figures = CollectorRegistry()
+        """All that `/metrics` shows: the instance, and what this process did."""
+        self.figures.register(InstanceCollector(instance))
+        self.figures.register(self.traffic)
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0

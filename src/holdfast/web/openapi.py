@@ -412,6 +412,15 @@ def _state_paths() -> Json:
         "/readyz": {
             "get": _operation("isReady", "Whether the catalog and the store can be reached", state, open_to_all=True)
         },
+        "/metrics": {
+            "get": _operation(
+                "getMetrics",
+                "The instance's figures for Prometheus; only the operator reaches them",
+                {200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+                (404,),
+                open_to_all=True,
+            )
+        },
     }
 
 
