@@ -28,6 +28,8 @@ ONLY_IN = {
     "blake3": {"vault"},
     "prometheus_client": {"service", "web"},
     "structlog": {"service", "web"},
+    "httpcore": {"service"},
+    "apprise": {"service"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -25,6 +25,7 @@ from holdfast.cli import (
     ignore,
     imports,
     maintenance,
+    notices,
     restore,
     schedule,
     server,
@@ -48,6 +49,7 @@ apps.app.command("schedule")(schedule.schedule)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
+app.add_typer(notices.app, name="notice", help="Notices: who is told of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
 app.command("check")(check.check)

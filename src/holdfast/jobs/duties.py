@@ -9,6 +9,7 @@ from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
 from holdfast.service import schedule
+from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
 from holdfast.service.overdue import say_overdue
 
@@ -45,6 +46,14 @@ def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) ->
     keep_tally(instance.catalog, instance.clock.now_ns())
 
 
+def _deliver(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    deliver_due(instance, stopping)
+
+
+def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    forget_old(instance)
+
+
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("tick", 1, _tick),
@@ -52,4 +61,6 @@ DUTIES: tuple[Round, ...] = (
     Round("set-schedules-right", 3600, _set_schedules_right),
     Round("say-overdue", 5, _say_overdue),
     Round("keep-tally", 60, _keep_tally),
+    Round("deliver-notices", 2, _deliver),
+    Round("forget-deliveries", 3600, _forget_deliveries),
 )

@@ -87,6 +87,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Of more applications (or accounts) than this, `/metrics` has only the sums; 0: never more than those."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+    notices_allow_private: bool = False
+    """Whether customers' notices may go to private addresses, and webhooks over plain HTTP."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_PLANS)
     )

@@ -34,6 +34,7 @@ from holdfast.web.routes_metrics import METRICS_PATH, serve_metrics
 from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_schedule import schedule_routes
 from holdfast.web.routes_verify import verify_routes
+from holdfast.web.routes_webhooks import webhook_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 from holdfast.web.traffic import Kind
 
@@ -51,6 +52,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *schedule_routes(desk),
             *import_routes(desk),
             *account_routes(desk),
+            *webhook_routes(desk),
             *open_routes(desk),
             *docs_routes(desk),
         ],
