@@ -27,7 +27,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404",
 include-name = "POST /v3/webhooks"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "409", "429"]
 """
-"""A schema cannot say which bytes are an archive, a cron expression, or a URL that can be reached: what is generated is none."""
+"""A schema cannot say which bytes are an archive, a cron expression or a URL that is reached: none of these comes."""
 
 
 def test_the_document_has_the_routes_that_there_are(site: Site) -> None:
