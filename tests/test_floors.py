@@ -24,6 +24,7 @@ ONLY_IN = {
     "isal": {"vault"},
     "backports": {"sources"},
     "pyfastcdc": {"vault"},
+    "cronsim": {"service"},
     "cryptography": {"vault"},
     "blake3": {"vault"},
     "prometheus_client": {"service", "web"},

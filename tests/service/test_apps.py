@@ -91,6 +91,7 @@ def test_the_view(world: World) -> None:
         "created_at": "2024-12-07T22:07:11+01:00",
         "last_good_backup_at": None,
         "next_backup_at": None,
+        "overdue_since": None,
         "storage": 0,
     }
     good = world.take()

@@ -21,7 +21,15 @@ def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
 
 def test_the_applications_are_the_accounts_own(site: Site, silver: httpx.Client) -> None:
     (app,) = silver.get("/v3/apps").json()["response"]
-    assert list(app) == ["id", "name", "created_at", "last_good_backup_at", "next_backup_at", "storage"]
+    assert list(app) == [
+        "id",
+        "name",
+        "created_at",
+        "last_good_backup_at",
+        "next_backup_at",
+        "overdue_since",
+        "storage",
+    ]
     assert (app["id"], app["name"], app["last_good_backup_at"], app["storage"]) == (site.app.id, "bot", None, 0)
     assert silver.get(f"/v3/apps/{site.app.id}").json()["response"] == app
 

@@ -13,7 +13,7 @@ from holdfast.catalog.engine import Catalog
 from holdfast.catalog.records import IMPORTED, App, AppSettings, State
 from holdfast.catalog.tables import apps, backups
 
-_COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at, apps.c.settings)
+COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at, apps.c.settings)
 _settings = msgspec.json.Decoder(AppSettings)
 
 
@@ -25,7 +25,8 @@ class AppInUse(Exception):
     """The application has backups."""
 
 
-def _app_of(row: Any) -> App:
+def app_of(row: Any) -> App:
+    """A record from a row of `COLUMNS`."""
     app_id, account_id, name, path, node, created_at, settings = row
     return App(app_id, account_id, name, path, node, created_at, _settings.decode(settings))
 
@@ -54,38 +55,48 @@ def settings_text(settings: AppSettings) -> str:
     return msgspec.json.encode(settings).decode()
 
 
-def change_settings(catalog: Catalog, app_id: str, change: Callable[[AppSettings], AppSettings]) -> None:
-    """Replace an application's settings by what `change` makes of them, in one transaction."""
+def change_settings(
+    catalog: Catalog,
+    app_id: str,
+    change: Callable[[AppSettings], AppSettings],
+    times: Callable[[App, App], dict[str, int | None]] = lambda before, after: {},
+) -> None:
+    """Replace an application's settings by what `change` makes of them, in one transaction.
+
+    `times(before, after)`: columns of due times that change with them.
+    """
     with catalog.write() as connection:
-        row = connection.execute(select(apps.c.settings).where(apps.c.id == app_id).with_for_update()).first()
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update()).first()
         if row is not None:
-            text = settings_text(change(_settings.decode(row[0])))
-            connection.execute(apps.update().where(apps.c.id == app_id).values(settings=text))
+            before = app_of(row)
+            after = msgspec.structs.replace(before, settings=change(before.settings))
+            values = {"settings": settings_text(after.settings), **times(before, after)}
+            connection.execute(apps.update().where(apps.c.id == app_id).values(values))
 
 
 def app_by_id(catalog: Catalog, app_id: str) -> App | None:
     """One application."""
     with catalog.read() as connection:
-        row = connection.execute(select(*_COLUMNS).where(apps.c.id == app_id)).first()
-    return _app_of(row) if row else None
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id)).first()
+    return app_of(row) if row else None
 
 
 def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
     """Applications of any account with this id or name."""
     with catalog.read() as connection:
         rows = connection.execute(
-            select(*_COLUMNS).where(or_(apps.c.id == name_or_id, apps.c.name == name_or_id)).order_by(apps.c.created_at)
+            select(*COLUMNS).where(or_(apps.c.id == name_or_id, apps.c.name == name_or_id)).order_by(apps.c.created_at)
         ).all()
-    return [_app_of(row) for row in rows]
+    return [app_of(row) for row in rows]
 
 
 def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
     """Applications of one account, or of all; oldest first."""
-    query = select(*_COLUMNS).order_by(apps.c.created_at, apps.c.id)
+    query = select(*COLUMNS).order_by(apps.c.created_at, apps.c.id)
     if account_id is not None:
         query = query.where(apps.c.account_id == account_id)
     with catalog.read() as connection:
-        return [_app_of(row) for row in connection.execute(query).all()]
+        return [app_of(row) for row in connection.execute(query).all()]
 
 
 def delete_app(catalog: Catalog, app_id: str) -> None:

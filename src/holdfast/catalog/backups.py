@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from holdfast.catalog.apps import COLUMNS as APP_COLUMNS
+from holdfast.catalog.apps import app_of
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
 from holdfast.catalog.proving import first_prove
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, EventKind, Progressed, State, Warned
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.vault.errors import SessionFenced
 
@@ -49,36 +51,48 @@ def backup_of(row: Row[Any]) -> Backup:
 
 def insert_backup(catalog: Catalog, backup: Backup) -> None:
     """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup)."""
-    values = {name: getattr(backup, name) for name in _FIELDS}
-    values["warnings"] = msgspec.json.encode(backup.warnings).decode()
-    values["progress"] = values["damage"] = None
     try:
         with catalog.write() as connection:
             # The application's row is held: a backup and a restore that are asked for at once see each other.
             connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update())
-            if backup.origin != "safety":
-                restoring = select(jobs.c.id).where(
-                    jobs.c.app_id == backup.app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS)
-                )
-                if connection.execute(restoring).first():
-                    raise RestoreUnderWay
-            connection.execute(backups.insert().values(values))
-            enter_event(
-                connection,
-                EventKind.BACKUP_QUEUED,
-                backup.account_id,
-                backup.created_at,
-                app_id=backup.app_id,
-                backup_id=backup.id,
-                name=backup.name,
-                origin=backup.origin,
-            )
+            if backup.origin != "safety" and is_restoring(connection, backup.app_id):
+                raise RestoreUnderWay
+            enter_backup(connection, backup)
     except IntegrityError:
         with catalog.read() as connection:
-            same = select(backups.c.id).where(backups.c.app_id == backup.app_id, backups.c.name == backup.name)
-            if connection.execute(same).first():
+            if is_name_taken(connection, backup.app_id, backup.name):
                 raise BackupNameTaken from None
         raise BackupUnderWay from None
+
+
+def enter_backup(connection: Connection, backup: Backup) -> None:
+    """Enter a queued backup within a transaction. Raises IntegrityError for its name, or a backup that is under way."""
+    values = {name: getattr(backup, name) for name in _FIELDS}
+    values["warnings"] = msgspec.json.encode(backup.warnings).decode()
+    values["progress"] = values["damage"] = None
+    connection.execute(backups.insert().values(values))
+    enter_event(
+        connection,
+        EventKind.BACKUP_QUEUED,
+        backup.account_id,
+        backup.created_at,
+        app_id=backup.app_id,
+        backup_id=backup.id,
+        name=backup.name,
+        origin=backup.origin,
+    )
+
+
+def is_restoring(connection: Connection, app_id: str) -> bool:
+    """Whether a restore into the application is queued or running."""
+    restoring = select(jobs.c.id).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS))
+    return connection.execute(restoring).first() is not None
+
+
+def is_name_taken(connection: Connection, app_id: str, name: str) -> bool:
+    """Whether the application has a backup of this name."""
+    same = select(backups.c.id).where(backups.c.app_id == app_id, backups.c.name == name)
+    return connection.execute(same).first() is not None
 
 
 def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
@@ -226,13 +240,23 @@ def next_commit_seq(catalog: Catalog, account_id: str) -> int:
 
 
 def finish_backup(
-    catalog: Catalog, backup_id: str, epoch: int, warnings: Sequence[Warned], *, finished_at: int, **values: Any
+    catalog: Catalog,
+    backup_id: str,
+    epoch: int,
+    warnings: Sequence[Warned],
+    *,
+    finished_at: int,
+    overdue_at: Callable[[App], int | None] = lambda app: None,
+    **values: Any,
 ) -> bool:
     """running -> successful, with what is known now. False when it was not running (any more).
 
-    Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
+    `overdue_at`: when the application is overdue after this backup; not asked for an imported one, which says nothing
+    of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
     """
     with catalog.write() as connection:
+        # The application's row before the account's, as whoever enters a backup has them.
+        app = _app_held(connection, backup_id)
         now = connection.execute(
             select(accounts.c.vault_epoch)
             .join(backups, backups.c.account_id == accounts.c.id)
@@ -256,6 +280,10 @@ def finish_backup(
         )
         if done.rowcount != 1:
             return False
+        if app is not None:
+            # A good backup ends what was overdue, and says until when the next one is awaited.
+            times = {"overdue_at": overdue_at(app), "overdue_since": None}
+            connection.execute(apps.update().where(apps.c.id == app.id).values(times))
         # A prune that did not count with this backup must see that it came (`ledger.condemn`).
         account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
         connection.execute(
@@ -273,6 +301,17 @@ def finish_backup(
             warnings=len(warnings),
         )
         return True
+
+
+def _app_held(connection: Connection, backup_id: str) -> App | None:
+    """The application that a backup is of, its row held; None for an import, which says nothing of its folder."""
+    row = connection.execute(
+        select(*APP_COLUMNS)
+        .join(backups, backups.c.app_id == apps.c.id)
+        .where(backups.c.id == backup_id, backups.c.origin != IMPORTED)
+        .with_for_update(of=apps)
+    ).first()
+    return app_of(row) if row else None
 
 
 def fail_backup(

@@ -49,8 +49,18 @@ def list_all(
         print_json(found)
     else:
         print_table(
-            ("APP", "NAME", "LAST GOOD BACKUP", "PATH"),
-            [(str(a["id"]), str(a["name"]), str(a["last_good_backup_at"] or "never"), str(a["path"])) for a in found],
+            ("APP", "NAME", "LAST GOOD BACKUP", "NEXT BACKUP", "OVERDUE SINCE", "PATH"),
+            [
+                (
+                    str(a["id"]),
+                    str(a["name"]),
+                    str(a["last_good_backup_at"] or "never"),
+                    str(a["next_backup_at"] or "none"),
+                    str(a["overdue_since"] or ""),
+                    str(a["path"]),
+                )
+                for a in found
+            ],
         )
 
 

@@ -29,6 +29,7 @@ from holdfast.cli import (
     notices,
     prove,
     restore,
+    schedule,
     server,
     sources,
 )
@@ -48,6 +49,7 @@ apps.app.command("ignore")(ignore.ignore)
 apps.app.command("ignored")(ignore.show_ignored)
 apps.app.command("hook")(hooks.hook)
 apps.app.add_typer(sources.app, name="source", help="Databases that belong to an application.")
+apps.app.command("schedule")(schedule.schedule)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")

@@ -36,7 +36,6 @@ REQUEUE_AFTER_SECONDS = 3.0
 ASK_AT_ONCE = 500
 ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 KEEP_FINISHED_SECONDS = 7 * 24 * 3600
-TAKES_AT_ONCE = 2
 NOT_BEGUN = "not begun"
 
 
@@ -167,7 +166,7 @@ class JobsWorker:
         DBOS.launch()
         DBOS.register_queue(
             queue_name(self._instance.config.node),
-            worker_concurrency=TAKES_AT_ONCE,
+            worker_concurrency=self._instance.config.takes_at_once,
             partition_concurrency=1,
             polling_interval_sec=POLL_SECONDS,
             on_conflict="always_update",

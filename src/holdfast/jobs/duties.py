@@ -9,9 +9,10 @@ from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.deeds import partition, recover
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
-from holdfast.service import fresh, prove, read_back
+from holdfast.service import fresh, prove, read_back, schedule
 from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
+from holdfast.service.overdue import say_overdue
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 """So long can a listener be away and still miss nothing."""
@@ -24,6 +25,18 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
 
 def _recover(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     recover(instance)
+
+
+def _tick(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    schedule.tick(instance, lambda b: jobs.enqueue_take(b.id, b.app_id, b.node), stopping)
+
+
+def _set_schedules_right(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    schedule.set_right(instance, instance.config.node, stopping)
+
+
+def _say_overdue(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    say_overdue(instance, stopping)
 
 
 def _read_back(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
@@ -56,6 +69,9 @@ def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bo
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("recover", 15, _recover),
+    Round("tick", 1, _tick),
+    Round("set-schedules-right", 3600, _set_schedules_right),
+    Round("say-overdue", 5, _say_overdue),
     Round("read-back", read_back.TURN_SECONDS, _read_back),
     Round("take-afresh", fresh.TURN_SECONDS, _take_afresh),
     Round("prove", prove.TURN_SECONDS, _prove),

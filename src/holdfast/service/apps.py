@@ -10,6 +10,7 @@ from pathlib import Path
 from holdfast.catalog import apps as rows
 from holdfast.catalog.backups import list_backups
 from holdfast.catalog.records import App, State
+from holdfast.catalog.schedules import due_times
 from holdfast.service import accounts
 from holdfast.service.backups import delete_now
 from holdfast.service.clock import iso
@@ -121,11 +122,17 @@ def remove_app(instance: Instance, app: App) -> int:
 def view(instance: Instance, app: App) -> dict[str, object]:
     """An application as the API shows it."""
     good = rows.last_good_at(instance.catalog, app.id)
+    times = due_times(instance.catalog, app.id)
+
+    def time(ns: int | None) -> str | None:
+        return None if ns is None else iso(ns, instance.zone)
+
     return {
         "id": app.id,
         "name": app.name,
         "created_at": iso(app.created_at, instance.zone),
-        "last_good_backup_at": None if good is None else iso(good, instance.zone),
-        "next_backup_at": None,
+        "last_good_backup_at": time(good),
+        "next_backup_at": time(times.next_run_at),
+        "overdue_since": time(times.overdue_since),
         "storage": rows.stored_bytes(instance.catalog, app.id),
     }

@@ -45,6 +45,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backups_per_day: Count = 0
     storage_bytes: Count = 0
     cooldown_seconds: Count = 0
+    schedule_minutes_min: Count = 0
+    """The shortest time between two backups of a customer's schedule."""
 
 
 _GIB = 1024**3
@@ -100,6 +102,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Of a backup with more content than this, a test restore brings some files back, as they fall."""
     scratch: str = ""
     """The folder for test restores; empty: the home's `run`."""
+    takes_at_once: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Backups and other jobs that this node runs at once."""
+    schedule_jitter_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 300
+    """Scheduled backups come at most so much later, so that those of one time do not all begin at once."""
+    overdue_grace_seconds: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 600
+    """An application is not overdue sooner than so long after the time at which a good backup was due."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""

@@ -23,6 +23,7 @@ from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance import Instance, InstanceError
 from holdfast.service.links import link_key
 from holdfast.service.record import Marks, Record, read_marks, read_record
+from holdfast.service.schedule import set_right
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.copying import packs_in
 from holdfast.vault.errors import VaultError
@@ -62,6 +63,7 @@ def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda d
     for account_id in found:
         done.append(_rebuild(instance, account_id))
         on_account(done[-1])
+    set_right(instance, None)  # when they are due is not in the store
     return done
 
 

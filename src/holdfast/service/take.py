@@ -32,6 +32,7 @@ from holdfast.service.journal import journal
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
 from holdfast.service.names import check_name
+from holdfast.service.overdue import overdue_after
 from holdfast.service.record import keep_marks
 from holdfast.service.verify import look_again
 from holdfast.service.what_to_take import chosen_source, sweep_copies
@@ -94,11 +95,10 @@ def request_backup(
         earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
         if earlier is not None:
             return earlier, False
-    kind = "Safety backup" if origin == "safety" else "Backup"
-    default = f"{kind} at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
+    default = default_name(instance, origin, now_ns)
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
-        backup = _queued(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
+        backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
         if import_id is not None:
             backup = msgspec.structs.replace(backup, id=import_id, node=instance.config.node)
         try:
@@ -130,9 +130,22 @@ def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_n
     return earlier
 
 
-def _queued(
-    app: App, name: str, origin: str, is_locked: bool, now_ns: int, idempotency_key: str | None, request_hash: str
+def default_name(instance: Instance, origin: str, now_ns: int) -> str:
+    """The name of a backup that nobody named."""
+    kind = "Safety backup" if origin == "safety" else "Backup"
+    return f"{kind} at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
+
+
+def queued_backup(
+    app: App,
+    name: str,
+    origin: str,
+    is_locked: bool,
+    now_ns: int,
+    idempotency_key: str | None = None,
+    request_hash: str | None = None,
 ) -> Backup:
+    """A fresh backup as it is entered."""
     return Backup(
         id=new_backup_id(now_ns),
         account_id=app.account_id,
@@ -340,6 +353,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         warned,
         log=log.encoded(),
         finished_at=result.finished_ns,
+        overdue_at=lambda app: overdue_after(instance, app, result.finished_ns),
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
         digest=result.digest,

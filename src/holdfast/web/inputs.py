@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request
 from litestar.types import Scope
 
+from holdfast.catalog.records import Retention
 from holdfast.service.names import NAME_CHARACTERS_MAX
 from holdfast.web.errors import ApiError
 
@@ -59,6 +60,14 @@ class Restore(Body):
     safety_backup: bool = True
 
 
+class NewSchedule(Body):
+    """Body of PUT .../schedule; it replaces the whole of it."""
+
+    cron: str | msgspec.UnsetType | None = msgspec.UNSET
+    retention: Retention = Retention()
+    ignore: list[str] = []
+
+
 class NewWebhook(Body):
     """Body of POST /v3/webhooks."""
 
@@ -88,6 +97,12 @@ _RULES = {
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
     "safety_backup": "true or false",
+    "cron": "a cron expression, or null for no backups by itself; it can't be left out",
+    "retention": (
+        "an object with any of keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly and keep_yearly (whole "
+        "numbers from 0 to 100000) and keep_within (like 36h, 30d or 8w)"
+    ),
+    "ignore": "a list of patterns in gitignore syntax",
     "url": "the address of a webhook or an apprise URL, as text",
     "events": "a list of names of events",
     "label": "text",

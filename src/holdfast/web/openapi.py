@@ -383,6 +383,32 @@ def _jobs_paths() -> Json:
     }
 
 
+def _schedule_paths() -> Json:
+    schedule = ref("Schedule")
+    set_it = {200: {"description": "The schedule as it is now.", "content": _json(enveloped(schedule))}}
+    return {
+        "/v3/apps/{app_id}/schedule": {
+            "get": _operation(
+                "getSchedule",
+                "When an application is backed up by itself, and what of that is kept",
+                _got(schedule, "The schedule, with its next five runs and what its patterns leave out now."),
+                (402, 404),
+                parameters=(_APP_ID, _IF_NONE_MATCH),
+            ),
+            "put": _operation(
+                "setSchedule",
+                "Set an application's schedule",
+                set_it,
+                (402, 404, 413),
+                parameters=(_APP_ID,),
+                body="NewSchedule",
+                description="Replaces the whole schedule: what is left out is as if it was never set. `cron` can't be "
+                "left out; null ends the backups by themselves.",
+            ),
+        }
+    }
+
+
 def _account_paths() -> Json:
     app = ref("App")
     return {
@@ -570,6 +596,7 @@ def document(base_url: str, backups_url: str) -> Json:
             **_backups_paths(),
             **_browse_paths(),
             **_jobs_paths(),
+            **_schedule_paths(),
             **_account_paths(),
             **_webhooks_paths(),
             **_state_paths(),

@@ -107,6 +107,39 @@ _PATHS: Json = {
     "items": _object({"path": _TEXT, "kind": {"enum": ["file", "folder", "symlink"]}, "size": _BYTES}),
 }
 
+_IGNORED: Json = _object(
+    {
+        "patterns": {
+            "type": "array",
+            "items": _object({"pattern": _TEXT, "source": _TEXT, "line": _COUNT, "files": _COUNT, "bytes": _BYTES}),
+        },
+        "paths": {
+            "type": "array",
+            "items": _object({"path": _TEXT, "kind": _TEXT, "files": _COUNT, "bytes": _BYTES, "pattern": _TEXT}),
+        },
+        "more_paths": _COUNT,
+        "more_files": _COUNT,
+        "more_bytes": _BYTES,
+        "files": _COUNT,
+        "bytes": _BYTES,
+        "total_files": _COUNT,
+        "total_bytes": _BYTES,
+        "notices": {"type": "array", "items": _TEXT},
+    }
+)
+_RETENTION: Json = {
+    **{
+        f"keep_{what}": {**_COUNT, "maximum": 100_000}
+        for what in ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+    },
+    "keep_within": {"type": "string", "pattern": "^([1-9][0-9]{0,4}[hdw])?$", "description": "Like 36h, 30d or 8w."},
+}
+_PATTERNS: Json = {"type": "array", "items": _TEXT, "description": "In gitignore syntax."}
+_CRON: Json = {
+    "type": ["string", "null"],
+    "examples": ["0 3 * * *"],
+    "description": "Five fields, or `@daily` and the like, in the instance's time zone. Null: never.",
+}
 _DELIVERY: Json = _object(
     {
         "id": {**_ID, "description": "The header `webhook-id` is `msg_` and this, at every attempt."},
@@ -275,8 +308,34 @@ SCHEMAS: Json = {
             "name": _TEXT,
             "created_at": _TIME,
             "last_good_backup_at": _TIME_OR_NULL,
-            "next_backup_at": _TIME_OR_NULL,
+            "next_backup_at": {**_TIME_OR_NULL, "description": "Null: the application has no schedule."},
+            "overdue_since": {**_TIME_OR_NULL, "description": "Null: it is not overdue."},
             "storage": {**_BYTES, "description": "Bytes that its backups added to the store."},
+        }
+    ),
+    "NewSchedule": {
+        "type": "object",
+        "properties": {
+            "cron": _CRON,
+            "retention": {"type": "object", "properties": _RETENTION, "additionalProperties": False},
+            "ignore": _PATTERNS,
+        },
+        "required": ["cron"],
+        "additionalProperties": False,
+    },
+    "Schedule": _object(
+        {
+            "cron": _CRON,
+            "retention": _object(_RETENTION),
+            "ignore": _PATTERNS,
+            "next_runs": {"type": "array", "items": _TIME},
+            "time_zone": _TEXT,
+            "ignored": {
+                "oneOf": [_IGNORED, {"type": "null"}],
+                "description": "What the patterns, and those of `.backupignore`, leave out of the folder as it is now.",
+            },
+            "ignored_error": {"oneOf": [_NOTE, {"type": "null"}], "description": "Why that is not known."},
+            "notices": {"type": "array", "items": _TEXT, "description": "Sentences for who sets it."},
         }
     ),
     "Account": _object(
@@ -318,6 +377,7 @@ SCHEMAS: Json = {
             "backups_per_day": _LIMIT,
             "storage": _LIMIT,
             "cooldown_seconds": _LIMIT,
+            "schedule_minutes_min": {**_LIMIT, "description": "The shortest time between two scheduled backups."},
         }
     ),
     "Health": _object({"ok": {"type": "boolean", "const": True}}),

@@ -51,6 +51,7 @@ def _plan(name: str, plan: Plan) -> dict[str, object]:
         "backups_per_day": plan.backups_per_day or None,
         "storage": plan.storage_bytes or None,
         "cooldown_seconds": plan.cooldown_seconds or None,
+        "schedule_minutes_min": plan.schedule_minutes_min or None,
     }
 
 

@@ -1,0 +1,88 @@
+"""`holdfast app schedule`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.output import Json, fail, print_json
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.service.schedule import Schedule
+
+
+def _keep(what: str) -> Any:
+    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"Keep so many {what} backups; 0: no such rule.")
+
+
+def schedule(
+    name: AppName,
+    cron: Annotated[
+        str | None, typer.Argument(help="When, as a cron expression like '0 3 * * *'; without one it stays.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="No more backups by themselves.")] = False,
+    keep_last: Annotated[int | None, _keep("last")] = None,
+    keep_hourly: Annotated[int | None, _keep("hourly")] = None,
+    keep_daily: Annotated[int | None, _keep("daily")] = None,
+    keep_weekly: Annotated[int | None, _keep("weekly")] = None,
+    keep_monthly: Annotated[int | None, _keep("monthly")] = None,
+    keep_yearly: Annotated[int | None, _keep("yearly")] = None,
+    keep_within: Annotated[
+        str | None,
+        typer.Option("--keep-within", help="Keep all that are not older: 36h, 30d, 8w; '' for no such rule."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show or set when an application is backed up by itself, and what of that is kept."""
+    from holdfast.service.apps import find_app
+    from holdfast.service.schedule import schedule_of, set_schedule, view
+
+    if off and cron is not None:
+        raise typer.Exit(fail("INVALID_CRON", "Give either a cron expression or --off."))
+    rules = {
+        "keep_last": keep_last,
+        "keep_hourly": keep_hourly,
+        "keep_daily": keep_daily,
+        "keep_weekly": keep_weekly,
+        "keep_monthly": keep_monthly,
+        "keep_yearly": keep_yearly,
+        "keep_within": keep_within,
+    }
+    with state.instance() as instance:
+        app = find_app(instance, name)
+        before = schedule_of(app)
+        wanted = _changed(
+            before, "" if off else cron, {rule: given for rule, given in rules.items() if given is not None}
+        )
+        if wanted != before:
+            app = set_schedule(instance, app, wanted)
+        shown = view(instance, app)
+    if json:
+        print_json(shown)
+    else:
+        _print(shown)
+
+
+def _changed(now: Schedule, cron: str | None, rules: dict[str, Any]) -> Schedule:
+    """The schedule with what was given in place of what was there."""
+    import msgspec
+
+    from holdfast.service.schedule import checked_retention
+
+    retention = checked_retention({**msgspec.to_builtins(now.retention), **rules})
+    return msgspec.structs.replace(now, cron=now.cron if cron is None else cron, retention=retention)
+
+
+def _print(shown: dict[str, Any]) -> None:
+    print(f"Schedule: {shown['cron'] or 'none'}  (time zone {shown['time_zone']})")
+    rules = [f"{name.replace('_', '-')} {value}" for name, value in shown["retention"].items() if value]
+    print(f"Kept: {', '.join(rules) or 'every backup'}")
+    if shown["next_runs"]:
+        print("Next runs:")
+        for run in shown["next_runs"]:
+            print(f"  {run}")
+    for notice in shown["notices"]:
+        print(notice)
