@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
+from holdfast.catalog.limits import DAY_NS, Counts, counted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Backup, EventKind, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs
 from holdfast.vault.errors import SessionFenced
@@ -45,8 +46,11 @@ def backup_of(row: Row[Any]) -> Backup:
     return Backup(*values)
 
 
-def insert_backup(catalog: Catalog, backup: Backup) -> None:
-    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup)."""
+def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], None] | None = None) -> None:
+    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup).
+
+    `permit` is shown what the account did in the last day, in the same transaction; what it raises undoes everything.
+    """
     values = {name: getattr(backup, name) for name in _FIELDS}
     values["warnings"] = msgspec.json.encode(backup.warnings).decode()
     values["progress"] = values["damage"] = None
@@ -71,6 +75,9 @@ def insert_backup(catalog: Catalog, backup: Backup) -> None:
                 name=backup.name,
                 origin=backup.origin,
             )
+            if permit is not None:
+                since = backup.created_at - DAY_NS
+                permit(counted(connection, backup.account_id, backup.app_id, since, but=backup.id, hold=True))
     except IntegrityError:
         with catalog.read() as connection:
             same = select(backups.c.id).where(backups.c.app_id == backup.app_id, backups.c.name == backup.name)
@@ -361,6 +368,9 @@ def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
         connection.execute(backups.delete().where(is_deleting))
         connection.execute(
             accounts.update()
-            .where(accounts.c.id == account_id, accounts.c.prune_wanted_at.is_(None))
+            .where(
+                accounts.c.id == account_id,
+                or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > now_ns),
+            )
             .values(prune_wanted_at=now_ns)
         )

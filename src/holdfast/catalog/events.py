@@ -6,6 +6,7 @@ misses an earlier one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +60,15 @@ def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:
         query = query.where(events.c.account_id == account_id)
     with catalog.read() as connection:
         return int(connection.execute(query).scalar() or 0)
+
+
+def deleted_before(catalog: Catalog, backup_ids: Sequence[str], account_id: str, before: int) -> set[str]:
+    """Those of the given backups of an account of which is known that they were deleted before a time."""
+    query = select(events.c.backup_id).where(
+        events.c.account_id == account_id, events.c.kind == EventKind.BACKUP_DELETED, events.c.at < before
+    )
+    with catalog.read() as connection:
+        return {row[0] for row in connection.execute(query)} & set(backup_ids)
 
 
 def forget_events(catalog: Catalog, before: int) -> int:

@@ -17,10 +17,12 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 
+from holdfast.catalog.records import State
 from holdfast.jobs.deeds import run_job
 from holdfast.service.config import Config
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import queued_jobs
+from holdfast.service.retain import retain_after
 from holdfast.service.take import queued_backups, run_backup
 
 APPLICATION = "holdfast"
@@ -124,7 +126,10 @@ class JobsWorker:
 
     def _run(self, backup_id: str) -> str:
         # A step that is run again after a crash finds its backup failed (recover_backups) and leaves it so.
-        return str(run_backup(self._instance, backup_id, cancelled=self._stopping.is_set).state)
+        done = run_backup(self._instance, backup_id, cancelled=self._stopping.is_set)
+        if done.state is State.SUCCESSFUL:
+            retain_after(self._instance, done.app_id)
+        return str(done.state)
 
     def start(self) -> None:
         """Begin to work, with what was queued before."""

@@ -8,6 +8,9 @@ from holdfast.catalog.events import forget_events
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
 from holdfast.service.instance import Instance
+from holdfast.service.prune import prune_due
+from holdfast.service.reconcile import reconcile_round
+from holdfast.service.retain import retain_round
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 """So long can a listener be away and still miss nothing."""
@@ -17,4 +20,21 @@ def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool])
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
-DUTIES: tuple[Round, ...] = (Round("forget-events", 3600, _forget_events),)
+def _retain(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    retain_round(instance, stopping)
+
+
+def _prune(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    prune_due(instance, stopping)
+
+
+def _reconcile(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    reconcile_round(instance, stopping)
+
+
+DUTIES: tuple[Round, ...] = (
+    Round("forget-events", 3600, _forget_events),
+    Round("retain", 3600, _retain),
+    Round("prune", 60, _prune),
+    Round("reconcile", 1800, _reconcile),
+)
