@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, browse, check, imports, maintenance, restore, server
+from holdfast.cli import accounts, apps, backups, browse, check, imports, maintenance, restore, retain, server
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -38,6 +38,7 @@ app.command("diff")(browse.diff)
 app.command("find")(browse.find)
 app.command("restore")(restore.restore)
 app.command("prune")(maintenance.prune)
+app.command("retain")(retain.retain)
 app.command("rebuild")(maintenance.rebuild)
 app.command("serve")(server.serve)
 app.command("demo")(server.demo)

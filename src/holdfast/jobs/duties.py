@@ -35,6 +35,6 @@ def _reconcile(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> 
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("retain", 3600, _retain),
-    Round("prune", 60, _prune),
+    Round("prune", 300, _prune),
     Round("reconcile", 1800, _reconcile),
 )

@@ -16,7 +16,7 @@ that a job works on, and the safety backup of the last days, which is what undoe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -177,11 +177,26 @@ def _gone(verdict: Verdict, why: Why) -> Verdict:
 
 
 def _by_rules(ordered: Sequence[Candidate], retention: Retention, zone: tzinfo) -> dict[str, list[Why]]:
-    """For each backup that a rule keeps, by which."""
+    """For each backup that a rule keeps, by which.
+
+    A damaged one does not stand for its period alone: the newest whole one of it stays beside it.
+    """
     newest_first = [b for b in reversed(ordered) if b.state is State.SUCCESSFUL and not b.is_by_hand]
+    whole = [b for b in newest_first if not b.is_damaged]
     kept: dict[str, list[Why]] = {}
-    for backup in newest_first[: retention.keep_last]:
-        kept.setdefault(backup.id, []).append(Why.KEEP_LAST)
+    for why, chosen in (*_chosen(newest_first, retention, zone), *_chosen(whole, retention, zone)):
+        for backup in chosen:
+            reasons = kept.setdefault(backup.id, [])
+            if why not in reasons:
+                reasons.append(why)
+    return {backup_id: sorted(reasons, key=list(Why).index) for backup_id, reasons in kept.items()}
+
+
+def _chosen(
+    newest_first: Sequence[Candidate], retention: Retention, zone: tzinfo
+) -> Iterator[tuple[Why, Sequence[Candidate]]]:
+    """What each rule keeps of these."""
+    yield Why.KEEP_LAST, newest_first[: retention.keep_last]
     for why, count, period in (
         (Why.KEEP_HOURLY, retention.keep_hourly, _hour),
         (Why.KEEP_DAILY, retention.keep_daily, _day),
@@ -189,15 +204,11 @@ def _by_rules(ordered: Sequence[Candidate], retention: Retention, zone: tzinfo) 
         (Why.KEEP_MONTHLY, retention.keep_monthly, _month),
         (Why.KEEP_YEARLY, retention.keep_yearly, _year),
     ):
-        for backup in _newest_of_each(newest_first, count, period, zone):
-            kept.setdefault(backup.id, []).append(why)
+        yield why, _newest_of_each(newest_first, count, period, zone)
     if retention.keep_within and newest_first:
         # Counted from the newest one and not from now: while no new ones come, none of the old ones goes.
         since = newest_first[0].created_at - within_ns(retention.keep_within)
-        for backup in newest_first:
-            if backup.created_at >= since:
-                kept.setdefault(backup.id, []).append(Why.KEEP_WITHIN)
-    return kept
+        yield Why.KEEP_WITHIN, [b for b in newest_first if b.created_at >= since]
 
 
 def within_ns(text: str) -> int:

@@ -26,7 +26,7 @@ from holdfast.vault.prune import GRACE_NS, CopyBudget, PrunePlan, PruneProgress,
 from holdfast.vault.root import root_name
 
 _SECOND_NS = 1_000_000_000
-SETTLE_NS = 300 * _SECOND_NS
+SETTLE_NS = 120 * _SECOND_NS
 """So long after a deletion the prune waits: more of them may come, and one prune does for all."""
 
 IMPATIENT_NS = 6 * 3600 * _SECOND_NS

@@ -30,6 +30,7 @@ from holdfast.web.routes_browse import browse_routes
 from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_open import open_routes
+from holdfast.web.routes_retention import retention_routes
 from holdfast.web.routes_verify import verify_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
@@ -44,6 +45,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *browse_routes(desk),
             *verify_routes(desk),
             *import_routes(desk),
+            *retention_routes(desk),
             *account_routes(desk),
             *open_routes(desk),
             *docs_routes(desk),

@@ -16,6 +16,14 @@ _ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
 _LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
+_LIMITS: Json = {
+    "backups_per_app": _LIMIT,
+    "backups_per_day": {**_LIMIT, "description": "Taken by hand in any 24 hours. Null: no limit."},
+    "storage": _LIMIT,
+    "cooldown_seconds": {**_LIMIT, "description": "Between two backups of an application. Null: none."},
+    "account_cooldown_seconds": {**_LIMIT, "description": "Between two backups of the account. Null: none."},
+    "keep_days_max": {**_LIMIT, "description": "So long a backup is kept at most, the newest excepted. Null: no end."},
+}
 _NAME_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
 GIVEN_NAME: Json = {
     "type": "string",
@@ -62,12 +70,15 @@ _LISTED: Json = {
 
 _NOTE: Json = _object({"code": _TEXT, "message": _TEXT})
 
+_STATE: Json = {"type": "string", "enum": ["queued", "running", "successful", "failed", "deleting"]}
+_ORIGIN: Json = {"type": "string", "enum": ["manual", "scheduled", "safety", "imported"]}
+
 _FULL: Json = {
     **_LISTED,
     "id": _ID,
     "app_id": _ID,
-    "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "deleting"]},
-    "origin": {"type": "string", "enum": ["manual", "scheduled", "safety", "imported"]},
+    "state": _STATE,
+    "origin": _ORIGIN,
     "url": {"type": ["string", "null"], "description": "The download, ready to use; null unless successful."},
     "files": _COUNT,
     "content_size": {**_BYTES, "description": "Bytes of the files."},
@@ -103,6 +114,8 @@ _PATHS: Json = {
     "type": "array",
     "items": _object({"path": _TEXT, "kind": {"enum": ["file", "folder", "symlink"]}, "size": _BYTES}),
 }
+
+_RULE: Json = {"type": "string", "pattern": "^[a-z_]+$"}
 
 SCHEMAS: Json = {
     "Error": _object(
@@ -217,6 +230,33 @@ SCHEMAS: Json = {
             "error": {"oneOf": [_NOTE, {"type": "null"}]},
         }
     ),
+    "Retention": _object(
+        {
+            "rules": _object(
+                {
+                    **{f"keep_{what}": _COUNT for what in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
+                    "keep_within": {"type": "string", "pattern": "^([1-9][0-9]{0,4}[hdw])?$"},
+                }
+            ),
+            "backups": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "id": _ID,
+                        "name": _TEXT,
+                        "created_at": _TIME,
+                        "state": _STATE,
+                        "origin": _ORIGIN,
+                        "goes": _FLAG,
+                        "kept_by": {"type": "array", "items": _RULE, "description": "Why it stays."},
+                        "goes_by": {"type": ["string", "null"], "description": "Why it goes; null: it stays."},
+                    }
+                ),
+            },
+            "kept": _COUNT,
+            "going": _COUNT,
+        }
+    ),
     "App": _object(
         {
             "id": _ID,
@@ -233,7 +273,15 @@ SCHEMAS: Json = {
             "email": _TEXT,
             "plan": _TEXT,
             "created_at": _TIME,
-            "usage": _object({"apps": _COUNT, "backups": _COUNT, "storage": _BYTES}),
+            "usage": _object(
+                {
+                    "apps": _COUNT,
+                    "backups": _COUNT,
+                    "storage": _BYTES,
+                    "backups_today": {**_COUNT, "description": "Taken by hand in the last 24 hours; failed ones not."},
+                }
+            ),
+            "limits": _object(_LIMITS),
         }
     ),
     "Plan": _object(
@@ -241,10 +289,7 @@ SCHEMAS: Json = {
             "name": _TEXT,
             "rank": _COUNT,
             "api_backups": {**_FLAG, "description": "Whether the API's backups are included."},
-            "backups_per_app": _LIMIT,
-            "backups_per_day": _LIMIT,
-            "storage": _LIMIT,
-            "cooldown_seconds": _LIMIT,
+            **_LIMITS,
         }
     ),
     "Health": _object({"ok": {"type": "boolean", "const": True}}),
