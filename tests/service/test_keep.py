@@ -195,7 +195,7 @@ def test_room_for_another_is_kept_without_anything_that_was_taken_by_hand(
     backups = [b for b in backups if not b.is_in_use]
     if not room_for_another(backups, terms, NOW):
         return
-    fresh = Candidate(id="999", created_at=NOW, order=len(backups), origin="manual")
+    fresh = Candidate(id="999", created_at=NOW, order=1000, origin="manual")
     for verdict in judge([*backups, fresh], terms, NOW, BERLIN):
         assert not (verdict.goes_by is Why.PLAN_BACKUPS and verdict.backup.is_by_hand)
 

@@ -147,7 +147,7 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
 def _let_go(instance: Instance, verdicts: Sequence[Verdict], stopping: Callable[[], bool]) -> list[str]:
     """Delete what goes, the oldest first; returns the ids of those that are gone."""
     gone = []
-    for verdict in verdicts:
+    for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):
         if verdict.goes_by is None or stopping():
             continue
         backup_id = verdict.backup.id
