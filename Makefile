@@ -6,7 +6,8 @@ BIN := .venv/bin
 HOME_DEMO := .run/demo
 TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/sources/_native.so
-NATIVE_SOURCES := src/holdfast/sources/_walk.c src/holdfast/sources/_write.c src/holdfast/sources/_sqlite.c
+NATIVE_SOURCES := $(addprefix src/holdfast/sources/,_walk.c _ignore.c _write.c _sqlite.c)
+NATIVE_HEADERS := src/holdfast/sources/_ignore.h
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -42,8 +43,8 @@ bench-quick: .venv/.tests
 clean:
 	rm -rf .venv .venv-tool .run dist $(NATIVE)
 
-$(NATIVE): $(NATIVE_SOURCES)
-	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $^
+$(NATIVE): $(NATIVE_SOURCES) $(NATIVE_HEADERS)
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $(NATIVE_SOURCES)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -53,10 +54,10 @@ $(UV):
 	  { rm -rf .venv-tool; echo "Holdfast needs Python's venv (Debian: apt-get install python3-venv)."; exit 1; }
 	@.venv-tool/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES)
+.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast
 	@touch $@
 
-.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES)
+.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@$(UV) sync -q --frozen --inexact --python $(PYTHON) --reinstall-package holdfast
 	@touch $@ .venv/.runs

@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("src/holdfast/sources")
-SOURCES = (FOLDER / "_walk.c", FOLDER / "_write.c", FOLDER / "_sqlite.c")
+SOURCES = tuple(FOLDER / name for name in ("_walk.c", "_ignore.c", "_write.c", "_sqlite.c"))
 LIBRARY = FOLDER / "_native.so"
 
 

@@ -297,17 +297,41 @@ def set_damage(catalog: Catalog, backup_id: str, damage: Sequence[Warned], verif
         )
 
 
-def fail_backup(catalog: Catalog, backup_id: str, code: str, message: str, now_ns: int) -> bool:
+def fail_backup(
+    catalog: Catalog,
+    backup_id: str,
+    code: str,
+    message: str,
+    now_ns: int,
+    *,
+    log: str | None = None,
+    warnings: Sequence[Warned] = (),
+) -> bool:
     """queued or running -> failed, with a reason. False when it was neither."""
     with catalog.write() as connection:
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state.in_([State.QUEUED, State.RUNNING]))
-            .values(state=State.FAILED, error_code=code, error_message=message, finished_at=now_ns, progress=None)
+            .values(
+                state=State.FAILED,
+                error_code=code,
+                error_message=message,
+                finished_at=now_ns,
+                progress=None,
+                warnings=msgspec.json.encode(list(warnings)).decode(),
+                log=log,
+            )
         )
         if done.rowcount == 1:
             _enter(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code=code, message=message)
         return done.rowcount == 1
+
+
+def log_of(catalog: Catalog, backup_id: str) -> str | None:
+    """A backup's log as it was entered with its end; None when there is none (yet)."""
+    with catalog.read() as connection:
+        found: str | None = connection.execute(select(backups.c.log).where(backups.c.id == backup_id)).scalar()
+        return found
 
 
 def rename_backup(catalog: Catalog, backup_id: str, name: str) -> None:

@@ -170,6 +170,25 @@ def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
             partial.unlink()
 
 
+@app.command("log")
+def log(name: AppName, backup: BackupName, json: Json = False) -> None:
+    """Print what was done when while a backup was made, and what the operator's commands printed."""
+    from holdfast.catalog.records import State
+    from holdfast.service.backup_log import log_lines
+
+    with _one(name, backup) as (instance, found):
+        lines = log_lines(instance, found, with_private=True)
+    if json:
+        print_json({"id": found.id, "log": lines})
+        return
+    for line in lines:
+        print(line)
+    if not lines:
+        is_open = found.state in (State.QUEUED, State.RUNNING)
+        why = "is not finished; its log comes with its end" if is_open else "has no log; it came from a rebuild"
+        print(f"The backup {found.name} {why}.", file=sys.stderr)
+
+
 @app.command("delete")
 def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     """Delete a backup."""

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +14,20 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import accounts, apps, backups, browse, check, imports, maintenance, restore, retain, server
+from holdfast.cli import (
+    accounts,
+    apps,
+    backups,
+    browse,
+    check,
+    hooks,
+    ignore,
+    imports,
+    maintenance,
+    restore,
+    retain,
+    server,
+)
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 
@@ -26,6 +40,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(accounts.app, name="account", help="Accounts: the host's customers.")
+apps.app.command("ignore")(ignore.ignore)
+apps.app.command("ignored")(ignore.show_ignored)
+apps.app.command("hook")(hooks.hook)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
@@ -82,8 +99,14 @@ def _home_first(arguments: list[str]) -> list[str]:
     return front + rest
 
 
+def _leave(*_: object) -> None:
+    """What is under way is put in order on the way out, as with Ctrl-C."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
 def main() -> None:
     """Run the program and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _leave)
     try:
         app(_home_first(sys.argv[1:]), prog_name="holdfast")
     except BrokenPipeError:

@@ -24,6 +24,7 @@ from holdfast.service import jobs
 from holdfast.service.apps import own_paths
 from holdfast.service.browse import paths_of, text_of
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
+from holdfast.service.ignored import left_alone
 from holdfast.service.instance import Instance
 from holdfast.service.jobs import Failure
 from holdfast.service.take import WARNINGS_MAX, request_backup, run_backup
@@ -114,7 +115,7 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
     _require_usable(backup)
     root = _root(target, wanted)
-    with _planned(instance, backup, root, wanted) as planned:
+    with _planned(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
 
 
@@ -219,7 +220,7 @@ def _may_set_owners() -> bool:
     return os.geteuid() == 0
 
 
-def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> _Planned:
+def _planned(instance: Instance, backup: Backup, to: App, root: Path, wanted: Wanted) -> _Planned:
     vault = instance.vault(backup.account_id)
     own = own_paths(instance, root)
     is_there = root.exists()
@@ -241,6 +242,7 @@ def _planned(instance: Instance, backup: Backup, root: Path, wanted: Wanted) -> 
             protected=own,
             same_file=_comparer(vault, large, before, target),
             xattrs=_attributes(target),
+            ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
             databases=databases,
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )
@@ -353,7 +355,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
     _require_usable(backup)
     root = _root(target_app, wanted)
     _make_root(root)
-    with _planned(instance, backup, root, wanted) as planned:
+    with _planned(instance, backup, target_app, root, wanted) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, ())

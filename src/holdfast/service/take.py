@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -19,9 +20,11 @@ from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
 from holdfast.service import limits
 from holdfast.service.accounts import get_account, link_secret
+from holdfast.service.backup_log import BackupLog
 from holdfast.service.backups import name_taken
 from holdfast.service.clock import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
+from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
 from holdfast.service.links import link_key
@@ -178,14 +181,15 @@ def run_backup(
 def _run(
     instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
 ) -> None:
+    log, warnings = BackupLog(instance.clock), list[Warned]()
     try:
-        _take(instance, backup, on_progress, cancelled)
+        _take(instance, backup, on_progress, cancelled, log, warnings)
     except BaseException as error:
         code, message = _reason(error)
         if code == "INTERNAL_ERROR":
             _log.exception("backup %s failed", backup.id)
         remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
-        _fail(instance, backup, code, message)
+        _fail(instance, backup, code, message, log, warnings)
         if not isinstance(error, Exception):
             raise
     else:
@@ -193,61 +197,94 @@ def _run(
 
 
 def _take(
-    instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
+    instance: Instance,
+    backup: Backup,
+    on_progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+    log: BackupLog,
+    warnings: list[Warned],
 ) -> None:
-    """Take it and enter it as successful. Raises whatever goes wrong."""
+    """Take it and enter it as successful; `warnings` gets those of the hooks. Raises whatever goes wrong."""
     app = app_by_id(instance.catalog, backup.app_id)
     if app is None:
         raise app_not_found()
+    log.say("Started.")
     noted_at = 0
+    is_counted = False
 
     def note(progress: Progress) -> None:
-        nonlocal noted_at
+        nonlocal noted_at, is_counted
         on_progress(progress)
+        if not is_counted:
+            is_counted = True
+            log.say(_to_read(progress))
         now_ns = instance.clock.now_ns()
         if now_ns - noted_at >= PROGRESS_EVERY_NS:
             noted_at = now_ns
             rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
 
-    with chosen_source(instance, app, backup, cancelled) as chosen:
+    hooks = Hooks(instance, app, backup, log, warnings, cancelled)
+
+    def on_read() -> None:
+        log.say("All is read.")
+        hooks.let_go()
+
+    with chosen_source(instance, app, backup, cancelled, log=log.say, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
             previous = rows.latest_successful(instance.catalog, app.id) if chosen.is_incremental else None
+            is_counted = False
             try:
-                result = instance.vault(app.account_id).take(
-                    chosen.source,
-                    previous.id if previous else None,
-                    backup_id=backup.id,
-                    commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
-                    now_ns=instance.clock.now_ns(),
-                    clock=instance.clock.now_ns,
-                    labels={
-                        "app_id": app.id,
-                        "app": app.name,
-                        "name": backup.name,
-                        "origin": backup.origin,
-                        "created_at": str(backup.created_at),
-                    },
-                    on_progress=note,
-                    cancelled=cancelled,
-                )
+                with hooks.around():
+                    result = instance.vault(app.account_id).take(
+                        chosen.source,
+                        previous.id if previous else None,
+                        backup_id=backup.id,
+                        commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
+                        now_ns=instance.clock.now_ns(),
+                        clock=instance.clock.now_ns,
+                        labels={
+                            "app_id": app.id,
+                            "app": app.name,
+                            "name": backup.name,
+                            "origin": backup.origin,
+                            "created_at": str(backup.created_at),
+                        },
+                        on_progress=note,
+                        cancelled=cancelled,
+                    )
                 chosen.check_whole(result)
                 if backup.is_locked:
                     keep_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
-                if not _finish(instance, backup, result):
+                if not _finish(instance, backup, result, log, warnings):
                     instance.vault_store(backup.account_id).delete(root_name(backup.id))
                 return
-            except (SessionFenced, TakeAgain):
+            except (SessionFenced, TakeAgain) as error:
                 if attempt == FENCED_TRIES:
                     raise
+                log.say(f"It starts again: {error}")
 
 
-def _finish(instance: Instance, backup: Backup, result: TakeResult) -> bool:
+def _to_read(progress: Progress) -> str:
+    """The log's line of what there is and what has changed."""
+    files, size = progress.total_files - progress.files, progress.total_bytes - progress.bytes
+    unchanged = f"; {progress.files:,} are as the backup before has them" if progress.files else ""
+    return f"{progress.total_files:,} files, {files:,} of them to read ({size:,} bytes){unchanged}."
+
+
+def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupLog, warnings: Sequence[Warned]) -> bool:
+    warned = [*warnings, *_warnings(result)]
+    count = f", {len(warned)} warnings" if warned else ""
+    log.say(
+        f"Finished: {result.files:,} files, {result.content_bytes:,} bytes; {result.stored_bytes:,} bytes added to the "
+        f"store; {result.zip_bytes:,} bytes as a zip{count}."
+    )
     account = get_account(instance, backup.account_id)
     return rows.finish_backup(
         instance.catalog,
         backup.id,
         result.epoch,
-        _warnings(result),
+        warned,
+        log=log.encoded(),
         finished_at=result.finished_ns,
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
@@ -298,20 +335,31 @@ def _reason(error: BaseException) -> tuple[str, str]:
     return "INTERNAL_ERROR", "The backup failed for a reason that nobody thought of; the server's log has the details."
 
 
-def _fail(instance: Instance, backup: Backup, code: str, message: str) -> None:
+def _fail(
+    instance: Instance,
+    backup: Backup,
+    code: str,
+    message: str,
+    log: BackupLog,
+    warnings: Sequence[Warned],
+) -> None:
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
-    rows.fail_backup(instance.catalog, backup.id, code, message, instance.clock.now_ns())
+    log.say(f"Failed ({code}): {message}")
+    now_ns = instance.clock.now_ns()
+    rows.fail_backup(instance.catalog, backup.id, code, message, now_ns, log=log.encoded(), warnings=warnings)
 
 
 def recover_backups(instance: Instance) -> list[Backup]:
     """Mark as failed what a process of this node left running when it died; returns those.
 
     Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones. Archives whose import is over
-    or never came about are removed.
+    or never came about are removed. Applications that were left waiting between their hooks are let go first.
     """
     failed = []
+    logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
+    warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
         with held(instance, f"take-{backup.id}") as is_ours:
             if is_ours:
@@ -320,6 +368,8 @@ def recover_backups(instance: Instance) -> list[Backup]:
                     backup,
                     "INTERRUPTED",
                     "The process that made this backup ended before it was finished; earlier backups are whole.",
+                    logs[backup.id],
+                    [warnings[backup.id]] if backup.id in warnings else [],
                 )
                 failed.append(_found(instance, backup.id))
     instance.local_store.sweep_unfinished()

@@ -41,15 +41,28 @@ class Chosen:
 
 
 @contextmanager
-def chosen_source(instance: Instance, app: App, backup: Backup, cancelled: Callable[[], bool]) -> Iterator[Chosen]:
-    """The source of a backup, for as long as it is used. Raises Cancelled, SourceError."""
+def chosen_source(
+    instance: Instance,
+    app: App,
+    backup: Backup,
+    cancelled: Callable[[], bool],
+    *,
+    log: Callable[[str], None] = lambda line: None,
+    on_read: Callable[[], None] = lambda: None,
+) -> Iterator[Chosen]:
+    """The source of a backup, for as long as it is used. Raises Cancelled, SourceError.
+
+    `log` gets a line for each thing worth one; `on_read` is called when the application may do as it likes again.
+    """
     if backup.origin != IMPORTED:
-        folder = DirectorySource(Path(app.path), excluded_paths(instance, app))
+        folder = DirectorySource(Path(app.path), excluded_paths(instance, app), app.settings.ignore)
         with LiveSource(
             folder,
             copies_folder(instance, backup.id),
             wait_seconds=instance.config.sqlite_wait_seconds,
             cancelled=cancelled,
+            log=log,
+            on_read=on_read,
         ) as live:
             yield Chosen(live, is_incremental=True)
         return

@@ -6,9 +6,11 @@
  *
  * Order: depth first, names of one folder by their bytes, a folder before what is in it.
  *
- * Build: cc -O2 -Wall -Wextra -Werror -shared -fPIC -o _walk.so _walk.c
+ * What ignore patterns leave out (_ignore.c) is not descended into.
  */
 #define _GNU_SOURCE
+#include "_ignore.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +34,8 @@ struct entry {
     uint64_t size, inode, device, allocated;
     uint32_t uid, gid, nlink;
     uint16_t mode, path_length, target_length;
-    uint8_t kind, reserved;
+    uint8_t kind;
+    uint8_t is_spared; /* patterns leave it out, but it may belong to a database that they don't */
 };
 
 /* One notice; must match holdfast.sources.native.NOTICE. Its path stands in notice_paths. */
@@ -46,6 +49,7 @@ struct walk {
     struct bytes entries, paths, targets, notices, notice_paths;
     const volatile int32_t *stop;
     const char *const *skip; /* paths to leave out, with all below them; ends with NULL */
+    struct ignore *ignore; /* or NULL */
     char path[PATH_BYTES_MAX];
     size_t path_size;
     char target[4096]; /* here and not on the stack, of which a thread may have little and a deep tree takes much */
@@ -75,7 +79,8 @@ static int put_notice(struct walk *w, uint32_t code, uint32_t detail)
     return rc ? rc : put(&w->notice_paths, w->path, w->path_size);
 }
 
-static int put_entry(struct walk *w, const struct stat *st, uint8_t kind, const char *target, size_t target_size)
+static int put_entry(struct walk *w, const struct stat *st, uint8_t kind, uint8_t is_spared, const char *target,
+                     size_t target_size)
 {
     struct entry e = {
         .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
@@ -84,7 +89,7 @@ static int put_entry(struct walk *w, const struct stat *st, uint8_t kind, const 
         .inode = st->st_ino, .device = st->st_dev, .allocated = (uint64_t)st->st_blocks * 512,
         .uid = st->st_uid, .gid = st->st_gid, .nlink = (uint32_t)st->st_nlink,
         .mode = st->st_mode & 07777, .path_length = (uint16_t)w->path_size,
-        .target_length = (uint16_t)target_size, .kind = kind,
+        .target_length = (uint16_t)target_size, .kind = kind, .is_spared = is_spared,
     };
     int rc = put(&w->entries, &e, sizeof e);
     if (!rc)
@@ -170,14 +175,27 @@ static int walk_child(struct walk *w, int parent, const char *name, const struct
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             return -errno;
         int why = errno;
-        int rc = put_entry(w, seen, KIND_FOLDER, NULL, 0);
+        int rc = put_entry(w, seen, KIND_FOLDER, 0, NULL, 0);
         return rc ? rc : put_notice(w, NOTICE_FOLDER_UNREADABLE, (uint32_t)why);
     }
-    int rc = fstat(fd, &st) ? -errno : put_entry(w, &st, KIND_FOLDER, NULL, 0);
+    int rc = fstat(fd, &st) ? -errno : put_entry(w, &st, KIND_FOLDER, 0, NULL, 0);
     if (!rc)
         rc = depth >= DEPTH_MAX ? put_notice(w, NOTICE_TOO_DEEP, DEPTH_MAX) : walk_folder(w, fd, depth + 1);
     close(fd);
     return rc;
+}
+
+/* Whether a file may be a database's log or journal: what is in it is part of a database that may not be left out. */
+static int is_sidecar(const char *name)
+{
+    static const char *const ends[] = { "-wal", "-shm", "-journal" };
+    size_t size = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (size > end && !memcmp(name + size - end, ends[i], end))
+            return 1;
+    }
+    return 0;
 }
 
 static int walk_one(struct walk *w, int fd, const char *name, int depth)
@@ -188,15 +206,25 @@ static int walk_one(struct walk *w, int fd, const char *name, int depth)
             return 0;
         return put_notice(w, NOTICE_UNREADABLE, (uint32_t)errno);
     }
+    int is_spared = 0;
+    if (w->ignore) {
+        size_t at = w->path_size - strlen(name);
+        int32_t rule = holdfast_ignore_decide(w->ignore, w->path, w->path_size, at, S_ISDIR(st.st_mode));
+        if (rule == IGNORE_EXHAUSTED)
+            return -EOVERFLOW;
+        is_spared = rule >= 0 && S_ISREG(st.st_mode) && is_sidecar(name);
+        if (rule >= 0 && !is_spared)
+            return 0;
+    }
     if (S_ISREG(st.st_mode))
-        return put_entry(w, &st, KIND_FILE, NULL, 0);
+        return put_entry(w, &st, KIND_FILE, (uint8_t)is_spared, NULL, 0);
     if (S_ISDIR(st.st_mode))
         return walk_child(w, fd, name, &st, depth);
     if (S_ISLNK(st.st_mode)) {
         ssize_t size = readlinkat(fd, name, w->target, sizeof w->target);
         if (size < 0)
             return errno == ENOENT || errno == EINVAL ? 0 : put_notice(w, NOTICE_UNREADABLE, (uint32_t)errno);
-        return put_entry(w, &st, KIND_SYMLINK, w->target, (size_t)size);
+        return put_entry(w, &st, KIND_SYMLINK, 0, w->target, (size_t)size);
     }
     return put_notice(w, NOTICE_SPECIAL, st.st_mode & S_IFMT);
 }
@@ -238,14 +266,17 @@ static int walk_folder(struct walk *w, int fd, int depth)
     return rc;
 }
 
-/* Walk the tree below the open folder `fd`, but not the paths `skip`. 0, or a negative errno. `stop` is looked at before each name. */
-int holdfast_walk(int fd, const volatile int32_t *stop, const char *const *skip, struct walk **out)
+/* Walk the tree below the open folder `fd`, but not the paths `skip`, nor what `ignore` leaves out (NULL: nothing). 0, or
+ * a negative errno; -EOVERFLOW when the patterns take too long. `stop` is looked at before each name. */
+int holdfast_walk(int fd, const volatile int32_t *stop, const char *const *skip, struct ignore *ignore,
+                  struct walk **out)
 {
     struct walk *w = calloc(1, sizeof *w);
     if (!w)
         return -ENOMEM;
     w->stop = stop;
     w->skip = skip;
+    w->ignore = ignore;
     *out = w;
     return walk_folder(w, fd, 0);
 }

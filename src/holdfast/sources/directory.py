@@ -20,16 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DirectorySource:
-    """The tree below `root`, but for the paths `excluded` (relative, with all below them). May be pickled."""
+    """The tree below `root`, but for the paths `excluded` (relative, with all below them). May be pickled.
+
+    `ignore`: patterns of the application's settings, after which come those of its `.backupignore`; None: nothing is
+    ignored, whatever the folder says.
+    """
 
     root: Path
     excluded: tuple[bytes, ...] = ()
+    ignore: tuple[str, ...] | None = None
 
     def scan(self) -> Scan:
-        """Walk the tree. Raises SourceMissing, SourceError."""
+        """Walk the tree; nothing that patterns leave out is in it. Raises SourceMissing, SourceError."""
+        scan = self.scan_with_spared()
+        if scan.spared:
+            from holdfast.sources.sqlite.recognise import Without
+
+            return Without(scan, scan.spared).scan
+        return scan
+
+    def scan_with_spared(self) -> Scan:
+        """As `scan`, but ignored files that may be sidecars of databases are still there, as `spared`."""
         # Here, not above: worker processes load this module for its reader and have no use for numpy.
         from holdfast.sources.port import SourceError, SourceMissing
-        from holdfast.sources.walk import walk
 
         try:
             fd = open_root(self.root)
@@ -49,9 +62,31 @@ class DirectorySource:
                 "give the backup's user the right to read it."
             ) from None
         try:
-            return walk(fd, self.excluded)
+            return self._walk(fd)
         finally:
             os.close(fd)
+
+    def _walk(self, fd: int) -> Scan:
+        from holdfast.sources.ignore import PatternsTooSlow, Rules, patterns_of, read_ignore_file, too_slow
+        from holdfast.sources.walk import walk
+
+        if self.ignore is None:
+            return walk(fd, self.excluded)
+        ours = patterns_of(self.ignore)
+        theirs, notices = read_ignore_file(fd)
+        # Of patterns that are made to take long those of the folder go first, which its owner can write at any time.
+        for patterns, slow in (([*ours, *theirs], theirs), (ours, ours)):
+            try:
+                scan = walk(fd, self.excluded, Rules(patterns))
+                break
+            except PatternsTooSlow:
+                if slow:
+                    notices.append(too_slow(slow[0]))
+                os.lseek(fd, 0, os.SEEK_SET)  # a walk reads the folder on from where the one before stopped
+        else:
+            scan = walk(fd, self.excluded)
+        scan.notices = [*notices, *scan.notices]
+        return scan
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
         """Nothing is to be made ready."""

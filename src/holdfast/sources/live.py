@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from holdfast.sources.port import Scan
     from holdfast.sources.sqlite.copying import Copying
-    from holdfast.sources.sqlite.recognise import Database
+    from holdfast.sources.sqlite.recognise import Database, Without
     from holdfast.vault.archive import Settled
     from holdfast.vault.columns import Scan as ScanView
 
@@ -92,21 +92,30 @@ class LiveSource:
 
     def scan(self) -> Scan:
         """Walk the tree. Raises SourceMissing, SourceError."""
-        from holdfast.sources.sqlite.recognise import Without, find_databases, fold
+        from holdfast.sources.sqlite.recognise import find_databases, fold
 
-        whole = self.folder.scan()
+        whole = self.folder.scan_with_spared()
         try:
             reader = self.folder.reader()
         except OSError as error:
             raise SourceError(f"The application's folder {self.folder.root} went away ({error.strerror}).") from None
         try:
-            self._databases = find_databases(whole, reader, self.plain)
+            found = find_databases(whole, reader, self.plain)
         finally:
             reader.close()
+        spared = set(whole.spared)
+        self._databases = [database for database in found if database.number not in spared]
         fold(whole, self._databases)
         self._whole = whole
         self._notices = whole.notices
-        return Without(whole, [n for database in self._databases for n in database.sidecars]).scan
+        return self._seen(whole).scan
+
+    def _seen(self, whole: Scan) -> Without:
+        """The scan without sidecars of databases, and without what was ignored and is no sidecar."""
+        from holdfast.sources.sqlite.recognise import Without
+
+        hidden = {n for database in self._databases for n in database.sidecars}
+        return Without(whole, list(hidden.union(whole.spared)))
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
         """Copy those databases that are to be read.
@@ -115,12 +124,12 @@ class LiveSource:
         """
         from holdfast.sources.port import Notice
         from holdfast.sources.sqlite.copying import Copied
-        from holdfast.sources.sqlite.recognise import Without, unfold
+        from holdfast.sources.sqlite.recognise import unfold
         from holdfast.vault.archive import Settled
 
         whole = self._whole
         assert whole is not None
-        seen = Without(whole, [n for database in self._databases for n in database.sidecars])
+        seen = self._seen(whole)
         wanted = set(read.tolist())
         sizes: dict[int, int] = {}
         from_before, raw = [], []
@@ -147,7 +156,7 @@ class LiveSource:
         if raw:
             unfold(whole, raw)
             self._databases = [database for database in self._databases if database not in raw]
-            seen = Without(whole, [n for database in self._databases for n in database.sidecars])
+            seen = self._seen(whole)
             scan = seen.scan
         for number, size in sizes.items():
             scan.size[seen.number(number)] = size

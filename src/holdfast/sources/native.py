@@ -1,4 +1,4 @@
-"""The compiled parts (`_walk.c`, `_write.c`), called through ctypes; the GIL is free while they run."""
+"""The compiled parts (`_walk.c`, `_ignore.c`, `_write.c`), called through ctypes; the GIL is free while they run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ walk.argtypes = [
     ctypes.c_int,
     ctypes.POINTER(ctypes.c_int32),
     ctypes.POINTER(ctypes.c_char_p),
+    ctypes.c_void_p,
     ctypes.POINTER(ctypes.c_void_p),
 ]
 walk.restype = ctypes.c_int
@@ -33,6 +34,29 @@ _walk_array.restype = None
 walk_free = _library.holdfast_walk_free
 walk_free.argtypes = [ctypes.c_void_p]
 walk_free.restype = None
+
+ignore_new = _library.holdfast_ignore_new
+ignore_new.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.POINTER(ctypes.c_void_p)]
+ignore_new.restype = ctypes.c_int
+
+ignore_free = _library.holdfast_ignore_free
+ignore_free.argtypes = [ctypes.c_void_p]
+ignore_free.restype = None
+
+ignore_can_match = _library.holdfast_ignore_can_match
+ignore_can_match.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+ignore_can_match.restype = ctypes.c_int
+
+ignore_scan = _library.holdfast_ignore_scan
+ignore_scan.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_char_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_void_p,
+]
+ignore_scan.restype = ctypes.c_int
 
 open_beneath = _library.holdfast_open_beneath
 open_beneath.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class Scan:
     content: NDArray[np.uint8]
     """Where the content comes from, as vault.columns.From: the file, a copy that was made of it, a stream."""
     notices: list[Notice]
+    spared: list[int] = field(default_factory=list)
+    """Numbers of files that ignore patterns leave out, but that may be sidecars of databases which they don't."""
 
 
 def empty_scan() -> Scan:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from holdfast.sources import native
+from holdfast.sources.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import Notice, Scan, SourceError
 
 ENTRY = np.dtype(
@@ -29,7 +30,7 @@ ENTRY = np.dtype(
         ("path_length", "<u2"),
         ("target_length", "<u2"),
         ("kind", "u1"),
-        ("reserved", "u1"),
+        ("is_spared", "u1"),
     ],
     align=True,
 )
@@ -46,29 +47,34 @@ _SPECIAL = {
 }
 
 
-def walk(fd: int, excluded: Sequence[bytes]) -> Scan:
+def walk(fd: int, excluded: Sequence[bytes], rules: Rules | None = None) -> Scan:
     """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
 
-    Raises SourceError when the machine runs out of memory or descriptors; single paths that cannot be read become
-    notices.
+    What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
+    Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow; single paths that cannot be
+    read become notices.
     """
     handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
     skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
     try:
-        code = native.walk(fd, ctypes.byref(stop), skip, ctypes.byref(handle))
+        ignore = rules.handle if rules is not None else None
+        code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
+        if code == -errno.EOVERFLOW and ignore is not None:
+            raise PatternsTooSlow
         if code:
             why = os.strerror(-code)
             raise SourceError(f"The application's folder could not be walked ({why}); raise the limit and try again.")
         entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
         notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
         notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
-        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "reserved"}
+        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "is_spared"}
         return Scan(
             **columns,
             path_bytes=native.walk_array(handle, native.PATHS),
             target_bytes=native.walk_array(handle, native.TARGETS),
             content=np.zeros(len(entries), np.uint8),
             notices=_notices(notices.tolist(), notice_paths),
+            spared=entries["is_spared"].nonzero()[0].tolist(),
         )
     finally:
         native.walk_free(handle)

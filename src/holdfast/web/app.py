@@ -29,6 +29,7 @@ from holdfast.web.routes_backups import backup_routes
 from holdfast.web.routes_browse import browse_routes
 from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
+from holdfast.web.routes_log import log_routes
 from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_retention import retention_routes
 from holdfast.web.routes_verify import verify_routes
@@ -43,6 +44,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *backup_routes(desk),
             *job_routes(desk),
             *browse_routes(desk),
+            *log_routes(desk),
             *verify_routes(desk),
             *import_routes(desk),
             *retention_routes(desk),

@@ -195,6 +195,15 @@ def _backups_paths() -> Json:
                 parameters=one,
             ),
         },
+        "/v3/apps/{app_id}/backups/{backup}/log": {
+            "get": _operation(
+                "getBackupLog",
+                "What was done when while a backup was made",
+                _got(ref("BackupLog"), "The lines, oldest first; none while it runs."),
+                (402, 404),
+                parameters=(*one, _IF_NONE_MATCH),
+            )
+        },
         "/v3/backups": {
             "get": _operation(
                 "listAllBackups",

@@ -211,6 +211,7 @@ SCHEMAS: Json = {
             "is_truncated": {**_FLAG, "description": "Whether the lists show only the first thousand each."},
         }
     ),
+    "BackupLog": _object({"log": {"type": "array", "items": {**_TEXT, "description": "A time and what was done."}}}),
     "Job": _object(
         {
             "id": _ID,

@@ -157,8 +157,7 @@ class Copier:
         try:
             # Immutable: it is nobody else's, and its header may say that it has a log.
             with closing(_connect(target, "mode=ro&immutable=1", 0)) as copy:
-                size = os.stat(target).st_size
-                for pragma in (f"mmap_size={size}", "cell_size_check=ON", "ignore_check_constraints=ON"):
+                for pragma in ("cell_size_check=ON", "ignore_check_constraints=ON"):
                     copy.execute(f"PRAGMA {pragma}")
                 rows = [str(row[0]) for row in copy.execute(f"PRAGMA quick_check({PROBLEMS_SHOWN})")]
         except sqlite3.Error as error:

@@ -140,4 +140,4 @@ def _dropped(scan: Scan, removed: list[int]) -> Scan:
         at = end
     pieces.append(scan.path_bytes[at:])
     columns: dict[str, Any] = {name: getattr(scan, name)[keep] for name in _COLUMNS}
-    return replace(scan, **columns, path_bytes=b"".join(pieces))
+    return replace(scan, **columns, path_bytes=b"".join(pieces), spared=[])

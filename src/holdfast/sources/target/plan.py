@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +86,7 @@ class Planner:
         protected: Sequence[bytes],
         same_file: Callable[[int, bytes], bool],
         xattrs: Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]],
+        ignored: NDArray[np.bool_] | None = None,
         databases: Sequence[Database] = (),
         is_database: Callable[[int], bool] = lambda number: False,
     ) -> None:
@@ -93,8 +94,9 @@ class Planner:
 
         `owners`: whether owners can be restored, and so count. `protected`: paths in the target that are never taken
         away, nor what holds them. `same_file(entry number, path)`: whether the target's file has that entry's content.
-        `xattrs(kind, path)`: the target's attributes. `databases`: those of the target, their entries folded;
-        `is_database(entry number)`: whether a file of the backup is one.
+        `xattrs(kind, path)`: the target's attributes. `ignored`: for each entry of the target whether ignore patterns
+        leave it out; what the backup lacks of those stays, in a mirror too. `databases`: those of the target, their
+        entries folded; `is_database(entry number)`: whether a file of the backup is one.
         """
         self._before = before
         self._scan = scan
@@ -114,6 +116,10 @@ class Planner:
         self._extra_starts = starts_of(before.extra_length)
         target_starts = starts_of(scan.target_length)
         self._target_starts = target_starts
+        self._ignored: list[bool] = [False] * len(self._theirs) if ignored is None else ignored.tolist()
+        self._around = _folders_of(
+            path for j, path in enumerate(self._theirs) if self._ignored[j] and path not in self._number
+        )
         self._selected: list[bool] | None = None
         self.plan = RestorePlan(np.full(len(before), -1, np.int32), self._paths, before.kind.tolist())
 
@@ -199,6 +205,8 @@ class Planner:
     def _new_change(self, path: bytes, *, puts: bool, takes: bool) -> int:
         if takes and path in self._held:
             raise TargetInTheWay(path)
+        if takes and path in self._around:
+            raise IgnoredInTheWay(path)
         number = len(self.plan.changes)
         self.plan.changes.append(Change(number, path, puts, takes))
         return number
@@ -269,8 +277,10 @@ class Planner:
                     skip, taking = path + b"/", True  # goes with the folder
                 continue
             stale = self._is_stale_sidecar(path) if kinds[j] == Kind.FILE else None
-            if stale is False or path in self._held:
+            if stale is False or path in self._held or path in self._around:
                 continue
+            if stale is None and self._ignored[j]:
+                continue  # the backup lacks it because nobody wanted it backed up, not because it was not there
             if stale is None and (self._mode == "overlay" or not self._is_chosen(path)):
                 continue
             self._new_change(path, puts=False, takes=True)
@@ -308,6 +318,29 @@ class TargetInTheWay(Exception):
         super().__init__(
             f"The backup has something else at {shown}, where Holdfast's own data lies; restore to another folder."
         )
+
+
+class IgnoredInTheWay(TargetInTheWay):
+    """What no backup has, because patterns ignore it, lies where the backup has something else than a folder."""
+
+    def __init__(self, path: bytes) -> None:
+        shown = path.decode(errors="backslashreplace")
+        Exception.__init__(
+            self,
+            f"The backup has something else at {shown}, a folder with files in it that the ignore patterns leave out; "
+            "move them away, or restore to another folder.",
+        )
+
+
+def _folders_of(paths: Iterable[bytes]) -> set[bytes]:
+    """All folders above the paths."""
+    out: set[bytes] = set()
+    for path in paths:
+        folder = path.rpartition(b"/")[0]
+        while folder and folder not in out:
+            out.add(folder)
+            folder = folder.rpartition(b"/")[0]
+    return out
 
 
 def _self_and_parents(path: bytes) -> list[bytes]:

@@ -1,0 +1,111 @@
+"""`holdfast app ignore` and `holdfast app ignored`: what an application's backups leave out."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.output import Json, print_json, print_table, size_text
+from holdfast.cli.state import state
+
+
+def ignore(
+    name: AppName,
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATTERN]...", help="Like '*.log', '/cache/' or '!keep.log', as in a .gitignore."),
+    ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Put the patterns behind the others (so without an option).")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the patterns out.")] = False,
+    replace: Annotated[bool, typer.Option("--set", help="Have these patterns and no others.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Have none.")] = False,
+    json: Json = False,
+) -> None:
+    """Show or change the patterns of what backups leave out; `.backupignore` in the folder adds to them.
+
+    The last pattern that fits decides. See what they match with `holdfast app ignored`.
+    """
+    from holdfast.service import ignored
+    from holdfast.service.apps import find_app
+
+    given = patterns or []
+    if add + remove + replace + clear > 1:
+        raise typer.BadParameter("Give one of --add, --remove, --set and --clear.")
+    if (add or remove or replace) and not given:
+        raise typer.BadParameter("Name at least one pattern; quote it, so that the shell leaves it alone.")
+    if clear and given:
+        raise typer.BadParameter("--clear takes no pattern.")
+    with state.instance() as instance:
+        found = find_app(instance, name)
+        if remove:
+            found = ignored.remove_patterns(instance, found, given)
+        elif replace or clear:
+            found = ignored.set_patterns(instance, found, given)
+        elif given:
+            found = ignored.add_patterns(instance, found, given)
+    if json:
+        print_json({"app_id": found.id, "ignore": list(found.settings.ignore)})
+        return
+    for pattern in found.settings.ignore:
+        print(pattern)
+    if not found.settings.ignore:
+        print(f"{found.name} has no ignore patterns in its settings.", file=sys.stderr)
+
+
+def show_ignored(
+    name: AppName,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option("--pattern", help="Try this one in place of those of the settings; may be given again."),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, max=100, help="How many of the largest paths to show.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show what the next backup would leave out, and how much that is."""
+    import msgspec
+
+    from holdfast.service.apps import find_app
+    from holdfast.service.ignored import preview_ignored
+
+    with state.instance() as instance:
+        found = preview_ignored(instance, find_app(instance, name), pattern or None)
+    for notice in found.notices:
+        print(f"Warning: {notice}", file=sys.stderr)
+    if json:
+        print_json(msgspec.to_builtins(found))
+        return
+    if not found.patterns:
+        print("There are no ignore patterns, so backups have everything.")
+        return
+    print_table(
+        ("SIZE", "FILES", "FROM", "PATTERN"),
+        [
+            (
+                size_text(p.bytes),
+                str(p.files),
+                p.source if p.source == "settings" else f"{p.source}:{p.line}",
+                p.pattern,
+            )
+            for p in found.patterns
+        ],
+    )
+    if found.paths:
+        print()
+        rows = [
+            (size_text(p.bytes), str(p.files), p.path + ("/" if p.kind == "folder" else ""), p.pattern)
+            for p in found.paths[:top]
+        ]
+        rest, size, files = found.paths[top:], found.more_bytes, found.more_files
+        if rest or found.more_paths:
+            size, files = size + sum(p.bytes for p in rest), files + sum(p.files for p in rest)
+            rows.append((size_text(size), str(files), f"... {len(rest) + found.more_paths} more", ""))
+        print_table(("SIZE", "FILES", "PATH", "PATTERN"), rows)
+    print(
+        f"\nLeft out: {found.files} of {found.total_files} files, "
+        f"{size_text(found.bytes)} of {size_text(found.total_bytes)}."
+    )
