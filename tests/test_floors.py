@@ -25,6 +25,10 @@ ONLY_IN = {
     "pyfastcdc": {"vault"},
     "cryptography": {"vault"},
     "blake3": {"vault"},
+    "prometheus_client": {"service", "web"},
+    "structlog": {"service", "web"},
+    "httpcore": {"service"},
+    "apprise": {"service"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from service.receiver import receiving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -97,6 +98,30 @@ def test_a_day_with_it(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     assert json.loads(run("app", "list", "--json").stdout)[0]["name"] == "bot"
     run("app", "remove", "bot")
     assert json.loads(run("app", "list", "--json").stdout) == []
+
+
+def test_notices(run: Run, bot: tuple[str, str]) -> None:
+    with receiving() as receiver:
+        made = json.loads(run("notice", "add", receiver.url, "--json").stdout)
+        assert (made["account_id"], made["label"]) == (None, f"http://127.0.0.1:{receiver.port}/...")
+        assert run("notice", "test", made["id"]).stdout.startswith("The test arrived at http://127.0.0.1")
+        assert receiver.received[0].is_signed_with(made["secret"])
+        receiver.answers = [(500, {})]
+        assert "the status 500" in run("notice", "test", made["id"], code=1).stderr
+    assert "private or reserved" in run("notice", "add", "https://127.0.0.1/", "--account", bot[0], code=1).stderr
+    options = ("--account", bot[0], "--event", "backup.failed", "--json")
+    theirs = json.loads(run("notice", "add", "ntfys://1.1.1.1/t0pic", *options).stdout)
+    assert (theirs["label"], theirs["events"], theirs["secret"]) == ("ntfy (1.1.1.1)", ["backup.failed"], None)
+    listed = run("notice", "list").stdout
+    assert "operator" in listed
+    assert bot[0] in listed
+    assert "t0pic" not in listed
+    assert [one["state"] for one in json.loads(run("notice", "log", made["id"], "--json").stdout)] == [
+        "failed",
+        "delivered",
+    ]
+    run("notice", "remove", made["id"])
+    assert "no endpoint" in run("notice", "remove", made["id"], code=1).stderr
 
 
 def test_the_home_may_stand_anywhere(run: Run, tmp_path: Path) -> None:

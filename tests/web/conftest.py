@@ -10,14 +10,14 @@ import pytest
 import structlog
 from web.serving import Site, start_site
 
-from holdfast.web.logs import configure_logs
+from holdfast.service.logs import configure_logs
 
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[io.BytesIO]:
     """What the web process logs."""
     stream, handlers = io.BytesIO(), logging.getLogger().handlers[:]
-    configure_logs(stream=stream)
+    configure_logs("web", stream=stream)
     yield stream
     structlog.reset_defaults()
     logging.getLogger().handlers[:] = handlers

@@ -49,6 +49,16 @@ class Catalog:
         self.where = where
         self._is_sqlite = engine.dialect.name == "sqlite"
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file, `where`."""
+        return self._is_sqlite
+
+    @property
+    def commits_in_order(self) -> bool:
+        """Whether one writes at a time, so that a lower number of an event never comes after a higher one."""
+        return self._is_sqlite
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading, in one consistent view. Raises CatalogUnreachable, CatalogDamaged."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, func, select
 
+from holdfast.catalog.deliveries import fan_out
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.records import Event, EventKind
 from holdfast.catalog.tables import accounts, events
@@ -30,14 +31,19 @@ def enter_event(
     job_id: str | None = None,
     **data: Any,
 ) -> int:
-    """Enter an event with its transaction; returns its number. `at`: nanoseconds; `data`: what JSON can hold."""
+    """Enter an event with its transaction; returns its number. `at`: nanoseconds; `data`: what JSON can hold.
+
+    What endpoints are to be told of it is entered with it.
+    """
     # The account's row is held until the commit, so that numbers are committed in their order.
     connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
     values = {"account_id": account_id, "app_id": app_id, "backup_id": backup_id, "job_id": job_id, "kind": kind}
     text = msgspec.json.encode(data).decode()
     entered = connection.execute(events.insert().values(**values, at=at, data=text))
     assert entered.inserted_primary_key is not None
-    return int(entered.inserted_primary_key[0])
+    seq = int(entered.inserted_primary_key[0])
+    fan_out(connection, seq, kind, account_id, at)
+    return seq
 
 
 def events_after(
@@ -51,6 +57,13 @@ def events_after(
         query = query.where(events.c.app_id == app_id)
     with catalog.read() as connection:
         return [_event_of(row) for row in connection.execute(query).all()]
+
+
+def event_by_seq(catalog: Catalog, seq: int) -> Event | None:
+    """One event; None when it was forgotten."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(events.c.seq == seq)).first()
+    return _event_of(row) if row else None
 
 
 def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:

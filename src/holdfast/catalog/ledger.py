@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.tables import accounts, packs
@@ -170,3 +170,10 @@ class SqlLedger:
                         packs.c.pack_id.in_(pack_ids[start : start + _ROWS_AT_ONCE]),
                     )
                 )
+
+
+def condemned_since(catalog: Catalog, before: int) -> int:
+    """How many packs of all accounts were condemned before a time and are still kept."""
+    with catalog.read() as connection:
+        query = select(func.count()).where(packs.c.state == CONDEMNED, packs.c.condemned_at < before)
+        return int(connection.execute(query).scalar_one())

@@ -201,3 +201,56 @@ class Event(msgspec.Struct, frozen=True):
     kind: EventKind
     at: int
     data: dict[str, Any]
+
+
+NOTICE_KINDS = (
+    EventKind.BACKUP_FINISHED,
+    EventKind.BACKUP_FAILED,
+    EventKind.BACKUP_OVERDUE,
+    EventKind.RESTORE_FINISHED,
+    EventKind.VERIFY_FAILED,
+)
+"""What an endpoint may ask to be told of."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where somebody is told of events: an account's, or with `account_id` None the operator's, for all accounts.
+
+    `kind`: `webhook` or `apprise`. `url_sealed`, `secret_sealed`: wrapped with the master key.
+    """
+
+    id: str
+    account_id: str | None
+    kind: str
+    label: str
+    url_sealed: bytes
+    secret_sealed: bytes
+    events: tuple[str, ...]
+    created_at: int
+    disabled_at: int | None
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One event on its way to one endpoint; without `event_seq` a test. `attempts`: so many were begun."""
+
+    id: str
+    endpoint_id: str
+    account_id: str | None
+    event_seq: int | None
+    kind: str
+    body: str
+    state: DeliveryState
+    attempts: int
+    next_at: int | None
+    created_at: int
+    finished_at: int | None
+    status: int | None
+    error: str | None

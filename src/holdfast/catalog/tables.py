@@ -193,7 +193,7 @@ endpoints = Table(
     "endpoints",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("account_id", ForeignKey("accounts.id"), index=True),
     Column("kind", String(16), nullable=False),
     Column("label", String(191), nullable=False),
     Column("url_sealed", LargeBinary, nullable=False),
@@ -202,14 +202,16 @@ endpoints = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
 )
-"""Where an account is told of events. `kind`: `webhook` or `apprise`; `label`: what may be shown of its URL."""
+"""Where an account is told of events; without `account_id` the operator is, of those of all accounts.
+
+`kind`: `webhook` or `apprise`; `label`: what may be shown of its URL; `events`: the kinds that are wanted, as JSON."""
 
 deliveries = Table(
     "deliveries",
     metadata,
     Column("id", String(32), primary_key=True),
     Column("endpoint_id", ForeignKey("endpoints.id"), nullable=False),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", ForeignKey("accounts.id")),
     Column("event_seq", BigInteger),
     Column("kind", String(32), nullable=False),
     Column("body", Text, nullable=False),
@@ -221,7 +223,8 @@ deliveries = Table(
     Column("status", Integer),
     Column("error", Text),
 )
-"""One event on its way to one endpoint. `state`: `pending`, `delivered`, `failed`; `status`: the last HTTP status."""
+"""One event on its way to one endpoint; without `event_seq` a test. `state`: `pending`, `delivered`, `failed`; `body`:
+empty until the first attempt, then what every attempt sends; `status`: the last HTTP status."""
 _pending = text("state = 'pending'")
 Index("ix_deliveries_due", deliveries.c.next_at, sqlite_where=_pending, postgresql_where=_pending)
 Index("ix_deliveries_endpoint", deliveries.c.endpoint_id, deliveries.c.created_at)

@@ -20,10 +20,12 @@ from holdfast.cli import (
     backups,
     browse,
     check,
+    doctor,
     hooks,
     ignore,
     imports,
     maintenance,
+    notices,
     restore,
     retain,
     server,
@@ -46,9 +48,11 @@ apps.app.command("hook")(hooks.hook)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
+app.add_typer(notices.app, name="notice", help="Notices: who is told of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
 app.command("init")(server.init)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("files")(browse.files)
 app.command("cat")(browse.cat)
 app.command("diff")(browse.diff)

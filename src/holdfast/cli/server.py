@@ -55,13 +55,15 @@ def init(
 @key_app.command("export")
 def export(json: Json = False) -> None:
     """Print the recovery sheet with the master key."""
-    from holdfast.service.instance import recovery_sheet
+    from holdfast.service.instance import note_key_exported, recovery_sheet
 
     with state.instance() as instance:
         if json:
             print_json({"key_id": instance.master_key.fingerprint, "master_key": instance.master_key.hex()})
         else:
             print(recovery_sheet(instance), end="")
+        sys.stdout.flush()  # what could not be printed was not exported
+        note_key_exported(instance)
 
 
 def serve(
@@ -71,9 +73,12 @@ def serve(
     backups_url: BackupsUrl = None,
 ) -> None:
     """Serve the API and downloads, and run the jobs, until Ctrl-C."""
+    from holdfast.service.instance import KEY_NEVER_EXPORTED, key_exported_at
 
     def say(instance: Instance, port: int) -> None:
         print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)
+        if key_exported_at(instance) is None:
+            print(f"Warning: {KEY_NEVER_EXPORTED}", flush=True)
 
     run_server(host, port, base_url, backups_url, say)
 
@@ -87,7 +92,9 @@ def demo(
     demonstration = Demo(state.home, port)
     try:
         # What the demo prints is to be read; a line per request would stand between.
-        run_server("127.0.0.1", port, f"http://127.0.0.1:{port}", None, demonstration.show, logging.WARNING)
+        os.environ.setdefault("HOLDFAST_LOG_LEVEL", "error")
+        os.environ.setdefault("HOLDFAST_LOG_FORMAT", "text")
+        run_server("127.0.0.1", port, f"http://127.0.0.1:{port}", None, demonstration.show)
     finally:
         demonstration.close()
 
@@ -98,18 +105,19 @@ def run_server(
     base_url: str | None,
     backups_url: str | None,
     on_ready: Callable[[Instance, int], None],
-    log_level: int = logging.INFO,
 ) -> None:
     """Serve the instance of the chosen home; `on_ready` is called on a thread of its own once requests are answered."""
     import threading
 
     from holdfast.jobs.durable import JobsClient
     from holdfast.jobs.watch import WatchedJobs
+    from holdfast.service.logs import configure_logs
     from holdfast.web.server import ServerError, run
 
     port = _settle(host, port, base_url, backups_url)
     with state.instance() as instance, _only_one(state.home):
-        watched = WatchedJobs(state.home, lambda trouble: print(trouble, file=sys.stderr, flush=True))
+        configure_logs("web", instance.config.log_level, instance.config.log_format)
+        watched = WatchedJobs(state.home, logging.getLogger("holdfast.jobs.watch").error)
         _check_port(host, port)
         watched.start()
         jobs = None
@@ -122,7 +130,7 @@ def run_server(
                 _write_server_file(instance, host, port)
                 threading.Thread(target=on_ready, args=(instance, port), daemon=True).start()
 
-            run(instance, jobs, host, port, ready, log_level)
+            run(instance, jobs, host, port, ready)
         except ServerError as error:
             raise typer.Exit(fail("SERVER", str(error))) from None
         finally:
@@ -169,7 +177,9 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home for this server; a second one is refused."""
-    fd = os.open(home / "run" / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    from holdfast.service.locks import SERVE_LOCK
+
+    fd = os.open(home / "run" / f"{SERVE_LOCK}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.catalog.events import forget_events
+from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.port import Jobs
 from holdfast.jobs.rounds import Round
+from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
 from holdfast.service.prune import prune_due
 from holdfast.service.reconcile import reconcile_round
@@ -17,6 +19,7 @@ EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 
 
 def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    keep_tally(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
@@ -32,9 +35,24 @@ def _reconcile(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> 
     reconcile_round(instance, stopping)
 
 
+def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    keep_tally(instance.catalog, instance.clock.now_ns())
+
+
+def _deliver(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    deliver_due(instance, stopping)
+
+
+def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    forget_old(instance)
+
+
 DUTIES: tuple[Round, ...] = (
     Round("forget-events", 3600, _forget_events),
     Round("retain", 3600, _retain),
     Round("prune", 300, _prune),
     Round("reconcile", 1800, _reconcile),
+    Round("keep-tally", 60, _keep_tally),
+    Round("deliver-notices", 2, _deliver),
+    Round("forget-deliveries", 3600, _forget_deliveries),
 )

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from holdfast.jobs.deeds import recover
@@ -19,8 +20,12 @@ from holdfast.jobs.duties import DUTIES
 from holdfast.jobs.rounds import Rounds
 from holdfast.service.backups import resume_deletions
 from holdfast.service.instance import Instance, open_instance
+from holdfast.service.locks import JOBS_LOCK, held
+from holdfast.service.logs import FORESEEN, configure_logs
 from holdfast.service.record import keep_records
 from holdfast.service.take import recover_backups
+
+_log = logging.getLogger("holdfast.jobs.process")  # this module runs as __main__
 
 PRUNE_SECONDS = 3600
 READY = b"ready\n"
@@ -28,11 +33,18 @@ READY = b"ready\n"
 
 def main(home: Path) -> None:
     """Work until told to stop."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s jobs %(levelname)s %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
-    instance = open_instance(home)
+    try:
+        instance = open_instance(home)
+    except FORESEEN:
+        configure_logs("jobs")
+        _log.exception("jobs_not_started")
+        sys.exit(1)
+    configure_logs("jobs", instance.config.log_level, instance.config.log_format)
+    alive = ExitStack()
+    alive.enter_context(held(instance, JOBS_LOCK))
     recover(instance)
     recover_backups(instance)
     resume_deletions(instance)
@@ -43,6 +55,7 @@ def main(home: Path) -> None:
     client = JobsClient(home, instance.config)
     rounds = Rounds(instance, client, DUTIES)
     rounds.start()
+    _log.info("jobs_started", extra={"node": instance.config.node, "pid": os.getpid()})
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
 
@@ -56,14 +69,16 @@ def main(home: Path) -> None:
     rounds.stop()
     worker.stop()
     client.close()
+    alive.close()
     instance.close()
+    _log.info("jobs_stopped")
 
 
 def _keep_records(instance: Instance) -> None:
     try:
         keep_records(instance)
     except Exception as error:  # whatever it is: the next change of an account, or the next start, writes its record
-        logging.getLogger(__name__).warning("records of accounts were not all looked at: %s", error)
+        _log.warning("records of accounts were not all looked at: %s", error)
 
 
 if __name__ == "__main__":

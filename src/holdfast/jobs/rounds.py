@@ -60,5 +60,5 @@ class Rounds:
                 one.turn(self._instance, self._jobs, self._stopping.is_set)
             except Exception:  # whatever it is: it must not end the round
                 if not self._stopping.is_set():
-                    _log.exception("the round %s failed; it is made again in %g s", one.name, one.seconds)
+                    _log.exception("round_failed", extra={"round": one.name, "again_in_seconds": one.seconds})
             self._stopping.wait(one.seconds)

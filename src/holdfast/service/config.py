@@ -1,8 +1,9 @@
 """The configuration of an instance: `holdfast.toml` in its home, with the environment on top.
 
 Unknown keys and wrong types are refused with their place. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
-`HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS`, `HOLDFAST_NODE` and `HOLDFAST_CATALOG_URL` override the
-file; one that is empty counts as not set.
+`HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS`, `HOLDFAST_NODE`, `HOLDFAST_CATALOG_URL`,
+`HOLDFAST_METRICS_TOKEN`, `HOLDFAST_LOG_LEVEL` and `HOLDFAST_LOG_FORMAT` override the file; one that is empty counts as
+not set.
 """
 
 from __future__ import annotations
@@ -94,6 +95,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Patience with an SQLite database that an application keeps locked."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
+    metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
+    """What a monitoring system shows to be let to `/metrics`; empty: see `web/routes_metrics.py`."""
+    metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
+    """Of more applications (or accounts) than this, `/metrics` has only the sums; 0: never more than those."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    notices_allow_private: bool = False
+    """Whether customers' notices may go to private addresses, and webhooks over plain HTTP."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_PLANS)
     )
@@ -110,7 +119,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 _DIGITS = re.compile("[0-9]{1,9}")
-_OVERRIDES = ("base_url", "backups_url", "time_zone", "level", "workers", "node", "catalog_url")
+_OVERRIDES = (
+    "base_url",
+    "backups_url",
+    "time_zone",
+    "level",
+    "workers",
+    "node",
+    "catalog_url",
+    "metrics_token",
+    "log_level",
+    "log_format",
+)
 
 
 def read_config(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
@@ -193,6 +213,8 @@ def config_text(config: Config) -> str:
         "# workers = 2",
         f"# import_bytes_max = {64 * _GIB}",
         "# safety_days = 7",
+        '# log_level = "info"   # debug, info, warning or error',
+        '# metrics_token = ""   # lets a monitoring system to /metrics',
         "",
     ]
     for name, plan in config.plans.items():

@@ -41,8 +41,13 @@ FORMAT_NAME = "FORMAT"
 FORMAT = 1
 KEY_NAME = "master.key"
 KEY_VARIABLE = "HOLDFAST_MASTER_KEY"
+KEY_NEVER_EXPORTED = (
+    "the master key was never exported, and without it no backup can be read; run `holdfast key export` and keep the "
+    "sheet away from this machine."
+)
 VAULTS_OPEN_MAX = 64
 _FINGERPRINT = "master key fingerprint"
+_EXPORTED = "master key exported"
 _CATALOG_NAME = "catalog.sqlite"
 _UNFINISHED = ".unfinished"
 _CUT_OFF_NAMES = {
@@ -190,6 +195,17 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
         if isinstance(error, OSError):
             raise InstanceError(f"{home} cannot be used ({error.strerror}); mend its rights.") from error
         raise
+
+
+def note_key_exported(instance: Instance) -> None:
+    """Remember that somebody has the master key on paper."""
+    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {instance.clock.now_ns()}")
+
+
+def key_exported_at(instance: Instance) -> int | None:
+    """When this master key was last exported, in nanoseconds; None: never, as far as the catalog knows."""
+    fingerprint, _, at = (instance.catalog.fact(_EXPORTED) or "").partition(" ")
+    return int(at) if fingerprint == instance.master_key.fingerprint else None
 
 
 def recovery_sheet(instance: Instance) -> str:

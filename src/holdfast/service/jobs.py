@@ -17,6 +17,7 @@ from holdfast.catalog.records import Backup, Job, JobState, Progressed
 from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance import Instance
+from holdfast.service.journal import journal
 from holdfast.service.locks import held
 from holdfast.vault.errors import Cancelled
 
@@ -102,9 +103,12 @@ def run_job(
             rows.record_job_progress(instance.catalog, job_id, progress)
 
     with held(instance, f"job-{job_id}") as is_ours:
-        if is_ours and rows.start_job(instance.catalog, job_id, instance.clock.now_ns()):
+        started_ns = instance.clock.now_ns()
+        if is_ours and rows.start_job(instance.catalog, job_id, started_ns):
             try:
-                result = deed(get_job(instance, job_id), note, look)
+                job = get_job(instance, job_id)
+                journal.info("job_started", extra=_about(job))
+                result = deed(job, note, look)
             except LeftOpen:
                 raise
             except BaseException as error:
@@ -113,7 +117,21 @@ def run_job(
                     raise
             else:
                 finish(instance, job_id, JobState.SUCCESSFUL, result=result)
+            _tell_end(get_job(instance, job_id), instance.clock.now_ns() - started_ns)
     return get_job(instance, job_id)
+
+
+def _about(job: Job) -> dict[str, str]:
+    ids = {"job_id": job.id, "backup_id": job.backup_id, "app_id": job.app_id, "account_id": job.account_id}
+    return {"kind": job.kind, **ids}
+
+
+def _tell_end(job: Job, took_ns: int) -> None:
+    fields = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    if job.state is JobState.FAILED:
+        journal.warning("job_failed", extra={**fields, "code": job.error_code, "reason": job.error_message})
+    else:
+        journal.info("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", extra=fields)
 
 
 class LeftOpen(Exception):

@@ -13,6 +13,12 @@ from contextlib import contextmanager, suppress
 
 from holdfast.service.instance import Instance
 
+JOBS_LOCK = "jobs"
+"""Held by a home's process of jobs."""
+
+SERVE_LOCK = "serve"
+"""Held by a home's `holdfast serve`."""
+
 
 @contextmanager
 def held(instance: Instance, name: str) -> Iterator[bool]:
@@ -32,3 +38,19 @@ def held(instance: Instance, name: str) -> Iterator[bool]:
                 os.unlink(path)
     finally:
         os.close(fd)
+
+
+def is_held(instance: Instance, name: str) -> bool:
+    """Whether a living process holds the lock `run/<name>.lock`."""
+    try:
+        fd = os.open(instance.run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two who look do not see each other.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -18,6 +18,7 @@ from holdfast.catalog.records import Account, Backup, State
 from holdfast.service.erase import is_erased
 from holdfast.service.errors import Conflict
 from holdfast.service.instance import Instance
+from holdfast.service.journal import journal
 from holdfast.service.locks import held
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
@@ -94,6 +95,9 @@ def _prune(
     condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
     next_at = None if condemned_at is None else condemned_at + GRACE_NS
     pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
+    seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
+    sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
+    journal.info("prune_finished", extra={"account_id": account.id, "seconds": seconds, **sizes})
     return done
 
 

@@ -27,6 +27,7 @@ from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached
 from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
+from holdfast.service.journal import journal
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
 from holdfast.service.names import check_name
@@ -171,11 +172,25 @@ def run_backup(
     with held(instance, f"take-{backup_id}") as is_ours:
         now_ns = instance.clock.now_ns()
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
-            _run(instance, _found(instance, backup_id), on_progress, cancelled)
+            backup = _found(instance, backup_id)
+            about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
+            journal.info("backup_started", extra={**about, "origin": backup.origin})
+            _run(instance, backup, on_progress, cancelled)
             done = _found(instance, backup_id)
+            _tell_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
                 look_again(instance, done.account_id)
     return _found(instance, backup_id)
+
+
+def _tell_end(done: Backup, about: dict[str, str], took_ns: int) -> None:
+    seconds = round(took_ns / 1e9, 3)
+    if done.state is State.FAILED:
+        why = {"code": done.error_code, "reason": done.error_message}
+        journal.warning("backup_failed", extra={**about, "seconds": seconds, **why})
+    elif done.state is State.SUCCESSFUL:
+        sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
+        journal.info("backup_finished", extra={**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
 
 
 def _run(

@@ -30,10 +30,13 @@ from holdfast.web.routes_browse import browse_routes
 from holdfast.web.routes_import import import_routes
 from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_log import log_routes
+from holdfast.web.routes_metrics import METRICS_PATH, serve_metrics
 from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_retention import retention_routes
 from holdfast.web.routes_verify import verify_routes
+from holdfast.web.routes_webhooks import webhook_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
+from holdfast.web.traffic import Kind
 
 
 def create_app(instance: Instance, jobs: Jobs) -> Front:
@@ -49,6 +52,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *import_routes(desk),
             *retention_routes(desk),
             *account_routes(desk),
+            *webhook_routes(desk),
             *open_routes(desk),
             *docs_routes(desk),
         ],
@@ -91,13 +95,15 @@ class Front:
         desk = self.desk
         request_id = secrets.token_hex(8)
         started = desk.now()
-        status = 0
+        status = sent = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _complete(message, request_id)
+            elif message["type"] == "http.response.body":
+                sent += len(message["body"])
             await send(message)
 
         desk.in_flight += 1
@@ -113,13 +119,15 @@ class Front:
             await answer(scope, receive, send_on)
         finally:
             desk.in_flight -= 1
+            seconds = desk.now() - started
+            desk.traffic.note(_kind(scope), status, seconds, sent)
             desk.log.info(
                 "request",
                 request_id=request_id,
                 method=scope["method"],
                 path=_path(scope),
                 status=status,
-                ms=round((desk.now() - started) * 1000, 1),
+                ms=round(seconds * 1000, 1),
                 client=client_address(scope),
             )
 
@@ -136,6 +144,9 @@ class Front:
                 return
             if self._backups_host is not None:
                 raise ApiError("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
+        if raw_path == METRICS_PATH:
+            await serve_metrics(self.desk, scope, receive, send)
+            return
         method = scope["method"]
         inner = cast("HTTPScope", {**scope, "path": routing_path(raw_path), "method": _ASKED_AS.get(method, method)})
         if method == "HEAD":
@@ -151,6 +162,13 @@ class Front:
         host = (header(scope, b"host") or "").lower()
         name = host[: host.index("]") + 1].strip("[]") if host.startswith("[") else host.partition(":")[0]
         return name.encode("latin-1") == self._backups_host
+
+
+def _kind(scope: HTTPScope) -> Kind:
+    """What a request is for, as the metrics tell it."""
+    if scope["raw_path"].startswith(b"/v3/"):
+        return "api"
+    return "other" if parse_link(scope["raw_path"], b"") is None else "download"
 
 
 def _path(scope: HTTPScope) -> str:

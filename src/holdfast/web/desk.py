@@ -1,7 +1,8 @@
 """What all handlers of one web process share: the instance, the jobs, the threads, the throttles.
 
 The *calls* threads run everything of `service/` that may wait for SQL or the disk; the *streams* threads run the
-generators of downloads, so that many slow disks never keep an API call waiting for a thread.
+generators of downloads, so that many slow disks never keep an API call waiting for a thread. The *outside* threads wait
+for servers that customers name.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 from litestar.types import Scope
+from prometheus_client import CollectorRegistry
 
 from holdfast.jobs.port import Jobs
 from holdfast.service.instance import Instance
+from holdfast.service.metrics import InstanceCollector
 from holdfast.web.errors import ApiError, keep_calm
 from holdfast.web.throttle import Throttle
+from holdfast.web.traffic import Traffic
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,6 +36,10 @@ DOWNLOADS_AT_ONCE_MAX = 32
 """Of one account: so many buffers does one tenant get, and not all there are."""
 
 STREAM_RETRY_SECONDS = 30
+
+OUTSIDE_THREADS = 4
+OUTSIDE_AT_ONCE_MAX = 2
+"""Of one account: calls that wait for other people's servers."""
 
 UPLOADS_AT_ONCE_MAX = 4
 """Of one account: each holds disk until its import is over."""
@@ -47,12 +55,23 @@ class Desk:
         self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
         self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
+        self.outside = ThreadPoolExecutor(OUTSIDE_THREADS, thread_name_prefix="outside")
+        self.outside_throttle = Throttle(burst=20, per_second=0.2)
+        """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)
         self.link_throttle = Throttle(burst=600, per_second=10.0)
         self.downloads: Counter[str] = Counter()
         """How many downloads of each account run."""
         self.uploads: Counter[str] = Counter()
         """How many uploads of each account run."""
+        self.traffic = Traffic(lambda: self.in_flight)
+        """Counts of the requests, for `/metrics`."""
+        self.figures = CollectorRegistry()
+        """All that `/metrics` shows: the instance, and what this process did."""
+        self.figures.register(InstanceCollector(instance))
+        self.figures.register(self.traffic)
+        self.outside_calls: Counter[str] = Counter()
+        """How many calls of each account wait for other people's servers."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0
@@ -61,6 +80,11 @@ class Desk:
     async def call(self, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something of `service/` in a thread. At most `CALL_THREADS` run at once, the others queue."""
         return await asyncio.get_running_loop().run_in_executor(self.calls, partial(deed, *args, **kwargs))
+
+    async def call_outside(self, account_id: str, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run, for an account, what waits for other people's servers. Raises ApiError when it has too many such."""
+        with _one_more(self.outside_calls, account_id, OUTSIDE_AT_ONCE_MAX, "tests or new webhooks"):
+            return await asyncio.get_running_loop().run_in_executor(self.outside, partial(deed, *args, **kwargs))
 
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
@@ -83,6 +107,7 @@ class Desk:
         """Let the threads go; what runs in them ends by itself."""
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
+        self.outside.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager

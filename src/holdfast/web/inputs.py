@@ -59,6 +59,22 @@ class Restore(Body):
     safety_backup: bool = True
 
 
+class NewWebhook(Body):
+    """Body of POST /v3/webhooks."""
+
+    url: str = ""
+    events: list[str] | msgspec.UnsetType = msgspec.UNSET
+    label: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class WebhookChange(Body):
+    """Body of PATCH /v3/webhooks/{id}; what is not there stays."""
+
+    events: list[str] | msgspec.UnsetType = msgspec.UNSET
+    label: str | msgspec.UnsetType = msgspec.UNSET
+    is_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 _NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
 """The last whole second that the catalog can hold: in April 2262."""
 
@@ -72,8 +88,12 @@ _RULES = {
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
     "safety_backup": "true or false",
+    "url": "the address of a webhook or an apprise URL, as text",
+    "events": "a list of names of events",
+    "label": "text",
+    "is_enabled": "true or false",
     "limit": f"a whole number from 1 to {PAGE_MAX}",
-    "after": "the id of a backup, 32 lower-case hex digits",
+    "after": "an id of what is listed, 32 lower-case hex digits",
     "view": "'full', or left out",
     "wait": f"a whole number of seconds from 0 to {WAIT_SECONDS_MAX}",
     "idempotency_key": f"1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters",

@@ -19,7 +19,8 @@ _ERRORS = {
     400: "A field is not what it must be; `code` names it: `INVALID_<FIELD>`, `INVALID_JSON_BODY`.",
     401: "`ACCESS_DENIED`: no API key, or one that is not known.",
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
-    404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`.",
+    404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`, "
+    "`WEBHOOK_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
     409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `RESTORE_IN_PROGRESS`, `BACKUP_LOCKED`.",
     412: "`PRECONDITION_FAILED`: it is not the one that If-Match or If-Unmodified-Since names.",
@@ -42,6 +43,7 @@ _ETAG: Json = {"ETag": {"schema": {"type": "string"}, "description": "Strong; se
 _LINK: Json = {"Link": {"schema": {"type": "string"}, "description": 'With rel="next" while there is another page.'}}
 _LOCATION: Json = {"Location": {"schema": {"type": "string"}, "description": "The backup's own address."}}
 
+_ID: Json = {"type": "string", "pattern": _ID_PATTERN}
 _APP_ID: Json = {
     "name": "app_id",
     "in": "path",
@@ -390,12 +392,99 @@ def _account_paths() -> Json:
     }
 
 
+def _webhooks_paths() -> Json:
+    webhook_id: Json = {"name": "webhook_id", "in": "path", "required": True, "schema": _ID}
+    webhook, with_secret = ref("Webhook"), ref("WebhookWithSecret")
+    after = _query("after", _ID, "Only what is older than the delivery of this id.")
+
+    def ok(schema: Json, description: str, status: int = 200) -> dict[int, Json]:
+        return {status: {"description": description, "content": _json(enveloped(schema))}}
+
+    made = ok(with_secret, "It is there; its secret is shown this once.", 201)
+    made[201]["headers"] = {"Location": {"schema": {"type": "string"}, "description": "The webhook's own address."}}
+    return {
+        "/v3/webhooks": {
+            "get": _operation(
+                "listWebhooks",
+                "Where the account is told of events",
+                _got({"type": "array", "items": webhook}, "The webhooks and other targets, oldest first."),
+                parameters=(_IF_NONE_MATCH,),
+            ),
+            "post": _operation(
+                "addWebhook",
+                "Be told of events",
+                made,
+                (409, 413),
+                body="NewWebhook",
+                description="An `https://` URL makes a webhook, signed as https://www.standardwebhooks.com says; a URL "
+                "of apprise (`mailtos://`, `discord://`, `slack://`, `tgram://`, `ntfys://` ...) a message to people.",
+            ),
+        },
+        "/v3/webhooks/{webhook_id}": {
+            "get": _operation(
+                "getWebhook", "One webhook", _got(webhook, "It."), (404,), parameters=(webhook_id, _IF_NONE_MATCH)
+            ),
+            "patch": _operation(
+                "changeWebhook",
+                "Change a webhook",
+                ok(webhook, "The webhook as it is now."),
+                (404, 413),
+                parameters=(webhook_id,),
+                body="WebhookChange",
+            ),
+            "delete": _operation(
+                "deleteWebhook",
+                "Delete a webhook and its log",
+                ok(ref("DeletedWebhook"), "Gone."),
+                (404,),
+                parameters=(webhook_id,),
+            ),
+        },
+        "/v3/webhooks/{webhook_id}/deliveries": {
+            "get": _operation(
+                "listDeliveries",
+                "What was sent to a webhook, newest first",
+                _got({"type": "array", "items": ref("Delivery")}, "A page of the log, which has 30 days.", _LINK),
+                (404,),
+                parameters=(webhook_id, _LIMIT, after, _IF_NONE_MATCH),
+            )
+        },
+        "/v3/webhooks/{webhook_id}/test": {
+            "post": _operation(
+                "testWebhook",
+                "Send a test now",
+                ok(ref("Delivery"), "It was sent, or could not be: see `state`, `status` and `error`."),
+                (404, 409),
+                parameters=(webhook_id,),
+            )
+        },
+        "/v3/webhooks/{webhook_id}/secret": {
+            "post": _operation(
+                "rotateWebhookSecret",
+                "Give a webhook a new secret",
+                ok(with_secret, "With the new secret, shown this once; the old one signs too for 24 h."),
+                (404, 409),
+                parameters=(webhook_id,),
+            )
+        },
+    }
+
+
 def _state_paths() -> Json:
     state = {200: {"description": "Yes.", "content": _json(enveloped(ref("Health")))}}
     return {
         "/healthz": {"get": _operation("isAlive", "Whether the process answers", state, open_to_all=True)},
         "/readyz": {
             "get": _operation("isReady", "Whether the catalog and the store can be reached", state, open_to_all=True)
+        },
+        "/metrics": {
+            "get": _operation(
+                "getMetrics",
+                "The instance's figures for Prometheus; only the operator reaches them",
+                {200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+                (404,),
+                open_to_all=True,
+            )
         },
     }
 
@@ -455,6 +544,7 @@ def document(base_url: str, backups_url: str) -> Json:
             **_browse_paths(),
             **_jobs_paths(),
             **_account_paths(),
+            **_webhooks_paths(),
             **_state_paths(),
             **_download_paths(backups_url),
         },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.catalog.records import NOTICE_KINDS
+from holdfast.service.endpoints import LABEL_CHARACTERS_MAX
 from holdfast.service.names import NAME_CHARACTERS_MAX
 
 Json = dict[str, Any]
@@ -116,6 +118,41 @@ _PATHS: Json = {
 }
 
 _RULE: Json = {"type": "string", "pattern": "^[a-z_]+$"}
+_DELIVERY: Json = _object(
+    {
+        "id": {**_ID, "description": "The header `webhook-id` is `msg_` and this, at every attempt."},
+        "type": {**_TEXT, "description": "The event, or `webhook.test`."},
+        "state": {"enum": ["pending", "delivered", "failed"]},
+        "attempts": _COUNT,
+        "created_at": _TIME,
+        "next_attempt_at": _TIME_OR_NULL,
+        "finished_at": _TIME_OR_NULL,
+        "status": {"type": ["integer", "null"], "description": "The HTTP status of the last attempt."},
+        "error": {"type": ["string", "null"], "description": "Why the last attempt failed."},
+    }
+)
+_EVENTS: Json = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"enum": [str(kind) for kind in NOTICE_KINDS]},
+    "description": "Of which events; by default all but `backup.finished`.",
+}
+_LABEL: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LABEL_CHARACTERS_MAX,
+    "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$",
+    "description": "What it is called in lists; by default what may be shown of its URL. Any printable text.",
+}
+_WEBHOOK: Json = {
+    "id": _ID,
+    "kind": {"enum": ["webhook", "apprise"]},
+    "label": _TEXT,
+    "events": _EVENTS,
+    "created_at": _TIME,
+    "disabled_at": {**_TIME_OR_NULL, "description": "Since when nothing is sent to it."},
+    "last_delivery": {"oneOf": [_DELIVERY, {"type": "null"}]},
+}
 
 SCHEMAS: Json = {
     "Error": _object(
@@ -285,6 +322,27 @@ SCHEMAS: Json = {
             "limits": _object(_LIMITS),
         }
     ),
+    "Webhook": _object(_WEBHOOK),
+    "WebhookWithSecret": _object(
+        {**_WEBHOOK, "secret": {"type": ["string", "null"], "description": "`whsec_...`; null for apprise."}}
+    ),
+    "NewWebhook": {
+        "type": "object",
+        "properties": {"url": {"type": "string", "minLength": 1}, "events": _EVENTS, "label": _LABEL},
+        "required": ["url"],
+        "additionalProperties": False,
+    },
+    "WebhookChange": {
+        "type": "object",
+        "properties": {
+            "events": _EVENTS,
+            "label": _LABEL,
+            "is_enabled": {**_FLAG, "description": "False: send it nothing; what waits for it is given up."},
+        },
+        "additionalProperties": False,
+    },
+    "DeletedWebhook": _object({"id": _ID}),
+    "Delivery": _DELIVERY,
     "Plan": _object(
         {
             "name": _TEXT,

@@ -33,5 +33,9 @@ def cut_page(
     if limit is None or len(found) <= limit:
         return found, []
     page = found[:limit]
-    query = urlencode({**fields, "limit": limit, "after": page[-1].id})
-    return page, [(b"link", f'<{base_url.rstrip("/")}{path}?{query}>; rel="next"'.encode("ascii"))]
+    return page, link_to_next(base_url, path, {**fields, "limit": str(limit), "after": page[-1].id})
+
+
+def link_to_next(base_url: str, path: str, fields: dict[str, str]) -> Headers:
+    """The Link header to the next page, which has the query `fields`."""
+    return [(b"link", f'<{base_url.rstrip("/")}{path}?{urlencode(fields)}>; rel="next"'.encode("ascii"))]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import signal
 import socket
 import threading
@@ -22,7 +21,6 @@ from holdfast.jobs.port import Jobs
 from holdfast.service.instance import Instance
 from holdfast.web.app import Front, create_app
 from holdfast.web.envelope import JSON_HEADERS, SECURITY_HEADERS, failure
-from holdfast.web.logs import configure_logs
 
 GRACE_SECONDS = 30.0
 HEAD_BYTES_MAX = 64 * 1024
@@ -192,12 +190,10 @@ def run(
     host: str,
     port: int,
     on_ready: Callable[[int], None],
-    log_level: int = logging.INFO,
 ) -> None:
     """Serve an instance until SIGINT or SIGTERM. `on_ready` gets the port once requests are answered.
 
     Raises PortInUse, ServerError before anything is started.
     """
     sockets = listen(host, port)
-    configure_logs(log_level)
     WebServer(create_app(instance, jobs), sockets, on_ready).serve_until_stopped()

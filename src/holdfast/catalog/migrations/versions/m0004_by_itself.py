@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "endpoints",
         sa.Column("id", sa.String(32), primary_key=True),
-        sa.Column("account_id", sa.String(32), sa.ForeignKey("accounts.id"), nullable=False, index=True),
+        sa.Column("account_id", sa.String(32), sa.ForeignKey("accounts.id"), index=True),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("label", sa.String(191), nullable=False),
         sa.Column("url_sealed", sa.LargeBinary, nullable=False),
@@ -50,7 +50,7 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("endpoint_id", sa.String(32), sa.ForeignKey("endpoints.id"), nullable=False),
-        sa.Column("account_id", sa.String(32), sa.ForeignKey("accounts.id"), nullable=False),
+        sa.Column("account_id", sa.String(32), sa.ForeignKey("accounts.id")),
         sa.Column("event_seq", sa.BigInteger),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("body", sa.Text, nullable=False),

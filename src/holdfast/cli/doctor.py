@@ -1,0 +1,58 @@
+"""`holdfast doctor`: what is wrong with this instance and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import Json, print_json
+from holdfast.cli.state import state
+
+_MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "bold red")}
+
+
+def doctor(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is not well.")] = False,
+    json: Json = False,
+) -> None:
+    """Look at everything, say what is wrong and what to do. Exit code 1 when there is a problem; warnings alone: 0."""
+    from holdfast.service.doctor.diagnose import diagnose
+
+    found = diagnose(state.home)
+    shown = [line for line in found if not (quiet and line.level == "ok")]
+    problems = sum(line.level == "problem" for line in found)
+    warnings = sum(line.level == "warning" for line in found)
+    if json:
+        print_json({"problems": problems, "warnings": warnings, "checks": [asdict(line) for line in shown]})
+    else:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for line in shown:
+            mark, style = _MARKS[line.level]
+            said = Text(line.message)
+            if line.command:
+                said.append(f"\n  {line.command}", style="bold")
+            table.add_row(Text(mark, style=style), Text(line.check), said)
+        console = Console(highlight=False)
+        console.print(table)
+        console.print(_summary(problems, warnings))
+    if problems:
+        raise typer.Exit(1)
+
+
+def _summary(problems: int, warnings: int) -> str:
+    if not problems and not warnings:
+        return "All is well."
+    return ", ".join(
+        f"{count} {name}{'s' if count > 1 else ''}"
+        for count, name in ((problems, "problem"), (warnings, "warning"))
+        if count
+    )

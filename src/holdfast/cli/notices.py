@@ -1,0 +1,158 @@
+"""`holdfast notice ...`"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.state import state
+
+app = typer.Typer(no_args_is_help=True)
+
+EndpointId = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id.")]
+AccountId = Annotated[
+    str | None, typer.Option("--account", help="The id of the account that is told; without: the operator, of all.")
+]
+
+
+@app.command("add")
+def add(
+    url: Annotated[
+        str | None,
+        typer.Argument(help="https://..., or a URL of apprise; without, or `-`: read from standard input."),
+    ] = None,
+    account: AccountId = None,
+    events: Annotated[list[str] | None, typer.Option("--event", help="Of which events; may be given again.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="What it is called in lists.")] = None,
+    json: Json = False,
+) -> None:
+    """Tell somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
+    from holdfast.service.accounts import get_account
+    from holdfast.service.endpoints import add_endpoint, view
+
+    if url in (None, "-"):  # so that a token in it is in no list of processes
+        url = sys.stdin.readline().strip()
+    with state.instance() as instance:
+        if account is not None:
+            get_account(instance, account)
+        made = add_endpoint(instance, account, url or "", events or None, label)
+        shown = view(instance, made.endpoint)
+    if json:
+        print_json({**shown, "account_id": account, "secret": made.secret})
+        return
+    print(f"Endpoint  {made.endpoint.id} ({made.endpoint.label})")
+    if made.secret is not None:
+        print(f"Secret    {made.secret}  (shown this once; the receiver checks signatures with it)")
+    print(f"Try it    holdfast notice test {made.endpoint.id}")
+
+
+@app.command("list")
+def list_all(
+    account: Annotated[str | None, typer.Option("--account", help="Only those of one account.")] = None,
+    json: Json = False,
+) -> None:
+    """List endpoints: the operator's and those of all accounts."""
+    from holdfast.catalog.endpoints import all_endpoints
+    from holdfast.service.endpoints import list_endpoints, view
+
+    with state.instance() as instance:
+        found = all_endpoints(instance.catalog) if account is None else list_endpoints(instance, account)
+        shown = [{**view(instance, endpoint), "account_id": endpoint.account_id} for endpoint in found]
+    if json:
+        print_json(shown)
+    else:
+        print_table(
+            ("ENDPOINT", "ACCOUNT", "STATE", "LABEL", "EVENTS"),
+            [
+                (
+                    str(one["id"]),
+                    str(one["account_id"] or "operator"),
+                    "disabled" if one["disabled_at"] else "enabled",
+                    str(one["label"]),
+                    ", ".join(one["events"] if isinstance(one["events"], list) else []),
+                )
+                for one in shown
+            ],
+        )
+
+
+@app.command("remove")
+def remove(endpoint_id: EndpointId, json: Json = False) -> None:
+    """Remove an endpoint, with its log."""
+    from holdfast.service.endpoints import find_endpoint, remove_endpoint
+
+    with state.instance() as instance:
+        endpoint = find_endpoint(instance, endpoint_id)
+        remove_endpoint(instance, endpoint)
+    if json:
+        print_json({"id": endpoint.id})
+    else:
+        print(f"Removed {endpoint.label}.")
+
+
+@app.command("enable")
+def enable(endpoint_id: EndpointId, json: Json = False) -> None:
+    """Send to an endpoint again that was disabled. What was given up meanwhile is not sent."""
+    from holdfast.service.endpoints import change_endpoint, find_endpoint, view
+
+    with state.instance() as instance:
+        endpoint = change_endpoint(instance, find_endpoint(instance, endpoint_id), is_enabled=True)
+        shown = view(instance, endpoint)
+    if json:
+        print_json(shown)
+    else:
+        print(f"Notices are sent to {endpoint.label} again.")
+
+
+@app.command("test")
+def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
+    """Send a test now and say what came of it; exit code 1 when it did not arrive."""
+    from holdfast.service.deliver import send_test
+    from holdfast.service.endpoints import delivery_view, find_endpoint
+
+    with state.instance() as instance:
+        endpoint = find_endpoint(instance, endpoint_id)
+        sent = send_test(instance, endpoint)
+        shown = delivery_view(instance, sent)
+    if json:
+        print_json(shown)
+    elif sent.error is None:
+        print(f"The test arrived at {endpoint.label}.")
+    else:
+        print(f"The test did not arrive at {endpoint.label}: {sent.error}", file=sys.stderr)
+    if sent.error is not None:
+        raise typer.Exit(1)
+
+
+@app.command("log")
+def log(
+    endpoint_id: EndpointId,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
+    json: Json = False,
+) -> None:
+    """What was sent to an endpoint, newest first."""
+    from holdfast.catalog.deliveries import list_deliveries
+    from holdfast.service.endpoints import delivery_view, find_endpoint
+
+    with state.instance() as instance:
+        endpoint = find_endpoint(instance, endpoint_id)
+        shown = [delivery_view(instance, one) for one in list_deliveries(instance.catalog, endpoint.id, limit)]
+    if json:
+        print_json(shown)
+    else:
+        print_table(
+            ("WHEN", "EVENT", "STATE", "ATTEMPTS", "WHAT CAME OF IT"),
+            [
+                (
+                    str(one["created_at"]),
+                    str(one["type"]),
+                    str(one["state"]),
+                    str(one["attempts"]),
+                    str(one["error"] or one["status"] or ""),
+                )
+                for one in shown
+            ],
+        )

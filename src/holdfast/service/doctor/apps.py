@@ -1,0 +1,61 @@
+"""Checks of the applications: are they there, and do they have good backups."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from holdfast.catalog.figures import AppFigures, app_figures
+from holdfast.catalog.records import State
+from holdfast.service.clock import iso
+from holdfast.service.doctor.finding import Check, Finding, problem, warning
+from holdfast.service.instance import Instance
+
+
+def _backups(instance: Instance) -> Iterator[Finding]:
+    for app in app_figures(instance.catalog):
+        if app.overdue_since is not None:
+            good = "it has none at all" if app.good_at is None else f"the last is of {iso(app.good_at, instance.zone)}"
+            yield problem(f"The application {app.name} is overdue for a good backup; {good}. Take one now.", _take(app))
+        elif app.last_state == State.FAILED:
+            reason = f"{app.last_code}: {app.last_message}"
+            yield problem(f"The newest backup of the application {app.name} failed ({reason})", _take(app))
+        elif app.good_at is None:
+            yield warning(f"The application {app.name} has no good backup yet; take one.", _take(app))
+
+
+def _take(app: AppFigures) -> str:
+    return f"holdfast backup create {app.app_id}"
+
+
+def _folders(instance: Instance) -> Iterator[Finding]:
+    home, store = instance.home.resolve(), (instance.home / "store").resolve()
+    for app in app_figures(instance.catalog):
+        if app.node != instance.config.node:
+            continue
+        folder = Path(app.path)
+        if not folder.is_dir():
+            yield problem(
+                f"The folder {folder} of the application {app.name} is gone; put it back (is its disk mounted?), or "
+                "remove the application."
+            )
+            continue
+        if not os.access(folder, os.R_OK | os.X_OK):
+            yield problem(f"The folder {folder} of the application {app.name} can't be read; give this user the right.")
+        if folder in store.parents and folder not in home.parents:
+            yield problem(
+                f"The store {store} lies in the folder of the application {app.name}, so each backup would hold those "
+                "before it; move the store out of there."
+            )
+        elif folder in home.parents:
+            yield warning(
+                f"Holdfast's home lies in the folder of the application {app.name}, whose owner may remove it with all "
+                "backups; move the home elsewhere."
+            )
+
+
+APP_CHECKS = (
+    Check("folders", "The folders of all applications are there and readable.", _folders),
+    Check("applications", "Every application has a good backup.", _backups),
+)

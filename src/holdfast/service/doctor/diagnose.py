@@ -1,0 +1,60 @@
+"""All checks of the doctor, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.service.clock import Clock
+from holdfast.service.doctor.apps import APP_CHECKS
+from holdfast.service.doctor.finding import Check, Finding, Level, problem
+from holdfast.service.doctor.home import HOME_CHECKS
+from holdfast.service.doctor.kept import KEPT_CHECKS
+from holdfast.service.doctor.machine import MACHINE_CHECKS
+from holdfast.service.doctor.running import RUNNING_CHECKS
+from holdfast.service.instance import Instance, open_instance
+from holdfast.service.logs import FORESEEN
+
+CHECKS: tuple[Check, ...] = (*HOME_CHECKS, *MACHINE_CHECKS, *RUNNING_CHECKS, *KEPT_CHECKS, *APP_CHECKS)
+
+FINDINGS_MAX = 20
+"""Of more findings of one check, only the count is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is shown of a check."""
+
+    check: str
+    level: Level
+    message: str
+    command: str
+
+
+def diagnose(home: Path, clock: Clock | None = None) -> list[Line]:
+    """Look at everything. An instance that does not open has one line, which says why; nothing is raised for it."""
+    try:
+        instance = open_instance(home, clock=clock)
+    except FORESEEN as error:
+        return [Line("instance", Level.PROBLEM, str(error), "")]
+    try:
+        return [line for check in CHECKS for line in lines_of(check, instance)]
+    finally:
+        instance.close()
+
+
+def lines_of(check: Check, instance: Instance) -> list[Line]:
+    """The lines of one check."""
+    try:
+        found = list(check.look(instance))
+    except FORESEEN as error:
+        found = [problem(str(error))]
+    except OSError as error:
+        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); mend its rights.")]
+    if not found:
+        return [Line(check.name, Level.OK, check.fine, "")]
+    more = found[FINDINGS_MAX:]
+    if more:
+        worst = Level.PROBLEM if any(one.level is Level.PROBLEM for one in more) else Level.WARNING
+        found[FINDINGS_MAX:] = [Finding(worst, f"There are {len(more)} more like these.")]
+    return [Line(check.name, one.level, one.message, one.command) for one in found]

@@ -1,0 +1,45 @@
+"""What a check of the doctor says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from holdfast.service.instance import Instance
+
+
+class Level(StrEnum):
+    """How bad it is: all is well; it works, but look at it; it does not work, or soon will not."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be: a sentence that says what to do, and a command for it if there is one."""
+
+    level: Level
+    message: str
+    command: str = ""
+
+
+def problem(message: str, command: str = "") -> Finding:
+    """Something does not work."""
+    return Finding(Level.PROBLEM, message, command)
+
+
+def warning(message: str, command: str = "") -> Finding:
+    """Something works, and is not as it should be."""
+    return Finding(Level.WARNING, message, command)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing to look at. `fine`: what is said when nothing is found; `look` may raise what `FORESEEN` has."""
+
+    name: str
+    fine: str
+    look: Callable[[Instance], Iterable[Finding]]

@@ -1,0 +1,117 @@
+"""Checks of what is kept: the catalog, the store, the backups in it, the notices that wait."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+
+from holdfast.catalog import figures
+from holdfast.catalog.backups import backups_in, damaged_backups
+from holdfast.catalog.health import look_over
+from holdfast.catalog.ledger import condemned_since
+from holdfast.catalog.records import State
+from holdfast.service.doctor.finding import Check, Finding, problem, warning
+from holdfast.service.instance import Instance
+
+WAL_BYTES_MAX = 256 * 1024**2
+PUT_SECONDS_MAX = 2.0
+POSTGRESQL_MIN = 13
+WAITED_NS_MAX = 3 * 24 * 3600 * 1_000_000_000
+"""So long may a vault wait for a prune."""
+
+DELIVERY_WAITED_NS_MAX = 3600 * 1_000_000_000
+DELIVERIES_SINCE_NS = 24 * 3600 * 1_000_000_000
+
+
+def _catalog(instance: Instance) -> Iterator[Finding]:
+    health = look_over(instance.catalog)
+    if health.faults:
+        yield problem(
+            f"The catalog {instance.catalog.where} is damaged ({health.faults[0]}); stop the server, move the file "
+            "away and make it anew from the store.",
+            "holdfast rebuild",
+        )
+    if health.wal_bytes > WAL_BYTES_MAX:
+        yield warning(
+            f"The catalog's write-ahead log has {health.wal_bytes // 1024**2} MiB: something has read from it for "
+            "long; restart the server."
+        )
+    kind, _, version = health.database.partition(" ")
+    number = version.partition(".")[0]
+    if kind == "PostgreSQL" and number.isdigit() and int(number) < POSTGRESQL_MIN:
+        yield warning(f"The catalog's {health.database} gets no updates any more; move to a newer one.")
+
+
+def _store(instance: Instance) -> Iterator[Finding]:
+    name, content = f"doctor-{secrets.token_hex(8)}", secrets.token_bytes(4096)
+    started = time.monotonic()
+    instance.store.put(name, content)
+    try:
+        took = time.monotonic() - started
+        if instance.store.get(name) != content:
+            yield problem("The store gave back other bytes than were written; look after its disk first of all.")
+    finally:
+        instance.store.delete(name)
+    if took > PUT_SECONDS_MAX:
+        yield warning(f"The store took {took:.1f} s to write 4 kB durably; backups will be slow. Look after its disk.")
+
+
+def _deletions(instance: Instance) -> Iterator[Finding]:
+    waiting = backups_in(instance.catalog, [State.DELETING])
+    if waiting:
+        yield warning(
+            f"{len(waiting)} backups are being deleted and not gone yet; where the server was stopped, its next "
+            "start goes on.",
+            "holdfast serve",
+        )
+
+
+def _damage(instance: Instance) -> Iterator[Finding]:
+    for row in figures.backup_figures(instance.catalog):
+        if row.damaged:
+            names = ", ".join(repr(backup.name) for backup in damaged_backups(instance.catalog, row.account_id)[:3])
+            yield problem(
+                f"{row.damaged} backups of account {row.account_id} have files that can't be read any more ({names}); "
+                "take a fresh backup of each application, then check again.",
+                "holdfast check --read-data",
+            )
+
+
+def _packs(instance: Instance) -> Iterator[Finding]:
+    before = instance.clock.now_ns() - WAITED_NS_MAX
+    condemned = condemned_since(instance.catalog, before)
+    if condemned:
+        yield warning(
+            f"{condemned} packs that nothing needs any more, or that were damaged, have waited for days; prune.",
+            "holdfast prune",
+        )
+    wanted = figures.prune_wanted(instance.catalog)
+    if wanted.oldest_at is not None and wanted.oldest_at < before:
+        yield warning(
+            f"Backups of {wanted.accounts} accounts were deleted days ago, and their space is not free yet; prune.",
+            "holdfast prune",
+        )
+
+
+def _notices(instance: Instance) -> Iterator[Finding]:
+    for _id, account_id, label in figures.disabled_endpoints(instance.catalog):
+        yield warning(f"The endpoint {label} of account {account_id} is switched off; it is told of nothing.")
+    now_ns = instance.clock.now_ns()
+    for label, count, error in figures.failing_deliveries(instance.catalog, now_ns - DELIVERIES_SINCE_NS):
+        yield warning(
+            f"{count} notices to {label} failed for good within a day, the last one so: {error}; see to the receiver."
+        )
+    for row in figures.delivery_figures(instance.catalog):
+        if row.state == "pending" and row.oldest_at < now_ns - DELIVERY_WAITED_NS_MAX:
+            yield warning(f"{row.count} notices wait, the first for over an hour; see whether their receivers are up.")
+
+
+KEPT_CHECKS = (
+    Check("catalog", "The catalog is sound.", _catalog),
+    Check("store", "The store writes, reads and deletes.", _store),
+    Check("deletions", "No deletion is unfinished.", _deletions),
+    Check("damage", "No backup is known to be damaged.", _damage),
+    Check("packs", "Nothing waits long for a prune.", _packs),
+    Check("notices", "Notices are delivered.", _notices),
+)
