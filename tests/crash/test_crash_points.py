@@ -14,12 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from crash.effects import DIED, Effects, Mode, install
 from service.test_restore import Tree, tree_of
 
+from holdfast.catalog.apps import change_settings
 from holdfast.catalog.engine import CatalogError
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import Backup, Retention, State
 from holdfast.jobs.deeds import recover, run_job
 from holdfast.service.accounts import add_account, get_account
 from holdfast.service.apps import add_app, find_app
@@ -32,6 +34,7 @@ from holdfast.service.prune import prune_account
 from holdfast.service.rebuild import rebuild
 from holdfast.service.record import keep_records
 from holdfast.service.restore import Wanted, request_restore, run_restore
+from holdfast.service.retain import retain_after
 from holdfast.service.take import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
@@ -64,7 +67,7 @@ def zip_digest(instance: Instance, backup: Backup) -> str:
 
 
 def take(instance: Instance, app_id: str) -> Backup:
-    asked, _ = request_backup(instance, app_id)
+    asked, _ = request_backup(instance, app_id, origin="scheduled")
     return run_backup(instance, asked.id)
 
 
@@ -114,6 +117,20 @@ def do_delete(instance: Instance, ground: Ground, acknowledge: Callable[[str], N
     acknowledge(f"deleted {first.id}")
 
 
+def do_retain(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    """A backup, and behind it retention by a rule that lets all older ones go."""
+    rules = Retention(keep_last=1)
+    change_settings(instance.catalog, ground.app_id, lambda s: msgspec.structs.replace(s, retention=rules))
+    older = list_backups(instance, ground.app_id)
+    (ground.app / "fresh").write_bytes(b"fresh" * 9_000)
+    done = take(instance, ground.app_id)
+    if done.state is State.SUCCESSFUL:
+        acknowledge(f"taken {done.id}")
+        for backup in older:
+            acknowledge(f"deleting {backup.id}")
+        retain_after(instance, ground.app_id)
+
+
 def do_prune(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
     prune_account(instance, get_account(instance, ground.account_id), grace_ns=0)
 
@@ -133,6 +150,7 @@ def do_rebuild(instance: Instance, ground: Ground, acknowledge: Callable[[str], 
 DEEDS: dict[str, Deed] = {
     "take": do_take,
     "delete": do_delete,
+    "retain": do_retain,
     "prune": do_prune,
     "restore": do_restore,
     "rebuild": do_rebuild,

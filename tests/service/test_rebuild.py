@@ -22,7 +22,7 @@ from holdfast.service.instance import Instance, InstanceError, open_instance
 from holdfast.service.prune import prune_account, unknown_backups
 from holdfast.service.rebuild import rebuild
 from holdfast.service.restore import Wanted, request_restore, run_restore
-from holdfast.vault.errors import ChunkMissing
+from holdfast.vault.errors import DamagedError
 
 CATALOG = "catalog.sqlite"
 
@@ -120,7 +120,7 @@ def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Ins
     shutil.copy(tmp_path / CATALOG, world.instance.home / CATALOG)
     instance = reopen(world, reopened)
     assert unknown_backups(instance, world.account) == [newest.id]
-    with pytest.raises(ChunkMissing, match="holdfast rebuild"):  # what it does not know it must not take for dead
+    with pytest.raises(DamagedError, match="holdfast rebuild"):  # what it does not know it must not take for dead
         prune_account(instance, world.account, grace_ns=0)
     done = rebuild(instance)[0]
     assert (done.backups, done.dropped_backups, done.apps, done.problems) == (1, 1, 1, [])

@@ -16,7 +16,7 @@ from holdfast.vault.errors import ChunkMissing, SessionFenced
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.ledger import LedgerMoved, MemoryLedger, PackRow
 from holdfast.vault.pack import pack_name
-from holdfast.vault.prune import SMALL_PACKS_MIN
+from holdfast.vault.prune import SMALL_PACKS_MIN, CopyBudget
 from holdfast.vault.root import root_name
 
 NOW = 1_000
@@ -246,3 +246,68 @@ def test_it_gives_up_when_backups_keep_coming(bench: Bench, write: Write) -> Non
     with pytest.raises(LedgerMoved):
         bench.vault().prune(now_ns=NOW, grace_ns=0)
     assert len(list(packs_in(bench.store))) == 2
+
+
+def worn(bench: Bench, write: Write, files: int = 4) -> dict[str, dict[bytes, bytes | None]]:
+    """Packs that are all over a quarter dead, of which the later ones have more that is needed."""
+    trees: dict[str, dict[bytes, bytes | None]] = {}
+    for n in range(files):
+        write(f"keep{n}", os.urandom(100_000 + 50_000 * n))
+        write(f"old{n}", os.urandom(200_000))
+        bench.take()
+    for n in range(files):
+        (bench.root / f"old{n}").unlink()
+    bench.take()
+    trees[bench.taken[-1]] = tree_of(bench.root)
+    for backup_id in bench.taken[:-1]:
+        delete(bench, backup_id)
+    return trees
+
+
+def test_a_budget_copies_some_packs_each_time_and_gets_through(bench: Bench, write: Write) -> None:
+    """What a mistake here would do: lose what waits, or never get on."""
+    trees = worn(bench, write)
+    rounds, waiting = 0, 99
+    while waiting:
+        result = bench.vault().prune(now_ns=NOW, grace_ns=0, budget=CopyBudget(1))
+        assert result.repacked_packs <= 1
+        assert result.waiting_packs < waiting
+        waiting = result.waiting_packs
+        rounds += 1
+        for backup_id, tree in trees.items():
+            assert bench.tree(backup_id) == tree
+    assert rounds >= 4
+    whole = bench.vault().prune(now_ns=NOW, grace_ns=0)
+    assert (whole.dead_packs, whole.repacked_packs, whole.freed_bytes) == (0, 0, 0)
+
+
+def test_a_budget_takes_what_gains_most_first(bench: Bench, write: Write) -> None:
+    worn(bench, write)
+    result = bench.vault().prune(now_ns=NOW, grace_ns=0, budget=CopyBudget(1))
+    assert 100_000 < result.copied_bytes < 110_000
+    assert result.freed_bytes > 190_000
+
+
+def test_a_prune_whose_time_is_over_enters_what_it_copied(bench: Bench, write: Write) -> None:
+    trees = worn(bench, write)
+    asked = 0
+
+    def is_over() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 1
+
+    result = bench.vault().prune(now_ns=NOW, grace_ns=0, budget=CopyBudget(10**9, is_over))
+    assert (result.repacked_packs, result.waiting_packs) == (2, 2)
+    assert result.deleted_bytes > result.copied_bytes > 250_000
+    for backup_id, tree in trees.items():
+        assert bench.tree(backup_id) == tree
+
+
+def test_a_budget_that_joins_too_few_small_packs_joins_none(bench: Bench, write: Write) -> None:
+    for n in range(SMALL_PACKS_MIN + 1):
+        write(f"f{n}", os.urandom(3000))
+        bench.take()
+    result = bench.vault().prune(now_ns=NOW, grace_ns=0, budget=CopyBudget(5_000))
+    assert (result.repacked_packs, result.waiting_packs) == (0, 2 * (SMALL_PACKS_MIN + 1))
+    assert bench.ledger.epoch() == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from holdfast.catalog.records import App, Backup
 from holdfast.jobs.deeds import run_job
@@ -81,6 +82,12 @@ class Site:
         return f"/{backup.account_id}_{quote(backup.name, safe='')}.{suffix}?{backup.link_key}"
 
 
+def set_plans(instance: Instance, **limits: int) -> None:
+    """Give all plans these limits; what is not named stays."""
+    plans = {name: msgspec.structs.replace(plan, **limits) for name, plan in instance.config.plans.items()}
+    instance.config = msgspec.structs.replace(instance.config, plans=plans)
+
+
 def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
     """Make an instance and serve it; the generator's end stops both."""
     sockets = listen("127.0.0.1", 0)
@@ -92,6 +99,7 @@ def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
         backups_url=f"http://{backups_host}:{port}" if backups_host else None,
         time_zone="Europe/Berlin",
     )
+    set_plans(instance, **dict.fromkeys(("cooldown_seconds", "account_cooldown_seconds", "backups_per_day"), 0))
     data = folder / "data"
     (data / "sub").mkdir(parents=True)
     (data / "hello.txt").write_text("hello\n" * 1000)

@@ -15,7 +15,15 @@ def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
         "id": site.silver.account.id,
         "email": site.silver.account.email,
         "plan": "Silver",
-        "usage": {"apps": 1, "backups": 1},
+        "usage": {"apps": 1, "backups": 1, "backups_today": 1},
+        "limits": {
+            "backups_per_app": 30,
+            "backups_per_day": None,
+            "storage": 50 * 1024**3,
+            "cooldown_seconds": None,
+            "account_cooldown_seconds": None,
+            "keep_days_max": None,
+        },
     }
 
 

@@ -13,6 +13,7 @@ from holdfast.catalog.apps import COLUMNS as APP_COLUMNS
 from holdfast.catalog.apps import app_of
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
+from holdfast.catalog.limits import DAY_NS, Counts, counted
 from holdfast.catalog.proving import first_prove
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs, open_backups
@@ -49,8 +50,11 @@ def backup_of(row: Row[Any]) -> Backup:
     return Backup(*values)
 
 
-def insert_backup(catalog: Catalog, backup: Backup) -> None:
-    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup)."""
+def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], None] | None = None) -> None:
+    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup).
+
+    `permit` is shown what the account did in the last day, in the same transaction; what it raises undoes everything.
+    """
     try:
         with catalog.write() as connection:
             # The application's row is held: a backup and a restore that are asked for at once see each other.
@@ -58,6 +62,9 @@ def insert_backup(catalog: Catalog, backup: Backup) -> None:
             if backup.origin != "safety" and is_restoring(connection, backup.app_id):
                 raise RestoreUnderWay
             enter_backup(connection, backup)
+            if permit is not None:
+                since = backup.created_at - DAY_NS
+                permit(counted(connection, backup.account_id, backup.app_id, since, but=backup.id, hold=True))
     except IntegrityError:
         with catalog.read() as connection:
             if is_name_taken(connection, backup.app_id, backup.name):
@@ -409,6 +416,9 @@ def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
         connection.execute(backups.delete().where(is_deleting))
         connection.execute(
             accounts.update()
-            .where(accounts.c.id == account_id, accounts.c.prune_wanted_at.is_(None))
+            .where(
+                accounts.c.id == account_id,
+                or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > now_ns),
+            )
             .values(prune_wanted_at=now_ns)
         )

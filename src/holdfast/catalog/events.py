@@ -6,7 +6,7 @@ misses an earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -105,6 +105,15 @@ def events_since(catalog: Catalog, since: int, app_id: str | None, limit: int) -
         query = query.where(events.c.app_id == app_id)
     with catalog.read() as connection:
         return [_event_of(row) for row in connection.execute(query).all()][::-1]
+
+
+def deleted_before(catalog: Catalog, backup_ids: Sequence[str], account_id: str, before: int) -> set[str]:
+    """Those of the given backups of an account of which is known that they were deleted before a time."""
+    query = select(events.c.backup_id).where(
+        events.c.account_id == account_id, events.c.kind == EventKind.BACKUP_DELETED, events.c.at < before
+    )
+    with catalog.read() as connection:
+        return {row[0] for row in connection.execute(query)} & set(backup_ids)
 
 
 def forget_events(catalog: Catalog, before: int) -> int:

@@ -29,6 +29,7 @@ from holdfast.cli import (
     notices,
     prove,
     restore,
+    retain,
     schedule,
     server,
     sources,
@@ -68,6 +69,7 @@ app.command("restore")(restore.restore)
 app.command("prove")(prove.prove)
 app.command("proof")(prove.proof)
 app.command("prune")(maintenance.prune)
+app.command("retain")(retain.retain)
 app.command("rebuild")(maintenance.rebuild)
 app.command("serve")(server.serve)
 app.command("demo")(server.demo)

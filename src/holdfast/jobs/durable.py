@@ -17,11 +17,12 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 
-from holdfast.catalog.records import Work
+from holdfast.catalog.records import State, Work
 from holdfast.catalog.under_way import BACKUP
 from holdfast.jobs.deeds import partition, run_job
 from holdfast.service.config import Config
 from holdfast.service.instance import Instance
+from holdfast.service.retain import retain_after
 from holdfast.service.take import run_backup
 from holdfast.vault.errors import Stopped
 
@@ -153,7 +154,10 @@ class JobsWorker:
         # A step that is run again after a crash finds its backup failed (recover_backups) and leaves it so.
         if self._stopping.is_set():
             return NOT_BEGUN
-        return str(run_backup(self._instance, backup_id, cancelled=self._stop).state)
+        done = run_backup(self._instance, backup_id, cancelled=self._stop)
+        if done.state is State.SUCCESSFUL:
+            retain_after(self._instance, done.app_id)
+        return str(done.state)
 
     def _stop(self) -> bool:
         """What the deeds ask. Raises Stopped when the process ends; nobody cancels them here."""

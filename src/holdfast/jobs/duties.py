@@ -13,6 +13,9 @@ from holdfast.service import fresh, prove, read_back, schedule
 from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
 from holdfast.service.overdue import say_overdue
+from holdfast.service.prune import prune_due
+from holdfast.service.reconcile import reconcile_round
+from holdfast.service.retain import retain_round
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 """So long can a listener be away and still miss nothing."""
@@ -54,6 +57,18 @@ def _prove(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None
         jobs.enqueue_job(job.id, partition(job), job.node)
 
 
+def _retain(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    retain_round(instance, stopping)
+
+
+def _prune(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    prune_due(instance, stopping)
+
+
+def _reconcile(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
+    reconcile_round(instance, stopping)
+
+
 def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     keep_tally(instance.catalog, instance.clock.now_ns())
 
@@ -75,6 +90,9 @@ DUTIES: tuple[Round, ...] = (
     Round("read-back", read_back.TURN_SECONDS, _read_back),
     Round("take-afresh", fresh.TURN_SECONDS, _take_afresh),
     Round("prove", prove.TURN_SECONDS, _prove),
+    Round("retain", 3600, _retain),
+    Round("prune", 300, _prune),
+    Round("reconcile", 1800, _reconcile),
     Round("keep-tally", 60, _keep_tally),
     Round("deliver-notices", 2, _deliver),
     Round("forget-deliveries", 3600, _forget_deliveries),

@@ -45,18 +45,35 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backups_per_day: Count = 0
     storage_bytes: Count = 0
     cooldown_seconds: Count = 0
+    """Between two backups of an application."""
+    account_cooldown_seconds: Count = 0
+    """Between two backups of any of the account's applications."""
+    keep_days_max: Count = 0
+    """Backups that are older go, as far as retention lets them."""
     schedule_minutes_min: Count = 0
     """The shortest time between two backups of a customer's schedule."""
 
 
 _GIB = 1024**3
 DEFAULT_PLANS: dict[str, Plan] = {
-    "Bronze": Plan(
-        rank=1, api_backups=False, backups_per_app=3, backups_per_day=2, storage_bytes=5 * _GIB, cooldown_seconds=60
-    ),
-    "Silver": Plan(rank=2, backups_per_app=30, backups_per_day=12, storage_bytes=50 * _GIB, cooldown_seconds=60),
-    "Titanium": Plan(rank=3, backups_per_app=100, backups_per_day=48, storage_bytes=250 * _GIB, cooldown_seconds=30),
-    "Essential": Plan(rank=4, backups_per_app=365, backups_per_day=96, storage_bytes=1000 * _GIB, cooldown_seconds=10),
+    name: Plan(
+        rank=rank,
+        api_backups=rank > 1,
+        backups_per_app=per_app,
+        backups_per_day=per_day,
+        storage_bytes=gib * _GIB,
+        cooldown_seconds=cooldown,
+        account_cooldown_seconds=account_cooldown,
+    )
+    for rank, (name, per_app, per_day, gib, cooldown, account_cooldown) in enumerate(
+        (
+            ("Bronze", 3, 2, 5, 60, 20),
+            ("Silver", 30, 12, 50, 60, 10),
+            ("Titanium", 100, 48, 250, 30, 5),
+            ("Essential", 365, 96, 1000, 10, 2),
+        ),
+        1,
+    )
 }
 
 
@@ -86,6 +103,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Name of this machine among the instance's."""
     import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * _GIB
     """Unpacked bytes of one imported archive, whatever the plan allows."""
+    safety_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
+    """So long the safety backup of a restore is kept, whatever the rules and the plan say."""
+    prune_seconds_max: Annotated[int, msgspec.Meta(ge=1)] = 900
+    """After so long a turn of pruning begins nothing more."""
+    prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * _GIB
+    """So much one turn of pruning copies."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
     database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
@@ -240,6 +263,7 @@ def config_text(config: Config) -> str:
         '# level = "fast"       # fast, balanced or small',
         "# workers = 2",
         f"# import_bytes_max = {64 * _GIB}",
+        "# safety_days = 7",
         '# log_level = "info"   # debug, info, warning or error',
         '# metrics_token = ""   # lets a monitoring system to /metrics',
         "",

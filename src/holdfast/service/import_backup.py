@@ -14,6 +14,7 @@ from types import TracebackType
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.backups import backups_in
 from holdfast.catalog.records import IMPORTED, App, Backup, State
+from holdfast.service import limits
 from holdfast.service.accounts import get_account
 from holdfast.service.errors import Conflict, Invalid, TooLarge, Unavailable, app_not_found
 from holdfast.service.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
@@ -29,14 +30,20 @@ from holdfast.sources.archive.source import check_archive
 class Upload:
     """One archive on its way in. A context: what was not queued when it ends leaves nothing."""
 
-    def __init__(self, instance: Instance, app_id: str, name: str | None = None) -> None:
-        """Make room for it. `name`: of the backup. Raises NotFound, Invalid (NAME), Conflict, Unavailable."""
+    def __init__(self, instance: Instance, app_id: str, name: str | None = None, *, is_limited: bool = False) -> None:
+        """Make room for it. `name`: of the backup; `is_limited`: the plan's limits count.
+
+        Raises NotFound, Invalid (NAME), Conflict, LimitReached, Unavailable.
+        """
         app = app_by_id(instance.catalog, app_id)
         if app is None:
             raise app_not_found()
         if name is not None:
             check_name(name)
         _check_free(instance, app)
+        if is_limited:
+            limits.check(instance, app)  # better before the upload than behind it; `queue` has the last word
+        self._is_limited = is_limited
         self._instance = instance
         self._app = app
         self._name = name
@@ -86,7 +93,7 @@ class Upload:
     def queue(self) -> Backup:
         """All bytes are there: make them durable, look at them and enter the backup as queued.
 
-        Raises Invalid (ARCHIVE), TooLarge, Conflict (BACKUP_IN_PROGRESS), Invalid (NAME), Unavailable.
+        Raises Invalid (ARCHIVE), TooLarge, Conflict (BACKUP_IN_PROGRESS), LimitReached, Invalid (NAME), Unavailable.
         """
         with self._busy:
             return self._queue()
@@ -111,7 +118,12 @@ class Upload:
         except OSError as error:
             raise _disk_trouble(error) from error
         backup, _ = request_backup(
-            self._instance, self._app.id, name=self._name, origin=IMPORTED, import_id=self.backup_id
+            self._instance,
+            self._app.id,
+            name=self._name,
+            origin=IMPORTED,
+            import_id=self.backup_id,
+            is_limited=self._is_limited,
         )
         self._is_queued = True
         return backup

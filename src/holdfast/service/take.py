@@ -20,11 +20,12 @@ from holdfast.catalog import under_way
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.damage import not_to_build_on
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
+from holdfast.service import limits
 from holdfast.service.accounts import get_account, link_secret
 from holdfast.service.backup_log import BackupLog
 from holdfast.service.backups import name_taken
 from holdfast.service.clock import local_time
-from holdfast.service.errors import Conflict, IdempotencyKeyReused, app_not_found, backup_not_found
+from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
@@ -78,11 +79,13 @@ def request_backup(
     is_locked: bool = False,
     idempotency_key: str | None = None,
     import_id: str | None = None,
+    is_limited: bool = False,
 ) -> tuple[Backup, bool]:
     """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
 
     `import_id`: the id that an import has already; its archive lies on this node, wherever the application is.
-    Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused.
+    `is_limited`: the plan's limits count, as the account asks for it and not the operator, the schedule or a restore.
+    Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
     """
     app = app_by_id(instance.catalog, app_id)
     if app is None:
@@ -96,21 +99,25 @@ def request_backup(
         if earlier is not None:
             return earlier, False
     default = default_name(instance, origin, now_ns)
+    permit = limits.permit(instance, now_ns) if is_limited else None
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
         backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
         if import_id is not None:
             backup = msgspec.structs.replace(backup, id=import_id, node=instance.config.node)
         try:
-            rows.insert_backup(instance.catalog, backup)
+            rows.insert_backup(instance.catalog, backup, permit)
         except rows.BackupNameTaken:
             if name is not None:
                 raise name_taken(name) from None
-        except rows.BackupUnderWay:
+        except (rows.BackupUnderWay, LimitReached) as error:
             if idempotency_key is not None:
+                # The same request may have come in at the same time, twice.
                 earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
                 if earlier is not None:
                     return earlier, False
+            if isinstance(error, LimitReached):
+                raise
             raise Conflict(
                 "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
             ) from None

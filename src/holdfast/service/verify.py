@@ -135,11 +135,15 @@ def look_again(instance: Instance, account_id: str) -> None:
     if not damaged:
         return
     try:
-        hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in damaged])}
+        look_at(instance, account_id, damaged)
     except (StoreError, VaultError) as error:
         _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
-        return
-    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in damaged], None)
+
+
+def look_at(instance: Instance, account_id: str, backups: Sequence[Backup]) -> None:
+    """Enter what of an account's backups is lost, as far as manifests tell. Raises StoreError, VaultError."""
+    hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in backups])}
+    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in backups], None)
 
 
 # -- one backup, as a job ------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@
 4. Condemned packs are deleted when the readers' grace is over (`sweep`).
 
 A crash at any point leaves packs that nobody needs, which the next prune finds. No lock is held between the steps.
+
+Marking, condemning and deleting are never cut short; the copying of step 2 is where the work is, and it may have a
+*budget*: what is left over waits for the next prune, the packs with the most to gain first.
 """
 
 from __future__ import annotations
@@ -46,12 +49,31 @@ TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class CopyBudget:
+    """How much one prune may copy. The pack at which it ends is still copied whole, so every prune gets on."""
+
+    bytes_max: int
+    is_over: Callable[[], bool] = lambda: False
+    """Asked before each further pack: whether the time is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class PruneProgress:
     """How far a prune is: backups marked, then packs copied."""
 
     step: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class WornPack:
+    """A pack that should be copied. `size`: of its object; `kept`: bytes of the records in it that are needed."""
+
+    pack_id: bytes
+    kind: int
+    size: int
+    kept: int
 
 
 @dataclass(slots=True)
@@ -64,12 +86,13 @@ class PrunePlan:
     dead: list[bytes] = field(default_factory=list)
     left_behind: list[tuple[bytes, int]] = field(default_factory=list)
     """(pack id, size); in the store but never in the ledger."""
-    repack: list[tuple[bytes, int]] = field(default_factory=list)
-    """(pack id, kind)."""
+    repack: list[WornPack] = field(default_factory=list)
     dead_bytes: int = 0
     repack_bytes: int = 0
     kept_bytes: int = 0
     """Of `repack_bytes`: what will be copied."""
+    waiting_packs: int = 0
+    """Packs that should be copied too and wait for the next prune, as the budget does not reach."""
 
     @property
     def freed_bytes(self) -> int:
@@ -95,6 +118,10 @@ class PruneResult:
     """Deleted now: condemned by this prune or an earlier one, and the grace is over."""
     waiting_bytes: int
     """Condemned, and still there for readers."""
+    copied_bytes: int = 0
+    """What was written anew."""
+    waiting_packs: int = 0
+    """Packs that should be copied and wait for the next prune, as the budget was used up."""
     damaged: tuple[str, ...] = ()
     """Packs that should have been copied and are damaged; they stay. `check` says what they hit."""
 
@@ -109,6 +136,7 @@ class Prune:
         ledger: Ledger,
         index: Callable[[bool], Index],
         *,
+        budget: CopyBudget | None = None,
         on_progress: Callable[[PruneProgress], None] = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -116,6 +144,7 @@ class Prune:
         self._keys = keys
         self._ledger = ledger
         self._index = index
+        self._budget = budget
         self._on_progress = on_progress
         self._cancelled = cancelled
         self._damaged: list[str] = []
@@ -143,6 +172,8 @@ class Prune:
             freed_bytes=planned.dead_bytes + planned.repack_bytes - copied,
             deleted_bytes=deleted,
             waiting_bytes=waiting,
+            copied_bytes=copied,
+            waiting_packs=planned.waiting_packs,
             damaged=tuple(self._damaged),
         )
 
@@ -179,25 +210,43 @@ class Prune:
         """Which packs are dead and which are to be copied."""
         live = _bytes_by_pack(planned.index, planned.used)
         held = _bytes_by_pack(planned.index, np.ones(len(planned.index), bool))
-        small: dict[int, list[tuple[bytes, int, int]]] = {}
+        wasteful: list[WornPack] = []
+        small: dict[int, list[WornPack]] = {}
         for pack_id, kind, size in known:
             kept = live.get(pack_id, 0)
             if not kept:
                 planned.dead.append(pack_id)
                 planned.dead_bytes += size
             elif held[pack_id] - kept > DEAD_SHARE_MAX * held[pack_id]:
-                self._copy(planned, pack_id, kind, size, kept)
+                wasteful.append(WornPack(pack_id, kind, size, kept))
             elif size < SMALL_PACK_BYTES:
-                small.setdefault(kind, []).append((pack_id, size, kept))
-        for kind, packs in small.items():
-            if len(packs) >= SMALL_PACKS_MIN:
-                for pack_id, size, kept in packs:
-                    self._copy(planned, pack_id, kind, size, kept)
+                small.setdefault(kind, []).append(WornPack(pack_id, kind, size, kept))
+        if self._budget is not None:
+            wasteful.sort(key=lambda pack: pack.kept / pack.size)
+        self._choose(planned, wasteful, 1)
+        for packs in small.values():
+            self._choose(planned, packs, SMALL_PACKS_MIN)
 
-    def _copy(self, planned: PrunePlan, pack_id: bytes, kind: int, size: int, kept: int) -> None:
-        planned.repack.append((pack_id, kind))
-        planned.repack_bytes += size
-        planned.kept_bytes += kept
+    def _choose(self, planned: PrunePlan, packs: list[WornPack], least: int) -> None:
+        """Plan to copy those packs that the budget reaches; none when they are fewer than `least`.
+
+        Joining two small packs into one that is still small is no gain: `least` are joined at once, or none.
+        """
+        left = None if self._budget is None else self._budget.bytes_max - planned.kept_bytes
+        chosen: list[WornPack] = []
+        for pack in packs:
+            if left is not None and left <= 0:
+                break
+            chosen.append(pack)
+            left = None if left is None else left - pack.kept
+        if len(packs) < least:
+            return
+        if len(chosen) < least:
+            chosen = []
+        planned.repack += chosen
+        planned.repack_bytes += sum(pack.size for pack in chosen)
+        planned.kept_bytes += sum(pack.kept for pack in chosen)
+        planned.waiting_packs += len(packs) - len(chosen)
 
     def _commit(self, planned: PrunePlan, now_ns: int) -> int:
         """Copy, then condemn; returns the bytes of the new packs. Raises LedgerMoved, with the new packs gone again."""
@@ -206,7 +255,7 @@ class Prune:
         made: list[PackRow] = []
         try:
             made = self._repack(planned)
-            gone = [*planned.dead, *(pack_id for pack_id, _ in planned.repack)]
+            gone = [*planned.dead, *(pack.pack_id for pack in planned.repack)]
             if gone or planned.left_behind:
                 self._ledger.condemn(planned.marks, gone, made, now_ns, planned.left_behind)
         except (LedgerMoved, Cancelled):
@@ -217,21 +266,25 @@ class Prune:
         return sum(row.size for row in made)
 
     def _repack(self, planned: PrunePlan) -> list[PackRow]:
-        """Copy the needed records of `planned.repack`; damaged packs are taken out of it."""
+        """Copy the needed records of `planned.repack`; packs that are damaged, or too late, are taken out of it."""
         made: list[PackRow] = []
-        copied: list[tuple[bytes, int]] = []
+        copied: list[WornPack] = []
         for kind in PackKind:
             writer = PackWriter(self._store, self._keys, kind, run_now)
             try:
-                for pack_id in [p for p, k in planned.repack if k == kind]:
+                for pack in [p for p in planned.repack if p.kind == kind]:
+                    if copied and self._budget is not None and self._budget.is_over():
+                        planned.waiting_packs += 1
+                        continue
                     self._look(PruneProgress("copying", len(copied), len(planned.repack)))
-                    if self._copy_records(planned, pack_id, writer):
-                        copied.append((pack_id, int(kind)))
+                    if self._copy_records(planned, pack.pack_id, writer):
+                        copied.append(pack)
                 writer.end_pack()
                 made += writer.rows(wait=True)
             finally:
                 writer.abort()
         planned.repack = copied
+        planned.repack_bytes = sum(pack.size for pack in copied)
         return made
 
     def _copy_records(self, planned: PrunePlan, pack_id: bytes, writer: PackWriter) -> bool:

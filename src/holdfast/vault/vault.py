@@ -30,7 +30,7 @@ from holdfast.vault.ledger import Ledger
 from holdfast.vault.manifest import Block
 from holdfast.vault.mark import Marker, backup_ids
 from holdfast.vault.pack import PackKind, PackWriter
-from holdfast.vault.prune import GRACE_NS, Prune, PrunePlan, PruneProgress, PruneResult, bytes_freed
+from holdfast.vault.prune import GRACE_NS, CopyBudget, Prune, PrunePlan, PruneProgress, PruneResult, bytes_freed
 from holdfast.vault.reading import RecordReader
 from holdfast.vault.root import Root, digest_of, read_root, root_name, write_root
 from holdfast.vault.seal import VaultKeys
@@ -235,11 +235,12 @@ class Vault:
         *,
         now_ns: int,
         grace_ns: int = GRACE_NS,
+        budget: CopyBudget | None = None,
         on_progress: Callable[[PruneProgress], None] = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> PruneResult:
-        """Throw away what no backup in the store needs. Raises as `Prune.run`."""
-        return self._prune(on_progress, cancelled).run(now_ns, grace_ns)
+        """Throw away what no backup in the store needs; without a `budget` all at once. Raises as `Prune.run`."""
+        return self._prune(on_progress, cancelled, budget).run(now_ns, grace_ns)
 
     def plan_prune(
         self,
@@ -250,8 +251,21 @@ class Vault:
         """What `prune` would do; changes nothing. Raises as `Prune.run`."""
         return self._prune(on_progress, cancelled).plan()
 
-    def _prune(self, on_progress: Callable[[PruneProgress], None], cancelled: Callable[[], bool]) -> Prune:
-        return Prune(self._store, self._keys, self._ledger, self.index, on_progress=on_progress, cancelled=cancelled)
+    def _prune(
+        self,
+        on_progress: Callable[[PruneProgress], None],
+        cancelled: Callable[[], bool],
+        budget: CopyBudget | None = None,
+    ) -> Prune:
+        return Prune(
+            self._store,
+            self._keys,
+            self._ledger,
+            self.index,
+            budget=budget,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
 
     def check(
         self,

@@ -33,6 +33,7 @@ from holdfast.web.routes_jobs import job_routes
 from holdfast.web.routes_log import log_routes
 from holdfast.web.routes_metrics import METRICS_PATH, serve_metrics
 from holdfast.web.routes_open import open_routes
+from holdfast.web.routes_retention import retention_routes
 from holdfast.web.routes_schedule import schedule_routes
 from holdfast.web.routes_verify import verify_routes
 from holdfast.web.routes_webhooks import webhook_routes
@@ -53,6 +54,7 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *verify_routes(desk),
             *schedule_routes(desk),
             *import_routes(desk),
+            *retention_routes(desk),
             *account_routes(desk),
             *webhook_routes(desk),
             *open_routes(desk),

@@ -425,6 +425,17 @@ def _account_paths() -> Json:
                 "getApp", "One application", _got(app, "It."), (404,), parameters=(_APP_ID, _IF_NONE_MATCH)
             )
         },
+        "/v3/apps/{app_id}/retention": {
+            "get": _operation(
+                "previewRetention",
+                "What retention would do with the application's backups",
+                _got(ref("Retention"), "Each backup with what keeps it, or what lets it go. Nothing is changed."),
+                (402, 404),
+                parameters=(_APP_ID, _IF_NONE_MATCH),
+                description="A backup goes only after a newer good one has succeeded. The rules look at scheduled and "
+                "safety backups; what was taken by hand or imported goes only by the plan's caps, and last.",
+            )
+        },
         "/v3/account": {
             "get": _operation(
                 "getAccount",

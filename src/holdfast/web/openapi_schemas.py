@@ -19,6 +19,15 @@ _ID_OR_NULL: Json = {"type": ["string", "null"], "pattern": "^[0-9a-f]{32}$"}
 _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
 _LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
+_LIMITS: Json = {
+    "backups_per_app": _LIMIT,
+    "backups_per_day": {**_LIMIT, "description": "Taken by hand in any 24 hours. Null: no limit."},
+    "storage": _LIMIT,
+    "cooldown_seconds": {**_LIMIT, "description": "Between two backups of an application. Null: none."},
+    "account_cooldown_seconds": {**_LIMIT, "description": "Between two backups of the account. Null: none."},
+    "keep_days_max": {**_LIMIT, "description": "So long a backup is kept at most, the newest excepted. Null: no end."},
+    "schedule_minutes_min": {**_LIMIT, "description": "The shortest time between two scheduled backups. Null: none."},
+}
 _NAME_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
 GIVEN_NAME: Json = {
     "type": "string",
@@ -65,12 +74,15 @@ _LISTED: Json = {
 
 _NOTE: Json = _object({"code": _TEXT, "message": _TEXT})
 
+_STATE: Json = {"type": "string", "enum": ["queued", "running", "successful", "failed", "deleting"]}
+_ORIGIN: Json = {"type": "string", "enum": ["manual", "scheduled", "safety", "imported"]}
+
 _FULL: Json = {
     **_LISTED,
     "id": _ID,
     "app_id": _ID,
-    "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "deleting"]},
-    "origin": {"type": "string", "enum": ["manual", "scheduled", "safety", "imported"]},
+    "state": _STATE,
+    "origin": _ORIGIN,
     "url": {"type": ["string", "null"], "description": "The download, ready to use; null unless successful."},
     "files": _COUNT,
     "content_size": {**_BYTES, "description": "Bytes of the files."},
@@ -140,6 +152,7 @@ _CRON: Json = {
     "examples": ["0 3 * * *"],
     "description": "Five fields, or `@daily` and the like, in the instance's time zone. Null: never.",
 }
+_RULE: Json = {"type": "string", "pattern": "^[a-z_]+$"}
 _DELIVERY: Json = _object(
     {
         "id": {**_ID, "description": "The header `webhook-id` is `msg_` and this, at every attempt."},
@@ -302,6 +315,33 @@ SCHEMAS: Json = {
             "data": {"type": "object", "description": "What belongs to this kind of event."},
         }
     ),
+    "Retention": _object(
+        {
+            "rules": _object(
+                {
+                    **{f"keep_{what}": _COUNT for what in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
+                    "keep_within": {"type": "string", "pattern": "^([1-9][0-9]{0,4}[hdw])?$"},
+                }
+            ),
+            "backups": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "id": _ID,
+                        "name": _TEXT,
+                        "created_at": _TIME,
+                        "state": _STATE,
+                        "origin": _ORIGIN,
+                        "goes": _FLAG,
+                        "kept_by": {"type": "array", "items": _RULE, "description": "Why it stays."},
+                        "goes_by": {"type": ["string", "null"], "description": "Why it goes; null: it stays."},
+                    }
+                ),
+            },
+            "kept": _COUNT,
+            "going": _COUNT,
+        }
+    ),
     "App": _object(
         {
             "id": _ID,
@@ -344,7 +384,15 @@ SCHEMAS: Json = {
             "email": _TEXT,
             "plan": _TEXT,
             "created_at": _TIME,
-            "usage": _object({"apps": _COUNT, "backups": _COUNT, "storage": _BYTES}),
+            "usage": _object(
+                {
+                    "apps": _COUNT,
+                    "backups": _COUNT,
+                    "storage": _BYTES,
+                    "backups_today": {**_COUNT, "description": "Taken by hand in the last 24 hours; failed ones not."},
+                }
+            ),
+            "limits": _object(_LIMITS),
         }
     ),
     "Webhook": _object(_WEBHOOK),
@@ -373,11 +421,7 @@ SCHEMAS: Json = {
             "name": _TEXT,
             "rank": _COUNT,
             "api_backups": {**_FLAG, "description": "Whether the API's backups are included."},
-            "backups_per_app": _LIMIT,
-            "backups_per_day": _LIMIT,
-            "storage": _LIMIT,
-            "cooldown_seconds": _LIMIT,
-            "schedule_minutes_min": {**_LIMIT, "description": "The shortest time between two scheduled backups."},
+            **_LIMITS,
         }
     ),
     "Health": _object({"ok": {"type": "boolean", "const": True}}),

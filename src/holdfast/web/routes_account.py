@@ -8,7 +8,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import Account
-from holdfast.service import accounts, apps
+from holdfast.service import accounts, apps, limits
 from holdfast.service import backups as deeds
 from holdfast.service.clock import iso
 from holdfast.service.instance import Instance
@@ -62,7 +62,13 @@ def _account(instance: Instance, account: Account) -> dict[str, object]:
         "email": account.email,
         "plan": account.plan,
         "created_at": iso(account.created_at, instance.zone),
-        "usage": {"apps": len(apps.list_apps(instance, account.id)), "backups": backups, "storage": stored},
+        "usage": {
+            "apps": len(apps.list_apps(instance, account.id)),
+            "backups": backups,
+            "storage": stored,
+            "backups_today": limits.taken_today(instance, account),
+        },
+        "limits": limits.view(accounts.plan_of(instance, account)),
     }
 
 

@@ -118,7 +118,12 @@ def _start(desk: Desk, app_id: str, body: inputs.NewBackup, idempotency_key: str
         check_name(name)
     try:
         backup, _ = request_backup(
-            instance, app_id, name=name, is_locked=body.is_locked, idempotency_key=idempotency_key
+            instance,
+            app_id,
+            name=name,
+            is_locked=body.is_locked,
+            idempotency_key=idempotency_key,
+            is_limited=True,
         )
     except Invalid as refusal:  # the name is well-formed, as was just looked at
         raise name_taken(refusal) from None

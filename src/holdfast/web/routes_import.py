@@ -57,7 +57,7 @@ def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
 
 async def _received(desk: Desk, scope: Scope, body: Body, app_id: str, name: str | None) -> Backup:
-    upload = await desk.call(Upload, desk.instance, app_id, name)
+    upload = await desk.call(Upload, desk.instance, app_id, name, is_limited=True)
     try:
         if (announced_bytes(scope) or 0) > upload.bytes_max:
             raise upload.too_large()

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
+from holdfast.service import limits
 from holdfast.service.config import Plan
 from holdfast.service.instance import Instance
 from holdfast.stores.port import ObjectMissing
@@ -47,11 +48,7 @@ def _plan(name: str, plan: Plan) -> dict[str, object]:
         "name": name,
         "rank": plan.rank,
         "api_backups": plan.api_backups,
-        "backups_per_app": plan.backups_per_app or None,
-        "backups_per_day": plan.backups_per_day or None,
-        "storage": plan.storage_bytes or None,
-        "cooldown_seconds": plan.cooldown_seconds or None,
-        "schedule_minutes_min": plan.schedule_minutes_min or None,
+        **limits.view(plan),
     }
 
 

@@ -1,0 +1,66 @@
+"""`holdfast retain`: let old backups go by their rules, or show which ones would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import App
+    from holdfast.service.instance import Instance
+    from holdfast.service.keep import Verdict
+
+
+def retain(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[APP]", help="The application's name or id; without: all of them.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go, and what keeps the rest.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Let old backups go by the application's rules and its plan's caps."""
+    from holdfast.service.apps import find_app, list_apps
+    from holdfast.service.retain import plan_retention, retain_app, view
+
+    shown = []
+    with state.instance() as instance:
+        for app in [find_app(instance, name)] if name else list_apps(instance):
+            if dry_run:
+                verdicts, gone = plan_retention(instance, app), []
+            else:
+                done = retain_app(instance, app)
+                verdicts, gone = done.verdicts, done.gone
+            shown.append({"app_id": app.id, "app": app.name, **view(instance, app, verdicts), "gone": gone})
+            if not json:
+                _print(instance, app, verdicts, None if dry_run else gone)
+    if json:
+        print_json(shown)
+
+
+def _print(instance: Instance, app: App, verdicts: list[Verdict], gone: list[str] | None) -> None:
+    """The table of an application; `gone`: None when nothing was to be done."""
+    from holdfast.service.clock import local_time
+
+    going = sum(v.goes_by is not None for v in verdicts)
+    said = f"{going} would go" if gone is None else f"{len(gone)} went"
+    print(f"{app.name}: {len(verdicts)} backups, {said}.")
+    if verdicts:
+        print_table(
+            ("ID", "STARTED", "ORIGIN", "BECAUSE OF", "NAME"),
+            [
+                (
+                    v.backup.id,
+                    f"{local_time(v.backup.created_at, instance.zone):%Y-%m-%d %H:%M:%S}",
+                    v.backup.origin,
+                    f"goes: {v.goes_by}" if v.goes_by else ", ".join(v.kept_by),
+                    v.backup.name,
+                )
+                for v in verdicts
+            ],
+        )
