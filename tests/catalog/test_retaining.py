@@ -6,7 +6,8 @@ import pytest
 from catalog import rows
 
 from holdfast.catalog import pruning
-from holdfast.catalog.backups import delete_row, insert_backup, mark_deleting, set_damage, set_lock
+from holdfast.catalog.backups import delete_row, insert_backup, mark_deleting, set_lock
+from holdfast.catalog.damage import Found, enter_found
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.jobs import insert_job
 from holdfast.catalog.limits import counts_of
@@ -32,9 +33,9 @@ def job_on(catalog: Catalog, app: App, backup_id: str) -> None:
 def test_a_backup_goes_only_behind_a_newer_good_one(catalog: Catalog, app: App) -> None:
     first, second = (rows.done(catalog, app, n) for n in (1, 2))
     assert not mark_outdated(catalog, second.id, 0)
-    set_damage(catalog, second.id, [Warned("a", "DAMAGED", "lost")], None)
+    enter_found(catalog, [Found(second.id, (Warned("a", "DAMAGED", "lost"),))], 9)
     assert not mark_outdated(catalog, first.id, 0)
-    set_damage(catalog, second.id, [], None)
+    enter_found(catalog, [Found(second.id, ())], 9)
     assert mark_outdated(catalog, first.id, 0)
     assert not mark_outdated(catalog, first.id, 0)
     assert [c.state for c in candidates(catalog, app_id=app.id)] == [State.DELETING, State.SUCCESSFUL]

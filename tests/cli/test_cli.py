@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -43,6 +44,8 @@ def run(tmp_path: Path) -> Run:
 def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
     """An instance with an account and the application `bot`: (account id, app id)."""
     run("init", "--time-zone", "Europe/Berlin")
+    settings = tmp_path / "home" / "holdfast.toml"
+    settings.write_text(re.sub("cooldown_seconds = [0-9]+", "cooldown_seconds = 0", settings.read_text()))
     account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
     assert list(account) == ["account_id", "api_key"]
     root = tmp_path / "app"

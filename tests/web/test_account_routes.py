@@ -23,6 +23,7 @@ def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
             "cooldown_seconds": None,
             "account_cooldown_seconds": None,
             "keep_days_max": None,
+            "schedule_minutes_min": None,
         },
     }
 
