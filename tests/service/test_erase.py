@@ -14,7 +14,13 @@ from holdfast.service.apps import add_app
 from holdfast.service.backups import list_backups
 from holdfast.service.erase import erase_account, is_erased
 from holdfast.service.errors import AccessDenied, Conflict
-from holdfast.service.record import keep_records
+from holdfast.service.fresh import take_afresh
+from holdfast.service.overdue import say_overdue
+from holdfast.service.prove import prove_due
+from holdfast.service.read_back import read_back
+from holdfast.service.record import keep_records, read_record
+from holdfast.service.restore import Wanted, request_restore
+from holdfast.service.schedule import Schedule, set_schedule, tick
 from holdfast.service.take import request_backup, run_backup
 from holdfast.stores.port import StoreError
 
@@ -89,3 +95,39 @@ def test_not_while_a_backup_is_made(world: World) -> None:
         erase.erase_account(world.instance, world.account)
     assert refused.value.code == "BACKUP_IN_PROGRESS"
     assert list_accounts(world.instance)
+
+
+def test_not_while_an_application_is_restored(world: World) -> None:
+    backup = world.take()
+    request_restore(world.instance, backup, world.app, Wanted())
+    with pytest.raises(Conflict) as refused:
+        erase_account(world.instance, world.account)
+    assert refused.value.code == "RESTORE_IN_PROGRESS"
+
+
+def test_a_backup_that_is_asked_for_at_the_last_moment_stops_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erase.rebuilding, "check_nothing_under_way", lambda *given: None)
+    backup, _ = request_backup(world.instance, world.app.id)
+    with pytest.raises(Conflict):
+        erase_account(world.instance, world.account)
+    assert read_record(world.instance, world.account.id).account == world.account
+    assert run_backup(world.instance, backup.id).state == "successful"
+
+
+def test_nothing_begins_on_its_own_while_its_packs_go(world: World) -> None:
+    """The rounds of a server, which still has the vault's key in memory, find nothing of the account any more."""
+    world.take()
+    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
+    world.clock.ns += 3600 * 1_000_000_000
+    begun: list[object] = []
+
+    def on_object(done: int) -> None:
+        begun.extend(tick(world.instance, lambda backup: None))
+        begun.extend(say_overdue(world.instance))
+        begun.extend(take_afresh(world.instance))
+        begun.extend(job for job in [prove_due(world.instance)] if job is not None)
+        assert read_back(world.instance) == 0
+
+    assert erase_account(world.instance, world.account, on_object) > 0
+    assert begun == []
+    assert list_accounts(world.instance) == []

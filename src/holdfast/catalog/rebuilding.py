@@ -7,16 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.apps import settings_text
 from holdfast.catalog.engine import Catalog, CatalogError
-from holdfast.catalog.records import Account, App, Backup
+from holdfast.catalog.records import OPEN_JOBS, Account, App, Backup, State
 from holdfast.catalog.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 
 ERASED = b""
 """What stands for a data key that was erased."""
+
+
+_UNDER_WAY = (State.QUEUED, State.RUNNING)
+
+
+class UnderWay(Exception):
+    """A `backup` or a `restore` of the account is queued or running; the message says which."""
 
 
 class InTheWay(Exception):
@@ -113,11 +120,18 @@ def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
         )
 
 
+def check_nothing_under_way(catalog: Catalog, account_id: str) -> None:
+    """Raises UnderWay when a backup or a restore of an account is queued or running."""
+    with catalog.read() as connection:
+        _check_nothing_under_way(connection, account_id)
+
+
 def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
     """Overwrite an account's wrapped keys, so that nothing of its vault opens again; returns what was overwritten.
 
-    On SQLite the old bytes are zeroed where they stood, and the write-ahead log is emptied. Raises CatalogError when
-    another process keeps the log from being emptied.
+    All that belongs to the account goes in the same transaction: no schedule, proof or notice must find it while its
+    packs vanish. On SQLite the old bytes are zeroed where they stood, and the write-ahead log is emptied. Raises
+    UnderWay, with nothing changed, and CatalogError when another process keeps the log from being emptied.
     """
     with catalog.read() as connection:
         row = connection.execute(
@@ -130,6 +144,10 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
     with catalog.write() as connection:
         if is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        # The applications' rows are held, as by whoever enters a backup or a restore.
+        connection.execute(select(apps.c.id).where(apps.c.account_id == account_id).with_for_update()).all()
+        _check_nothing_under_way(connection, account_id)
+        _forget_belongings(connection, account_id)
         connection.execute(
             accounts.update()
             .where(accounts.c.id == account_id)
@@ -143,6 +161,16 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
         )
     wipe(catalog)
     return old
+
+
+def _check_nothing_under_way(connection: Connection, account_id: str) -> None:
+    making = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY))
+    restoring = select(jobs.c.id).where(
+        jobs.c.account_id == account_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS)
+    )
+    for what, query in (("backup", making), ("restore", restoring)):
+        if connection.execute(query.limit(1)).first():
+            raise UnderWay(what)
 
 
 def wipe(catalog: Catalog) -> None:
@@ -175,6 +203,10 @@ def is_left_in_files(catalog: Catalog, secrets: list[bytes]) -> bool:
 def forget_account(catalog: Catalog, account_id: str) -> None:
     """Remove an account and all that belongs to it."""
     with catalog.write() as connection:
-        for table in (deliveries, endpoints, events, jobs, backups, packs, apps):
-            connection.execute(table.delete().where(table.c.account_id == account_id))
+        _forget_belongings(connection, account_id)
         connection.execute(accounts.delete().where(accounts.c.id == account_id))
+
+
+def _forget_belongings(connection: Connection, account_id: str) -> None:
+    for table in (deliveries, endpoints, events, jobs, backups, packs, apps):
+        connection.execute(table.delete().where(table.c.account_id == account_id))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.catalog import backups as backup_rows
 from holdfast.catalog import rebuilding
-from holdfast.catalog.records import Account, State
+from holdfast.catalog.records import Account
 from holdfast.service.errors import Conflict
 from holdfast.service.instance import Instance, InstanceError
-from holdfast.service.record import RECORD_NAME
+from holdfast.service.record import RECORD_NAME, keep_record
 
 
 def is_erased(account: Account) -> bool:
@@ -24,15 +23,22 @@ def is_erased(account: Account) -> bool:
 def erase_account(instance: Instance, account: Account, on_object: Callable[[int], None] = lambda done: None) -> int:
     """Erase an account for good; returns the bytes that were deleted from the store.
 
-    Raises Conflict (BACKUP_IN_PROGRESS), CatalogError, StoreError, InstanceError (something of a key is left).
+    Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS), with nothing erased, CatalogError, StoreError,
+    InstanceError (something of a key is left).
     """
-    for backup in backup_rows.list_account_backups(instance.catalog, account.id, None, None):
-        if backup.state in (State.QUEUED, State.RUNNING):
-            raise Conflict("BACKUP_IN_PROGRESS", "A backup of the account is being made; wait for it, then erase.")
     store = instance.vault_store(account.id)
-    # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
-    store.delete(RECORD_NAME)
-    secrets = rebuilding.erase_keys(instance.catalog, account.id)
+    try:
+        rebuilding.check_nothing_under_way(instance.catalog, account.id)
+        # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
+        store.delete(RECORD_NAME)
+        secrets = rebuilding.erase_keys(instance.catalog, account.id)
+    except rebuilding.UnderWay as error:
+        keep_record(instance, account.id)  # it may have come only when the record was gone
+        if str(error) == "backup":
+            message = "A backup of the account is being made; wait for it, then erase."
+            raise Conflict("BACKUP_IN_PROGRESS", message) from None
+        message = "An application of the account is being restored; wait for it, then erase."
+        raise Conflict("RESTORE_IN_PROGRESS", message) from None
     instance.forget_vault(account.id)
     if rebuilding.is_left_in_files(instance.catalog, secrets):
         raise InstanceError(
