@@ -9,10 +9,13 @@ import pytest
 from conftest_service import World
 
 from holdfast.catalog.records import Backup, State
+from holdfast.catalog.schedules import due_times
 from holdfast.service import apps, backups
 from holdfast.service.accounts import add_account
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance import Instance
+from holdfast.service.restore import Wanted, request_restore
+from holdfast.service.schedule import Schedule, set_right, set_schedule, tick
 from holdfast.service.take import request_backup, run_backup
 from holdfast.stores.port import StoreError
 
@@ -165,3 +168,44 @@ def test_locks_set_at_once_do_not_undo_each_other(world: World) -> None:
     with pytest.raises(Conflict, match="longer, not shorter"):
         backups.set_lock(world.instance, stale, locked_until=until - 1)
     assert backups.set_lock(world.instance, stale, locked_until=until).locked_until == until
+
+
+def test_an_application_that_is_restored_stays(world: World) -> None:
+    backup = world.take()
+    request_restore(world.instance, backup, world.app, Wanted())
+    with pytest.raises(Conflict) as refused:
+        apps.remove_app(world.instance, world.app)
+    assert refused.value.code == "RESTORE_IN_PROGRESS"
+    assert [b.id for b in backups.list_backups(world.instance, world.app.id)] == [backup.id]
+
+
+def test_its_schedule_does_not_come_between(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.take("one")
+    world.take("two")
+    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
+    world.clock.ns += 120 * 1_000_000_000
+    delete_now = backups.delete_now
+
+    def deleted_while_it_is_due(instance: Instance, backup: Backup) -> None:
+        delete_now(instance, backup)
+        assert tick(instance, lambda backup: None) == []
+
+    monkeypatch.setattr(apps, "delete_now", deleted_while_it_is_due)
+    assert apps.remove_app(world.instance, world.app) == 2
+    assert apps.list_apps(world.instance) == []
+
+
+def test_a_removal_that_was_cut_off_has_its_schedule_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.take()
+    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
+    due = due_times(world.instance.catalog, world.app.id)
+
+    def unusable(account_id: str) -> None:
+        raise StoreError("The disk reported an error.")
+
+    monkeypatch.setattr(world.instance, "vault_store", unusable)
+    with pytest.raises(StoreError):
+        apps.remove_app(world.instance, world.app)
+    monkeypatch.undo()
+    assert set_right(world.instance, None) == 1
+    assert due_times(world.instance.catalog, world.app.id) == due

@@ -119,6 +119,22 @@ def _is_backing_up(connection: Connection, app_id: str) -> bool:
     return connection.execute(select(backups.c.id).where(backups.c.app_id == app_id, unfinished)).first() is not None
 
 
+def stop_schedule(catalog: Catalog, app_id: str) -> str | None:
+    """Have nothing of an application be due any more, as it is being removed; `set_times` would bring it back.
+
+    Returns what is in the way, with nothing changed: `backup` or `restore`.
+    """
+    with catalog.write() as connection:
+        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update())
+        if _is_backing_up(connection, app_id):
+            return "backup"
+        if is_restoring(connection, app_id):
+            return "restore"
+        values = {"next_run_at": None, "overdue_at": None, "prove_at": None}
+        connection.execute(apps.update().where(apps.c.id == app_id).values(values))
+        return None
+
+
 def raise_overdue(
     catalog: Catalog, app_id: str, now_ns: int, data: Callable[[App, int | None, LastTry | None], dict[str, Any]]
 ) -> App | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from holdfast.catalog import apps as rows
 from holdfast.catalog.backups import list_backups
-from holdfast.catalog.records import App, State
-from holdfast.catalog.schedules import due_times
+from holdfast.catalog.records import App
+from holdfast.catalog.schedules import due_times, stop_schedule
 from holdfast.service import accounts
 from holdfast.service.backups import delete_now
 from holdfast.service.clock import iso
@@ -100,15 +100,19 @@ def find_app(instance: Instance, name_or_id: str) -> App:
 def remove_app(instance: Instance, app: App) -> int:
     """Remove an application and all its backups; returns how many. Its data is not touched.
 
-    Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when a backup is started or locked
-    while this runs, some backups may be gone, and the application and the others stay.
+    Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when somebody
+    starts or locks a backup while this runs, some backups may be gone, and the application and the others stay.
     """
     backups = list_backups(instance.catalog, app.id, None, None)
     for backup in backups:
-        if backup.state in (State.QUEUED, State.RUNNING):
-            raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.")
         if backup.is_locked or (backup.locked_until or 0) > instance.clock.now_ns():
             raise Conflict("BACKUP_LOCKED", f"The backup {backup.name!r} is locked; unlock it first.")
+    # Its schedule would else begin another one in the middle. (A removal that fails has it back by `set_right`.)
+    in_the_way = stop_schedule(instance.catalog, app.id)
+    if in_the_way == "backup":
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.")
+    if in_the_way == "restore":
+        raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished.")
     for backup in backups:
         delete_now(instance, backup)
     try:
