@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 from catalog.rows import SECOND, account, app, backup, done
 
@@ -12,16 +13,20 @@ from holdfast.catalog import deliveries
 from holdfast.catalog import endpoints as endpoint_rows
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event, events_after
-from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endpoint, EventKind
+from holdfast.catalog.records import NOTICE_KINDS, App, Delivery, DeliveryState, Endpoint, EventKind
 from holdfast.catalog.tables import SCHEMA_VERSION
 
 FAILED = EventKind.BACKUP_FAILED
 
 
 def endpoint(
-    catalog: Catalog, name: str, account_id: str | None = "ana", events: tuple[str, ...] = (FAILED,)
+    catalog: Catalog,
+    name: str,
+    account_id: str | None = "ana",
+    events: tuple[str, ...] = (FAILED,),
+    kind: str = "webhook",
 ) -> Endpoint:
-    made = Endpoint(name.ljust(32, "0"), account_id, "webhook", name, b"url", b"secret", events, 0, None)
+    made = Endpoint(name.ljust(32, "0"), account_id, kind, name, b"url", b"secret", events, 0, None)
     endpoint_rows.insert_endpoint(catalog, made, 10)
     return made
 
@@ -63,6 +68,43 @@ def test_an_event_goes_to_those_who_want_it(catalog: Catalog) -> None:
     assert not waiting(catalog, others)
     assert not waiting(catalog, disabled)
     assert SCHEMA_VERSION == "0004"
+
+
+def test_people_are_told_once_of_what_goes_on_failing(catalog: Catalog) -> None:
+    account(catalog)
+    program, mail, operator = (
+        endpoint(catalog, "program"),
+        endpoint(catalog, "mail", kind="apprise"),
+        endpoint(catalog, "operator", None, kind="apprise"),
+    )
+    number = 0
+
+    def told(at: int, code: str | None, bot: App, origin: str = "scheduled") -> list[int]:
+        nonlocal number
+        number += 1
+        before = [len(waiting(catalog, to)) for to in (program, mail, operator)]
+        made = msgspec.structs.replace(backup(bot, number), origin=origin)
+        rows.insert_backup(catalog, made)
+        if code is None:
+            assert rows.start_backup(catalog, made.id, "main", at)
+            assert rows.finish_backup(catalog, made.id, 0, (), finished_at=at)
+        else:
+            assert rows.fail_backup(catalog, made.id, code, "It failed.", at)
+        return [len(waiting(catalog, to)) - n for to, n in zip((program, mail, operator), before, strict=True)]
+
+    bot, shop = app(catalog, "bot"), app(catalog, "shop")
+    minute, hour = 60 * SECOND, 3600 * SECOND
+    assert told(1 * minute, "SOURCE_MISSING", bot) == [1, 1, 1]
+    assert told(2 * minute, "SOURCE_MISSING", bot) == [1, 0, 0]
+    assert told(3 * minute, "SOURCE_MISSING", shop) == [1, 1, 1], "another application"
+    assert told(4 * minute, "STORE_FULL", bot) == [1, 1, 1], "another reason"
+    assert told(5 * minute, "SOURCE_MISSING", bot) == [1, 0, 0]
+    assert told(6 * minute, "SOURCE_MISSING", bot, "manual") == [1, 1, 1], "somebody waits for that one"
+    assert told(7 * minute, None, bot) == [0, 0, 0]
+    assert told(8 * minute, "SOURCE_MISSING", bot) == [1, 1, 1], "it was good in between"
+    assert told(9 * minute + 19 * hour, "SOURCE_MISSING", bot) == [1, 0, 0]
+    assert told(9 * minute + 20 * hour, "SOURCE_MISSING", bot) == [1, 1, 1]
+    assert told(9 * minute + 10 * hour, "SOURCE_MISSING", bot) == [1, 0, 0], "the clock was set back"
 
 
 def test_an_event_that_is_undone_leaves_no_delivery(catalog: Catalog) -> None:

@@ -8,7 +8,7 @@ delivery may arrive twice, with the same id, but never is one forgotten.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -17,10 +17,16 @@ from sqlalchemy import Connection, Row, func, or_, select
 from holdfast.catalog.endpoints import ENDPOINT_COLUMNS, endpoint_of
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endpoint, EventKind
-from holdfast.catalog.tables import deliveries, endpoints
+from holdfast.catalog.tables import deliveries, endpoints, events
 
 PENDING_MAX = 1000
 """So many may wait for one endpoint; beyond that the oldest is given up for the newest."""
+
+FOR_PEOPLE = "apprise"
+"""Kind of the endpoints whose messages people read."""
+
+TOLD_AGAIN_NS = 20 * 3600 * 1_000_000_000
+"""So long are people told once of what goes on failing: a daily backup that fails is told of each day."""
 
 CROWDED_OUT = f"More than {PENDING_MAX} notices waited for this endpoint; the oldest are given up."
 
@@ -41,15 +47,31 @@ def new_delivery_id(at: int) -> str:
     return f"{at // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
-def fan_out(connection: Connection, seq: int, kind: EventKind, account_id: str, at: int) -> None:
-    """Enter the deliveries of an event, with its transaction. `at`: nanoseconds."""
+def fan_out(
+    connection: Connection,
+    seq: int,
+    kind: EventKind,
+    account_id: str,
+    at: int,
+    app_id: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Enter the deliveries of an event, with its transaction. `at`: nanoseconds; `data`: the event's.
+
+    People (apprise) are not told again of a scheduled backup that failed as the one before.
+    """
     if kind not in NOTICE_KINDS:
         return
+    said = data or {}
+    may_repeat = kind is EventKind.BACKUP_FAILED and app_id is not None and said.get("origin") == "scheduled"
     theirs = or_(endpoints.c.account_id == account_id, endpoints.c.account_id.is_(None))
     # Shared with other events; kept from being deleted meanwhile.
-    query = select(endpoints.c.id, endpoints.c.events).where(theirs, endpoints.c.disabled_at.is_(None))
-    for endpoint_id, wanted in connection.execute(query.with_for_update(read=True, key_share=True)).all():
+    query = select(endpoints.c.id, endpoints.c.kind, endpoints.c.events)
+    query = query.where(theirs, endpoints.c.disabled_at.is_(None)).with_for_update(read=True, key_share=True)
+    for endpoint_id, way, wanted in connection.execute(query).all():
         if kind not in msgspec.json.decode(wanted):
+            continue
+        if may_repeat and way == FOR_PEOPLE and _is_told(connection, endpoint_id, app_id, said.get("code"), at):
             continue
         _make_room(connection, endpoint_id, at)
         connection.execute(
@@ -66,6 +88,32 @@ def fan_out(connection: Connection, seq: int, kind: EventKind, account_id: str, 
                 created_at=at,
             )
         )
+
+
+def _is_told(connection: Connection, endpoint_id: str, app_id: str | None, code: object, at: int) -> bool:
+    """Whether an endpoint was told lately that backups of an application fail so, and none succeeded since."""
+    query = (
+        select(events.c.seq, events.c.account_id, events.c.data)
+        .join(deliveries, deliveries.c.event_seq == events.c.seq)
+        .where(
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.created_at > at - TOLD_AGAIN_NS,
+            deliveries.c.created_at <= at,
+            deliveries.c.kind == EventKind.BACKUP_FAILED,
+            events.c.app_id == app_id,
+        )
+        .order_by(events.c.seq.desc())
+    )
+    for seq, account_id, data in connection.execute(query).all():
+        if msgspec.json.decode(data).get("code") == code:
+            good = select(events.c.seq).where(
+                events.c.account_id == account_id,
+                events.c.seq > seq,
+                events.c.app_id == app_id,
+                events.c.kind == EventKind.BACKUP_FINISHED,
+            )
+            return connection.execute(good.limit(1)).first() is None
+    return False
 
 
 def _make_room(connection: Connection, endpoint_id: str, at: int) -> None:

@@ -42,7 +42,7 @@ def enter_event(
     entered = connection.execute(events.insert().values(**values, at=at, data=text))
     assert entered.inserted_primary_key is not None
     seq = int(entered.inserted_primary_key[0])
-    fan_out(connection, seq, kind, account_id, at)
+    fan_out(connection, seq, kind, account_id, at, app_id, data)
     return seq
 
 
