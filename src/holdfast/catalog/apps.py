@@ -66,7 +66,7 @@ def change_settings(
     `times(before, after)`: columns of due times that change with them.
     """
     with catalog.write() as connection:
-        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update()).first()
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
         if row is not None:
             before = app_of(row)
             after = msgspec.structs.replace(before, settings=change(before.settings))

@@ -58,7 +58,7 @@ def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], N
     try:
         with catalog.write() as connection:
             # The application's row is held: a backup and a restore that are asked for at once see each other.
-            connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update())
+            connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update(key_share=True))
             if backup.origin != "safety" and is_restoring(connection, backup.app_id):
                 raise RestoreUnderWay
             enter_backup(connection, backup)
@@ -268,7 +268,7 @@ def finish_backup(
             select(accounts.c.vault_epoch)
             .join(backups, backups.c.account_id == accounts.c.id)
             .where(backups.c.id == backup_id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         ).scalar()
         if now is None:
             return False
@@ -316,7 +316,7 @@ def _app_held(connection: Connection, backup_id: str) -> App | None:
         select(*APP_COLUMNS)
         .join(backups, backups.c.app_id == apps.c.id)
         .where(backups.c.id == backup_id, backups.c.origin != IMPORTED)
-        .with_for_update(of=apps)
+        .with_for_update(of=apps, key_share=True)
     ).first()
     return app_of(row) if row else None
 

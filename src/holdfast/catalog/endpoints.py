@@ -35,7 +35,9 @@ def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int) -> None:
     mine = endpoints.c.account_id.is_not_distinct_from(endpoint.account_id)
     with catalog.write() as connection:
         # The account's row is held, so that two that are added at once are counted one after the other.
-        connection.execute(select(accounts.c.id).where(accounts.c.id == endpoint.account_id).with_for_update())
+        connection.execute(
+            select(accounts.c.id).where(accounts.c.id == endpoint.account_id).with_for_update(key_share=True)
+        )
         if connection.execute(select(func.count()).select_from(endpoints).where(mine)).scalar_one() >= most:
             raise TooManyEndpoints
         connection.execute(endpoints.insert().values(values))

@@ -73,6 +73,10 @@ class Catalog:
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
         """A transaction that is durable when the block ends, and undone when it raises.
 
+        Whoever holds an application's row and its account's takes the application's first, and both with
+        `with_for_update(key_share=True)`: PostgreSQL has every row that refers to one share it, and of two that hold a
+        share each, and both want it alone, one would be thrown out.
+
         `durable=False`: it may be lost in a power cut (whole, and only until the next durable one), and costs no wait
         for the disk. Raises CatalogUnreachable, CatalogDamaged.
         """

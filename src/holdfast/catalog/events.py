@@ -36,7 +36,7 @@ def enter_event(
     What endpoints are to be told of it is entered with it.
     """
     # The account's row is held until the commit, so that numbers are committed in their order.
-    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
     values = {"account_id": account_id, "app_id": app_id, "backup_id": backup_id, "job_id": job_id, "kind": kind}
     text = msgspec.json.encode(data).decode()
     entered = connection.execute(events.insert().values(**values, at=at, data=text))

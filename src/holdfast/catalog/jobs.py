@@ -43,7 +43,7 @@ def insert_job(catalog: Catalog, job: Job) -> None:
     try:
         with catalog.write() as connection:
             # As `backups.insert_backup` does: a backup and a restore that are asked for at once see each other.
-            connection.execute(select(apps.c.id).where(apps.c.id == job.app_id).with_for_update())
+            connection.execute(select(apps.c.id).where(apps.c.id == job.app_id).with_for_update(key_share=True))
             if job.kind == "restore":
                 making = select(backups.c.id).where(
                     backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))

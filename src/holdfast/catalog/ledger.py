@@ -67,7 +67,7 @@ class SqlLedger:
         with self._catalog.write() as connection:
             # The row is locked to the end of the transaction: prune moves the epoch on before or after, never between.
             now = connection.execute(
-                select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id).with_for_update()
+                select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id).with_for_update(key_share=True)
             ).scalar()
             if now != epoch:
                 raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
@@ -117,7 +117,7 @@ class SqlLedger:
 
     def _marks(self, connection: Connection, *, hold: bool = False) -> tuple[int, int]:
         query = select(accounts.c.vault_epoch, accounts.c.vault_commits).where(accounts.c.id == self._account_id)
-        row = connection.execute(query.with_for_update() if hold else query).one()
+        row = connection.execute(query.with_for_update(key_share=True) if hold else query).one()
         return int(row[0]), int(row[1])
 
     def condemn(

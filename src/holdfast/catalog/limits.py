@@ -57,7 +57,7 @@ def counted(
     `hold`: the account's row is held to the end of the transaction, so that of two requests one sees the other.
     """
     plan_query = select(accounts.c.plan).where(accounts.c.id == account_id)
-    plan = connection.execute(plan_query.with_for_update() if hold else plan_query).scalar_one()
+    plan = connection.execute(plan_query.with_for_update(key_share=True) if hold else plan_query).scalar_one()
     times: dict[str, tuple[int, str]] = {}
     for kind, at, of_app, backup_id, data in connection.execute(_events(account_id, since)):
         if kind == EventKind.BACKUP_FAILED:

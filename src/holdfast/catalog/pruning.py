@@ -46,7 +46,7 @@ def claim_prune(catalog: Catalog, account_id: str, node: str, now_ns: int, until
     """
     with catalog.write() as connection:
         # Held to the end: of two nodes that claim at once, one sees what the other wrote.
-        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update())
+        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
         held = _claim_of(connection, account_id)
         if held is not None and held[0] > now_ns and held[1] != node:
             return False

@@ -107,7 +107,7 @@ def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
     """Fence whatever was under way on the vault, and count on from `commit_seq` at least."""
     with catalog.write() as connection:
         now = connection.execute(
-            select(accounts.c.commit_seq).where(accounts.c.id == account_id).with_for_update()
+            select(accounts.c.commit_seq).where(accounts.c.id == account_id).with_for_update(key_share=True)
         ).scalar_one()
         connection.execute(
             accounts.update()
@@ -145,7 +145,9 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
         if is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
         # The applications' rows are held, as by whoever enters a backup or a restore.
-        connection.execute(select(apps.c.id).where(apps.c.account_id == account_id).with_for_update()).all()
+        of_account = select(apps.c.id).where(apps.c.account_id == account_id)
+        connection.execute(of_account.with_for_update(key_share=True)).all()
+        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
         _check_nothing_under_way(connection, account_id)
         _forget_belongings(connection, account_id)
         connection.execute(

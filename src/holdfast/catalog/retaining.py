@@ -107,7 +107,7 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
     with catalog.write() as connection:
         # The application's row is held: a job on the backup that is asked for at once comes before or after.
         app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
-        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update())
+        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
         done = connection.execute(
             this.update()
             .where(

@@ -97,7 +97,7 @@ def _claim_run(
     with catalog.write() as connection:
         # Locked, so that a restore that is asked for at once is seen (as `backups.insert_backup` does).
         row = connection.execute(
-            select(*COLUMNS).where(apps.c.id == app_id, apps.c.next_run_at <= now_ns).with_for_update()
+            select(*COLUMNS).where(apps.c.id == app_id, apps.c.next_run_at <= now_ns).with_for_update(key_share=True)
         ).first()
         if row is None:
             return None
@@ -125,7 +125,7 @@ def stop_schedule(catalog: Catalog, app_id: str) -> str | None:
     Returns what is in the way, with nothing changed: `backup` or `restore`.
     """
     with catalog.write() as connection:
-        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update())
+        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
         if _is_backing_up(connection, app_id):
             return "backup"
         if is_restoring(connection, app_id):
@@ -146,7 +146,7 @@ def raise_overdue(
         row = connection.execute(
             select(*COLUMNS, apps.c.overdue_since)
             .where(apps.c.id == app_id, apps.c.overdue_at <= now_ns)
-            .with_for_update()
+            .with_for_update(key_share=True)
         ).first()
         if row is None:
             return None
@@ -198,7 +198,9 @@ def apps_with_times(catalog: Catalog, node: str | None, after_id: str, limit: in
 def set_times(catalog: Catalog, app: App, seen: DueTimes, times: DueTimes) -> bool:
     """Set the due times of an application. False, with nothing changed, when it is not as it was seen."""
     with catalog.write() as connection:
-        row = connection.execute(select(*COLUMNS, *_TIMES).where(apps.c.id == app.id).with_for_update()).first()
+        row = connection.execute(
+            select(*COLUMNS, *_TIMES).where(apps.c.id == app.id).with_for_update(key_share=True)
+        ).first()
         if row is None or app_of(row[: len(COLUMNS)]) != app or DueTimes(*row[len(COLUMNS) :]) != seen:
             return False
         values = {name: getattr(times, name) for name in DueTimes.__struct_fields__}
