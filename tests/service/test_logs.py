@@ -27,7 +27,7 @@ Configure = Callable[..., io.BytesIO]
 def configured() -> Iterator[Configure]:
     """Sets the log up, and gives where it is written."""
     root, dbos = logging.getLogger(), logging.getLogger("dbos")
-    before = (root.handlers[:], root.level, dbos.handlers[:], dbos.propagate)
+    before = (root.handlers[:], root.level, dbos.handlers[:], dbos.propagate, dbos.filters[:])
 
     def configure(level: Level = "info", form: Format = "json") -> io.BytesIO:
         stream = io.BytesIO()
@@ -36,7 +36,7 @@ def configured() -> Iterator[Configure]:
 
     yield configure
     structlog.reset_defaults()
-    root.handlers[:], root.level, dbos.handlers[:], dbos.propagate = before
+    root.handlers[:], root.level, dbos.handlers[:], dbos.propagate, dbos.filters[:] = before
     logging.getLogger("holdfast").setLevel(logging.NOTSET)
 
 
@@ -93,6 +93,22 @@ def test_what_was_foreseen_is_a_sentence_and_a_fault_of_ours_a_traceback(world: 
     assert (foreseen["event"], foreseen["round"], foreseen["reason"]) == ("round_failed", "tidy", str(errors[0]))
     assert "exception" not in foreseen
     assert "Traceback" in fault["exception"]
+
+
+def test_what_dbos_says_again_and_again_is_written_once_a_minute(configured: Configure) -> None:
+    stream, dbos = configured(), logging.getLogger("dbos")
+
+    def said(text: str, at: float) -> None:
+        record = dbos.makeRecord("dbos", logging.WARNING, __file__, 1, text, (), None)
+        record.created = at
+        dbos.handle(record)
+
+    for at in (0.0, 0.1, 59.9, 60.0, 61.0, 30.0):  # in the end the clock is set back
+        said("the database is gone", at)
+        said(f"something else at {at}", at)
+    events = [line["event"] for line in lines(stream)]
+    assert events.count("the database is gone") == 3
+    assert len(events) == 9
 
 
 def test_what_dbos_says_has_the_same_form(configured: Configure) -> None:

@@ -10,6 +10,7 @@ searched for what looks like a key, because tracebacks and other people's messag
 from __future__ import annotations
 
 import logging
+import math
 import re
 import sys
 from collections.abc import Callable, MutableMapping
@@ -37,6 +38,9 @@ _SAID_BY_US = "ASGI callable returned without completing response."
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _OF_DBOS = frozenset(("applicationID", "applicationVersion", "executorID", "operationUUID", "traceId"))
 _FIRST = ("timestamp", "level", "process", "event")
+
+_SELDOM_SECONDS = 60
+_KNOWN_MAX = 200
 
 Event = MutableMapping[str, Any]
 
@@ -75,6 +79,27 @@ def configure_logs(process: str, level: Level = "info", form: Format = "json", s
     dbos = logging.getLogger("dbos")
     dbos.handlers[:] = [logging.NullHandler()]
     dbos.propagate = True
+    dbos.filters[:] = [_Seldom()]
+
+
+class _Seldom(logging.Filter):
+    """Lets the queue say the same thing once a minute.
+
+    While its database cannot be reached it says so a dozen times a second, with whole tracebacks: 60 MB an hour.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if 0 <= record.created - self._said_at.get(text, -math.inf) < _SELDOM_SECONDS:
+            return False
+        if len(self._said_at) >= _KNOWN_MAX:
+            self._said_at.clear()
+        self._said_at[text] = record.created
+        return True
 
 
 class _ToStructlog(logging.Handler):
