@@ -19,11 +19,12 @@ from holdfast.service.accounts import usage
 from holdfast.service.apps import add_app
 from holdfast.service.backups import delete_backup, delete_now, list_backups, set_lock
 from holdfast.service.errors import Conflict
+from holdfast.service.instance import Instance
 from holdfast.service.keep import DAY_NS, Why
 from holdfast.service.locks import held
 from holdfast.service.prune import IMPATIENT_NS, SETTLE_NS, prune_account, prune_due
 from holdfast.service.reconcile import AGE_NS, reconcile_account, reconcile_round
-from holdfast.service.retain import plan_retention, retain_app, retain_round
+from holdfast.service.retain import plan_retention, retain_after, retain_app, retain_round
 from holdfast.service.take import request_backup, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.copying import packs_in
@@ -83,6 +84,26 @@ def test_old_ones_go_and_what_is_shown_before_is_what_happens(world: World) -> N
     assert done.gone == [i for i, why in shown.items() if why] == [backups[1].id]
     assert set(ids(world)) == {backups[0].id, backups[2].id, backups[3].id, by_hand.id}
     assert retain_app(world.instance, app).gone == []
+
+
+def test_a_server_that_stops_waits_for_no_deletion_and_the_next_one_makes_up_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = with_rules(world, keep_last=1)
+    made = [scheduled(world) for _ in range(4)]
+    is_stopping = False
+
+    def delete_and_stop(instance: Instance, backup: Backup) -> None:
+        nonlocal is_stopping
+        delete_now(instance, backup)
+        is_stopping = True  # SIGTERM comes while it deletes the first one
+
+    monkeypatch.setattr(retain_module, "delete_now", delete_and_stop)
+    retain_after(world.instance, app.id, lambda: is_stopping)
+    assert ids(world) == [backup.id for backup in made[1:]]
+    monkeypatch.undo()
+    retain_after(world.instance, app.id)
+    assert ids(world) == [made[-1].id]
 
 
 def test_one_that_is_locked_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

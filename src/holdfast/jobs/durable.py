@@ -156,7 +156,7 @@ class JobsWorker:
             return NOT_BEGUN
         done = run_backup(self._instance, backup_id, cancelled=self._stop)
         if done.state is State.SUCCESSFUL:
-            retain_after(self._instance, done.app_id)
+            retain_after(self._instance, done.app_id, self._stopping.is_set)
         return str(done.state)
 
     def _stop(self) -> bool:

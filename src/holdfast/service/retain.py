@@ -63,13 +63,13 @@ def retain_app(instance: Instance, app: App, *, stopping: Callable[[], bool] = l
     return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _let_go(instance, now, stopping))
 
 
-def retain_after(instance: Instance, app_id: str) -> None:
+def retain_after(instance: Instance, app_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
     """Retention behind a backup that has just succeeded. What fails is only logged: the next round does it."""
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         return
     try:
-        retain_app(instance, app)
+        retain_app(instance, app, stopping=stopping)
     except (StoreError, ServiceError) as error:
         _log.warning("retention of application %s waits for its next turn: %s", app_id, error)
 
@@ -80,7 +80,7 @@ def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
     for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
         if stopping():
             return
-        retain_after(instance, app_id)
+        retain_after(instance, app_id, stopping)
 
 
 def view(instance: Instance, app: App, verdicts: Sequence[Verdict]) -> dict[str, object]:
