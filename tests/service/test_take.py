@@ -13,12 +13,15 @@ import pytest
 from conftest_service import World
 
 from holdfast.catalog.accounts import account_by_id
+from holdfast.catalog.engine import CatalogUnreachable
 from holdfast.catalog.records import State
+from holdfast.service import jobs, take
 from holdfast.service.backups import delete_backup, find_backup, list_backups, list_items
 from holdfast.service.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance import open_instance
 from holdfast.service.take import queued_backups, recover_backups, request_backup, run_backup
+from holdfast.service.verify import request_verify, run_verify
 from holdfast.vault.archive import Progress
 
 
@@ -132,6 +135,36 @@ def test_cancel(world: World) -> None:
     asked, _ = request_backup(world.instance, world.app.id)
     done = run_backup(world.instance, asked.id, cancelled=lambda: True)
     assert (done.state, done.error_code) == (State.FAILED, "CANCELLED")
+
+
+def away(*given: object, **named: object) -> None:
+    raise CatalogUnreachable("The catalog postgresql://db.internal/holdfast cannot be used now (no route to host).")
+
+
+def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for where, name in (
+        (take.under_way, "is_backup_cancel_asked"),
+        (take.rows, "record_progress"),
+        (jobs.rows, "is_cancel_asked"),
+        (jobs.rows, "record_job_progress"),
+    ):
+        monkeypatch.setattr(where, name, away)
+    done = world.take()
+    assert done.state is State.SUCCESSFUL
+    job = request_verify(world.instance, done, "main")
+    assert run_verify(world.instance, job.id).state == "successful"
+
+
+def test_a_catalog_that_is_away_at_the_end_is_said_without_where_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(take.rows, "finish_backup", away)
+    failed = world.take()
+    assert (failed.state, failed.error_code) == (State.FAILED, "CATALOG_UNREACHABLE")
+    assert failed.error_message is not None
+    assert "db.internal" not in failed.error_message
 
 
 def test_progress_is_seen_while_it_runs(world: World) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
 from holdfast.catalog import jobs as rows
+from holdfast.catalog.engine import CatalogUnreachable
 from holdfast.catalog.records import Backup, Job, JobState, Progressed
 from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, NotFound
@@ -94,7 +96,8 @@ def run_job(
         now_ns = instance.clock.now_ns()
         if now_ns - looked_at >= LOOK_EVERY_NS:
             looked_at = now_ns
-            asked = asked or rows.is_cancel_asked(instance.catalog, job_id)
+            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
+                asked = asked or rows.is_cancel_asked(instance.catalog, job_id)
         return asked or cancelled()
 
     noted_at = 0
@@ -105,7 +108,8 @@ def run_job(
         now_ns = instance.clock.now_ns()
         if now_ns - noted_at >= LOOK_EVERY_NS:
             noted_at = now_ns
-            rows.record_job_progress(instance.catalog, job_id, progress)
+            with suppress(CatalogUnreachable):
+                rows.record_job_progress(instance.catalog, job_id, progress)
 
     with held(instance, f"job-{job_id}") as is_ours:
         started_ns = instance.clock.now_ns()

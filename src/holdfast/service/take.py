@@ -19,6 +19,7 @@ from holdfast.catalog import backups as rows
 from holdfast.catalog import under_way
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.damage import not_to_build_on
+from holdfast.catalog.engine import CatalogUnreachable
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
 from holdfast.service import limits
 from holdfast.service.accounts import get_account, link_secret
@@ -209,7 +210,8 @@ def run_backup(
         now_ns = instance.clock.now_ns()
         if now_ns - looked_at >= LOOK_EVERY_NS:
             looked_at = now_ns
-            asked = asked or under_way.is_backup_cancel_asked(instance.catalog, backup_id)
+            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
+                asked = asked or under_way.is_backup_cancel_asked(instance.catalog, backup_id)
         return asked or cancelled()
 
     with held(instance, f"take-{backup_id}") as is_ours:
@@ -286,7 +288,8 @@ def _take(
         now_ns = instance.clock.now_ns()
         if now_ns - noted_at >= LOOK_EVERY_NS:
             noted_at = now_ns
-            rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
+            with suppress(CatalogUnreachable):
+                rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
 
     hooks = Hooks(instance, app, backup, log, warnings, cancelled)
 
@@ -386,6 +389,9 @@ def _reason(error: BaseException) -> tuple[str, str]:
     """Code and sentence of a failure."""
     if isinstance(error, SourceFailed):
         return error.code, str(error)
+    if isinstance(error, CatalogUnreachable):
+        # Not its own sentence: that says where the catalog is, and this is for customers.
+        return "CATALOG_UNREACHABLE", "The catalog could not be reached while the backup was made; take a new one."
     for kind, code in (
         (Stopped, "INTERRUPTED"),
         (Cancelled, "CANCELLED"),
