@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,6 +15,7 @@ from holdfast.catalog import jobs as rows
 from holdfast.catalog.records import Backup, Job, JobState, Progressed
 from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.failures import INTERNAL_ERROR, Failure
 from holdfast.service.instance import Instance
 from holdfast.service.journal import journal
 from holdfast.service.locks import held
@@ -27,14 +27,6 @@ LOOK_EVERY_NS = 500_000_000
 _log = logging.getLogger(__name__)
 
 Note = Callable[[Progressed], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a job failed: code and sentence."""
-
-    code: str
-    message: str
 
 
 def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
@@ -144,7 +136,7 @@ class LeftOpen(Exception):
 
 
 def _end(instance: Instance, job_id: str, error: BaseException, why: Failure) -> None:
-    if why.code == "INTERNAL_ERROR":
+    if why.code == INTERNAL_ERROR:
         _log.exception("job %s failed", job_id)
     state = JobState.CANCELLED if isinstance(error, Cancelled) else JobState.FAILED
     if isinstance(error, Stopped):

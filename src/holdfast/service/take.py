@@ -26,6 +26,7 @@ from holdfast.service.backup_log import BackupLog
 from holdfast.service.backups import name_taken
 from holdfast.service.clock import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
+from holdfast.service.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
@@ -250,11 +251,11 @@ def _run(
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
             if under_way.put_back(instance.catalog, backup.id, PUT_BACK, instance.clock.now_ns()):
                 return
-        code, message = _reason(error)
-        if code == "INTERNAL_ERROR":
+        why = _failure(error)
+        if why.code == INTERNAL_ERROR:
             _log.exception("backup %s failed", backup.id)
         remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
-        _fail(instance, backup, code, message, log, warnings)
+        _fail(instance, backup, why.code, why.message, log, warnings)
         if not isinstance(error, Exception):
             raise
     else:
@@ -382,11 +383,9 @@ def _warnings(result: TakeResult) -> list[Warned]:
     return warned
 
 
-def _reason(error: BaseException) -> tuple[str, str]:
-    """Code and sentence of a failure."""
-    if isinstance(error, SourceFailed):
-        return error.code, str(error)
-    for kind, code in (
+_FAILURES = Failures(
+    "The backup",
+    (
         (Stopped, "INTERRUPTED"),
         (Cancelled, "CANCELLED"),
         (StoreFull, "STORE_FULL"),
@@ -401,14 +400,14 @@ def _reason(error: BaseException) -> tuple[str, str]:
         (SessionFenced, "PRUNED_MEANWHILE"),
         (TakeAgain, "SOURCE_CHANGED"),
         (VaultError, "VAULT_ERROR"),
-    ):
-        if isinstance(error, kind):
-            return code, str(error)
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return "CANCELLED", "The backup was interrupted before it was finished."
-    if isinstance(error, OSError):
-        return "SOURCE_UNREADABLE", f"The application's folder could not be read ({error.strerror or error})."
-    return "INTERNAL_ERROR", "The backup failed for a reason that nobody thought of; the server's log has the details."
+    ),
+    interrupted="The backup was interrupted before it was finished.",
+    disk=("SOURCE_UNREADABLE", "The application's folder could not be read"),
+)
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
 
 
 def _fail(
