@@ -1,7 +1,7 @@
 """`holdfast demo`: a small instance with two real applications, backed up and ready to be downloaded.
 
 *checkout* is the source tree that the demo runs in. *bot* is a small bot-like application made here, with a SQLite file
-that a writer keeps changing while the demo runs.
+that a writer keeps changing while the demo runs; it is backed up every five minutes by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 EMAIL = "demo@holdfast.example"
 PLAN = "Silver"
+BOT_CRON = "*/5 * * * *"
 WRITE_EVERY_SECONDS = 0.05
+WAIT_SECONDS_MAX = 15
+"""So long the demo waits for the plan's cooldown of the account; the one of an application is longer."""
 
 _BOT_FILES = {
     "bot.py": (
@@ -55,9 +58,11 @@ class Demo:
         self._prepare(port)
 
     def _prepare(self, port: int) -> None:
+        from holdfast.catalog.records import Retention
         from holdfast.service.accounts import add_account, list_accounts
         from holdfast.service.apps import add_app, list_apps
         from holdfast.service.instance import FORMAT_NAME, create_instance, open_instance
+        from holdfast.service.schedule import Schedule, set_schedule
 
         made = not (self._home / FORMAT_NAME).exists()
         instance = (
@@ -70,7 +75,9 @@ class Demo:
             names = {app.name for app in list_apps(instance, account.id)}
             for name, path in (("checkout", _checkout()), ("bot", self._bot)):
                 if name not in names:
-                    add_app(instance, account.id, name, path)
+                    added = add_app(instance, account.id, name, path)
+                    if name == "bot":
+                        set_schedule(instance, added, Schedule(BOT_CRON, Retention(keep_last=12, keep_daily=7)))
         finally:
             instance.close()
         print(f"{'Made' if made else 'Using'} the demo instance in {self._home}.", flush=True)
@@ -115,7 +122,18 @@ class Demo:
     def _back_up(self, base: str, key: str, app: App) -> None:
         print(f"Taking a backup of {app.name} ({app.path}) ...", flush=True)
         started = time.monotonic()
-        done = _call("POST", f"{base}/v3/apps/{app.id}/backups?wait=90", key)
+        try:
+            done = _call("POST", f"{base}/v3/apps/{app.id}/backups?wait=90", key)
+        except urllib.error.HTTPError as error:
+            if error.code not in (409, 429):
+                raise
+            print(f"  {json.load(error)['message']}", flush=True)
+            again = int(error.headers.get("Retry-After", "0"))
+            if not again or again > WAIT_SECONDS_MAX:
+                return  # it was started again at once; the backup of just now is there
+            time.sleep(again)
+            self._back_up(base, key, app)
+            return
         seconds = time.monotonic() - started
         if done["state"] == "failed":
             print(f"  failed: {done['error']['message']}", flush=True)
@@ -129,18 +147,19 @@ class Demo:
     def _print_all(self, base: str, key: str, account: Account, apps: dict[str, App]) -> None:
         checkout = apps["checkout"]
         answer = {"status": "success", "response": _call("GET", f"{base}/v3/apps/{checkout.id}/backups", key)}
-        newest = {
-            name: _call("GET", f"{base}/v3/apps/{app.id}/backups?view=full", key)[-1] for name, app in apps.items()
-        }
+        every = {name: _call("GET", f"{base}/v3/apps/{app.id}/backups?view=full", key) for name, app in apps.items()}
+        good = {name: [backup for backup in found if backup["is_successful"]] for name, found in every.items()}
+        newest = {name: found[-1] for name, found in good.items() if found}
         print("\nThe list of the checkout's backups, as the API gives it:\n")
         print(json.dumps(answer, indent=2, ensure_ascii=False))
         print("\nPaste into another shell:\n")
         print(f"  curl -H {shlex.quote(f'Authorization: {key}')} {base}/v3/apps/{checkout.id}/backups\n")
         for name, backup in newest.items():
             print(f"  curl -o {name}.zip {shlex.quote(str(backup['url']))} && unzip -tq {name}.zip")
-        tar_url = str(newest["bot"]["url"]).replace(".zip?", ".tar.gz?")
-        print(f"  curl -o bot.tar.gz {shlex.quote(tar_url)} && tar -tzf bot.tar.gz")
-        print(f"\nThe API's documentation: {base}/docs")
+        if "bot" in newest:
+            tar_url = str(newest["bot"]["url"]).replace(".zip?", ".tar.gz?")
+            print(f"  curl -o bot.tar.gz {shlex.quote(tar_url)} && tar -tzf bot.tar.gz")
+        print(f"\nThe bot is backed up by itself too ({BOT_CRON}). The API's documentation: {base}/docs")
         print(f"The account is {account.id} with the plan {account.plan}. Serving until Ctrl-C.", flush=True)
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -150,7 +151,8 @@ def run_restore(
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
     if done.state not in OPEN_JOBS:
-        forget(_journal(instance, job_id))
+        with suppress(OSError):  # it says nothing any more, as the job has ended
+            forget(_journal(instance, job_id))
     return done
 
 
