@@ -107,14 +107,13 @@ def end_prune(catalog: Catalog, account_id: str, again_at: int, next_at: int | N
 def want_prune(catalog: Catalog, account_id: str, at: int) -> None:
     """Have an account pruned at a time, or earlier where that is wanted already."""
     with catalog.write() as connection:
-        connection.execute(
-            accounts.update()
-            .where(
-                accounts.c.id == account_id,
-                or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > at),
-            )
-            .values(prune_wanted_at=at)
-        )
+        enter_wanted(connection, account_id, at)
+
+
+def enter_wanted(connection: Connection, account_id: str, at: int) -> None:
+    """The same in a transaction that is under way."""
+    sooner = or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > at)
+    connection.execute(accounts.update().where(accounts.c.id == account_id, sooner).values(prune_wanted_at=at))
 
 
 def want_sweeps(catalog: Catalog, condemned_before: int, now_ns: int) -> None:

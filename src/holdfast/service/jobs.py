@@ -63,6 +63,22 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     return job
 
 
+def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether to stop, for a deed that asks often: `is_asked`, which looks into the catalog, is asked now and then."""
+    looked_at = 0
+    asked = False
+
+    def look() -> bool:
+        nonlocal looked_at, asked
+        now_ns = instance.clock.now_ns()
+        if now_ns - looked_at >= LOOK_EVERY_NS:
+            looked_at = now_ns
+            asked = asked or is_asked()
+        return asked or cancelled()
+
+    return look
+
+
 def run_job(
     instance: Instance,
     job_id: str,
@@ -78,17 +94,7 @@ def run_job(
     raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
     that has ended, is returned as it is. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
-    looked_at = 0
-    asked = False
-
-    def look() -> bool:
-        nonlocal looked_at, asked
-        now_ns = instance.clock.now_ns()
-        if now_ns - looked_at >= LOOK_EVERY_NS:
-            looked_at = now_ns
-            asked = asked or rows.is_cancel_asked(instance.catalog, job_id)
-        return asked or cancelled()
-
+    look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
     noted_at = 0
 
     def note(progress: Progressed) -> None:

@@ -30,6 +30,7 @@ from holdfast.service.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
+from holdfast.service.jobs import LOOK_EVERY_NS, looking
 from holdfast.service.journal import journal
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
@@ -55,8 +56,6 @@ from holdfast.vault.root import root_name
 from holdfast.vault.vault import TakeResult
 
 IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
-LOOK_EVERY_NS = 500_000_000
-"""How often a running backup writes down how far it is, and looks whether it was asked to stop."""
 
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000
@@ -202,17 +201,7 @@ def run_backup(
     One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
     the backup is queued again, for the next process to begin anew. Raises NotFound, CatalogError.
     """
-    looked_at = 0
-    asked = False
-
-    def look() -> bool:
-        nonlocal looked_at, asked
-        now_ns = instance.clock.now_ns()
-        if now_ns - looked_at >= LOOK_EVERY_NS:
-            looked_at = now_ns
-            asked = asked or under_way.is_backup_cancel_asked(instance.catalog, backup_id)
-        return asked or cancelled()
-
+    look = looking(instance, lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id), cancelled)
     with held(instance, f"take-{backup_id}") as is_ours:
         now_ns = instance.clock.now_ns()
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
