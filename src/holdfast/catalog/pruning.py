@@ -9,7 +9,6 @@ keeps nobody from it for long.
 from __future__ import annotations
 
 from sqlalchemy import Connection, exists, func, or_, select
-from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.records import State
@@ -72,20 +71,6 @@ def _claim_of(connection: Connection, account_id: str) -> tuple[int, str] | None
 
 def _fact(account_id: str) -> str:
     return f"prune {account_id}"
-
-
-def claim_day(catalog: Catalog, what: str, now_ns: int, until_ns: int) -> bool:
-    """Claim what is to be done once until a time, by one node. False: it was done already, or is being done."""
-    try:
-        with catalog.write() as connection:
-            last = connection.execute(select(facts.c.value).where(facts.c.name == what).with_for_update()).scalar()
-            if last is not None and int(last) > now_ns:
-                return False
-            connection.execute(facts.delete().where(facts.c.name == what))
-            connection.execute(facts.insert().values(name=what, value=str(until_ns)))
-            return True
-    except IntegrityError:
-        return False  # of two that claim for the first time one is second
 
 
 def begin_prune(catalog: Catalog, account_id: str, again_at: int) -> None:
