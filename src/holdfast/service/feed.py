@@ -115,11 +115,17 @@ def message_of(event: Event) -> str:
         return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added."
     if event.kind is EventKind.BACKUP_FAILED:
         return f"{name} failed ({data.get('code', '')}): {data.get('message', '')}"
+    if event.kind is EventKind.BACKUP_OVERDUE:
+        good = data.get("last_good_backup_at")
+        why = (data.get("error") or {}).get("message")
+        newest = f"the newest one is from {good}" if good else "there is none at all"
+        return f"No good backup came in time; {newest}." + (f" The last try failed: {why}" if why else "")
+    if event.kind is EventKind.VERIFY_FAILED:
+        return f"{name} is not as it should be ({data.get('code', '')}): {data.get('message', '')}"
     deed, _, what = event.kind.partition(".")
     if deed in _DEED and what == "finished":
         state = data.get("state", "finished")
         if data.get("message"):
             return f"{_DEED[deed]} of {name} ended as {state} ({data.get('code', '')}): {data['message']}"
         return f"{_DEED[deed]} of {name} ended as {state}."
-    said = data.get("message") or msgspec.json.encode(data).decode()
-    return f"{event.kind}: {said}"
+    return f"{name} {event.kind}."
