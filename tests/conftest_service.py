@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.records import Account, App, Backup
 from holdfast.service.accounts import add_account
 from holdfast.service.apps import add_app
@@ -40,6 +41,12 @@ class World:
         """Ask for a backup of the application and run it."""
         backup, _ = request_backup(self.instance, self.app.id, name=name)
         return run_backup(self.instance, backup.id)
+
+    def again(self, backup: Backup) -> Backup:
+        """A backup as the catalog has it now."""
+        found = backup_by_id(self.instance.catalog, backup.id)
+        assert found is not None
+        return found
 
 
 @pytest.fixture

@@ -101,12 +101,6 @@ def test_one_node_at_a_time_prunes_an_account(catalog: Catalog, app: App) -> Non
     assert pruning.claim_prune(catalog, "ana", "a", 200, 300)
 
 
-def test_what_is_done_once_a_day(catalog: Catalog) -> None:
-    assert pruning.claim_day(catalog, "reconcile", 0, 100)
-    assert not pruning.claim_day(catalog, "reconcile", 99, 200)
-    assert pruning.claim_day(catalog, "reconcile", 100, 200)
-
-
 def test_counts(catalog: Catalog, app: App) -> None:
     for n in (1, 2, 3):
         rows.done(catalog, app, n)

@@ -115,10 +115,10 @@ def install(instance: Instance, effects: Effects) -> None:
     Catalog.write = counted_write  # type: ignore[method-assign]
     do = effects.do
     rename, unlink, put = os.rename, os.unlink, native.rename_new
-    fix, journal, files = swap._set, swap._write_durably, native.write_files
+    fix, journal, files = swap._set, swap.write_durably, native.write_files
     swap.os.rename = lambda *a, **o: do(rename, *a, **o)  # type: ignore[assignment]
     swap.os.unlink = lambda *a, **o: do(unlink, *a, **o)  # type: ignore[assignment]
     native.rename_new = lambda *a: do(put, *a)
     native.write_files = lambda *a: do(files, *a)
     swap._set = lambda *a, **o: do(fix, *a, **o)
-    swap._write_durably = lambda *a: do(journal, *a)
+    swap.write_durably = lambda *a: do(journal, *a)

@@ -18,7 +18,6 @@ import pytest
 from conftest_service import World
 from sources.archives import member, tar_of
 
-from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.events import events_after
 from holdfast.catalog.jobs import start_job
 from holdfast.catalog.records import Backup, Event, EventKind, Job, JobState
@@ -47,12 +46,6 @@ from holdfast.vault.pack import PackKind, pack_name
 
 SECOND = 1_000_000_000
 DAY = 24 * 3600 * SECOND
-
-
-def again(world: World, backup: Backup) -> Backup:
-    found = backup_by_id(world.instance.catalog, backup.id)
-    assert found is not None
-    return found
 
 
 def prove(world: World, backup: Backup) -> Job:
@@ -121,7 +114,7 @@ def test_what_comes_back_as_it_was_is_proved(world: World) -> None:
     world.clock.ns += SECOND
     done = result(prove(world, backup))
     assert (done.is_whole, done.files, done.databases, done.warnings) == (True, 5, 0, ())
-    found = again(world, backup)
+    found = world.again(backup)
     assert found.restore_proved_at == found.verified_at == world.clock.ns
     assert [e.data["state"] for e in happened(world, EventKind.PROVE_FINISHED)] == ["successful"]
     assert shown_proofs(world.instance)[0]["restore_proved_at"] == "2024-12-07T22:07:12+01:00"
@@ -146,7 +139,7 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     assert "does not give back what was backed up" in (done.error_message or "")
     (event,) = happened(world, EventKind.VERIFY_FAILED)
     assert (event.backup_id, event.data["code"]) == (second.id, "NOT_PROVED")
-    shown = full_object(world.instance, again(world, second))
+    shown = full_object(world.instance, world.again(second))
     assert shown["error"]["code"] == "NOT_PROVED"
     assert (shown["state"], shown["restore_proved_at"]) == ("successful", None)
     prove(world, second)
@@ -158,9 +151,9 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     assert result(prove(world, fresh)).is_whole
     # Only a test restore that matches takes it away; a check reads what is there, and that is as it was written.
     assert check_account(world.instance, world.account, share=1).is_clean
-    assert again(world, second).damage
-    assert again(world, second).verified_at is None
-    assert again(world, first).damage == ()
+    assert world.again(second).damage
+    assert world.again(second).verified_at is None
+    assert world.again(first).damage == ()
     world.clock.ns += SECOND
     (world.root / "a.txt").write_text("other\n")
     assert result(prove(world, world.take())).is_whole
@@ -178,11 +171,11 @@ def test_what_is_lost_from_the_store_is_entered_as_by_a_check(world: World) -> N
     done = prove(world, second)
     assert done.error_code == "NOT_PROVED"
     for backup in (first, second):
-        assert [(w.path, w.code) for w in again(world, backup).damage] == [("sub/b.bin", "DAMAGED")]
+        assert [(w.path, w.code) for w in world.again(backup).damage] == [("sub/b.bin", "DAMAGED")]
     assert len(happened(world, EventKind.VERIFY_FAILED)) == 1
     (asked,) = take_afresh(world.instance)
     run_backup(world.instance, asked.id)
-    assert again(world, first).damage == again(world, second).damage == ()
+    assert world.again(first).damage == world.again(second).damage == ()
 
 
 def test_a_fault_on_the_way_is_none_of_the_backups(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,9 +236,9 @@ def test_whatever_is_other_is_found(
     backup = world.take()
     after_restore(monkeypatch, change)
     assert prove(world, backup).error_code == "NOT_PROVED"
-    messages = [w.message for w in again(world, backup).damage]
+    messages = [w.message for w in world.again(backup).damage]
     assert f"In a test restore {said}." in messages
-    assert again(world, backup).restore_proved_at is None
+    assert world.again(backup).restore_proved_at is None
 
 
 def test_nobody_else_reaches_the_scratch_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +287,7 @@ def test_databases_are_checked_by_sqlite(world: World) -> None:
     done = result(prove(world, backup))
     assert done.databases == 2
     assert [(w.path, w.code) for w in done.warnings] == [("sub/odd.db", "DATABASE_NOTE")]
-    assert again(world, backup).restore_proved_at is not None
+    assert world.again(backup).restore_proved_at is not None
 
 
 def test_a_database_that_sqlite_cannot_read_is_no_proof(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +304,7 @@ def test_it_is_cancelled(world: World) -> None:
     done = run_prove(world.instance, request_prove(world.instance, backup).id, cancelled=lambda: True)
     assert (done.state, done.error_code) == (JobState.CANCELLED, "CANCELLED")
     assert leftovers(world) == []
-    assert again(world, backup).damage == ()
+    assert world.again(backup).damage == ()
 
 
 def test_one_at_a_time_and_only_of_what_is_there(world: World) -> None:
@@ -331,7 +324,7 @@ def test_without_room_the_backup_is_not_to_blame(world: World, monkeypatch: pyte
     done = run_prove(world.instance, job.id)
     assert (done.state, done.error_code) == (JobState.FAILED, "SCRATCH_FULL")
     assert leftovers(world) == []
-    assert again(world, backup).damage == ()
+    assert world.again(backup).damage == ()
     assert happened(world, EventKind.VERIFY_FAILED) == []
     assert prove_due(world.instance) is None
     world.clock.ns += DAY  # sooner than in a week
@@ -357,7 +350,7 @@ def test_of_a_large_backup_some_files_are_brought_back(world: World) -> None:
     done = result(prove(world, backup))
     assert not done.is_whole
     assert 0 < done.bytes <= 1_000_000
-    assert again(world, backup).restore_proved_at is again(world, backup).verified_at is None
+    assert world.again(backup).restore_proved_at is world.again(backup).verified_at is None
     set_config(world, prove_bytes_max=1)
     (world.root / "a.txt").unlink()
     assert prove(world, world.take()).error_code == "TOO_LARGE"
@@ -384,7 +377,7 @@ def test_each_application_has_its_turn_once_a_week(world: World) -> None:
     world.clock.ns += 2 * DAY
     assert prove_due(world.instance) is None
     set_config(world, prove_days=7)
-    delete_backup(world.instance, again(world, backup))
+    delete_backup(world.instance, world.again(backup))
     assert prove_due(world.instance) is None  # nothing to restore: it waits for the next good backup
     world.take()
     assert prove_due(world.instance) is None

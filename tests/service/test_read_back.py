@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from conftest_service import World
 
-from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.events import events_after
 from holdfast.catalog.reading import all_read_at, claim_turn, due_packs
 from holdfast.catalog.records import Backup, Event, EventKind, State
@@ -23,12 +22,6 @@ from holdfast.vault.root import root_name
 
 SECOND = 1_000_000_000
 DAY = 24 * 3600 * SECOND
-
-
-def again(world: World, backup: Backup) -> Backup:
-    found = backup_by_id(world.instance.catalog, backup.id)
-    assert found is not None
-    return found
 
 
 def packs(world: World, kind: PackKind | None = None) -> list[Path]:
@@ -71,14 +64,14 @@ def test_every_pack_is_read_once_in_the_time(small_turns: World) -> None:
     count = len(packs(world))
     read, turns = 0, 0
     while more := read_back(world.instance):
-        assert all(again(world, b).verified_at is None for b in backups) or read + more == count
+        assert all(world.again(b).verified_at is None for b in backups) or read + more == count
         world.clock.ns += 10 * SECOND
         read, turns = read + more, turns + 1
     assert (read, turns > 2) == (count, True)
     since = all_read_at(world.instance.catalog, world.account.id)
     assert since is not None
     assert since < world.clock.ns - 10 * SECOND
-    assert [again(world, b).verified_at for b in backups] == [since] * 3
+    assert [world.again(b).verified_at for b in backups] == [since] * 3
     world.clock.ns += 29 * DAY
     assert read_back(world.instance) == 0
     world.clock.ns += 2 * DAY
@@ -89,18 +82,18 @@ def test_a_new_pack_is_not_proved_by_being_written(world: World) -> None:
     first = world.take()
     world.clock.ns += SECOND
     assert read_back(world.instance) == len(packs(world))
-    verified = again(world, first).verified_at
+    verified = world.again(first).verified_at
     assert verified == world.clock.ns
     second = grow(world, "new.bin")
     assert all_read_at(world.instance.catalog, world.account.id) is None
-    assert again(world, second).verified_at is None
+    assert world.again(second).verified_at is None
     read_back(world.instance)
     # Its older packs were read before it was made: nobody can say yet that all of it was read back.
-    assert again(world, second).verified_at is None
-    assert again(world, first).verified_at == verified
+    assert world.again(second).verified_at is None
+    assert world.again(first).verified_at == verified
     world.clock.ns += 31 * DAY
     read_back(world.instance)
-    assert again(world, second).verified_at == again(world, first).verified_at == world.clock.ns
+    assert world.again(second).verified_at == world.again(first).verified_at == world.clock.ns
 
 
 def test_damage_is_found_said_once_and_healed(small_turns: World) -> None:
@@ -110,9 +103,9 @@ def test_damage_is_found_said_once_and_healed(small_turns: World) -> None:
     world.clock.ns += SECOND
     while read_back(world.instance):
         world.clock.ns += 10 * SECOND
-    assert [w.code for w in again(world, first).damage] == ["DAMAGED"] * len(again(world, first).damage)
-    assert again(world, second).damage
-    assert again(world, first).verified_at is None
+    assert [w.code for w in world.again(first).damage] == ["DAMAGED"] * len(world.again(first).damage)
+    assert world.again(second).damage
+    assert world.again(first).verified_at is None
     (event,) = failures(world)
     assert (event.app_id, event.backup_id, event.data["code"]) == (world.app.id, second.id, "DAMAGED")
     assert [b["id"] for b in event.data["backups"]] == [second.id, first.id]
@@ -121,7 +114,7 @@ def test_damage_is_found_said_once_and_healed(small_turns: World) -> None:
     assert asked.origin == "scheduled"
     assert take_afresh(world.instance) == []
     run_backup(world.instance, asked.id)
-    assert again(world, first).damage == again(world, second).damage == ()
+    assert world.again(first).damage == world.again(second).damage == ()
     world.clock.ns += SECOND
     while read_back(world.instance):
         world.clock.ns += 10 * SECOND
@@ -156,7 +149,7 @@ def test_a_check_by_hand_says_it_too(world: World) -> None:
     check_account(world.instance, world.account, share=1)
     (event,) = failures(world)
     assert event.data["files"] == ["sub/b.bin"]
-    assert event.data["message"] == again(world, backup).damage[0].message
+    assert event.data["message"] == world.again(backup).damage[0].message
 
 
 def test_the_hour_has_its_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,5 +207,5 @@ def test_a_lost_root_is_no_verified_backup(world: World) -> None:
     world.instance.vault_store(world.account.id).delete(root_name(backup.id))
     world.clock.ns += SECOND
     read_back(world.instance)
-    assert again(world, backup).verified_at is None
-    assert again(world, backup).damage
+    assert world.again(backup).verified_at is None
+    assert world.again(backup).damage

@@ -38,11 +38,11 @@ class Counted:
 
 def count_effects(monkeypatch: pytest.MonkeyPatch, counted: Counted) -> None:
     """All that the swap changes on the disk goes through these."""
-    rename, put, fix, journal, unlink = os.rename, native.rename_new, swap._set, swap._write_durably, os.unlink
+    rename, put, fix, journal, unlink = os.rename, native.rename_new, swap._set, swap.write_durably, os.unlink
     monkeypatch.setattr(swap.os, "rename", lambda *a, **o: counted(rename, *a, **o))
     monkeypatch.setattr(native, "rename_new", lambda *a: counted(put, *a))
     monkeypatch.setattr(swap, "_set", lambda *a, **o: counted(fix, *a, **o))
-    monkeypatch.setattr(swap, "_write_durably", lambda *a: counted(journal, *a))
+    monkeypatch.setattr(swap, "write_durably", lambda *a: counted(journal, *a))
     monkeypatch.setattr(swap.os, "unlink", lambda *a, **o: counted(unlink, *a, **o))
 
 

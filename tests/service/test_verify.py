@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from conftest_service import World
 
-from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.jobs import start_job
 from holdfast.catalog.records import Backup, JobState, Warned
 from holdfast.service.backups import delete_backup, full_object
@@ -20,12 +19,6 @@ from holdfast.service.verify import Checked, check_account, recover_verifies, re
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.pack import PackKind
 from holdfast.vault.root import root_name
-
-
-def again(world: World, backup: Backup) -> Backup:
-    found = backup_by_id(world.instance.catalog, backup.id)
-    assert found is not None
-    return found
 
 
 def check(world: World, share: float = 1.0, repair: bool = True) -> Checked:
@@ -47,11 +40,11 @@ def damage(path: Path) -> None:
 def test_all_is_well_and_says_so(world: World) -> None:
     backup = world.take()
     assert check(world, share=0).is_clean
-    assert again(world, backup).verified_at is None
+    assert world.again(backup).verified_at is None
     world.clock.ns += 1_000_000_000
     assert check(world).is_clean
-    assert again(world, backup).verified_at == world.clock.ns
-    assert full_object(world.instance, again(world, backup))["error"] is None
+    assert world.again(backup).verified_at == world.clock.ns
+    assert full_object(world.instance, world.again(backup))["error"] is None
 
 
 def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
@@ -59,8 +52,8 @@ def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
     damage(packs(world)[0])
     result = check(world)
     assert [b.id for b in result.damaged_backups] == [first.id]
-    assert again(world, first).damage == (Warned("sub/b.bin", "DAMAGED", "The file sub/b.bin can't be read."),)
-    shown = full_object(world.instance, again(world, first))
+    assert world.again(first).damage == (Warned("sub/b.bin", "DAMAGED", "The file sub/b.bin can't be read."),)
+    shown = full_object(world.instance, world.again(first))
     assert shown["state"] == "successful"
     assert shown["error"] == {
         "code": "DAMAGED",
@@ -71,10 +64,10 @@ def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
     ]
     assert shown["verified_at"] is None
     second = world.take()
-    assert again(world, first).damage == again(world, second).damage == ()
-    assert full_object(world.instance, again(world, first))["error"] is None
+    assert world.again(first).damage == world.again(second).damage == ()
+    assert full_object(world.instance, world.again(first))["error"] is None
     assert check(world).is_clean
-    assert again(world, first).verified_at is not None
+    assert world.again(first).verified_at is not None
 
 
 def test_what_is_not_the_same_any_more_is_not_healed(world: World) -> None:
@@ -85,17 +78,17 @@ def test_what_is_not_the_same_any_more_is_not_healed(world: World) -> None:
     (world.root / "sub" / "b.bin").write_bytes(b"other")
     assert [w.path for w in check_damage(world, first)] == ["keep.bin", "sub/b.bin"]
     world.take()
-    assert [w.path for w in again(world, first).damage] == ["sub/b.bin"]
+    assert [w.path for w in world.again(first).damage] == ["sub/b.bin"]
     with pytest.raises(ChunkMissing):
         prune_account(world.instance, world.account, grace_ns=0)
-    delete_backup(world.instance, again(world, first))
+    delete_backup(world.instance, world.again(first))
     assert check(world).is_clean
     prune_account(world.instance, world.account, grace_ns=0)
 
 
 def check_damage(world: World, backup: Backup) -> tuple[Warned, ...]:
     assert not check(world, share=0).is_clean
-    return again(world, backup).damage
+    return world.again(backup).damage
 
 
 def test_without_repair_nothing_is_changed(world: World) -> None:
@@ -105,7 +98,7 @@ def test_without_repair_nothing_is_changed(world: World) -> None:
     result = check(world, repair=False)
     assert [b.count for b in result.damaged_backups] == [1]
     assert not result.is_repaired
-    assert again(world, backup).damage == ()
+    assert world.again(backup).damage == ()
     assert packs(world) == live
 
 
@@ -113,7 +106,7 @@ def test_a_lost_root(world: World) -> None:
     backup = world.take()
     world.instance.vault_store(world.account.id).delete(root_name(backup.id))
     assert check(world, share=0).damaged_backups[0].is_unreadable
-    error = full_object(world.instance, again(world, backup))["error"]
+    error = full_object(world.instance, world.again(backup))["error"]
     assert error["message"].startswith("Its root is missing from the store")
 
 
@@ -124,7 +117,7 @@ def test_many_hit_files_are_counted(world: World) -> None:
     for pack in packs(world):
         pack.unlink()
     check(world)
-    found = again(world, backup)
+    found = world.again(backup)
     assert len(found.damage) == 1001
     assert found.damage[-1].message == "There are 101 more files that can't be read."
     assert (
@@ -140,13 +133,13 @@ def test_one_backup_by_job(world: World) -> None:
     done = run_verify(world.instance, job.id)
     assert done.state is JobState.SUCCESSFUL
     assert '"is_whole":true' in (done.result or "")
-    assert again(world, backup).verified_at == world.clock.ns
+    assert world.again(backup).verified_at == world.clock.ns
     damage(packs(world)[0])
     done = run_verify(world.instance, request_verify(world.instance, backup, "main").id)
     assert '"is_whole":false,"files":1' in (done.result or "")
-    assert [w.path for w in again(world, backup).damage] == ["sub/b.bin"]
+    assert [w.path for w in world.again(backup).damage] == ["sub/b.bin"]
     world.take()
-    assert again(world, backup).damage == ()
+    assert world.again(backup).damage == ()
 
 
 def test_a_job_that_cannot_be(world: World) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from holdfast.catalog.records import EventKind, JobState, State, Work
 from holdfast.catalog.under_way import open_work
-from holdfast.service import take
+from holdfast.service import jobs, take
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.feed import look_back
 from holdfast.service.import_backup import Upload
@@ -90,7 +90,7 @@ def test_an_import_that_waits_leaves_no_archive(world: World, tmp_path: Path) ->
 
 def test_what_runs_stops_and_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (world.root / "large").write_bytes(os.urandom(13 << 20))  # enough for worker processes
-    monkeypatch.setattr(take, "LOOK_EVERY_NS", 0)
+    monkeypatch.setattr(jobs, "LOOK_EVERY_NS", 0)
     instance, asked = world.instance, request_backup(world.instance, world.app.id)[0]
     seen: list[Work] = []
 

@@ -10,7 +10,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from web.serving import Site
 
-from holdfast.web.openapi import document
+from holdfast.web.openapi.document import document
 
 URL = "http://holdfast.test"
 

@@ -1,4 +1,4 @@
-"""Floor 3. What is known: accounts, applications, backups, packs. In SQL, through SQLAlchemy Core.
+"""Floor 3. What is known: accounts, applications, backups, packs, jobs, events. In SQL, through SQLAlchemy Core.
 
 Terms
 -----

@@ -15,6 +15,7 @@ from holdfast.catalog.engine import Catalog
 from holdfast.catalog.events import enter_event
 from holdfast.catalog.limits import DAY_NS, Counts, counted
 from holdfast.catalog.proving import first_prove
+from holdfast.catalog.pruning import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
 from holdfast.catalog.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.vault.errors import SessionFenced
@@ -414,11 +415,4 @@ def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
             return
         enter_backup_event(connection, EventKind.BACKUP_DELETED, backup_id, now_ns)
         connection.execute(backups.delete().where(is_deleting))
-        connection.execute(
-            accounts.update()
-            .where(
-                accounts.c.id == account_id,
-                or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > now_ns),
-            )
-            .values(prune_wanted_at=now_ns)
-        )
+        enter_wanted(connection, account_id, now_ns)

@@ -71,14 +71,6 @@ def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job
         return [_job_of(row) for row in connection.execute(query).all()]
 
 
-def open_restore(catalog: Catalog, app_id: str) -> Job | None:
-    """The restore of an application that is queued or running."""
-    query = select(*_COLUMNS).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS))
-    with catalog.read() as connection:
-        row = connection.execute(query).first()
-    return _job_of(row) if row else None
-
-
 def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
     """The verification of a backup that is queued or running."""
     query = select(*_COLUMNS).where(jobs.c.backup_id == backup_id, jobs.c.kind == "verify", jobs.c.state.in_(OPEN_JOBS))

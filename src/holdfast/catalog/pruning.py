@@ -9,7 +9,6 @@ keeps nobody from it for long.
 from __future__ import annotations
 
 from sqlalchemy import Connection, exists, func, or_, select
-from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.records import State
@@ -74,20 +73,6 @@ def _fact(account_id: str) -> str:
     return f"prune {account_id}"
 
 
-def claim_day(catalog: Catalog, what: str, now_ns: int, until_ns: int) -> bool:
-    """Claim what is to be done once until a time, by one node. False: it was done already, or is being done."""
-    try:
-        with catalog.write() as connection:
-            last = connection.execute(select(facts.c.value).where(facts.c.name == what).with_for_update()).scalar()
-            if last is not None and int(last) > now_ns:
-                return False
-            connection.execute(facts.delete().where(facts.c.name == what))
-            connection.execute(facts.insert().values(name=what, value=str(until_ns)))
-            return True
-    except IntegrityError:
-        return False  # of two that claim for the first time one is second
-
-
 def begin_prune(catalog: Catalog, account_id: str, again_at: int) -> None:
     """A prune is about to look: should it never end, it is due again at `again_at`."""
     with catalog.write() as connection:
@@ -107,14 +92,13 @@ def end_prune(catalog: Catalog, account_id: str, again_at: int, next_at: int | N
 def want_prune(catalog: Catalog, account_id: str, at: int) -> None:
     """Have an account pruned at a time, or earlier where that is wanted already."""
     with catalog.write() as connection:
-        connection.execute(
-            accounts.update()
-            .where(
-                accounts.c.id == account_id,
-                or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > at),
-            )
-            .values(prune_wanted_at=at)
-        )
+        enter_wanted(connection, account_id, at)
+
+
+def enter_wanted(connection: Connection, account_id: str, at: int) -> None:
+    """The same in a transaction that is under way."""
+    sooner = or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > at)
+    connection.execute(accounts.update().where(accounts.c.id == account_id, sooner).values(prune_wanted_at=at))
 
 
 def want_sweeps(catalog: Catalog, condemned_before: int, now_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""`holdfast restore`"""
+"""`holdfast restore`: files of a backup, or a database."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
 from holdfast.cli.output import Json, fail, print_json, size_text
 from holdfast.cli.progress import progress_bar
-from holdfast.cli.sources import PasswordEnv, PasswordFile, restore_database
+from holdfast.cli.sources import PasswordEnv, PasswordFile
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
+    from holdfast.catalog.records import App, Backup, Job
+    from holdfast.service.instance import Instance
     from holdfast.service.restore import Preview, Restored
+    from holdfast.sources.databases.spec import DatabaseSpec
 
 
 class Mode(StrEnum):
@@ -62,20 +65,11 @@ def restore(
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
     import msgspec
 
-    from holdfast.catalog.records import JobState
     from holdfast.service.apps import find_app
     from holdfast.service.backups import find_backup
     from holdfast.service.databases import dump_in, spec_of
     from holdfast.service.errors import Invalid
-    from holdfast.service.jobs import view
-    from holdfast.service.restore import (
-        Restored,
-        Wanted,
-        preview_restore,
-        recover_restores,
-        request_restore,
-        run_restore,
-    )
+    from holdfast.service.restore import Wanted, preview_restore, recover_restores, request_restore
     from holdfast.service.take import recover_backups
 
     if to is not None and into is not None:
@@ -98,9 +92,7 @@ def restore(
                 target_spec = spec_of(
                     kind, to_dsn, name=database, password_env=password_env, password_file=password_file
                 )
-            restore_database(
-                instance, found, one, database, target_spec, safety_backup=safety_backup, json=json
-            )  # fmt: skip
+            _restore_database(instance, found, one, database, target_spec, safety_backup=safety_backup, json=json)
             return
         chosen = mode or (Mode.MIRROR if to is None else Mode.OVERLAY)
         wanted = Wanted(
@@ -119,17 +111,51 @@ def restore(
                 _print_preview(preview)
             return
         job = request_restore(instance, one, target, wanted)
-        with progress_bar(f"Restoring {one.name}") as note:
-            done = run_restore(instance, job.id, on_progress=note)
-        if json:
-            print_json(view(instance, done))
-        if done.state is not JobState.SUCCESSFUL:
-            raise typer.Exit(
-                fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
-            )
-        result = msgspec.json.decode(done.result or "", type=Restored)
+        result = _run(instance, job, one.name, json)
         if not json:
             _print_result(result, wanted.to or target.path)
+
+
+def _restore_database(
+    instance: Instance,
+    found: App,
+    backup: Backup,
+    name: str,
+    to: DatabaseSpec | None,
+    *,
+    safety_backup: bool,
+    json: bool,
+) -> None:
+    from holdfast.service.restore import Wanted, request_restore
+    from holdfast.service.restore_database import WantedDatabase
+
+    wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
+    job = request_restore(instance, backup, found, wanted)
+    result = _run(instance, job, f"{name} of {backup.name}", json)
+    if not json:
+        where = f"into {to.dsn}" if to is not None else "where it came from"
+        print(f"Restored the database {name} {where}, from a dump of {size_text(result.written_bytes)}.")
+        if result.safety_backup_id:
+            print(f"The state before is the safety backup {result.safety_backup_id}; restore that to undo this.")
+
+
+def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
+    """Run a restore in this process to its end. Raises typer.Exit when it failed."""
+    import msgspec
+
+    from holdfast.catalog.records import JobState
+    from holdfast.service.jobs import view
+    from holdfast.service.restore import Restored, run_restore
+
+    with progress_bar(f"Restoring {called}") as note:
+        done = run_restore(instance, job.id, on_progress=note)
+    if json:
+        print_json(view(instance, done))
+    if done.state is not JobState.SUCCESSFUL:
+        raise typer.Exit(
+            fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
+        )
+    return msgspec.json.decode(done.result or "", type=Restored)
 
 
 def _print_preview(preview: Preview) -> None:

@@ -1,4 +1,4 @@
-"""`holdfast app source ...`: databases of an application; and `holdfast restore --database`."""
+"""`holdfast app source ...`: databases of an application."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table, size_text
-from holdfast.cli.progress import progress_bar
+from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import App, Backup
     from holdfast.service.databases import Checked
-    from holdfast.service.instance import Instance
-    from holdfast.sources.databases.spec import DatabaseSpec
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -126,39 +122,3 @@ def _print_checked(checked: Checked) -> None:
     print(f"{checked.name}: {checked.server}, can be dumped by {checked.tool}.")
     for note in checked.notes:
         print(f"Note: {note}")
-
-
-def restore_database(
-    instance: Instance,
-    found: App,
-    backup: Backup,
-    name: str,
-    to: DatabaseSpec | None,
-    *,
-    safety_backup: bool,
-    json: bool,
-) -> None:
-    """Restore a database of a backup, and say what came of it."""
-    import msgspec
-
-    from holdfast.catalog.records import JobState
-    from holdfast.service.jobs import view
-    from holdfast.service.restore import Restored, Wanted, request_restore, run_restore
-    from holdfast.service.restore_database import WantedDatabase
-
-    wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
-    job = request_restore(instance, backup, found, wanted)
-    with progress_bar(f"Restoring {name} of {backup.name}") as note:
-        done = run_restore(instance, job.id, on_progress=note)
-    if json:
-        print_json(view(instance, done))
-    if done.state is not JobState.SUCCESSFUL:
-        raise typer.Exit(
-            fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
-        )
-    result = msgspec.json.decode(done.result or "", type=Restored)
-    if not json:
-        where = f"into {to.dsn}" if to is not None else "where it came from"
-        print(f"Restored the database {name} {where}, from a dump of {size_text(result.written_bytes)}.")
-        if result.safety_backup_id:
-            print(f"The state before is the safety backup {result.safety_backup_id}; restore that to undo this.")

@@ -32,6 +32,7 @@ from holdfast.service.errors import Invalid
 from holdfast.service.instance import Instance
 from holdfast.service.locks import held
 from holdfast.service.record import keep_record
+from holdfast.stores.durable import write_durably
 from holdfast.vault.errors import Cancelled, SourceFailed
 
 COMMAND_BYTES_MAX = 16 * 1024
@@ -136,7 +137,7 @@ class Hooks:
         if self._after is not None:
             mark = Mark(self._backup_id, self._after, self._environment)
             try:
-                _write_durably(self._mark_path, msgspec.json.encode(mark))
+                write_durably(self._mark_path, msgspec.json.encode(mark))
             except OSError as error:
                 why = error.strerror or error
                 message = (
@@ -329,20 +330,3 @@ def _environment(app: App, backup: Backup) -> dict[str, str]:
         "HOLDFAST_BACKUP_ID": backup.id,
         "HOLDFAST_BACKUP": backup.name,
     }
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """The file is there, whole, whatever happens to the machine from now on."""
-    unfinished = path.with_suffix(".unfinished")
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    unfinished.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -25,6 +25,7 @@ from holdfast.service.what_to_take import import_limits
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge
 from holdfast.sources.archive.scratch import DiskWatch
 from holdfast.sources.archive.source import check_archive
+from holdfast.stores.durable import sync_folder
 
 
 class Upload:
@@ -103,11 +104,7 @@ class Upload:
         try:
             os.fsync(self._fd)
             os.fsync(self._lock)
-            above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(above)
-            finally:
-                os.close(above)
+            sync_folder(folder.parent)
             if not self._size:
                 raise Invalid("archive", "There is no archive in the body; send the bytes of a zip or a tar.")
             check_archive(archive_path(self._instance, self.backup_id), self._limits)

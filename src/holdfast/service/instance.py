@@ -30,6 +30,7 @@ from holdfast.service.config import (
     system_time_zone,
 )
 from holdfast.service.errors import NotFound
+from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
 from holdfast.stores.prefixed import PrefixedStore
@@ -49,12 +50,11 @@ VAULTS_OPEN_MAX = 64
 _FINGERPRINT = "master key fingerprint"
 _EXPORTED = "master key exported"
 _CATALOG_NAME = "catalog.sqlite"
-_UNFINISHED = ".unfinished"
 _CUT_OFF_NAMES = {
     "store",
     "run",
     *(f"{_CATALOG_NAME}{end}" for end in ("", "-wal", "-shm", "-journal")),
-    *(f"{name}{end}" for name in (CONFIG_NAME, KEY_NAME, FORMAT_NAME) for end in ("", _UNFINISHED)),
+    *(f"{name}{end}" for name in (CONFIG_NAME, KEY_NAME, FORMAT_NAME) for end in ("", UNFINISHED)),
 }
 """All that a making of an instance that was cut off can leave."""
 
@@ -145,10 +145,10 @@ def create_instance(
             _check_free(home)
             for folder in ("store", "run"):
                 _make_folder(home / folder)
-            _write(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")), 0o600)
+            write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
             if key is None:
                 if not (home / KEY_NAME).exists():
-                    _write(home / KEY_NAME, os.urandom(KEY_BYTES).hex() + "\n", 0o600)
+                    write_durably(home / KEY_NAME, (os.urandom(KEY_BYTES).hex() + "\n").encode())
                 key = _read_key(home)
             return _made(home, config, key, clock or SystemClock())
     except OSError as error:
@@ -166,7 +166,7 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
         _check_key(home, catalog, key)
         instance = Instance(home, config, catalog, key, clock)
         # Last: a home without FORMAT is one whose making was cut off.
-        _write(home / FORMAT_NAME, f"holdfast home {FORMAT}\n", 0o644)
+        write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)
     except BaseException:
         catalog.close()
         raise
@@ -331,25 +331,4 @@ def _make_folder(folder: Path) -> None:
             _make_folder(folder.parent)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        _sync_folder(folder.parent)
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file durably: it is there whole, or not at all."""
-    unfinished = path.with_name(path.name + _UNFINISHED)
-    unfinished.unlink(missing_ok=True)
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(unfinished, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_folder(folder.parent)

@@ -9,7 +9,6 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
@@ -18,6 +17,7 @@ from holdfast.catalog.engine import CatalogUnreachable
 from holdfast.catalog.records import Backup, Job, JobState, Progressed
 from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.failures import INTERNAL_ERROR, Failure
 from holdfast.service.instance import Instance
 from holdfast.service.journal import journal
 from holdfast.service.locks import held
@@ -29,14 +29,6 @@ LOOK_EVERY_NS = 500_000_000
 _log = logging.getLogger(__name__)
 
 Note = Callable[[Progressed], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a job failed: code and sentence."""
-
-    code: str
-    message: str
 
 
 def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
@@ -73,6 +65,23 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     return job
 
 
+def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether to stop, for a deed that asks often: `is_asked`, which looks into the catalog, is asked now and then."""
+    looked_at = 0
+    asked = False
+
+    def look() -> bool:
+        nonlocal looked_at, asked
+        now_ns = instance.clock.now_ns()
+        if now_ns - looked_at >= LOOK_EVERY_NS:
+            looked_at = now_ns
+            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
+                asked = asked or is_asked()
+        return asked or cancelled()
+
+    return look
+
+
 def run_job(
     instance: Instance,
     job_id: str,
@@ -88,18 +97,7 @@ def run_job(
     raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
     that has ended, is returned as it is. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
-    looked_at = 0
-    asked = False
-
-    def look() -> bool:
-        nonlocal looked_at, asked
-        now_ns = instance.clock.now_ns()
-        if now_ns - looked_at >= LOOK_EVERY_NS:
-            looked_at = now_ns
-            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
-                asked = asked or rows.is_cancel_asked(instance.catalog, job_id)
-        return asked or cancelled()
-
+    look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
     noted_at = 0
 
     def note(progress: Progressed) -> None:
@@ -148,7 +146,7 @@ class LeftOpen(Exception):
 
 
 def _end(instance: Instance, job_id: str, error: BaseException, why: Failure) -> None:
-    if why.code == "INTERNAL_ERROR":
+    if why.code == INTERNAL_ERROR:
         _log.exception("job %s failed", job_id)
     state = JobState.CANCELLED if isinstance(error, Cancelled) else JobState.FAILED
     if isinstance(error, Stopped):

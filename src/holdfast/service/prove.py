@@ -24,8 +24,8 @@ from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Wa
 from holdfast.service import jobs
 from holdfast.service.clock import iso
 from holdfast.service.errors import Conflict, NotFound, ServiceError
+from holdfast.service.failures import Failure, Failures
 from holdfast.service.instance import Instance
-from holdfast.service.jobs import Failure
 from holdfast.service.locks import held
 from holdfast.service.trial import (
     SCRATCH_PREFIX,
@@ -220,27 +220,23 @@ def _warned(one: Mismatch) -> Warned:
 # -- how it ends -----------------------------------------------------------------------------------------------------
 
 
+_FAILURES = Failures(
+    "The test restore",
+    (
+        (StoreUnreachable, "STORE_UNREACHABLE"),
+        (StoreError, "STORE_ERROR"),
+        (SourceFailed, "SQLITE_UNUSABLE"),
+        (VaultError, "VAULT_ERROR"),
+    ),
+    interrupted="The test restore was interrupted.",
+    disk=("SCRATCH_FAILED", "The scratch folder could not be used"),
+)
+
+
 def _failure(error: BaseException) -> Failure:
-    if isinstance(error, ServiceError):
-        return Failure(error.code, error.message)
     if isinstance(error, Cancelled):
         return Failure("CANCELLED", "The test restore was cancelled.")
     if isinstance(error, TargetError):
         code = "SCRATCH_FULL" if isinstance(error, TargetFull) else "SCRATCH_FAILED"
         return Failure(code, f"The test restore could not be made: {error}")
-    for kind, code in (
-        (StoreUnreachable, "STORE_UNREACHABLE"),
-        (StoreError, "STORE_ERROR"),
-        (SourceFailed, "SQLITE_UNUSABLE"),
-        (VaultError, "VAULT_ERROR"),
-    ):
-        if isinstance(error, kind):
-            return Failure(code, str(error))
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return Failure("CANCELLED", "The test restore was interrupted.")
-    if isinstance(error, OSError):
-        return Failure("SCRATCH_FAILED", f"The scratch folder could not be used ({error.strerror or error}).")
-    return Failure(
-        "INTERNAL_ERROR",
-        "The test restore failed for a reason that nobody thought of; the server's log has the details.",
-    )
+    return _FAILURES.of(error)

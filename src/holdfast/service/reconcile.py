@@ -20,6 +20,7 @@ from holdfast.catalog.accounts import all_accounts
 from holdfast.catalog.events import deleted_before
 from holdfast.catalog.ledger import SqlLedger
 from holdfast.catalog.records import Account, State
+from holdfast.catalog.turns import claim_turn
 from holdfast.service.backups import resume_deletions
 from holdfast.service.erase import is_erased
 from holdfast.service.instance import Instance
@@ -60,7 +61,7 @@ def reconcile_round(instance: Instance, stopping: Callable[[], bool]) -> None:
     """One turn: finish deletions that were cut off; and once a day, on one of the nodes, all accounts."""
     resume_deletions(instance)
     now_ns = instance.clock.now_ns()
-    if not pruning.claim_day(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
+    if not claim_turn(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
         return
     for account in all_accounts(instance.catalog):
         if stopping():

@@ -27,10 +27,10 @@ from holdfast.service import jobs
 from holdfast.service.apps import own_paths
 from holdfast.service.browse import paths_of, text_of
 from holdfast.service.databases import Dump, dump_in, dumps_in
-from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, app_not_found
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
+from holdfast.service.failures import Failure, Failures
 from holdfast.service.ignored import left_alone
 from holdfast.service.instance import Instance
-from holdfast.service.jobs import Failure
 from holdfast.service.restore_database import Deed, WantedDatabase, load_dump, scratch_folder, target_of
 from holdfast.service.take import WARNINGS_MAX, request_backup, run_backup
 from holdfast.sources.databases.source import FOLDER_PATH
@@ -520,12 +520,9 @@ def _warnings(notices: list[Notice]) -> Iterator[Warned]:
         yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
 
 
-def _failure(error: BaseException) -> Failure:
-    if isinstance(error, ServiceError):
-        return Failure(error.code, error.message)
-    if isinstance(error, SourceFailed):
-        return Failure(error.code, str(error))
-    for kind, code in (
+_FAILURES = Failures(
+    "The restore",
+    (
         (Cancelled, "CANCELLED"),
         (TargetFull, "TARGET_FULL"),
         (TargetError, "TARGET_ERROR"),
@@ -533,13 +530,11 @@ def _failure(error: BaseException) -> Failure:
         (StoreError, "STORE_ERROR"),
         (DamagedError, "BACKUP_DAMAGED"),
         (VaultError, "VAULT_ERROR"),
-    ):
-        if isinstance(error, kind):
-            return Failure(code, str(error))
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return Failure("CANCELLED", "The restore was interrupted; everything is as it was before.")
-    if isinstance(error, OSError):
-        return Failure("TARGET_ERROR", f"The target could not be read or written ({error.strerror or error}).")
-    return Failure(
-        "INTERNAL_ERROR", "The restore failed for a reason that nobody thought of; the server's log has the details."
-    )
+    ),
+    interrupted="The restore was interrupted; everything is as it was before.",
+    disk=("TARGET_ERROR", "The target could not be read or written"),
+)
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)

@@ -27,9 +27,11 @@ from holdfast.service.backup_log import BackupLog
 from holdfast.service.backups import name_taken
 from holdfast.service.clock import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
+from holdfast.service.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
+from holdfast.service.jobs import LOOK_EVERY_NS, looking
 from holdfast.service.journal import journal
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
@@ -55,8 +57,6 @@ from holdfast.vault.root import root_name
 from holdfast.vault.vault import TakeResult
 
 IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
-LOOK_EVERY_NS = 500_000_000
-"""How often a running backup writes down how far it is, and looks whether it was asked to stop."""
 
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000
@@ -202,18 +202,7 @@ def run_backup(
     One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
     the backup is queued again, for the next process to begin anew. Raises NotFound, CatalogError.
     """
-    looked_at = 0
-    asked = False
-
-    def look() -> bool:
-        nonlocal looked_at, asked
-        now_ns = instance.clock.now_ns()
-        if now_ns - looked_at >= LOOK_EVERY_NS:
-            looked_at = now_ns
-            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
-                asked = asked or under_way.is_backup_cancel_asked(instance.catalog, backup_id)
-        return asked or cancelled()
-
+    look = looking(instance, lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id), cancelled)
     with held(instance, f"take-{backup_id}") as is_ours:
         now_ns = instance.clock.now_ns()
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
@@ -252,11 +241,11 @@ def _run(
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
             if under_way.put_back(instance.catalog, backup.id, PUT_BACK, instance.clock.now_ns()):
                 return
-        code, message = _reason(error)
-        if code == "INTERNAL_ERROR":
+        why = _failure(error)
+        if why.code == INTERNAL_ERROR:
             _log.exception("backup %s failed", backup.id)
         remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
-        _fail(instance, backup, code, message, log, warnings)
+        _fail(instance, backup, why.code, why.message, log, warnings)
         if not isinstance(error, Exception):
             raise
     else:
@@ -385,14 +374,9 @@ def _warnings(result: TakeResult) -> list[Warned]:
     return warned
 
 
-def _reason(error: BaseException) -> tuple[str, str]:
-    """Code and sentence of a failure."""
-    if isinstance(error, SourceFailed):
-        return error.code, str(error)
-    if isinstance(error, CatalogUnreachable):
-        # Not its own sentence: that says where the catalog is, and this is for customers.
-        return "CATALOG_UNREACHABLE", "The catalog could not be reached while the backup was made; take a new one."
-    for kind, code in (
+_FAILURES = Failures(
+    "The backup",
+    (
         (Stopped, "INTERRUPTED"),
         (Cancelled, "CANCELLED"),
         (StoreFull, "STORE_FULL"),
@@ -407,14 +391,14 @@ def _reason(error: BaseException) -> tuple[str, str]:
         (SessionFenced, "PRUNED_MEANWHILE"),
         (TakeAgain, "SOURCE_CHANGED"),
         (VaultError, "VAULT_ERROR"),
-    ):
-        if isinstance(error, kind):
-            return code, str(error)
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return "CANCELLED", "The backup was interrupted before it was finished."
-    if isinstance(error, OSError):
-        return "SOURCE_UNREADABLE", f"The application's folder could not be read ({error.strerror or error})."
-    return "INTERNAL_ERROR", "The backup failed for a reason that nobody thought of; the server's log has the details."
+    ),
+    interrupted="The backup was interrupted before it was finished.",
+    disk=("SOURCE_UNREADABLE", "The application's folder could not be read"),
+)
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
 
 
 def _fail(

@@ -19,9 +19,9 @@ from holdfast.catalog.reading import mark_read
 from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, State, Warned
 from holdfast.service import jobs
 from holdfast.service.backups import find_backup
-from holdfast.service.errors import Conflict, ServiceError
+from holdfast.service.errors import Conflict
+from holdfast.service.failures import Failures
 from holdfast.service.instance import Instance
-from holdfast.service.jobs import Failure
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.audit import Hit
 from holdfast.vault.check import CheckProgress, CheckReport
@@ -172,7 +172,7 @@ def run_verify(
     def deed(job: Job, note: jobs.Note, stop: Callable[[], bool]) -> str:
         return msgspec.json.encode(_verify(instance, job, note, stop)).decode()
 
-    return jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
+    return jobs.run_job(instance, job_id, deed, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -203,24 +203,17 @@ def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bo
     )
 
 
-def _failure(error: BaseException) -> Failure:
-    if isinstance(error, ServiceError):
-        return Failure(error.code, error.message)
-    for kind, code in (
+_FAILURES = Failures(
+    "The verification",
+    (
         (Cancelled, "CANCELLED"),
         (StoreFull, "STORE_FULL"),
         (StoreUnreachable, "STORE_UNREACHABLE"),
         (StoreError, "STORE_ERROR"),
         (VaultError, "VAULT_ERROR"),
-    ):
-        if isinstance(error, kind):
-            return Failure(code, str(error))
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return Failure("CANCELLED", "The verification was interrupted; ask for it again.")
-    return Failure(
-        "INTERNAL_ERROR",
-        "The verification failed for a reason that nobody thought of; the server's log has the details.",
-    )
+    ),
+    interrupted="The verification was interrupted; ask for it again.",
+)
 
 
 # -- what is entered ------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from holdfast.stores.local_writer import LocalWriter, disk_error, make_folder, sync_folder
+from holdfast.stores.durable import sync_folder
+from holdfast.stores.local_writer import LocalWriter, disk_error, make_folder
 from holdfast.stores.names import checked, checked_prefix, is_name
 from holdfast.stores.port import Buffer, ObjectMissing, ObjectReader, ObjectWriter, StoreError, StoreUnreachable
 

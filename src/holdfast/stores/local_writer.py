@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from holdfast.stores.durable import sync_folder
 from holdfast.stores.port import Buffer, StoreError, StoreFull, StoreUnreachable
 
 WRITE_BACK_BYTES = 4 * 1024 * 1024
@@ -126,15 +127,6 @@ def make_folder(folder: Path, durable: set[Path]) -> None:
         os.mkdir(folder)
     sync_folder(folder.parent)
     durable.add(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def disk_error(error: OSError, root: Path) -> StoreError:

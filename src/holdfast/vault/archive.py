@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from holdfast.vault.assembly import Assembly, Written
 from holdfast.vault.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
-from holdfast.vault.columns import Before, From, Notice, Scan, match_paths, same_stat, split, starts_of
+from holdfast.vault.columns import Before, From, Scan, match_paths, same_stat, split, starts_of
 from holdfast.vault.crew import Alone, Crew
 from holdfast.vault.entry import Kind, decode_extra
 from holdfast.vault.frames import ReadableSource
@@ -259,8 +259,3 @@ class Archive:
         finally:
             crew.close()
         return got
-
-
-def all_notices(scan: Scan, got: Gathered) -> list[Notice]:
-    """What a person should know about single paths, in order of path."""
-    return sorted([*scan.notices, *got.notices], key=lambda notice: notice.path)

@@ -39,10 +39,6 @@ class Stopped(Cancelled):
     """The process that does the work is to end; nobody who wanted the work asked to stop it."""
 
 
-class SourceChanged(VaultError):
-    """A file could not be read in one state."""
-
-
 class SourceFailed(VaultError):
     """The source cannot give what the backup must have; `code` is for programs."""
 

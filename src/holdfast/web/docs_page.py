@@ -20,7 +20,7 @@ from holdfast.web.conditional import with_etag
 from holdfast.web.desk import Desk
 from holdfast.web.envelope import JSON_HEADERS, Answer, Headers
 from holdfast.web.errors import route_not_found
-from holdfast.web.openapi import document
+from holdfast.web.openapi.document import document
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -20,10 +20,6 @@ Buffer = bytes | memoryview
 AHEAD_BUFFERS_MAX = 3
 """Buffers that may lie ready. With buffers of at most 1 MiB a stream stays far below its 64 MB."""
 
-OUTSTANDING_BUFFERS_MAX = AHEAD_BUFFERS_MAX + 4
-"""Buffers that may be in use at once: those ready, one being made, one just taken, and what the transport still holds
-of the last two. A generator that reuses its buffers needs a ring of at least so many."""
-
 FILL_BUFFERS_MAX = 32
 """After so many buffers a fill goes to the end of the queue, so that fast clients don't starve the others."""
 

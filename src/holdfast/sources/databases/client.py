@@ -133,6 +133,12 @@ class Client:
                 raise DumpFailed(f"{self.name} says more than it should.")
         return bytes(out)
 
+    def throw_away(self) -> None:
+        """Read its output to the end, for nothing. Raises as `read_into`."""
+        buffer = memoryview(bytearray(1024 * 1024))
+        while self.read_into(buffer):
+            pass
+
     def finish(self) -> int:
         """Wait for its end; returns its exit code. Raises as `read_into`."""
         buffer = memoryview(bytearray(64 * 1024))

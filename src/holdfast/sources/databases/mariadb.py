@@ -108,9 +108,7 @@ _DUMP = [
 def try_dump(spec: DatabaseSpec, tool: Tool, patience: Patience) -> None:
     """Dump everything but the rows, and throw it away. Raises DumpFailed."""
     with _client(spec, tool, [*_DUMP, "--no-data"], patience) as client:
-        buffer = memoryview(bytearray(1024 * 1024))
-        while client.read_into(buffer):
-            pass
+        client.throw_away()
         if client.finish():
             raise DumpFailed(f"The database {spec.name} cannot be dumped; {client.name} says: {client.words}")
 

@@ -76,9 +76,7 @@ def _dump_arguments(spec: DatabaseSpec) -> list[str]:
 def try_dump(spec: DatabaseSpec, tool: Tool, patience: Patience) -> None:
     """Dump everything but the rows, and throw it away. Raises DumpFailed."""
     with _client(spec, tool.path, [*_dump_arguments(spec), "--schema-only"], patience) as client:
-        buffer = memoryview(bytearray(1024 * 1024))
-        while client.read_into(buffer):
-            pass
+        client.throw_away()
         if client.finish():
             raise DumpFailed(f"The database {spec.name} cannot be dumped; {client.name} says: {client.words}")
 

@@ -25,6 +25,7 @@ from holdfast.sources.port import Notice, Scan
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.sources.target.plan import Change, Fix
 from holdfast.sources.target.staging import Staging, TargetError, reopened, target_error
+from holdfast.stores.durable import sync_folder, write_durably
 from holdfast.vault.columns import split
 from holdfast.vault.entry import Kind
 
@@ -104,7 +105,7 @@ class Swap:
         try:
             if replaces:
                 _sync_disk(self._staging.fd)  # what is staged must outlive what it replaces
-            _write_durably(self._journal, msgspec.msgpack.encode(journal))
+            write_durably(self._journal, msgspec.msgpack.encode(journal))
         except OSError as error:
             raise target_error(error, self._journal.parent) from error
         try:
@@ -115,7 +116,7 @@ class Swap:
             if replaces:
                 _sync_disk(self._staging.fd)
             os.rename(self._journal, _done(self._journal))
-            _sync_folder(self._journal.parent)
+            sync_folder(self._journal.parent)
         except BaseException as error:
             if _done(self._journal).exists():
                 return  # all was done; only the last look at the disk failed
@@ -237,7 +238,7 @@ def roll_back(path: Path, *, owners: bool) -> None:
         finally:
             reader.close()
         os.unlink(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, msgspec.MsgspecError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise RollBackFailed(
@@ -317,31 +318,6 @@ def _opened(reader: DirectoryReader, path: bytes, kind: int) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    fresh = path.with_suffix(".unfinished")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(fresh, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    with _folder(path) as fd:
-        os.fsync(fd)
 
 
 def _sync_disk(fd: int) -> None:

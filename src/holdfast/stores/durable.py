@@ -1,0 +1,35 @@
+"""Small files beside the objects (a journal, a mark, a key) that are there whole, or not at all, whatever happens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+UNFINISHED = ".unfinished"
+"""What a write that was cut off leaves has this behind its name; the next write of the file takes it away."""
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file, or replace it; when this returns it survives a power cut. Raises OSError.
+
+    By default only its owner can read it.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    if unfinished.exists():
+        os.unlink(unfinished)
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(unfinished, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
