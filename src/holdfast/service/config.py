@@ -263,6 +263,7 @@ def config_text(config: Config) -> str:
         '# level = "fast"       # fast, balanced or small',
         "# workers = 2",
         f"# import_bytes_max = {64 * _GIB}",
+        "# Further settings go here: what stands below a line in brackets belongs to that plan.",
         "# safety_days = 7",
         '# log_level = "info"   # debug, info, warning or error',
         '# metrics_token = ""   # lets a monitoring system to /metrics',
