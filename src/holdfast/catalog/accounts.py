@@ -9,8 +9,9 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.engine import Catalog
+from holdfast.catalog.ledger import live_bytes
 from holdfast.catalog.records import Account, State
-from holdfast.catalog.tables import accounts, backups, packs
+from holdfast.catalog.tables import accounts, backups
 
 ACCOUNT_COLUMNS = (
     accounts.c.id,
@@ -99,9 +100,4 @@ def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:
         count = connection.execute(
             select(func.count()).where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)
         ).scalar_one()
-        size = connection.execute(
-            select(func.coalesce(func.sum(packs.c.size), 0)).where(
-                packs.c.account_id == account_id, packs.c.state == "live"
-            )
-        ).scalar_one()
-    return int(count), int(size)
+        return int(count), live_bytes(connection, account_id)

@@ -16,6 +16,14 @@ CONDEMNED = "condemned"
 _ROWS_AT_ONCE = 200
 
 
+def live_bytes(connection: Connection, account_id: str | None = None) -> int:
+    """Bytes of the live packs of an account, or of all."""
+    query = select(func.coalesce(func.sum(packs.c.size), 0)).where(packs.c.state == LIVE)
+    if account_id is not None:
+        query = query.where(packs.c.account_id == account_id)
+    return int(connection.execute(query).scalar_one())
+
+
 class SqlLedger:
     """`vault.ledger.Ledger` for one account."""
 

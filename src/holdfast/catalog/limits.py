@@ -13,9 +13,10 @@ import msgspec
 from sqlalchemy import Connection, Select, func, select
 
 from holdfast.catalog.engine import Catalog
+from holdfast.catalog.ledger import live_bytes
 from holdfast.catalog.records import EventKind
 from holdfast.catalog.retaining import BY_HAND, Candidate, candidates_in
-from holdfast.catalog.tables import accounts, events, packs
+from holdfast.catalog.tables import accounts, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,11 @@ def counted(
             times.pop(backup_id, None)
         elif backup_id != but and at >= since and _asked.decode(data).origin in BY_HAND:
             times[backup_id] = (int(at), of_app)
-    live = select(func.coalesce(func.sum(packs.c.size), 0)).where(
-        packs.c.account_id == account_id, packs.c.state == "live"
-    )
     return Counts(
         plan=plan,
         app_times=tuple(sorted(at for at, of_app in times.values() if of_app == app_id)),
         account_times=tuple(sorted(at for at, _ in times.values())),
-        live_bytes=int(connection.execute(live).scalar_one()),
+        live_bytes=live_bytes(connection, account_id),
         backups=tuple(candidates_in(connection, app_id=app_id)),
     )
 

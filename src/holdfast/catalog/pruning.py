@@ -11,6 +11,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, exists, func, or_, select
 
 from holdfast.catalog.engine import Catalog
+from holdfast.catalog.ledger import CONDEMNED
 from holdfast.catalog.records import State
 from holdfast.catalog.tables import accounts, backups, facts, packs
 
@@ -104,7 +105,7 @@ def enter_wanted(connection: Connection, account_id: str, at: int) -> None:
 def want_sweeps(catalog: Catalog, condemned_before: int, now_ns: int) -> None:
     """Have those accounts pruned that nobody thought of, and that have packs which may be deleted by now."""
     waiting = exists().where(
-        packs.c.account_id == accounts.c.id, packs.c.state == "condemned", packs.c.condemned_at <= condemned_before
+        packs.c.account_id == accounts.c.id, packs.c.state == CONDEMNED, packs.c.condemned_at <= condemned_before
     )
     with catalog.read() as connection:
         found = connection.execute(select(accounts.c.id).where(accounts.c.prune_wanted_at.is_(None), waiting)).all()
@@ -116,7 +117,7 @@ def first_condemned_at(catalog: Catalog, account_id: str) -> int | None:
     """When the oldest of an account's condemned packs was condemned; None when there is none."""
     with catalog.read() as connection:
         found: int | None = connection.execute(
-            select(func.min(packs.c.condemned_at)).where(packs.c.account_id == account_id, packs.c.state == "condemned")
+            select(func.min(packs.c.condemned_at)).where(packs.c.account_id == account_id, packs.c.state == CONDEMNED)
         ).scalar()
         return found
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from holdfast.catalog.backups import BACKUP_COLUMNS, backup_of
 from holdfast.catalog.engine import Catalog
-from holdfast.catalog.ledger import LIVE
+from holdfast.catalog.ledger import LIVE, live_bytes
 from holdfast.catalog.rebuilding import ERASED
 from holdfast.catalog.records import Backup, State
 from holdfast.catalog.tables import accounts, backups, facts, packs
@@ -52,10 +52,7 @@ def claim_turn(
         if held is not None and held.node != node and held.until > now_ns:
             return None
         if held is None or not held.counted_at <= now_ns < held.counted_at + count_every_ns:
-            total = connection.execute(
-                select(func.coalesce(func.sum(packs.c.size), 0)).where(packs.c.state == LIVE)
-            ).scalar_one()
-            turn = Turn(node, now_ns + hold_ns, hour_bytes(int(total)), now_ns)
+            turn = Turn(node, now_ns + hold_ns, hour_bytes(live_bytes(connection)), now_ns)
         else:
             turn = Turn(node, now_ns + hold_ns, held.hour_bytes, held.counted_at)
         value = msgspec.json.encode(turn).decode()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from holdfast.catalog.engine import Catalog
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
-from holdfast.catalog.tables import apps, backups, jobs, packs
+from holdfast.catalog.tables import apps, backups, jobs
 
 SAFETY = "safety"
 """Origin of a backup that a restore took, so that it can be undone."""
@@ -133,12 +133,3 @@ def apps_with_several(catalog: Catalog, node: str) -> list[str]:
     )
     with catalog.read() as connection:
         return [row[0] for row in connection.execute(query)]
-
-
-def live_bytes(catalog: Catalog, account_id: str) -> int:
-    """Bytes of the live packs of an account."""
-    query = select(func.coalesce(func.sum(packs.c.size), 0)).where(
-        packs.c.account_id == account_id, packs.c.state == "live"
-    )
-    with catalog.read() as connection:
-        return int(connection.execute(query).scalar_one())

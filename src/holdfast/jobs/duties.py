@@ -8,7 +8,7 @@ from holdfast.catalog.events import forget_events
 from holdfast.catalog.tally import keep_tally
 from holdfast.jobs.deeds import partition, recover
 from holdfast.jobs.port import Jobs
-from holdfast.jobs.rounds import Round
+from holdfast.jobs.rounds import Round, Turn
 from holdfast.service import fresh, prove, read_back, schedule
 from holdfast.service.deliver import deliver_due, forget_old
 from holdfast.service.instance import Instance
@@ -19,6 +19,11 @@ from holdfast.service.retain import retain_round
 
 EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
 """So long can a listener be away and still miss nothing."""
+
+
+def _alone(deed: Callable[[Instance, Callable[[], bool]], object]) -> Turn:
+    """The turn of a deed that hands nothing to the queue."""
+    return lambda instance, jobs, stopping: deed(instance, stopping)
 
 
 def _forget_events(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
@@ -38,14 +43,6 @@ def _set_schedules_right(instance: Instance, jobs: Jobs, stopping: Callable[[], 
     schedule.set_right(instance, instance.config.node, stopping)
 
 
-def _say_overdue(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
-    say_overdue(instance, stopping)
-
-
-def _read_back(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
-    read_back.read_back(instance, stopping)
-
-
 def _take_afresh(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     for backup in fresh.take_afresh(instance):
         jobs.enqueue_take(backup.id, backup.app_id, backup.node)
@@ -57,24 +54,8 @@ def _prove(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None
         jobs.enqueue_job(job.id, partition(job), job.node)
 
 
-def _retain(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
-    retain_round(instance, stopping)
-
-
-def _prune(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
-    prune_due(instance, stopping)
-
-
-def _reconcile(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
-    reconcile_round(instance, stopping)
-
-
 def _keep_tally(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
     keep_tally(instance.catalog, instance.clock.now_ns())
-
-
-def _deliver(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
-    deliver_due(instance, stopping)
 
 
 def _forget_deliveries(instance: Instance, jobs: Jobs, stopping: Callable[[], bool]) -> None:
@@ -86,14 +67,14 @@ DUTIES: tuple[Round, ...] = (
     Round("recover", 15, _recover),
     Round("tick", 1, _tick),
     Round("set-schedules-right", 3600, _set_schedules_right),
-    Round("say-overdue", 5, _say_overdue),
-    Round("read-back", read_back.TURN_SECONDS, _read_back),
+    Round("say-overdue", 5, _alone(say_overdue)),
+    Round("read-back", read_back.TURN_SECONDS, _alone(read_back.read_back)),
     Round("take-afresh", fresh.TURN_SECONDS, _take_afresh),
     Round("prove", prove.TURN_SECONDS, _prove),
-    Round("retain", 3600, _retain),
-    Round("prune", 300, _prune),
-    Round("reconcile", 1800, _reconcile),
+    Round("retain", 3600, _alone(retain_round)),
+    Round("prune", 300, _alone(prune_due)),
+    Round("reconcile", 1800, _alone(reconcile_round)),
     Round("keep-tally", 60, _keep_tally),
-    Round("deliver-notices", 2, _deliver),
+    Round("deliver-notices", 2, _alone(deliver_due)),
     Round("forget-deliveries", 3600, _forget_deliveries),
 )

@@ -20,6 +20,9 @@ STOP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
+Turn = Callable[[Instance, Jobs, Callable[[], bool]], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """`turn(instance, jobs, stopping)` is called every `seconds`, the first time at once.
@@ -29,7 +32,7 @@ class Round:
 
     name: str
     seconds: float
-    turn: Callable[[Instance, Jobs, Callable[[], bool]], None]
+    turn: Turn
 
 
 class Rounds:

@@ -82,10 +82,25 @@ def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callabl
     return look
 
 
+def noting(instance: Instance, write: Note) -> Note:
+    """What a deed tells often how far it is: `write`, which enters it in the catalog, is told now and then."""
+    noted_at = 0
+
+    def note(progress: Progressed) -> None:
+        nonlocal noted_at
+        now_ns = instance.clock.now_ns()
+        if now_ns - noted_at >= LOOK_EVERY_NS:
+            noted_at = now_ns
+            with suppress(CatalogUnreachable):
+                write(progress)
+
+    return note
+
+
 def run_job(
     instance: Instance,
     job_id: str,
-    deed: Callable[[Job, Note, Callable[[], bool]], str],
+    deed: Callable[[Instance, Job, Note, Callable[[], bool]], msgspec.Struct],
     failure: Callable[[BaseException], Failure],
     *,
     on_progress: Note = lambda progress: None,
@@ -93,21 +108,16 @@ def run_job(
 ) -> Job:
     """Run a queued job in this process to its end; returns it as it then is.
 
-    `deed(job, note, cancelled)` does it and returns the result as JSON; `failure` gives code and sentence of what it
+    `deed(instance, job, note, cancelled)` does it and returns the result; `failure` gives code and sentence of what it
     raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
     that has ended, is returned as it is. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
     look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
-    noted_at = 0
+    enter = noting(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
 
     def note(progress: Progressed) -> None:
-        nonlocal noted_at
         on_progress(progress)
-        now_ns = instance.clock.now_ns()
-        if now_ns - noted_at >= LOOK_EVERY_NS:
-            noted_at = now_ns
-            with suppress(CatalogUnreachable):
-                rows.record_job_progress(instance.catalog, job_id, progress)
+        enter(progress)
 
     with held(instance, f"job-{job_id}") as is_ours:
         started_ns = instance.clock.now_ns()
@@ -115,7 +125,7 @@ def run_job(
             try:
                 job = get_job(instance, job_id)
                 journal.info("job_started", extra=_about(job))
-                result = deed(job, note, look)
+                result = msgspec.json.encode(deed(instance, job, note, look)).decode()
             except LeftOpen:
                 raise
             except BaseException as error:

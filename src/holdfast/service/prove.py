@@ -14,8 +14,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from holdfast.catalog import proving as rows
 from holdfast.catalog.backups import backup_by_id
 from holdfast.catalog.damage import NOT_PROVED, Found, enter_found
@@ -125,11 +123,7 @@ def run_prove(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Job:
     """Run a queued test restore to its end: successful when all matched. Raises NotFound, CatalogError."""
-
-    def deed(job: Job, note: jobs.Note, stop: Callable[[], bool]) -> str:
-        return msgspec.json.encode(_prove(instance, job, note, stop)).decode()
-
-    done = jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
+    done = jobs.run_job(instance, job_id, _prove, _failure, on_progress=on_progress, cancelled=cancelled)
     if done.state in (JobState.FAILED, JobState.CANCELLED):
         rows.prove_by(instance.catalog, done.app_id, instance.clock.now_ns() + _DAY_NS)
     return done

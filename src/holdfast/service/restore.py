@@ -142,12 +142,8 @@ def run_restore(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Job:
     """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
-
-    def deed(job: Job, note: jobs.Note, stop: Callable[[], bool]) -> str:
-        return msgspec.json.encode(_restore(instance, job, note, stop)).decode()
-
     try:
-        done = jobs.run_job(instance, job_id, deed, _failure, on_progress=on_progress, cancelled=cancelled)
+        done = jobs.run_job(instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled)
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
     if done.state not in OPEN_JOBS:

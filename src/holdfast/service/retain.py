@@ -16,7 +16,7 @@ from holdfast.catalog import retaining as rows
 from holdfast.catalog.apps import app_by_id, list_apps
 from holdfast.catalog.records import Account, App, State
 from holdfast.catalog.retaining import Candidate
-from holdfast.service.accounts import get_account, plan_of
+from holdfast.service.accounts import get_account, plan_of, usage
 from holdfast.service.backups import delete_now, resume_deletions
 from holdfast.service.clock import iso
 from holdfast.service.config import Config
@@ -141,7 +141,7 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     cap = plan_of(instance, account).storage_bytes
     if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):
         return 0
-    return max(0, rows.live_bytes(instance.catalog, account.id) - cap)
+    return max(0, usage(instance, account)[1] - cap)
 
 
 def _let_go(instance: Instance, verdicts: Sequence[Verdict], stopping: Callable[[], bool]) -> list[str]:

@@ -19,7 +19,6 @@ from holdfast.catalog import backups as rows
 from holdfast.catalog import under_way
 from holdfast.catalog.apps import app_by_id
 from holdfast.catalog.damage import not_to_build_on
-from holdfast.catalog.engine import CatalogUnreachable
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
 from holdfast.service import limits
 from holdfast.service.accounts import get_account, link_secret
@@ -31,7 +30,7 @@ from holdfast.service.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.hooks import Hooks, recover_hooks
 from holdfast.service.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance import Instance
-from holdfast.service.jobs import LOOK_EVERY_NS, looking
+from holdfast.service.jobs import looking, noting
 from holdfast.service.journal import journal
 from holdfast.service.links import link_key
 from holdfast.service.locks import held
@@ -265,20 +264,16 @@ def _take(
     if app is None:
         raise app_not_found()
     log.say("Started.")
-    noted_at = 0
+    enter = noting(instance, lambda progress: rows.record_progress(instance.catalog, backup.id, progress))
     is_counted = False
 
     def note(progress: Progress) -> None:
-        nonlocal noted_at, is_counted
+        nonlocal is_counted
         on_progress(progress)
         if not is_counted:
             is_counted = True
             log.say(_to_read(progress))
-        now_ns = instance.clock.now_ns()
-        if now_ns - noted_at >= LOOK_EVERY_NS:
-            noted_at = now_ns
-            with suppress(CatalogUnreachable):
-                rows.record_progress(instance.catalog, backup.id, Progressed(*msgspec.structs.astuple(progress)))
+        enter(Progressed(*msgspec.structs.astuple(progress)))
 
     hooks = Hooks(instance, app, backup, log, warnings, cancelled)
 

@@ -168,11 +168,7 @@ def run_verify(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-
-    def deed(job: Job, note: jobs.Note, stop: Callable[[], bool]) -> str:
-        return msgspec.json.encode(_verify(instance, job, note, stop)).decode()
-
-    return jobs.run_job(instance, job_id, deed, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
+    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
 
 
 def recover_verifies(instance: Instance) -> None:
