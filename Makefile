@@ -5,9 +5,9 @@ UV := .venv-tool/bin/uv
 BIN := .venv/bin
 HOME_DEMO := .run/demo
 TEST_PROCESSES ?= 3
-NATIVE := src/holdfast/sources/_native.so
-NATIVE_SOURCES := $(addprefix src/holdfast/sources/,_walk.c _ignore.c _write.c _sqlite.c _crc64.c)
-NATIVE_HEADERS := src/holdfast/sources/_ignore.h
+NATIVE := src/holdfast/native/_native.so
+NATIVE_SOURCES := $(addprefix src/holdfast/native/,walk.c ignore.c write.c sqlite_vfs.c crc64.c)
+NATIVE_HEADERS := src/holdfast/native/ignore.h
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -21,7 +21,7 @@ test: .venv/.tests
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope $(ARGS)
 
 crashtest: .venv/.tests
-	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/test_restore_crash.py
+	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py
 
 lint: .venv/.tests
 	$(BIN)/ruff check .

@@ -8,8 +8,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("src/holdfast/sources")
-SOURCES = tuple(FOLDER / name for name in ("_walk.c", "_ignore.c", "_write.c", "_sqlite.c", "_crc64.c"))
+FOLDER = Path("src/holdfast/native")
+SOURCES = tuple(FOLDER / name for name in ("walk.c", "ignore.c", "write.c", "sqlite_vfs.c", "crc64.c"))
 LIBRARY = FOLDER / "_native.so"
 
 

@@ -9,13 +9,24 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "holdfast"
-FLOORS = {"stores": 0, "vault": 1, "sources": 2, "catalog": 3, "service": 4, "jobs": 5, "cli": 6, "web": 6}
+FLOORS = {
+    "native": 0,
+    "stores": 0,
+    "vault": 1,
+    "sources": 2,
+    "restorer": 3,
+    "catalog": 4,
+    "service": 5,
+    "worker": 6,
+    "cli": 7,
+    "web": 7,
+}
 
 # Which floors may use which library: knowledge that is kept in one place.
 ONLY_IN = {
-    "sqlalchemy": {"catalog", "jobs"},
+    "sqlalchemy": {"catalog", "worker"},
     "alembic": {"catalog"},
-    "dbos": {"jobs"},
+    "dbos": {"worker"},
     "litestar": {"web"},
     "uvicorn": {"web"},
     "typer": {"cli"},
@@ -75,7 +86,7 @@ def test_no_room_without_a_name() -> None:
 
 
 def test_the_lowest_floors_know_no_sql_and_no_http() -> None:
-    for floor in ("stores", "vault", "sources"):
+    for floor in ("native", "stores", "vault", "sources", "restorer"):
         for path in (SOURCE / floor).rglob("*.py"):
             if path == SOURCE / "sources" / "sqlite" / "copier.py":
                 continue  # a program of its own, whose only subject is SQLite

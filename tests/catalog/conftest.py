@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from catalog.databases import postgresql_programs, postgresql_server
-from conftest_service import world
+from kit.servers.postgresql import postgresql_programs, postgresql_server
+from kit.world import world
 
-from holdfast.catalog.engine import Catalog, open_catalog, sqlite_url
+from holdfast.catalog.database.engine import Catalog, open_catalog, sqlite_url
 
 __all__ = ["world"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service.receiver import receiving
+from kit.receiver import receiving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -267,7 +267,7 @@ def test_a_killed_jobs_process_comes_back_and_tells_what_was_lost(
     started = server.call(key, "POST", path)["response"]
     while server.call(key, "GET", f"{path}/{started['id']}")["response"]["state"] == "queued":
         pass
-    subprocess.run(["pkill", "-KILL", "-f", f"holdfast.jobs.process {tmp_path / 'home'}"], check=True)
+    subprocess.run(["pkill", "-KILL", "-f", f"holdfast.worker.process {tmp_path / 'home'}"], check=True)
     while (now := server.call(key, "GET", f"{path}/{started['id']}")["response"])["state"] == "running":
         pass
     assert (now["state"], now["error"]["code"]) == ("failed", "INTERRUPTED")

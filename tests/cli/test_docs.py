@@ -15,9 +15,9 @@ import pytest
 import typer
 
 from holdfast.cli.main import app
-from holdfast.service.config import Config, ConfigError, Plan, overridden_config
-from holdfast.web.envelope import status_of
-from holdfast.web.openapi.document import document
+from holdfast.service.instance.config import Config, ConfigError, Plan, overridden_config
+from holdfast.web.api.openapi.document import document
+from holdfast.web.http.envelope import status_of
 
 TREE = Path(__file__).parents[2]
 README, OPERATING, API = ((TREE / name).read_text() for name in ("README.md", "docs/operating.md", "docs/api.md"))

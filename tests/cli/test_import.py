@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 from cli.test_cli import Run, Server, bot, free_port, run, server
-from sources.archives import member, tar_of
+from kit.archives import member, tar_of
 
 __all__ = ["bot", "free_port", "run", "server"]
 

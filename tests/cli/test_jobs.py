@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest_service import World, world
+from kit.world import World, world
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
 from holdfast.service.errors import Invalid, ServiceError
-from holdfast.service.instance import Instance
-from holdfast.service.take import request_backup
+from holdfast.service.instance.home import Instance
+from holdfast.service.take.run import request_backup
 
 __all__ = ["world"]
 
@@ -19,7 +19,7 @@ __all__ = ["world"]
 @pytest.fixture(autouse=True)
 def one_clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands open the instance of the test, with its clock."""
-    monkeypatch.setattr("holdfast.service.instance.open_instance", lambda home: world.instance)
+    monkeypatch.setattr("holdfast.service.instance.home.open_instance", lambda home: world.instance)
     monkeypatch.setattr(Instance, "close", lambda self: None)
 
 

@@ -16,28 +16,28 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from crash.effects import DIED, Effects, Mode, install
-from service.test_restore import Tree, tree_of
+from kit.stores.effects import DIED, Effects, Mode, install
+from service.restore.test_files import Tree, tree_of
 
-from holdfast.catalog.apps import change_settings
-from holdfast.catalog.engine import CatalogError
+from holdfast.catalog.accounts.apps import change_settings
+from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.records import Backup, Retention, State
-from holdfast.jobs.deeds import recover, run_job
-from holdfast.service.accounts import add_account, get_account
-from holdfast.service.apps import add_app, find_app
-from holdfast.service.backups import delete_backup, list_backups, resume_deletions
-from holdfast.service.download import Download
+from holdfast.service.access.download import Download
 from holdfast.service.errors import ServiceError
-from holdfast.service.instance import Instance, create_instance, open_instance
-from holdfast.service.jobs import queued_jobs
-from holdfast.service.prune import prune_account
-from holdfast.service.rebuild import rebuild
-from holdfast.service.record import keep_records
-from holdfast.service.restore import Wanted, request_restore, run_restore
-from holdfast.service.retain import retain_after
-from holdfast.service.take import queued_backups, recover_backups, request_backup, run_backup
+from holdfast.service.instance.home import Instance, create_instance, open_instance
+from holdfast.service.integrity.rebuild import rebuild
+from holdfast.service.jobs.lifecycle import queued_jobs
+from holdfast.service.registry.account_record import keep_records
+from holdfast.service.registry.accounts import add_account, get_account
+from holdfast.service.registry.apps import add_app, find_app
+from holdfast.service.registry.backups import delete_backup, list_backups, resume_deletions
+from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.retention.prune import prune_account
+from holdfast.service.retention.retain import retain_after
+from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
+from holdfast.worker.job_kinds import recover, run_job
 
 IS_WHOLE = os.environ.get("HOLDFAST_CRASHTEST") == "whole"
 STEP = 1 if IS_WHOLE else 7

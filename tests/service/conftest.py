@@ -1,5 +1,5 @@
 """Fixtures of the service's tests."""
 
-from conftest_service import world
+from kit.world import world
 
 __all__ = ["world"]

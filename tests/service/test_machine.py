@@ -8,23 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest_service import FakeClock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
-from service.test_restore import Tree, tree_of
+from kit.world import FakeClock
+from service.restore.test_files import Tree, tree_of
 
 from holdfast.catalog.records import State
-from holdfast.service.accounts import add_account
-from holdfast.service.apps import add_app
-from holdfast.service.backups import delete_backup, find_backup, list_backups
-from holdfast.service.download import Download
-from holdfast.service.instance import Instance, create_instance, open_instance
-from holdfast.service.prune import prune_account
-from holdfast.service.rebuild import rebuild
-from holdfast.service.restore import Wanted, request_restore, run_restore
-from holdfast.service.take import request_backup, run_backup
-from holdfast.service.verify import check_account
+from holdfast.service.access.download import Download
+from holdfast.service.instance.home import Instance, create_instance, open_instance
+from holdfast.service.integrity.rebuild import rebuild
+from holdfast.service.integrity.verify import check_account
+from holdfast.service.registry.accounts import add_account
+from holdfast.service.registry.apps import add_app
+from holdfast.service.registry.backups import delete_backup, find_backup, list_backups
+from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.retention.prune import prune_account
+from holdfast.service.take.run import request_backup, run_backup
 
 NAMES = st.sampled_from(["a", "b", "sub/c", "sub/d", "sub/deep/e"])
 CONTENTS = st.integers(0, 5).map(lambda n: bytes([n]) * (n * 30_000) + b"end")

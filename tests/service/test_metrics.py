@@ -8,17 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from conftest_service import World
+from kit.world import World
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from holdfast.catalog import figures
-from holdfast.service.backups import delete_now
-from holdfast.service.instance import note_key_exported
+from holdfast.catalog import statistics as figures
+from holdfast.service.instance.home import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
-from holdfast.service.take import request_backup
+from holdfast.service.registry.backups import delete_now
+from holdfast.service.take.run import request_backup
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("stores.conformance")
+pytest.register_assert_rewrite("kit.stores.conformance")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from stores.faulty import Crash, Effect, EffectKind, Fault, FaultyStore, When
+from kit.stores.faulty import Crash, Effect, EffectKind, Fault, FaultyStore, When
 
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Store, StoreFull

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stores.conformance import StoreConformance
-from stores.faulty import FaultyStore
+from kit.stores.conformance import StoreConformance
+from kit.stores.faulty import FaultyStore
 
 from holdfast.stores.local import LocalStore
 from holdfast.stores.memory import MemoryStore

@@ -1,5 +1,5 @@
 """Fixtures of the vault's tests."""
 
-from conftest_vault import bench, write
+from kit.vault_bench import bench, write
 
 __all__ = ["bench", "write"]

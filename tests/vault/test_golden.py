@@ -11,17 +11,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest_vault import tree_of
-from golden_repository import DATA_KEY, GOLDEN, TIME_NS, VAULT_ID, make_tree
+from kit.golden_repository import DATA_KEY, GOLDEN, TIME_NS, VAULT_ID, make_tree
+from kit.vault_bench import tree_of
 
 from holdfast.stores.local import LocalStore
-from holdfast.vault.entry import Kind
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.ledger import MemoryLedger
-from holdfast.vault.seal import VaultKeys
-from holdfast.vault.snapshot import Snapshot
-from holdfast.vault.table import read_footer
+from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.pack.ledger import MemoryLedger
+from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.pack.table import read_footer
+from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.vault import Vault
 
 DOWNLOADS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conftest_vault import Bench
+from kit.vault_bench import Bench
 
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Buffer, ObjectWriter
-from holdfast.vault.ledger import MemoryLedger, PackRow
-from holdfast.vault.pack import PackKind, pack_name
+from holdfast.vault.pack.ledger import MemoryLedger, PackRow
+from holdfast.vault.pack.writer import PackKind, pack_name
 
 
 class Recorder:

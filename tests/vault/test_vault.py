@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest_vault import Bench, tree_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit.vault_bench import Bench, tree_of
 
-from holdfast.sources.directory import DirectorySource
+from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
-from holdfast.vault.archive import Progress
-from holdfast.vault.entry import Kind
+from holdfast.vault.archiver.archive import Progress
 from holdfast.vault.errors import Cancelled, DamagedError, SessionFenced
-from holdfast.vault.ledger import MemoryLedger
+from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.pack.ledger import MemoryLedger
 
 Write = Callable[[str, bytes], Path]
 RNG = random.Random(11)

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from web.serving import Site, start_site
+from kit.site import Site, start_site
 
-from holdfast.service.logs import configure_logs
+from holdfast.service.instance.logs import configure_logs
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from web.serving import Site
+from kit.site import Site
 
 from holdfast.catalog.records import Backup
-from holdfast.web.desk import DOWNLOADS_AT_ONCE_MAX
+from holdfast.web.context import DOWNLOADS_AT_ONCE_MAX
 
 CURL_PARTIAL_FILE = 18
 

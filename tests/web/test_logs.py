@@ -8,9 +8,9 @@ import logging
 
 import httpx
 import structlog
-from web.serving import Site
+from kit.site import Site
 
-from holdfast.service.logs import redact
+from holdfast.service.instance.logs import redact
 
 
 def lines(log: io.BytesIO) -> list[dict[str, object]]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from web.serving import WAIT_SECONDS, RecordedJobs, Site
+from kit.site import WAIT_SECONDS, RecordedJobs, Site
 
-from holdfast.service.instance import create_instance
+from holdfast.service.instance.home import create_instance
 from holdfast.web.server import PortInUse, ServerError, listen, run
 
 

@@ -1,4 +1,4 @@
-"""Floor 3. What is known: accounts, applications, backups, packs, jobs, events. In SQL, through SQLAlchemy Core.
+"""Floor 4. What is known: accounts, applications, backups, packs, jobs, events. In SQL, through SQLAlchemy Core.
 
 Terms
 -----
@@ -6,5 +6,5 @@ Terms
 most requests (which account has this key; the list of an application's backups), compiled once.
 
 SQLite is the default: WAL, `synchronous=FULL`, every writing transaction begins as IMMEDIATE. What only SQLite has
-stands in `engine.py` and `hot.py` alone.
+stands in `catalog/database/engine.py` and `prepared_queries.py` alone.
 """

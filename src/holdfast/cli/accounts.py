@@ -21,7 +21,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Make an account; prints its id and its API key."""
-    from holdfast.service.accounts import add_account
+    from holdfast.service.registry.accounts import add_account
 
     with state.instance() as instance:
         made = add_account(instance, email, plan)
@@ -31,8 +31,8 @@ def add(
 @app.command("list")
 def list_all(json: Json = False) -> None:
     """List all accounts."""
-    from holdfast.service.accounts import list_accounts, usage
-    from holdfast.service.clock import iso
+    from holdfast.service.instance.clock import iso
+    from holdfast.service.registry.accounts import list_accounts, usage
 
     with state.instance() as instance:
         found = [(account, *usage(instance, account)) for account in list_accounts(instance)]
@@ -61,7 +61,7 @@ def list_all(json: Json = False) -> None:
 @app.command("set-plan")
 def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PLAN")], json: Json = False) -> None:
     """Give an account another plan."""
-    from holdfast.service import accounts
+    from holdfast.service.registry import accounts
 
     with state.instance() as instance:
         changed = accounts.set_plan(instance, account, plan)
@@ -74,7 +74,7 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
 @app.command("rotate-key")
 def rotate_key(account: AccountId, json: Json = False) -> None:
     """Replace an account's API key; the old one ends at once."""
-    from holdfast.service import accounts
+    from holdfast.service.registry import accounts
 
     with state.instance() as instance:
         made = accounts.rotate_key(instance, account)
@@ -95,8 +95,8 @@ def erase(
     json: Json = False,
 ) -> None:
     """Erase an account for good: its keys first, everywhere, then all its backups. Nothing brings it back."""
-    from holdfast.service.accounts import get_account
-    from holdfast.service.erase import erase_account
+    from holdfast.service.registry.accounts import get_account
+    from holdfast.service.retention.erase import erase_account
 
     with state.instance() as instance:
         account = get_account(instance, account_id)

@@ -23,7 +23,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Make an application; prints its id."""
-    from holdfast.service.apps import add_app
+    from holdfast.service.registry.apps import add_app
 
     with state.instance() as instance:
         made = add_app(instance, account, name, path)
@@ -39,7 +39,7 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List applications."""
-    from holdfast.service.apps import list_apps, view
+    from holdfast.service.registry.apps import list_apps, view
 
     with state.instance() as instance:
         found = [
@@ -67,7 +67,7 @@ def list_all(
 @app.command("remove")
 def remove(name: AppName, json: Json = False) -> None:
     """Remove an application and all its backups; its data stays."""
-    from holdfast.service.apps import find_app, remove_app
+    from holdfast.service.registry.apps import find_app, remove_app
 
     with state.instance() as instance:
         found = find_app(instance, name)

@@ -19,7 +19,7 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup
-    from holdfast.service.instance import Instance
+    from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -40,8 +40,8 @@ def create(
     json: Json = False,
 ) -> None:
     """Take a backup now, and wait until it is finished."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.take import run_backup
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.run import run_backup
 
     with state.instance() as instance:
         backup = _requested(instance, find_app(instance, name), called)
@@ -53,7 +53,7 @@ def create(
 def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
     """Say what came of a backup; leaves with 1 when it is none."""
     from holdfast.catalog.records import State
-    from holdfast.service.backups import full_object
+    from holdfast.service.registry.backups import full_object
 
     shown = full_object(instance, done)
     if as_json:
@@ -73,7 +73,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
 def _requested(instance: Instance, found: App, called: str | None) -> Backup:
     """A fresh queued backup; or the one that a process queued which died before it began."""
     from holdfast.service.errors import Conflict
-    from holdfast.service.take import queued_backups, recover_backups, request_backup
+    from holdfast.service.take.run import queued_backups, recover_backups, request_backup
 
     recover_backups(instance)
     try:
@@ -88,15 +88,15 @@ def _requested(instance: Instance, found: App, called: str | None) -> Backup:
 @app.command("list")
 def list_all(name: AppName, json: Json = False) -> None:
     """List an application's backups, oldest first."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.backups import list_backups, list_items
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.backups import list_backups, list_items
 
     with state.instance() as instance:
         found = find_app(instance, name)
         if json:
             print_json(list_items(instance, found.id))
             return
-        from holdfast.service.clock import local_time
+        from holdfast.service.instance.clock import local_time
 
         print_table(
             ("ID", "STATE", "STARTED", "SIZE", "ADDED", "LOCKED", "NAME"),
@@ -125,10 +125,10 @@ def download(
 ) -> None:
     """Write a backup to a file, whole or not at all."""
     from holdfast.catalog.records import State
-    from holdfast.service.apps import find_app
-    from holdfast.service.backups import find_backup
-    from holdfast.service.download import Download
+    from holdfast.service.access.download import Download
     from holdfast.service.errors import Conflict
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.backups import find_backup
 
     with state.instance() as instance:
         found = find_backup(instance, find_app(instance, name).id, backup)
@@ -174,7 +174,7 @@ def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
 def log(name: AppName, backup: BackupName, json: Json = False) -> None:
     """Print what was done when while a backup was made, and what the operator's commands printed."""
     from holdfast.catalog.records import State
-    from holdfast.service.backup_log import log_lines
+    from holdfast.service.take.log import log_lines
 
     with _one(name, backup) as (instance, found):
         lines = log_lines(instance, found, with_private=True)
@@ -192,7 +192,7 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
 @app.command("delete")
 def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     """Delete a backup."""
-    from holdfast.service.backups import delete_backup
+    from holdfast.service.registry.backups import delete_backup
 
     with _one(name, backup) as (instance, found):
         freed = delete_backup(instance, found)
@@ -207,7 +207,7 @@ def rename(
     name: AppName, backup: BackupName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")], json: Json = False
 ) -> None:
     """Give a backup another name."""
-    from holdfast.service import backups
+    from holdfast.service.registry import backups
 
     with _one(name, backup) as (instance, found):
         changed = backups.rename(instance, found, new)
@@ -227,7 +227,7 @@ def unlock(name: AppName, backup: BackupName, json: Json = False) -> None:
 
 
 def _set_lock(name: str, backup: str, is_locked: bool, json: bool) -> None:
-    from holdfast.service.backups import set_lock
+    from holdfast.service.registry.backups import set_lock
 
     with _one(name, backup) as (instance, found):
         changed = set_lock(instance, found, is_locked)
@@ -235,7 +235,7 @@ def _set_lock(name: str, backup: str, is_locked: bool, json: bool) -> None:
 
 
 def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
-    from holdfast.service.backups import full_object
+    from holdfast.service.registry.backups import full_object
 
     if as_json:
         print_json(full_object(instance, changed))
@@ -245,8 +245,8 @@ def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str
 
 @contextmanager
 def _one(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
-    from holdfast.service.apps import find_app
-    from holdfast.service.backups import find_backup
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.backups import find_backup
 
     with state.instance() as instance:
         yield instance, find_backup(instance, find_app(instance, name).id, backup)

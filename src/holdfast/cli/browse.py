@@ -16,7 +16,7 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App
-    from holdfast.service.instance import Instance
+    from holdfast.service.instance.home import Instance
 
 PathInBackup = Annotated[str, typer.Argument(metavar="PATH", help="From the application's folder.")]
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "metadata": "="}
@@ -24,7 +24,7 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~", "metadata": "="}
 
 @contextmanager
 def _found(name: str) -> Iterator[tuple[Instance, App]]:
-    from holdfast.service.apps import find_app
+    from holdfast.service.registry.apps import find_app
 
     with state.instance() as instance:
         yield instance, find_app(instance, name)
@@ -32,8 +32,8 @@ def _found(name: str) -> Iterator[tuple[Instance, App]]:
 
 def files(name: AppName, backup: BackupName, path: PathInBackup = "", json: Json = False) -> None:
     """List a folder of a backup."""
-    from holdfast.service.backups import find_backup
-    from holdfast.service.browse import list_folder
+    from holdfast.service.access.browse import list_folder
+    from holdfast.service.registry.backups import find_backup
 
     with _found(name) as (instance, app):
         entries = list_folder(instance, find_backup(instance, app.id, backup), path)
@@ -52,8 +52,8 @@ def files(name: AppName, backup: BackupName, path: PathInBackup = "", json: Json
 
 def cat(name: AppName, backup: BackupName, path: PathInBackup) -> None:
     """Write a file of a backup to standard output; a folder as a zip."""
-    from holdfast.service.backups import find_backup
-    from holdfast.service.browse import find_content
+    from holdfast.service.access.browse import find_content
+    from holdfast.service.registry.backups import find_backup
 
     with _found(name) as (instance, app):
         content = find_content(instance, find_backup(instance, app.id, backup), path)
@@ -71,8 +71,8 @@ def diff(
     json: Json = False,
 ) -> None:
     """Show what the second backup has different from the first."""
-    from holdfast.service import browse
-    from holdfast.service.backups import find_backup
+    from holdfast.service.access import browse
+    from holdfast.service.registry.backups import find_backup
 
     with _found(name) as (instance, app):
         found = browse.diff(instance, find_backup(instance, app.id, first), find_backup(instance, app.id, second))
@@ -96,7 +96,7 @@ def find(
     json: Json = False,
 ) -> None:
     """Show in which backups a path is, with each version of it."""
-    from holdfast.service import browse
+    from holdfast.service.access import browse
 
     with _found(name) as (instance, app):
         found = browse.find(instance, app.id, pattern)

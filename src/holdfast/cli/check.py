@@ -12,8 +12,8 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Account
-    from holdfast.service.instance import Instance
-    from holdfast.service.verify import Checked
+    from holdfast.service.instance.home import Instance
+    from holdfast.service.integrity.verify import Checked
 
 _FILES_SHOWN = 20
 
@@ -57,7 +57,7 @@ def check(
         raise typer.BadParameter("Give --read-data or --read-data-subset, not both.")
     import msgspec
 
-    from holdfast.service.verify import check_account
+    from holdfast.service.integrity.verify import check_account
 
     share = 1.0 if read_data else subset or 0.0
     with state.instance() as instance:
@@ -78,9 +78,9 @@ def check(
 
 
 def _accounts(instance: Instance, name: str | None) -> list[Account]:
-    from holdfast.service.accounts import get_account, list_accounts
-    from holdfast.service.apps import find_app
-    from holdfast.service.erase import is_erased
+    from holdfast.service.registry.accounts import get_account, list_accounts
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.retention.erase import is_erased
 
     if name is None:
         return [account for account in list_accounts(instance) if not is_erased(account)]
@@ -88,7 +88,7 @@ def _accounts(instance: Instance, name: str | None) -> list[Account]:
 
 
 def _print(instance: Instance, result: Checked) -> None:
-    from holdfast.service.apps import list_apps
+    from holdfast.service.registry.apps import list_apps
 
     names = {app.id: app.name for app in list_apps(instance, result.account_id)}
     read = f"{result.read_packs} of them ({size_text(result.read_bytes)}) read whole"

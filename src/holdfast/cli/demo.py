@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Account, App
-    from holdfast.service.instance import Instance
+    from holdfast.service.instance.home import Instance
 
 EMAIL = "demo@holdfast.example"
 PLAN = "Silver"
@@ -59,10 +59,10 @@ class Demo:
 
     def _prepare(self, port: int) -> None:
         from holdfast.catalog.records import Retention
-        from holdfast.service.accounts import add_account, list_accounts
-        from holdfast.service.apps import add_app, list_apps
-        from holdfast.service.instance import FORMAT_NAME, create_instance, open_instance
-        from holdfast.service.schedule import Schedule, set_schedule
+        from holdfast.service.instance.home import FORMAT_NAME, create_instance, open_instance
+        from holdfast.service.registry.accounts import add_account, list_accounts
+        from holdfast.service.registry.apps import add_app, list_apps
+        from holdfast.service.take.schedule import Schedule, set_schedule
 
         made = not (self._home / FORMAT_NAME).exists()
         instance = (
@@ -103,8 +103,8 @@ class Demo:
 
     def show(self, instance: Instance, port: int) -> None:
         """Take a backup of each application through the API, and print what a customer would use."""
-        from holdfast.service.accounts import list_accounts, reveal_key
-        from holdfast.service.apps import list_apps
+        from holdfast.service.registry.accounts import list_accounts, reveal_key
+        from holdfast.service.registry.apps import list_apps
 
         account = list_accounts(instance)[0]
         key = reveal_key(instance, account)

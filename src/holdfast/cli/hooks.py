@@ -34,8 +34,8 @@ def hook(
     Name programs by their whole path, and never one in the application's folder: its owner could change it.
     """
     from holdfast.catalog.records import Hook
-    from holdfast.service.apps import find_app
-    from holdfast.service.hooks import set_hook
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.hooks import set_hook
 
     if remove and command is not None:
         raise typer.BadParameter("--remove takes no command.")

@@ -30,8 +30,8 @@ def ignore(
 
     The last pattern that fits decides. See what they match with `holdfast app ignored`.
     """
-    from holdfast.service import ignored
-    from holdfast.service.apps import find_app
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.take import ignore_patterns as ignored
 
     given = patterns or []
     if add + remove + replace + clear > 1:
@@ -69,8 +69,8 @@ def show_ignored(
     """Show what the next backup would leave out, and how much that is."""
     import msgspec
 
-    from holdfast.service.apps import find_app
-    from holdfast.service.ignored import preview_ignored
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.ignore_patterns import preview_ignored
 
     with state.instance() as instance:
         found = preview_ignored(instance, find_app(instance, name), pattern or None)

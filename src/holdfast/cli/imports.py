@@ -17,7 +17,7 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Backup
-    from holdfast.service.import_backup import Upload
+    from holdfast.service.take.import_backup import Upload
 
 _PIECE_BYTES = 1024 * 1024
 
@@ -31,9 +31,9 @@ def import_archive(
     json: Json = False,
 ) -> None:
     """Make an archive a backup of an application, and wait until it is finished."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.import_backup import Upload
-    from holdfast.service.take import recover_backups, run_backup
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.import_backup import Upload
+    from holdfast.service.take.run import recover_backups, run_backup
 
     with state.instance() as instance:
         found = find_app(instance, name)

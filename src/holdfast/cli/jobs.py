@@ -13,7 +13,7 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Event, Work
-    from holdfast.service.instance import Instance
+    from holdfast.service.instance.home import Instance
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -34,8 +34,8 @@ def jobs(
     """Show what runs, what waits, and what ended lately: backups, restores, verifications."""
     if context.invoked_subcommand is not None:
         return
-    from holdfast.service.jobs import view
-    from holdfast.service.work import seen_work
+    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.jobs.work import seen_work
 
     with state.instance() as instance:
         under_way, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
@@ -70,8 +70,8 @@ def cancel(
 ) -> None:
     """Have it stop: what waits at once, what runs within two seconds. Nothing of it stays."""
     from holdfast.catalog.records import OPEN_JOBS
-    from holdfast.service.jobs import view
-    from holdfast.service.work import cancel_work, get_work
+    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.jobs.work import cancel_work, get_work
 
     with state.instance() as instance:
         work = cancel_work(instance, get_work(instance, job))
@@ -88,9 +88,9 @@ def log(
     json: Json = False,
 ) -> None:
     """Show what happened: a line for each event, oldest first."""
-    from holdfast.service.apps import find_app
     from holdfast.service.errors import Invalid
-    from holdfast.service.feed import SHOWN_MAX, follow_from, look_back, next_of_all
+    from holdfast.service.jobs.events import SHOWN_MAX, follow_from, look_back, next_of_all
+    from holdfast.service.registry.apps import find_app
 
     span = _SPAN.fullmatch(since)
     if span is None:
@@ -118,7 +118,7 @@ def log(
 
 
 def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_json: bool) -> None:
-    from holdfast.service.feed import event_view, message_of
+    from holdfast.service.jobs.events import event_view, message_of
 
     if as_json:
         import json
@@ -131,13 +131,13 @@ def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_
 
 
 def _app_names(instance: Instance) -> dict[str, str]:
-    from holdfast.service.apps import list_apps
+    from holdfast.service.registry.apps import list_apps
 
     return {app.id: app.name for app in list_apps(instance)}
 
 
 def _clock_text(instance: Instance, ns: int) -> str:
-    from holdfast.service.clock import local_time
+    from holdfast.service.instance.clock import local_time
 
     return f"{local_time(ns, instance.zone):%Y-%m-%d %H:%M:%S}"
 

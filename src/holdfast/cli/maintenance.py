@@ -26,9 +26,9 @@ def prune(
     json: Json = False,
 ) -> None:
     """Throw away what no backup needs any more."""
-    from holdfast.service.accounts import get_account, list_accounts
-    from holdfast.service.erase import is_erased
-    from holdfast.service.prune import plan_prune, prune_account, unknown_backups
+    from holdfast.service.registry.accounts import get_account, list_accounts
+    from holdfast.service.retention.erase import is_erased
+    from holdfast.service.retention.prune import plan_prune, prune_account, unknown_backups
 
     shown = []
     with state.instance() as instance:
@@ -76,9 +76,9 @@ def prune(
 
 def rebuild(json: Json = False) -> None:
     """Bring the catalog back from the store and the master key: for one that is gone, or older than the store."""
-    from holdfast.service.instance import open_instance
-    from holdfast.service.rebuild import Rebuilt
-    from holdfast.service.rebuild import rebuild as deed
+    from holdfast.service.instance.home import open_instance
+    from holdfast.service.integrity.rebuild import Rebuilt
+    from holdfast.service.integrity.rebuild import rebuild as deed
 
     def say(done: Rebuilt) -> None:
         if json:

@@ -30,8 +30,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Tell somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
-    from holdfast.service.accounts import get_account
-    from holdfast.service.endpoints import add_endpoint, view
+    from holdfast.service.notify.endpoints import add_endpoint, view
+    from holdfast.service.registry.accounts import get_account
 
     if url in (None, "-"):  # so that a token in it is in no list of processes
         url = sys.stdin.readline().strip()
@@ -55,8 +55,8 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List endpoints: the operator's and those of all accounts."""
-    from holdfast.catalog.endpoints import all_endpoints
-    from holdfast.service.endpoints import list_endpoints, view
+    from holdfast.catalog.events.endpoints import all_endpoints
+    from holdfast.service.notify.endpoints import list_endpoints, view
 
     with state.instance() as instance:
         found = all_endpoints(instance.catalog) if account is None else list_endpoints(instance, account)
@@ -82,7 +82,7 @@ def list_all(
 @app.command("remove")
 def remove(endpoint_id: EndpointId, json: Json = False) -> None:
     """Remove an endpoint, with its log."""
-    from holdfast.service.endpoints import find_endpoint, remove_endpoint
+    from holdfast.service.notify.endpoints import find_endpoint, remove_endpoint
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
@@ -96,7 +96,7 @@ def remove(endpoint_id: EndpointId, json: Json = False) -> None:
 @app.command("enable")
 def enable(endpoint_id: EndpointId, json: Json = False) -> None:
     """Send to an endpoint again that was disabled. What was given up meanwhile is not sent."""
-    from holdfast.service.endpoints import change_endpoint, find_endpoint, view
+    from holdfast.service.notify.endpoints import change_endpoint, find_endpoint, view
 
     with state.instance() as instance:
         endpoint = change_endpoint(instance, find_endpoint(instance, endpoint_id), is_enabled=True)
@@ -110,8 +110,8 @@ def enable(endpoint_id: EndpointId, json: Json = False) -> None:
 @app.command("test")
 def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
     """Send a test now and say what came of it; exit code 1 when it did not arrive."""
-    from holdfast.service.deliver import send_test
-    from holdfast.service.endpoints import delivery_view, find_endpoint
+    from holdfast.service.notify.dispatch import send_test
+    from holdfast.service.notify.endpoints import delivery_view, find_endpoint
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
@@ -134,8 +134,8 @@ def log(
     json: Json = False,
 ) -> None:
     """What was sent to an endpoint, newest first."""
-    from holdfast.catalog.deliveries import list_deliveries
-    from holdfast.service.endpoints import delivery_view, find_endpoint
+    from holdfast.catalog.events.deliveries import list_deliveries
+    from holdfast.service.notify.endpoints import delivery_view, find_endpoint
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)

@@ -53,10 +53,10 @@ def fail(code: str, message: str) -> int:
 
 def known_failure(error: Exception) -> tuple[str, str] | None:
     """Code and sentence of an error that the floors below foresee; None for a fault of the program."""
-    from holdfast.catalog.engine import CatalogError
-    from holdfast.service.config import ConfigError
+    from holdfast.catalog.database.engine import CatalogError
     from holdfast.service.errors import ServiceError
-    from holdfast.service.instance import InstanceError
+    from holdfast.service.instance.config import ConfigError
+    from holdfast.service.instance.home import InstanceError
     from holdfast.stores.port import StoreError
     from holdfast.vault.errors import VaultError
 

@@ -36,7 +36,7 @@ def progress_bar(text: str) -> Iterator[Callable[[Progressing], None]]:
 @contextmanager
 def bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar over bytes written."""
-    from holdfast.vault.archive import Progress
+    from holdfast.vault.archiver.archive import Progress
 
     done = 0
     with progress_bar(text) as note:

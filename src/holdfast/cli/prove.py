@@ -24,11 +24,11 @@ def prove(
     import msgspec
 
     from holdfast.catalog.records import JobState
-    from holdfast.service.apps import find_app
-    from holdfast.service.backups import find_backup
-    from holdfast.service.jobs import view
-    from holdfast.service.prove import newest_backup, recover_proves, request_prove, run_prove
-    from holdfast.service.trial import Proved
+    from holdfast.service.integrity.prove import newest_backup, recover_proves, request_prove, run_prove
+    from holdfast.service.integrity.trial_restore import Proved
+    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.backups import find_backup
 
     with state.instance() as instance:
         recover_proves(instance)
@@ -55,7 +55,7 @@ def prove(
 
 def proof(json: Json = False) -> None:
     """Show when each application's backups were last read back whole, and last proved by a test restore."""
-    from holdfast.service.prove import shown_proofs
+    from holdfast.service.integrity.prove import shown_proofs
 
     with state.instance() as instance:
         shown = shown_proofs(instance)

@@ -18,8 +18,8 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup, Job
-    from holdfast.service.instance import Instance
-    from holdfast.service.restore import Preview, Restored
+    from holdfast.service.instance.home import Instance
+    from holdfast.service.restore.files import Preview, Restored
     from holdfast.sources.databases.spec import DatabaseSpec
 
 
@@ -65,12 +65,12 @@ def restore(
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
     import msgspec
 
-    from holdfast.service.apps import find_app
-    from holdfast.service.backups import find_backup
-    from holdfast.service.databases import dump_in, spec_of
     from holdfast.service.errors import Invalid
-    from holdfast.service.restore import Wanted, preview_restore, recover_restores, request_restore
-    from holdfast.service.take import recover_backups
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.backups import find_backup
+    from holdfast.service.registry.databases import dump_in, spec_of
+    from holdfast.service.restore.files import Wanted, preview_restore, recover_restores, request_restore
+    from holdfast.service.take.run import recover_backups
 
     if to is not None and into is not None:
         raise Invalid("to", "Give --to or --app, not both.")
@@ -126,8 +126,8 @@ def _restore_database(
     safety_backup: bool,
     json: bool,
 ) -> None:
-    from holdfast.service.restore import Wanted, request_restore
-    from holdfast.service.restore_database import WantedDatabase
+    from holdfast.service.restore.database import WantedDatabase
+    from holdfast.service.restore.files import Wanted, request_restore
 
     wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
     job = request_restore(instance, backup, found, wanted)
@@ -144,8 +144,8 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     import msgspec
 
     from holdfast.catalog.records import JobState
-    from holdfast.service.jobs import view
-    from holdfast.service.restore import Restored, run_restore
+    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.restore.files import Restored, run_restore
 
     with progress_bar(f"Restoring {called}") as note:
         done = run_restore(instance, job.id, on_progress=note)

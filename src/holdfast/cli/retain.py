@@ -11,8 +11,8 @@ from holdfast.cli.state import state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App
-    from holdfast.service.instance import Instance
-    from holdfast.service.keep import Verdict
+    from holdfast.service.instance.home import Instance
+    from holdfast.service.policy.retention import Verdict
 
 
 def retain(
@@ -25,8 +25,8 @@ def retain(
     json: Json = False,
 ) -> None:
     """Let old backups go by the application's rules and its plan's caps."""
-    from holdfast.service.apps import find_app, list_apps
-    from holdfast.service.retain import plan_retention, retain_app, view
+    from holdfast.service.registry.apps import find_app, list_apps
+    from holdfast.service.retention.retain import plan_retention, retain_app, view
 
     shown = []
     with state.instance() as instance:
@@ -45,7 +45,7 @@ def retain(
 
 def _print(instance: Instance, app: App, verdicts: list[Verdict], gone: list[str] | None) -> None:
     """The table of an application; `gone`: None when nothing was to be done."""
-    from holdfast.service.clock import local_time
+    from holdfast.service.instance.clock import local_time
 
     going = sum(v.goes_by is not None for v in verdicts)
     said = f"{going} would go" if gone is None else f"{len(gone)} went"

@@ -11,7 +11,7 @@ from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
-    from holdfast.service.schedule import Schedule
+    from holdfast.service.take.schedule import Schedule
 
 
 def _keep(what: str) -> Any:
@@ -37,8 +37,8 @@ def schedule(
     json: Json = False,
 ) -> None:
     """Show or set when an application is backed up by itself, and what of that is kept."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.schedule import schedule_of, set_schedule, view
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.schedule import schedule_of, set_schedule, view
 
     if off and cron is not None:
         raise typer.Exit(fail("INVALID_CRON", "Give either a cron expression or --off."))
@@ -70,7 +70,7 @@ def _changed(now: Schedule, cron: str | None, rules: dict[str, Any]) -> Schedule
     """The schedule with what was given in place of what was there."""
     import msgspec
 
-    from holdfast.service.schedule import checked_retention
+    from holdfast.service.take.schedule import checked_retention
 
     retention = checked_retention({**msgspec.to_builtins(now.retention), **rules})
     return msgspec.structs.replace(now, cron=now.cron if cron is None else cron, retention=retention)

@@ -20,7 +20,7 @@ from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
-    from holdfast.service.instance import Instance
+    from holdfast.service.instance.home import Instance
 
 key_app = typer.Typer(no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Make a new instance in the home folder."""
-    from holdfast.service.instance import KEY_NAME, create_instance
+    from holdfast.service.instance.home import KEY_NAME, create_instance
 
     instance = create_instance(state.home, base_url=base_url, backups_url=backups_url, time_zone=time_zone)
     fingerprint = instance.master_key.fingerprint
@@ -55,7 +55,7 @@ def init(
 @key_app.command("export")
 def export(json: Json = False) -> None:
     """Print the recovery sheet with the master key."""
-    from holdfast.service.instance import note_key_exported, recovery_sheet
+    from holdfast.service.instance.home import note_key_exported, recovery_sheet
 
     with state.instance() as instance:
         if json:
@@ -73,7 +73,7 @@ def serve(
     backups_url: BackupsUrl = None,
 ) -> None:
     """Serve the API and downloads, and run the jobs, until Ctrl-C."""
-    from holdfast.service.instance import KEY_NEVER_EXPORTED, key_exported_at
+    from holdfast.service.instance.home import KEY_NEVER_EXPORTED, key_exported_at
 
     def say(instance: Instance, port: int) -> None:
         print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)
@@ -109,15 +109,15 @@ def run_server(
     """Serve the instance of the chosen home; `on_ready` is called on a thread of its own once requests are answered."""
     import threading
 
-    from holdfast.jobs.durable import JobsClient
-    from holdfast.jobs.watch import WatchedJobs
-    from holdfast.service.logs import configure_logs
+    from holdfast.service.instance.logs import configure_logs
     from holdfast.web.server import ServerError, run
+    from holdfast.worker.queue import JobsClient
+    from holdfast.worker.supervisor import WatchedJobs
 
     port = _settle(host, port, base_url, backups_url)
     with state.instance() as instance, _only_one(state.home):
         configure_logs("web", instance.config.log_level, instance.config.log_format)
-        watched = WatchedJobs(state.home, logging.getLogger("holdfast.jobs.watch").error)
+        watched = WatchedJobs(state.home, logging.getLogger("holdfast.worker.supervisor").error)
         _check_port(host, port)
         watched.start()
         jobs = None
@@ -143,8 +143,8 @@ def run_server(
 
 def _settle(host: str, port: int | None, base_url: str | None, backups_url: str | None) -> int:
     """Choose the port, and tell this process and the jobs' process (by the environment) which URLs hold."""
-    from holdfast.service.config import DEFAULT_PORT, read_config
-    from holdfast.service.instance import check_format
+    from holdfast.service.instance.config import DEFAULT_PORT, read_config
+    from holdfast.service.instance.home import check_format
 
     check_format(state.home)
     if base_url is not None:
@@ -177,7 +177,7 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Hold the home for this server; a second one is refused."""
-    from holdfast.service.locks import SERVE_LOCK
+    from holdfast.service.instance.locks import SERVE_LOCK
 
     fd = os.open(home / "run" / f"{SERVE_LOCK}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -13,7 +13,7 @@ from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
-    from holdfast.service.databases import Checked
+    from holdfast.service.registry.databases import Checked
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,8 +37,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Have a database in the backups of an application."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.databases import add_database, spec_of, view
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.databases import add_database, spec_of, view
 
     with state.instance() as instance:
         found = find_app(instance, name)
@@ -56,8 +56,8 @@ def add(
 @app.command("list")
 def list_all(name: AppName, json: Json = False) -> None:
     """List the databases of an application."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.databases import databases_of, view
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.databases import databases_of, view
 
     with state.instance() as instance:
         found = find_app(instance, name)
@@ -72,9 +72,9 @@ def list_all(name: AppName, json: Json = False) -> None:
 @app.command("check")
 def check(name: AppName, json: Json = False) -> None:
     """See whether each database of an application can be reached and dumped."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.databases import check_database, databases_of
     from holdfast.service.errors import ServiceError
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.databases import check_database, databases_of
 
     good, bad = [], []
     with state.instance() as instance:
@@ -106,8 +106,8 @@ def remove(
     json: Json = False,
 ) -> None:
     """Leave a database out of later backups; those that have it keep it."""
-    from holdfast.service.apps import find_app
-    from holdfast.service.databases import remove_database
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.databases import remove_database
 
     with state.instance() as instance:
         found = find_app(instance, name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.service.instance import Instance
+    from holdfast.service.instance.home import Instance
 
 HOME_VARIABLE = "HOLDFAST_HOME"
 
@@ -31,7 +31,7 @@ class State:
     @contextmanager
     def instance(self) -> Iterator[Instance]:
         """The instance of the chosen home. Raises InstanceError, ConfigError, CatalogError."""
-        from holdfast.service.instance import open_instance
+        from holdfast.service.instance.home import open_instance
 
         instance = open_instance(self.home)
         try:

@@ -1,4 +1,4 @@
-"""Floor 4. The deeds, one module each: take a backup, give it out, restore it, prove it, let it go, tell of it.
+"""Floor 5. The deeds, one module each: take a backup, give it out, restore it, prove it, let it go, tell of it.
 
 Terms
 -----

@@ -25,12 +25,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from holdfast.catalog import figures
-from holdfast.catalog.ledger import CONDEMNED, LIVE
+from holdfast.catalog import statistics as figures
+from holdfast.catalog.events.counters import BUCKET_SECONDS, Tally, read_tally
+from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State
-from holdfast.catalog.tally import BUCKET_SECONDS, Tally, read_tally
-from holdfast.service.disks import Disk, disk_of
-from holdfast.service.instance import Instance, key_exported_at
+from holdfast.service.instance.disks import Disk, disk_of
+from holdfast.service.instance.home import Instance, key_exported_at
 
 CATALOG_SHARE = 20
 """A reading of the catalog that took a second is good for so many: watching never costs more than a twentieth."""

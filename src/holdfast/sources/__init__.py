@@ -1,4 +1,4 @@
-"""Floor 2. Where an application's data is: a directory, an archive, database servers; and where a restore brings it.
+"""Floor 2. Where an application's data is: a directory, an archive, database servers.
 
 Terms
 -----

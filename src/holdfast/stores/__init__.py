@@ -6,5 +6,5 @@ Terms
 *Durable*: an object that was acknowledged survives a power cut: its bytes and its name are both on the medium.
 
 A store knows nothing of keys, packs, accounts or SQL. All implementations pass one conformance suite
-(``tests/stores/conformance.py``); cross-cutting behaviour (a prefix, faults) is a decorator over `Store`.
+(``tests/kit/stores/conformance.py``); cross-cutting behaviour (a prefix, faults) is a decorator over `Store`.
 """

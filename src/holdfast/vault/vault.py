@@ -13,29 +13,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress, Source
-from holdfast.vault.assembly import Assembly
-from holdfast.vault.audit import Hit
-from holdfast.vault.check import Check, CheckProgress, CheckReport, auditor
-from holdfast.vault.columns import Before, Notice, before_of, starts_of
-from holdfast.vault.crew import Alone, Crew
-from holdfast.vault.entry import Entry, Extent, decode_extra
+from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress, Source
+from holdfast.vault.archiver.ingest import FileNotice
+from holdfast.vault.archiver.manifest_writer import Assembly
+from holdfast.vault.archiver.pool import Alone, Crew
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
-from holdfast.vault.extract import is_given_back, same_content
-from holdfast.vault.index import Index
-from holdfast.vault.ingest import FileNotice
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.ledger import Ledger
-from holdfast.vault.manifest import Block
-from holdfast.vault.mark import Marker, backup_ids
-from holdfast.vault.pack import PackKind, PackWriter
-from holdfast.vault.prune import GRACE_NS, CopyBudget, Prune, PrunePlan, PruneProgress, PruneResult, bytes_freed
-from holdfast.vault.reading import RecordReader
-from holdfast.vault.root import Root, digest_of, read_root, root_name, write_root
-from holdfast.vault.seal import VaultKeys
-from holdfast.vault.segment import LEVELS
-from holdfast.vault.snapshot import Snapshot
+from holdfast.vault.maintenance.backup_check import Hit
+from holdfast.vault.maintenance.check import Check, CheckProgress, CheckReport, auditor
+from holdfast.vault.maintenance.mark import Marker, backup_ids
+from holdfast.vault.maintenance.prune import (
+    GRACE_NS,
+    CopyBudget,
+    Prune,
+    PrunePlan,
+    PruneProgress,
+    PruneResult,
+    bytes_freed,
+)
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import Before, Notice, before_of, starts_of
+from holdfast.vault.manifest.entry import Entry, Extent, decode_extra
+from holdfast.vault.manifest.root import Root, digest_of, read_root, root_name, write_root
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.ledger import Ledger
+from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.pack.segment import LEVELS
+from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.reader.extract import is_given_back, same_content
+from holdfast.vault.reader.records import RecordReader
+from holdfast.vault.reader.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

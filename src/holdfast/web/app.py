@@ -16,29 +16,29 @@ from litestar.enums import ScopeType
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
-from holdfast.jobs.port import Jobs
-from holdfast.service.instance import Instance
-from holdfast.web.desk import Desk, client_address
-from holdfast.web.docs_page import docs_routes
+from holdfast.service.instance.home import Instance
+from holdfast.web.api.account import account_routes
+from holdfast.web.api.backups import backup_routes
+from holdfast.web.api.browse import browse_routes
+from holdfast.web.api.docs_page import docs_routes
+from holdfast.web.api.events import event_routes
+from holdfast.web.api.imports import import_routes
+from holdfast.web.api.jobs import job_routes
+from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
+from holdfast.web.api.open import open_routes
+from holdfast.web.api.schedule import schedule_routes
+from holdfast.web.api.webhooks import webhook_routes
+from holdfast.web.context import Desk, client_address
 from holdfast.web.downloads import parse_link, serve_download
-from holdfast.web.envelope import SECURITY_HEADERS, Answer
-from holdfast.web.errors import ApiError, allowed_methods, answer_error, internal_error, known_error, unavailable
-from holdfast.web.inputs import BODY_BYTES_MAX, header, routing_path
-from holdfast.web.routes_account import account_routes
-from holdfast.web.routes_backups import backup_routes
-from holdfast.web.routes_browse import browse_routes
-from holdfast.web.routes_events import event_routes
-from holdfast.web.routes_import import import_routes
-from holdfast.web.routes_jobs import job_routes
+from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
+from holdfast.web.http.errors import ApiError, allowed_methods, answer_error, internal_error, known_error, unavailable
+from holdfast.web.http.request import BODY_BYTES_MAX, header, routing_path
+from holdfast.web.request_metrics import Kind
 from holdfast.web.routes_log import log_routes
-from holdfast.web.routes_metrics import METRICS_PATH, serve_metrics
-from holdfast.web.routes_open import open_routes
 from holdfast.web.routes_retention import retention_routes
-from holdfast.web.routes_schedule import schedule_routes
 from holdfast.web.routes_verify import verify_routes
-from holdfast.web.routes_webhooks import webhook_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
-from holdfast.web.traffic import Kind
+from holdfast.worker.port import Jobs
 
 
 def create_app(instance: Instance, jobs: Jobs) -> Front:

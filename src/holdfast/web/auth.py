@@ -8,11 +8,11 @@ from __future__ import annotations
 from litestar.types import Scope
 
 from holdfast.catalog.records import Account
-from holdfast.service.accounts import authenticate, require_api_backups
 from holdfast.service.errors import AccessDenied
-from holdfast.web.desk import Desk
-from holdfast.web.errors import ApiError
-from holdfast.web.inputs import header
+from holdfast.service.registry.accounts import authenticate, require_api_backups
+from holdfast.web.context import Desk
+from holdfast.web.http.errors import ApiError
+from holdfast.web.http.request import header
 
 KEY_CHARS_MAX = 256
 

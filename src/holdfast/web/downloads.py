@@ -16,9 +16,9 @@ from urllib.parse import unquote
 
 from litestar.types import HTTPScope, Receive, Send
 
-from holdfast.service.download import find_download
-from holdfast.web.desk import Desk
-from holdfast.web.errors import ApiError
+from holdfast.service.access.download import find_download
+from holdfast.web.context import Desk
+from holdfast.web.http.errors import ApiError
 from holdfast.web.streaming import send_thing
 
 Format = Literal["zip", "tar.gz"]

@@ -7,13 +7,13 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.service.backup_log import log_lines
-from holdfast.service.backups import find_backup
-from holdfast.web import inputs
-from holdfast.web.conditional import with_etag
-from holdfast.web.desk import Desk
-from holdfast.web.envelope import Answer, success
-from holdfast.web.routes_backups import owner
+from holdfast.service.registry.backups import find_backup
+from holdfast.service.take.log import log_lines
+from holdfast.web.api.backups import owner
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer, success
+from holdfast.web.http.etags import with_etag
 
 _LOG = "/v3/apps/{app_id:str}/backups/{backup:str}/log"
 _APP_SEGMENT, _BACKUP_SEGMENT = 2, 4

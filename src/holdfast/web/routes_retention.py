@@ -7,14 +7,14 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.service.apps import get_app
 from holdfast.service.errors import app_not_found
-from holdfast.service.retain import plan_retention, view
-from holdfast.web import inputs
+from holdfast.service.registry.apps import get_app
+from holdfast.service.retention.retain import plan_retention, view
 from holdfast.web.auth import require_backups
-from holdfast.web.conditional import with_etag
-from holdfast.web.desk import Desk
-from holdfast.web.envelope import Answer, success
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer, success
+from holdfast.web.http.etags import with_etag
 
 _RETENTION = "/v3/apps/{app_id:str}/retention"
 _APP_SEGMENT = 2

@@ -8,15 +8,15 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import App, Job
-from holdfast.service.apps import get_app
-from holdfast.service.backups import find_backup
 from holdfast.service.errors import app_not_found
-from holdfast.service.verify import request_verify
-from holdfast.web import inputs
+from holdfast.service.integrity.verify import request_verify
+from holdfast.service.registry.apps import get_app
+from holdfast.service.registry.backups import find_backup
+from holdfast.web.api.jobs import accepted, enqueue
 from holdfast.web.auth import require_backups
-from holdfast.web.desk import Desk
-from holdfast.web.envelope import Answer
-from holdfast.web.routes_jobs import accepted, enqueue
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
 
 _VERIFY = "/v3/apps/{app_id:str}/backups/{backup:str}/verify"
 _APP_SEGMENT, _BACKUP_SEGMENT = 2, 4

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from holdfast.jobs.port import Jobs
-from holdfast.service.instance import Instance
+from holdfast.service.instance.home import Instance
 from holdfast.web.app import Front, create_app
-from holdfast.web.envelope import JSON_HEADERS, SECURITY_HEADERS, failure
+from holdfast.web.http.envelope import JSON_HEADERS, SECURITY_HEADERS, failure
+from holdfast.worker.port import Jobs
 
 GRACE_SECONDS = 30.0
 HEAD_BYTES_MAX = 64 * 1024

@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from litestar.types import HTTPScope, Receive, Send
 
-from holdfast.web.desk import Desk
-from holdfast.web.envelope import Answer, Headers
-from holdfast.web.errors import ApiError
-from holdfast.web.pump import Buffer, Pump
-from holdfast.web.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
+from holdfast.web.context import Desk
+from holdfast.web.http.envelope import Answer, Headers
+from holdfast.web.http.errors import ApiError
+from holdfast.web.http.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
+from holdfast.web.http.thread_stream import Buffer, Pump
 
 STALL_SECONDS = 300
 """A client that takes no buffer for so long is gone, whatever its connection says."""

@@ -17,20 +17,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdfast.catalog.apps import change_settings
-from holdfast.catalog.backups import mark_deleting, start_backup
-from holdfast.catalog.damage import Found, enter_found
-from holdfast.catalog.jobs import insert_job, start_job
+from holdfast.catalog.accounts.apps import change_settings
+from holdfast.catalog.backups.damage import Found, enter_found
+from holdfast.catalog.backups.rows import mark_deleting, start_backup
+from holdfast.catalog.database.tables import deliveries, endpoints
+from holdfast.catalog.jobs.rows import insert_job, start_job
 from holdfast.catalog.records import App, Job, JobState, Warned
-from holdfast.catalog.tables import deliveries, endpoints
-from holdfast.service.accounts import add_account
-from holdfast.service.apps import add_app
-from holdfast.service.disks import Disk
 from holdfast.service.doctor import apps, diagnose, kept, machine
 from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, Line, lines_of
 from holdfast.service.doctor.finding import Check, Level, warning
-from holdfast.service.instance import KEY_VARIABLE, Instance, create_instance, note_key_exported, open_instance
-from holdfast.service.take import request_backup, run_backup
+from holdfast.service.instance.disks import Disk
+from holdfast.service.instance.home import KEY_VARIABLE, Instance, create_instance, note_key_exported, open_instance
+from holdfast.service.registry.accounts import add_account
+from holdfast.service.registry.apps import add_app
+from holdfast.service.take.run import request_backup, run_backup
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Buffer, StoreFull

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest_databases import ends
+from kit.stage import ends
 
 from holdfast.sources.databases.client import Client, Patience, environment
 from holdfast.sources.databases.errors import DumpFailed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.sources import native
+from holdfast.native import library as native
 from holdfast.sources.databases.rdb import problem_of
 
 

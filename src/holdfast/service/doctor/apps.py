@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.catalog.figures import AppFigures, app_figures
 from holdfast.catalog.records import State
-from holdfast.service.clock import iso
+from holdfast.catalog.statistics import AppFigures, app_figures
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
-from holdfast.service.instance import Instance
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
 
 
 def _backups(instance: Instance) -> Iterator[Finding]:

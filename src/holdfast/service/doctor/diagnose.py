@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.service.clock import Clock
 from holdfast.service.doctor.apps import APP_CHECKS
 from holdfast.service.doctor.finding import Check, Finding, Level, problem
 from holdfast.service.doctor.home import HOME_CHECKS
 from holdfast.service.doctor.kept import KEPT_CHECKS
 from holdfast.service.doctor.machine import MACHINE_CHECKS
 from holdfast.service.doctor.running import RUNNING_CHECKS
-from holdfast.service.instance import Instance, open_instance
-from holdfast.service.logs import FORESEEN
+from holdfast.service.instance.clock import Clock
+from holdfast.service.instance.home import Instance, open_instance
+from holdfast.service.instance.logs import FORESEEN
 
 CHECKS: tuple[Check, ...] = (*HOME_CHECKS, *MACHINE_CHECKS, *RUNNING_CHECKS, *KEPT_CHECKS, *APP_CHECKS)
 

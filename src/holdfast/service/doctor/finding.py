@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from holdfast.service.instance import Instance
+from holdfast.service.instance.home import Instance
 
 
 class Level(StrEnum):

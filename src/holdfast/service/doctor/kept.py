@@ -6,14 +6,14 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from holdfast.catalog import figures
-from holdfast.catalog.backups import backups_in
-from holdfast.catalog.damage import damaged_backups
-from holdfast.catalog.health import look_over
-from holdfast.catalog.ledger import condemned_since
+from holdfast.catalog import statistics as figures
+from holdfast.catalog.backups.damage import damaged_backups
+from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.database.health import look_over
+from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
-from holdfast.service.instance import Instance
+from holdfast.service.instance.home import Instance
 
 WAL_BYTES_MAX = 256 * 1024**2
 PUT_SECONDS_MAX = 2.0

@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.catalog.apps import list_apps
-from holdfast.catalog.figures import app_figures, newest_time
-from holdfast.service.clock import iso, local_time
-from holdfast.service.disks import Disk, disk_of
+from holdfast.catalog.accounts.apps import list_apps
+from holdfast.catalog.statistics import app_figures, newest_time
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
-from holdfast.service.instance import Instance
+from holdfast.service.instance.clock import iso, local_time
+from holdfast.service.instance.disks import Disk, disk_of
+from holdfast.service.instance.home import Instance
 from holdfast.sources.databases.spec import Kind
 
 CLOCK_SECONDS_MAX = 120

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.catalog.backups import backups_in
-from holdfast.catalog.jobs import jobs_in
+from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.jobs.rows import jobs_in
 from holdfast.catalog.records import JobState, State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
-from holdfast.service.instance import Instance
-from holdfast.service.locks import JOBS_LOCK, SERVE_LOCK, is_held
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.locks import JOBS_LOCK, SERVE_LOCK, is_held
 
 
 def _server(instance: Instance) -> Iterator[Finding]:

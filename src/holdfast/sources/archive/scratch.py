@@ -17,7 +17,7 @@ import msgspec
 from holdfast.vault.errors import StreamFailed
 
 if TYPE_CHECKING:
-    from holdfast.vault.ingest import SourceStream
+    from holdfast.vault.archiver.ingest import SourceStream
 
 Xattrs = tuple[tuple[bytes, bytes], ...]
 
@@ -97,7 +97,7 @@ class DiskWatch:
 
 
 class ScratchReader:
-    """Gives the contents to whoever stores them; satisfies `vault.ingest.SourceReader`."""
+    """Gives the contents to whoever stores them; satisfies `vault.archiver.ingest.SourceReader`."""
 
     def __init__(self, scratch: Scratch, *, has_xattrs: bool) -> None:
         self._scratch = scratch

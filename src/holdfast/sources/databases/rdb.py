@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from holdfast.sources import native
+from holdfast.native import library as native
 
 _HEAD = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 _END_OPCODE = b"\xff"

@@ -15,7 +15,7 @@ from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
-from holdfast.sources.live import LiveReader, LiveSource
+from holdfast.sources.directory.live import LiveReader, LiveSource
 from holdfast.vault.errors import StreamFailed
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.sources.port import Scan
-    from holdfast.vault.archive import Settled
-    from holdfast.vault.columns import Scan as ScanView
-    from holdfast.vault.ingest import SourceStream
+    from holdfast.vault.archiver.archive import Settled
+    from holdfast.vault.archiver.ingest import SourceStream
+    from holdfast.vault.manifest.columns import Scan as ScanView
 
 FOLDER_PATH = FOLDER.encode()
 _FOLDER_MODE, _DUMP_MODE = 0o700, 0o600
@@ -102,7 +102,7 @@ class WithDumps:
         import numpy as np
 
         from holdfast.sources.port import Notice
-        from holdfast.vault.archive import Settled
+        from holdfast.vault.archiver.archive import Settled
 
         whole, at, more = self._scan, self._at, len(self.specs) + 1
         assert whole is not None
@@ -156,8 +156,8 @@ class WithDumps:
         """A scan with the folder and the dumps at their place in the order of paths."""
         import numpy as np
 
-        from holdfast.vault.columns import From
-        from holdfast.vault.entry import Kind
+        from holdfast.vault.manifest.columns import From
+        from holdfast.vault.manifest.entry import Kind
 
         specs = self._sorted()
         ends = scan.path_length.cumsum(dtype=np.int64)

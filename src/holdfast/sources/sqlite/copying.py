@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.sources.native import LIBRARY
+from holdfast.native.library import LIBRARY
 from holdfast.vault.errors import Cancelled, SourceFailed
 
 SLOWEST_BYTES_PER_SECOND = 4 * 1024 * 1024

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from holdfast.sources.port import Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
-from holdfast.vault.columns import From
-from holdfast.vault.entry import Kind
 from holdfast.vault.errors import Cancelled
+from holdfast.vault.manifest.columns import From
+from holdfast.vault.manifest.entry import Kind
 
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from holdfast.vault.entry import Extra, decode_extra
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout.pieces import ManifestView, Piece, SegmentPiece
-from holdfast.vault.manifest import Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.entry import Extra, decode_extra
 
 LITERAL_BYTES_MAX = 64 * 1024
 """About the longest literal piece that is joined from several."""

@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.entry import Kind
-from holdfast.vault.manifest import Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.entry import Kind
 
 NAME_BYTES_MAX = 65_000
 """A zip's name is at most 65,535 bytes long; with its fixed part and extra field a header must stay below that too, or

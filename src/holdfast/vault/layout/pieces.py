@@ -1,7 +1,8 @@
 """What a layout is made of: literal bytes, and the segments of chunks.
 
-A *layout* (zip, tar.gz) is a function of a manifest alone. It is given out as *pieces* in order; `vault/reading.py`
-turns pieces into bytes, reading the segments from the packs with read-ahead. A layout never sees a pack.
+A *layout* (zip, tar.gz) is a function of a manifest alone. It is given out as *pieces* in order;
+`vault/reader/records.py` turns pieces into bytes, reading the segments from the packs with read-ahead. A layout never
+sees a pack.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.vault.entry import Extent, ListRef
-from holdfast.vault.manifest import Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.entry import Extent, ListRef
 
 
 class BlockSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -41,7 +42,7 @@ class BlockRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ManifestView(Protocol):
-    """An opened backup, as far as a layout needs it. Implemented by `vault.snapshot.Snapshot`."""
+    """An opened backup, as far as a layout needs it. Implemented by `vault.reader.snapshot.Snapshot`."""
 
     @property
     def blocks(self) -> Sequence[BlockRef]:

@@ -23,7 +23,7 @@ from holdfast.vault.layout.tar_header import (
     TAIL_ZEROS,
     pax_header,
 )
-from holdfast.vault.segment import STORED_BYTES_MAX, stored_blocks
+from holdfast.vault.pack.segment import STORED_BYTES_MAX, stored_blocks
 
 _BLOCK_START = 0b010
 """Not final, fixed codes."""

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.entry import NO_EXTRA, Extra, Kind
 from holdfast.vault.layout.contents import target_of
-from holdfast.vault.manifest import Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
 
 BLOCK_BYTES = 512
 NAME_BYTES = 100

@@ -33,8 +33,8 @@ from holdfast.vault.layout.tar_deflate import (
     zeros,
 )
 from holdfast.vault.layout.tar_header import BLOCK_BYTES, FIELDS_BYTES, TarHeaders, TarLengths
-from holdfast.vault.manifest import Block
-from holdfast.vault.segment import FINAL, STORED_BYTES_MAX, stored_blocks
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.pack.segment import FINAL, STORED_BYTES_MAX, stored_blocks
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no flags, no time, no level, system unknown."""

@@ -25,8 +25,8 @@ from holdfast.vault.layout.zip_records import (
     ZipSizes,
     end_records,
 )
-from holdfast.vault.manifest import Block
-from holdfast.vault.segment import FINAL
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.pack.segment import FINAL
 
 
 def measure(block: Block) -> tuple[int, int, int]:

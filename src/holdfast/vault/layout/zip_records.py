@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.entry import Extra, Kind
 from holdfast.vault.layout.contents import target_of
 from holdfast.vault.layout.names import zip_name_lengths, zip_names
-from holdfast.vault.manifest import Block
-from holdfast.vault.segment import FINAL
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.entry import Extra, Kind
+from holdfast.vault.pack.segment import FINAL
 
 LIMIT_32 = 0xFFFF_FFFF
 """From this value on (sizes, offsets) a field says so itself and the value stands in the zip64 extra field."""

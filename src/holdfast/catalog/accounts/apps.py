@@ -1,0 +1,129 @@
+"""Applications in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import apps, backups
+from holdfast.catalog.records import IMPORTED, App, AppSettings, State
+
+COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at, apps.c.settings)
+_settings = msgspec.json.Decoder(AppSettings)
+
+
+class AppNameTaken(Exception):
+    """The account has another application of this name."""
+
+
+class AppInUse(Exception):
+    """The application has backups."""
+
+
+def app_of(row: Any) -> App:
+    """A record from a row of `COLUMNS`."""
+    app_id, account_id, name, path, node, created_at, settings = row
+    return App(app_id, account_id, name, path, node, created_at, _settings.decode(settings))
+
+
+def insert_app(catalog: Catalog, app: App) -> None:
+    """Add an application. Raises AppNameTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(
+                apps.insert().values(
+                    id=app.id,
+                    account_id=app.account_id,
+                    name=app.name,
+                    path=app.path,
+                    node=app.node,
+                    created_at=app.created_at,
+                    settings=settings_text(app.settings),
+                )
+            )
+    except IntegrityError:
+        raise AppNameTaken from None
+
+
+def settings_text(settings: AppSettings) -> str:
+    """Settings as their column has them."""
+    return msgspec.json.encode(settings).decode()
+
+
+def change_settings(
+    catalog: Catalog,
+    app_id: str,
+    change: Callable[[AppSettings], AppSettings],
+    times: Callable[[App, App], dict[str, int | None]] = lambda before, after: {},
+) -> None:
+    """Replace an application's settings by what `change` makes of them, in one transaction.
+
+    `times(before, after)`: columns of due times that change with them.
+    """
+    with catalog.write() as connection:
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
+        if row is not None:
+            before = app_of(row)
+            after = msgspec.structs.replace(before, settings=change(before.settings))
+            values = {"settings": settings_text(after.settings), **times(before, after)}
+            connection.execute(apps.update().where(apps.c.id == app_id).values(values))
+
+
+def app_by_id(catalog: Catalog, app_id: str) -> App | None:
+    """One application."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id)).first()
+    return app_of(row) if row else None
+
+
+def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
+    """Applications of any account with this id or name."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(*COLUMNS).where(or_(apps.c.id == name_or_id, apps.c.name == name_or_id)).order_by(apps.c.created_at)
+        ).all()
+    return [app_of(row) for row in rows]
+
+
+def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
+    """Applications of one account, or of all; oldest first."""
+    query = select(*COLUMNS).order_by(apps.c.created_at, apps.c.id)
+    if account_id is not None:
+        query = query.where(apps.c.account_id == account_id)
+    with catalog.read() as connection:
+        return [app_of(row) for row in connection.execute(query).all()]
+
+
+def delete_app(catalog: Catalog, app_id: str) -> None:
+    """Remove an application that has no backups any more. Raises AppInUse when it has."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(apps.delete().where(apps.c.id == app_id))
+    except IntegrityError:
+        raise AppInUse from None
+
+
+def last_good_at(catalog: Catalog, app_id: str) -> int | None:
+    """When the newest successful backup of an application's folder was started, in nanoseconds; imports don't count."""
+    with catalog.read() as connection:
+        found: int | None = connection.execute(
+            select(func.max(backups.c.created_at)).where(
+                backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL, backups.c.origin != IMPORTED
+            )
+        ).scalar()
+        return found
+
+
+def stored_bytes(catalog: Catalog, app_id: str) -> int:
+    """What the backups of an application added to the store, in bytes."""
+    with catalog.read() as connection:
+        return int(
+            connection.execute(
+                select(func.coalesce(func.sum(backups.c.stored_bytes), 0)).where(backups.c.app_id == app_id)
+            ).scalar_one()
+        )

@@ -1,0 +1,103 @@
+"""Accounts in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, backups
+from holdfast.catalog.packs.ledger import live_bytes
+from holdfast.catalog.records import Account, State
+
+ACCOUNT_COLUMNS = (
+    accounts.c.id,
+    accounts.c.email,
+    accounts.c.plan,
+    accounts.c.created_at,
+    accounts.c.data_key_sealed,
+    accounts.c.link_secret_sealed,
+    accounts.c.api_key_sealed,
+    accounts.c.vault_epoch,
+)
+
+
+class EmailTaken(Exception):
+    """Another account has this e-mail address."""
+
+
+def account_of(row: Row[Any] | Sequence[Any]) -> Account:
+    """A record from a row of ACCOUNT_COLUMNS."""
+    return Account(*row)
+
+
+def insert_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> None:
+    """Add an account. Raises EmailTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(
+                accounts.insert().values(
+                    id=account.id,
+                    email=account.email,
+                    plan=account.plan,
+                    created_at=account.created_at,
+                    data_key_sealed=account.data_key_sealed,
+                    link_secret_sealed=account.link_secret_sealed,
+                    api_key_hash=api_key_hash,
+                    api_key_sealed=account.api_key_sealed,
+                    vault_epoch=account.vault_epoch,
+                    commit_seq=0,
+                )
+            )
+    except IntegrityError:
+        raise EmailTaken from None
+
+
+def account_by_id(catalog: Catalog, account_id: str) -> Account | None:
+    """One account."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*ACCOUNT_COLUMNS).where(accounts.c.id == account_id)).first()
+    return account_of(row) if row else None
+
+
+def account_with_key(catalog: Catalog, account_id: str) -> tuple[Account, bytes] | None:
+    """One account, and the SHA-256 of its API key."""
+    with catalog.read() as connection:
+        query = select(*ACCOUNT_COLUMNS, accounts.c.api_key_hash).where(accounts.c.id == account_id)
+        row = connection.execute(query).first()
+    return (account_of(row[:-1]), bytes(row[-1])) if row else None
+
+
+def all_accounts(catalog: Catalog) -> list[Account]:
+    """All accounts, oldest first."""
+    with catalog.read() as connection:
+        rows = connection.execute(select(*ACCOUNT_COLUMNS).order_by(accounts.c.created_at, accounts.c.id)).all()
+    return [account_of(row) for row in rows]
+
+
+def set_plan(catalog: Catalog, account_id: str, plan: str) -> None:
+    """Give an account another plan."""
+    with catalog.write() as connection:
+        connection.execute(accounts.update().where(accounts.c.id == account_id).values(plan=plan))
+
+
+def set_api_key(catalog: Catalog, account_id: str, api_key_hash: bytes, api_key_sealed: bytes) -> None:
+    """Replace an account's API key; the old one ends at once."""
+    with catalog.write() as connection:
+        connection.execute(
+            accounts.update()
+            .where(accounts.c.id == account_id)
+            .values(api_key_hash=api_key_hash, api_key_sealed=api_key_sealed)
+        )
+
+
+def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:
+    """(finished backups, bytes of live packs) of an account."""
+    with catalog.read() as connection:
+        count = connection.execute(
+            select(func.count()).where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)
+        ).scalar_one()
+        return int(count), live_bytes(connection, account_id)

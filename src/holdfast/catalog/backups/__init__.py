@@ -1,0 +1,1 @@
+"""Backups as rows: their states, limits, retention, damage and proofs."""

@@ -1,0 +1,151 @@
+"""What is known to be wrong with backups, and the event that says so, once for each finding.
+
+Two kinds of entries stand in a backup's `damage`: content that is lost from the store (`DAMAGED`), which a check finds
+and a later backup may heal; and what did not come back in a test restore as it was backed up (`NOT_PROVED`), which only
+a test restore that matches takes away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import apps, backups, events
+from holdfast.catalog.events.log import enter_event
+from holdfast.catalog.records import IMPORTED, Backup, EventKind, State, Warned
+
+DAMAGED = "DAMAGED"
+MORE_DAMAGED = "MORE_DAMAGED"
+NOT_PROVED = "NOT_PROVED"
+
+NAMED_MAX = 100
+"""Of more backups that one finding hits, an event names the newest ones; its count is whole."""
+
+FILES_NAMED = 3
+
+_warnings = msgspec.json.Decoder(tuple[Warned, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at one backup gave. `damage`: all that is known to be wrong now; times in nanoseconds."""
+
+    backup_id: str
+    damage: tuple[Warned, ...]
+    verified_at: int | None = None
+    """When all of it was read back and found good; None: that stays as it is."""
+    restore_proved_at: int | None = None
+
+
+def damaged_backups(catalog: Catalog, account_id: str) -> list[Backup]:
+    """Successful backups of an account with something wrong."""
+    query = select(*BACKUP_COLUMNS).where(
+        backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL, backups.c.damage.is_not(None)
+    )
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query).all()]
+
+
+def enter_found(catalog: Catalog, found: Sequence[Found], now_ns: int) -> None:
+    """Enter what a look at backups gave, in one transaction; those that are not successful are left out.
+
+    Where something is wrong that was not known before, an event `verify.failed` says so: one for each application.
+    """
+    hit: dict[str, list[tuple[Any, Found]]] = {}
+    with catalog.write() as connection:
+        for one in sorted(found, key=lambda f: f.backup_id):  # in one order: two that look at once wait, no deadlock
+            is_it = backups.c.id == one.backup_id, backups.c.state == State.SUCCESSFUL
+            columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.created_at, backups.c.damage)
+            row = connection.execute(select(*columns).where(*is_it).with_for_update()).first()
+            if row is None:
+                continue
+            text = msgspec.json.encode(list(one.damage)).decode() if one.damage else None
+            values: dict[str, Any] = {"damage": text}
+            if one.verified_at is not None:
+                values["verified_at"] = one.verified_at
+            if one.restore_proved_at is not None:
+                values["restore_proved_at"] = one.restore_proved_at
+            connection.execute(backups.update().where(*is_it).values(**values))
+            if _is_news(row.damage, one.damage):
+                hit.setdefault(row.app_id, []).append((row, one))
+        for app_id, affected in hit.items():
+            _enter(connection, app_id, affected, now_ns)
+
+
+def _is_news(before: str | None, now: Sequence[Warned]) -> bool:
+    """Whether anything is wrong that was not. (That a count of further files got smaller is none.)"""
+    known = _warnings.decode(before) if before is not None else ()
+    return bool({(w.path, w.code) for w in now} - {(w.path, w.code) for w in known})
+
+
+def _enter(connection: Connection, app_id: str, affected: list[tuple[Any, Found]], now_ns: int) -> None:
+    affected.sort(key=lambda pair: (pair[0].created_at, pair[1].backup_id), reverse=True)
+    newest, of_newest = affected[0]
+    enter_event(
+        connection,
+        EventKind.VERIFY_FAILED,
+        newest.account_id,
+        now_ns,
+        app_id=app_id,
+        backup_id=of_newest.backup_id,
+        name=newest.name,
+        code=NOT_PROVED if any(w.code == NOT_PROVED for w in of_newest.damage) else DAMAGED,
+        message=of_newest.damage[0].message,
+        files=[w.path for w in of_newest.damage if w.path][:FILES_NAMED],
+        backups=[{"id": found.backup_id, "name": row.name} for row, found in affected[:NAMED_MAX]],
+        backups_count=len(affected),
+    )
+
+
+def failed_at(connection: Connection, account_id: str, app_id: str, code: str | None = None) -> int | None:
+    """When something was last found to be wrong with an application's backups; with a code of only that kind."""
+    query = select(func.max(events.c.at)).where(
+        events.c.account_id == account_id, events.c.app_id == app_id, events.c.kind == EventKind.VERIFY_FAILED
+    )
+    if code is not None:
+        query = query.where(events.c.data.contains(f'"code":"{code}"', autoescape=True))
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
+def not_to_build_on(catalog: Catalog, account_id: str, app_id: str) -> int | None:
+    """Backups of an application from before this time may have a wrong list of files; None: none has.
+
+    What did not come back in a test restore may stand in the backups that were built on that one, too.
+    """
+    query = select(backups.c.damage, backups.c.created_at).where(
+        backups.c.account_id == account_id, backups.c.app_id == app_id, backups.c.damage.is_not(None)
+    )
+    with catalog.read() as connection:
+        damaged = connection.execute(query).all()
+        wrong = [row.created_at for row in damaged if any(w.code == NOT_PROVED for w in _warnings.decode(row.damage))]
+        if not wrong:
+            return None
+        # Of a finding so old that its event is gone, the backup itself is still known.
+        return max(failed_at(connection, account_id, app_id, NOT_PROVED) or 0, *map(int, wrong))
+
+
+def apps_to_take_afresh(catalog: Catalog, node: str) -> list[str]:
+    """Applications of a node with something wrong in a backup, of which none was even asked for since it was found."""
+    query = (
+        select(backups.c.account_id, backups.c.app_id)
+        .join(apps, apps.c.id == backups.c.app_id)
+        .where(backups.c.damage.is_not(None), backups.c.state == State.SUCCESSFUL, apps.c.node == node)
+        .distinct()
+    )
+    wanted = []
+    with catalog.read() as connection:
+        for account_id, app_id in connection.execute(query).all():
+            newest = select(func.max(backups.c.created_at)).where(
+                backups.c.app_id == app_id, backups.c.origin != IMPORTED
+            )
+            found_at = failed_at(connection, account_id, app_id)
+            if found_at is not None and (connection.execute(newest).scalar() or 0) < found_at:
+                wanted.append(app_id)
+    return wanted

@@ -1,0 +1,89 @@
+"""What a plan's limits are counted from, read in the transaction in which a backup is entered.
+
+Counted is what was asked for by hand in the last day, from the events: so a backup that was deleted since still counts,
+and one that failed or was cancelled does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, func, select
+
+from holdfast.catalog.backups.retention import BY_HAND, Candidate, candidates_in
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, events
+from holdfast.catalog.packs.ledger import live_bytes
+from holdfast.catalog.records import EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What an account did. Times in nanoseconds, oldest first; the backup that is being entered is not among them."""
+
+    plan: str
+    app_times: tuple[int, ...]
+    """When backups of the application were asked for by hand."""
+    account_times: tuple[int, ...]
+    """The same of all of the account's applications."""
+    live_bytes: int
+    backups: tuple[Candidate, ...]
+    """Those of the application."""
+
+
+DAY_NS = 24 * 3600 * 1_000_000_000
+_NO_SEQ = 2**62
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    origin: str = ""
+
+
+_asked = msgspec.json.Decoder(_Asked)
+
+
+def counts_of(catalog: Catalog, account_id: str, app_id: str, since: int) -> Counts:
+    """The counts as they are now, for showing and for a first look. Raises CatalogError."""
+    with catalog.read() as connection:
+        return counted(connection, account_id, app_id, since)
+
+
+def counted(
+    connection: Connection, account_id: str, app_id: str, since: int, *, but: str = "", hold: bool = False
+) -> Counts:
+    """The counts of the time since `since`, without the backup `but`.
+
+    `hold`: the account's row is held to the end of the transaction, so that of two requests one sees the other.
+    """
+    plan_query = select(accounts.c.plan).where(accounts.c.id == account_id)
+    plan = connection.execute(plan_query.with_for_update(key_share=True) if hold else plan_query).scalar_one()
+    times: dict[str, tuple[int, str]] = {}
+    for kind, at, of_app, backup_id, data in connection.execute(_events(account_id, since)):
+        if kind == EventKind.BACKUP_FAILED:
+            times.pop(backup_id, None)
+        elif backup_id != but and at >= since and _asked.decode(data).origin in BY_HAND:
+            times[backup_id] = (int(at), of_app)
+    return Counts(
+        plan=plan,
+        app_times=tuple(sorted(at for at, of_app in times.values() if of_app == app_id)),
+        account_times=tuple(sorted(at for at, _ in times.values())),
+        live_bytes=live_bytes(connection, account_id),
+        backups=tuple(candidates_in(connection, app_id=app_id)),
+    )
+
+
+def _events(account_id: str, since: int) -> Select[Any]:
+    """Queued and failed backups of an account, in the order in which it was entered."""
+    # Events are numbered about as time goes: the first one of the time is where the account's are looked for.
+    first = select(events.c.seq).where(events.c.at >= since).order_by(events.c.at).limit(1).scalar_subquery()
+    return (
+        select(events.c.kind, events.c.at, events.c.app_id, events.c.backup_id, events.c.data)
+        .where(
+            events.c.account_id == account_id,
+            events.c.seq >= func.coalesce(first, _NO_SEQ),
+            events.c.kind.in_((EventKind.BACKUP_QUEUED, EventKind.BACKUP_FAILED)),
+        )
+        .order_by(events.c.seq)
+    )

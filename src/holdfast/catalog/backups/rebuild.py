@@ -1,0 +1,214 @@
+"""What rebuilding and erasing do to the catalog: rows entered as the store has them, and rows that go for good."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.accounts.apps import settings_text
+from holdfast.catalog.database.engine import Catalog, CatalogError
+from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
+from holdfast.catalog.records import OPEN_JOBS, Account, App, Backup, State
+
+ERASED = b""
+"""What stands for a data key that was erased."""
+
+
+_UNDER_WAY = (State.QUEUED, State.RUNNING)
+
+
+class UnderWay(Exception):
+    """A `backup` or a `restore` of the account is queued or running; the message says which."""
+
+
+class InTheWay(Exception):
+    """Another row has the name or address that this one should get; the message says which."""
+
+
+def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bool:
+    """Enter an account as its record has it; True when it was not there. What it counts (epoch, commits) stays.
+
+    Raises InTheWay.
+    """
+    values: dict[str, Any] = {
+        "email": account.email,
+        "plan": account.plan,
+        "data_key_sealed": account.data_key_sealed,
+        "link_secret_sealed": account.link_secret_sealed,
+        "api_key_hash": api_key_hash,
+        "api_key_sealed": account.api_key_sealed,
+    }
+    with _in_the_way(f"Another account has the address {account.email}."), catalog.write() as connection:
+        if connection.execute(accounts.update().where(accounts.c.id == account.id).values(**values)).rowcount:
+            return False
+        connection.execute(
+            accounts.insert().values(
+                id=account.id, created_at=account.created_at, vault_epoch=0, commit_seq=0, **values
+            )
+        )
+        return True
+
+
+def enter_app(catalog: Catalog, app: App) -> bool:
+    """Enter an application as the record has it; True when it was not there. Raises InTheWay."""
+    values = {"name": app.name, "path": app.path, "node": app.node, "settings": settings_text(app.settings)}
+    with _in_the_way(f"Another application has the name {app.name}."), catalog.write() as connection:
+        if connection.execute(apps.update().where(apps.c.id == app.id).values(**values)).rowcount:
+            return False
+        connection.execute(
+            apps.insert().values(id=app.id, account_id=app.account_id, created_at=app.created_at, **values)
+        )
+        return True
+
+
+@contextlib.contextmanager
+def _in_the_way(message: str) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise InTheWay(message) from None
+
+
+def drop_apps_but(catalog: Catalog, account_id: str, kept: set[str]) -> int:
+    """Remove applications that the record does not have and that have no backups; returns how many."""
+    dropped = 0
+    with catalog.read() as connection:
+        found = [row[0] for row in connection.execute(select(apps.c.id).where(apps.c.account_id == account_id))]
+    for app_id in found:
+        if app_id not in kept:
+            with contextlib.suppress(IntegrityError), catalog.write() as connection:
+                dropped += connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount
+    return dropped
+
+
+def set_marks(catalog: Catalog, backup: Backup, name: str, is_locked: bool, locked_until: int | None) -> None:
+    """Give a backup the name and locks that the store has for it. Raises InTheWay."""
+    if (backup.name, backup.is_locked, backup.locked_until) != (name, is_locked, locked_until):
+        with _in_the_way(f"Another backup has the name {name}."), catalog.write() as connection:
+            connection.execute(
+                backups.update()
+                .where(backups.c.id == backup.id)
+                .values(name=name, is_locked=is_locked, locked_until=locked_until)
+            )
+
+
+def drop_backup(catalog: Catalog, backup_id: str) -> None:
+    """Remove a backup whose root is gone from the store."""
+    with catalog.write() as connection:
+        connection.execute(backups.delete().where(backups.c.id == backup_id))
+
+
+def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
+    """Fence whatever was under way on the vault, and count on from `commit_seq` at least."""
+    with catalog.write() as connection:
+        now = connection.execute(
+            select(accounts.c.commit_seq).where(accounts.c.id == account_id).with_for_update(key_share=True)
+        ).scalar_one()
+        connection.execute(
+            accounts.update()
+            .where(accounts.c.id == account_id)
+            .values(
+                vault_epoch=accounts.c.vault_epoch + 1,
+                vault_commits=accounts.c.vault_commits + 1,
+                commit_seq=max(int(now), commit_seq),
+            )
+        )
+
+
+def check_nothing_under_way(catalog: Catalog, account_id: str) -> None:
+    """Raises UnderWay when a backup or a restore of an account is queued or running."""
+    with catalog.read() as connection:
+        _check_nothing_under_way(connection, account_id)
+
+
+def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
+    """Overwrite an account's wrapped keys, so that nothing of its vault opens again; returns what was overwritten.
+
+    All that belongs to the account goes in the same transaction: no schedule, proof or notice must find it while its
+    packs vanish. On SQLite the old bytes are zeroed where they stood, and the write-ahead log is emptied. Raises
+    UnderWay, with nothing changed, and CatalogError when another process keeps the log from being emptied.
+    """
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(accounts.c.data_key_sealed, accounts.c.link_secret_sealed, accounts.c.api_key_sealed).where(
+                accounts.c.id == account_id
+            )
+        ).one()
+    old = [bytes(value) for value in row if value]
+    is_sqlite = catalog.engine.dialect.name == "sqlite"
+    with catalog.write() as connection:
+        if is_sqlite:
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        # The applications' rows are held, as by whoever enters a backup or a restore.
+        of_account = select(apps.c.id).where(apps.c.account_id == account_id)
+        connection.execute(of_account.with_for_update(key_share=True)).all()
+        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+        _check_nothing_under_way(connection, account_id)
+        _forget_belongings(connection, account_id)
+        connection.execute(
+            accounts.update()
+            .where(accounts.c.id == account_id)
+            .values(
+                data_key_sealed=ERASED,
+                link_secret_sealed=ERASED,
+                api_key_sealed=ERASED,
+                api_key_hash=account_id.encode(),  # unique, and the hash of no key
+                vault_epoch=accounts.c.vault_epoch + 1,
+            )
+        )
+    wipe(catalog)
+    return old
+
+
+def _check_nothing_under_way(connection: Connection, account_id: str) -> None:
+    making = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY))
+    restoring = select(jobs.c.id).where(
+        jobs.c.account_id == account_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS)
+    )
+    for what, query in (("backup", making), ("restore", restoring)):
+        if connection.execute(query.limit(1)).first():
+            raise UnderWay(what)
+
+
+def wipe(catalog: Catalog) -> None:
+    """Leave nothing of overwritten rows in the database's files. Raises CatalogError."""
+    with catalog.engine.connect() as connection:
+        if catalog.engine.dialect.name != "sqlite":
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql("VACUUM FULL accounts")
+            return
+        busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if busy:
+            raise CatalogError(
+                "The catalog's write-ahead log is in use by another process; stop `holdfast serve` and erase again."
+            )
+
+
+def is_left_in_files(catalog: Catalog, secrets: list[bytes]) -> bool:
+    """Whether any of the given bytes is still in a file of an SQLite catalog. Always False for a database server."""
+    if catalog.engine.dialect.name != "sqlite":
+        return False
+    for end in ("", "-wal", "-journal"):
+        path = Path(catalog.where + end)
+        if path.exists():
+            data = path.read_bytes()
+            if any(secret in data for secret in secrets):
+                return True
+    return False
+
+
+def forget_account(catalog: Catalog, account_id: str) -> None:
+    """Remove an account and all that belongs to it."""
+    with catalog.write() as connection:
+        _forget_belongings(connection, account_id)
+        connection.execute(accounts.delete().where(accounts.c.id == account_id))
+
+
+def _forget_belongings(connection: Connection, account_id: str) -> None:
+    for table in (deliveries, endpoints, events, jobs, backups, packs, apps):
+        connection.execute(table.delete().where(table.c.account_id == account_id))

@@ -1,0 +1,135 @@
+"""What retention needs of the catalog: the backups as its policy sees them, and the step by which one begins to go.
+
+What it must never do: let a backup go to which no newer good one is committed. That stands in the statement itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, exists, func, or_, select
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import apps, backups, jobs
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
+
+SAFETY = "safety"
+"""Origin of a backup that a restore took, so that it can be undone."""
+
+BY_HAND = ("manual", IMPORTED)
+"""Origins of backups that somebody took on purpose."""
+
+_FINISHED = (State.SUCCESSFUL, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A backup as the policy sees it. Times in nanoseconds; `order`: of the commits, which no clock can turn around."""
+
+    id: str
+    created_at: int
+    order: int
+    state: State = State.SUCCESSFUL
+    origin: str = "scheduled"
+    stored_bytes: int = 0
+    is_locked: bool = False
+    locked_until: int | None = None
+    is_damaged: bool = False
+    is_in_use: bool = False
+    app_id: str = ""
+    name: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether an older one may go because this one is there."""
+        return self.state is State.SUCCESSFUL and self.origin != IMPORTED and not self.is_damaged
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody took it on purpose."""
+        return self.origin in BY_HAND
+
+
+_is_in_use = exists().where(jobs.c.backup_id == backups.c.id, jobs.c.state.in_(OPEN_JOBS)).correlate(backups)
+
+
+def candidates(catalog: Catalog, *, app_id: str | None = None, account_id: str | None = None) -> list[Candidate]:
+    """The backups of an application, or of an account, oldest first."""
+    with catalog.read() as connection:
+        return candidates_in(connection, app_id=app_id, account_id=account_id)
+
+
+def candidates_in(
+    connection: Connection, *, app_id: str | None = None, account_id: str | None = None
+) -> list[Candidate]:
+    """The same, within a transaction."""
+    query = select(
+        backups.c.id,
+        backups.c.created_at,
+        backups.c.commit_seq,
+        backups.c.state,
+        backups.c.origin,
+        backups.c.stored_bytes,
+        backups.c.is_locked,
+        backups.c.locked_until,
+        backups.c.damage.is_not(None),
+        _is_in_use,
+        backups.c.app_id,
+        backups.c.name,
+    ).order_by(backups.c.created_at, backups.c.id)
+    if app_id is not None:
+        query = query.where(backups.c.app_id == app_id)
+    if account_id is not None:
+        query = query.where(backups.c.account_id == account_id)
+    rows = connection.execute(query).all()
+    return [
+        Candidate(row[0], int(row[1]), -1 if row[2] is None else int(row[2]), State(row[3]), row[4], int(row[5]),
+                  bool(row[6]), row[7], bool(row[8]), bool(row[9]), row[10], row[11])
+        for row in rows
+    ]  # fmt: skip
+
+
+def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
+    """successful or failed -> deleting, because retention lets it go. False, with nothing changed, when it may not.
+
+    It may not when it is locked by now, when a job works on it, or when no newer good backup of its application is
+    there (a failed one needs none).
+    """
+    newer = backups.alias()
+    this = backups
+    has_newer = exists().where(
+        newer.c.app_id == this.c.app_id,
+        newer.c.state == State.SUCCESSFUL,
+        newer.c.origin != IMPORTED,
+        newer.c.damage.is_(None),
+        newer.c.commit_seq > this.c.commit_seq,
+    )
+    with catalog.write() as connection:
+        # The application's row is held: a job on the backup that is asked for at once comes before or after.
+        app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
+        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
+        done = connection.execute(
+            this.update()
+            .where(
+                this.c.id == backup_id,
+                or_(this.c.state == State.FAILED, and_(this.c.state == State.SUCCESSFUL, has_newer)),
+                this.c.is_locked.is_(False),
+                or_(this.c.locked_until.is_(None), this.c.locked_until <= now_ns),
+                ~_is_in_use,
+            )
+            .values(state=State.DELETING)
+        )
+        return done.rowcount == 1
+
+
+def apps_with_several(catalog: Catalog, node: str) -> list[str]:
+    """Ids of a node's applications that have more than one finished backup: of others nothing could go."""
+    query = (
+        select(backups.c.app_id)
+        .join(apps, apps.c.id == backups.c.app_id)
+        .where(apps.c.node == node, backups.c.state.in_(_FINISHED))
+        .group_by(backups.c.app_id)
+        .having(func.count() > 1)
+    )
+    with catalog.read() as connection:
+        return [row[0] for row in connection.execute(query)]

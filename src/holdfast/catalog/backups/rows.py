@@ -1,0 +1,418 @@
+"""Backups in the catalog. Every change of state is one transaction that looks at the state it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
+from holdfast.catalog.accounts.apps import app_of
+from holdfast.catalog.backups.limits import DAY_NS, Counts, counted
+from holdfast.catalog.backups.proofs import first_prove
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
+from holdfast.catalog.events.log import enter_event
+from holdfast.catalog.packs.prune import enter_wanted
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
+from holdfast.vault.errors import SessionFenced
+
+_FIELDS = Backup.__struct_fields__
+_COLUMNS = BACKUP_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
+_WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
+OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
+_warnings = msgspec.json.Decoder(tuple[Warned, ...])
+_progress = msgspec.json.Decoder(Progressed)
+
+
+class BackupNameTaken(Exception):
+    """The application has another backup of this name."""
+
+
+class BackupUnderWay(Exception):
+    """The application has a backup that is queued or running."""
+
+
+class RestoreUnderWay(Exception):
+    """The application is being restored."""
+
+
+def backup_of(row: Row[Any]) -> Backup:
+    """A record from a row of all columns."""
+    values = list(row)
+    values[_STATE] = State(values[_STATE])
+    values[_WARNINGS] = _warnings.decode(values[_WARNINGS])
+    values[_DAMAGE] = () if values[_DAMAGE] is None else _warnings.decode(values[_DAMAGE])
+    if values[_PROGRESS] is not None:
+        values[_PROGRESS] = _progress.decode(values[_PROGRESS])
+    return Backup(*values)
+
+
+def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], None] | None = None) -> None:
+    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup).
+
+    `permit` is shown what the account did in the last day, in the same transaction; what it raises undoes everything.
+    """
+    try:
+        with catalog.write() as connection:
+            # The application's row is held: a backup and a restore that are asked for at once see each other.
+            connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update(key_share=True))
+            if backup.origin != "safety" and is_restoring(connection, backup.app_id):
+                raise RestoreUnderWay
+            enter_backup(connection, backup)
+            if permit is not None:
+                since = backup.created_at - DAY_NS
+                permit(counted(connection, backup.account_id, backup.app_id, since, but=backup.id, hold=True))
+    except IntegrityError:
+        with catalog.read() as connection:
+            if is_name_taken(connection, backup.app_id, backup.name):
+                raise BackupNameTaken from None
+        raise BackupUnderWay from None
+
+
+def enter_backup(connection: Connection, backup: Backup) -> None:
+    """Enter a queued backup within a transaction. Raises IntegrityError for its name, or a backup that is under way."""
+    values = {name: getattr(backup, name) for name in _FIELDS}
+    values["warnings"] = msgspec.json.encode(backup.warnings).decode()
+    values["progress"] = values["damage"] = None
+    connection.execute(backups.insert().values(values))
+    enter_event(
+        connection,
+        EventKind.BACKUP_QUEUED,
+        backup.account_id,
+        backup.created_at,
+        app_id=backup.app_id,
+        backup_id=backup.id,
+        name=backup.name,
+        origin=backup.origin,
+    )
+
+
+def is_restoring(connection: Connection, app_id: str) -> bool:
+    """Whether a restore into the application is queued or running."""
+    restoring = select(jobs.c.id).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS))
+    return connection.execute(restoring).first() is not None
+
+
+def is_name_taken(connection: Connection, app_id: str, name: str) -> bool:
+    """Whether the application has a backup of this name."""
+    same = select(backups.c.id).where(backups.c.app_id == app_id, backups.c.name == name)
+    return connection.execute(same).first() is not None
+
+
+def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
+    """One backup."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(backups.c.id == backup_id)).first()
+    return backup_of(row) if row else None
+
+
+def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
+    """One backup of an application, by id or by name; an id goes first."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(*_COLUMNS).where(
+                backups.c.app_id == app_id, or_(backups.c.id == id_or_name, backups.c.name == id_or_name)
+            )
+        ).all()
+    found = sorted((backup_of(row) for row in rows), key=lambda b: b.id != id_or_name)
+    return found[0] if found else None
+
+
+def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | None) -> list[Backup]:
+    """Backups of an application, oldest first; at most `limit`, those behind the backup with the id `after`."""
+    query = select(*_COLUMNS).where(backups.c.app_id == app_id).order_by(backups.c.created_at, backups.c.id)
+    if after is not None:
+        query = query.where(_beyond(backups.c.app_id == app_id, after, newest_first=False))
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
+
+
+def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, after: str | None) -> list[Backup]:
+    """Backups of an account, newest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(backups.c.account_id == account_id)
+        .order_by(backups.c.created_at.desc(), backups.c.id.desc())
+    )
+    if after is not None:
+        query = query.where(_beyond(backups.c.account_id == account_id, after, newest_first=True))
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
+
+
+def _beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) -> Any:
+    """Nothing is beyond a backup that is another owner's: that one does not exist for this."""
+    at = select(backups.c.created_at).where(same_owner, backups.c.id == after).scalar_subquery()
+    if newest_first:
+        return or_(backups.c.created_at < at, and_(backups.c.created_at == at, backups.c.id < after))
+    return or_(backups.c.created_at > at, and_(backups.c.created_at == at, backups.c.id > after))
+
+
+def backups_by_name(catalog: Catalog, account_id: str, name: str) -> list[Backup]:
+    """Successful backups of an account with this name, whatever the application."""
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(*_COLUMNS).where(
+                backups.c.account_id == account_id, backups.c.name == name, backups.c.state == State.SUCCESSFUL
+            )
+        ).all()
+    return [backup_of(row) for row in rows]
+
+
+def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: int) -> Backup | None:
+    """The newest backup that was asked for with this key since a time."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(*_COLUMNS)
+            .where(backups.c.app_id == app_id, backups.c.idempotency_key == key, backups.c.created_at >= since)
+            .order_by(backups.c.created_at.desc())
+            .limit(1)
+        ).first()
+    return backup_of(row) if row else None
+
+
+def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = None) -> list[Backup]:
+    """All backups in the given states, oldest first; of one node, or of all."""
+    query = select(*_COLUMNS).where(backups.c.state.in_(states)).order_by(backups.c.created_at)
+    if OPEN_STATES.issuperset(states):
+        query = query.where(open_backups)
+    if node is not None:
+        query = query.where(backups.c.node == node)
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query).all()]
+
+
+def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
+    """The newest successful backup that was taken of an application's folder (an imported one says nothing of it)."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(*_COLUMNS)
+            .where(
+                backups.c.app_id == app_id,
+                backups.c.state == State.SUCCESSFUL,
+                backups.c.origin != IMPORTED,
+            )
+            .order_by(backups.c.created_at.desc(), backups.c.id.desc())
+            .limit(1)
+        ).first()
+    return backup_of(row) if row else None
+
+
+def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int) -> bool:
+    """queued -> running. False when it was not queued (any more)."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
+            .values(state=State.RUNNING, node=node)
+        )
+        if done.rowcount == 1:
+            enter_backup_event(connection, EventKind.BACKUP_STARTED, backup_id, now_ns)
+        return done.rowcount == 1
+
+
+def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
+    """Enter what happened to a backup, with what says which one it is."""
+    row = connection.execute(
+        select(backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin).where(
+            backups.c.id == backup_id
+        )
+    ).one()
+    account_id, app_id, name, origin = row
+    enter_event(
+        connection, kind, account_id, now_ns, app_id=app_id, backup_id=backup_id, name=name, origin=origin, **data
+    )
+
+
+def record_progress(catalog: Catalog, backup_id: str, progress: Progressed) -> None:
+    """Note how far a running backup is. Cheap: not worth a wait for the disk."""
+    with catalog.write(durable=False) as connection:
+        connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
+            .values(progress=msgspec.json.encode(progress).decode())
+        )
+
+
+def next_commit_seq(catalog: Catalog, account_id: str) -> int:
+    """The next number in the order of an account's backups."""
+    with catalog.write() as connection:
+        connection.execute(
+            accounts.update().where(accounts.c.id == account_id).values(commit_seq=accounts.c.commit_seq + 1)
+        )
+        return int(connection.execute(select(accounts.c.commit_seq).where(accounts.c.id == account_id)).scalar_one())
+
+
+def finish_backup(
+    catalog: Catalog,
+    backup_id: str,
+    epoch: int,
+    warnings: Sequence[Warned],
+    *,
+    finished_at: int,
+    overdue_at: Callable[[App], int | None] = lambda app: None,
+    **values: Any,
+) -> bool:
+    """running -> successful, with what is known now. False when it was not running (any more).
+
+    `overdue_at`: when the application is overdue after this backup; not asked for an imported one, which says nothing
+    of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
+    """
+    with catalog.write() as connection:
+        # The application's row before the account's, as whoever enters a backup has them.
+        app = _app_held(connection, backup_id)
+        now = connection.execute(
+            select(accounts.c.vault_epoch)
+            .join(backups, backups.c.account_id == accounts.c.id)
+            .where(backups.c.id == backup_id)
+            .with_for_update(key_share=True)
+        ).scalar()
+        if now is None:
+            return False
+        if now != epoch:
+            raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
+            .values(
+                state=State.SUCCESSFUL,
+                progress=None,
+                warnings=msgspec.json.encode(list(warnings)).decode(),
+                finished_at=finished_at,
+                **values,
+            )
+        )
+        if done.rowcount != 1:
+            return False
+        if app is not None:
+            # A good backup ends what was overdue, and says until when the next one is awaited.
+            times = {"overdue_at": overdue_at(app), "overdue_since": None}
+            connection.execute(apps.update().where(apps.c.id == app.id).values(times))
+        # A prune that did not count with this backup must see that it came (`ledger.condemn`).
+        account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
+        connection.execute(
+            accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
+        )
+        first_prove(connection, backup_id, finished_at)
+        enter_backup_event(
+            connection,
+            EventKind.BACKUP_FINISHED,
+            backup_id,
+            finished_at,
+            size=values.get("zip_bytes", 0),
+            stored_size=values.get("stored_bytes", 0),
+            files=values.get("files", 0),
+            warnings=len(warnings),
+        )
+        return True
+
+
+def _app_held(connection: Connection, backup_id: str) -> App | None:
+    """The application that a backup is of, its row held; None for an import, which says nothing of its folder."""
+    row = connection.execute(
+        select(*APP_COLUMNS)
+        .join(backups, backups.c.app_id == apps.c.id)
+        .where(backups.c.id == backup_id, backups.c.origin != IMPORTED)
+        .with_for_update(of=apps, key_share=True)
+    ).first()
+    return app_of(row) if row else None
+
+
+def fail_backup(
+    catalog: Catalog,
+    backup_id: str,
+    code: str,
+    message: str,
+    now_ns: int,
+    *,
+    log: str | None = None,
+    warnings: Sequence[Warned] = (),
+) -> bool:
+    """queued or running -> failed, with a reason. False when it was neither."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state.in_([State.QUEUED, State.RUNNING]))
+            .values(
+                state=State.FAILED,
+                error_code=code,
+                error_message=message,
+                finished_at=now_ns,
+                progress=None,
+                warnings=msgspec.json.encode(list(warnings)).decode(),
+                log=log,
+            )
+        )
+        if done.rowcount == 1:
+            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code=code, message=message)
+        return done.rowcount == 1
+
+
+def log_of(catalog: Catalog, backup_id: str) -> str | None:
+    """A backup's log as it was entered with its end; None when there is none (yet)."""
+    with catalog.read() as connection:
+        found: str | None = connection.execute(select(backups.c.log).where(backups.c.id == backup_id)).scalar()
+        return found
+
+
+def rename_backup(catalog: Catalog, backup_id: str, name: str) -> None:
+    """Give a backup another name. Raises BackupNameTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(backups.update().where(backups.c.id == backup_id).values(name=name))
+    except IntegrityError:
+        raise BackupNameTaken from None
+
+
+def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int) -> bool:
+    """Change what is given of a backup's locks. False, with nothing changed, when a time lock would get shorter."""
+    change: dict[str, Any] = {}
+    if is_locked is not None:
+        change["is_locked"] = is_locked
+    query = backups.update().where(backups.c.id == backup_id)
+    if locked_until is not None:
+        change["locked_until"] = locked_until
+        # In the same statement: of two that set a lock at once, the shorter one must not come out on top.
+        query = query.where(
+            or_(
+                backups.c.locked_until.is_(None),
+                backups.c.locked_until <= now_ns,
+                backups.c.locked_until <= locked_until,
+            )
+        )
+    if not change:
+        return True
+    with catalog.write() as connection:
+        return connection.execute(query.values(**change)).rowcount == 1
+
+
+def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
+    """successful or failed -> deleting, unless it is locked. False when it is in another state, or locked."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(
+                backups.c.id == backup_id,
+                backups.c.state.in_([State.SUCCESSFUL, State.FAILED]),
+                backups.c.is_locked.is_(False),
+                or_(backups.c.locked_until.is_(None), backups.c.locked_until <= now_ns),
+            )
+            .values(state=State.DELETING)
+        )
+        return done.rowcount == 1
+
+
+def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
+    """Forget a backup that is being deleted and whose root is gone."""
+    is_deleting = and_(backups.c.id == backup_id, backups.c.state == State.DELETING)
+    with catalog.write() as connection:
+        account_id = connection.execute(select(backups.c.account_id).where(is_deleting).with_for_update()).scalar()
+        if account_id is None:
+            return
+        enter_backup_event(connection, EventKind.BACKUP_DELETED, backup_id, now_ns)
+        connection.execute(backups.delete().where(is_deleting))
+        enter_wanted(connection, account_id, now_ns)

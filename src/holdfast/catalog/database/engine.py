@@ -1,0 +1,242 @@
+"""Opening a catalog: SQLite by default, PostgreSQL by URL. The one place that knows their differences.
+
+What it must never do: change a catalog that a newer Holdfast wrote, or leave one half made or half upgraded.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata
+
+BUSY_SECONDS = 30
+CONNECTIONS_KEPT = 5
+CONNECTIONS_MAX = 64
+"""More than all threads of one process that use the catalog at once."""
+
+_SCHEMA_LOCK = 0x686F6C64  # "hold": one change of the schema at a time on PostgreSQL
+
+
+class CatalogError(Exception):
+    """The catalog cannot be used; the message is one sentence for a person."""
+
+
+class CatalogNewer(CatalogError):
+    """A newer Holdfast wrote it; it was not touched."""
+
+
+class CatalogUnreachable(CatalogError):
+    """It cannot be reached now; it may work again later."""
+
+
+class CatalogDamaged(CatalogError):
+    """The database says of itself that it is damaged."""
+
+
+class Catalog:
+    """The database of one instance. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self.engine = engine
+        self.where = where
+        self._is_sqlite = engine.dialect.name == "sqlite"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file, `where`."""
+        return self._is_sqlite
+
+    @property
+    def commits_in_order(self) -> bool:
+        """Whether one writes at a time, so that a lower number of an event never comes after a higher one."""
+        return self._is_sqlite
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading, in one consistent view. Raises CatalogUnreachable, CatalogDamaged."""
+        with errors_as_sentences(self.engine, self.where), self.engine.connect() as connection:
+            if self._is_sqlite:
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that is durable when the block ends, and undone when it raises.
+
+        Whoever holds an application's row and its account's takes the application's first, and both with
+        `with_for_update(key_share=True)`: PostgreSQL has every row that refers to one share it, and of two that hold a
+        share each, and both want it alone, one would be thrown out.
+
+        `durable=False`: it may be lost in a power cut (whole, and only until the next durable one), and costs no wait
+        for the disk. Raises CatalogUnreachable, CatalogDamaged.
+        """
+        with errors_as_sentences(self.engine, self.where), self.engine.connect() as connection:
+            if not self._is_sqlite:
+                if not durable:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+                yield connection
+                connection.commit()
+                return
+            if not durable:
+                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+            try:
+                # IMMEDIATE: a transaction that first reads and then writes must not find out at the write that
+                # another one came between.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+            finally:
+                if not durable:
+                    connection.rollback()
+                    connection.exec_driver_sql("PRAGMA synchronous=FULL")
+
+    def fact(self, name: str) -> str | None:
+        """What the instance remembers under a name."""
+        with self.read() as connection:
+            value: str | None = connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+            return value
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember something; replaces."""
+        with self.write() as connection:
+            connection.execute(facts.delete().where(facts.c.name == name))
+            connection.execute(facts.insert().values(name=name, value=value))
+
+    def close(self) -> None:
+        """Release all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
+    """What the driver says of a catalog that cannot be used, as a CatalogError.
+
+    Violated constraints and faults of ours (wrong SQL) go through as they are.
+    """
+    driver: Any = engine.dialect.loaded_dbapi
+    try:
+        yield
+    except PoolTimeout as error:
+        raise CatalogUnreachable(f"The catalog {where} is too busy just now; try again.") from error
+    except (DBAPIError, driver.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        why = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+        if isinstance(cause, driver.OperationalError | driver.InterfaceError):
+            raise CatalogUnreachable(f"The catalog {where} cannot be used now ({why}).") from error
+        if type(cause) is driver.DatabaseError:
+            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); put back a good copy of it.") from error
+        raise
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a catalog in a file."""
+    return URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
+
+
+def open_catalog(url: str, *, create: bool = False) -> Catalog:
+    """Open a catalog and bring its schema up to date.
+
+    Raises CatalogNewer (untouched), CatalogUnreachable, CatalogError (no catalog there and not `create`).
+    """
+    engine = _engine(url)
+    where = engine.url.render_as_string(hide_password=True)
+    if engine.dialect.name == "sqlite":
+        where = engine.url.database or "in memory"
+        if not create and not Path(where).exists():
+            raise CatalogError(f"The catalog {where} is missing; restore it, or make a new instance elsewhere.")
+    try:
+        with errors_as_sentences(engine, where):
+            _prepare(engine, where, create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Catalog(engine, where)
+
+
+def _prepare(engine: Engine, where: str, create: bool) -> None:
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version is None and not create:
+        raise CatalogError(f"{where} is no catalog of Holdfast.")
+    if version is not None and version > SCHEMA_VERSION:
+        raise CatalogNewer(f"The catalog {where} was written by a newer Holdfast; use that version or later.")
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays in the file
+    if version != SCHEMA_VERSION:
+        _change_schema(engine)
+
+
+def _change_schema(engine: Engine) -> None:
+    """Make the tables or bring them up to date, in one transaction; one process at a time, the others find it done."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            # A migration that makes a table anew drops the old one: that must not count as dropping its rows. Nothing
+            # of this connection gets back to the pool with the setting (`detach`).
+            connection.detach()
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        version = _version(connection)
+        if version is None:
+            metadata.create_all(connection)
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": SCHEMA_VERSION})
+        elif version < SCHEMA_VERSION:
+            from holdfast.catalog.database.migrations import upgrade  # Alembic: a second to import, seldom needed
+
+            upgrade(connection)
+        connection.commit()
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.drivername not in ("postgresql+psycopg", "sqlite+pysqlite"):
+            raise ArgumentError(f"no driver {parsed.drivername}")
+        if parsed.drivername == "postgresql+psycopg":
+            return create_engine(
+                parsed,
+                pool_pre_ping=True,
+                pool_size=CONNECTIONS_KEPT,
+                max_overflow=CONNECTIONS_MAX - CONNECTIONS_KEPT,
+                pool_timeout=BUSY_SECONDS,
+            )
+        engine = create_engine(
+            parsed,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=CONNECTIONS_KEPT,
+            max_overflow=CONNECTIONS_MAX - CONNECTIONS_KEPT,
+            pool_timeout=BUSY_SECONDS,
+        )
+    except (SQLAlchemyError, ValueError) as error:
+        # The URL is not repeated: it may hold a password.
+        raise CatalogError("The catalog's URL must be like postgresql://user:password@host/database.") from error
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by hand above
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

@@ -1,0 +1,23 @@
+"""What one of the nodes does once in a while for the whole instance: whose turn it is, claimed as a fact."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import facts
+
+
+def claim_turn(catalog: Catalog, what: str, now_ns: int, until_ns: int) -> bool:
+    """Claim what is to be done once until a time, by one node. False: it was done already, or is being done."""
+    try:
+        with catalog.write() as connection:
+            last = connection.execute(select(facts.c.value).where(facts.c.name == what).with_for_update()).scalar()
+            if last is not None and int(last) > now_ns:
+                return False
+            connection.execute(facts.delete().where(facts.c.name == what))
+            connection.execute(facts.insert().values(name=what, value=str(until_ns)))
+            return True
+    except IntegrityError:
+        return False  # of two that claim for the first time one is second

@@ -1,0 +1,1 @@
+"""Events, who is notified of them, deliveries, and counters that only grow."""

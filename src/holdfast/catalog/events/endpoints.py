@@ -1,0 +1,97 @@
+"""Endpoints in the catalog: where accounts, and the operator, are told of events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, func, select
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, deliveries, endpoints
+from holdfast.catalog.records import DeliveryState, Endpoint
+
+_FIELDS = Endpoint.__struct_fields__
+ENDPOINT_COLUMNS = tuple(endpoints.c[name] for name in _FIELDS)
+_EVENTS = _FIELDS.index("events")
+_events = msgspec.json.Decoder(tuple[str, ...])
+
+
+class TooManyEndpoints(Exception):
+    """The account, or the operator, has as many as there may be."""
+
+
+def endpoint_of(row: Row[Any] | tuple[Any, ...]) -> Endpoint:
+    """A record from a row of ENDPOINT_COLUMNS."""
+    values = list(row)
+    values[_EVENTS] = _events.decode(values[_EVENTS])
+    return Endpoint(*values)
+
+
+def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int) -> None:
+    """Add an endpoint. Raises TooManyEndpoints when its account, or the operator, has `most` already."""
+    values = {name: getattr(endpoint, name) for name in _FIELDS}
+    values["events"] = msgspec.json.encode(endpoint.events).decode()
+    mine = endpoints.c.account_id.is_not_distinct_from(endpoint.account_id)
+    with catalog.write() as connection:
+        # The account's row is held, so that two that are added at once are counted one after the other.
+        connection.execute(
+            select(accounts.c.id).where(accounts.c.id == endpoint.account_id).with_for_update(key_share=True)
+        )
+        if connection.execute(select(func.count()).select_from(endpoints).where(mine)).scalar_one() >= most:
+            raise TooManyEndpoints
+        connection.execute(endpoints.insert().values(values))
+
+
+def endpoints_of(catalog: Catalog, account_id: str | None) -> list[Endpoint]:
+    """The endpoints of an account, or with None the operator's; oldest first."""
+    mine = endpoints.c.account_id.is_not_distinct_from(account_id)
+    query = select(*ENDPOINT_COLUMNS).where(mine).order_by(endpoints.c.created_at, endpoints.c.id)
+    with catalog.read() as connection:
+        return [endpoint_of(row) for row in connection.execute(query).all()]
+
+
+def all_endpoints(catalog: Catalog) -> list[Endpoint]:
+    """Everybody's endpoints, oldest first."""
+    query = select(*ENDPOINT_COLUMNS).order_by(endpoints.c.created_at, endpoints.c.id)
+    with catalog.read() as connection:
+        return [endpoint_of(row) for row in connection.execute(query).all()]
+
+
+def endpoint_by_id(catalog: Catalog, endpoint_id: str) -> Endpoint | None:
+    """One endpoint."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*ENDPOINT_COLUMNS).where(endpoints.c.id == endpoint_id)).first()
+    return endpoint_of(row) if row else None
+
+
+def change_endpoint(catalog: Catalog, endpoint_id: str, **values: Any) -> None:
+    """Set some of its columns."""
+    if "events" in values:
+        values["events"] = msgspec.json.encode(values["events"]).decode()
+    with catalog.write() as connection:
+        connection.execute(endpoints.update().where(endpoints.c.id == endpoint_id).values(**values))
+
+
+def disable_endpoint(catalog: Catalog, endpoint_id: str, now_ns: int, why: str) -> None:
+    """Send it nothing more: it is disabled, and what was on its way has failed, because of `why`."""
+    with catalog.write() as connection:
+        connection.execute(
+            endpoints.update()
+            .where(endpoints.c.id == endpoint_id, endpoints.c.disabled_at.is_(None))
+            .values(disabled_at=now_ns)
+        )
+        connection.execute(
+            deliveries.update()
+            .where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.state == DeliveryState.PENDING)
+            .values(state=DeliveryState.FAILED, next_at=None, finished_at=now_ns, error=why)
+        )
+
+
+def delete_endpoint(catalog: Catalog, endpoint_id: str) -> None:
+    """Remove an endpoint with all its deliveries."""
+    with catalog.write() as connection:
+        # Held first: an event that is just being entered for it comes before this, or not at all.
+        connection.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id).with_for_update())
+        connection.execute(deliveries.delete().where(deliveries.c.endpoint_id == endpoint_id))
+        connection.execute(endpoints.delete().where(endpoints.c.id == endpoint_id))

@@ -1,0 +1,1 @@
+"""Jobs and schedules as rows, and all work in one list."""

@@ -1,0 +1,156 @@
+"""Jobs in the catalog: deeds on a backup that take their time. Every change of state looks at the one it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
+from holdfast.catalog.events.log import enter_event
+from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, Progressed, State
+
+_FIELDS = Job.__struct_fields__
+_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
+_STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
+_progress = msgspec.json.Decoder(Progressed)
+
+
+class RestoreUnderWay(Exception):
+    """The application is being restored already."""
+
+
+class BackupUnderWay(Exception):
+    """A backup of the application is being made."""
+
+
+def _job_of(row: Row[Any]) -> Job:
+    values = list(row)
+    values[_STATE] = JobState(values[_STATE])
+    if values[_PROGRESS] is not None:
+        values[_PROGRESS] = _progress.decode(values[_PROGRESS])
+    return Job(*values)
+
+
+def insert_job(catalog: Catalog, job: Job) -> None:
+    """Add a queued job. Raises RestoreUnderWay, and BackupUnderWay for a restore."""
+    values = {name: getattr(job, name) for name in _FIELDS}
+    values["progress"] = None
+    try:
+        with catalog.write() as connection:
+            # As `backups.insert_backup` does: a backup and a restore that are asked for at once see each other.
+            connection.execute(select(apps.c.id).where(apps.c.id == job.app_id).with_for_update(key_share=True))
+            if job.kind == "restore":
+                making = select(backups.c.id).where(
+                    backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))
+                )
+                if connection.execute(making).first():
+                    raise BackupUnderWay
+            connection.execute(jobs.insert().values(values))
+    except IntegrityError:
+        raise RestoreUnderWay from None
+
+
+def job_by_id(catalog: Catalog, job_id: str) -> Job | None:
+    """One job."""
+    with catalog.read() as connection:
+        row = connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).first()
+    return _job_of(row) if row else None
+
+
+def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job]:
+    """All jobs of a node in the given states, oldest first."""
+    query = select(*_COLUMNS).where(jobs.c.state.in_(states), jobs.c.node == node).order_by(jobs.c.created_at)
+    if set(OPEN_JOBS).issuperset(states):
+        query = query.where(open_jobs)
+    with catalog.read() as connection:
+        return [_job_of(row) for row in connection.execute(query).all()]
+
+
+def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
+    """The verification of a backup that is queued or running."""
+    query = select(*_COLUMNS).where(jobs.c.backup_id == backup_id, jobs.c.kind == "verify", jobs.c.state.in_(OPEN_JOBS))
+    with catalog.read() as connection:
+        row = connection.execute(query.limit(1)).first()
+    return _job_of(row) if row else None
+
+
+def start_job(catalog: Catalog, job_id: str, now_ns: int) -> bool:
+    """queued -> running. False when it was not queued (any more)."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED).values(state=JobState.RUNNING)
+        )
+        if done.rowcount == 1:
+            _enter(connection, job_id, "started", now_ns)
+        return done.rowcount == 1
+
+
+def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: Any) -> None:
+    """Enter that a job was `started` or has `finished`."""
+    row = connection.execute(
+        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id).where(jobs.c.id == job_id)
+    ).one()
+    kind, account_id, app_id, backup_id = row
+    name = connection.execute(select(backups.c.name).where(backups.c.id == backup_id)).scalar()
+    enter_event(
+        connection,
+        EventKind(f"{kind}.{what}"),
+        account_id,
+        now_ns,
+        app_id=app_id,
+        backup_id=backup_id,
+        job_id=job_id,
+        name=name,
+        **data,
+    )
+
+
+def record_job_progress(catalog: Catalog, job_id: str, progress: Progressed) -> None:
+    """Note how far a running job is; not worth a wait for the disk."""
+    with catalog.write(durable=False) as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING)
+            .values(progress=msgspec.json.encode(progress).decode())
+        )
+
+
+def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
+    """Have an open job stop: a queued one is cancelled now, a running one at its next look. False: it had ended."""
+    with catalog.write() as connection:
+        ended = connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED)
+            .values(state=JobState.CANCELLED, finished_at=now_ns)
+        )
+        if ended.rowcount:
+            _enter(connection, job_id, "finished", now_ns, state=JobState.CANCELLED)
+        asked = connection.execute(
+            jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING).values(cancel_asked=True)
+        )
+        return ended.rowcount + asked.rowcount == 1
+
+
+def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:
+    """Whether a job was asked to stop."""
+    with catalog.read() as connection:
+        return bool(connection.execute(select(jobs.c.cancel_asked).where(jobs.c.id == job_id)).scalar())
+
+
+def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **values: Any) -> bool:
+    """queued or running -> `state`, with `result` or `error_code` and `error_message`. False when it had ended."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state.in_(OPEN_JOBS))
+            .values(state=state, finished_at=now_ns, progress=None, **values)
+        )
+        if done.rowcount == 1:
+            error = {name: values[f"error_{name}"] for name in ("code", "message") if f"error_{name}" in values}
+            _enter(connection, job_id, "finished", now_ns, state=state, **error)
+        return done.rowcount == 1

@@ -1,0 +1,148 @@
+"""Work: backups and jobs looked at as one list, what is under way and what has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select
+
+from holdfast.catalog.backups.rows import enter_backup_event
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
+from holdfast.catalog.records import OPEN_JOBS, EventKind, JobState, Progressed, State, Work
+
+BACKUP = "backup"
+_FIELDS = Work.__struct_fields__
+_JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
+_GIVEN = {"backup_id": backups.c.id, "kind": literal(BACKUP), "request": literal("{}"), "result": literal(None)}
+_BACKUP_COLUMNS = tuple(_GIVEN[name] if name in _GIVEN else backups.c[name] for name in _FIELDS)
+_SIZES = (backups.c.zip_bytes, backups.c.files, backups.c.content_bytes, backups.c.stored_bytes)
+_progress = msgspec.json.Decoder(Progressed)
+
+
+def _jobs(*conditions: ColumnElement[bool]) -> Select[Any]:
+    nothing = [literal(0).label(column.name) for column in _SIZES]
+    return select(*_JOB_COLUMNS, *nothing).where(*conditions)
+
+
+def _backups(*conditions: ColumnElement[bool]) -> Select[Any]:
+    # One that is being deleted is gone, as far as work goes.
+    return select(*_BACKUP_COLUMNS, *_SIZES).where(backups.c.state != State.DELETING, *conditions)
+
+
+def _work_of(row: Row[Any]) -> Work:
+    values = dict(zip(_FIELDS, row, strict=False))
+    values["state"] = JobState(values["state"])
+    if values["progress"] is not None:
+        values["progress"] = _progress.decode(values["progress"])
+    if values["kind"] == BACKUP and values["state"] is JobState.SUCCESSFUL:
+        size, files, content, stored = row[len(_FIELDS) :]
+        result = {"files": files, "size": size, "content_size": content, "stored_size": stored}
+        values["result"] = msgspec.json.encode(result).decode()
+    return Work(**values)
+
+
+def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
+    """One job, or one backup that is not being deleted."""
+    with catalog.read() as connection:
+        for query in (_jobs(jobs.c.id == work_id), _backups(backups.c.id == work_id)):
+            row = connection.execute(query).first()
+            if row:
+                return _work_of(row)
+    return None
+
+
+def account_work(catalog: Catalog, account_id: str, limit: int, after: str | None = None) -> list[Work]:
+    """An account's work, newest first; only what comes after (is older than) the work with the id `after`."""
+    found: list[Work] = []
+    with catalog.read() as connection:
+        for make, table in ((_jobs, jobs), (_backups, backups)):
+            query = make(table.c.account_id == account_id)
+            if after is not None:
+                at = [
+                    select(t.c.created_at).where(t.c.account_id == account_id, t.c.id == after).scalar_subquery()
+                    for t in (jobs, backups)
+                ]
+                beyond = [
+                    or_(table.c.created_at < one, and_(table.c.created_at == one, table.c.id < after)) for one in at
+                ]
+                query = query.where(or_(*beyond))
+            query = query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
+            found += map(_work_of, connection.execute(query).all())
+    return _newest_first(found)[:limit]
+
+
+def open_work(catalog: Catalog, states: Sequence[JobState] = OPEN_JOBS, *, node: str | None = None) -> list[Work]:
+    """What is queued or runs, oldest first; of one node, or of all."""
+    with catalog.read() as connection:
+        found: list[Work] = []
+        for make, table, is_open in ((_jobs, jobs, open_jobs), (_backups, backups, open_backups)):
+            query = make(table.c.state.in_(states)).where(is_open)
+            if node is not None:
+                query = query.where(table.c.node == node)
+            found += map(_work_of, connection.execute(query).all())
+    return _newest_first(found)[::-1]
+
+
+def ended_work(catalog: Catalog, since_ns: int, limit: int) -> list[Work]:
+    """What was asked for since a time and has ended, newest first, of all accounts."""
+    first = f"{since_ns // 1_000_000:012x}"  # ids begin with their time, so this is a range of the primary key
+    with catalog.read() as connection:
+        found = [
+            _work_of(row)
+            for make, table in ((_jobs, jobs), (_backups, backups))
+            for row in connection.execute(
+                make(table.c.id >= first, table.c.state.not_in(OPEN_JOBS)).order_by(table.c.id.desc()).limit(limit)
+            ).all()
+        ]
+    return _newest_first(found)[:limit]
+
+
+def _newest_first(found: Iterable[Work]) -> list[Work]:
+    return sorted(found, key=lambda work: (work.created_at, work.id), reverse=True)
+
+
+# -- cancelling and stopping a backup ---------------------------------------------------------------------------------
+
+
+def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
+    """Have an open backup stop: a queued one fails now, as CANCELLED, a running one at its next look. False: it had
+    ended."""
+    with catalog.write() as connection:
+        ended = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
+            .values(state=State.FAILED, error_code="CANCELLED", error_message=message, finished_at=now_ns)
+        )
+        if ended.rowcount:
+            enter_backup_event(
+                connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code="CANCELLED", message=message
+            )
+            return True
+        asked = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
+            .values(cancel_asked=True)
+        )
+        return asked.rowcount == 1
+
+
+def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:
+    """Whether a backup was asked to stop."""
+    with catalog.read() as connection:
+        return bool(connection.execute(select(backups.c.cancel_asked).where(backups.c.id == backup_id)).scalar())
+
+
+def put_back(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
+    """running -> queued, for a backup that its process gave up. False when it was not running, or was cancelled."""
+    with catalog.write() as connection:
+        done = connection.execute(
+            backups.update()
+            .where(backups.c.id == backup_id, backups.c.state == State.RUNNING, backups.c.cancel_asked.is_(False))
+            .values(state=State.QUEUED, progress=None)
+        )
+        if done.rowcount == 1:
+            enter_backup_event(connection, EventKind.BACKUP_QUEUED, backup_id, now_ns, message=message)
+        return done.rowcount == 1

@@ -1,0 +1,1 @@
+"""Packs as rows: the ledger in SQL, and what prune claims."""

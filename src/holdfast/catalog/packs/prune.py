@@ -1,0 +1,140 @@
+"""Which account's vault is to be pruned next, and who prunes it: asked and answered in the catalog.
+
+`accounts.prune_wanted_at` is the time from which on a prune has something to gain: when a backup was deleted, or when
+the grace of condemned packs ends. Before a prune looks, the time is moved on (`begin_prune`); so a deletion that comes
+while it runs is told from those that it saw. Who prunes holds a claim, a fact with an end, so that a node that died
+keeps nobody from it for long.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, exists, func, or_, select
+
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, backups, facts, packs
+from holdfast.catalog.packs.ledger import CONDEMNED
+from holdfast.catalog.records import State
+
+_UNDER_WAY = (State.QUEUED, State.RUNNING)
+_LOOKED_AT = 100
+
+
+def due_prunes(catalog: Catalog, *, settled_before: int, impatient_before: int) -> list[str]:
+    """Ids of accounts whose prune is due, the one that waited longest first.
+
+    Due is what was wanted at or before `settled_before`, of an account of which no backup is being made; one that was
+    wanted at or before `impatient_before` in any case.
+    """
+    making = exists().where(backups.c.account_id == accounts.c.id, backups.c.state.in_(_UNDER_WAY))
+    query = (
+        select(accounts.c.id)
+        .where(
+            accounts.c.prune_wanted_at <= settled_before,
+            or_(~making, accounts.c.prune_wanted_at <= impatient_before),
+        )
+        .order_by(accounts.c.prune_wanted_at, accounts.c.id)
+        .limit(_LOOKED_AT)
+    )
+    with catalog.read() as connection:
+        return [row[0] for row in connection.execute(query)]
+
+
+def claim_prune(catalog: Catalog, account_id: str, node: str, now_ns: int, until_ns: int) -> bool:
+    """Claim an account's vault for one prune, until `until_ns` or `end_claim`. False: another node has it.
+
+    A claim of the same node is taken over: who asks holds the node's own lock, so that one's process is dead.
+    """
+    with catalog.write() as connection:
+        # Held to the end: of two nodes that claim at once, one sees what the other wrote.
+        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+        held = _claim_of(connection, account_id)
+        if held is not None and held[0] > now_ns and held[1] != node:
+            return False
+        connection.execute(facts.delete().where(facts.c.name == _fact(account_id)))
+        connection.execute(facts.insert().values(name=_fact(account_id), value=f"{until_ns} {node}"))
+        return True
+
+
+def end_claim(catalog: Catalog, account_id: str) -> None:
+    """Let others prune the account."""
+    with catalog.write() as connection:
+        connection.execute(facts.delete().where(facts.c.name == _fact(account_id)))
+
+
+def _claim_of(connection: Connection, account_id: str) -> tuple[int, str] | None:
+    """(until when, node) of a claim."""
+    value = connection.execute(select(facts.c.value).where(facts.c.name == _fact(account_id))).scalar()
+    if value is None:
+        return None
+    until, _, node = value.partition(" ")
+    return int(until), node
+
+
+def _fact(account_id: str) -> str:
+    return f"prune {account_id}"
+
+
+def begin_prune(catalog: Catalog, account_id: str, again_at: int) -> None:
+    """A prune is about to look: should it never end, it is due again at `again_at`."""
+    with catalog.write() as connection:
+        connection.execute(accounts.update().where(accounts.c.id == account_id).values(prune_wanted_at=again_at))
+
+
+def end_prune(catalog: Catalog, account_id: str, again_at: int, next_at: int | None) -> None:
+    """A prune has ended: the next one is wanted at `next_at`, unless a deletion that it did not see wants it sooner."""
+    with catalog.write() as connection:
+        connection.execute(
+            accounts.update()
+            .where(accounts.c.id == account_id, accounts.c.prune_wanted_at == again_at)
+            .values(prune_wanted_at=next_at)
+        )
+
+
+def want_prune(catalog: Catalog, account_id: str, at: int) -> None:
+    """Have an account pruned at a time, or earlier where that is wanted already."""
+    with catalog.write() as connection:
+        enter_wanted(connection, account_id, at)
+
+
+def enter_wanted(connection: Connection, account_id: str, at: int) -> None:
+    """The same in a transaction that is under way."""
+    sooner = or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > at)
+    connection.execute(accounts.update().where(accounts.c.id == account_id, sooner).values(prune_wanted_at=at))
+
+
+def want_sweeps(catalog: Catalog, condemned_before: int, now_ns: int) -> None:
+    """Have those accounts pruned that nobody thought of, and that have packs which may be deleted by now."""
+    waiting = exists().where(
+        packs.c.account_id == accounts.c.id, packs.c.state == CONDEMNED, packs.c.condemned_at <= condemned_before
+    )
+    with catalog.read() as connection:
+        found = connection.execute(select(accounts.c.id).where(accounts.c.prune_wanted_at.is_(None), waiting)).all()
+    for (account_id,) in found:
+        want_prune(catalog, account_id, now_ns)
+
+
+def first_condemned_at(catalog: Catalog, account_id: str) -> int | None:
+    """When the oldest of an account's condemned packs was condemned; None when there is none."""
+    with catalog.read() as connection:
+        found: int | None = connection.execute(
+            select(func.min(packs.c.condemned_at)).where(packs.c.account_id == account_id, packs.c.state == CONDEMNED)
+        ).scalar()
+        return found
+
+
+def is_shrinking(catalog: Catalog, account_id: str, now_ns: int) -> bool:
+    """Whether an account will store less by itself: something was deleted that no prune has seen, or one runs."""
+    going = exists().where(backups.c.account_id == account_id, backups.c.state == State.DELETING)
+    with catalog.read() as connection:
+        row = connection.execute(select(accounts.c.prune_wanted_at, going).where(accounts.c.id == account_id)).first()
+        if row is None:
+            return False
+        claim = _claim_of(connection, account_id)
+        return bool(row[1]) or (row[0] is not None and row[0] <= now_ns) or (claim is not None and claim[0] > now_ns)
+
+
+def is_making(catalog: Catalog, account_id: str) -> bool:
+    """Whether a backup of the account is being made."""
+    query = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY)).limit(1)
+    with catalog.read() as connection:
+        return connection.execute(query).first() is not None

@@ -1,0 +1,99 @@
+"""The compiled parts (`walk.c`, `ignore.c`, `write.c`, `crc64.c`), called through ctypes without the GIL."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from pathlib import Path
+
+LIBRARY = Path(__file__).with_name("_native.so")
+try:
+    _library = ctypes.CDLL(str(LIBRARY))
+except OSError as error:
+    raise ImportError(f"{LIBRARY.name} is missing or of another machine: run `make build` in the checkout.") from error
+
+walk = _library.holdfast_walk
+walk.argtypes = [
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_int32),
+    ctypes.POINTER(ctypes.c_char_p),
+    ctypes.c_void_p,
+    ctypes.POINTER(ctypes.c_void_p),
+]
+walk.restype = ctypes.c_int
+
+_walk_array = _library.holdfast_walk_array
+_walk_array.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_void_p),
+    ctypes.POINTER(ctypes.c_size_t),
+]
+_walk_array.restype = None
+
+walk_free = _library.holdfast_walk_free
+walk_free.argtypes = [ctypes.c_void_p]
+walk_free.restype = None
+
+ignore_new = _library.holdfast_ignore_new
+ignore_new.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.POINTER(ctypes.c_void_p)]
+ignore_new.restype = ctypes.c_int
+
+ignore_free = _library.holdfast_ignore_free
+ignore_free.argtypes = [ctypes.c_void_p]
+ignore_free.restype = None
+
+ignore_can_match = _library.holdfast_ignore_can_match
+ignore_can_match.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+ignore_can_match.restype = ctypes.c_int
+
+ignore_scan = _library.holdfast_ignore_scan
+ignore_scan.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_char_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_void_p,
+]
+ignore_scan.restype = ctypes.c_int
+
+open_beneath = _library.holdfast_open_beneath
+open_beneath.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
+open_beneath.restype = ctypes.c_int
+
+NEW_FILE = struct.Struct("<QQQqIIII")
+"""`struct new_file` of _write.c: path start, data start, data size, mtime_ns, mode, uid, gid, reserved."""
+
+write_files = _library.holdfast_write_files
+write_files.argtypes = [
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint64,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_int,
+    ctypes.POINTER(ctypes.c_uint64),
+]
+write_files.restype = ctypes.c_int
+
+rename_new = _library.holdfast_rename_new
+rename_new.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+rename_new.restype = ctypes.c_int
+
+sync_disk = _library.holdfast_sync_disk
+sync_disk.argtypes = [ctypes.c_int]
+sync_disk.restype = ctypes.c_int
+
+crc64 = _library.holdfast_crc64
+crc64.argtypes = [ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t]
+crc64.restype = ctypes.c_uint64
+
+ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
+
+
+def walk_array(handle: ctypes.c_void_p, which: int) -> bytes:
+    """A copy of one array of a walk."""
+    data, size = ctypes.c_void_p(), ctypes.c_size_t()
+    _walk_array(handle, which, ctypes.byref(data), ctypes.byref(size))
+    return ctypes.string_at(data, size.value) if size.value else b""

@@ -1,0 +1,314 @@
+/* The walk over a directory tree that its owner may change under us at any moment.
+ *
+ * Folders are opened relative to their parent's descriptor with O_NOFOLLOW, names are looked at with
+ * AT_SYMLINK_NOFOLLOW: no link is ever followed, so nothing outside the root can be seen. One call walks the whole
+ * tree and leaves packed arrays; Python makes its columns from them without an object per file.
+ *
+ * Order: depth first, names of one folder by their bytes, a folder before what is in it.
+ *
+ * What ignore patterns leave out (_ignore.c) is not descended into.
+ */
+#define _GNU_SOURCE
+#include "ignore.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DEPTH_MAX 512
+#define PATH_BYTES_MAX 32768
+
+enum { KIND_FILE = 1, KIND_FOLDER = 2, KIND_SYMLINK = 3 };
+enum { NOTICE_SPECIAL = 1, NOTICE_FOLDER_UNREADABLE = 2, NOTICE_TOO_DEEP = 3, NOTICE_UNREADABLE = 4 };
+
+/* One entry; must match holdfast.native.library.ENTRY. */
+struct entry {
+    int64_t mtime_ns, ctime_ns;
+    uint64_t size, inode, device, allocated;
+    uint32_t uid, gid, nlink;
+    uint16_t mode, path_length, target_length;
+    uint8_t kind;
+    uint8_t is_spared; /* patterns leave it out, but it may belong to a database that they don't */
+};
+
+/* One notice; must match holdfast.native.library.NOTICE. Its path stands in notice_paths. */
+struct notice {
+    uint32_t code, detail, path_length, reserved;
+};
+
+struct bytes { char *data; size_t size, room; };
+
+struct walk {
+    struct bytes entries, paths, targets, notices, notice_paths;
+    const volatile int32_t *stop;
+    const char *const *skip; /* paths to leave out, with all below them; ends with NULL */
+    struct ignore *ignore; /* or NULL */
+    char path[PATH_BYTES_MAX];
+    size_t path_size;
+    char target[4096]; /* here and not on the stack, of which a thread may have little and a deep tree takes much */
+};
+
+static int put(struct bytes *b, const void *data, size_t size)
+{
+    if (b->size + size > b->room) {
+        size_t room = b->room ? b->room * 2 : 65536;
+        while (room < b->size + size)
+            room *= 2;
+        char *grown = realloc(b->data, room);
+        if (!grown)
+            return -ENOMEM;
+        b->data = grown;
+        b->room = room;
+    }
+    memcpy(b->data + b->size, data, size);
+    b->size += size;
+    return 0;
+}
+
+static int put_notice(struct walk *w, uint32_t code, uint32_t detail)
+{
+    struct notice n = { code, detail, (uint32_t)w->path_size, 0 };
+    int rc = put(&w->notices, &n, sizeof n);
+    return rc ? rc : put(&w->notice_paths, w->path, w->path_size);
+}
+
+static int put_entry(struct walk *w, const struct stat *st, uint8_t kind, uint8_t is_spared, const char *target,
+                     size_t target_size)
+{
+    struct entry e = {
+        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+        .size = kind == KIND_FILE ? (uint64_t)st->st_size : target_size,
+        .inode = st->st_ino, .device = st->st_dev, .allocated = (uint64_t)st->st_blocks * 512,
+        .uid = st->st_uid, .gid = st->st_gid, .nlink = (uint32_t)st->st_nlink,
+        .mode = st->st_mode & 07777, .path_length = (uint16_t)w->path_size,
+        .target_length = (uint16_t)target_size, .kind = kind, .is_spared = is_spared,
+    };
+    int rc = put(&w->entries, &e, sizeof e);
+    if (!rc)
+        rc = put(&w->paths, w->path, w->path_size);
+    if (!rc && target_size)
+        rc = put(&w->targets, target, target_size);
+    return rc;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void free_names(char **names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+/* All names of a folder, sorted. Takes over `fd`'s position, not the descriptor. */
+static int read_names(int fd, char ***names_out, size_t *count_out)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return -errno;
+    DIR *dir = fdopendir(own);
+    if (!dir) {
+        int rc = -errno;
+        close(own);
+        return rc;
+    }
+    char **names = NULL;
+    size_t count = 0, room = 0;
+    int rc = 0;
+    for (;;) {
+        errno = 0;
+        struct dirent *d = readdir(dir);
+        if (!d) {
+            rc = -errno;
+            break;
+        }
+        if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+            continue;
+        if (count == room) {
+            room = room ? room * 2 : 64;
+            char **grown = realloc(names, room * sizeof *names);
+            if (!grown) {
+                rc = -ENOMEM;
+                break;
+            }
+            names = grown;
+        }
+        if (!(names[count] = strdup(d->d_name))) {
+            rc = -ENOMEM;
+            break;
+        }
+        count++;
+    }
+    closedir(dir);
+    if (rc) {
+        free_names(names, count);
+        return rc;
+    }
+    if (count)
+        qsort(names, count, sizeof *names, by_bytes);
+    *names_out = names;
+    *count_out = count;
+    return 0;
+}
+
+static int walk_folder(struct walk *w, int fd, int depth);
+
+/* A folder below `parent`: opened without following a link, then looked at through its own descriptor. */
+static int walk_child(struct walk *w, int parent, const char *name, const struct stat *seen, int depth)
+{
+    struct stat st;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+            return 0; /* it is no folder any more: gone, or something else for the next backup to see */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            return -errno;
+        int why = errno;
+        int rc = put_entry(w, seen, KIND_FOLDER, 0, NULL, 0);
+        return rc ? rc : put_notice(w, NOTICE_FOLDER_UNREADABLE, (uint32_t)why);
+    }
+    int rc = fstat(fd, &st) ? -errno : put_entry(w, &st, KIND_FOLDER, 0, NULL, 0);
+    if (!rc)
+        rc = depth >= DEPTH_MAX ? put_notice(w, NOTICE_TOO_DEEP, DEPTH_MAX) : walk_folder(w, fd, depth + 1);
+    close(fd);
+    return rc;
+}
+
+/* Whether a file may be a database's log or journal: what is in it is part of a database that may not be left out. */
+static int is_sidecar(const char *name)
+{
+    static const char *const ends[] = { "-wal", "-shm", "-journal" };
+    size_t size = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (size > end && !memcmp(name + size - end, ends[i], end))
+            return 1;
+    }
+    return 0;
+}
+
+static int walk_one(struct walk *w, int fd, const char *name, int depth)
+{
+    struct stat st;
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW)) {
+        if (errno == ENOENT)
+            return 0;
+        return put_notice(w, NOTICE_UNREADABLE, (uint32_t)errno);
+    }
+    int is_spared = 0;
+    if (w->ignore) {
+        size_t at = w->path_size - strlen(name);
+        int32_t rule = holdfast_ignore_decide(w->ignore, w->path, w->path_size, at, S_ISDIR(st.st_mode));
+        if (rule == IGNORE_EXHAUSTED)
+            return -EOVERFLOW;
+        is_spared = rule >= 0 && S_ISREG(st.st_mode) && is_sidecar(name);
+        if (rule >= 0 && !is_spared)
+            return 0;
+    }
+    if (S_ISREG(st.st_mode))
+        return put_entry(w, &st, KIND_FILE, (uint8_t)is_spared, NULL, 0);
+    if (S_ISDIR(st.st_mode))
+        return walk_child(w, fd, name, &st, depth);
+    if (S_ISLNK(st.st_mode)) {
+        ssize_t size = readlinkat(fd, name, w->target, sizeof w->target);
+        if (size < 0)
+            return errno == ENOENT || errno == EINVAL ? 0 : put_notice(w, NOTICE_UNREADABLE, (uint32_t)errno);
+        return put_entry(w, &st, KIND_SYMLINK, 0, w->target, (size_t)size);
+    }
+    return put_notice(w, NOTICE_SPECIAL, st.st_mode & S_IFMT);
+}
+
+static int is_skipped(const struct walk *w)
+{
+    for (const char *const *skip = w->skip; *skip; skip++)
+        if (!strcmp(*skip, w->path))
+            return 1;
+    return 0;
+}
+
+static int walk_folder(struct walk *w, int fd, int depth)
+{
+    char **names = NULL;
+    size_t count = 0, base = w->path_size;
+    int rc = read_names(fd, &names, &count);
+    if (rc)
+        return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE ? rc
+                                                               : put_notice(w, NOTICE_FOLDER_UNREADABLE, (uint32_t)-rc);
+    for (size_t i = 0; i < count && !rc; i++) {
+        size_t size = strlen(names[i]);
+        if (*w->stop)
+            rc = -ECANCELED;
+        else if (base + size + 2 > PATH_BYTES_MAX)
+            rc = put_notice(w, NOTICE_TOO_DEEP, PATH_BYTES_MAX);
+        else {
+            if (base)
+                w->path[base] = '/';
+            memcpy(w->path + base + (base ? 1 : 0), names[i], size);
+            w->path_size = base + (base ? 1 : 0) + size;
+            w->path[w->path_size] = 0;
+            if (!is_skipped(w))
+                rc = walk_one(w, fd, names[i], depth);
+            w->path_size = base;
+        }
+    }
+    free_names(names, count);
+    return rc;
+}
+
+/* Walk the tree below the open folder `fd`, but not the paths `skip`, nor what `ignore` leaves out (NULL: nothing). 0, or
+ * a negative errno; -EOVERFLOW when the patterns take too long. `stop` is looked at before each name. */
+int holdfast_walk(int fd, const volatile int32_t *stop, const char *const *skip, struct ignore *ignore,
+                  struct walk **out)
+{
+    struct walk *w = calloc(1, sizeof *w);
+    if (!w)
+        return -ENOMEM;
+    w->stop = stop;
+    w->skip = skip;
+    w->ignore = ignore;
+    *out = w;
+    return walk_folder(w, fd, 0);
+}
+
+/* Array `which` (entries, paths, targets, notices, notice paths) of a walk. */
+void holdfast_walk_array(const struct walk *w, int which, const char **data, size_t *size)
+{
+    const struct bytes *all[] = { &w->entries, &w->paths, &w->targets, &w->notices, &w->notice_paths };
+    *data = all[which]->data;
+    *size = all[which]->size;
+}
+
+void holdfast_walk_free(struct walk *w)
+{
+    if (!w)
+        return;
+    free(w->entries.data);
+    free(w->paths.data);
+    free(w->targets.data);
+    free(w->notices.data);
+    free(w->notice_paths.data);
+    free(w);
+}
+
+/* Open `path` below the folder `root` with `flags`, through no link and never above it. A descriptor, or a negative
+ * errno; -ENOSYS where the kernel has no openat2 (before Linux 5.6). */
+int holdfast_open_beneath(int root, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+    return fd < 0 ? -errno : (int)fd;
+}

@@ -1,0 +1,197 @@
+"""Whether what a restore wrote is what the backup says: a fresh walk of it held against the manifest, entry by entry.
+
+Nothing that the restore itself knew or counted is believed here. Of attributes only those of the backup are asked for:
+a file system may add its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.sources.port import Scan
+from holdfast.sources.reader import DirectoryReader
+from holdfast.vault.errors import Cancelled
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import Before, match_paths, split, starts_of
+from holdfast.vault.manifest.entry import Entry, Extra, Kind, decode_extra
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A path that is not as the backup has it. `what`: the end of the sentence that begins with the path."""
+
+    path: bytes
+    what: str
+
+
+def other_entries(
+    before: Before,
+    scan: Scan,
+    wanted: NDArray[np.bool_],
+    links: Mapping[int, bytes],
+    reader: DirectoryReader,
+    *,
+    owners: bool,
+    may_lack_attributes: bool,
+) -> Iterator[Mismatch]:
+    """What of the `wanted` entries of a backup (one flag for each) is missing or other in a walk, contents left aside.
+
+    `links`: entries that are hard links, and the path of each one's first. `owners`: whether they were set, and count.
+    `may_lack_attributes`: the disk could not keep all of them.
+    """
+    paths, theirs = split(before.path_bytes, before.path_length), split(scan.path_bytes, scan.path_length)
+    match = match_paths(scan, before)
+    is_known = match >= 0
+    is_known[is_known] = wanted[match[is_known]]
+    for j in (~is_known).nonzero()[0].tolist():
+        yield Mismatch(theirs[j], "is there, and the backup does not have it")
+    place = np.full(len(before), -1, np.int64)
+    place[match[is_known]] = is_known.nonzero()[0]
+    for i in (wanted & (place < 0)).nonzero()[0].tolist():
+        yield Mismatch(paths[i], "is missing")
+    here = (wanted & (place >= 0)).nonzero()[0]
+    for number, what in _other_columns(before, scan, here, place[here], owners=owners):
+        yield Mismatch(paths[number], f"has another {what}")
+    yield from _other_links(before, scan, here, place, links, paths)
+    yield from _other_extras(before, scan, here.tolist(), place, paths, reader, may_lack_attributes)
+
+
+def _other_columns(
+    before: Before, scan: Scan, i: NDArray[np.int64], j: NDArray[np.int64], *, owners: bool
+) -> Iterator[tuple[int, str]]:
+    is_file, has_mode = before.kind[i] == Kind.FILE, before.kind[i] != Kind.SYMLINK
+    checks = [
+        ("kind", before.kind[i] != scan.kind[j]),
+        ("mode", has_mode & (before.mode[i] != scan.mode[j])),
+        ("time", before.mtime_ns[i] != scan.mtime_ns[j]),
+        ("size", is_file & (before.size[i] != scan.size[j])),
+    ]
+    if owners:
+        checks.append(("owner", (before.uid[i] != scan.uid[j]) | (before.gid[i] != scan.gid[j])))
+    for what, other in checks:
+        for number in i[other].tolist():
+            yield number, what
+
+
+def _other_links(
+    before: Before,
+    scan: Scan,
+    here: NDArray[np.int64],
+    place: NDArray[np.int64],
+    links: Mapping[int, bytes],
+    paths: Sequence[bytes],
+) -> Iterator[Mismatch]:
+    """Files that have more or fewer names than in the backup, or names of another file."""
+    numbers = {path: i for i, path in enumerate(paths)} if links else {}
+    first = {number: numbers.get(path, -1) for number, path in links.items()}
+    names = np.ones(len(before), np.int64)
+    for number in first.values():
+        names[number] += 1
+    for number, of in first.items():
+        names[number] = names[of]
+        same = of >= 0 and place[of] >= 0 and place[number] >= 0
+        if same and scan.inode[place[of]] != scan.inode[place[number]]:
+            yield Mismatch(paths[number], "is no hard link of the file that it was one of")
+    files = here[before.kind[here] == Kind.FILE]
+    for number in files[names[files] != scan.nlink[place[files]]].tolist():
+        yield Mismatch(paths[number], "has another number of hard links")
+
+
+def _other_extras(
+    before: Before,
+    scan: Scan,
+    here: Sequence[int],
+    place: NDArray[np.int64],
+    paths: Sequence[bytes],
+    reader: DirectoryReader,
+    may_lack: bool,
+) -> Iterator[Mismatch]:
+    """Symbolic links that point elsewhere, and attributes that are missing or other."""
+    starts, targets = starts_of(before.extra_length), starts_of(scan.target_length)
+    has_extra = (before.extra_length > 0).tolist()
+    for i in here:
+        if not has_extra[i]:
+            continue
+        start, j = int(starts[i]), int(place[i])
+        extra = decode_extra(before.extra_bytes[start : start + int(before.extra_length[i])])
+        if before.kind[i] == Kind.SYMLINK:
+            at = int(targets[j])
+            if scan.target_bytes[at : at + int(scan.target_length[j])] != extra.target:
+                yield Mismatch(paths[i], "points elsewhere")
+        elif extra.xattrs and _lacks(extra, dict(_attributes(reader, int(before.kind[i]), paths[i])), may_lack):
+            yield Mismatch(paths[i], "has other attributes")
+
+
+def _lacks(extra: Extra, found: dict[bytes, bytes], may_lack: bool) -> bool:
+    return any(found.get(name, value if may_lack else None) != value for name, value in extra.xattrs)
+
+
+def _attributes(reader: DirectoryReader, kind: int, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    if kind == Kind.FOLDER:
+        return reader.folder_xattrs(path)
+    try:
+        fd = _opened(reader, path)
+    except OSError:
+        return ()
+    try:
+        return reader.xattrs(fd)
+    finally:
+        os.close(fd)
+
+
+def other_contents(
+    blocks: Iterable[Block],
+    wanted: NDArray[np.bool_],
+    reader: DirectoryReader,
+    is_given_back: Callable[[Entry, Callable[[memoryview, int], int]], bool],
+    on_file: Callable[[int], None],
+    cancelled: Callable[[], bool],
+) -> Iterator[Mismatch]:
+    """Those of the `wanted` files whose content, read from the disk, is not that of their entry.
+
+    `on_file(bytes)` is called after each. Raises Cancelled, and what `is_given_back` raises.
+    """
+    base = 0
+    for block in blocks:
+        rows = (wanted[base : base + len(block)] & (block.kind == Kind.FILE)).nonzero()[0].tolist()
+        base += len(block)
+        for i in rows:
+            entry = block.entry(i)
+            try:
+                fd = _opened(reader, entry.path)
+            except OSError as error:
+                yield Mismatch(entry.path, f"can't be opened ({error.strerror})")
+                continue
+
+            def read_into(buffer: memoryview, offset: int, fd: int = fd) -> int:
+                if cancelled():
+                    raise Cancelled("The test restore was cancelled.")
+                return os.preadv(fd, [buffer], offset)
+
+            try:
+                if not is_given_back(entry, read_into):
+                    yield Mismatch(entry.path, "has another content")
+            except OSError as error:
+                yield Mismatch(entry.path, f"can't be read ({error.strerror})")
+            finally:
+                os.close(fd)
+            on_file(entry.size)
+
+
+def _opened(reader: DirectoryReader, path: bytes) -> int:
+    """A descriptor of a file that is ours; of one whose mode locks us out too (but root)."""
+    try:
+        return reader.open(path)
+    except PermissionError:
+        above, _, name = path.rpartition(b"/")
+        folder = reader.open_folder(above)
+        try:
+            os.chmod(name, 0o600, dir_fd=folder)
+        finally:
+            os.close(folder)
+        return reader.open(path)

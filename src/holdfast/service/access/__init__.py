@@ -1,0 +1,1 @@
+"""Giving a backup out: downloads and browsing."""

@@ -1,0 +1,261 @@
+"""Look into backups: a folder's entries, a file's content, what changed between two, where a path is in all of them.
+
+Paths in text: a path that is valid UTF-8 is shown as it is. In any other, each byte that is not part of a valid UTF-8
+sequence is shown as `%XX`, and `%` as `%25`. A path that is asked for is first looked for as it stands, then with its
+escapes undone: so what was shown is found again.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from holdfast.catalog.records import Backup, State
+from holdfast.service.errors import Conflict, Invalid, NotFound
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry.backups import list_backups
+from holdfast.stores.port import ObjectMissing
+from holdfast.vault.errors import DamagedError, VaultError
+from holdfast.vault.layout import zip as zip_layout
+from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.reader.browse import Browser, SubtreeView, key_of
+from holdfast.vault.reader.content import content_range
+from holdfast.vault.reader.diff import Difference, differences
+from holdfast.vault.reader.snapshot import Snapshot
+
+SHOWN_MAX = 10_000
+"""Of more differences or finds than this the first ones are shown, with a flag."""
+
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+
+
+def text_of(path: bytes) -> str:
+    """A path as text, by the rule above."""
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        text = path.replace(b"%", b"%25").decode(errors="surrogateescape")
+        return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def paths_of(text: str) -> list[bytes]:
+    """The paths that a text may mean, the likelier first. Raises Invalid (PATH)."""
+    whole = text.encode(errors="surrogateescape").strip(b"/")
+    parts = whole.split(b"/") if whole else []
+    if any(part in (b"", b".", b"..") for part in parts) or b"\0" in whole:
+        raise Invalid("path", f"{text!r} is no path inside a backup; write it as the list of files shows it.")
+    undone = b"".join(
+        bytes([int(piece, 16)]) if n % 2 else piece.encode(errors="surrogateescape")
+        for n, piece in enumerate(_ESCAPE.split(text.strip("/")))
+    )
+    return [whole] if undone == whole else [whole, undone]
+
+
+@contextmanager
+def _opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
+    """Raises Conflict (BACKUP_NOT_USABLE): not successful, or damaged where it was looked at."""
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be looked into.")
+    try:
+        snapshot = instance.vault(backup.account_id).open(backup.id)
+        try:
+            yield snapshot
+        finally:
+            snapshot.close()
+    except ObjectMissing:
+        raise Conflict("BACKUP_NOT_USABLE", "The backup's root is gone from the store.") from None
+    except VaultError as error:
+        raise Conflict("BACKUP_NOT_USABLE", f"A part of the backup is damaged: {error}") from error
+
+
+def _found(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
+    """Path and entry that a text means; the root has no entry. Raises Invalid, NotFound."""
+    for path in paths_of(text):
+        entry = browser.entry(path) if path else None
+        if entry is not None or not path:
+            return path, entry
+    raise NotFound("PATH_NOT_FOUND", f"The backup has nothing at {text!r}.")
+
+
+def _shown(entry: Entry, zone: Any) -> dict[str, Any]:
+    target = entry.extra.target
+    return {
+        "name": text_of(entry.path.rpartition(b"/")[2]),
+        "path": text_of(entry.path),
+        "kind": entry.kind.name.lower(),
+        "size": entry.size,
+        "mode": f"{entry.mode:04o}",
+        "mtime": iso(entry.mtime_ns, zone),
+        "target": None if target is None else text_of(target),
+    }
+
+
+def list_folder(instance: Instance, backup: Backup, path: str) -> list[dict[str, Any]]:
+    """What is directly in a folder, in order; a file or link itself. Raises Invalid, NotFound, Conflict."""
+    with _opened(instance, backup) as snapshot:
+        browser = Browser(snapshot)
+        at, entry = _found(browser, path)
+        entries = [entry] if entry is not None and entry.kind is not Kind.FOLDER else list(browser.children(at))
+        return [_shown(one, instance.zone) for one in entries]
+
+
+@dataclass(frozen=True)
+class Content:
+    """One file of a backup, or a folder as a zip, ready to be streamed from any byte on."""
+
+    instance: Instance
+    backup: Backup
+    path: bytes
+    entry: Entry | None
+    """None for the root."""
+    length: int
+    etag: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, and not a folder as a zip."""
+        return self.entry is not None and self.entry.kind is Kind.FILE
+
+    @property
+    def filename(self) -> str:
+        """What the file should be called."""
+        name = text_of(self.path.rpartition(b"/")[2]) or self.backup.name
+        return name if self.is_file else f"{name}.zip"
+
+    @property
+    def last_modified(self) -> datetime:
+        """Of a file its own time, else that of the backup; in UTC, whole seconds."""
+        ns = self.entry.mtime_ns if self.entry is not None and self.is_file else self.backup.finished_at or 0
+        return datetime.fromtimestamp(max(0, ns) // 1_000_000_000, UTC)
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type: never one that a browser would run."""
+        return "application/octet-stream" if self.is_file else "application/zip"
+
+    def stream(self, start: int, stop: int) -> Iterator[memoryview]:
+        """Bytes `start` to `stop`. Raises DamagedError, ChunkMissing, StoreError; what came before is right."""
+        try:
+            snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
+        except ObjectMissing:
+            raise DamagedError(f"The root of backup {self.backup.id} is gone from the store.") from None
+        try:
+            if self.entry is not None and self.is_file:
+                yield from content_range(snapshot, self.entry, start, stop)
+            else:
+                view = SubtreeView(snapshot, self.path)
+                yield from snapshot.reader.render(zip_layout.pieces(view, start, stop))
+        finally:
+            snapshot.close()
+
+
+def find_content(instance: Instance, backup: Backup, path: str) -> Content:
+    """A file of a backup, or a folder as a zip. Raises Invalid, NotFound, Conflict."""
+    with _opened(instance, backup) as snapshot:
+        at, entry = _found(Browser(snapshot), path)
+        if entry is not None and entry.kind is Kind.SYMLINK:
+            raise Invalid("path", f"{path!r} is a symbolic link; ask for what it points to.")
+        if entry is not None and entry.kind is Kind.FILE:
+            ids = b"".join([*(e.chunk_id for e in entry.extents), *(r.chunk_id for r in entry.extra.lists)])
+            what = hashlib.sha256(ids + (entry.extra.inline or b"")).hexdigest()[:16]
+            return Content(instance, backup, at, entry, entry.size, f'"{what}-{entry.size:x}-{entry.crc32:08x}"')
+        view = SubtreeView(snapshot, at)
+        digest = hashlib.sha256(b"".join(ref.digest for ref in view.blocks)).hexdigest()[:40]
+        return Content(instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-1"')
+
+
+def diff(instance: Instance, old: Backup, new: Backup) -> dict[str, Any]:
+    """What is different in `new`. Raises Conflict."""
+    with _opened(instance, old) as before, _opened(instance, new) as after:
+        found = differences(before, after)
+    counts = {what: sum(d.what == what for d in found) for what in ("added", "removed", "changed", "metadata")}
+    return {
+        **counts,
+        "paths": [_difference(d, instance.zone) for d in found[:SHOWN_MAX]],
+        "is_truncated": len(found) > SHOWN_MAX,
+    }
+
+
+def _difference(difference: Difference, zone: Any) -> dict[str, Any]:
+    entry = difference.after or difference.before
+    assert entry is not None
+    return {
+        "path": text_of(difference.path),
+        "kind": entry.kind.name.lower(),
+        "what": difference.what,
+        "size_before": None if difference.before is None else difference.before.size,
+        "size_after": None if difference.after is None else difference.after.size,
+    }
+
+
+def find(instance: Instance, app_id: str, pattern: str) -> dict[str, Any]:
+    """In which backups of an application a path is. `pattern`: `*`, `?`, `[...]`; without a slash it means the name.
+
+    Each path once, with its versions, oldest first: size, time, and the backups that have it so. Raises Invalid.
+    """
+    if not pattern or "\0" in pattern:
+        raise Invalid("pattern", "A pattern must have at least one character, such as *.log.")
+    matches = re.compile(fnmatch.translate(pattern.strip("/"))).match
+    by_name = "/" not in pattern.strip("/")
+    known: dict[bytes, list[Entry]] = {}
+    versions: dict[bytes, list[tuple[Entry, list[Backup]]]] = {}
+    unreadable = []
+    for backup in list_backups(instance, app_id):
+        if backup.state is not State.SUCCESSFUL:
+            continue
+        try:
+            with _opened(instance, backup) as snapshot:
+                for entry in _matching(snapshot, known, matches, by_name=by_name):
+                    _add_version(versions.setdefault(entry.path, []), entry, backup)
+        except Conflict as error:
+            unreadable.append({"id": backup.id, "message": error.message})
+    paths = sorted(versions, key=key_of)
+    return {
+        "paths": [_versions(path, versions[path], instance.zone) for path in paths[:SHOWN_MAX]],
+        "is_truncated": len(paths) > SHOWN_MAX,
+        "unreadable": unreadable,
+    }
+
+
+def _matching(snapshot: Snapshot, known: dict[bytes, list[Entry]], matches: Any, *, by_name: bool) -> Iterator[Entry]:
+    """The matching entries of a backup; blocks that another backup had are not read again."""
+    fresh = [ref.chunk_id for ref in snapshot.blocks if ref.chunk_id not in known]
+    for chunk_id, block in zip(fresh, snapshot.decoded(fresh), strict=True):
+        known[chunk_id] = [
+            block.entry(i)
+            for i, path in enumerate(block.paths())
+            if matches(text_of(path.rpartition(b"/")[2] if by_name else path))
+        ]
+    for ref in snapshot.blocks:
+        yield from known[ref.chunk_id]
+
+
+def _add_version(versions: list[tuple[Entry, list[Backup]]], entry: Entry, backup: Backup) -> None:
+    if versions:
+        last = versions[-1][0]
+        if (last.kind, last.size, last.mtime_ns, last.crc32) == (entry.kind, entry.size, entry.mtime_ns, entry.crc32):
+            versions[-1][1].append(backup)
+            return
+    versions.append((entry, [backup]))
+
+
+def _versions(path: bytes, versions: list[tuple[Entry, list[Backup]]], zone: Any) -> dict[str, Any]:
+    return {
+        "path": text_of(path),
+        "versions": [
+            {
+                "kind": entry.kind.name.lower(),
+                "size": entry.size,
+                "mtime": iso(entry.mtime_ns, zone),
+                "backups": [{"id": b.id, "name": b.name, "created_at": iso(b.created_at, zone)} for b in backups],
+            }
+            for entry, backups in versions
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What every operation needs: the home folder, configuration, clock, locks, logs and disks."""

@@ -1,0 +1,298 @@
+"""The configuration of an instance: `holdfast.toml` in its home, with the environment on top.
+
+Unknown keys and wrong types are refused with their place. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
+`HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS`, `HOLDFAST_NODE`, `HOLDFAST_CATALOG_URL`,
+`HOLDFAST_METRICS_TOKEN`, `HOLDFAST_LOG_LEVEL` and `HOLDFAST_LOG_FORMAT` override the file; one that is empty counts as
+not set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from holdfast.sources.databases.address import address_of
+from holdfast.sources.databases.errors import DsnRefused
+from holdfast.sources.databases.spec import DatabaseSpec
+
+CONFIG_NAME = "holdfast.toml"
+DEFAULT_PORT = 8420
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+PlanName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+NodeName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message is one sentence for a person."""
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account may do. Limits of 0 mean: none."""
+
+    rank: Count
+    api_backups: bool = True
+    backups_per_app: Count = 0
+    backups_per_day: Count = 0
+    storage_bytes: Count = 0
+    cooldown_seconds: Count = 0
+    """Between two backups of an application."""
+    account_cooldown_seconds: Count = 0
+    """Between two backups of any of the account's applications."""
+    keep_days_max: Count = 0
+    """Backups that are older go, as far as retention lets them."""
+    schedule_minutes_min: Count = 0
+    """The shortest time between two backups of a customer's schedule."""
+
+
+_GIB = 1024**3
+DEFAULT_PLANS: dict[str, Plan] = {
+    name: Plan(
+        rank=rank,
+        api_backups=rank > 1,
+        backups_per_app=per_app,
+        backups_per_day=per_day,
+        storage_bytes=gib * _GIB,
+        cooldown_seconds=cooldown,
+        account_cooldown_seconds=account_cooldown,
+    )
+    for rank, (name, per_app, per_day, gib, cooldown, account_cooldown) in enumerate(
+        (
+            ("Bronze", 3, 2, 5, 60, 20),
+            ("Silver", 30, 12, 50, 60, 10),
+            ("Titanium", 100, 48, 250, 30, 5),
+            ("Essential", 365, 96, 1000, 10, 2),
+        ),
+        1,
+    )
+}
+
+
+class ConfiguredDatabase(DatabaseSpec, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A database of an application, as the file has it. `app`: the application's id, as names are not unique."""
+
+    app: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+
+    @property
+    def spec(self) -> DatabaseSpec:
+        """The same as the application's settings would have it."""
+        return DatabaseSpec(**{name: getattr(self, name) for name in DatabaseSpec.__struct_fields__})
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All settings of an instance."""
+
+    base_url: str = f"http://127.0.0.1:{DEFAULT_PORT}"
+    """Where the API and the dashboard are reached."""
+    backups_url: str = ""
+    """Where downloads are reached; empty: as `base_url`."""
+    time_zone: str = "UTC"
+    level: Literal["fast", "balanced", "small"] = "fast"
+    workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 2
+    """Worker processes of one backup; 0 does all in one."""
+    node: NodeName = "main"
+    """Name of this machine among the instance's."""
+    import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * _GIB
+    """Unpacked bytes of one imported archive, whatever the plan allows."""
+    safety_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
+    """So long the safety backup of a restore is kept, whatever the rules and the plan say."""
+    prune_seconds_max: Annotated[int, msgspec.Meta(ge=1)] = 900
+    """After so long a turn of pruning begins nothing more."""
+    prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * _GIB
+    """So much one turn of pruning copies."""
+    sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    """Patience with an SQLite database that an application keeps locked."""
+    database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    """A database's client that gives nothing for so long is ended, and the backup fails."""
+    databases: tuple[ConfiguredDatabase, ...] = ()
+    """Databases of applications, besides those of their settings."""
+    read_back_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
+    """The whole store is read back once in so many days; 0: not by itself."""
+    read_back_bytes_per_second: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 16 * 1024**2
+    """Never faster than this."""
+    prove_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
+    """A test restore of each application every so many days; 0: not by itself."""
+    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * _GIB
+    """Of a backup with more content than this, a test restore brings some files back, as they fall."""
+    scratch: str = ""
+    """The folder for test restores; empty: the home's `run`."""
+    takes_at_once: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Backups and other jobs that this node runs at once."""
+    schedule_jitter_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 300
+    """Scheduled backups come at most so much later, so that those of one time do not all begin at once."""
+    overdue_grace_seconds: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 600
+    """An application is not overdue sooner than so long after the time at which a good backup was due."""
+    catalog_url: str = ""
+    """Empty: SQLite in the home; else a PostgreSQL URL."""
+    metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
+    """What a monitoring system shows to be let to `/metrics`; empty: see `web/api/metrics.py`."""
+    metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
+    """Of more applications (or accounts) than this, `/metrics` has only the sums; 0: never more than those."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    notices_allow_private: bool = False
+    """Whether customers' notices may go to private addresses, and webhooks over plain HTTP."""
+    plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: dict(DEFAULT_PLANS)
+    )
+
+    @property
+    def downloads_url(self) -> str:
+        """Start of every download's URL."""
+        return (self.backups_url or self.base_url).rstrip("/")
+
+    @property
+    def zone(self) -> tzinfo:
+        """The instance's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+_DIGITS = re.compile("[0-9]{1,9}")
+_OVERRIDES = (
+    "base_url",
+    "backups_url",
+    "time_zone",
+    "level",
+    "workers",
+    "node",
+    "catalog_url",
+    "metrics_token",
+    "log_level",
+    "log_format",
+)
+
+
+def read_config(home: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of a home. Raises ConfigError."""
+    path = home / CONFIG_NAME
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing; run `holdfast init` for a new instance, or put the file back.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+    return overridden_config(values, str(path), environment)
+
+
+def overridden_config(values: dict[str, Any], where: str, environment: Mapping[str, str] = os.environ) -> Config:
+    """A configuration from plain values, with the environment on top. Raises ConfigError that names the setting."""
+    checked_config(values, where)
+    given: dict[str, Any] = {}
+    for name in _OVERRIDES:
+        value = environment.get(f"HOLDFAST_{name.upper()}")
+        if value:
+            given[name] = int(value) if name == "workers" and _DIGITS.fullmatch(value) else value
+    return checked_config({**values, **given}, f"{where} and the environment (HOLDFAST_...)")
+
+
+def checked_config(values: dict[str, Any], where: str) -> Config:
+    """A configuration from plain values. Raises ConfigError that names the setting."""
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}{_plan_at_fault(values)}.") from None
+    for name, url in (("base_url", config.base_url), ("backups_url", config.backups_url or config.base_url)):
+        if not _is_origin(url):
+            raise ConfigError(f"{where}: {name} must be like https://host or http://host:port, and is {url!r}.")
+    seen = set()
+    for database in config.databases:
+        if (database.app, database.name) in seen:
+            raise ConfigError(f"{where}: the application {database.app} has two databases named {database.name!r}.")
+        seen.add((database.app, database.name))
+        try:
+            address_of(database.kind, database.dsn)
+        except DsnRefused as error:
+            raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
+        if database.password_env and database.password_file:
+            raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; give one.")
+    if config.scratch and not Path(config.scratch).is_absolute():
+        raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
+    try:
+        _ = config.zone
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.") from None
+    return config
+
+
+def _plan_at_fault(values: dict[str, Any]) -> str:
+    """Which plan it is: the error itself says only that it is one of them."""
+    plans = values.get("plans")
+    for name, plan in plans.items() if isinstance(plans, dict) else ():
+        try:
+            msgspec.convert({name: plan}, dict[PlanName, Plan])
+        except msgspec.ValidationError:
+            return f" (plan {name!r})"
+    return ""
+
+
+def _is_origin(url: str) -> bool:
+    """Whether it is scheme, host and at most a port."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0  # raises ValueError for what is no port
+            and "@" not in parts.netloc
+            and not (parts.path.strip("/") or "?" in url or "#" in url)
+            and url.isprintable()
+            and " " not in url
+        )
+    except ValueError:
+        return False
+
+
+def config_text(config: Config) -> str:
+    """A fresh `holdfast.toml` with what was chosen at `init`; everything else stands as a comment."""
+    lines = [
+        "# Holdfast's configuration. docs/operating.md explains each setting.",
+        f"base_url = {_quoted(config.base_url)}",
+        f"backups_url = {_quoted(config.backups_url)}" if config.backups_url else '# backups_url = ""',
+        f"time_zone = {_quoted(config.time_zone)}",
+        '# level = "fast"       # fast, balanced or small',
+        "# workers = 2",
+        f"# import_bytes_max = {64 * _GIB}",
+        "# Further settings go here: what stands below a line in brackets belongs to that plan.",
+        "# safety_days = 7",
+        '# log_level = "info"   # debug, info, warning or error',
+        '# metrics_token = ""   # lets a monitoring system to /metrics',
+        "",
+    ]
+    for name, plan in config.plans.items():
+        lines.append(f"[plans.{name}]")
+        for field in plan.__struct_fields__:
+            value = getattr(plan, field)
+            lines.append(f"{field} = {str(value).lower() if isinstance(value, bool) else value}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _quoted(value: str) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def system_time_zone() -> str:
+    """The machine's time zone by name; UTC when it has none."""
+    name = os.environ.get("TZ", "")
+    if not name:
+        try:
+            target = os.readlink("/etc/localtime")
+            name = target.partition("zoneinfo/")[2]
+        except OSError:
+            name = ""
+    try:
+        ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"
+    return name or "UTC"

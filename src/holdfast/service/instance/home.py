@@ -1,0 +1,334 @@
+"""An instance: its home folder, and what all deeds need from it.
+
+The home: `FORMAT` (read first; a newer one is refused, untouched), `holdfast.toml`, `master.key` (0600),
+`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and what a running server says of itself). The
+master key stands outside the store, or in the environment (HOLDFAST_MASTER_KEY).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.catalog.database.engine import Catalog, open_catalog, sqlite_url
+from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.prepared_queries import HotQueries
+from holdfast.service.errors import NotFound
+from holdfast.service.instance.clock import Clock, SystemClock
+from holdfast.service.instance.config import (
+    CONFIG_NAME,
+    Config,
+    checked_config,
+    config_text,
+    overridden_config,
+    read_config,
+    system_time_zone,
+)
+from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
+from holdfast.stores.local import LocalStore
+from holdfast.stores.port import Store
+from holdfast.stores.prefixed import PrefixedStore
+from holdfast.vault.errors import KeyMismatch
+from holdfast.vault.pack.keys import KEY_BYTES, MasterKey
+from holdfast.vault.vault import Vault
+
+FORMAT_NAME = "FORMAT"
+FORMAT = 1
+KEY_NAME = "master.key"
+KEY_VARIABLE = "HOLDFAST_MASTER_KEY"
+KEY_NEVER_EXPORTED = (
+    "the master key was never exported, and without it no backup can be read; run `holdfast key export` and keep the "
+    "sheet away from this machine."
+)
+VAULTS_OPEN_MAX = 64
+_FINGERPRINT = "master key fingerprint"
+_EXPORTED = "master key exported"
+_CATALOG_NAME = "catalog.sqlite"
+_CUT_OFF_NAMES = {
+    "store",
+    "run",
+    *(f"{_CATALOG_NAME}{end}" for end in ("", "-wal", "-shm", "-journal")),
+    *(f"{name}{end}" for name in (CONFIG_NAME, KEY_NAME, FORMAT_NAME) for end in ("", UNFINISHED)),
+}
+"""All that a making of an instance that was cut off can leave."""
+
+
+class InstanceError(Exception):
+    """The instance cannot be opened or made; the message is one sentence for a person."""
+
+
+class Instance:
+    """An open instance. Safe to use from several threads; `close` it."""
+
+    def __init__(self, home: Path, config: Config, catalog: Catalog, master_key: MasterKey, clock: Clock) -> None:
+        self.home = home
+        self.config = config
+        self.catalog = catalog
+        self.hot = HotQueries(catalog)
+        self.master_key = master_key
+        self.clock = clock
+        self.zone = config.zone
+        self.local_store = LocalStore(home / "store")
+        self.store: Store = self.local_store
+        self._vaults: OrderedDict[str, Vault] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def run(self) -> Path:
+        """Folder of lock files."""
+        return self.home / "run"
+
+    def vault_store(self, account_id: str) -> Store:
+        """The part of the store that one account's vault has."""
+        return PrefixedStore(self.store, f"vaults/{account_id}/")
+
+    def vault(self, account_id: str) -> Vault:
+        """The vault of an account. Raises NotFound, KeyMismatch."""
+        with self._lock:
+            vault = self._vaults.get(account_id)
+            if vault is None:
+                account = account_by_id(self.catalog, account_id)
+                if account is None:
+                    raise NotFound("ACCOUNT_NOT_FOUND", f"There is no account {account_id}.")
+                vault = Vault(
+                    vault_id=account_id,
+                    store=self.vault_store(account_id),
+                    data_key=self.master_key.unwrap(account.data_key_sealed, f"data key:{account_id}"),
+                    ledger=SqlLedger(self.catalog, account_id),
+                    level=self.config.level,
+                    workers=self.config.workers,
+                )
+                self._vaults[account_id] = vault
+                if len(self._vaults) > VAULTS_OPEN_MAX:
+                    self._vaults.popitem(last=False)
+            self._vaults.move_to_end(account_id)
+            return vault
+
+    def forget_vault(self, account_id: str) -> None:
+        """Drop the open vault of an account, with its key and its index."""
+        with self._lock:
+            self._vaults.pop(account_id, None)
+
+    def close(self) -> None:
+        """Release the catalog."""
+        self.hot.close()
+        self.catalog.close()
+
+
+def create_instance(
+    home: Path,
+    *,
+    base_url: str | None = None,
+    backups_url: str | None = None,
+    time_zone: str | None = None,
+    clock: Clock | None = None,
+) -> Instance:
+    """Make a new instance in `home`, a folder that is missing or empty; or go on where the making was cut off.
+
+    Raises InstanceError, ConfigError, CatalogError, StoreError.
+    """
+    chosen = {"time_zone": time_zone or system_time_zone()}
+    chosen |= {name: url for name, url in (("base_url", base_url), ("backups_url", backups_url)) if url}
+    # All that can be refused is looked at before anything is made.
+    config = overridden_config(chosen, "The new configuration")
+    given = os.environ.get(KEY_VARIABLE)
+    key = _parsed_key(given, f"The environment variable {KEY_VARIABLE}") if given else None
+    try:
+        _make_folder(home)
+        with _held_alone(home):
+            _check_free(home)
+            for folder in ("store", "run"):
+                _make_folder(home / folder)
+            write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
+            if key is None:
+                if not (home / KEY_NAME).exists():
+                    write_durably(home / KEY_NAME, (os.urandom(KEY_BYTES).hex() + "\n").encode())
+                key = _read_key(home)
+            return _made(home, config, key, clock or SystemClock())
+    except OSError as error:
+        raise InstanceError(
+            f"{home} cannot be made ({error.strerror}); choose another --home or mend its rights."
+        ) from error
+
+
+def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
+    """The last steps of making: the catalog, and the mark that all is there."""
+    catalog = open_catalog(_catalog_url(home, config), create=True)
+    try:
+        if catalog.fact(_FINGERPRINT) is None:
+            catalog.set_fact(_FINGERPRINT, key.fingerprint)
+        _check_key(home, catalog, key)
+        instance = Instance(home, config, catalog, key, clock)
+        # Last: a home without FORMAT is one whose making was cut off.
+        write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)
+    except BaseException:
+        catalog.close()
+        raise
+    return instance
+
+
+def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool = False) -> Instance:
+    """Open the instance in `home`. `new_catalog`: for a rebuild; a catalog that is gone is made anew.
+
+    Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError, StoreError.
+    """
+    check_format(home)
+    config = read_config(home)
+    key = _read_key(home)
+    if new_catalog:
+        _check_key_on_store(home, key)
+    catalog = open_catalog(_catalog_url(home, config), create=new_catalog)
+    try:
+        if new_catalog and catalog.fact(_FINGERPRINT) is None:
+            catalog.set_fact(_FINGERPRINT, key.fingerprint)
+        _check_key(home, catalog, key)
+        (home / "run").mkdir(mode=0o700, exist_ok=True)
+        return Instance(home, config, catalog, key, clock or SystemClock())
+    except BaseException as error:
+        catalog.close()
+        if isinstance(error, OSError):
+            raise InstanceError(f"{home} cannot be used ({error.strerror}); mend its rights.") from error
+        raise
+
+
+def note_key_exported(instance: Instance) -> None:
+    """Remember that somebody has the master key on paper."""
+    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {instance.clock.now_ns()}")
+
+
+def key_exported_at(instance: Instance) -> int | None:
+    """When this master key was last exported, in nanoseconds; None: never, as far as the catalog knows."""
+    fingerprint, _, at = (instance.catalog.fact(_EXPORTED) or "").partition(" ")
+    return int(at) if fingerprint == instance.master_key.fingerprint else None
+
+
+def recovery_sheet(instance: Instance) -> str:
+    """What to print and keep away from the machine."""
+    return (
+        "Holdfast recovery sheet\n"
+        "=======================\n\n"
+        f"Instance   {instance.config.base_url} ({instance.home})\n"
+        f"Key id     {instance.master_key.fingerprint}\n"
+        f"Master key {instance.master_key.hex()}\n\n"
+        "Without this key nothing of the backups can be read, by anybody. Keep this sheet away from the machine.\n"
+        f"To use it: write the 64 digits into {KEY_NAME} in the instance's home (mode 0600), or set {KEY_VARIABLE}.\n"
+    )
+
+
+def _catalog_url(home: Path, config: Config) -> str:
+    try:
+        return config.catalog_url or sqlite_url(home / _CATALOG_NAME)
+    except UnicodeEncodeError:
+        raise InstanceError(f"The path of the home must be UTF-8, and {os.fsencode(home)!r} is not.") from None
+
+
+def check_format(home: Path) -> None:
+    """Raises InstanceError when there is no instance in `home`, or one of a newer format; touches nothing."""
+    path = home / FORMAT_NAME
+    try:
+        words = path.read_text(encoding="utf-8", errors="replace").split()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InstanceError(
+            f"There is no Holdfast instance in {home}; make one with `holdfast --home {home} init`, "
+            "or name another with --home or HOLDFAST_HOME."
+        ) from None
+    except OSError as error:
+        raise InstanceError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+    if words[:2] != ["holdfast", "home"] or len(words) != 3 or not (words[2].isascii() and words[2].isdigit()):
+        raise InstanceError(f"{path} is damaged; it should say `holdfast home {FORMAT}`.")
+    if int(words[2]) > FORMAT:
+        raise InstanceError(
+            f"The instance in {home} has format {words[2]} and this program knows {FORMAT}; "
+            "use the newer Holdfast. Nothing was touched."
+        )
+
+
+@contextmanager
+def _held_alone(home: Path) -> Iterator[None]:
+    """Of two that make an instance in the same folder, one waits for the other and then finds it there."""
+    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _check_free(home: Path) -> None:
+    """Raises InstanceError when `home` is anything but an empty folder, or one whose making was cut off."""
+    names = {path.name for path in home.iterdir()}
+    if FORMAT_NAME in names:
+        raise InstanceError(f"There is an instance in {home} already; use it, or choose another --home.")
+    if names - _CUT_OFF_NAMES:
+        raise InstanceError(f"{home} is not empty; choose an empty or new folder for --home.")
+    if (home / "store" / "vaults").exists():
+        raise InstanceError(
+            f"There is an instance in {home} whose file {FORMAT_NAME} is gone; "
+            f"put the line `holdfast home {FORMAT}` into it, or choose another --home."
+        )
+
+
+def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
+    """Raises InstanceError when the catalog was made with another master key."""
+    known = catalog.fact(_FINGERPRINT)
+    if known is not None and known != key.fingerprint:
+        raise InstanceError(
+            f"The master key does not belong to this instance (it is {key.fingerprint}, the instance was made with "
+            f"{known}); put the right one from your recovery sheet into {home / KEY_NAME} or {KEY_VARIABLE}."
+        )
+
+
+def _check_key_on_store(home: Path, key: MasterKey) -> None:
+    """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
+    for record in sorted((home / "store" / "vaults").glob("*/account")):
+        try:
+            key.unwrap(record.read_bytes(), f"account record:{record.parent.name}")
+        except KeyMismatch:
+            raise InstanceError(
+                f"The master key does not open the vaults in {home / 'store'}; put the right one from your recovery "
+                f"sheet into {home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
+            ) from None
+        return
+
+
+def _read_key(home: Path) -> MasterKey:
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        return _parsed_key(given, f"The environment variable {KEY_VARIABLE}")
+    path = home / KEY_NAME
+    try:
+        return _parsed_key(path.read_text(encoding="utf-8", errors="replace"), f"The file {path}")
+    except FileNotFoundError:
+        raise InstanceError(
+            f"The master key is missing: put it from your recovery sheet into {path} (mode 0600) or into "
+            f"{KEY_VARIABLE}. Without it no backup can be read."
+        ) from None
+    except OSError as error:
+        raise InstanceError(
+            f"The master key {path} cannot be read ({error.strerror}); mend its rights (0600, owner: who runs this)."
+        ) from None
+
+
+def _parsed_key(text: str, what: str) -> MasterKey:
+    try:
+        return MasterKey(bytes.fromhex(text.strip()))
+    except ValueError:
+        raise InstanceError(
+            f"{what} is no master key: it must be {2 * KEY_BYTES} hex digits; copy them from your recovery sheet."
+        ) from None
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder durable, with all parents that are missing."""
+    if not folder.is_dir():
+        if folder.parent != folder:
+            _make_folder(folder.parent)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        sync_folder(folder.parent)

@@ -1,0 +1,79 @@
+"""Who does a deed holds a lock (flock) for as long as its process lives.
+
+So whether something that the catalog says is under way has anybody behind it is told without clocks, and no dead
+process blocks anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from holdfast.service.instance.home import Instance
+
+JOBS_LOCK = "jobs"
+"""Held by a home's process of jobs."""
+
+SERVE_LOCK = "serve"
+"""Held by a home's `holdfast serve`."""
+
+
+@contextmanager
+def held(instance: Instance, name: str) -> Iterator[bool]:
+    """Hold the lock `run/<name>.lock`; gives whether we have it (False: somebody else does)."""
+    path = instance.run / f"{name}.lock"
+    fd = _locked(path)
+    if fd is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with suppress(OSError):  # a lock file that stays harms nobody: what counts is who holds it
+            os.unlink(path)
+        os.close(fd)
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds the lock until it is closed; None when another one does."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it may have removed the file between our two calls: then the next one would make another
+            # file, and both would hold "the" lock.
+            if _is_same(path, fd):
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _is_same(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def is_held(instance: Instance, name: str) -> bool:
+    """Whether a living process holds the lock `run/<name>.lock`."""
+    try:
+        fd = os.open(instance.run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two who look do not see each other.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

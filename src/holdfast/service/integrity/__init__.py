@@ -1,0 +1,1 @@
+"""Whether backups are good: check, verify, test restores, reconciling and rebuilding the catalog."""

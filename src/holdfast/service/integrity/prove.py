@@ -1,0 +1,236 @@
+"""Test restores: the newest backup of each application is really restored, into a scratch folder, and compared.
+
+1. `prove_due` finds the application whose turn it is and queues a job; at most one is open on a node.
+2. The job restores into a scratch folder and compares what lies on the disk then with the backup
+   (`trial_restore.py`). The folder goes in the end, whatever comes.
+3. What came of it is entered with the backup.
+
+A backup that did not come back as it was is entered as damaged (`NOT_PROVED`): `retake.py` takes another one, which
+reads everything anew (`service/take/run.py`), for an incremental one would trust the list of files that is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from holdfast.catalog.backups import proofs as rows
+from holdfast.catalog.backups.damage import NOT_PROVED, Found, enter_found
+from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.jobs.rows import insert_job
+from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
+from holdfast.restorer.compare import Mismatch
+from holdfast.restorer.staging import TargetError, TargetFull
+from holdfast.service.errors import Conflict, NotFound, ServiceError
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.locks import held
+from holdfast.service.integrity.trial_restore import (
+    SCRATCH_PREFIX,
+    Proved,
+    is_ours,
+    remove_scratch,
+    restored_and_compared,
+    scratch_parent,
+)
+from holdfast.service.integrity.verify import enter_hits, enter_lost
+from holdfast.service.jobs import lifecycle as jobs
+from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.stores.port import StoreError, StoreUnreachable
+from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
+
+KIND = rows.KIND
+TURN_SECONDS = 5.0
+
+_DAY_NS = rows.DAY_NS
+_HOUR_NS = 3600 * 1_000_000_000
+
+_log = logging.getLogger(__name__)
+
+
+class NotProved(ServiceError):
+    """What came back is not what was backed up."""
+
+
+# -- asked for -----------------------------------------------------------------------------------------------------
+
+
+def prove_due(instance: Instance) -> Job | None:
+    """Queue the test restore that is due, if any is and none is under way on this node."""
+    node, now_ns = instance.config.node, instance.clock.now_ns()
+    period = instance.config.prove_days * _DAY_NS
+    due = rows.due_app(instance.catalog, node, now_ns) if period else None
+    if due is None:
+        return None
+    app_id, due_at = due
+    backup_id = rows.newest_backup_id(instance.catalog, app_id)
+    backup = backup_by_id(instance.catalog, backup_id) if backup_id is not None else None
+    # An application without a good backup waits for its first one, as at the start.
+    job = None if backup is None else jobs.new_job(instance, KIND, backup, app_id, node, "{}")
+    next_at = due_at + period if due_at + period > now_ns else now_ns + period
+    claimed = rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job)
+    return job if claimed else None
+
+
+def request_prove(instance: Instance, backup: Backup) -> Job:
+    """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS)."""
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+    job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
+    with held(instance, "prove-request") as is_free:
+        if not is_free or rows.is_under_way(instance.catalog, instance.config.node):
+            message = "A test restore is under way on this machine already; wait for it."
+            raise Conflict("PROVE_IN_PROGRESS", message)
+        insert_job(instance.catalog, job)
+    return job
+
+
+def newest_backup(instance: Instance, app_id: str) -> Backup:
+    """The newest successful backup of an application. Raises NotFound."""
+    backup_id = rows.newest_backup_id(instance.catalog, app_id)
+    backup = backup_by_id(instance.catalog, backup_id) if backup_id is not None else None
+    if backup is None:
+        raise NotFound("BACKUP_NOT_FOUND", "The application has no successful backup yet.")
+    return backup
+
+
+def shown_proofs(instance: Instance) -> list[dict[str, str | None]]:
+    """For each application when any of its backups was last verified and proved, and when the next proof is due."""
+
+    def time(ns: int | None) -> str | None:
+        return None if ns is None else iso(ns, instance.zone)
+
+    return [
+        {
+            "app_id": app_id,
+            "app": name,
+            "verified_at": time(verified_at),
+            "restore_proved_at": time(proved_at),
+            "next_proof_at": time(next_at) if instance.config.prove_days else None,
+        }
+        for app_id, name, verified_at, proved_at, next_at in rows.proofs(instance.catalog)
+    ]
+
+
+# -- run -----------------------------------------------------------------------------------------------------------
+
+
+def run_prove(
+    instance: Instance,
+    job_id: str,
+    *,
+    on_progress: jobs.Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued test restore to its end: successful when all matched. Raises NotFound, CatalogError."""
+    done = jobs.run_job(instance, job_id, _prove, _failure, on_progress=on_progress, cancelled=cancelled)
+    if done.state in (JobState.FAILED, JobState.CANCELLED):
+        rows.prove_by(instance.catalog, done.app_id, instance.clock.now_ns() + _DAY_NS)
+    return done
+
+
+def recover_proves(instance: Instance) -> None:
+    """Bring test restores of this node to an end whose process died, and remove what they left on the disk."""
+
+    def tidy(job: Job) -> None:
+        remove_scratch(instance, job.id)
+        message = "The process that tried the restore ended before it was finished; it is tried again."
+        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+        # Not at once: it may be what ended the process.
+        rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + _HOUR_NS)
+
+    jobs.recover_jobs(instance, KIND, tidy)
+    for folder in scratch_parent(instance).glob(f"{SCRATCH_PREFIX}*"):
+        job_id = folder.name.removeprefix(SCRATCH_PREFIX)
+        if is_ours(folder) and not _is_open(instance, job_id):
+            with held(instance, f"job-{job_id}") as is_free:
+                if is_free:
+                    remove_scratch(instance, job_id)
+
+
+def _is_open(instance: Instance, job_id: str) -> bool:
+    try:
+        return jobs.get_job(instance, job_id).state in OPEN_JOBS
+    except NotFound:
+        return False
+
+
+def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Proved:
+    backup = backup_by_id(instance.catalog, job.backup_id)
+    if backup is None or backup.state is not State.SUCCESSFUL:
+        raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be tried.")
+    began = instance.clock.now_ns()
+    for attempt in (1, 2):
+        # Twice before it is called so: a fault on the way from a disk is none of the backup's.
+        try:
+            compared = restored_and_compared(instance, job.id, backup, note, stop)
+        except (DamagedError, ChunkMissing, FormatError) as error:
+            if (lost := _lost(instance, backup, str(error), stop)) is not None:
+                raise lost from error
+            if attempt == 2:
+                raise _not_proved(instance, backup, [Warned("", NOT_PROVED, str(error))]) from error
+            continue
+        finally:
+            remove_scratch(instance, job.id)
+        if not compared.mismatches:
+            break
+        if attempt == 2:
+            raise _not_proved(instance, backup, [_warned(one) for one in compared.mismatches])
+    if compared.proved.is_whole:
+        now = backup_by_id(instance.catalog, backup.id)
+        damage = tuple(w for w in (now.damage if now is not None else ()) if w.code != NOT_PROVED)
+        # A whole restore has read and checked all of it. (What was found to be lost since it began is not.)
+        found = Found(backup.id, damage, None if damage else began, instance.clock.now_ns())
+        enter_found(instance.catalog, [found], instance.clock.now_ns())
+    return compared.proved
+
+
+def _lost(instance: Instance, backup: Backup, why: str, stop: Callable[[], bool]) -> NotProved | None:
+    """Find out whether something of the backup is lost from the store, and enter that; None: nothing is."""
+    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), cancelled=stop)
+    if report.findings:
+        enter_lost(instance, backup.account_id)
+    found = backup_by_id(instance.catalog, backup.id)
+    if not report.hits or found is None:
+        return None
+    enter_hits(instance, [(found, report.hits[0])], None)
+    return NotProved(NOT_PROVED, f"The test restore failed, as some of the backup is lost from the store: {why}")
+
+
+def _not_proved(instance: Instance, backup: Backup, why: Sequence[Warned]) -> NotProved:
+    """Enter what did not match."""
+    now = backup_by_id(instance.catalog, backup.id)
+    lost = tuple(w for w in (now.damage if now is not None else ()) if w.code != NOT_PROVED)
+    enter_found(instance.catalog, [Found(backup.id, (*lost, *why))], instance.clock.now_ns())
+    more = f" There are {len(why) - 1} more." if len(why) > 1 else ""
+    return NotProved(NOT_PROVED, f"The test restore did not give back what was backed up: {why[0].message}{more}")
+
+
+def _warned(one: Mismatch) -> Warned:
+    shown = one.path.decode(errors="backslashreplace")
+    return Warned(shown, NOT_PROVED, f"In a test restore {shown} {one.what}.")
+
+
+# -- how it ends -----------------------------------------------------------------------------------------------------
+
+
+_FAILURES = Failures(
+    "The test restore",
+    (
+        (StoreUnreachable, "STORE_UNREACHABLE"),
+        (StoreError, "STORE_ERROR"),
+        (SourceFailed, "SQLITE_UNUSABLE"),
+        (VaultError, "VAULT_ERROR"),
+    ),
+    interrupted="The test restore was interrupted.",
+    disk=("SCRATCH_FAILED", "The scratch folder could not be used"),
+)
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, Cancelled):
+        return Failure("CANCELLED", "The test restore was cancelled.")
+    if isinstance(error, TargetError):
+        code = "SCRATCH_FULL" if isinstance(error, TargetFull) else "SCRATCH_FAILED"
+        return Failure(code, f"The test restore could not be made: {error}")
+    return _FAILURES.of(error)

@@ -1,0 +1,108 @@
+"""Read the store back: all of it in so many days, in small turns, the packs that were not read for longest first.
+
+A pack that was written is not proved by that: it is read like any other. What is damaged has the consequences that
+`holdfast check` gives it (`verify.py`). One node reads at a time; how much is read in an hour and in a turn is limited,
+and what was read before is told from the packs' rows, so nothing is kept between two turns.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from holdfast.catalog.backups import read_back as rows
+from holdfast.service.errors import NotFound
+from holdfast.service.instance.home import Instance
+from holdfast.service.integrity.verify import enter_hits, successful
+from holdfast.stores.port import StoreError
+from holdfast.vault.errors import Cancelled, VaultError
+
+TURN_SECONDS = 10.0
+HOLD_NS = 120 * 1_000_000_000
+"""A node that is gone holds the reading up for so long."""
+
+HOUR_BYTES_MIN = 256 * 1024**2
+"""A small store is read at once: nobody feels that."""
+
+PACKS_A_TURN = 200
+BACKUPS_AT_ONCE = 50
+_HOUR_NS = 3600 * 1_000_000_000
+_DAY_NS = 24 * _HOUR_NS
+_HASTE = 1.25
+"""So much faster than would do: a server is not always on."""
+
+_log = logging.getLogger(__name__)
+
+
+def read_back(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Make one turn; returns how many packs were read. What cannot be read now is logged, and tried again."""
+    config, now_ns = instance.config, instance.clock.now_ns()
+    if not config.read_back_days:
+        return 0
+    due = rows.due_packs(instance.catalog, now_ns - config.read_back_days * _DAY_NS, PACKS_A_TURN)
+    if not due:
+        return 0
+    turn = rows.claim_turn(instance.catalog, config.node, now_ns, HOLD_NS, _HOUR_NS, _hour_bytes(config.read_back_days))
+    if turn is None:
+        return 0
+    left = min(
+        turn.hour_bytes - rows.read_since(instance.catalog, now_ns - _HOUR_NS),
+        int(config.read_back_bytes_per_second * TURN_SECONDS),
+    )
+    chosen: dict[str, list[bytes]] = {}
+    for pack in due:
+        if left <= 0:
+            break
+        left -= pack.size
+        chosen.setdefault(pack.account_id, []).append(pack.pack_id)
+    for account_id, pack_ids in chosen.items():
+        try:
+            _read_account(instance, account_id, pack_ids, stopping)
+        except Cancelled:
+            break
+        except (VaultError, StoreError, NotFound) as error:
+            _log.warning("packs of account %s could not be read back; they will be again: %s", account_id, error)
+    return sum(map(len, chosen.values()))
+
+
+def _hour_bytes(days: int) -> Callable[[int], int]:
+    return lambda total: max(int(total * _HASTE / (days * 24)), HOUR_BYTES_MIN)
+
+
+def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes], stopping: Callable[[], bool]) -> None:
+    """Read some packs of an account, and enter what that proves."""
+    began = instance.clock.now_ns()
+    before = {backup.id for backup in successful(instance, account_id)}
+    report = instance.vault(account_id).check_packs(
+        pack_ids,
+        lambda: [backup.id for backup in successful(instance, account_id)],
+        now_ns=began,
+        cancelled=stopping,
+    )
+    rows.mark_read(instance.catalog, account_id, report.good_packs, began)
+    for finding in report.findings:
+        _log.error("account %s: the pack %s %s", account_id, finding.pack_id.hex(), finding.why)
+    if report.findings:
+        hits = {hit.backup_id: hit for hit in report.hits}
+        # One that was finished meanwhile builds on nothing that is lost: it was fenced.
+        found = [(b, hits.get(b.id)) for b in successful(instance, account_id) if b.id in before]
+        enter_hits(instance, found, None)
+    _enter_verified(instance, account_id, stopping)
+
+
+def _enter_verified(instance: Instance, account_id: str, stopping: Callable[[], bool]) -> None:
+    """Enter `verified_at` of those backups that are older than the oldest reading of any of the account's packs.
+
+    All that such a backup needs is in live packs, so since then all of it was read. That it does need nothing else,
+    and that its root can be read, is looked at here. Once a day and backup is enough.
+    """
+    since = rows.all_read_at(instance.catalog, account_id)
+    if since is None:
+        return
+    due = rows.not_verified_since(instance.catalog, account_id, since, since - _DAY_NS)
+    for start in range(0, len(due), BACKUPS_AT_ONCE):
+        if stopping():
+            return
+        some = due[start : start + BACKUPS_AT_ONCE]
+        hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in some])}
+        enter_hits(instance, [(backup, hits.get(backup.id)) for backup in some], since)

@@ -1,0 +1,234 @@
+"""Rebuild: the catalog comes back from the store and the master key alone.
+
+For a catalog that is gone, and for one that is older than the store (put back from a copy). Accounts and applications
+come from their records, packs from their own ends, backups from their roots. What the store does not have any more
+goes from the catalog too: deleted backups do not rise again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id
+from holdfast.catalog.backups import rebuild as rebuilding
+from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.damage import DAMAGED, Found, enter_found
+from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.records import App, Backup, State, Warned
+from holdfast.service.instance.home import Instance, InstanceError
+from holdfast.service.registry.account_record import Marks, Record, read_marks, read_record
+from holdfast.service.registry.links import link_key
+from holdfast.service.take.schedule import set_right
+from holdfast.stores.port import ObjectMissing
+from holdfast.vault.errors import VaultError
+from holdfast.vault.maintenance.mark import backup_ids
+from holdfast.vault.manifest.root import Root
+from holdfast.vault.pack.copy import packs_in
+from holdfast.vault.pack.ledger import PackRow
+from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.pack.table import open_table, read_footer
+
+READERS = 8
+_VAULTS = "vaults/"
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was done for one account."""
+
+    account_id: str
+    email: str
+    apps: int = 0
+    packs: int = 0
+    backups: int = 0
+    dropped_backups: int = 0
+    problems: list[str] = field(default_factory=list)
+    """Sentences: what could not come back, and why."""
+
+
+def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda done: None) -> list[Rebuilt]:
+    """Bring the catalog to what the store says.
+
+    Raises InstanceError (the store has no vaults), KeyMismatch (another master key; nothing was changed), StoreError.
+    """
+    found = vault_ids(instance)
+    if not found:
+        raise InstanceError(f"There are no vaults in the store of {instance.home}; is its disk mounted?")
+    done = []
+    for account_id in found:
+        done.append(_rebuild(instance, account_id))
+        on_account(done[-1])
+    set_right(instance, None)  # when they are due is not in the store
+    return done
+
+
+def vault_ids(instance: Instance) -> list[str]:
+    """Accounts that have a vault in the store."""
+    return sorted({name.split("/")[1] for name, _ in instance.store.list(_VAULTS)})
+
+
+def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
+    try:
+        record = read_record(instance, account_id)
+    except (ObjectMissing, VaultError) as error:
+        problem = f"Its record cannot be read ({error}), so the vault {account_id} stays closed."
+        return Rebuilt(account_id, "", problems=[problem])
+    done = Rebuilt(account_id, record.account.email)
+    try:
+        rebuilding.enter_account(instance.catalog, record.account, record.api_key_hash)
+    except rebuilding.InTheWay as error:
+        done.problems.append(f"{error} Give that one another, and rebuild again; the vault {account_id} stays closed.")
+        return done
+    for app in record.apps:
+        try:
+            done.apps += rebuilding.enter_app(instance.catalog, app)
+        except rebuilding.InTheWay as error:
+            done.problems.append(f"{error} The application {app.id} keeps its name of before.")
+    instance.forget_vault(account_id)
+    _packs(instance, record, done)
+    roots = _roots(instance, account_id, done)
+    _backups(instance, record, roots, done)
+    rebuilding.drop_apps_but(instance.catalog, account_id, {app.id for app in record.apps})
+    commit_seq = max((root.commit_seq for root in roots.values()), default=0)
+    rebuilding.move_on(instance.catalog, account_id, commit_seq)
+    return done
+
+
+def _packs(instance: Instance, record: Record, done: Rebuilt) -> None:
+    """Enter packs that the ledger does not have, drop those that the store does not have."""
+    account_id = record.account.id
+    store = instance.vault_store(account_id)
+    data_key = instance.master_key.unwrap(record.account.data_key_sealed, f"data key:{account_id}")
+    keys = VaultKeys(data_key, account_id)
+    ledger = SqlLedger(instance.catalog, account_id)
+    in_store = dict(packs_in(store))
+    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned(2**62)}
+
+    def read(pack_id: bytes) -> PackRow | str:
+        try:
+            row = read_footer(keys, store, pack_id)
+            open_table(keys, row)
+        except (VaultError, ObjectMissing) as error:
+            return str(error)
+        return row
+
+    with ThreadPoolExecutor(READERS) as readers:
+        read_rows = list(readers.map(read, [pack_id for pack_id in in_store if pack_id not in known]))
+    fresh = [row for row in read_rows if isinstance(row, PackRow)]
+    done.problems += [row for row in read_rows if isinstance(row, str)]
+    ledger.reconcile(fresh, [pack_id for pack_id in known if pack_id not in in_store])
+    done.packs = len(fresh)
+
+
+def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root]:
+    """The roots in the store that can be read."""
+    vault = instance.vault(account_id)
+    vault.index(True)
+    roots = {}
+    for backup_id in backup_ids(instance.vault_store(account_id)):
+        try:
+            roots[backup_id] = vault.root(backup_id)
+        except (VaultError, ObjectMissing) as error:
+            done.problems.append(f"Backup {backup_id} cannot come back: {error}")
+    return roots
+
+
+def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt) -> None:
+    account_id = record.account.id
+    secret = instance.master_key.unwrap(record.account.link_secret_sealed, f"link secret:{account_id}")
+    for known in rows.list_account_backups(instance.catalog, account_id, None, None):
+        if known.state in (State.SUCCESSFUL, State.DELETING) and known.id not in roots:
+            rebuilding.drop_backup(instance.catalog, known.id)
+            done.dropped_backups += 1
+        elif known.state is State.SUCCESSFUL:
+            marks = read_marks(instance, account_id, known.id)
+            if marks is not None:
+                _mark(instance, known, marks)
+    for root in sorted(roots.values(), key=lambda r: r.commit_seq):
+        there = rows.backup_by_id(instance.catalog, root.backup_id)
+        if there is not None and there.state is State.SUCCESSFUL:
+            continue
+        if there is not None:
+            # It was not finished when this catalog was copied; its root says that it was.
+            rebuilding.drop_backup(instance.catalog, root.backup_id)
+        app = _app_of(instance, record, root)
+        marks = read_marks(instance, account_id, root.backup_id)
+        _enter(instance, _backup_of(instance, account_id, app, root, marks, link_key(secret, root.digest)))
+        done.backups += 1
+        if (missing := instance.vault(account_id).missing_of(root.backup_id)) is not None:
+            done.problems.append(f"Backup {root.backup_id} came back, but not all of it is there: {missing}")
+            found = Found(root.backup_id, (Warned("", DAMAGED, missing),))
+            enter_found(instance.catalog, [found], instance.clock.now_ns())
+
+
+def _app_of(instance: Instance, record: Record, root: Root) -> App:
+    """The application of a backup; one that was removed since comes back without a folder."""
+    app = app_by_id(instance.catalog, root.labels.get("app_id", ""))
+    if app is not None and app.account_id == record.account.id:
+        return app
+    lost = App(
+        id=root.labels.get("app_id", "0" * 32),
+        account_id=record.account.id,
+        name=f"{root.labels.get('app', 'unknown')} (removed)",
+        path="/nonexistent",
+        node=instance.config.node,
+        created_at=root.created_ns,
+    )
+    rebuilding.enter_app(instance.catalog, lost)
+    return lost
+
+
+def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks: Marks | None, key: str) -> Backup:
+    labels = root.labels
+    return Backup(
+        id=root.backup_id,
+        account_id=account_id,
+        app_id=app.id,
+        name=marks.name if marks else labels.get("name", root.backup_id),
+        state=State.SUCCESSFUL,
+        origin=labels.get("origin", "manual"),
+        created_at=int(labels.get("created_at", root.created_ns)),
+        finished_at=root.finished_ns or root.created_ns,
+        zip_bytes=root.zip_bytes,
+        tar_bytes=root.tar_bytes,
+        digest=root.digest,
+        link_key=key,
+        files=root.files,
+        content_bytes=root.content_bytes,
+        stored_bytes=root.stored_bytes + instance.vault_store(account_id).size(f"backups/{root.backup_id}"),
+        is_locked=marks.is_locked if marks else False,
+        locked_until=marks.locked_until if marks else None,
+        error_code=None,
+        error_message=None,
+        warnings=(),
+        progress=None,
+        node=app.node,
+        verified_at=None,
+        restore_proved_at=None,
+        idempotency_key=None,
+        request_hash=None,
+        commit_seq=root.commit_seq,
+    )
+
+
+def _enter(instance: Instance, backup: Backup) -> None:
+    """Enter it; a name that another one has by now gets a number."""
+    for number in count(2):
+        try:
+            rows.insert_backup(instance.catalog, backup)
+            return
+        except rows.BackupNameTaken:
+            backup = msgspec.structs.replace(backup, name=f"{backup.name.removesuffix(f' ({number - 1})')} ({number})")
+
+
+def _mark(instance: Instance, backup: Backup, marks: Marks) -> None:
+    try:
+        rebuilding.set_marks(instance.catalog, backup, marks.name, marks.is_locked, marks.locked_until)
+    except rebuilding.InTheWay:
+        # Another backup has that name in this older catalog; the locks matter more.
+        rebuilding.set_marks(instance.catalog, backup, backup.name, marks.is_locked, marks.locked_until)

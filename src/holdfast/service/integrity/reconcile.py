@@ -1,0 +1,134 @@
+"""Reconcile: hold the store and the catalog against each other, both ways, once a day.
+
+What is left over in the store goes only where it is known that it should: the root of a backup that failed, or that
+this catalog has deleted, and only a day later. A root that the catalog says nothing of stays: it is a backup that a
+`rebuild` brings back. A successful backup whose root is gone is called damaged. Packs that no ledger knows are left to
+prune, which condemns them with all its care (epoch, readers' grace); here it is only asked to come.
+
+What it must never do: draw conclusions from a store that is not there, as when its disk is not mounted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holdfast.catalog.accounts.rows import all_accounts
+from holdfast.catalog.backups import rows
+from holdfast.catalog.database.leases import claim_turn
+from holdfast.catalog.events.log import deleted_before
+from holdfast.catalog.packs import prune as pruning
+from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.records import Account, State
+from holdfast.service.instance.home import Instance
+from holdfast.service.integrity.verify import look_at
+from holdfast.service.registry.account_record import RECORD_NAME
+from holdfast.service.registry.backups import resume_deletions
+from holdfast.service.retention.erase import is_erased
+from holdfast.service.retention.prune import lost_roots
+from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.vault.errors import VaultError
+from holdfast.vault.maintenance.mark import backup_ids
+from holdfast.vault.manifest.root import root_name
+from holdfast.vault.pack.copy import packs_in
+
+AGE_NS = 24 * 3600 * 1_000_000_000
+"""So old is what is removed: whoever may still be at work on it is done by then."""
+
+EVERY_NS = 24 * 3600 * 1_000_000_000
+_FOREVER_NS = 2**62
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What was found of one account."""
+
+    account_id: str
+    removed_roots: tuple[str, ...] = ()
+    """Roots of failed or deleted backups, which are gone now."""
+    unknown_roots: tuple[str, ...] = ()
+    """Roots of which the catalog says nothing; they stay."""
+    lost_roots: tuple[str, ...] = ()
+    """Successful backups whose root is gone; they are damaged now."""
+    stray_packs: int = 0
+    """Packs that no ledger knows; the next prune takes care of them."""
+
+
+def reconcile_round(instance: Instance, stopping: Callable[[], bool]) -> None:
+    """One turn: finish deletions that were cut off; and once a day, on one of the nodes, all accounts."""
+    resume_deletions(instance)
+    now_ns = instance.clock.now_ns()
+    if not claim_turn(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
+        return
+    for account in all_accounts(instance.catalog):
+        if stopping():
+            return
+        try:
+            reconcile_account(instance, account)
+        except (StoreError, VaultError) as error:
+            _log.warning("account %s was not reconciled with the store: %s", account.id, error)
+
+
+def reconcile_account(instance: Instance, account: Account) -> Reconciled:
+    """Reconcile one account. Raises StoreError, VaultError."""
+    if is_erased(account):
+        return Reconciled(account.id)
+    try:
+        instance.vault_store(account.id).size(RECORD_NAME)
+    except ObjectMissing:
+        _log.error(
+            "account %s has nothing in the store, not even its record; look whether the store's disk is mounted",
+            account.id,
+        )
+        return Reconciled(account.id)
+    removed, unknown = _roots(instance, account)
+    lost = [backup for backup in lost_roots(instance, account) if not backup.damage]
+    if lost:
+        for backup in lost:
+            _log.error("the root of backup %s (application %s) is gone from the store", backup.id, backup.app_id)
+        look_at(instance, account.id, lost)
+    return Reconciled(account.id, removed, unknown, tuple(b.id for b in lost), _strays(instance, account))
+
+
+def _roots(instance: Instance, account: Account) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove the roots that should be gone; returns those, and those of which nothing is known."""
+    store = instance.vault_store(account.id)
+    before = instance.clock.now_ns() - AGE_NS
+    removed, nameless = [], []
+    # First the store and then the catalog: a backup has its row before it has a root.
+    for backup_id in backup_ids(store):
+        backup = rows.backup_by_id(instance.catalog, backup_id)
+        if backup is None:
+            nameless.append(backup_id)
+        elif backup.state is State.FAILED and (backup.finished_at or 0) < before:
+            removed.append(backup_id)
+    deleted = deleted_before(instance.catalog, nameless, account.id, before) if nameless else set()
+    unknown = [backup_id for backup_id in nameless if backup_id not in deleted]
+    removed += sorted(deleted)
+    for backup_id in removed:
+        store.delete(root_name(backup_id))
+        _log.warning("the root of backup %s was left over in the store and is removed", backup_id)
+    if removed:
+        pruning.want_prune(instance.catalog, account.id, instance.clock.now_ns())
+    if unknown:
+        _log.warning(
+            "the store has %d backups of account %s that the catalog does not know; `holdfast rebuild` enters them",
+            len(unknown),
+            account.id,
+        )
+    return tuple(removed), tuple(unknown)
+
+
+def _strays(instance: Instance, account: Account) -> int:
+    """Count packs that no ledger knows and have a prune come for them; none while a backup is being made."""
+    ledger = SqlLedger(instance.catalog, account.id)
+    in_store = {pack_id for pack_id, _ in packs_in(instance.vault_store(account.id))}
+    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned(_FOREVER_NS)}
+    strays = in_store - known
+    if not strays or pruning.is_making(instance.catalog, account.id):
+        return 0  # they may be the packs of that backup
+    pruning.want_prune(instance.catalog, account.id, instance.clock.now_ns())
+    return len(strays)

@@ -1,0 +1,27 @@
+"""A fresh backup of each application in whose backups something was found to be wrong: it heals what is still the same.
+
+Whether one is wanted is told from the catalog alone: something is wrong, and no backup was asked for since it was
+found. So it is asked for once for each finding, whoever found it, and also when a crash came between.
+"""
+
+from __future__ import annotations
+
+from holdfast.catalog.backups.damage import apps_to_take_afresh
+from holdfast.catalog.records import Backup
+from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.instance.home import Instance
+from holdfast.service.take.run import request_backup
+
+TURN_SECONDS = 20.0
+
+
+def take_afresh(instance: Instance) -> list[Backup]:
+    """Ask for the backups that are wanted of this node's applications; returns them, to be queued."""
+    asked = []
+    for app_id in apps_to_take_afresh(instance.catalog, instance.config.node):
+        try:
+            backup, _ = request_backup(instance, app_id, origin="scheduled")
+        except (Conflict, NotFound):
+            continue  # being backed up or restored: the next turn looks again
+        asked.append(backup)
+    return asked

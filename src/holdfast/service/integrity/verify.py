@@ -1,0 +1,282 @@
+"""Verify: whether what is stored is still good, which files of which backups are hit, and whether they healed.
+
+What a check finds stands with each backup it hits (`Backup.damage`), until a later check, or a later backup that
+brought the lost content back, finds the backup whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, enter_found
+from holdfast.catalog.backups.read_back import mark_read
+from holdfast.catalog.jobs.rows import open_verify
+from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.service.errors import Conflict
+from holdfast.service.instance.home import Instance
+from holdfast.service.jobs import lifecycle as jobs
+from holdfast.service.jobs.failures import Failures
+from holdfast.service.registry.backups import find_backup
+from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.errors import Cancelled, VaultError
+from holdfast.vault.maintenance.backup_check import Hit
+from holdfast.vault.maintenance.check import CheckProgress, CheckReport
+
+KIND = "verify"
+
+_log = logging.getLogger(__name__)
+
+
+class DamagedPack(msgspec.Struct, frozen=True):
+    """A pack that is damaged or missing. `why`: what is wrong, after "the pack"."""
+
+    id: str
+    why: str
+    is_missing: bool
+    lost_chunks: int
+
+
+class DamagedBackup(msgspec.Struct, frozen=True):
+    """A backup that is hit, with the files that can't be read: at most a thousand of the `count`."""
+
+    id: str
+    app_id: str
+    name: str
+    count: int
+    is_unreadable: bool
+    files: tuple[Warned, ...]
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a check found in one account's vault. Sizes in bytes."""
+
+    account_id: str
+    packs: int
+    read_packs: int
+    read_bytes: int
+    backups: int
+    lost_chunks: int
+    saved_chunks: int
+    """Good chunks that were copied out of damaged packs."""
+    salvaged_chunks: int
+    """Missing chunks that were found good in packs which had been taken out of use."""
+    is_repaired: bool
+    stray_packs: int
+    stray_backups: int
+    damaged_packs: tuple[DamagedPack, ...]
+    damaged_backups: tuple[DamagedBackup, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing is damaged."""
+        return not self.damaged_packs and not self.damaged_backups
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What a finished verify job's `result` says. `files`: how many can't be read."""
+
+    is_whole: bool
+    files: int
+    read_bytes: int
+    damaged_packs: int
+
+
+def check_account(
+    instance: Instance,
+    account: Account,
+    *,
+    share: float = 0.0,
+    repair: bool = True,
+    shuffle: Callable[[list[int]], None] = random.shuffle,
+    on_progress: Callable[[Progressed], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Checked:
+    """Check an account's vault and all its backups; `share` (0 to 1) of the data is read.
+
+    With `repair` damaged packs are taken out of use, so that the next backups heal what they hit, and backups say what
+    of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
+    """
+    began = instance.clock.now_ns()
+    before = {backup.id for backup in successful(instance, account.id)}
+    report = instance.vault(account.id).check(
+        lambda: [backup.id for backup in successful(instance, account.id)],
+        now_ns=began,
+        share=share,
+        repair=repair,
+        shuffle=shuffle,
+        on_progress=_noting(on_progress),
+        cancelled=cancelled,
+    )
+    found = successful(instance, account.id)
+    hits = {hit.backup_id: hit for hit in report.hits}
+    if repair:
+        mark_read(instance.catalog, account.id, report.good_packs, began)
+        # One that was finished meanwhile was not read as a whole.
+        looked_at = [(backup, hits.get(backup.id)) for backup in found if backup.id in before]
+        enter_hits(instance, looked_at, instance.clock.now_ns() if share >= 1 else None)
+    return _checked(account.id, report, [(backup, hits[backup.id]) for backup in found if backup.id in hits])
+
+
+def look_again(instance: Instance, account_id: str) -> None:
+    """After a backup: clear what it healed of the account's damaged backups. Costs next to nothing when there are none.
+
+    A failure is only logged: the next check looks again.
+    """
+    damaged = [
+        backup
+        for backup in damaged_backups(instance.catalog, account_id)
+        if any(w.code != NOT_PROVED for w in backup.damage)
+    ]
+    if not damaged:
+        return
+    try:
+        look_at(instance, account_id, damaged)
+    except (StoreError, VaultError) as error:
+        _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
+
+
+def look_at(instance: Instance, account_id: str, backups: Sequence[Backup]) -> None:
+    """Enter what of an account's backups is lost, as far as manifests tell. Raises StoreError, VaultError."""
+    hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in backups])}
+    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in backups], None)
+
+
+# -- one backup, as a job ------------------------------------------------------------------------------------------
+
+
+def request_verify(instance: Instance, backup: Backup, node: str) -> Job:
+    """Enter a verification as queued; the one that is open already, where there is one.
+
+    Raises Conflict (BACKUP_NOT_USABLE).
+    """
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be verified.")
+    under_way = open_verify(instance.catalog, backup.id)
+    return under_way or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
+
+
+def run_verify(
+    instance: Instance,
+    job_id: str,
+    *,
+    on_progress: jobs.Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
+    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
+
+
+def recover_verifies(instance: Instance) -> None:
+    """Bring verifications of this node to an end whose process died."""
+
+    def tidy(job: Job) -> None:
+        message = "The process that verified ended before it was finished; ask for it again."
+        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+
+    jobs.recover_jobs(instance, KIND, tidy)
+
+
+def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Verified:
+    backup = find_backup(instance, job.app_id, job.backup_id)
+    report = instance.vault(backup.account_id).check_one(
+        backup.id, now_ns=instance.clock.now_ns(), on_progress=_noting(note), cancelled=stop
+    )
+    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: it is no finding
+    hit = report.hits[0] if report.hits else None
+    if report.findings:
+        enter_lost(instance, backup.account_id)
+    enter_hits(instance, [(find_backup(instance, job.app_id, job.backup_id), hit)], instance.clock.now_ns())
+    return Verified(
+        is_whole=hit is None,
+        files=0 if hit is None else hit.count,
+        read_bytes=report.read_bytes,
+        damaged_packs=len(report.findings),
+    )
+
+
+_FAILURES = Failures(
+    "The verification",
+    (
+        (Cancelled, "CANCELLED"),
+        (StoreFull, "STORE_FULL"),
+        (StoreUnreachable, "STORE_UNREACHABLE"),
+        (StoreError, "STORE_ERROR"),
+        (VaultError, "VAULT_ERROR"),
+    ),
+    interrupted="The verification was interrupted; ask for it again.",
+)
+
+
+# -- what is entered ------------------------------------------------------------------------------------------------
+
+
+def successful(instance: Instance, account_id: str) -> list[Backup]:
+    """The successful backups of an account, newest first."""
+    return [
+        backup
+        for backup in rows.list_account_backups(instance.catalog, account_id, None, None)
+        if backup.state is State.SUCCESSFUL
+    ]
+
+
+def enter_hits(instance: Instance, looked_at: Sequence[tuple[Backup, Hit | None]], read_at: int | None) -> None:
+    """Enter what was found of backups: what hits each, or None. `read_at`: when all of their data was read, if it was.
+
+    What did not come back in a test restore stays: only another one can tell.
+    """
+    found = []
+    for backup, hit in looked_at:
+        damage = (*_damage(hit), *(w for w in backup.damage if w.code == NOT_PROVED))
+        verified_at = read_at if not damage else None
+        if damage != backup.damage or verified_at is not None:
+            found.append(Found(backup.id, damage, verified_at))
+    if found:
+        enter_found(instance.catalog, found, instance.clock.now_ns())
+
+
+def enter_lost(instance: Instance, account_id: str) -> None:
+    """After packs were taken out of use: enter which of the account's backups miss something now. Raises StoreError."""
+    found = successful(instance, account_id)
+    hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in found])}
+    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in found], None)
+
+
+def _damage(hit: Hit | None) -> tuple[Warned, ...]:
+    if hit is None:
+        return ()
+    damage = [Warned(file.path.decode(errors="backslashreplace"), DAMAGED, file.message) for file in hit.files]
+    more = hit.count - sum(file.count for file in hit.files)
+    if more > 0:
+        damage.append(Warned("", MORE_DAMAGED, f"There are {more} more files that can't be read."))
+    return tuple(damage)
+
+
+def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, Hit]]) -> Checked:
+    return Checked(
+        account_id=account_id,
+        packs=report.packs,
+        read_packs=report.read_packs,
+        read_bytes=report.read_bytes,
+        backups=report.backups,
+        lost_chunks=report.missing_chunks,
+        saved_chunks=report.saved_records,
+        salvaged_chunks=report.salvaged_chunks,
+        is_repaired=report.is_repaired,
+        stray_packs=report.stray_packs,
+        stray_backups=report.stray_roots,
+        damaged_packs=tuple(
+            DamagedPack(f.pack_id.hex(), f.why, f.is_missing, int(f.bad.sum())) for f in report.findings
+        ),
+        damaged_backups=tuple(
+            DamagedBackup(b.id, b.app_id, b.name, hit.count, hit.is_unreadable, _damage(hit)) for b, hit in hits
+        ),
+    )
+
+
+def _noting(note: Callable[[Progressed], None]) -> Callable[[CheckProgress], None]:
+    return lambda p: note(Progressed(p.files, p.bytes, p.total_files, p.total_bytes))

@@ -1,0 +1,131 @@
+"""The feed: what happened, as the API tells it and as a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from holdfast.catalog.events import log as rows
+from holdfast.catalog.jobs.work import BACKUP, open_work
+from holdfast.catalog.records import Event, EventKind, JobState, Work
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+
+PAGE = 200
+SHOWN_MAX = 1000
+"""Of more events than this a look back shows the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where someone who was away goes on. `is_gap`: what came between is not kept any more."""
+
+    after: int
+    is_gap: bool
+
+
+def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
+    """Where to go on after the event `after`; None: with what happens from now on."""
+    newest = rows.last_event_seq(instance.catalog)
+    if after is None:
+        return Place(rows.last_event_seq(instance.catalog, account_id), False)
+    if after > newest:
+        # Of a catalog that is gone, or of none: whoever waited for the next number would wait for long.
+        return Place(rows.last_event_seq(instance.catalog, account_id), True)
+    return Place(after, newest > 0 and after < rows.first_event_seq(instance.catalog) - 1)
+
+
+def next_events(instance: Instance, account_id: str, app_id: str | None, after: int) -> list[Event]:
+    """The events of an account (of one of its applications) behind a number, a page of at most PAGE."""
+    return rows.events_after(instance.catalog, after, PAGE, account_id=account_id, app_id=app_id)
+
+
+def newer_events(instance: Instance, seen: dict[str, int]) -> dict[str, int]:
+    """Which accounts have events above the numbers given, and the newest number of each."""
+    return rows.newer_events(instance.catalog, seen)
+
+
+def running_work(instance: Instance) -> list[Work]:
+    """What runs now, of all accounts."""
+    return open_work(instance.catalog, [JobState.RUNNING])
+
+
+def event_view(instance: Instance, event: Event) -> dict[str, Any]:
+    """An event as the API shows it."""
+    return {
+        "seq": event.seq,
+        "kind": str(event.kind),
+        "at": iso(event.at, instance.zone),
+        "app_id": event.app_id,
+        "backup_id": event.backup_id,
+        "job_id": event.job_id,
+        "data": event.data,
+    }
+
+
+def progress_view(instance: Instance, work: Work) -> dict[str, Any]:
+    """How far something that runs is, in the shape of an event; it is none, and has no number."""
+    progress = None if work.progress is None else msgspec.to_builtins(work.progress)
+    return {
+        "seq": None,
+        "kind": "progress",
+        "at": iso(instance.clock.now_ns(), instance.zone),
+        "app_id": work.app_id,
+        "backup_id": work.backup_id,
+        "job_id": None if work.kind == BACKUP else work.id,
+        "data": {"kind": work.kind, "progress": progress},
+    }
+
+
+def look_back(instance: Instance, since_ns: int, app_id: str | None) -> list[Event]:
+    """What happened since a time, in order; of all accounts, or of one application. At most SHOWN_MAX, the newest."""
+    return rows.events_since(instance.catalog, since_ns, app_id, SHOWN_MAX)
+
+
+def follow_from(instance: Instance) -> int:
+    """The number of the newest event of all."""
+    return rows.last_event_seq(instance.catalog)
+
+
+def next_of_all(instance: Instance, after: int, app_id: str | None) -> list[Event]:
+    """The next events behind a number, of all accounts or of one application."""
+    return rows.events_after(instance.catalog, after, PAGE, app_id=app_id)
+
+
+_SAID = {
+    EventKind.BACKUP_QUEUED: "waits to be made",
+    EventKind.BACKUP_STARTED: "is being made",
+    EventKind.BACKUP_DELETED: "was deleted",
+    EventKind.RESTORE_STARTED: "is being restored",
+    EventKind.VERIFY_STARTED: "is being read back",
+    EventKind.PROVE_STARTED: "is being restored to a scratch folder, as a test",
+}
+_DEED = {"restore": "The restore", "verify": "The reading back", "prove": "The test restore"}
+
+
+def message_of(event: Event) -> str:
+    """One sentence that says what happened."""
+    data = event.data
+    name = data.get("name") or event.backup_id or ""
+    if event.kind in _SAID:
+        return f"{name} {_SAID[event.kind]}." + (f" {data['message']}" if data.get("message") else "")
+    if event.kind is EventKind.BACKUP_FINISHED:
+        return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added."
+    if event.kind is EventKind.BACKUP_FAILED:
+        return f"{name} failed ({data.get('code', '')}): {data.get('message', '')}"
+    if event.kind is EventKind.BACKUP_OVERDUE:
+        good = data.get("last_good_backup_at")
+        why = (data.get("error") or {}).get("message")
+        newest = f"the newest one is from {good}" if good else "there is none at all"
+        return f"No good backup came in time; {newest}." + (f" The last try failed: {why}" if why else "")
+    if event.kind is EventKind.VERIFY_FAILED:
+        return f"{name} is not as it should be ({data.get('code', '')}): {data.get('message', '')}"
+    deed, _, what = event.kind.partition(".")
+    if deed in _DEED and what == "finished":
+        state = data.get("state", "finished")
+        if data.get("message"):
+            return f"{_DEED[deed]} of {name} ended as {state} ({data.get('code', '')}): {data['message']}"
+        return f"{_DEED[deed]} of {name} ended as {state}."
+    return f"{name} {event.kind}."

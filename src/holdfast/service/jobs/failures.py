@@ -1,0 +1,53 @@
+"""How deeds fail: the code and the sentence that stand with a backup or a job that came to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.catalog.database.engine import CatalogUnreachable
+from holdfast.service.errors import ServiceError
+
+INTERNAL_ERROR = "INTERNAL_ERROR"
+"""Nobody thought of it: the log has the traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why it failed: a code for programs, a sentence for a person."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How one kind of deed (`deed`: "The restore") can fail.
+
+    `codes`: of errors whose message is the sentence, the first that fits counts. `interrupted`: the sentence for one
+    whose process was told to end. `disk`: code and beginning of the sentence when the system says why; None: nobody
+    expects that.
+    """
+
+    deed: str
+    codes: tuple[tuple[type[BaseException], str], ...]
+    interrupted: str
+    disk: tuple[str, str] | None = None
+
+    def of(self, error: BaseException) -> Failure:
+        """What an error means."""
+        if isinstance(error, ServiceError):
+            return Failure(error.code, error.message)
+        if isinstance(error, CatalogUnreachable):
+            # Not its own sentence: that says where the catalog is, and this one is for customers.
+            message = f"{self.deed} failed, as the catalog of the backups could not be reached; try again."
+            return Failure("CATALOG_UNREACHABLE", message)
+        for kind, code in self.codes:
+            if isinstance(error, kind):
+                return Failure(code, str(error))
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            return Failure("CANCELLED", self.interrupted)
+        if isinstance(error, OSError) and self.disk is not None:
+            code, what = self.disk
+            return Failure(code, f"{what} ({error.strerror or error}).")
+        message = f"{self.deed} failed for a reason that nobody thought of; the server's log has the details."
+        return Failure(INTERNAL_ERROR, message)

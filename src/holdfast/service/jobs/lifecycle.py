@@ -1,0 +1,216 @@
+"""Jobs: deeds on a backup that take their time, asked for, run, cancelled, and found again after a crash.
+
+What a kind of job does is its deed's (`service/restore/files.py`, `service/integrity/verify.py`,
+`service/integrity/prove.py`); here is what all of them share.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from holdfast.catalog.database.engine import CatalogUnreachable
+from holdfast.catalog.jobs import rows
+from holdfast.catalog.records import Backup, Job, JobState, Progressed
+from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.locks import held
+from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
+from holdfast.service.journal import journal
+from holdfast.vault.errors import Cancelled, Stopped
+
+LOOK_EVERY_NS = 500_000_000
+"""How often a running job writes down how far it is, and looks whether it was asked to stop."""
+
+_log = logging.getLogger(__name__)
+
+Note = Callable[[Progressed], None]
+
+
+def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
+    """A job that nobody has entered yet. `request`: JSON."""
+    now_ns = instance.clock.now_ns()
+    return Job(
+        id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
+        account_id=backup.account_id,
+        app_id=app_id,
+        backup_id=backup.id,
+        kind=kind,
+        state=JobState.QUEUED,
+        request=request,
+        result=None,
+        error_code=None,
+        error_message=None,
+        progress=None,
+        cancel_asked=False,
+        node=node,
+        created_at=now_ns,
+        finished_at=None,
+    )
+
+
+def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
+    """Enter a job as queued. `request`: JSON. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+    job = new_job(instance, kind, backup, app_id, node, request)
+    try:
+        rows.insert_job(instance.catalog, job)
+    except rows.RestoreUnderWay:
+        raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
+    except rows.BackupUnderWay:
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
+    return job
+
+
+def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether to stop, for a deed that asks often: `is_asked`, which looks into the catalog, is asked now and then."""
+    looked_at = 0
+    asked = False
+
+    def look() -> bool:
+        nonlocal looked_at, asked
+        now_ns = instance.clock.now_ns()
+        if now_ns - looked_at >= LOOK_EVERY_NS:
+            looked_at = now_ns
+            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
+                asked = asked or is_asked()
+        return asked or cancelled()
+
+    return look
+
+
+def noting(instance: Instance, write: Note) -> Note:
+    """What a deed tells often how far it is: `write`, which enters it in the catalog, is told now and then."""
+    noted_at = 0
+
+    def note(progress: Progressed) -> None:
+        nonlocal noted_at
+        now_ns = instance.clock.now_ns()
+        if now_ns - noted_at >= LOOK_EVERY_NS:
+            noted_at = now_ns
+            with suppress(CatalogUnreachable):
+                write(progress)
+
+    return note
+
+
+def run_job(
+    instance: Instance,
+    job_id: str,
+    deed: Callable[[Instance, Job, Note, Callable[[], bool]], msgspec.Struct],
+    failure: Callable[[BaseException], Failure],
+    *,
+    on_progress: Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued job in this process to its end; returns it as it then is.
+
+    `deed(instance, job, note, cancelled)` does it and returns the result; `failure` gives code and sentence of what it
+    raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
+    that has ended, is returned as it is. Raises NotFound, CatalogError, and LeftOpen when the deed did.
+    """
+    look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
+    enter = noting(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
+
+    def note(progress: Progressed) -> None:
+        on_progress(progress)
+        enter(progress)
+
+    with held(instance, f"job-{job_id}") as is_ours:
+        started_ns = instance.clock.now_ns()
+        if is_ours and rows.start_job(instance.catalog, job_id, started_ns):
+            try:
+                job = get_job(instance, job_id)
+                journal.info("job_started", extra=_about(job))
+                result = msgspec.json.encode(deed(instance, job, note, look)).decode()
+            except LeftOpen:
+                raise
+            except BaseException as error:
+                _end(instance, job_id, error, failure(error))
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                finish(instance, job_id, JobState.SUCCESSFUL, result=result)
+            _tell_end(get_job(instance, job_id), instance.clock.now_ns() - started_ns)
+    return get_job(instance, job_id)
+
+
+def _about(job: Job) -> dict[str, str]:
+    ids = {"job_id": job.id, "backup_id": job.backup_id, "app_id": job.app_id, "account_id": job.account_id}
+    return {"kind": job.kind, **ids}
+
+
+def _tell_end(job: Job, took_ns: int) -> None:
+    fields = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    if job.state is JobState.FAILED:
+        journal.warning("job_failed", extra={**fields, "code": job.error_code, "reason": job.error_message})
+    else:
+        journal.info("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", extra=fields)
+
+
+class LeftOpen(Exception):
+    """A job could not be brought to an end; it stays `running` for the next start to go on with."""
+
+
+def _end(instance: Instance, job_id: str, error: BaseException, why: Failure) -> None:
+    if why.code == INTERNAL_ERROR:
+        _log.exception("job %s failed", job_id)
+    state = JobState.CANCELLED if isinstance(error, Cancelled) else JobState.FAILED
+    if isinstance(error, Stopped):
+        state, why = JobState.FAILED, Failure("INTERRUPTED", str(error))
+    finish(instance, job_id, state, error_code=why.code, error_message=why.message)
+
+
+def finish(instance: Instance, job_id: str, state: JobState, **values: str) -> None:
+    """Enter the end of a job, with `result` or `error_code` and `error_message`."""
+    rows.finish_job(instance.catalog, job_id, state, instance.clock.now_ns(), **values)
+
+
+def recover_jobs(instance: Instance, kind: str, tidy: Callable[[Job], None]) -> None:
+    """Bring jobs of this node to an end whose process died: `tidy(job)` does it, holding the job's lock."""
+    for job in rows.jobs_in(instance.catalog, [JobState.RUNNING], instance.config.node):
+        if job.kind == kind:
+            with held(instance, f"job-{job.id}") as is_ours:
+                if is_ours and get_job(instance, job.id).state is JobState.RUNNING:
+                    tidy(job)
+
+
+def queued_jobs(instance: Instance) -> list[Job]:
+    """Jobs of this node that wait to be run."""
+    return rows.jobs_in(instance.catalog, [JobState.QUEUED], instance.config.node)
+
+
+def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> Job:
+    """One job; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
+    job = rows.job_by_id(instance.catalog, job_id)
+    if job is None or account_id not in (None, job.account_id):
+        raise NotFound("JOB_NOT_FOUND", "There is no such job.")
+    return job
+
+
+def cancel_job(instance: Instance, job: Job) -> Job:
+    """Have a job stop. Raises Conflict (JOB_ENDED) when it has ended."""
+    if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns()):
+        raise Conflict("JOB_ENDED", "The job has ended already; there is nothing to cancel.")
+    return get_job(instance, job.id)
+
+
+def view(instance: Instance, job: Job) -> dict[str, object]:
+    """A job as the API shows it."""
+    zone = instance.zone
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "app_id": job.app_id,
+        "backup_id": job.backup_id,
+        "state": str(job.state),
+        "created_at": iso(job.created_at, zone),
+        "finished_at": None if job.finished_at is None else iso(job.finished_at, zone),
+        "progress": None if job.progress is None else msgspec.to_builtins(job.progress),
+        "result": None if job.result is None else msgspec.json.decode(job.result),
+        "error": None if job.error_code is None else {"code": job.error_code, "message": job.error_message or ""},
+    }

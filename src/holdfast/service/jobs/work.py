@@ -1,0 +1,67 @@
+"""Work: backups and jobs as one list. What runs, waits and ended, looked at and cancelled by one id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.catalog.events.log import work_events
+from holdfast.catalog.jobs import work as rows
+from holdfast.catalog.jobs.work import BACKUP
+from holdfast.catalog.records import Event, Work
+from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.import_scratch import remove_scratch
+from holdfast.service.jobs import lifecycle as jobs
+from holdfast.service.jobs.events import message_of
+
+PAGE = 50
+LOG_LINES_MAX = 100
+ENDED_NS = 24 * 3600 * 1_000_000_000
+"""So long ended work counts as lately."""
+
+
+def get_work(instance: Instance, work_id: str, account_id: str | None = None) -> Work:
+    """A job, or a backup as one; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
+    work = rows.work_by_id(instance.catalog, work_id)
+    if work is None or account_id not in (None, work.account_id):
+        raise NotFound("JOB_NOT_FOUND", "There is no such job.")
+    return work
+
+
+def account_work(instance: Instance, account_id: str, limit: int, after: str | None) -> list[Work]:
+    """An account's work, newest first, behind the work with the id `after`."""
+    return rows.account_work(instance.catalog, account_id, limit, after)
+
+
+def seen_work(instance: Instance, ended_max: int) -> tuple[list[Work], list[Work]]:
+    """What runs and waits on all nodes, oldest first; and what ended in the last day, newest first."""
+    since_ns = instance.clock.now_ns() - ENDED_NS
+    return rows.open_work(instance.catalog), rows.ended_work(instance.catalog, since_ns, ended_max)
+
+
+def cancel_work(instance: Instance, work: Work) -> Work:
+    """Have it stop: what is queued at once, what runs within two seconds. Nothing of it stays.
+
+    Raises Conflict (JOB_ENDED) when it has ended.
+    """
+    if work.kind != BACKUP:
+        jobs.cancel_job(instance, work)
+        return get_work(instance, work.id)
+    message = "The backup was cancelled before it began."
+    if not rows.ask_cancel_backup(instance.catalog, work.id, message, instance.clock.now_ns()):
+        raise Conflict("JOB_ENDED", "The backup is finished already; there is nothing to cancel.")
+    now = get_work(instance, work.id)
+    if now.finished_at is not None:
+        remove_scratch(instance, work.id)  # the archive of an import that never began
+    return now
+
+
+def work_view(instance: Instance, work: Work) -> dict[str, Any]:
+    """It as the API shows it, with its log."""
+    events = work_events(instance.catalog, work.backup_id, None if work.kind == BACKUP else work.id, LOG_LINES_MAX)
+    return {**jobs.view(instance, work), "log": [_line(instance, event) for event in events]}
+
+
+def _line(instance: Instance, event: Event) -> dict[str, str]:
+    return {"at": iso(event.at, instance.zone), "message": message_of(event)}

@@ -1,0 +1,1 @@
+"""Telling people: endpoints, messages, and how they are sent."""

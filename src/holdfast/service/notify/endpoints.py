@@ -1,0 +1,249 @@
+"""Endpoints: where an account is told of what happens to its backups, and where the operator is told of everybody's.
+
+An endpoint is a `webhook` (a signed POST, `webhook.py`) or `apprise` (a message to people, `apprise_sender.py`); its
+URL's scheme says which. URL and secret are sealed with the master key; a secret is shown once. A customer's endpoint
+reaches public addresses by HTTPS only, unless the operator allows more (`notices_allow_private`); the operator's own
+reach whatever the operator wants.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from holdfast.catalog.events import endpoints as rows
+from holdfast.catalog.events.deliveries import list_deliveries
+from holdfast.catalog.records import NOTICE_KINDS, Delivery, Endpoint, EventKind
+from holdfast.service.errors import Conflict, Invalid, NotFound
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.notify import apprise_sender as messenger
+from holdfast.service.notify import webhook
+from holdfast.service.notify.egress import NotReachable, Reach, Resolve, system_resolve
+
+WEBHOOK, APPRISE = "webhook", "apprise"
+ENDPOINTS_MAX = 10
+"""Of one account, and of the operator."""
+
+LABEL_CHARACTERS_MAX = 100
+OVERLAP_NS = 24 * 3600 * 1_000_000_000
+"""So long does the secret before the present one sign too."""
+
+DEFAULT_KINDS = tuple(kind for kind in NOTICE_KINDS if kind is not EventKind.BACKUP_FINISHED)
+OPERATOR_KINDS = (EventKind.BACKUP_FAILED, EventKind.BACKUP_OVERDUE, EventKind.VERIFY_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEndpoint:
+    """An endpoint, and its secret, which is shown this once; None for apprise, which has none."""
+
+    endpoint: Endpoint
+    secret: str | None
+
+
+class _Secret(msgspec.Struct, frozen=True):
+    """A signing secret. `until`: when it ends, in nanoseconds; None: it is the present one."""
+
+    text: str
+    until: int | None = None
+
+
+_secrets = msgspec.json.Decoder(tuple[_Secret, ...])
+
+
+def reach_of(instance: Instance, account_id: str | None, resolve: Resolve = system_resolve) -> Reach:
+    """What an account's endpoints may reach; with None the operator's."""
+    return Reach(instance.config.notices_allow_private or account_id is None, resolve)
+
+
+def add_endpoint(
+    instance: Instance,
+    account_id: str | None,
+    url: str,
+    events: Sequence[str] | None = None,
+    label: str | None = None,
+    *,
+    resolve: Resolve = system_resolve,
+) -> NewEndpoint:
+    """Make an endpoint of an account, or with None of the operator. Looks its host up; sends nothing.
+
+    Raises Invalid (URL, EVENTS, LABEL), Conflict (TOO_MANY_WEBHOOKS).
+    """
+    reach = reach_of(instance, account_id, resolve)
+    kinds = OPERATOR_KINDS if account_id is None else DEFAULT_KINDS
+    wanted = _checked_events(kinds if events is None else events)
+    given = None if label is None else _checked_label(label)
+    # Before the costly look at the URL; whether there is room is looked at again with the insert.
+    if len(rows.endpoints_of(instance.catalog, account_id)) >= ENDPOINTS_MAX:
+        raise _too_many()
+    is_webhook = url.partition(":")[0].lower() in ("http", "https")
+    shown = _checked_webhook(url, reach) if is_webhook else messenger.check_url(url, reach)
+    secret = webhook.new_secret() if is_webhook else None
+    endpoint_id = secrets.token_hex(16)
+    endpoint = Endpoint(
+        id=endpoint_id,
+        account_id=account_id,
+        kind=WEBHOOK if is_webhook else APPRISE,
+        label=given or shown[:LABEL_CHARACTERS_MAX],
+        url_sealed=instance.master_key.wrap(url.encode(), _url_purpose(endpoint_id)),
+        secret_sealed=_sealed(instance, endpoint_id, [] if secret is None else [_Secret(secret)]),
+        events=wanted,
+        created_at=instance.clock.now_ns(),
+        disabled_at=None,
+    )
+    try:
+        rows.insert_endpoint(instance.catalog, endpoint, ENDPOINTS_MAX)
+    except rows.TooManyEndpoints:
+        raise _too_many() from None
+    return NewEndpoint(endpoint, secret)
+
+
+def list_endpoints(instance: Instance, account_id: str | None) -> list[Endpoint]:
+    """The endpoints of an account, or with None the operator's; oldest first."""
+    return rows.endpoints_of(instance.catalog, account_id)
+
+
+def get_endpoint(instance: Instance, account_id: str, endpoint_id: str) -> Endpoint:
+    """One endpoint of an account. Raises NotFound, also for another account's."""
+    endpoint = rows.endpoint_by_id(instance.catalog, endpoint_id)
+    if endpoint is None or endpoint.account_id != account_id:
+        raise NotFound("WEBHOOK_NOT_FOUND", "There is no such webhook.")
+    return endpoint
+
+
+def find_endpoint(instance: Instance, endpoint_id: str) -> Endpoint:
+    """The endpoint an operator means. Raises NotFound."""
+    endpoint = rows.endpoint_by_id(instance.catalog, endpoint_id)
+    if endpoint is None:
+        raise NotFound("WEBHOOK_NOT_FOUND", f"There is no endpoint {endpoint_id}; `holdfast notice list` shows them.")
+    return endpoint
+
+
+def change_endpoint(
+    instance: Instance,
+    endpoint: Endpoint,
+    *,
+    events: Sequence[str] | None = None,
+    label: str | None = None,
+    is_enabled: bool | None = None,
+) -> Endpoint:
+    """Change what is given. Enabling makes nothing arrive that was given up. Raises Invalid."""
+    values: dict[str, object] = {}
+    if events is not None:
+        values["events"] = _checked_events(events)
+    if label is not None:
+        values["label"] = _checked_label(label)
+    if is_enabled is True:
+        values["disabled_at"] = None
+    if values:
+        rows.change_endpoint(instance.catalog, endpoint.id, **values)
+    if is_enabled is False:
+        rows.disable_endpoint(instance.catalog, endpoint.id, instance.clock.now_ns(), "The endpoint was disabled.")
+    return find_endpoint(instance, endpoint.id)
+
+
+def remove_endpoint(instance: Instance, endpoint: Endpoint) -> None:
+    """Remove an endpoint, with its log and all that was on its way."""
+    rows.delete_endpoint(instance.catalog, endpoint.id)
+
+
+def rotate_secret(instance: Instance, endpoint: Endpoint) -> NewEndpoint:
+    """Give a webhook a new secret; for a day the old one signs too. Raises Conflict (NOT_A_WEBHOOK)."""
+    if endpoint.kind != WEBHOOK:
+        raise Conflict("NOT_A_WEBHOOK", "Only webhooks have a secret; this endpoint is none.")
+    now_ns = instance.clock.now_ns()
+    old = next(one for one in _opened(instance, endpoint) if one.until is None)
+    fresh = webhook.new_secret()
+    sealed = _sealed(instance, endpoint.id, [_Secret(fresh), _Secret(old.text, now_ns + OVERLAP_NS)])
+    rows.change_endpoint(instance.catalog, endpoint.id, secret_sealed=sealed)
+    return NewEndpoint(find_endpoint(instance, endpoint.id), fresh)
+
+
+def url_of(instance: Instance, endpoint: Endpoint) -> str:
+    """The URL, for sending only. Raises KeyMismatch."""
+    return instance.master_key.unwrap(endpoint.url_sealed, _url_purpose(endpoint.id)).decode()
+
+
+def secrets_of(instance: Instance, endpoint: Endpoint) -> list[str]:
+    """The secrets that sign now, the present one first. Raises KeyMismatch."""
+    now_ns = instance.clock.now_ns()
+    return [one.text for one in _opened(instance, endpoint) if one.until is None or one.until > now_ns]
+
+
+def view(instance: Instance, endpoint: Endpoint) -> dict[str, object]:
+    """An endpoint as the API shows it: nothing of its URL but what its label says."""
+    zone = instance.zone
+    last = list_deliveries(instance.catalog, endpoint.id, 1)
+    return {
+        "id": endpoint.id,
+        "kind": endpoint.kind,
+        "label": endpoint.label,
+        "events": list(endpoint.events),
+        "created_at": iso(endpoint.created_at, zone),
+        "disabled_at": None if endpoint.disabled_at is None else iso(endpoint.disabled_at, zone),
+        "last_delivery": delivery_view(instance, last[0]) if last else None,
+    }
+
+
+def delivery_view(instance: Instance, delivery: Delivery) -> dict[str, object]:
+    """A delivery as the API shows it."""
+
+    def time(ns: int | None) -> str | None:
+        return None if ns is None else iso(ns, instance.zone)
+
+    return {
+        "id": delivery.id,
+        "type": delivery.kind,
+        "state": str(delivery.state),
+        "attempts": delivery.attempts,
+        "created_at": iso(delivery.created_at, instance.zone),
+        "next_attempt_at": time(delivery.next_at),
+        "finished_at": time(delivery.finished_at),
+        "status": delivery.status,
+        "error": delivery.error,
+    }
+
+
+def _checked_events(events: Sequence[str]) -> tuple[str, ...]:
+    known = [str(kind) for kind in NOTICE_KINDS]
+    if not events or any(kind not in known for kind in events):
+        raise Invalid("events", f"events must be a list of one or more of {', '.join(known)}.")
+    return tuple(kind for kind in known if kind in events)
+
+
+def _checked_label(label: str) -> str:
+    if not label.strip() or len(label) > LABEL_CHARACTERS_MAX or not label.isprintable():
+        raise Invalid("label", f"label must be text of 1 to {LABEL_CHARACTERS_MAX} characters.")
+    return label
+
+
+def _checked_webhook(url: str, reach: Reach) -> str:
+    target = webhook.parse_url(url, allow_http=reach.allow_private)
+    try:
+        reach.addresses(target.host, target.port)
+    except NotReachable as refused:
+        raise Invalid("url", f"url can't be used: {str(refused)[:1].lower()}{str(refused)[1:]}") from None
+    return target.shown
+
+
+def _too_many() -> Conflict:
+    return Conflict("TOO_MANY_WEBHOOKS", f"There are {ENDPOINTS_MAX} already, which is the most; delete one first.")
+
+
+def _url_purpose(endpoint_id: str) -> str:
+    return f"endpoint URL:{endpoint_id}"
+
+
+def _secret_purpose(endpoint_id: str) -> str:
+    return f"endpoint secret:{endpoint_id}"
+
+
+def _sealed(instance: Instance, endpoint_id: str, kept: Sequence[_Secret]) -> bytes:
+    return instance.master_key.wrap(msgspec.json.encode(kept), _secret_purpose(endpoint_id))
+
+
+def _opened(instance: Instance, endpoint: Endpoint) -> tuple[_Secret, ...]:
+    return _secrets.decode(instance.master_key.unwrap(endpoint.secret_sealed, _secret_purpose(endpoint.id)))

@@ -1,0 +1,242 @@
+"""Notices: what an event says to people (title and text) and to programs (a webhook's JSON).
+
+A text says what happened, what that means, and what to do. What it must never have in it: a key, a download's URL, a
+secret. Names come from tenants and may go to others (the operator's chat), so in texts they are made tame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id, last_good_at
+from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.events.log import event_by_seq
+from holdfast.catalog.records import Backup, Delivery, Endpoint, Event, EventKind, JobState
+from holdfast.service.instance.clock import iso, local_time
+from holdfast.service.instance.home import Instance
+from holdfast.service.notify.apprise_sender import Urgency
+from holdfast.service.registry.backups import full_object
+
+TEST_KIND = "webhook.test"
+WARNINGS_SAID_MAX = 20
+_SECRET_FIELDS = ("key", "url", "progress")
+_CANCELLED = "CANCELLED"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A message for people. `urgency`: as `messenger.Urgency`."""
+
+    title: str
+    text: str
+    urgency: Urgency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a notice is made of. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: why it
+    failed, a sentence; `is_running`: of an overdue application, that a backup is just being made; `account`: whose it
+    is, where the operator is told."""
+
+    kind: str
+    at: int
+    app: str
+    link: str
+    zone: tzinfo
+    backup: str = ""
+    size: int = 0
+    warnings: int = 0
+    error_code: str | None = None
+    error: str | None = None
+    state: str = JobState.SUCCESSFUL
+    last_good_at: int | None = None
+    is_running: bool = False
+    account: str = ""
+
+
+def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
+    """What a delivery sends, as JSON; None when the event was forgotten."""
+    if delivery.kind == TEST_KIND:
+        return _test_body(instance, delivery, endpoint)
+    event = None if delivery.event_seq is None else event_by_seq(instance.catalog, delivery.event_seq)
+    if event is None:
+        return None
+    backup = None if event.backup_id is None else backup_by_id(instance.catalog, event.backup_id)
+    facts = _facts(instance, event, backup, for_operator=endpoint.account_id is None)
+    notice = compose(facts)
+    if endpoint.kind == "apprise":
+        return msgspec.json.encode(notice).decode()
+    return msgspec.json.encode(_webhook(instance, event, backup, facts, notice)).decode()
+
+
+def compose(facts: Facts) -> Notice:
+    """The message for people."""
+    app, when = _tame(facts.app) or "An application that was removed", _time(facts.at, facts.zone)
+    backup = f"the backup “{_tame(facts.backup)}”" if facts.backup else "a backup"
+    why = _sentence(facts.error)
+    urgency: Urgency = "failure"
+    match facts.kind:
+        case EventKind.BACKUP_FINISHED:
+            urgency = "warning" if facts.warnings else "success"
+            title = f"{app}: backup finished"
+            said = [f"{_cap(backup)} was finished at {when}; it has {_size(facts.size)} as a download."]
+            if facts.warnings:
+                many = "1 warning" if facts.warnings == 1 else f"{facts.warnings} warnings"
+                said.append(f"It has {many}: see what they say, as something may be missing in it.")
+        case EventKind.BACKUP_FAILED if facts.error_code == _CANCELLED:
+            urgency = "info"
+            title = f"{app}: backup cancelled"
+            said = [f"{_cap(backup)} was cancelled at {when}.", _last_good(facts), "Take another one when it suits."]
+        case EventKind.BACKUP_FAILED:
+            title = f"{app}: backup failed"
+            said = [f"{_cap(backup)} failed at {when}. {why}", _last_good(facts), "Mend the cause and take a new one."]
+        case EventKind.BACKUP_OVERDUE:
+            title = f"{app}: no good backup in time"
+            said = [
+                f"By its schedule {app} should have had a good backup by {when}, and it has none.",
+                _last_good(facts),
+            ]
+            if facts.is_running:
+                said.append("One is being made just now; wait for it.")
+            elif why:
+                said.append(f"The last try failed: {why} Mend that and take a backup.")
+            else:
+                said.append("See whether its backups fail or do not run, and take one.")
+        case EventKind.RESTORE_FINISHED if facts.state == JobState.SUCCESSFUL:
+            urgency = "success"
+            title = f"{app}: restored"
+            said = [
+                f"{app} was restored from {backup} at {when}.",
+                "If that was wrong, restore the safety backup from before it, where one was taken.",
+            ]
+        case EventKind.RESTORE_FINISHED if facts.state == JobState.CANCELLED:
+            urgency = "info"
+            title = f"{app}: restore cancelled"
+            said = [f"The restore of {app} from {backup} was cancelled at {when}; nothing was changed."]
+        case EventKind.RESTORE_FINISHED:
+            title = f"{app}: restore failed"
+            said = [
+                f"The restore of {app} from {backup} failed at {when}. {why}",
+                "What was there before the restore is kept. Mend the cause and restore again.",
+            ]
+        case EventKind.VERIFY_FAILED:
+            title = f"{app}: a backup is damaged"
+            said = [
+                f"{_cap(backup)} did not pass its proof at {when}. {why}",
+                "What can't be read is missing in its downloads and restores; its other files are good.",
+                "A fresh backup brings back what is still the same: see that one is taken, and that it succeeds.",
+            ]
+        case _:
+            raise AssertionError(f"no notice for {facts.kind}")
+    lines = [" ".join(line.split()) for line in said]
+    if facts.account:
+        lines.append(f"Account: {_tame(facts.account)}")
+    return Notice(title, "\n".join([*lines, facts.link]), urgency)
+
+
+def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_operator: bool) -> Facts:
+    app = None if event.app_id is None else app_by_id(instance.catalog, event.app_id)
+    account = account_by_id(instance.catalog, event.account_id) if for_operator else None
+    error = _error_of(event)
+    return Facts(
+        kind=event.kind,
+        at=event.at,
+        app=app.name if app is not None else "",
+        link=f"{instance.config.base_url.rstrip('/')}/apps/{event.app_id}",
+        zone=instance.zone,
+        backup=backup.name if backup is not None else str(event.data.get("name") or ""),
+        size=0 if backup is None else backup.zip_bytes,
+        warnings=0 if backup is None else len(backup.warnings),
+        error_code=error["code"] if error else None,
+        error=error["message"] if error else None,
+        state=str(event.data.get("state") or JobState.SUCCESSFUL),
+        last_good_at=None if event.app_id is None else last_good_at(instance.catalog, event.app_id),
+        is_running=event.data.get("is_running") is True,
+        account=f"{account.email} ({account.id})" if account is not None else "",
+    )
+
+
+def _error_of(event: Event) -> dict[str, str] | None:
+    """Code and sentence of what went wrong, as its event says: in `error`, or as `code` and `message`."""
+    said = event.data.get("error") or event.data
+    if not isinstance(said, dict) or not said.get("code"):
+        return None
+    return {"code": str(said["code"]), "message": str(said.get("message") or "")}
+
+
+def _webhook(
+    instance: Instance, event: Event, backup: Backup | None, facts: Facts, notice: Notice
+) -> dict[str, object]:
+    """The message for programs: `type`, `timestamp` (of the event), `data`."""
+    good = facts.last_good_at
+    data: dict[str, object] = {
+        "account_id": event.account_id,
+        "app_id": event.app_id,
+        "app": facts.app or None,
+        "backup_id": event.backup_id,
+        "job_id": event.job_id,
+        "message": notice.title + ". " + " ".join(notice.text.split("\n")[:-1]),
+        "link": facts.link,
+        "error": _error_of(event),
+        "last_good_backup_at": None if good is None else iso(good, instance.zone),
+        "backup": None if backup is None else _shown(instance, backup),
+    }
+    if event.kind is EventKind.RESTORE_FINISHED:
+        data["state"] = facts.state
+    return {"type": str(event.kind), "timestamp": iso(event.at, instance.zone), "data": data}
+
+
+def _shown(instance: Instance, backup: Backup) -> dict[str, Any]:
+    """The full backup object without what opens it: a receiver has the API for that."""
+    shown = {name: value for name, value in full_object(instance, backup).items() if name not in _SECRET_FIELDS}
+    return {**shown, "warnings": shown["warnings"][:WARNINGS_SAID_MAX]}
+
+
+def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str:
+    said = "This is a test. Notices of your backups will arrive in the same way."
+    if endpoint.account_id is None:
+        said = "This is a test. Notices of this instance's backups will arrive in the same way."
+    base = instance.config.base_url
+    if endpoint.kind == "apprise":
+        return msgspec.json.encode(Notice("Holdfast: test", f"{said}\n{base}", "info")).decode()
+    data = {"account_id": endpoint.account_id, "message": said, "link": base}
+    timestamp = iso(delivery.created_at, instance.zone)
+    return msgspec.json.encode({"type": TEST_KIND, "timestamp": timestamp, "data": data}).decode()
+
+
+def _last_good(facts: Facts) -> str:
+    if facts.last_good_at is None:
+        return "There is no good backup of it yet, so nothing could be restored."
+    return f"The last good backup is from {_time(facts.last_good_at, facts.zone)}; what is newer is not safe yet."
+
+
+def _time(ns: int, zone: tzinfo) -> str:
+    return local_time(ns, zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _size(size: int) -> str:
+    value = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _sentence(text: str | None) -> str:
+    """A reason as a sentence of its own; it may name a tenant's files."""
+    text = _tame(text or "").strip()
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _cap(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _tame(name: str) -> str:
+    """A name that is no mention (`@everyone`) and no markup where it arrives: a zero-width space breaks both."""
+    return name.replace("@", "@\u200b").replace("<", "<\u200b").replace("](", "]\u200b(")

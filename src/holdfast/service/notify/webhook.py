@@ -1,0 +1,256 @@
+"""Webhooks: one signed POST, by the Standard Webhooks scheme (https://www.standardwebhooks.com, version 1.0.0).
+
+Signed is `<id>.<timestamp>.<body>` with HMAC-SHA-256; a secret is written `whsec_<base64>`. The connection is made to
+an address that `Reach` has looked at; redirects are not followed, nothing of the answer but its status and
+`Retry-After` is looked at, and all together takes at most SECONDS_MAX.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+
+from holdfast.service.errors import Invalid
+from holdfast.service.notify.egress import NotReachable, Reach
+
+SECONDS_MAX = 15.0
+ANSWER_BYTES_MAX = 4096
+URL_CHARACTERS_MAX = 2048
+SECRET_PREFIX = "whsec_"
+_SECRET_BYTES = 32
+_RETRY_AFTER = re.compile(r"[0-9]{1,6}")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_USER_AGENT = b"Holdfast-Webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A webhook's URL, taken apart once: what is checked is what is connected to."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _port_of(self.scheme) else f"{host}:{self.port}"
+
+    @property
+    def shown(self) -> str:
+        """What may be shown of it: paths of webhooks are often secret."""
+        return f"{self.scheme}://{self.authority}" + ("" if self.path == "/" else "/...")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attempt. `status`: the HTTP status, where there was one; `error`: one sentence, None when it
+    was taken; `retry_after`: seconds that the receiver asks for."""
+
+    status: int | None
+    error: str | None
+    retry_after: int = 0
+
+
+def new_secret() -> str:
+    """A fresh secret of 256 bits."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """`v1,<base64>`. `timestamp`: seconds since 1970."""
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def parse_url(url: str, *, allow_http: bool) -> Target:
+    """A webhook's URL. Raises Invalid (URL)."""
+    if len(url) > URL_CHARACTERS_MAX:
+        raise Invalid("url", f"url must have at most {URL_CHARACTERS_MAX} characters.")
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise Invalid("url", "url must be of visible ASCII characters; write others percent-encoded.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise Invalid("url", "url must be like https://host/path.") from None
+    if parts.scheme == "http" and not allow_http:
+        raise Invalid("url", "url must begin with https://, so that nobody reads along.")
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host) or port == 0:
+        raise Invalid("url", "url must be like https://host/path.")
+    if "@" in parts.netloc:
+        raise Invalid("url", "url must have no user and password; the signature says who sends.")
+    if "#" in url:
+        raise Invalid("url", "url must have no fragment (#...).")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port or _port_of(parts.scheme), path)
+
+
+def _port_of(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def post(
+    target: Target,
+    message_id: str,
+    body: bytes,
+    secrets: Sequence[str],
+    *,
+    now_ns: int,
+    reach: Reach,
+    seconds: float = SECONDS_MAX,
+    tls: ssl.SSLContext | None = None,
+) -> Outcome:
+    """Send a message once, signed with each of the secrets. Never raises for what the receiver does."""
+    timestamp = now_ns // 1_000_000_000
+    signatures = " ".join(signature(secret, message_id, timestamp, body) for secret in secrets)
+    headers = [
+        (b"host", target.authority.encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"user-agent", _USER_AGENT),
+        (b"webhook-id", message_id.encode()),
+        (b"webhook-timestamp", b"%d" % timestamp),
+        (b"webhook-signature", signatures.encode()),
+    ]
+    url = httpcore.URL(
+        scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
+    )
+    network = _Network(reach, time.monotonic() + seconds)
+    try:
+        with (
+            httpcore.ConnectionPool(ssl_context=tls or _tls(), network_backend=network, max_connections=1) as pool,
+            pool.stream("POST", url, headers=headers, content=body) as answer,
+        ):
+            outcome = _judged(answer)
+            _drain(answer.iter_stream())
+            return outcome
+    except NotReachable as refused:
+        return Outcome(None, str(refused))
+    except httpcore.TimeoutException:
+        return Outcome(None, f"The receiver took longer than {seconds:g} s.")
+    except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
+        return Outcome(None, _network_error(error))
+
+
+def _tls() -> ssl.SSLContext:
+    """Authorities: those of certifi, and those that the machine's owner trusts."""
+    context = httpcore.default_ssl_context()
+    context.load_default_certs()
+    return context
+
+
+def _judged(answer: httpcore.Response) -> Outcome:
+    status = answer.status
+    if 200 <= status < 300:
+        return Outcome(status, None)
+    if 300 <= status < 400:
+        return Outcome(status, f"The receiver answered with a redirect ({status}), which is not followed.")
+    given = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"").decode("latin-1")
+    wait = int(given) if _RETRY_AFTER.fullmatch(given) else 0
+    return Outcome(status, f"The receiver answered with the status {status}.", wait)
+
+
+def _drain(chunks: Iterable[bytes]) -> None:
+    """Read a little of the answer's body, so that a receiver that sends it first is not cut off; look at none."""
+    left = ANSWER_BYTES_MAX
+    try:
+        for chunk in chunks:
+            left -= len(chunk)
+            if left <= 0:
+                return
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        return  # the status is there, and nothing else counts
+
+
+def _network_error(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            reason = getattr(cause, "verify_message", "") or "the TLS handshake failed"
+            return f"The receiver's certificate or its TLS can't be used: {reason}."
+        if isinstance(cause, ConnectionRefusedError):
+            return "The receiver refused the connection."
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpcore.ProtocolError):
+        return "The receiver's answer is no HTTP."
+    return "The connection to the receiver failed."
+
+
+class _Network(httpcore.NetworkBackend):
+    """Connects to addresses that were looked at, and to no others; everything ends at the deadline."""
+
+    def __init__(self, reach: Reach, deadline: float) -> None:
+        self._reach = reach
+        self._deadline = deadline
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        address, *others = self._reach.addresses(host, port)
+        while True:
+            try:
+                left = _left(self._deadline, httpcore.ConnectTimeout)
+                return _Stream(self._inner.connect_tcp(address, port, left), self._deadline)
+            except httpcore.ConnectError:
+                if not others:
+                    raise
+                address, *others = others
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        raise NotReachable("Only hosts can be reached.")
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every step ends at the deadline: a receiver that answers byte by byte gains no time."""
+
+    def __init__(self, inner: httpcore.NetworkStream, deadline: float) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(self._deadline, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(self._deadline, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _left(deadline: float, late: Callable[[str], Exception]) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise late("too late")
+    return left

@@ -1,0 +1,1 @@
+"""Pure decisions over data: retention, limits, cron, overdue."""

@@ -1,0 +1,108 @@
+"""The plan's limits on what an account asks for by hand: how often, how many, how much it may store.
+
+They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore. They are
+counted in the transaction that enters the backup, so of two requests at once not both get the last one. A failed or
+cancelled backup counts for nothing; one that was deleted since still counts as taken.
+
+A day is the last 24 hours, from whenever it is asked: so there is no hour at which everybody starts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from holdfast.catalog.backups.limits import DAY_NS, Counts, counts_of
+from holdfast.catalog.records import Account, App
+from holdfast.service.errors import LimitReached
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.config import Plan
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy.retention import Terms, room_for_another
+
+BACKUPS_RETRY_SECONDS = 3600
+"""Somebody must delete or unlock a backup first: nothing to wait for that is known."""
+
+STORAGE_RETRY_SECONDS = 900
+"""About what retention and the prune that follows need."""
+
+_SECOND_NS = 1_000_000_000
+
+
+def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
+    """What looks at an account's counts and raises LimitReached when its plan does not allow another backup."""
+
+    def look(counts: Counts) -> None:
+        plan = instance.config.plans.get(counts.plan)
+        if plan is not None:
+            _check(instance, counts, plan, now_ns)
+
+    return look
+
+
+def check(instance: Instance, app: App) -> None:
+    """Look before something long is begun; what is entered is looked at again. Raises LimitReached."""
+    now_ns = instance.clock.now_ns()
+    permit(instance, now_ns)(counts_of(instance.catalog, app.account_id, app.id, now_ns - DAY_NS))
+
+
+def taken_today(instance: Instance, account: Account) -> int:
+    """How many backups an account took by hand in the last 24 hours."""
+    since = instance.clock.now_ns() - DAY_NS
+    return len(counts_of(instance.catalog, account.id, "", since).account_times)
+
+
+def view(plan: Plan) -> dict[str, int | None]:
+    """A plan's limits as the API shows them; null where there is none."""
+    return {
+        "backups_per_app": plan.backups_per_app or None,
+        "backups_per_day": plan.backups_per_day or None,
+        "storage": plan.storage_bytes or None,
+        "cooldown_seconds": plan.cooldown_seconds or None,
+        "account_cooldown_seconds": plan.account_cooldown_seconds or None,
+        "keep_days_max": plan.keep_days_max or None,
+        "schedule_minutes_min": plan.schedule_minutes_min or None,
+    }
+
+
+def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
+    """What takes longest to be over is said first."""
+    if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
+        raise LimitReached(
+            "STORAGE_LIMIT_REACHED",
+            f"The account's backups take {counts.live_bytes:,} bytes, and the plan {counts.plan} allows "
+            f"{plan.storage_bytes:,}; delete some of them, or ask for a larger plan.",
+            STORAGE_RETRY_SECONDS,
+        )
+    terms = Terms(backups_max=plan.backups_per_app, safety_days=instance.config.safety_days)
+    if not room_for_another(counts.backups, terms, now_ns):
+        raise LimitReached(
+            "BACKUPS_LIMIT_REACHED",
+            f"The application has as many backups as the plan {counts.plan} allows ({plan.backups_per_app}), and none "
+            "of them may go by itself; delete or unlock one.",
+            BACKUPS_RETRY_SECONDS,
+        )
+    times = counts.account_times
+    if plan.backups_per_day and len(times) >= plan.backups_per_day:
+        free_at = times[-plan.backups_per_day] + DAY_NS
+        raise LimitReached(
+            "DAILY_BACKUPS_LIMIT_REACHED",
+            f"The plan {counts.plan} allows {plan.backups_per_day} backups in 24 hours; the next one can be taken "
+            f"after {iso(free_at, instance.zone)}.",
+            _seconds(free_at - now_ns),
+        )
+    for last, cooldown, whose in (
+        (counts.app_times, plan.cooldown_seconds, "this application"),
+        (times, plan.account_cooldown_seconds, "the account"),
+    ):
+        left = min(last[-1] - now_ns, 0) + cooldown * _SECOND_NS if last else 0
+        if cooldown and left > 0:
+            raise LimitReached(
+                "KEEP_CALM",
+                f"The last backup of {whose} was started less than {cooldown} s ago; wait {_seconds(left)} s.",
+                _seconds(left),
+            )
+
+
+def _seconds(ns: int) -> int:
+    return max(1, math.ceil(ns / _SECOND_NS))

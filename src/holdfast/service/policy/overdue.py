@@ -1,0 +1,68 @@
+"""Overdue: an application that has a schedule, and for too long no good backup.
+
+A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was
+set) the next one is awaited at the next time of the schedule, plus an *allowance*: the time to the run after that, so
+that one failure is not enough; but at least `overdue_grace_seconds`, which counts for minute-wise schedules, and at
+most a day, which counts for weekly and monthly ones. When that time is there, `backup.overdue` is raised, once, and the
+application stays overdue until its next good backup.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from holdfast.catalog.jobs import schedules as rows
+from holdfast.catalog.records import App, State
+from holdfast.service.errors import Invalid
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy.cron import next_due, parse_cron
+
+ALLOWANCE_NS_MAX = 24 * 3600 * 1_000_000_000
+BATCH = 100
+
+_SECOND = 1_000_000_000
+_log = logging.getLogger(__name__)
+
+
+def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
+    """When an application is overdue if nothing good comes after `good_ns`; None: never, it has no schedule."""
+    if not app.settings.cron:
+        return None
+    try:
+        cron = parse_cron(app.settings.cron)
+    except Invalid:  # `service.take.schedule` says so
+        return None
+    config = instance.config
+    due = next_due(cron, good_ns, instance.zone, app.id, config.schedule_jitter_seconds)
+    return due.at + max(config.overdue_grace_seconds * _SECOND, min(due.interval, ALLOWANCE_NS_MAX))
+
+
+def say_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[App]:
+    """Raise `backup.overdue` for those applications that are; returns them."""
+    said: list[App] = []
+    while not stopping():
+        now_ns = instance.clock.now_ns()
+        found = rows.ids_of(instance.catalog, rows.overdue_query(now_ns, BATCH))
+        for app_id in found:
+            app = rows.raise_overdue(instance.catalog, app_id, now_ns, lambda a, g, t: _data(instance, a, g, t))
+            if app is not None:
+                _log.warning("application %s (%s) is overdue: it has had no good backup in time", app.name, app.id)
+                said.append(app)
+        if len(found) < BATCH:
+            break
+    return said
+
+
+def _data(instance: Instance, app: App, good_ns: int | None, last: rows.LastTry | None) -> dict[str, Any]:
+    """What the event says: the application, its last good backup, and why the last try failed, if it did."""
+    failed = last is not None and last.state is State.FAILED
+    return {
+        "app": app.name,
+        "cron": app.settings.cron,
+        "last_good_backup_at": None if good_ns is None else iso(good_ns, instance.zone),
+        "error": {"code": last.error_code, "message": last.error_message} if failed and last else None,
+        "is_running": last is not None and last.state is State.RUNNING,
+    }

@@ -1,0 +1,287 @@
+"""Which backups of an application are kept, and by which rule: pure decisions over data, nothing is read or written.
+
+Terms
+-----
+*Good*: successful, of the application's own folder (not imported), and not damaged.
+*Taken by hand*: of origin `manual` or `imported`. The rules of a schedule say nothing of these: what somebody took on
+purpose does not vanish because of them. The plan's caps count them; a lock keeps them from those too.
+*Rule*: of `Retention`, over the scheduled and the safety backups. A period (hour, day, ISO week, month, year) is the
+calendar's in the instance's zone; the hour that comes twice when the clocks go back is two. Periods in which there is
+no backup do not count.
+*Cap*: of the plan: how many backups an application may have, how old they may be, how much an account may store.
+
+What never goes: a backup to which there is no newer good one, locked and time-locked ones, one that is being made or
+that a job works on, and the safety backup of the last days, which is what undoes a restore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from enum import StrEnum
+
+from holdfast.catalog.backups.retention import SAFETY, Candidate
+from holdfast.catalog.records import Retention, State
+from holdfast.service.instance.clock import local_time
+
+HOUR_NS = 3600 * 1_000_000_000
+DAY_NS = 24 * HOUR_NS
+_UNITS_NS = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
+
+NO_RULES = Retention()
+
+FAILED_KEPT_MAX = 10
+FAILED_DAYS = 14
+"""Of the failed ones so many of the newest stay to be looked at, and those before the last good one only so long."""
+
+
+class Why(StrEnum):
+    """What keeps a backup, or what lets it go."""
+
+    UNDER_WAY = "under_way"
+    IN_USE = "in_use"
+    LOCKED = "locked"
+    LOCKED_UNTIL = "locked_until"
+    NEWEST = "newest"
+    SAFETY = "safety"
+    BY_HAND = "by_hand"
+    NO_RULES = "no_rules"
+    KEEP_LAST = "keep_last"
+    KEEP_HOURLY = "keep_hourly"
+    KEEP_DAILY = "keep_daily"
+    KEEP_WEEKLY = "keep_weekly"
+    KEEP_MONTHLY = "keep_monthly"
+    KEEP_YEARLY = "keep_yearly"
+    KEEP_WITHIN = "keep_within"
+    FAILED_LATELY = "failed_lately"
+
+    RULES = "rules"
+    PLAN_DAYS = "plan_days"
+    PLAN_BACKUPS = "plan_backups"
+    PLAN_STORAGE = "plan_storage"
+    FAILED_LONG_AGO = "failed_long_ago"
+
+
+NEVER_GOES = (Why.UNDER_WAY, Why.IN_USE, Why.LOCKED, Why.LOCKED_UNTIL, Why.NEWEST, Why.SAFETY)
+"""No rule and no cap goes over these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what is decided. Caps of 0: none."""
+
+    retention: Retention = NO_RULES
+    backups_max: int = 0
+    days_max: int = 0
+    safety_days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A backup stays because of `kept_by` (at least one), or goes because of `goes_by`."""
+
+    backup: Candidate
+    kept_by: tuple[Why, ...] = ()
+    goes_by: Why | None = None
+
+    @property
+    def may_go(self) -> bool:
+        """Whether a cap could let it go."""
+        return self.goes_by is None and not set(self.kept_by) & set(NEVER_GOES)
+
+
+def judge(backups: Iterable[Candidate], terms: Terms, now_ns: int, zone: tzinfo) -> list[Verdict]:
+    """What becomes of each backup of one application, oldest first."""
+    ordered = sorted(backups, key=lambda b: (b.created_at, b.id))
+    by_rule = _by_rules(ordered, terms.retention, zone)
+    newest_good = max((b.order for b in ordered if b.is_good), default=-1)
+    failed = [b for b in ordered if b.state is State.FAILED]
+    shown = _failed_shown(ordered, failed, now_ns)
+    verdicts = []
+    for backup in ordered:
+        kept = _never_goes(backup, newest_good, terms.safety_days, now_ns)
+        if backup.state is State.FAILED:
+            kept += [Why.FAILED_LATELY] if backup.id in shown else []
+            verdicts.append(_verdict(backup, kept, Why.FAILED_LONG_AGO))
+            continue
+        if backup.is_by_hand:
+            kept.append(Why.BY_HAND)
+        elif terms.retention == NO_RULES:
+            kept.append(Why.NO_RULES)
+        kept += by_rule.get(backup.id, [])
+        verdicts.append(_verdict(backup, kept, Why.RULES))
+    verdicts = [_too_old(verdict, terms.days_max, now_ns) for verdict in verdicts]
+    return _too_many(verdicts, terms.backups_max)
+
+
+def make_room(verdicts: Sequence[Verdict], excess_bytes: int) -> list[Verdict]:
+    """The same verdicts on all backups of an account, with enough of those that may go gone by the cap on storage.
+
+    Scheduled and safety ones first, the oldest of the account first, until what they had added to the store makes
+    `excess_bytes`. What they free together is at most that: the rest is looked at when the vault was pruned.
+    """
+    left = excess_bytes
+    gone: set[str] = set()
+    for verdict in _in_order_of_going(verdicts):
+        if left <= 0:
+            break
+        left -= verdict.backup.stored_bytes
+        gone.add(verdict.backup.id)
+    return [_gone(v, Why.PLAN_STORAGE) if v.backup.id in gone else v for v in verdicts]
+
+
+def room_for_another(backups: Iterable[Candidate], terms: Terms, now_ns: int) -> bool:
+    """Whether the cap on an application's backups allows one more to be taken by hand.
+
+    Retention makes room for it, once it has succeeded, out of scheduled and old safety backups; never out of what was
+    taken by hand before.
+    """
+    if not terms.backups_max:
+        return True
+    stays = 0
+    for backup in backups:
+        if backup.state is State.SUCCESSFUL:
+            fixed = _never_goes(backup, None, terms.safety_days, now_ns)
+            stays += Why.SAFETY not in fixed and (bool(fixed) or backup.is_by_hand)
+    return stays < terms.backups_max
+
+
+def _never_goes(backup: Candidate, newest_good: int | None, safety_days: int, now_ns: int) -> list[Why]:
+    kept = []
+    if backup.state not in (State.SUCCESSFUL, State.FAILED):
+        kept.append(Why.UNDER_WAY)
+    if backup.is_in_use:
+        kept.append(Why.IN_USE)
+    if backup.is_locked:
+        kept.append(Why.LOCKED)
+    if backup.locked_until is not None and backup.locked_until > now_ns:
+        kept.append(Why.LOCKED_UNTIL)
+    if backup.state is State.SUCCESSFUL and newest_good is not None and backup.order >= newest_good:
+        kept.append(Why.NEWEST)
+    is_safety = backup.state is State.SUCCESSFUL and backup.origin == SAFETY
+    if is_safety and backup.created_at > now_ns - safety_days * DAY_NS:
+        kept.append(Why.SAFETY)
+    return kept
+
+
+def _verdict(backup: Candidate, kept: list[Why], otherwise: Why) -> Verdict:
+    return Verdict(backup, tuple(kept)) if kept else Verdict(backup, goes_by=otherwise)
+
+
+def _gone(verdict: Verdict, why: Why) -> Verdict:
+    return replace(verdict, kept_by=(), goes_by=why)
+
+
+# -- rules ----------------------------------------------------------------------------------------------------------
+
+
+def _by_rules(ordered: Sequence[Candidate], retention: Retention, zone: tzinfo) -> dict[str, list[Why]]:
+    """For each backup that a rule keeps, by which.
+
+    A damaged one does not stand for its period alone: the newest whole one of it stays beside it.
+    """
+    newest_first = [b for b in reversed(ordered) if b.state is State.SUCCESSFUL and not b.is_by_hand]
+    whole = [b for b in newest_first if not b.is_damaged]
+    kept: dict[str, list[Why]] = {}
+    for why, chosen in (*_chosen(newest_first, retention, zone), *_chosen(whole, retention, zone)):
+        for backup in chosen:
+            reasons = kept.setdefault(backup.id, [])
+            if why not in reasons:
+                reasons.append(why)
+    return {backup_id: sorted(reasons, key=list(Why).index) for backup_id, reasons in kept.items()}
+
+
+def _chosen(
+    newest_first: Sequence[Candidate], retention: Retention, zone: tzinfo
+) -> Iterator[tuple[Why, Sequence[Candidate]]]:
+    """What each rule keeps of these."""
+    yield Why.KEEP_LAST, newest_first[: retention.keep_last]
+    for why, count, period in (
+        (Why.KEEP_HOURLY, retention.keep_hourly, _hour),
+        (Why.KEEP_DAILY, retention.keep_daily, _day),
+        (Why.KEEP_WEEKLY, retention.keep_weekly, _week),
+        (Why.KEEP_MONTHLY, retention.keep_monthly, _month),
+        (Why.KEEP_YEARLY, retention.keep_yearly, _year),
+    ):
+        yield why, _newest_of_each(newest_first, count, period, zone)
+    if retention.keep_within and newest_first:
+        # Counted from the newest one and not from now: while no new ones come, none of the old ones goes.
+        since = newest_first[0].created_at - within_ns(retention.keep_within)
+        yield Why.KEEP_WITHIN, [b for b in newest_first if b.created_at >= since]
+
+
+def within_ns(text: str) -> int:
+    """`36h`, `30d`, `8w` in nanoseconds; days have 24 hours."""
+    return int(text[:-1]) * _UNITS_NS[text[-1]]
+
+
+Period = tuple[int, ...]
+
+
+def _newest_of_each(
+    newest_first: Sequence[Candidate], count: int, period: Callable[[datetime], Period], zone: tzinfo
+) -> list[Candidate]:
+    """The newest backup of each of the newest `count` periods that have any."""
+    found: dict[Period, Candidate] = {}
+    for backup in newest_first if count else ():
+        found.setdefault(period(local_time(backup.created_at, zone)), backup)
+        if len(found) > count:
+            found.popitem()
+            break
+    return list(found.values())
+
+
+def _hour(at: datetime) -> Period:
+    offset = at.utcoffset()
+    assert offset is not None
+    return (*_day(at), at.hour, int(offset.total_seconds()))
+
+
+def _day(at: datetime) -> Period:
+    return (at.year, at.month, at.day)
+
+
+def _week(at: datetime) -> Period:
+    year, week, _ = at.isocalendar()
+    return (year, week)
+
+
+def _month(at: datetime) -> Period:
+    return (at.year, at.month)
+
+
+def _year(at: datetime) -> Period:
+    return (at.year,)
+
+
+# -- caps -----------------------------------------------------------------------------------------------------------
+
+
+def _failed_shown(ordered: Sequence[Candidate], failed: Sequence[Candidate], now_ns: int) -> set[str]:
+    """Failed backups that stay to be looked at."""
+    last_good = max((b.created_at for b in ordered if b.is_good), default=0)
+    since = min(last_good, now_ns - FAILED_DAYS * DAY_NS)
+    return {b.id for b in failed[-FAILED_KEPT_MAX:] if b.created_at > since}
+
+
+def _too_old(verdict: Verdict, days_max: int, now_ns: int) -> Verdict:
+    old = days_max and verdict.backup.created_at <= now_ns - days_max * DAY_NS
+    return _gone(verdict, Why.PLAN_DAYS) if old and verdict.may_go else verdict
+
+
+def _too_many(verdicts: list[Verdict], backups_max: int) -> list[Verdict]:
+    """Let the oldest go until the cap is kept; what undoes a restore is not counted."""
+    if not backups_max:
+        return verdicts
+    counted = [
+        v for v in verdicts if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Why.SAFETY not in v.kept_by
+    ]
+    gone = {v.backup.id for v in _in_order_of_going(counted)[: max(0, len(counted) - backups_max)]}
+    return [_gone(v, Why.PLAN_BACKUPS) if v.backup.id in gone else v for v in verdicts]
+
+
+def _in_order_of_going(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Of those that may go: first what came by itself, the oldest of it first, and only then what was taken by hand."""
+    free = [v for v in verdicts if v.may_go and v.backup.state is State.SUCCESSFUL]
+    return sorted(free, key=lambda v: (v.backup.is_by_hand, v.backup.created_at, v.backup.id))

@@ -1,0 +1,142 @@
+"""Applications: add, find, list, remove."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from holdfast.catalog.accounts import apps as rows
+from holdfast.catalog.backups.rows import list_backups
+from holdfast.catalog.jobs.schedules import due_times, stop_schedule
+from holdfast.catalog.records import App
+from holdfast.restorer import STAGING_PREFIX
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry import accounts
+from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.backups import delete_now
+from holdfast.service.registry.names import check_name
+
+
+def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
+    """Make an application whose data is the folder `path`.
+
+    Raises NotFound (account), Invalid (NAME, PATH), Conflict (APP_NAME_TAKEN).
+    """
+    accounts.get_account(instance, account_id)
+    check_name(name)
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        raise Invalid("path", f"The folder {str(path)!r} does not exist.") from None
+    try:
+        str(real).encode()
+    except UnicodeEncodeError:
+        raise Invalid("path", f"The path of the folder must be UTF-8, and {os.fsencode(real)!r} is not.") from None
+    if not real.is_dir():
+        raise Invalid("path", f"{path} is not a folder.")
+    home = instance.home.resolve()
+    if real == home or home in real.parents:
+        raise Invalid("path", f"{path} belongs to Holdfast itself ({home}); it cannot be backed up into itself.")
+    app = App(
+        id=secrets.token_hex(16),
+        account_id=account_id,
+        name=name,
+        path=str(real),
+        node=instance.config.node,
+        created_at=instance.clock.now_ns(),
+    )
+    try:
+        rows.insert_app(instance.catalog, app)
+    except rows.AppNameTaken:
+        raise Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.") from None
+    keep_record(instance, account_id)
+    return app
+
+
+def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
+    """What a backup of the application leaves out: what of Holdfast itself lies inside."""
+    return own_paths(instance, Path(app.path))
+
+
+def own_paths(instance: Instance, root: Path) -> tuple[bytes, ...]:
+    """What of Holdfast itself lies in a folder: the instance's home, and the staging of a restore under way."""
+    home = instance.home.resolve()
+    found = [os.fsencode(home.relative_to(root))] if root in home.parents else []
+    with suppress(OSError):
+        found += [name for name in os.listdir(os.fsencode(root)) if name.startswith(STAGING_PREFIX.encode())]
+    return tuple(found)
+
+
+def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:
+    """Applications of one account, or of all; oldest first."""
+    return rows.list_apps(instance.catalog, account_id)
+
+
+def get_app(instance: Instance, account_id: str, app_id: str) -> App:
+    """One application of an account. Raises NotFound, also for another account's."""
+    app = rows.app_by_id(instance.catalog, app_id)
+    if app is None or app.account_id != account_id:
+        raise app_not_found()
+    return app
+
+
+def find_app(instance: Instance, name_or_id: str) -> App:
+    """The application an operator means. Raises NotFound, Conflict (AMBIGUOUS_NAME)."""
+    found = rows.find_apps(instance.catalog, name_or_id)
+    exact = [app for app in found if app.id == name_or_id]
+    if exact:
+        return exact[0]
+    if not found:
+        raise NotFound("APP_NOT_FOUND", f"There is no application {name_or_id}; `holdfast app list` shows all of them.")
+    if len(found) > 1:
+        raise Conflict("AMBIGUOUS_NAME", f"{len(found)} applications are named {name_or_id}; use the id.")
+    return found[0]
+
+
+def remove_app(instance: Instance, app: App) -> int:
+    """Remove an application and all its backups; returns how many. Its data is not touched.
+
+    Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when somebody
+    starts or locks a backup while this runs, some backups may be gone, and the application and the others stay.
+    """
+    backups = list_backups(instance.catalog, app.id, None, None)
+    for backup in backups:
+        if backup.is_locked or (backup.locked_until or 0) > instance.clock.now_ns():
+            raise Conflict("BACKUP_LOCKED", f"The backup {backup.name!r} is locked; unlock it first.")
+    # Its schedule would else begin another one in the middle. (A removal that fails has it back by `set_right`.)
+    in_the_way = stop_schedule(instance.catalog, app.id)
+    if in_the_way == "backup":
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.")
+    if in_the_way == "restore":
+        raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished.")
+    for backup in backups:
+        delete_now(instance, backup)
+    try:
+        rows.delete_app(instance.catalog, app.id)
+    except rows.AppInUse:
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.") from None
+    keep_record(instance, app.account_id)
+    return len(backups)
+
+
+def view(instance: Instance, app: App) -> dict[str, object]:
+    """An application as the API shows it."""
+    good = rows.last_good_at(instance.catalog, app.id)
+    times = due_times(instance.catalog, app.id)
+
+    def time(ns: int | None) -> str | None:
+        return None if ns is None else iso(ns, instance.zone)
+
+    return {
+        "id": app.id,
+        "name": app.name,
+        "created_at": iso(app.created_at, instance.zone),
+        "last_good_backup_at": time(good),
+        "next_backup_at": time(times.next_run_at),
+        "overdue_since": time(times.overdue_since),
+        "storage": rows.stored_bytes(instance.catalog, app.id),
+    }

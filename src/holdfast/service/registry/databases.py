@@ -1,0 +1,216 @@
+"""Databases of an application: add, list, check, remove; which of them a backup holds.
+
+They stand in the application's settings or in the configuration file; of two of the same name the file's counts. The
+root of a backup says which databases it holds (`DUMPS_LABEL`), so a folder of the same name that an application made
+itself is not taken for them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from holdfast.catalog.accounts import apps as rows
+from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
+from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry.account_record import keep_record
+from holdfast.sources.databases import mariadb, postgres, redis
+from holdfast.sources.databases.address import address_of
+from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.errors import DatabaseFailed, DsnRefused
+from holdfast.sources.databases.passwords import password_of
+from holdfast.sources.databases.source import find
+from holdfast.sources.databases.spec import EXTENSIONS, FOLDER, DatabaseSpec, Kind
+from holdfast.stores.port import ObjectMissing
+from holdfast.vault.errors import DamagedError
+
+DUMPS_LABEL = "databases"
+CHECK_SILENCE_SECONDS = 60.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+
+
+class Dump(msgspec.Struct, frozen=True):
+    """A database's dump in a backup."""
+
+    name: str
+    kind: Kind
+
+    @property
+    def path(self) -> bytes:
+        """Where it stands."""
+        return DatabaseSpec(name=self.name, kind=self.kind, dsn="").path
+
+
+_dumps = msgspec.json.Decoder(tuple[Dump, ...])
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a check found: the server, the tool for it, and what its owner should know."""
+
+    name: str
+    server: str
+    tool: str
+    notes: tuple[str, ...]
+
+
+def databases_of(instance: Instance, app: App) -> tuple[DatabaseSpec, ...]:
+    """All databases of an application, by name."""
+    found = {spec.name: spec for spec in app.settings.databases}
+    found |= {one.name: one.spec for one in instance.config.databases if one.app == app.id}
+    return tuple(found[name] for name in sorted(found))
+
+
+def is_configured(instance: Instance, app: App, name: str) -> bool:
+    """Whether a database stands in the configuration file."""
+    return any(one.app == app.id and one.name == name for one in instance.config.databases)
+
+
+def spec_of(
+    kind: str, dsn: str, *, name: str | None = None, password_env: str | None = None, password_file: Path | None = None
+) -> DatabaseSpec:
+    """What an operator said, looked at. Raises Invalid (KIND, DSN, NAME, PASSWORD_ENV, PASSWORD_FILE)."""
+    if kind not in EXTENSIONS:
+        raise Invalid("kind", f"A database is one of {', '.join(EXTENSIONS)}, and not {kind!r}.")
+    chosen: Kind = kind
+    try:
+        address = address_of(chosen, dsn)
+    except DsnRefused as error:
+        raise Invalid("dsn", str(error)) from None
+    name = name or address.database or kind
+    if not _NAME.match(name):
+        raise Invalid(
+            "name", f"{name!r} can't be a database's name here; give one with --name, of letters, digits, ._-."
+        )
+    if password_env and password_file:
+        raise Invalid("password_env", "Give --password-env or --password-file, not both.")
+    if password_env and not _VARIABLE.match(password_env):
+        raise Invalid("password_env", "--password-env takes the name of an environment variable, not the password.")
+    file = "" if password_file is None else os.path.abspath(password_file)
+    return DatabaseSpec(name=name, kind=chosen, dsn=dsn, password_env=password_env or "", password_file=file)
+
+
+def add_database(instance: Instance, app: App, spec: DatabaseSpec, *, check: bool = True) -> Checked | None:
+    """Make a database a source of an application; with `check` only when it can be dumped now; what that found.
+
+    Raises Conflict (DATABASE_NAME_TAKEN, DATABASES_FOLDER_IN_USE), and as `check_database`.
+    """
+    if any(spec.name == other.name for other in databases_of(instance, app)):
+        raise Conflict(
+            "DATABASE_NAME_TAKEN", f"{app.name} has a database named {spec.name} already; give another --name."
+        )
+    if os.path.lexists(Path(app.path) / FOLDER):
+        raise Conflict(
+            "DATABASES_FOLDER_IN_USE",
+            f"The application has a {FOLDER} of its own in {app.path}, where the dumps stand in a backup; rename that.",
+        )
+    found = check_database(spec) if check else None
+
+    def added(settings: AppSettings) -> AppSettings:
+        if any(spec.name == other.name for other in settings.databases):
+            raise Conflict("DATABASE_NAME_TAKEN", f"{app.name} has a database named {spec.name} already.")
+        return msgspec.structs.replace(settings, databases=(*settings.databases, spec))
+
+    _change(instance, app, added)
+    return found
+
+
+def remove_database(instance: Instance, app: App, name: str) -> None:
+    """Make a database no source any more; backups that have it keep it. Raises NotFound, Conflict (CONFIGURED)."""
+    if not any(spec.name == name for spec in app.settings.databases):
+        if is_configured(instance, app, name):
+            raise Conflict("DATABASE_CONFIGURED", f"The database {name} stands in holdfast.toml; take it out there.")
+        raise _database_not_found(app.name, name, [spec.name for spec in databases_of(instance, app)])
+
+    def removed(settings: AppSettings) -> AppSettings:
+        left = tuple(spec for spec in settings.databases if spec.name != name)
+        return msgspec.structs.replace(settings, databases=left)
+
+    _change(instance, app, removed)
+
+
+def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSettings]) -> None:
+    rows.change_settings(instance.catalog, app.id, change)
+    keep_record(instance, app.account_id)
+
+
+def check_database(spec: DatabaseSpec) -> Checked:
+    """Whether a database can be reached and dumped. Raises ServiceError with the code of what is wrong."""
+    patience = Patience(CHECK_SILENCE_SECONDS)
+    try:
+        password_of(spec)
+        found = find(spec, patience)
+        if spec.kind == "postgres":
+            postgres.try_dump(spec, found.tool, patience)
+        elif spec.kind == "mariadb":
+            mariadb.try_dump(spec, found.tool, patience)
+        else:
+            redis.try_dump(spec)
+    except DatabaseFailed as error:
+        raise ServiceError(error.code, str(error)) from None
+    notes = []
+    if found.tables:
+        notes.append(
+            f"These tables know no transactions and may be of another moment than others: {', '.join(found.tables)}."
+        )
+    return Checked(spec.name, found.server, found.tool.text, tuple(notes))
+
+
+def dumps_label(specs: tuple[DatabaseSpec, ...]) -> str:
+    """What the root of a backup says of its databases."""
+    return msgspec.json.encode([Dump(spec.name, spec.kind) for spec in specs]).decode()
+
+
+def dumps_in(instance: Instance, backup: Backup) -> tuple[Dump, ...]:
+    """The databases that a backup holds. Raises DamagedError, StoreError, KeyMismatch."""
+    if backup.origin == IMPORTED or backup.state is not State.SUCCESSFUL:
+        return ()
+    try:
+        label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
+    except ObjectMissing:
+        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+    return _dumps.decode(label) if label else ()
+
+
+def dump_in(instance: Instance, backup: Backup, name: str) -> Dump:
+    """One database of a backup. Raises NotFound (DATABASE_NOT_FOUND), Conflict (BACKUP_NOT_USABLE), VaultError."""
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+    if backup.origin == IMPORTED:
+        raise Conflict(
+            "BACKUP_NOT_USABLE",
+            "The backup was made of an uploaded archive, and nobody knows what its dumps would do to a database; take "
+            "the dump out of it, look at it, and load it with the database's own tool.",
+        )
+    dumps = dumps_in(instance, backup)
+    for one in dumps:
+        if one.name == name:
+            return one
+    raise _database_not_found("The backup", name, [one.name for one in dumps])
+
+
+def _database_not_found(what: str, name: str, there: list[str]) -> NotFound:
+    has = f"it has {', '.join(there)}" if there else "it has none"
+    return NotFound("DATABASE_NOT_FOUND", f"{what} has no database named {name}; {has}.")
+
+
+def view(instance: Instance, app: App, spec: DatabaseSpec) -> dict[str, object]:
+    """A database as commands show it."""
+    password = "none"
+    if spec.password_env:
+        password = f"environment variable {spec.password_env}"
+    elif spec.password_file:
+        password = f"file {spec.password_file}"
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "dsn": spec.dsn,
+        "password": password,
+        "path": spec.path.decode(),
+        "from": "holdfast.toml" if is_configured(instance, app, spec.name) else "settings",
+    }

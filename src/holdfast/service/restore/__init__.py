@@ -1,0 +1,1 @@
+"""Restoring files and databases."""

@@ -1,0 +1,136 @@
+"""Restore a database from its dump in a backup, by the database's own tools.
+
+The dump is first read from the backup as a whole into a scratch file (every chunk's tag, then its CRC-32), and checked
+by the tool that will load it; then the safety backup is taken; only then the database is touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from holdfast.catalog.records import App, Backup, Progressed
+from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry.databases import Dump, databases_of, dump_in
+from holdfast.sources.databases import mariadb, postgres, redis
+from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.errors import DumpNoRoom
+from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.stores.port import ObjectMissing
+from holdfast.vault.errors import Cancelled, DamagedError
+from holdfast.vault.reader.browse import Browser
+from holdfast.vault.reader.content import content_range
+
+LOAD_SECONDS = 7 * 24 * 3600.0
+"""A client that loads a dump says nothing meanwhile, so it gets all the time it may want."""
+
+
+class WantedDatabase(msgspec.Struct, frozen=True):
+    """Which database of a backup. `to`: another one that it goes into; None: the application's own of that name."""
+
+    name: str
+    to: DatabaseSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One restore of a database: what is to be done, and who is told."""
+
+    instance: Instance
+    backup: Backup
+    app: App
+    wanted: WantedDatabase
+    scratch: Path
+    note: Callable[[Progressed], None]
+    stop: Callable[[], bool]
+
+
+def target_of(instance: Instance, app: App, dump: Dump, wanted: WantedDatabase) -> DatabaseSpec:
+    """The database that a dump goes into. Raises NotFound (DATABASE_NOT_FOUND), Conflict (DATABASE_OTHER_KIND)."""
+    spec = wanted.to or next((one for one in databases_of(instance, app) if one.name == dump.name), None)
+    if spec is None:
+        raise NotFound(
+            "DATABASE_NOT_FOUND",
+            f"{app.name} has no database named {dump.name} any more; say with --to-dsn where the dump is to go.",
+        )
+    if spec.kind != dump.kind:
+        raise Conflict("DATABASE_OTHER_KIND", f"The dump is of a {dump.kind} database and cannot go into {spec.kind}.")
+    return spec
+
+
+def scratch_folder(instance: Instance, job_id: str) -> Path:
+    """Where a dump is while it is loaded."""
+    return instance.run.resolve() / f"dump-{job_id}"
+
+
+def load_dump(deed: Deed, safety_backup: Callable[[], str | None]) -> tuple[int, str | None]:
+    """Do it; returns the size of the dump in bytes, and the id of the safety backup.
+
+    Raises ServiceError, DatabaseFailed, VaultError, StoreError, Cancelled.
+    """
+    dump = dump_in(deed.instance, deed.backup, deed.wanted.name)
+    spec = target_of(deed.instance, deed.app, dump, deed.wanted)
+    deed.scratch.mkdir(mode=0o700, exist_ok=True)
+    try:
+        path = deed.scratch / dump.path.decode().rpartition("/")[2]
+        size = _fetch(deed, dump, path)
+        load = _ready(deed, dump, spec, path)
+        safety = safety_backup()
+        if deed.stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
+        load()
+        return size, safety
+    finally:
+        shutil.rmtree(deed.scratch, ignore_errors=True)
+
+
+def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
+    """Write the dump to a scratch file. Raises DamagedError, ChunkMissing, DumpNoRoom, Cancelled."""
+    try:
+        snapshot = deed.instance.vault(deed.backup.account_id).open(deed.backup.id)
+    except ObjectMissing:
+        raise DamagedError(f"The root of backup {deed.backup.id} is gone from the store.") from None
+    try:
+        entry = Browser(snapshot).entry(dump.path)
+        if entry is None:
+            raise DamagedError(f"The backup's dump of {dump.name} is not where it should be.")
+        done = 0
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            for piece in content_range(snapshot, entry, 0, entry.size):
+                if deed.stop():
+                    raise Cancelled("The restore was cancelled; nothing was changed.")
+                file.write(piece)
+                done += len(piece)
+                deed.note(Progressed(0, done, 1, entry.size))
+        return done
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DumpNoRoom(
+                f"There is no room for the dump in {path.parent}; free some. Nothing was changed."
+            ) from None
+        raise
+    finally:
+        snapshot.close()
+
+
+def _ready(deed: Deed, dump: Dump, spec: DatabaseSpec, path: Path) -> Callable[[], None]:
+    """Find the tool, check the dump and see that the target answers; returns what loads it."""
+    short, long = Patience(cancelled=deed.stop), Patience(LOAD_SECONDS, deed.stop)
+    if dump.kind == "postgres":
+        restores = postgres.tool_for_load(spec, path)
+        return lambda: postgres.load(spec, restores, path, long, is_same=deed.wanted.to is None)
+    if dump.kind == "mariadb":
+        mariadb.check_dump(path)
+        client = mariadb.tool_for_load(spec, short)
+        return lambda: mariadb.load(spec, client, path, long)
+    redis.check_dump(path)
+    server = redis.tool_for_load(spec)
+    return lambda: redis.load(spec, server, path, long)

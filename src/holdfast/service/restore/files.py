@@ -1,0 +1,529 @@
+"""Restore a backup: planned against what is there, staged and so checked as a whole, then swapped in, or undone.
+
+1. The target is walked and compared with the backup: only what differs is touched.
+2. All that is needed is read, checked and written beside the target; until here nothing of it was changed.
+3. A safety backup of the application is taken, so that the restore itself can be undone.
+4. Everything is swapped in by renames. Whatever fails, the old state is put back; after a crash the next start does it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id
+from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
+from holdfast.restorer.staging import Staging, TargetError, TargetFull, remove_staging, staging_folder, target_error
+from holdfast.restorer.swap import Outcome, RollBackFailed, Swap, clean_up, forget
+from holdfast.service.access.browse import paths_of, text_of
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
+from holdfast.service.instance.home import Instance
+from holdfast.service.jobs import lifecycle as jobs
+from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.apps import own_paths
+from holdfast.service.registry.databases import Dump, dump_in, dumps_in
+from holdfast.service.restore.database import Deed, WantedDatabase, load_dump, scratch_folder, target_of
+from holdfast.service.take.ignore_patterns import left_alone
+from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
+from holdfast.sources.databases.source import FOLDER_PATH
+from holdfast.sources.databases.spec import FOLDER
+from holdfast.sources.directory.source import DirectorySource
+from holdfast.sources.port import Notice, Scan, SourceError, empty_scan
+from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.sqlite.header import is_header
+from holdfast.sources.sqlite.recognise import find_databases, fold
+from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import Before, before_of, content_of, split
+from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.reader.content import content_range
+from holdfast.vault.reader.extract import extract, large_parts
+from holdfast.vault.reader.snapshot import Snapshot
+from holdfast.vault.reader.unprivileged import tame
+from holdfast.vault.vault import Vault
+
+KIND = "restore"
+INLINE_BEGINS_NS = 30 * 1_000_000_000
+"""A process that restores at once has begun after so long, or is dead."""
+
+SHOWN_PATHS_MAX = 1000
+"""Of more paths than this a preview shows the first ones; the counts are always whole."""
+
+Mode = Literal["mirror", "overlay"]
+
+_log = logging.getLogger(__name__)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is to be restored where. `paths`: only these, with all below them; none: everything."""
+
+    paths: tuple[str, ...] = ()
+    mode: Mode = "mirror"
+    safety_backup: bool = True
+    to: str | None = None
+    """A folder that is no application's; None: the folder of the job's application."""
+    database: WantedDatabase | None = None
+    """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
+    is_inline: bool = False
+    """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a restore would do. Counts are of files, folders and links; the lists show at most SHOWN_PATHS_MAX."""
+
+    added: int
+    changed: int
+    removed: int
+    write_bytes: int
+    paths_added: list[dict[str, object]]
+    paths_changed: list[dict[str, object]]
+    paths_removed: list[dict[str, object]]
+    is_truncated: bool
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What a restore did; what a finished job's `result` says."""
+
+    added: int
+    changed: int
+    removed: int
+    written_files: int
+    written_bytes: int
+    safety_backup_id: str | None
+    warnings: tuple[Warned, ...]
+
+
+def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
+    """Enter a restore as queued.
+
+    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
+    database that is not there.
+    """
+    _require_usable(backup)
+    if wanted.database is not None:
+        target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
+    for text in wanted.paths:
+        paths_of(text)
+    return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
+
+
+def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
+    """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
+    _require_usable(backup)
+    root = _root(target, wanted)
+    with planned_restore(instance, backup, target, root, wanted) as planned:
+        return _preview(planned.plan)
+
+
+def run_restore(
+    instance: Instance,
+    job_id: str,
+    *,
+    on_progress: jobs.Note = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
+    try:
+        done = jobs.run_job(instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled)
+    except _NotPutBack as error:
+        raise Conflict("RESTORE_HALF_DONE", str(error)) from error
+    if done.state not in OPEN_JOBS:
+        with suppress(OSError):  # it says nothing any more, as the job has ended
+            forget(_journal(instance, job_id))
+    return done
+
+
+def recover_restores(instance: Instance) -> None:
+    """Bring restores of this node to an end whose process died: what was half done is undone."""
+
+    def tidy(job: Job) -> None:
+        wanted = msgspec.json.decode(job.request, type=Wanted)
+        target = app_by_id(instance.catalog, job.app_id)
+        if target is None:
+            jobs.finish(instance, job.id, JobState.FAILED, error_code="APP_NOT_FOUND", error_message="It is gone.")
+            return
+        if wanted.database is not None:
+            shutil.rmtree(scratch_folder(instance, job.id), ignore_errors=True)
+            message = f"The process that restored ended before it was finished; restore {wanted.database.name} again."
+            jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+            return
+        staging = staging_folder(_root(target, wanted), job.id)
+        try:
+            outcome = clean_up(_journal(instance, job.id), owners=may_set_owners())
+            remove_staging(staging)
+        except TargetError as error:
+            # The job stays open, so the next start tries again.
+            _log.error("restore %s: %s", job.id, error)
+            return
+        if outcome is Outcome.FINISHED:
+            message = "It was finished when its process ended; what it counted was lost."
+            warning = Warned("", "INTERRUPTED", message)
+            done = Restored(0, 0, 0, 0, 0, None, (warning,))
+            jobs.finish(instance, job.id, JobState.SUCCESSFUL, result=msgspec.json.encode(done).decode())
+            forget(_journal(instance, job.id))
+            return
+        jobs.finish(
+            instance,
+            job.id,
+            JobState.FAILED,
+            error_code="INTERRUPTED",
+            error_message="The process that restored ended before it was finished; everything is as it was before.",
+        )
+
+    jobs.recover_jobs(instance, KIND, tidy)
+    before = instance.clock.now_ns() - INLINE_BEGINS_NS
+    for job in jobs.queued_jobs(instance):
+        if job.kind == KIND and is_inline(job) and job.created_at < before:
+            # Its process died between asking and beginning. To begin it now would surprise everybody.
+            message = "The process that wanted to restore ended before it began; nothing was changed."
+            jobs.finish(instance, job.id, JobState.CANCELLED, error_code="INTERRUPTED", error_message=message)
+
+
+def is_inline(job: Job) -> bool:
+    """Whether only the process that asked for a restore may begin it."""
+    return msgspec.json.decode(job.request, type=Wanted).is_inline
+
+
+def _journal(instance: Instance, job_id: str) -> Path:
+    return instance.run / f"restore-{job_id}.journal"
+
+
+class _NotPutBack(jobs.LeftOpen):
+    """The swap failed, and so did putting the old state back."""
+
+
+@dataclass
+class Planned:
+    """A plan, and what it was made from. Use as a context; it releases what is open."""
+
+    plan: RestorePlan
+    before: Before
+    scan: Scan
+    snapshot: Snapshot
+    large: Snapshot
+    target: DirectoryReader
+    dumps: tuple[Dump, ...]
+    """Dumps of databases that are left out."""
+
+    def __enter__(self) -> Planned:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.snapshot.close()
+        self.large.close()
+        self.target.close()
+
+
+def _require_usable(backup: Backup) -> None:
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+
+
+def _root(target: App, wanted: Wanted) -> Path:
+    return Path(wanted.to) if wanted.to is not None else Path(target.path)
+
+
+def may_set_owners() -> bool:
+    """Whether what is written can be given to whom it was."""
+    return os.geteuid() == 0
+
+
+def planned_restore(
+    instance: Instance,
+    backup: Backup,
+    to: App | None,
+    root: Path,
+    wanted: Wanted,
+    view: Callable[[Block], Block] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    with_dumps: bool = False,
+) -> Planned:
+    """A restore to `root`, the folder of `to` if it is an application's, compared with what is there.
+
+    `view`: what is to be seen of the backup, where that is not for the owner of the target's folder to say;
+    `with_dumps`: whether a restore of everything has the dumps of databases too. Raises ServiceError, VaultError,
+    StoreError, SourceError.
+    """
+    vault = instance.vault(backup.account_id)
+    dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
+    own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
+    is_there = root.exists()
+    scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
+    view = view or _view(backup, root)
+    snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
+    try:
+        # Of a folder that is still to be made nothing is ever read; any other stands in for it.
+        target = DirectoryReader(root if is_there else instance.run.resolve())
+        before = before_of(snapshot.all_blocks())
+        databases = find_databases(scan, target, cancelled=stop)
+        fold(scan, databases)
+        planner = Planner(
+            before,
+            scan,
+            paths=_chosen(before, wanted.paths),
+            mode=wanted.mode,
+            owners=may_set_owners(),
+            protected=own,
+            left_out=FOLDER_PATH if dumps else None,
+            same_file=_comparer(vault, large, before, target, stop),
+            xattrs=_attributes(target),
+            ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
+            databases=databases,
+            is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
+        )
+        try:
+            return Planned(planner.make(), before, scan, snapshot, large, target, dumps)
+        except PathNotInBackup as error:
+            raise NotFound("PATH_NOT_FOUND", str(error)) from None
+        except TargetInTheWay as error:
+            raise Conflict("TARGET_IN_THE_WAY", str(error)) from None
+    except BaseException:
+        snapshot.close()
+        large.close()
+        raise
+
+
+def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
+    """The paths that texts mean: of several the first one that the backup has. Raises Invalid (PATH)."""
+    there = set(split(before.path_bytes, before.path_length)) if texts else set()
+    chosen = []
+    for text in texts:
+        meant = paths_of(text)
+        if not meant[0]:
+            raise Invalid("path", "A path must name something in the backup; leave it out for the whole backup.")
+        chosen.append(next((path for path in meant if path in there), meant[0]))
+    return chosen
+
+
+def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
+    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights."""
+    if backup.origin != IMPORTED or not may_set_owners():
+        return lambda block: block
+    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    owner = place.stat()
+    return tame(owner.st_uid, owner.st_gid)
+
+
+def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Snapshot:
+    try:
+        return vault.open(backup.id, view)
+    except ObjectMissing:
+        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+
+
+def _comparer(
+    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, stop: Callable[[], bool]
+) -> Callable[[int, bytes], bool]:
+    """Whether the target's file at a path has the content of an entry. Raises Cancelled."""
+
+    def read(fd: int, part: memoryview, at: int) -> int:
+        if stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
+        return os.preadv(fd, [part], at)
+
+    def same(number: int, path: bytes) -> bool:
+        try:
+            fd = target.open(path)
+        except OSError:
+            return False
+        try:
+            return vault.same_content(snapshot, content_of(before, number), partial(read, fd))
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
+    return same
+
+
+def head_of(snapshot: Snapshot, entry: Entry, size: int) -> bytes:
+    """The first `size` bytes of a file of a backup, or all that it has. Raises DamagedError, ChunkMissing."""
+    return b"".join(content_range(snapshot, entry, 0, min(size, entry.size)))
+
+
+def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]]:
+    def xattrs(kind: int, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        if kind == Kind.FOLDER:
+            return target.folder_xattrs(path)
+        try:
+            fd = target.open(path)
+        except OSError:
+            return ()
+        try:
+            return target.xattrs(fd)
+        finally:
+            os.close(fd)
+
+    return xattrs
+
+
+def _preview(plan: RestorePlan) -> Preview:
+    def shown(seen: list[Seen]) -> list[dict[str, object]]:
+        return [
+            {"path": text_of(s.path), "kind": Kind(s.kind).name.lower(), "size": s.size} for s in seen[:SHOWN_PATHS_MAX]
+        ]
+
+    return Preview(
+        added=len(plan.added),
+        changed=len(plan.changed),
+        removed=len(plan.removed),
+        write_bytes=plan.write_bytes,
+        paths_added=shown(plan.added),
+        paths_changed=shown(plan.changed),
+        paths_removed=shown(plan.removed),
+        is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
+    )
+
+
+def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Restored:
+    wanted = msgspec.json.decode(job.request, type=Wanted)
+    backup, target_app = backup_by_id(instance.catalog, job.backup_id), app_by_id(instance.catalog, job.app_id)
+    if backup is None:
+        raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be restored.")
+    if target_app is None:
+        raise app_not_found()
+    _require_usable(backup)
+    if wanted.database is not None:
+        scratch = scratch_folder(instance, job.id)
+        deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)
+        is_own = wanted.database.to is None
+        size, made = load_dump(
+            deed, lambda: _safety_backup(instance, target_app, wanted, note, stop) if is_own else None
+        )
+        return Restored(0, 0, 0, 1, size, made, ())
+    root = _root(target_app, wanted)
+    _make_root(root)
+    with planned_restore(instance, backup, target_app, root, wanted, stop=stop) as planned:
+        plan = planned.plan
+        if plan.is_empty:
+            return Restored(0, 0, 0, 0, 0, None, tuple(_left_out(planned.dumps)))
+        staging = Staging(staging_folder(root, job.id), owners=may_set_owners())
+        try:
+            stage(planned, staging, note, stop)
+            safety = _safety_backup(instance, target_app, wanted, note, stop)
+            if stop():
+                raise Cancelled("The restore was cancelled; nothing was changed.")
+            swap = Swap(root, staging, _journal(instance, job.id), owners=may_set_owners())
+            try:
+                swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
+            except RollBackFailed as error:
+                raise _NotPutBack(str(error)) from error
+        except jobs.LeftOpen:
+            staging.close()
+            raise
+        except BaseException:
+            staging.close()
+            remove_staging(staging.folder)
+            raise
+        staging.close()
+        notices = [*staging.notices, *swap.notices]
+        try:
+            remove_staging(staging.folder)
+        except TargetError:
+            message = f"The restore is finished, but what it replaced still lies in {staging.folder}; remove it."
+            notices.append(Notice(b"", "STAGING_LEFT", message))
+        return Restored(
+            len(plan.added),
+            len(plan.changed),
+            len(plan.removed),
+            plan.write_files,
+            plan.write_bytes,
+            safety,
+            (*_left_out(planned.dumps), *_warnings(notices)),
+        )
+
+
+def _make_root(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise target_error(error, root) from error
+
+
+def stage(planned: Planned, staging: Staging, note: jobs.Note, stop: Callable[[], bool]) -> None:
+    """Read, check and write all that a planned restore puts. Raises TargetError, Cancelled, VaultError, StoreError."""
+    plan, files, size = planned.plan, 0, 0
+
+    def on_bytes(more_files: int, more: int) -> None:
+        nonlocal files, size
+        files += more_files
+        size += more
+        note(Progressed(files, size, plan.write_files, plan.write_bytes))
+
+    wanted = plan.change_of >= 0
+    for number in plan.links:
+        wanted[number] = False
+
+    staging.write(
+        plan,
+        lambda on_block: extract(planned.snapshot, wanted, on_block),
+        lambda entry: large_parts(planned.large, entry),
+        planned.target,
+        on_bytes,
+        stop,
+    )
+
+
+def _safety_backup(
+    instance: Instance, target: App, wanted: Wanted, note: jobs.Note, stop: Callable[[], bool]
+) -> str | None:
+    if not wanted.safety_backup or wanted.to is not None:
+        return None
+    asked, _ = request_backup(instance, target.id, origin="safety")
+    done = run_backup(instance, asked.id, cancelled=stop)
+    if done.state is not State.SUCCESSFUL:
+        if stop():
+            raise Cancelled("The restore was cancelled; nothing was changed.")
+        raise Conflict(
+            "SAFETY_BACKUP_FAILED",
+            f"The safety backup before the restore failed, so nothing was changed: {done.error_message}",
+        )
+    return done.id
+
+
+def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
+    if dumps:
+        names = ", ".join(dump.name for dump in dumps)
+        message = (
+            f"The databases of the backup ({names}) were not touched; `holdfast restore APP BACKUP --database NAME` "
+            f"brings one back, and --path {FOLDER} gives the dumps as files."
+        )
+        yield Warned(FOLDER, "DATABASES_NOT_RESTORED", message)
+
+
+def _warnings(notices: list[Notice]) -> Iterator[Warned]:
+    for notice in notices[:WARNINGS_MAX]:
+        yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
+
+
+_FAILURES = Failures(
+    "The restore",
+    (
+        (Cancelled, "CANCELLED"),
+        (TargetFull, "TARGET_FULL"),
+        (TargetError, "TARGET_ERROR"),
+        (SourceError, "TARGET_UNREADABLE"),
+        (StoreError, "STORE_ERROR"),
+        (DamagedError, "BACKUP_DAMAGED"),
+        (VaultError, "VAULT_ERROR"),
+    ),
+    interrupted="The restore was interrupted; everything is as it was before.",
+    disk=("TARGET_ERROR", "The target could not be read or written"),
+)
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)

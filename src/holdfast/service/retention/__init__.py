@@ -1,0 +1,1 @@
+"""Removing what need not be kept: retain, prune, erase."""

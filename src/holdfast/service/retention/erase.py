@@ -1,0 +1,53 @@
+"""Erase an account: first the keys, everywhere, then the bytes that they opened.
+
+When the keys are gone nothing of the vault can be read by anybody, whatever copies of its packs there are. A crash
+midway leaves an account whose keys are gone; erasing it again goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from holdfast.catalog.backups import rebuild as rebuilding
+from holdfast.catalog.records import Account
+from holdfast.service.errors import Conflict
+from holdfast.service.instance.home import Instance, InstanceError
+from holdfast.service.registry.account_record import RECORD_NAME, keep_record
+
+
+def is_erased(account: Account) -> bool:
+    """Whether an account's keys are gone already."""
+    return account.data_key_sealed == rebuilding.ERASED
+
+
+def erase_account(instance: Instance, account: Account, on_object: Callable[[int], None] = lambda done: None) -> int:
+    """Erase an account for good; returns the bytes that were deleted from the store.
+
+    Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS), with nothing erased, CatalogError, StoreError,
+    InstanceError (something of a key is left).
+    """
+    store = instance.vault_store(account.id)
+    try:
+        rebuilding.check_nothing_under_way(instance.catalog, account.id)
+        # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
+        store.delete(RECORD_NAME)
+        secrets = rebuilding.erase_keys(instance.catalog, account.id)
+    except rebuilding.UnderWay as error:
+        keep_record(instance, account.id)  # it may have come only when the record was gone
+        if str(error) == "backup":
+            message = "A backup of the account is being made; wait for it, then erase."
+            raise Conflict("BACKUP_IN_PROGRESS", message) from None
+        message = "An application of the account is being restored; wait for it, then erase."
+        raise Conflict("RESTORE_IN_PROGRESS", message) from None
+    instance.forget_vault(account.id)
+    if rebuilding.is_left_in_files(instance.catalog, secrets):
+        raise InstanceError(
+            "The account's wrapped keys are still in the catalog's files; stop `holdfast serve` and erase again."
+        )
+    deleted = 0
+    for number, (name, size) in enumerate(list(store.list("")), 1):
+        store.delete(name)
+        deleted += size
+        on_object(number)
+    rebuilding.forget_account(instance.catalog, account.id)
+    return deleted

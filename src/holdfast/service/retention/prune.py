@@ -1,0 +1,205 @@
+"""Prune the vaults: what no backup needs any more goes, and the store gets smaller.
+
+By itself it happens some minutes after something was deleted, in a moment in which no backup of the account is made (a
+prune makes those start again), and once more when the grace of what it condemned is over. One node at a time prunes an
+account: it holds a claim in the catalog, and a lock of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.catalog.backups import rows
+from holdfast.catalog.packs import prune as pruning
+from holdfast.catalog.records import Account, Backup, State
+from holdfast.service.errors import Conflict
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.locks import held
+from holdfast.service.journal import journal
+from holdfast.service.retention.erase import is_erased
+from holdfast.stores.port import StoreError
+from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
+from holdfast.vault.maintenance.mark import backup_ids
+from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, PruneProgress, PruneResult
+from holdfast.vault.manifest.root import root_name
+
+_SECOND_NS = 1_000_000_000
+SETTLE_NS = 120 * _SECOND_NS
+"""So long after a deletion the prune waits: more of them may come, and one prune does for all."""
+
+IMPATIENT_NS = 6 * 3600 * _SECOND_NS
+"""After so long it comes also while backups of the account are made; those start again."""
+
+CLAIM_NS = 6 * 3600 * _SECOND_NS
+AGAIN_NS = 3600 * _SECOND_NS
+"""A prune that failed is made again after so long; one that found something missing a day later."""
+
+MISSING_AGAIN_NS = 24 * 3600 * _SECOND_NS
+COPY_BYTES_MIN = 64 * 1024 * 1024
+"""With less than this left of a turn's budget no further account is begun: it would not get on."""
+
+_log = logging.getLogger(__name__)
+
+
+def prune_account(
+    instance: Instance,
+    account: Account,
+    *,
+    grace_ns: int = GRACE_NS,
+    budget: CopyBudget | None = None,
+    on_progress: Callable[[PruneProgress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> PruneResult:
+    """Prune one account's vault. Condemned packs are deleted `grace_ns` later, so that running downloads go on.
+
+    Raises Conflict (PRUNE_IN_PROGRESS), VaultError (something needed is missing: nothing was thrown away), StoreError.
+    """
+    with held(instance, f"prune-{account.id}") as is_ours:
+        if not is_ours:
+            raise Conflict("PRUNE_IN_PROGRESS", f"The vault of account {account.id} is being pruned already.")
+        now_ns = instance.clock.now_ns()
+        if not pruning.claim_prune(instance.catalog, account.id, instance.config.node, now_ns, now_ns + CLAIM_NS):
+            raise Conflict("PRUNE_IN_PROGRESS", f"Another node prunes the vault of account {account.id} already.")
+        try:
+            return _prune(instance, account, now_ns, grace_ns, budget, on_progress, cancelled)
+        finally:
+            pruning.end_claim(instance.catalog, account.id)
+
+
+def _prune(
+    instance: Instance,
+    account: Account,
+    now_ns: int,
+    grace_ns: int,
+    budget: CopyBudget | None,
+    on_progress: Callable[[PruneProgress], None],
+    cancelled: Callable[[], bool],
+) -> PruneResult:
+    """Prune it, and note when there is something to gain again."""
+    again_at = now_ns + AGAIN_NS
+    pruning.begin_prune(instance.catalog, account.id, again_at)
+    try:
+        with _said_what_to_do():
+            _require_roots(instance, account)
+            _drop_failed_roots(instance, account)
+            instance.local_store.sweep_unfinished()
+            done = instance.vault(account.id).prune(
+                now_ns=now_ns, grace_ns=grace_ns, budget=budget, on_progress=on_progress, cancelled=cancelled
+            )
+    except (ChunkMissing, DamagedError):
+        pruning.end_prune(instance.catalog, account.id, again_at, now_ns + MISSING_AGAIN_NS)
+        raise
+    condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
+    next_at = None if condemned_at is None else condemned_at + GRACE_NS
+    pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
+    seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
+    sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
+    journal.info("prune_finished", extra={"account_id": account.id, "seconds": seconds, **sizes})
+    return done
+
+
+def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneResult]:
+    """One turn: prune those accounts that are due, within the instance's budget of time and of bytes copied.
+
+    An account that is begun is finished, but for packs that should be copied and wait for the next turn.
+    """
+    config, started_ns = instance.config, instance.clock.now_ns()
+
+    def is_over() -> bool:
+        return stopping() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * _SECOND_NS
+
+    pruning.want_sweeps(instance.catalog, started_ns - GRACE_NS, started_ns)
+    due = pruning.due_prunes(
+        instance.catalog, settled_before=started_ns - SETTLE_NS, impatient_before=started_ns - IMPATIENT_NS
+    )
+    left = config.prune_bytes_max
+    done: list[PruneResult] = []
+    for account_id in due:
+        if is_over() or left < COPY_BYTES_MIN:
+            break
+        account = account_by_id(instance.catalog, account_id)
+        if account is None or is_erased(account):
+            continue
+        try:
+            result = prune_account(instance, account, budget=CopyBudget(left, is_over), cancelled=stopping)
+        except Conflict:
+            continue  # somebody is at it
+        except (VaultError, StoreError) as error:
+            _log.warning("the vault of account %s was not pruned: %s", account_id, error)
+            continue
+        left -= result.copied_bytes
+        done.append(result)
+    return done
+
+
+def plan_prune(
+    instance: Instance,
+    account: Account,
+    *,
+    on_progress: Callable[[PruneProgress], None] = lambda progress: None,
+) -> PrunePlan:
+    """What `prune_account` would do; changes nothing. Raises VaultError, StoreError."""
+    with _said_what_to_do():
+        _require_roots(instance, account)
+        return instance.vault(account.id).plan_prune(on_progress=on_progress)
+
+
+@contextmanager
+def _said_what_to_do() -> Iterator[None]:
+    try:
+        yield
+    except (ChunkMissing, DamagedError) as error:
+        raise type(error)(
+            f"{error} Nothing was thrown away. If the catalog was put back from an older copy, run `holdfast rebuild`; "
+            "else `holdfast check` says what is damaged."
+        ) from error
+
+
+def unknown_backups(instance: Instance, account: Account) -> list[str]:
+    """Backups in the store that the catalog does not know, as after a catalog was put back from an older copy.
+
+    Prune counts them as needed; `rebuild` enters them.
+    """
+    in_store = backup_ids(instance.vault_store(account.id))
+    return [backup_id for backup_id in in_store if rows.backup_by_id(instance.catalog, backup_id) is None]
+
+
+def _require_roots(instance: Instance, account: Account) -> None:
+    """Raises DamagedError when a successful backup has no root: a prune would take all that it needs for dead.
+
+    So nothing goes either when the store is not there at all, as when its disk is not mounted.
+    """
+    lost = lost_roots(instance, account)
+    if lost:
+        raise DamagedError(
+            f"The root of backup {lost[0].name!r} of application {lost[0].app_id} is gone from the store"
+            + (f" (and of {len(lost) - 1} more)" if len(lost) > 1 else "")
+            + "; look whether the store's disk is mounted, put the root back from a copy, or delete the backup."
+        )
+
+
+def lost_roots(instance: Instance, account: Account) -> list[Backup]:
+    """Successful backups of an account whose root the store does not have. Raises StoreError."""
+    good = [b for b in rows.list_account_backups(instance.catalog, account.id, None, None) if _is_good(b)]
+    in_store = set(backup_ids(instance.vault_store(account.id)))
+    missing = [rows.backup_by_id(instance.catalog, b.id) for b in good if b.id not in in_store]
+    return [b for b in missing if b is not None and _is_good(b)]  # not those that were deleted meanwhile
+
+
+def _is_good(backup: Backup) -> bool:
+    return backup.state is State.SUCCESSFUL
+
+
+def _drop_failed_roots(instance: Instance, account: Account) -> None:
+    """A root whose backup failed after it was written keeps nothing alive."""
+    store = instance.vault_store(account.id)
+    for backup_id in backup_ids(store):
+        backup = rows.backup_by_id(instance.catalog, backup_id)
+        if backup is not None and backup.state is State.FAILED:
+            try:
+                store.delete(root_name(backup_id))
+            except StoreError:
+                continue  # it is dropped the next time

@@ -1,0 +1,162 @@
+"""Retain: let old backups go by an application's rules and its plan's caps, each by state.
+
+`service/policy/retention.py` decides. It runs after every good backup of an application and again in rounds, for the
+caps on days and on storage. What it may delete is decided twice: here, so that it can be shown before, and in the
+statement by which a backup begins to go.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from holdfast.catalog.accounts.apps import app_by_id, list_apps
+from holdfast.catalog.backups import retention as rows
+from holdfast.catalog.backups import rows as backup_rows
+from holdfast.catalog.backups.retention import Candidate
+from holdfast.catalog.packs import prune as pruning
+from holdfast.catalog.records import Account, App, State
+from holdfast.service.errors import ServiceError
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.config import Config
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy.retention import Terms, Verdict, Why, judge, make_room
+from holdfast.service.registry.accounts import get_account, plan_of, usage
+from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.stores.port import StoreError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What retention did with the backups of one application: its verdicts, and the ids of those that are gone."""
+
+    app: App
+    verdicts: list[Verdict]
+    gone: list[str]
+
+
+def terms_of(config: Config, app: App, plan: str) -> Terms:
+    """By what the backups of an application are judged; a plan that is not configured caps nothing."""
+    caps = config.plans.get(plan)
+    return Terms(
+        retention=app.settings.retention,
+        backups_max=caps.backups_per_app if caps else 0,
+        days_max=caps.keep_days_max if caps else 0,
+        safety_days=config.safety_days,
+    )
+
+
+def plan_retention(instance: Instance, app: App) -> list[Verdict]:
+    """What retention would do now with each backup of an application, oldest first; changes nothing."""
+    return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
+
+
+def retain_app(instance: Instance, app: App, *, stopping: Callable[[], bool] = lambda: False) -> Retained:
+    """Let go what the rules and caps let go of one application, and what the account's cap on storage does of others.
+
+    Raises NotFound, CatalogError, StoreError.
+    """
+    verdicts = _planned(instance, app)
+    now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Why.PLAN_STORAGE]
+    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _let_go(instance, now, stopping))
+
+
+def retain_after(instance: Instance, app_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Retention behind a backup that has just succeeded. What fails is only logged: the next round does it."""
+    app = app_by_id(instance.catalog, app_id)
+    if app is None:
+        return
+    try:
+        retain_app(instance, app, stopping=stopping)
+    except (StoreError, ServiceError) as error:
+        _log.warning("retention of application %s waits for its next turn: %s", app_id, error)
+
+
+def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
+    """One turn: all applications of this node of which something could go; and deletions that were cut off."""
+    resume_deletions(instance)
+    for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
+        if stopping():
+            return
+        retain_after(instance, app_id, stopping)
+
+
+def view(instance: Instance, app: App, verdicts: Sequence[Verdict]) -> dict[str, object]:
+    """Rules and verdicts as the API and the command show them."""
+    zone = instance.zone
+    return {
+        "rules": {name: getattr(app.settings.retention, name) for name in app.settings.retention.__struct_fields__},
+        "backups": [
+            {
+                "id": v.backup.id,
+                "name": v.backup.name,
+                "created_at": iso(v.backup.created_at, zone),
+                "state": str(v.backup.state),
+                "origin": v.backup.origin,
+                "goes": v.goes_by is not None,
+                "kept_by": [str(why) for why in v.kept_by],
+                "goes_by": None if v.goes_by is None else str(v.goes_by),
+            }
+            for v in verdicts
+        ],
+        "kept": sum(v.goes_by is None for v in verdicts),
+        "going": sum(v.goes_by is not None for v in verdicts),
+    }
+
+
+def _planned(instance: Instance, app: App) -> list[Verdict]:
+    """The verdicts on an application's backups; on all of the account's while that stores too much."""
+    account = get_account(instance, app.account_id)
+    excess = _excess_bytes(instance, account)
+    if excess > 0:
+        return _judged_account(instance, account, excess)
+    return _judged(instance, app, account, rows.candidates(instance.catalog, app_id=app.id))
+
+
+def _judged(instance: Instance, app: App, account: Account, backups: Sequence[Candidate]) -> list[Verdict]:
+    terms = terms_of(instance.config, app, account.plan)
+    return judge(backups, terms, instance.clock.now_ns(), instance.zone)
+
+
+def _judged_account(instance: Instance, account: Account, excess: int) -> list[Verdict]:
+    """The verdicts on all backups of an account, room made for its cap on storage."""
+    by_app: dict[str, list[Candidate]] = {}
+    for backup in rows.candidates(instance.catalog, account_id=account.id):
+        by_app.setdefault(backup.app_id, []).append(backup)
+    verdicts = []
+    for app in list_apps(instance.catalog, account.id):
+        verdicts += _judged(instance, app, account, by_app.get(app.id, []))
+    going = sum(v.backup.stored_bytes for v in verdicts if v.goes_by is not None)
+    return make_room(verdicts, excess - going)
+
+
+def _excess_bytes(instance: Instance, account: Account) -> int:
+    """By how much an account stores more than its plan allows; 0 while it will store less by itself.
+
+    What a deletion frees is only known when the vault was pruned. So at most what seems to be too much goes at once,
+    and then nothing more until the packs say how much was gained.
+    """
+    cap = plan_of(instance, account).storage_bytes
+    if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):
+        return 0
+    return max(0, usage(instance, account)[1] - cap)
+
+
+def _let_go(instance: Instance, verdicts: Sequence[Verdict], stopping: Callable[[], bool]) -> list[str]:
+    """Delete what goes, the oldest first; returns the ids of those that are gone."""
+    gone = []
+    for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):
+        if verdict.goes_by is None or stopping():
+            continue
+        backup_id = verdict.backup.id
+        if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns()):
+            continue  # locked, or in use, since it was looked at
+        backup = backup_rows.backup_by_id(instance.catalog, backup_id)
+        if backup is not None and backup.state is State.DELETING:
+            delete_now(instance, backup)
+            gone.append(backup_id)
+            _log.info("backup %s of application %s went by %s", backup_id, backup.app_id, verdict.goes_by)
+    return gone

@@ -1,0 +1,93 @@
+"""The log of a backup: what was done when, a line each; kept with the backup's end.
+
+What an operator's command printed is *private*: it may hold secrets, so the operator sees it (`holdfast backup log`)
+and the customer's API does not. Of a log that gets too long the middle is left out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from holdfast.catalog.backups import rows
+from holdfast.catalog.records import Backup
+from holdfast.service.instance.clock import Clock, iso
+from holdfast.service.instance.home import Instance
+
+LOG_BYTES_MAX = 256 * 1024
+HEAD_BYTES_MAX = 64 * 1024
+LINE_CHARS_MAX = 4096
+LINE_BYTES = 48
+"""So much a line counts beside its text: its time, and what JSON needs."""
+
+
+class LogLine(msgspec.Struct, frozen=True, array_like=True):
+    """One line. `at`: nanoseconds; `is_private`: not for the customer."""
+
+    at: int
+    text: str
+    is_private: bool = False
+
+    @property
+    def size(self) -> int:
+        """About so many bytes it has."""
+        return len(self.text.encode()) + LINE_BYTES
+
+
+_lines = msgspec.json.Decoder(list[LogLine])
+
+
+class BackupLog:
+    """The log of one backup in the making."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._head: list[LogLine] = []
+        self._tail: deque[LogLine] = deque()
+        self._head_bytes = self._tail_bytes = self._left_out = 0
+
+    def say(self, text: str) -> None:
+        """One line for everybody."""
+        self._add(text, False)
+
+    def output(self, text: str) -> None:
+        """What a command printed, for the operator; each line becomes one of the log."""
+        for line in text.splitlines():
+            self._add(f"  | {line}", True)
+
+    def lines(self) -> list[LogLine]:
+        """All that is kept of it."""
+        if not self._left_out:
+            return [*self._head, *self._tail]
+        gap = LogLine(self._tail[0].at, f"... {self._left_out} lines are left out here ...")
+        return [*self._head, gap, *self._tail]
+
+    def encoded(self) -> str:
+        """As the catalog has it."""
+        return msgspec.json.encode(self.lines()).decode()
+
+    def _add(self, text: str, is_private: bool) -> None:
+        clean = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text[:LINE_CHARS_MAX])
+        line = LogLine(self._clock.now_ns(), clean, is_private)
+        if not self._tail and self._head_bytes + line.size <= HEAD_BYTES_MAX:
+            self._head.append(line)
+            self._head_bytes += line.size
+            return
+        self._tail.append(line)
+        self._tail_bytes += line.size
+        while self._tail_bytes > LOG_BYTES_MAX - HEAD_BYTES_MAX:
+            self._tail_bytes -= self._tail.popleft().size
+            self._left_out += 1
+
+
+def log_lines(instance: Instance, backup: Backup, *, with_private: bool) -> list[str]:
+    """A backup's log, a text each line with its time; empty while it runs, and for one that came from a rebuild."""
+    text = rows.log_of(instance.catalog, backup.id)
+    if text is None:
+        return []
+    return [
+        f"{iso(line.at, instance.zone)} {line.text}"
+        for line in _lines.decode(text)
+        if with_private or not line.is_private
+    ]

@@ -1,0 +1,454 @@
+"""Take a backup: asked for, run, finished or failed with a reason, and found again after a crash.
+
+Who runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as its process lives. So whether a backup
+that the catalog says is running has anybody behind it is told without clocks, and no dead process blocks anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id
+from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.damage import not_to_build_on
+from holdfast.catalog.jobs import work as under_way
+from holdfast.catalog.records import App, Backup, Progressed, State, Warned
+from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
+from holdfast.service.instance.clock import local_time
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
+from holdfast.service.instance.locks import held
+from holdfast.service.integrity.verify import look_again
+from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
+from holdfast.service.jobs.lifecycle import looking, noting
+from holdfast.service.journal import journal
+from holdfast.service.policy import limits
+from holdfast.service.policy.overdue import overdue_after
+from holdfast.service.registry.account_record import keep_marks
+from holdfast.service.registry.accounts import get_account, link_secret
+from holdfast.service.registry.backups import name_taken
+from holdfast.service.registry.links import link_key
+from holdfast.service.registry.names import check_name
+from holdfast.service.take.hooks import Hooks, recover_hooks
+from holdfast.service.take.log import BackupLog
+from holdfast.service.take.source import chosen_source, sweep_copies
+from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
+from holdfast.sources.port import SourceError, SourceMissing
+from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.errors import (
+    Cancelled,
+    KeyMismatch,
+    SessionFenced,
+    SourceFailed,
+    Stopped,
+    TakeAgain,
+    VaultError,
+)
+from holdfast.vault.manifest.root import root_name
+from holdfast.vault.vault import TakeResult
+
+IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
+
+FENCED_TRIES = 3
+WARNINGS_MAX = 1000
+"""Of more warnings than this, only the count is kept."""
+
+BEGUN_AGAIN = ("manual", "scheduled")
+"""Origins of backups that go back to the queue when the server is stopped. A safety backup is of no use without its
+restore, and an import's archive is not kept."""
+
+PUT_BACK = "The server was stopped while it was made; it is made anew when the server is back."
+
+_log = logging.getLogger(__name__)
+
+
+def request_backup(
+    instance: Instance,
+    app_id: str,
+    *,
+    name: str | None = None,
+    origin: str = "manual",
+    is_locked: bool = False,
+    idempotency_key: str | None = None,
+    import_id: str | None = None,
+    is_limited: bool = False,
+) -> tuple[Backup, bool]:
+    """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
+
+    `import_id`: the id that an import has already; its archive lies on this node, wherever the application is.
+    `is_limited`: the plan's limits count, as the account asks for it and not the operator, the schedule or a restore.
+    Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
+    """
+    app = app_by_id(instance.catalog, app_id)
+    if app is None:
+        raise app_not_found()
+    if name is not None:
+        check_name(name)
+    request_hash = hashlib.sha256(msgspec.json.encode([name, origin, is_locked])).hexdigest()
+    now_ns = instance.clock.now_ns()
+    if idempotency_key is not None:
+        earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
+        if earlier is not None:
+            return earlier, False
+    default = default_name(instance, origin, now_ns)
+    permit = limits.permit(instance, now_ns) if is_limited else None
+    for attempt in range(1, 100):
+        chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
+        backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
+        if import_id is not None:
+            backup = msgspec.structs.replace(backup, id=import_id, node=instance.config.node)
+        try:
+            rows.insert_backup(instance.catalog, backup, permit)
+        except rows.BackupNameTaken:
+            if name is not None:
+                raise name_taken(name) from None
+        except (rows.BackupUnderWay, LimitReached) as error:
+            if idempotency_key is not None:
+                # The same request may have come in at the same time, twice.
+                earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
+                if earlier is not None:
+                    return earlier, False
+            if isinstance(error, LimitReached):
+                raise
+            raise Conflict(
+                "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
+            ) from None
+        except rows.RestoreUnderWay:
+            raise Conflict(
+                "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
+            ) from None
+        else:
+            return backup, True
+    raise name_taken(default)
+
+
+def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_ns: int) -> Backup | None:
+    earlier = rows.backup_by_idempotency_key(instance.catalog, app_id, key, now_ns - IDEMPOTENCY_NS)
+    if earlier is not None and earlier.request_hash != request_hash:
+        raise IdempotencyKeyReused
+    return earlier
+
+
+def default_name(instance: Instance, origin: str, now_ns: int) -> str:
+    """The name of a backup that nobody named."""
+    kind = "Safety backup" if origin == "safety" else "Backup"
+    return f"{kind} at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
+
+
+def queued_backup(
+    app: App,
+    name: str,
+    origin: str,
+    is_locked: bool,
+    now_ns: int,
+    idempotency_key: str | None = None,
+    request_hash: str | None = None,
+) -> Backup:
+    """A fresh backup as it is entered."""
+    return Backup(
+        id=new_backup_id(now_ns),
+        account_id=app.account_id,
+        app_id=app.id,
+        name=name,
+        state=State.QUEUED,
+        origin=origin,
+        created_at=now_ns,
+        finished_at=None,
+        zip_bytes=0,
+        tar_bytes=0,
+        digest=None,
+        link_key="",
+        files=0,
+        content_bytes=0,
+        stored_bytes=0,
+        is_locked=is_locked,
+        locked_until=None,
+        error_code=None,
+        error_message=None,
+        warnings=(),
+        progress=None,
+        node=app.node,
+        verified_at=None,
+        restore_proved_at=None,
+        idempotency_key=idempotency_key,
+        request_hash=request_hash,
+        commit_seq=None,
+    )
+
+
+def new_backup_id(now_ns: int) -> str:
+    """32 hex digits: the time in milliseconds, so that ids sort as backups do, and chance."""
+    return f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def run_backup(
+    instance: Instance,
+    backup_id: str,
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Backup:
+    """Run a queued backup in this process, to its end; returns it as it then is: successful, or failed with a reason.
+
+    One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
+    the backup is queued again, for the next process to begin anew. Raises NotFound, CatalogError.
+    """
+    look = looking(instance, lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id), cancelled)
+    with held(instance, f"take-{backup_id}") as is_ours:
+        now_ns = instance.clock.now_ns()
+        if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
+            backup = _found(instance, backup_id)
+            about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
+            journal.info("backup_started", extra={**about, "origin": backup.origin})
+            _run(instance, backup, on_progress, look)
+            done = _found(instance, backup_id)
+            _tell_end(done, about, instance.clock.now_ns() - now_ns)
+            if done.state is State.SUCCESSFUL:
+                look_again(instance, done.account_id)
+    return _found(instance, backup_id)
+
+
+def _tell_end(done: Backup, about: dict[str, str], took_ns: int) -> None:
+    seconds = round(took_ns / 1e9, 3)
+    if done.state is State.FAILED:
+        why = {"code": done.error_code, "reason": done.error_message}
+        journal.warning("backup_failed", extra={**about, "seconds": seconds, **why})
+    elif done.state is State.SUCCESSFUL:
+        sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
+        journal.info("backup_finished", extra={**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
+
+
+def _run(
+    instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
+) -> None:
+    log, warnings = BackupLog(instance.clock), list[Warned]()
+    try:
+        _take(instance, backup, on_progress, cancelled, log, warnings)
+    except BaseException as error:
+        with suppress(StoreError):
+            instance.local_store.sweep_unfinished()  # the packs that its workers were writing
+        if isinstance(error, Stopped) and backup.origin in BEGUN_AGAIN:
+            with suppress(StoreError):
+                instance.vault_store(backup.account_id).delete(root_name(backup.id))
+            if under_way.put_back(instance.catalog, backup.id, PUT_BACK, instance.clock.now_ns()):
+                return
+        why = _failure(error)
+        if why.code == INTERNAL_ERROR:
+            _log.exception("backup %s failed", backup.id)
+        remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
+        _fail(instance, backup, why.code, why.message, log, warnings)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        remove_scratch(instance, backup.id)
+
+
+def _take(
+    instance: Instance,
+    backup: Backup,
+    on_progress: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+    log: BackupLog,
+    warnings: list[Warned],
+) -> None:
+    """Take it and enter it as successful; `warnings` gets those of the hooks. Raises whatever goes wrong."""
+    app = app_by_id(instance.catalog, backup.app_id)
+    if app is None:
+        raise app_not_found()
+    log.say("Started.")
+    enter = noting(instance, lambda progress: rows.record_progress(instance.catalog, backup.id, progress))
+    is_counted = False
+
+    def note(progress: Progress) -> None:
+        nonlocal is_counted
+        on_progress(progress)
+        if not is_counted:
+            is_counted = True
+            log.say(_to_read(progress))
+        enter(Progressed(*msgspec.structs.astuple(progress)))
+
+    hooks = Hooks(instance, app, backup, log, warnings, cancelled)
+
+    def on_read() -> None:
+        log.say("All is read.")
+        hooks.let_go()
+
+    with chosen_source(instance, app, backup, cancelled, log=log.say, on_read=on_read) as chosen:
+        for attempt in range(1, FENCED_TRIES + 1):
+            previous = _previous(instance, app) if chosen.is_incremental else None
+            is_counted = False
+            try:
+                with hooks.around():
+                    result = instance.vault(app.account_id).take(
+                        chosen.source,
+                        previous.id if previous else None,
+                        backup_id=backup.id,
+                        commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
+                        now_ns=instance.clock.now_ns(),
+                        clock=instance.clock.now_ns,
+                        labels={
+                            "app_id": app.id,
+                            "app": app.name,
+                            "name": backup.name,
+                            "origin": backup.origin,
+                            "created_at": str(backup.created_at),
+                            **chosen.labels,
+                        },
+                        on_progress=note,
+                        cancelled=cancelled,
+                    )
+                chosen.check_whole(result)
+                if backup.is_locked:
+                    keep_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
+                if not _finish(instance, backup, result, log, warnings):
+                    instance.vault_store(backup.account_id).delete(root_name(backup.id))
+                return
+            except (SessionFenced, TakeAgain) as error:
+                if attempt == FENCED_TRIES:
+                    raise
+                log.say(f"It starts again: {error}")
+
+
+def _previous(instance: Instance, app: App) -> Backup | None:
+    """The backup that the next one builds on; None where its list of files may be wrong, and all must be read anew."""
+    previous = rows.latest_successful(instance.catalog, app.id)
+    wrong_until = not_to_build_on(instance.catalog, app.account_id, app.id)
+    is_trusted = previous is not None and (wrong_until is None or previous.created_at > wrong_until)
+    return previous if is_trusted else None
+
+
+def _to_read(progress: Progress) -> str:
+    """The log's line of what there is and what has changed."""
+    files, size = progress.total_files - progress.files, progress.total_bytes - progress.bytes
+    unchanged = f"; {progress.files:,} are as the backup before has them" if progress.files else ""
+    return f"{progress.total_files:,} files, {files:,} of them to read ({size:,} bytes){unchanged}."
+
+
+def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupLog, warnings: Sequence[Warned]) -> bool:
+    warned = [*warnings, *_warnings(result)]
+    count = f", {len(warned)} warnings" if warned else ""
+    log.say(
+        f"Finished: {result.files:,} files, {result.content_bytes:,} bytes; {result.stored_bytes:,} bytes added to the "
+        f"store; {result.zip_bytes:,} bytes as a zip{count}."
+    )
+    account = get_account(instance, backup.account_id)
+    return rows.finish_backup(
+        instance.catalog,
+        backup.id,
+        result.epoch,
+        warned,
+        log=log.encoded(),
+        finished_at=result.finished_ns,
+        overdue_at=lambda app: overdue_after(instance, app, result.finished_ns),
+        zip_bytes=result.zip_bytes,
+        tar_bytes=result.tar_bytes,
+        digest=result.digest,
+        link_key=link_key(link_secret(instance, account), result.digest),
+        files=result.files,
+        content_bytes=result.content_bytes,
+        stored_bytes=result.stored_bytes,
+        commit_seq=result.commit_seq,
+    )
+
+
+def _warnings(result: TakeResult) -> list[Warned]:
+    warned = [
+        Warned(n.path.decode(errors="backslashreplace"), n.code, n.message) for n in result.notices[:WARNINGS_MAX]
+    ]
+    more = len(result.notices) - WARNINGS_MAX
+    if more > 0:
+        warned.append(Warned("", "MORE_WARNINGS", f"There were {more} more warnings."))
+    return warned
+
+
+_FAILURES = Failures(
+    "The backup",
+    (
+        (Stopped, "INTERRUPTED"),
+        (Cancelled, "CANCELLED"),
+        (StoreFull, "STORE_FULL"),
+        (StoreUnreachable, "STORE_UNREACHABLE"),
+        (StoreError, "STORE_ERROR"),
+        (ArchiveTooLarge, "ARCHIVE_TOO_LARGE"),
+        (ArchiveRefused, "INVALID_ARCHIVE"),
+        (ScratchFailed, "SCRATCH_FAILED"),
+        (SourceMissing, "SOURCE_MISSING"),
+        (SourceError, "SOURCE_UNREADABLE"),
+        (KeyMismatch, "MASTER_KEY_WRONG"),
+        (SessionFenced, "PRUNED_MEANWHILE"),
+        (TakeAgain, "SOURCE_CHANGED"),
+        (VaultError, "VAULT_ERROR"),
+    ),
+    interrupted="The backup was interrupted before it was finished.",
+    disk=("SOURCE_UNREADABLE", "The application's folder could not be read"),
+)
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
+
+
+def _fail(
+    instance: Instance,
+    backup: Backup,
+    code: str,
+    message: str,
+    log: BackupLog,
+    warnings: Sequence[Warned],
+) -> None:
+    if _found(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
+        return  # it was entered as successful, and what came behind that failed
+    # The root may be there when the failure came behind it; a root without a backup must not rise again.
+    with suppress(StoreError):
+        instance.vault_store(backup.account_id).delete(root_name(backup.id))
+    log.say(f"Failed ({code}): {message}")
+    now_ns = instance.clock.now_ns()
+    rows.fail_backup(instance.catalog, backup.id, code, message, now_ns, log=log.encoded(), warnings=warnings)
+
+
+def recover_backups(instance: Instance) -> list[Backup]:
+    """Mark as failed what a process of this node left running when it died; returns those.
+
+    Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones. Archives whose import is over
+    or never came about are removed. Applications that were left waiting between their hooks are let go first.
+    """
+    failed = []
+    logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
+    warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
+    for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
+        with held(instance, f"take-{backup.id}") as is_ours:
+            # Looked at again: whoever ran it may have let go of the lock because it is finished.
+            if is_ours and _found(instance, backup.id).state is State.RUNNING:
+                _fail(
+                    instance,
+                    backup,
+                    "INTERRUPTED",
+                    "The process that made this backup ended before it was finished; earlier backups are whole.",
+                    logs[backup.id],
+                    [warnings[backup.id]] if backup.id in warnings else [],
+                )
+                failed.append(_found(instance, backup.id))
+    instance.local_store.sweep_unfinished()
+    sweep_imports(instance)
+    sweep_copies(instance)
+    return failed
+
+
+def queued_backups(instance: Instance) -> list[Backup]:
+    """Backups of this node that wait to be run."""
+    return rows.backups_in(instance.catalog, [State.QUEUED], instance.config.node)
+
+
+def _found(instance: Instance, backup_id: str) -> Backup:
+    backup = rows.backup_by_id(instance.catalog, backup_id)
+    if backup is None:
+        raise backup_not_found()
+    return backup

@@ -1,0 +1,246 @@
+"""Schedules: when an application is backed up by itself, and the tick that starts what is due.
+
+Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are,
+by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. What dies
+between that and the queue is queued again (`worker/process.py`). However many times were missed (the machine was off),
+the one that stands in the row is made up for, once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from holdfast.catalog.accounts.apps import change_settings
+from holdfast.catalog.jobs import schedules as rows
+from holdfast.catalog.jobs.schedules import DueTimes
+from holdfast.catalog.records import App, AppSettings, Backup, Retention
+from holdfast.service.errors import Invalid, ServiceError
+from holdfast.service.instance.clock import iso
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy.cron import next_due, next_dues, parse_cron, shortest_interval
+from holdfast.service.policy.overdue import overdue_after
+from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.accounts import get_account, plan_of
+from holdfast.service.registry.apps import get_app
+from holdfast.service.take.ignore_patterns import checked_patterns, preview_ignored
+from holdfast.service.take.run import default_name, queued_backup
+
+SCHEDULED = "scheduled"
+"""Origin of a backup that nobody asked for. It is the host's deed: no limit of a customer's plan counts it."""
+
+SHOWN_RUNS = 5
+BATCH = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """What its owner can set of an application. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
+
+    cron: str = ""
+    retention: Retention = Retention()
+    ignore: tuple[str, ...] = ()
+
+
+def schedule_of(app: App) -> Schedule:
+    """An application's schedule."""
+    return Schedule(app.settings.cron, app.settings.retention, app.settings.ignore)
+
+
+def checked_retention(values: dict[str, Any]) -> Retention:
+    """Retention of plain values. Raises Invalid (RETENTION)."""
+    try:
+        return msgspec.convert(values, Retention)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            "retention",
+            f"The rules must be whole numbers from 0 to 100000, and keep_within like 36h, 30d or 8w ({error}).",
+        ) from None
+
+
+def set_schedule(instance: Instance, app: App, schedule: Schedule, *, by_customer: bool = False) -> App:
+    """Replace an application's schedule. Raises Invalid (CRON, IGNORE).
+
+    `by_customer`: what the account's plan demands must hold; the operator may set what he likes.
+    """
+    patterns = checked_patterns(schedule.ignore)
+    if schedule.cron:
+        _check_plan(instance, app, schedule.cron, by_customer)
+
+    def change(settings: AppSettings) -> AppSettings:
+        return msgspec.structs.replace(settings, cron=schedule.cron, retention=schedule.retention, ignore=patterns)
+
+    change_settings(instance.catalog, app.id, change, lambda before, after: _changed_times(instance, before, after))
+    keep_record(instance, app.account_id)
+    return get_app(instance, app.account_id, app.id)
+
+
+def _check_plan(instance: Instance, app: App, text: str, by_customer: bool) -> None:
+    cron = parse_cron(text)
+    account = get_account(instance, app.account_id)
+    least = plan_of(instance, account).schedule_minutes_min
+    shortest = shortest_interval(cron, instance.clock.now_ns(), instance.zone) // 60_000_000_000
+    if by_customer and shortest < least:
+        raise Invalid(
+            "cron",
+            f"The plan {account.plan} has a backup every {least} minutes at most, and {text!r} comes after {shortest}; "
+            "choose times further apart.",
+        )
+
+
+def _changed_times(instance: Instance, before: App, after: App) -> dict[str, int | None]:
+    """The columns that change with a schedule; another time for the next run gives until then time to be overdue."""
+    if after.settings.cron == before.settings.cron:
+        return {}
+    if not after.settings.cron:
+        return {"next_run_at": None, "overdue_at": None, "overdue_since": None}
+    now_ns = instance.clock.now_ns()
+    return {"next_run_at": _next_run(instance, after, now_ns), "overdue_at": overdue_after(instance, after, now_ns)}
+
+
+def _next_run(instance: Instance, app: App, after_ns: int) -> int | None:
+    """When an application is due next; None without a schedule, or with one that cannot be read (any more)."""
+    if not app.settings.cron:
+        return None
+    try:
+        cron = parse_cron(app.settings.cron)
+    except Invalid as error:
+        _log.error("application %s (%s) has no scheduled backups: %s", app.name, app.id, error)
+        return None
+    return next_due(cron, after_ns, instance.zone, app.id, instance.config.schedule_jitter_seconds).at
+
+
+def view(instance: Instance, app: App) -> dict[str, Any]:
+    """An application's schedule as the API shows it, with its next runs and what its patterns leave out now."""
+    settings = app.settings
+    runs: list[str] = []
+    if settings.cron:
+        now_ns, jitter = instance.clock.now_ns(), instance.config.schedule_jitter_seconds
+        dues = next_dues(parse_cron(settings.cron), now_ns, instance.zone, app.id, jitter, SHOWN_RUNS)
+        runs = [iso(due.at, instance.zone) for due in dues]
+    ignored, error = _ignored(instance, app)
+    return {
+        "cron": settings.cron or None,
+        "retention": {name: getattr(settings.retention, name) for name in Retention.__struct_fields__},
+        "ignore": list(settings.ignore),
+        "next_runs": runs,
+        "time_zone": instance.config.time_zone,
+        "ignored": ignored,
+        "ignored_error": error,
+        "notices": _notices(instance, app),
+    }
+
+
+def _ignored(instance: Instance, app: App) -> tuple[dict[str, Any] | None, dict[str, str] | None]:
+    """What the patterns leave out of the folder, or why that is not known."""
+    if app.node != instance.config.node:
+        message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
+        return None, {"code": "OTHER_NODE", "message": message}
+    try:
+        return msgspec.to_builtins(preview_ignored(instance, app)), None
+    except ServiceError as error:
+        return None, {"code": error.code, "message": error.message}
+
+
+def _notices(instance: Instance, app: App) -> list[str]:
+    """Sentences for who sets a retention that the plan does not have room for."""
+    account = get_account(instance, app.account_id)
+    most = plan_of(instance, account).backups_per_app
+    retention = app.settings.retention
+    counts = [value for name in Retention.__struct_fields__ if isinstance(value := getattr(retention, name), int)]
+    if most and sum(counts) > most:
+        return [
+            f"The retention rules may keep {sum(counts)} backups, and the plan {account.plan} has room for {most} of "
+            "each application; the oldest go first."
+        ]
+    return []
+
+
+def tick(
+    instance: Instance, hand_over: Callable[[Backup], None], stopping: Callable[[], bool] = lambda: False
+) -> list[rows.Claimed]:
+    """Start what is due on this node: enter the backups, then `hand_over` each to the queue. Returns what was claimed.
+
+    What cannot be handed over is entered all the same, and handed over later (`worker/process.py`).
+    """
+    claimed: list[rows.Claimed] = []
+    while not stopping():
+        now_ns = instance.clock.now_ns()
+        found = rows.ids_of(instance.catalog, rows.due_query(instance.config.node, now_ns, BATCH))
+        before = len(claimed)
+        for app_id in found:
+            run = _claim(instance, app_id, now_ns)
+            if run is None:
+                continue
+            claimed.append(run)
+            if run.backup is not None:
+                _hand_over(run.backup, hand_over)
+            else:
+                _log.warning(
+                    "the scheduled backup of application %s (%s) is left out this time: %s",
+                    run.app.name,
+                    run.app.id,
+                    run.because,
+                )
+        if len(found) < BATCH or len(claimed) == before:
+            break
+    return claimed
+
+
+def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
+    def backup(app: App, is_taken: Callable[[str], bool]) -> Backup | None:
+        if not app.settings.cron:
+            return None
+        name = default = default_name(instance, SCHEDULED, now_ns)
+        number = 1
+        while is_taken(name):
+            number += 1
+            name = f"{default} ({number})"
+        return queued_backup(app, name, SCHEDULED, False, now_ns)
+
+    return rows.claim_run(instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup)
+
+
+def _hand_over(backup: Backup, hand_over: Callable[[Backup], None]) -> None:
+    try:
+        hand_over(backup)
+    except Exception as error:  # whatever the queue says: the backup is entered, and is handed over later
+        _log.warning("backup %s waits, as the queue cannot take it now: %s", backup.id, error)
+
+
+def set_right(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Compute anew when applications are due, where it is not as their schedules say; returns how many were changed.
+
+    For what no change of a schedule brings about: another time zone or jitter in the configuration, a catalog that was
+    rebuilt, a clock that was far ahead when a time was computed. A time that has come is left, as it is to be made up
+    for. `node`: only its applications; None: all.
+    """
+    changed = 0
+    last_id = ""
+    while not stopping():
+        page = rows.apps_with_times(instance.catalog, node, last_id, BATCH)
+        for app, seen in page:
+            times = _right_times(instance, app, seen)
+            if times != seen:
+                changed += rows.set_times(instance.catalog, app, seen, times)
+        if len(page) < BATCH:
+            break
+        last_id = page[-1][0].id
+    return changed
+
+
+def _right_times(instance: Instance, app: App, seen: DueTimes) -> DueTimes:
+    if not app.settings.cron:
+        return DueTimes(None, None, None)
+    now_ns = instance.clock.now_ns()
+    next_run_at, overdue_at = seen.next_run_at, seen.overdue_at
+    if next_run_at is None or next_run_at > now_ns:
+        next_run_at = _next_run(instance, app, now_ns)
+    latest = overdue_after(instance, app, now_ns)
+    if seen.overdue_since is None and latest is not None and (overdue_at is None or overdue_at > latest):
+        overdue_at = latest
+    return DueTimes(next_run_at, overdue_at, seen.overdue_since)

@@ -1,0 +1,124 @@
+"""What a backup is taken of: the application's folder, or the archive of an import. The one place that chooses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.catalog.records import IMPORTED, Account, App, Backup
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.import_scratch import archive_path, contents_path
+from holdfast.service.instance.locks import held
+from holdfast.service.registry.accounts import get_account
+from holdfast.service.registry.apps import excluded_paths
+from holdfast.service.registry.databases import DUMPS_LABEL, databases_of, dumps_label
+from holdfast.sources.archive.errors import Limits, ScratchFailed
+from holdfast.sources.archive.source import unpack
+from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.source import FOLDER_PATH, WithDumps
+from holdfast.sources.directory.live import LiveSource
+from holdfast.sources.directory.source import DirectorySource
+from holdfast.vault.archiver.archive import Source
+from holdfast.vault.errors import Cancelled
+from holdfast.vault.vault import TakeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A source, and how a backup of it is made."""
+
+    source: Source
+    is_incremental: bool
+    """Whether what did not change since the last backup need not be read."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What the backup's root says besides what all say."""
+    files: int | None = None
+    """So many files there must be in the end; None where the source may change while it is read."""
+
+    def check_whole(self, result: TakeResult) -> None:
+        """Raises ScratchFailed when files are missing that nobody but us can have lost."""
+        if self.files is not None and result.files != self.files:
+            raise ScratchFailed("On the server unpacked files were lost; see its disk, and import the archive again.")
+
+
+@contextmanager
+def chosen_source(
+    instance: Instance,
+    app: App,
+    backup: Backup,
+    cancelled: Callable[[], bool],
+    *,
+    log: Callable[[str], None] = lambda line: None,
+    on_read: Callable[[], None] = lambda: None,
+) -> Iterator[Chosen]:
+    """The source of a backup, for as long as it is used. Raises Cancelled, SourceError.
+
+    `log` gets a line for each thing worth one; `on_read` is called when the application may do as it likes again.
+    """
+    if backup.origin != IMPORTED:
+        specs = databases_of(instance, app)
+        excluded = (*excluded_paths(instance, app), *([FOLDER_PATH] if specs else []))
+        folder = DirectorySource(Path(app.path), excluded, app.settings.ignore)
+        with LiveSource(
+            folder,
+            copies_folder(instance, backup.id),
+            wait_seconds=instance.config.sqlite_wait_seconds,
+            cancelled=cancelled,
+            log=log,
+            on_read=on_read,
+        ) as live:
+            if not specs:
+                yield Chosen(live, is_incremental=True)
+                return
+            patience = Patience(instance.config.database_silence_seconds, cancelled)
+            scratch = live.scratch / "dumps"  # goes with the copies
+            dumping = WithDumps(live, specs, scratch, instance.clock.now_ns(), patience)
+            yield Chosen(dumping, is_incremental=True, labels={DUMPS_LABEL: dumps_label(specs)})
+        return
+
+    def note(_size: int) -> None:
+        if cancelled():
+            raise Cancelled("The import was cancelled.")
+
+    source = unpack(
+        archive_path(instance, backup.id),
+        contents_path(instance, backup.id),
+        import_limits(instance, get_account(instance, backup.account_id)),
+        owner=_owner(app),
+        note=note,
+    )
+    yield Chosen(source, is_incremental=False, files=source.files)
+
+
+def copies_folder(instance: Instance, backup_id: str) -> Path:
+    """Where a backup's copies of databases are while it is made."""
+    return instance.run.resolve() / f"copies-{backup_id}"
+
+
+def sweep_copies(instance: Instance) -> None:
+    """Remove copies that dead processes of this node left."""
+    for folder in instance.run.glob("copies-*"):
+        with held(instance, f"take-{folder.name.removeprefix('copies-')}") as is_ours:
+            if is_ours:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def import_limits(instance: Instance, account: Account) -> Limits:
+    """What an archive of an account may hold: what its plan may store, and never more than the instance allows."""
+    config = instance.config
+    plan = config.plans.get(account.plan)
+    allowed = plan.storage_bytes if plan is not None else 0
+    return Limits(content_bytes_max=min(allowed or config.import_bytes_max, config.import_bytes_max))
+
+
+def _owner(app: App) -> tuple[int, int]:
+    """Whose files are whose owner the archive does not name (zip): the owner of the application's folder."""
+    try:
+        found = os.stat(app.path)
+    except OSError:
+        return 0, 0
+    return found.st_uid, found.st_gid

@@ -1,0 +1,104 @@
+"""A directory as a source."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.sources.reader import DirectoryReader, SourceFileRefused, open_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from holdfast.sources.port import Scan
+    from holdfast.vault.archiver.archive import Settled
+    from holdfast.vault.manifest.columns import Scan as ScanView
+
+
+@dataclass(frozen=True)
+class DirectorySource:
+    """The tree below `root`, but for the paths `excluded` (relative, with all below them). May be pickled.
+
+    `ignore`: patterns of the application's settings, after which come those of its `.backupignore`; None: nothing is
+    ignored, whatever the folder says.
+    """
+
+    root: Path
+    excluded: tuple[bytes, ...] = ()
+    ignore: tuple[str, ...] | None = None
+
+    def scan(self, cancelled: Callable[[], bool] = lambda: False) -> Scan:
+        """Walk the tree; nothing that patterns leave out is in it. Raises SourceMissing, SourceError, Cancelled."""
+        scan = self.scan_with_spared(cancelled)
+        if scan.spared:
+            from holdfast.sources.sqlite.recognise import Without
+
+            return Without(scan, scan.spared).scan
+        return scan
+
+    def scan_with_spared(self, cancelled: Callable[[], bool] = lambda: False) -> Scan:
+        """As `scan`, but ignored files that may be sidecars of databases are still there, as `spared`."""
+        # Here, not above: worker processes load this module for its reader and have no use for numpy.
+        from holdfast.sources.port import SourceError, SourceMissing
+
+        try:
+            fd = open_root(self.root)
+        except SourceFileRefused:
+            raise SourceError(
+                f"A link has come into the path of the application's folder {self.root}; put the folder back, "
+                "or give the application the path where it is now."
+            ) from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise SourceMissing(
+                f"The application's folder {self.root} does not exist (or is no folder any more); "
+                "put it back or give the application another path."
+            ) from None
+        except OSError as error:
+            raise SourceError(
+                f"The application's folder {self.root} cannot be opened ({error.strerror}); "
+                "give the backup's user the right to read it."
+            ) from None
+        try:
+            return self._walk(fd, cancelled)
+        finally:
+            os.close(fd)
+
+    def _walk(self, fd: int, cancelled: Callable[[], bool]) -> Scan:
+        from holdfast.sources.directory.ignore import PatternsTooSlow, Rules, patterns_of, read_ignore_file, too_slow
+        from holdfast.sources.directory.walk import walk
+
+        if self.ignore is None:
+            return walk(fd, self.excluded, cancelled=cancelled)
+        ours = patterns_of(self.ignore)
+        theirs, notices = read_ignore_file(fd)
+        # Of patterns that are made to take long those of the folder go first, which its owner can write at any time.
+        for patterns, slow in (([*ours, *theirs], theirs), (ours, ours)):
+            try:
+                scan = walk(fd, self.excluded, Rules(patterns), cancelled)
+                break
+            except PatternsTooSlow:
+                if slow:
+                    notices.append(too_slow(slow[0]))
+                os.lseek(fd, 0, os.SEEK_SET)  # a walk reads the folder on from where the one before stopped
+        else:
+            scan = walk(fd, self.excluded, cancelled=cancelled)
+        scan.notices = [*notices, *scan.notices]
+        return scan
+
+    def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Nothing is to be made ready."""
+        from holdfast.vault.archiver.archive import Settled
+
+        return Settled(scan)
+
+    def close_reading(self) -> None:
+        """Nothing is held."""
+
+    def reader(self) -> DirectoryReader:
+        """A reader of the files. Raises OSError when the folder cannot be opened."""
+        return DirectoryReader(self.root)

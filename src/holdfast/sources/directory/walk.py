@@ -1,0 +1,150 @@
+"""One walk over a directory, as a `Scan`."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from holdfast.native import library as native
+from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
+from holdfast.sources.port import Notice, Scan, SourceError
+from holdfast.vault.errors import Cancelled
+
+LOOK_SECONDS = 0.25
+"""How often it is asked whether the walk is to stop."""
+
+ENTRY = np.dtype(
+    [
+        ("mtime_ns", "<i8"),
+        ("ctime_ns", "<i8"),
+        ("size", "<u8"),
+        ("inode", "<u8"),
+        ("device", "<u8"),
+        ("allocated", "<u8"),
+        ("uid", "<u4"),
+        ("gid", "<u4"),
+        ("nlink", "<u4"),
+        ("mode", "<u2"),
+        ("path_length", "<u2"),
+        ("target_length", "<u2"),
+        ("kind", "u1"),
+        ("is_spared", "u1"),
+    ],
+    align=True,
+)
+"""`struct entry` of _walk.c."""
+
+NOTICE = np.dtype([("code", "<u4"), ("detail", "<u4"), ("path_length", "<u4"), ("reserved", "<u4")])
+"""`struct notice` of _walk.c."""
+
+_SPECIAL = {
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+def walk(
+    fd: int,
+    excluded: Sequence[bytes],
+    rules: Rules | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Scan:
+    """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
+
+    What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
+    Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow, Cancelled; single paths that
+    cannot be read become notices. `cancelled` is asked on a thread of its own.
+    """
+    handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
+    skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
+    try:
+        ignore = rules.handle if rules is not None else None
+        with _stopped_by(cancelled, stop):
+            code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
+        if code == -errno.EOVERFLOW and ignore is not None:
+            raise PatternsTooSlow
+        if code:
+            why = os.strerror(-code)
+            raise SourceError(f"The application's folder could not be walked ({why}); raise the limit and try again.")
+        entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
+        notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
+        notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
+        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "is_spared"}
+        return Scan(
+            **columns,
+            path_bytes=native.walk_array(handle, native.PATHS),
+            target_bytes=native.walk_array(handle, native.TARGETS),
+            content=np.zeros(len(entries), np.uint8),
+            notices=_notices(notices.tolist(), notice_paths),
+            spared=entries["is_spared"].nonzero()[0].tolist(),
+        )
+    finally:
+        native.walk_free(handle)
+
+
+@contextmanager
+def _stopped_by(cancelled: Callable[[], bool], stop: ctypes.c_int32) -> Iterator[None]:
+    """Have `stop` set as soon as `cancelled` says so. Raises Cancelled at the end then, or what `cancelled` raised."""
+    over = threading.Event()
+    why: list[Exception] = []
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            try:
+                if cancelled():
+                    raise Cancelled("It was cancelled while the folder was walked.")
+            except Exception as error:
+                why.append(error)
+                stop.value = 1
+                return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if why:
+        raise why[0]
+
+
+def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice]:
+    out, at = [], 0
+    for code, detail, length, _ in rows:
+        path = paths[at : at + length]
+        at += length
+        name = path.decode(errors="backslashreplace")
+        if code == 1:
+            what = _SPECIAL.get(detail, "special file")
+            out.append(
+                Notice(path, "SPECIAL_FILE", f"{name} is a {what}, which a backup cannot hold; it was left out.")
+            )
+        elif code == 2:
+            why = (
+                "may not be listed; give the backup's user the right to read it"
+                if detail
+                in (
+                    errno.EACCES,
+                    errno.EPERM,
+                )
+                else f"could not be listed ({os.strerror(detail)})"
+            )
+            out.append(Notice(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; what is in it was left out."))
+        elif code == 3:
+            out.append(Notice(path, "TOO_DEEP", f"The folder {name} lies too deep; what is below it was left out."))
+        else:
+            out.append(
+                Notice(path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out.")
+            )
+    return out

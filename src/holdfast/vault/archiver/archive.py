@@ -1,0 +1,261 @@
+"""Taking a backup: a source's tree becomes chunks, blocks and at last a root.
+
+The order of writing, each durable before the next: data packs; their rows in the ledger; manifest packs; their rows;
+the root. A crash anywhere leaves packs that the next backup finds and uses, or that prune removes.
+
+Only this module holds the flow; what is read and stored in parallel is in `crew`, columns are joined in `columns`,
+blocks are made in `assembly`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.vault.archiver.ingest import Batch, FileItem, FileNotice, Job, Part, Result, Whole
+from holdfast.vault.archiver.manifest_writer import Assembly, Written
+from holdfast.vault.archiver.pool import Alone, Crew
+from holdfast.vault.archiver.protocol import ReadableSource
+from holdfast.vault.manifest.columns import Before, From, Scan, match_paths, same_stat, split, starts_of
+from holdfast.vault.manifest.entry import Kind, decode_extra
+from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.ledger import Ledger, PackRow
+from holdfast.vault.pack.seal import VaultKeys
+
+BATCH_FILES_MAX = 128
+BATCH_BYTES_MAX = 4 * 1024 * 1024
+PART_BYTES = 64 * 1024 * 1024
+"""Files over twice this are read in parts by several workers. A forced cut at each border costs a moved large file at
+most one chunk in 64 MiB more; page files are cut at fixed places anyway."""
+
+STREAM_CHUNKS = 65_536
+"""What a stream, whose length nobody knows, may have: 16 GiB. With more, looking up claims gets slower, not wrong."""
+
+ALONE_BYTES_MAX = 12 * 1024 * 1024
+ALONE_FILES_MAX = 400
+"""Below these the work is done before a worker process would have started (0.3 s)."""
+
+
+class Source(ReadableSource, Protocol):
+    """Where an application's data is."""
+
+    def scan(self) -> Scan:
+        """Walk it. Raises OSError when it cannot be walked at all."""
+
+    def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Told which entries will be read, make them ready; called once, before the first file is opened.
+
+        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
+        Cancelled.
+        """
+
+    def close_reading(self) -> None:
+        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a source made of the entries that are to be read."""
+
+    scan: Scan
+    """The tree, perhaps with other entries than before."""
+    from_before: Sequence[int] = ()
+    """Entries whose content is taken from the backup before; the next backup reads them again."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a backup is."""
+
+    files: int
+    bytes: int
+    total_files: int
+    total_bytes: int
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What the workers sent back, as arrays in the making."""
+
+    rows: list[bytes] = field(default_factory=list)
+    extents: list[bytes] = field(default_factory=list)
+    extras: list[bytes] = field(default_factory=list)
+    notices: list[FileNotice] = field(default_factory=list)
+    packs: list[PackRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do with each entry of the scan. Rows of `keep` may be set as long as nothing was read."""
+
+    match: NDArray[np.int64]
+    """Its number in the backup before, or -1."""
+    keep: NDArray[np.bool_]
+    """Content is taken from the backup before."""
+    primary: NDArray[np.int64]
+    """For a further hard link: the number of the first entry of the same file; else -1."""
+    is_file: NDArray[np.bool_]
+
+    @property
+    def read(self) -> NDArray[np.int64]:
+        """Numbers of the files to read, in order."""
+        return (self.is_file & ~self.keep & (self.primary < 0)).nonzero()[0]
+
+
+def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
+    """Decide what to read. `is_stored`: for each entry before, whether the vault still has all of its content."""
+    match = match_paths(scan, before)
+    keep = same_stat(scan, before, match)
+    if len(before):
+        keep &= is_stored[match]
+    is_file = scan.kind == Kind.FILE
+    primary = _hard_links(scan, is_file)
+    linked = is_file & (scan.nlink > 1) & keep
+    if linked.any():
+        starts = starts_of(before.extra_length)
+        for i in linked.nonzero()[0].tolist():
+            j = int(match[i])
+            start, length = int(starts[j]), int(before.extra_length[j])
+            if length and decode_extra(before.extra_bytes[start : start + length]).hard_link is not None:
+                keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
+    keep &= primary < 0
+    return Plan(match, keep, primary, is_file)
+
+
+def _take_over(scan: Scan, before: Before, todo: Plan, numbers: Sequence[int]) -> None:
+    """Keep the content that entries had in the backup before, though they changed since."""
+    for i in numbers:
+        todo.keep[i] = True
+        scan.mtime_ns[i] = before.mtime_ns[todo.match[i]]
+        scan.ctime_ns[i] = 0  # never equal: the next backup reads it again
+
+
+def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
+    primary = np.full(len(scan.kind), -1, np.int64)
+    linked = (is_file & (scan.nlink > 1)).nonzero()[0]
+    if len(linked):
+        order = np.lexsort((linked, scan.inode[linked], scan.device[linked]))
+        rows = linked[order]
+        fresh = np.ones(len(rows), bool)
+        fresh[1:] = (scan.inode[rows[1:]] != scan.inode[rows[:-1]]) | (scan.device[rows[1:]] != scan.device[rows[:-1]])
+        first = rows[np.maximum.accumulate(np.where(fresh, np.arange(len(rows)), 0))]
+        primary[rows] = np.where(fresh, -1, first)
+    return primary
+
+
+def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
+    """The jobs that read the given files: large files first (their parts keep all workers busy to the end)."""
+    paths = split(scan.path_bytes, scan.path_length)
+    sizes = scan.size[read].tolist()
+    small: list[tuple[int, int]] = []
+    origin = scan.content[read].tolist()
+    for number, size, content in zip(read.tolist(), sizes, origin, strict=True):
+        if content == From.STREAM:
+            yield Whole(number, paths[number])
+            continue
+        if size <= BATCH_BYTES_MAX:
+            small.append((number, size))
+            continue
+        parts = max(1, size // PART_BYTES)
+        for part in range(parts):
+            yield Part(number, paths[number], part, part * PART_BYTES, PART_BYTES, part == parts - 1)
+    batch: list[FileItem] = []
+    total = 0
+    for number, size in small:
+        if batch and (total + size > BATCH_BYTES_MAX or len(batch) >= BATCH_FILES_MAX):
+            yield Batch(batch)
+            batch, total = [], 0
+        batch.append(FileItem(number, paths[number]))
+        total += size
+    if batch:
+        yield Batch(batch)
+
+
+def chunks_expected(sizes: NDArray[np.uint64], content: NDArray[np.uint8]) -> int:
+    """About so many chunks at most come of files of the given sizes (page files assumed where that could be)."""
+    large = sizes[sizes > CHUNK_BYTES_MIN]
+    streams = int((content == From.STREAM).sum()) * STREAM_CHUNKS
+    return streams + len(sizes) + int((large // np.uint64(PAGE_CUT_BYTES)).sum()) + len(large)
+
+
+class Archive:
+    """Takes one backup. Made by `Vault.take`; use once."""
+
+    def __init__(
+        self,
+        *,
+        keys: VaultKeys,
+        ledger: Ledger,
+        epoch: int,
+        index: Index,
+        source: Source,
+        open_crew: Callable[[int, int, int], Crew | Alone],
+        on_progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        """`open_crew(files, bytes, chunks)` gives what does the reading."""
+        self._keys = keys
+        self._ledger = ledger
+        self._epoch = epoch
+        self.index = index
+        self._source = source
+        self._open_crew = open_crew
+        self._on_progress = on_progress
+        self._cancelled = cancelled
+        self.stored_bytes = 0
+
+    def run(self, scan: Scan, before: Before, is_stored: NDArray[np.bool_], assembly: Assembly) -> Written:
+        """Read what changed, store it, and write the blocks. Raises Cancelled, SessionFenced, StoreError."""
+        todo = plan(scan, before, is_stored)
+        is_before = todo.match >= 0
+        is_before[is_before] = is_stored[todo.match[is_before]] & (before.kind[todo.match[is_before]] == Kind.FILE)
+        settled = self._source.settle(scan, todo.read, is_before)
+        if settled.scan is not scan:
+            scan = settled.scan
+            todo = plan(scan, before, is_stored)
+        _take_over(scan, before, todo, settled.from_before)
+        got = self._ingest(scan, todo)
+        self._source.close_reading()
+        self.index = self.index.with_packs(self._keys, got.packs)
+        return assembly.write(scan, before, todo.match, todo.keep, todo.primary, got, self.index, self.publish)
+
+    def publish(self, rows: Sequence[PackRow]) -> None:
+        """Enter durable packs in the ledger."""
+        if rows:
+            self._ledger.publish(self._epoch, rows)
+            self.stored_bytes += sum(row.size for row in rows)
+
+    def _ingest(self, scan: Scan, todo: Plan) -> Gathered:
+        is_file = scan.kind == Kind.FILE
+        total_files, total_bytes = int(is_file.sum()), int(scan.size[is_file].sum())
+        read = todo.read
+        sizes = scan.size[read]
+        files, done_bytes = total_files - len(read), total_bytes - int(sizes.sum())
+        got = Gathered()
+        self._on_progress(Progress(files, done_bytes, total_files, total_bytes))
+        if not len(read):
+            return got
+        crew = self._open_crew(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
+
+        def gather(result: Result) -> None:
+            nonlocal files, done_bytes
+            got.rows.append(result.rows)
+            got.extents.append(result.extents)
+            got.extras.append(result.extras)
+            got.notices += result.notices
+            got.packs += result.packs
+            self.publish(result.packs)
+            files += result.files
+            done_bytes += result.read_bytes
+            self._on_progress(Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes))
+
+        try:
+            crew.run(jobs_of(scan, read), gather, self._cancelled)
+        finally:
+            crew.close()
+        return got

@@ -1,0 +1,488 @@
+"""Assembly: from the scan, the backup before and what the workers read to the blocks of the new backup.
+
+Everything is columns; a Python object is made only for what is rare (large files, links). A block in which nothing
+changed is named again, not written again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from blake3 import blake3
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from holdfast.vault.archiver.ingest import RESULT_FIELDS, STATUS_READ, FileNotice, changed_notice
+from holdfast.vault.errors import ChunkMissing
+from holdfast.vault.layout import targz
+from holdfast.vault.layout import zip as zip_layout
+from holdfast.vault.layout.pieces import BlockRef, BlockSums
+from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
+from holdfast.vault.manifest.columns import Before, From, Notice, Scan, gather, safe_ctime, split, starts_of
+from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
+from holdfast.vault.manifest.root import listing_parts
+from holdfast.vault.pack.chunk import chunk_id
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.ledger import PackRow
+from holdfast.vault.pack.segment import Encoder, SegmentMaker
+from holdfast.vault.pack.writer import PackWriter
+
+if TYPE_CHECKING:
+    from holdfast.vault.archiver.archive import Gathered
+
+RESULT_DTYPE = np.dtype([(name, code) for name, code, _ in RESULT_FIELDS])
+
+BLOCK_ENTRIES_MIN = 16
+BLOCK_ENTRIES_MAX = 1024
+BLOCK_EXTENTS_MAX = 16_384
+_BLOCK_CUT_MASK = 127
+_LIST_EXTENTS_MIN = 16
+_LIST_EXTENTS_MAX = 4096
+_LIST_CUT_MASK = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The blocks of a new backup, durable and in the ledger."""
+
+    refs: list[BlockRef]
+    listing: tuple[bytes, ...]
+    files: int
+    folders: int
+    symlinks: int
+    content_bytes: int
+    notices: list[Notice]
+
+
+class ManifestChunks:
+    """Stores chunks of kind manifest that the vault does not have yet."""
+
+    def __init__(self, packs: PackWriter, id_key: bytes, index: Index) -> None:
+        self._packs = packs
+        self._id_key = id_key
+        self._index = index
+        self._seen: set[bytes] = set()
+        self._segments = SegmentMaker(Encoder.ISAL_3)
+
+    def add(self, data: bytes) -> bytes:
+        """Store `data` unless it is there; returns its id."""
+        cid = chunk_id(data, self._id_key)
+        if cid not in self._seen and int(self._index.positions(cid)[0]) < 0:
+            crc = isal_zlib.crc32(data)
+            segment, encoder = self._segments.make(data, crc)
+            self._packs.add(cid, segment, len(data), crc, encoder)
+        self._seen.add(cid)
+        return cid
+
+    def finish(self) -> list[PackRow]:
+        """End the last pack; rows of all that were made, durable."""
+        self._packs.end_pack()
+        return self._packs.rows(wait=True)
+
+
+def block_digest(block: Block) -> bytes:
+    """16 bytes over what a customer can see of a block: all but ctime, inode and device."""
+    hasher = blake3(derive_key_context="holdfast 1 block digest")
+    for column in (
+        block.kind,
+        block.mode,
+        block.uid,
+        block.gid,
+        block.mtime_ns,
+        block.size,
+        block.crc32,
+        block.stored_sum,
+        block.extent_count,
+        block.path_length,
+        block.extra_length,
+        block.extents,
+    ):
+        hasher.update(column.tobytes())
+    hasher.update(block.path_bytes)
+    hasher.update(block.extra_bytes)
+    return hasher.digest(16)
+
+
+def ref_of(block: Block, cid: bytes) -> BlockRef:
+    """How the backup's list names a block."""
+    local, central, zip64 = zip_layout.measure(block)
+    return BlockRef(
+        cid, block_digest(block), block.path(0), BlockSums(len(block), local, central, zip64, targz.measure_tar(block))
+    )
+
+
+class _Rows:
+    """The columns of the new backup, one row per entry of the scan, while they are filled in."""
+
+    def __init__(self, scan: Scan, before: Before, scanned_ns: int) -> None:
+        n = len(scan.kind)
+        self.alive = np.ones(n, bool)
+        self.mode = scan.mode.copy()
+        self.uid = scan.uid.copy()
+        self.gid = scan.gid.copy()
+        self.mtime_ns = scan.mtime_ns.copy()
+        self.ctime_ns = safe_ctime(scan.ctime_ns, scanned_ns)
+        self.inode = scan.inode.copy()
+        self.device = scan.device.copy()
+        self.size = np.where(scan.kind == Kind.FILE, scan.size, 0).astype(np.uint64)
+        self.crc32 = np.zeros(n, np.uint32)
+        self.stored_sum = np.zeros(n, np.uint64)
+        self.extent_start = np.zeros(n, np.int64)
+        self.extent_count = np.zeros(n, np.uint32)
+        self.extra_start = np.zeros(n, np.int64)
+        self.extra_length = np.zeros(n, np.uint32)
+        self.extents: list[NDArray[np.void]] = [before.extents]
+        self.extent_total = len(before.extents)
+        self.extras: list[bytes] = [before.extra_bytes]
+        self.extra_total = len(before.extra_bytes)
+
+    def add_extents(self, rows: NDArray[np.void]) -> int:
+        """Put extents behind the others; returns where they start."""
+        start = self.extent_total
+        self.extents.append(rows)
+        self.extent_total += len(rows)
+        return start
+
+    def set_extra(self, i: int, data: bytes) -> None:
+        """Give entry `i` the extra `data`."""
+        self.extra_start[i], self.extra_length[i] = self.extra_total, len(data)
+        self.extras.append(data)
+        self.extra_total += len(data)
+
+
+class Assembly:
+    """Makes the blocks of one backup. Use once."""
+
+    def __init__(
+        self,
+        *,
+        packs: PackWriter,
+        id_key: bytes,
+        scanned_ns: int,
+        before_refs: Sequence[BlockRef],
+        folder_xattrs: Callable[[bytes], tuple[tuple[bytes, bytes], ...]],
+    ) -> None:
+        self._packs = packs
+        self._id_key = id_key
+        self._scanned_ns = scanned_ns
+        self._before_refs = before_refs
+        self._folder_xattrs = folder_xattrs
+
+    def write(
+        self,
+        scan: Scan,
+        before: Before,
+        match: NDArray[np.int64],
+        keep: NDArray[np.bool_],
+        primary: NDArray[np.int64],
+        got: Gathered,
+        index: Index,
+        publish: Callable[[Sequence[PackRow]], None],
+    ) -> Written:
+        """Write what is new of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
+        self._chunks = ManifestChunks(self._packs, self._id_key, index)
+        self._paths = split(scan.path_bytes, scan.path_length)
+        self._notices: list[Notice] = [*scan.notices, *got.notices]
+        rows = _Rows(scan, before, self._scanned_ns)
+        self._fill_kept(rows, before, match, keep)
+        self._fill_read(rows, scan, got, index)
+        self._alive(rows, scan, keep, primary, got)
+        self._fill_links(rows, scan, keep)
+        same = keep | self._fill_secondaries(rows, before, match, primary, keep)
+        refs = self._blocks(rows, scan, before, match, same)
+        listing = tuple(self._chunks.add(part) for part in listing_parts(refs))
+        publish(self._chunks.finish())
+        alive = rows.alive
+        kinds = scan.kind[alive]
+        return Written(
+            refs=refs,
+            listing=listing,
+            files=int((kinds == Kind.FILE).sum()),
+            folders=int((kinds == Kind.FOLDER).sum()),
+            symlinks=int((kinds == Kind.SYMLINK).sum()),
+            content_bytes=int(rows.size[alive].sum()),
+            notices=sorted(self._notices, key=lambda notice: notice.path),
+        )
+
+    # -- filling in ------------------------------------------------------------------------------------------------
+
+    def _fill_kept(self, rows: _Rows, before: Before, match: NDArray[np.int64], keep: NDArray[np.bool_]) -> None:
+        at = keep.nonzero()[0]
+        old = match[at]
+        rows.size[at] = before.size[old]
+        rows.crc32[at] = before.crc32[old]
+        rows.stored_sum[at] = before.stored_sum[old]
+        rows.extent_start[at] = starts_of(before.extent_count)[old]
+        rows.extent_count[at] = before.extent_count[old]
+        rows.extra_start[at] = starts_of(before.extra_length)[old]
+        rows.extra_length[at] = before.extra_length[old]
+
+    def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
+        results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
+        extents = np.frombuffer(b"".join(got.extents), EXTENT_DTYPE).copy()
+        _resolve(extents, index)
+        sums = np.zeros(len(extents) + 1, np.uint64)
+        np.cumsum(extents["stored"].astype(np.uint64) * extents["repeat"], out=sums[1:])
+        extent_start = starts_of(results["extent_count"])
+        extra_start = starts_of(results["extra_length"]) + rows.extra_total
+        extras = b"".join(got.extras)
+        rows.extras.append(extras)
+        rows.extra_total += len(extras)
+        base = rows.add_extents(extents)
+        order = np.lexsort((results["part"], results["number"]))
+        results, extent_start, extra_start = results[order], extent_start[order], extra_start[order]
+        is_first = np.ones(len(results), bool)
+        is_first[1:] = results["number"][1:] != results["number"][:-1]
+        at = results["number"][is_first]
+        for name in ("size", "crc32", "extent_count", "extra_length"):
+            getattr(rows, name)[at] = results[name][is_first]
+        itself = scan.content[at] == From.FILE
+        for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device"):
+            getattr(rows, name)[at[itself]] = results[name][is_first][itself]
+        rows.ctime_ns[at[itself]] = safe_ctime(results["ctime_ns"][is_first][itself], self._scanned_ns)
+        rows.extent_start[at] = extent_start[is_first] + base
+        rows.extra_start[at] = extra_start[is_first]
+        ends = extent_start + results["extent_count"]
+        rows.stored_sum[at] = (sums[ends] - sums[extent_start])[is_first]
+        firsts = is_first.nonzero()[0]
+        lasts = np.append(firsts[1:], len(results))
+        for first, last in zip(firsts[lasts - firsts > 1].tolist(), lasts[lasts - firsts > 1].tolist(), strict=True):
+            self._join_parts(rows, results[first:last], extents, extent_start[first:last])
+        for i in at[rows.extent_count[at] > INLINE_EXTENTS_MAX].tolist():
+            self._move_to_lists(rows, i)
+
+    def _join_parts(
+        self, rows: _Rows, parts: NDArray[np.void], extents: NDArray[np.void], starts: NDArray[np.int64]
+    ) -> None:
+        i = int(parts["number"][0])
+        if (parts["status"] != STATUS_READ).any():
+            return
+        runs = [extents[s : s + c] for s, c in zip(starts.tolist(), parts["extent_count"].tolist(), strict=True)]
+        joined = np.concatenate(runs)
+        rows.extent_start[i], rows.extent_count[i] = rows.add_extents(joined), len(joined)
+        rows.size[i] = int(parts["size"].sum())
+        rows.stored_sum[i] = int((joined["stored"].astype(np.uint64) * joined["repeat"]).sum())
+        crc = 0
+        for part_crc, size in zip(parts["crc32"].tolist(), parts["size"].tolist(), strict=True):
+            crc = isal_zlib.crc32_combine(crc, part_crc, size)
+        rows.crc32[i] = crc
+        if (
+            len(set(zip(parts["mtime_ns"].tolist(), parts["ctime_ns"].tolist(), strict=True))) > 1
+            or (parts["ctime_ns"] == 0).any()
+        ):
+            rows.ctime_ns[i] = 0  # its parts were read in different states: the next backup reads it again
+            if all(notice.path != self._paths[i] for notice in self._notices):
+                self._notices.append(changed_notice(self._paths[i]))
+
+    def _move_to_lists(self, rows: _Rows, i: int) -> None:
+        """Put the extents of a large file into chunks of their own, cut by their content."""
+        start, count = int(rows.extent_start[i]), int(rows.extent_count[i])
+        extents = _slice(rows.extents, start, count)
+        first = np.frombuffer(extents["id"].tobytes(), "<u2").reshape(-1, 16)[:, 0]
+        cuts = ((first & _LIST_CUT_MASK) == 0).nonzero()[0] + 1
+        refs, at = [], 0
+        for cut in [*cuts.tolist(), count]:
+            while at < count and (cut - at >= _LIST_EXTENTS_MIN or cut == count):
+                run = extents[at : min(cut, at + _LIST_EXTENTS_MAX)]
+                repeat = run["repeat"].astype(np.uint64)
+                refs.append(
+                    ListRef(
+                        self._chunks.add(encode_list(run)),
+                        len(run),
+                        int((run["stored"] * repeat).sum()),
+                        int((run["raw"] * repeat).sum()),
+                    )
+                )
+                at += len(run)
+                if at >= cut:
+                    break
+        extra = self._extra_of(rows, i)
+        rows.set_extra(i, encode_extra(msgspec.structs.replace(extra, lists=tuple(refs))))
+        rows.extent_count[i] = 0
+
+    def _extra_of(self, rows: _Rows, i: int) -> Extra:
+        start, length = int(rows.extra_start[i]), int(rows.extra_length[i])
+        if not length:
+            return Extra()
+        for part in rows.extras:
+            if start < len(part):
+                return decode_extra(part[start : start + length])
+            start -= len(part)
+        raise AssertionError("an extra stands in no part")
+
+    def _alive(
+        self, rows: _Rows, scan: Scan, keep: NDArray[np.bool_], primary: NDArray[np.int64], got: Gathered
+    ) -> None:
+        """Leave out files that were not read (gone, unreadable), and further links of such."""
+        results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
+        read = np.zeros(len(scan.kind), bool)
+        read[results["number"]] = True
+        read[results["number"][results["status"] != STATUS_READ]] = False
+        rows.alive &= keep | read | (scan.kind != Kind.FILE) | (primary >= 0)
+        lost = (primary >= 0) & ~rows.alive[primary]
+        rows.alive &= ~lost
+        for i in lost.nonzero()[0].tolist():
+            name = self._paths[i].decode(errors="backslashreplace")
+            self._notices.append(
+                FileNotice(
+                    self._paths[i],
+                    "UNREADABLE_FILE",
+                    f"The file {name} was left out: another link of it could not be read.",
+                )
+            )
+
+    def _fill_links(self, rows: _Rows, scan: Scan, keep: NDArray[np.bool_]) -> None:
+        """Targets of new symbolic links, attributes of new folders."""
+        target_start = starts_of(scan.target_length)
+        for i in (~keep & (scan.kind == Kind.SYMLINK)).nonzero()[0].tolist():
+            start = int(target_start[i])
+            target = scan.target_bytes[start : start + int(scan.target_length[i])]
+            rows.set_extra(i, encode_extra(Extra(target=target)))
+        for i in (~keep & (scan.kind == Kind.FOLDER)).nonzero()[0].tolist():
+            xattrs = self._folder_xattrs(self._paths[i])
+            if xattrs:
+                rows.set_extra(i, encode_extra(Extra(xattrs=xattrs)))
+
+    def _fill_secondaries(
+        self,
+        rows: _Rows,
+        before: Before,
+        match: NDArray[np.int64],
+        primary: NDArray[np.int64],
+        keep: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Further hard links repeat the first one's content; returns which of them are as in the backup before."""
+        same = np.zeros(len(primary), bool)
+        at = ((primary >= 0) & rows.alive).nonzero()[0]
+        if not len(at):
+            return same
+        first = primary[at]
+        for column in (
+            rows.mode,
+            rows.uid,
+            rows.gid,
+            rows.mtime_ns,
+            rows.ctime_ns,
+            rows.inode,
+            rows.device,
+            rows.size,
+            rows.crc32,
+            rows.stored_sum,
+            rows.extent_start,
+            rows.extent_count,
+        ):
+            column[at] = column[first]
+        extra_starts = starts_of(before.extra_length)
+        for i, p in zip(at.tolist(), first.tolist(), strict=True):
+            extra = encode_extra(msgspec.structs.replace(self._extra_of(rows, p), hard_link=self._paths[p]))
+            rows.set_extra(i, extra)
+            j = int(match[i])
+            if keep[p] and j >= 0:
+                start = int(extra_starts[j])
+                old = before.extra_bytes[start : start + int(before.extra_length[j])]
+                same[i] = old == extra and before.ctime_ns[j] == rows.ctime_ns[i] and before.inode[j] == rows.inode[i]
+        return same
+
+    # -- blocks ----------------------------------------------------------------------------------------------------
+
+    def _blocks(
+        self, rows: _Rows, scan: Scan, before: Before, match: NDArray[np.int64], same: NDArray[np.bool_]
+    ) -> list[BlockRef]:
+        at = rows.alive.nonzero()[0]
+        if len(at) == len(before) == len(match) and same.all() and (match == np.arange(len(match))).all():
+            return list(self._before_refs)
+        extents = np.concatenate(rows.extents)
+        extras = np.frombuffer(b"".join(rows.extras), np.uint8)
+        block_numbers = {start: k for k, start in enumerate(before.block_starts)}
+        refs = []
+        for start, stop in self._borders(at, rows):
+            part = at[start:stop]
+            old = match[part]
+            number = block_numbers.get(int(old[0]))
+            if (
+                number is not None
+                and number < len(self._before_refs)
+                and before.block_starts[number + 1] - int(old[0]) == len(part)
+                and same[part].all()
+                and (np.diff(old) == 1).all()
+            ):
+                refs.append(self._before_refs[number])
+                continue
+            block = self._block(rows, scan, part, extents, extras)
+            refs.append(ref_of(block, self._chunks.add(encode_block(block))))
+        return refs
+
+    def _borders(self, at: NDArray[np.int64], rows: _Rows) -> list[tuple[int, int]]:
+        """Where blocks start and end; decided by the paths (and, for huge ones, extents) near the border alone."""
+        paths, crc32 = self._paths, zlib.crc32
+        counts = rows.extent_count[at].tolist()
+        borders, start, extents = [], 0, 0
+        for n, i in enumerate(at.tolist(), 1):
+            extents += counts[n - 1]
+            size = n - start
+            if (
+                (size >= BLOCK_ENTRIES_MIN and not crc32(paths[i]) & _BLOCK_CUT_MASK)
+                or size >= BLOCK_ENTRIES_MAX
+                or extents >= BLOCK_EXTENTS_MAX
+            ):
+                borders.append((start, n))
+                start, extents = n, 0
+        if start < len(at):
+            borders.append((start, len(at)))
+        return borders
+
+    def _block(
+        self,
+        rows: _Rows,
+        scan: Scan,
+        part: NDArray[np.int64],
+        extents: NDArray[np.void],
+        extras: NDArray[np.uint8],
+    ) -> Block:
+        columns: dict[str, NDArray[np.generic]] = {
+            "kind": scan.kind[part],
+            "mode": rows.mode[part],
+            "uid": rows.uid[part],
+            "gid": rows.gid[part],
+            "mtime_ns": rows.mtime_ns[part],
+            "size": rows.size[part],
+            "crc32": rows.crc32[part],
+            "stored_sum": rows.stored_sum[part],
+            "extent_count": rows.extent_count[part],
+            "path_length": scan.path_length[part],
+            "extra_length": rows.extra_length[part],
+            "ctime_ns": rows.ctime_ns[part],
+            "inode": rows.inode[part],
+            "device": rows.device[part],
+        }
+        return Block(
+            columns,
+            extents[gather(rows.extent_start[part], rows.extent_count[part])],
+            b"".join([self._paths[i] for i in part.tolist()]),
+            extras[gather(rows.extra_start[part], rows.extra_length[part])].tobytes(),
+        )
+
+
+def _resolve(extents: NDArray[np.void], index: Index) -> None:
+    """Fill in the stored lengths of chunks that another worker stored. Raises ChunkMissing."""
+    open_ones = (extents["stored"] == 0).nonzero()[0]
+    if not len(open_ones):
+        return
+    places = index.locate(extents["id"][open_ones].tobytes())
+    if (places.pack < 0).any():
+        raise ChunkMissing("A chunk that a worker undertook to store is in no pack; take the backup again.")
+    extents["stored"][open_ones] = places.stored
+
+
+def _slice(parts: Sequence[NDArray[np.void]], start: int, count: int) -> NDArray[np.void]:
+    """`count` extents from `start` on, counted over all parts; a run never crosses parts."""
+    for part in parts:
+        if start < len(part):
+            return part[start : start + count]
+        start -= len(part)
+    raise AssertionError("extents stand in no part")

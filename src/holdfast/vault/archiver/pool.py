@@ -1,0 +1,213 @@
+"""The crew: worker processes that ingest in parallel, and the threads here that feed them.
+
+One thread per worker hands it jobs and takes its results, two jobs ahead so that it never waits. A small backup needs
+no crew: `Alone` does the jobs in this process behind the same interface.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import IO
+
+import msgspec
+
+from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.archiver.claims import Claims
+from holdfast.vault.archiver.ingest import Ingest, Job, Result
+from holdfast.vault.archiver.protocol import Failure, ReadableSource, Reply, Setup, read_frame, send_frame
+from holdfast.vault.archiver.shared_index import Known
+from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.ledger import PackRow
+from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.pack.segment import Encoder
+
+JOBS_AHEAD = 2
+LOOK_SECONDS = 0.25
+"""How often it is asked whether the crew is to stop."""
+
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+_FAILURES: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError, StreamFailed)
+}
+
+
+class _Worker:
+    """One worker process."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.vault.archiver.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(setup.claims_fd, setup.known_fd),
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to: IO[bytes] = self._process.stdin
+        self._from: IO[bytes] = self._process.stdout
+        self.send(pickle.dumps(setup))
+
+    def send(self, body: bytes) -> None:
+        try:
+            send_frame(self._to, body)
+        except BrokenPipeError:
+            self.receive()  # its last word says why, or that it died
+            raise
+
+    def receive(self) -> Result:
+        body = read_frame(self._from)
+        if body is None:
+            code = self._process.wait()
+            raise VaultError(
+                f"A worker process of the backup ended unexpectedly (code {code}); is the machine out of memory?"
+            )
+        reply: Reply = _reply_decoder.decode(body)
+        if isinstance(reply, Failure):
+            raise _FAILURES.get(reply.kind, VaultError)(reply.message)
+        return reply.result
+
+    def kill(self) -> None:
+        """End it, whatever it is doing; from any thread."""
+        if self._process.poll() is None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """End it and let go of it."""
+        self.kill()
+        self._process.wait()
+        with suppress(BrokenPipeError):  # what was still to be sent; closed all the same
+            self._to.close()
+        self._from.close()
+
+
+class Crew:
+    """Runs jobs in `workers` processes. Use once."""
+
+    def __init__(
+        self,
+        source: ReadableSource,
+        store: Store,
+        data_key: bytes,
+        vault_id: str,
+        encoder: Encoder,
+        index: Index,
+        workers: int,
+        chunks_expected: int,
+    ) -> None:
+        slots = Claims.slots_for(chunks_expected)
+        self._claims_fd = Claims.shared_memory(slots)
+        self._known_fd = Known.share(index)
+        setup = Setup(source, store, data_key, vault_id, encoder, self._claims_fd, slots, self._known_fd, len(index))
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(workers):
+                self._workers.append(_Worker(setup))
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+        """Do all jobs; `gather` gets each result, one call at a time.
+
+        Raises the first failure of any worker, after the others have ended what they were given; and Cancelled, which
+        ends them in the middle of it.
+        """
+        lock = threading.Lock()
+        failures: list[BaseException] = []
+
+        def next_job() -> Job | None:
+            with lock:
+                return None if failures else next(jobs, None)
+
+        def take(result: Result) -> None:
+            with lock:
+                gather(result)
+
+        def drive(worker: _Worker) -> None:
+            try:
+                ahead = 0
+                while (job := next_job()) is not None:
+                    worker.send(_encode(job))
+                    ahead += 1
+                    if ahead == JOBS_AHEAD:
+                        take(worker.receive())
+                        ahead -= 1
+                worker.send(b"")
+                for _ in range(ahead + 1):
+                    take(worker.receive())
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=drive, args=(w,), daemon=True) for w in self._workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(LOOK_SECONDS)
+                try:
+                    if cancelled():
+                        raise Cancelled("The backup was cancelled.")
+                except Exception as error:
+                    failures.append(error)
+                    for worker in self._workers:
+                        worker.kill()
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
+        """End the workers; what they had not made durable is dropped."""
+        for worker in self._workers:
+            worker.close()
+        os.close(self._claims_fd)
+        os.close(self._known_fd)
+
+
+class Alone:
+    """Does the jobs in this process: for small backups, and for stores that live in memory."""
+
+    def __init__(
+        self,
+        source: ReadableSource,
+        store: Store,
+        keys: VaultKeys,
+        encoder: Encoder,
+        index: Index,
+        chunks_expected: int,
+    ) -> None:
+        self._reader = source.reader()
+        claims = Claims(Claims.slots_for(chunks_expected), None)
+        self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
+
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+        """Do all jobs; `gather` gets each result. Raises Cancelled, between two of them."""
+        for job in jobs:
+            if cancelled():
+                raise Cancelled("The backup was cancelled.")
+            gather(self._ingest.process(job))
+        gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))
+
+    def close(self) -> None:
+        """Drop what is not durable."""
+        self._ingest.abort()
+        self._reader.close()
+
+
+def run_now(work: Callable[[], PackRow]) -> Future[PackRow]:
+    """Do the slow end of a pack on this thread, behind the interface of an executor."""
+    future: Future[PackRow] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future

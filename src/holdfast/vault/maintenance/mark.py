@@ -1,0 +1,102 @@
+"""Mark: which chunks of a vault the backups in its store need, found from their roots.
+
+Blocks, parts of the list and extent lists that several backups share are read once, so marking costs what is different
+in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.errors import ChunkMissing, DamagedError
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import starts_of
+from holdfast.vault.manifest.entry import decode_extra
+from holdfast.vault.manifest.root import ROOTS_PREFIX, decode_listing, read_root
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.reader.records import RecordReader
+from holdfast.vault.reader.snapshot import Snapshot
+
+
+def backup_ids(store: Store) -> list[str]:
+    """Ids of all backups whose roots are in the store."""
+    return [name.removeprefix(ROOTS_PREFIX) for name, _ in store.list(ROOTS_PREFIX)]
+
+
+class Marker:
+    """Marks what backups need, over the positions of one index. `close` it."""
+
+    def __init__(self, store: Store, keys: VaultKeys, index: Index) -> None:
+        self._store = store
+        self._keys = keys
+        self._index = index
+        self._reader = RecordReader(store, keys, lambda refresh: index)
+        self._seen: set[bytes] = set()
+        self.used: NDArray[np.bool_] = np.zeros(len(index), bool)
+        """For each position of the index, whether a marked backup needs that chunk."""
+
+    def close(self) -> None:
+        """Release the open packs."""
+        self._reader.close()
+
+    def mark_all(self, backup_ids: Iterable[str], on_backup: Callable[[], None] = lambda: None) -> None:
+        """Mark what the given backups need; one whose root is gone by now needs nothing.
+
+        Raises DamagedError, FormatError for a manifest that cannot be read, and ChunkMissing for a chunk that is in no
+        pack: then nobody can tell what is needed, and nothing must be thrown away.
+        """
+        for backup_id in backup_ids:
+            try:
+                self._mark(backup_id)
+            except ObjectMissing:
+                continue
+            except (DamagedError, ChunkMissing) as error:
+                raise type(error)(f"Backup {backup_id}: {error}") from error
+            on_backup()
+
+    def _mark(self, backup_id: str) -> None:
+        root = read_root(self._store, self._keys, backup_id)
+        snapshot = Snapshot(root, self._reader)
+        parts = self._fresh(root.listing)
+        refs = [ref for data in snapshot.chunks(parts) for ref in decode_listing(data)]
+        for block in snapshot.decoded(self._fresh([ref.chunk_id for ref in refs])):
+            self._use(block.extents["id"].tobytes())
+            lists = self._fresh(_list_ids(block))
+            for extents in snapshot.extent_lists(lists):
+                self._use(b"".join(e.chunk_id for e in extents))
+
+    def _fresh(self, ids: Sequence[bytes]) -> list[bytes]:
+        """Those chunks of kind manifest that were not looked at yet; they are marked."""
+        fresh = [i for i in dict.fromkeys(ids) if i not in self._seen]
+        self._seen.update(fresh)
+        self._use(b"".join(fresh))
+        return fresh
+
+    def _use(self, ids: bytes) -> None:
+        if not ids:
+            return
+        at = self._index.positions(ids)
+        missing = (at < 0).nonzero()[0]
+        if len(missing):
+            start = 32 * int(missing[0])
+            raise ChunkMissing(f"chunk {ids[start : start + 32].hex()[:12]} is in no pack of the vault.")
+        self.used[at] = True
+
+
+def _list_ids(block: Block) -> list[bytes]:
+    """Ids of the extent lists of a block's large files."""
+    listed = (block.extra_length > 0) & (block.stored_sum > 0) & (block.extent_count == 0)
+    if not listed.any():
+        return []
+    starts = starts_of(block.extra_length)
+    ids = []
+    for i in listed.nonzero()[0].tolist():
+        start = int(starts[i])
+        extra = decode_extra(block.extra_bytes[start : start + int(block.extra_length[i])])
+        ids += [ref.chunk_id for ref in extra.lists]
+    return ids

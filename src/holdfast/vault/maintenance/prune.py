@@ -1,0 +1,353 @@
+"""Prune: throw away what no backup needs, and nothing else.
+
+1. Mark what the backups in the store need (`mark.py`). When anything of that is missing, nothing is thrown away.
+2. Packs of which nothing is needed are dead. From those with over a quarter dead, and from many small ones, the needed
+   records are copied to new packs, as they are sealed. Packs that a crash left behind, which the ledger never had, are
+   dead too.
+3. In one transaction the ledger condemns the dead and the copied ones, takes up the new ones, and moves the epoch on.
+   It refuses when a backup was entered or another prune came since step 1; then all begins again. A backup in the
+   making that relied on what was condemned finds the epoch moved, and starts again.
+4. Condemned packs are deleted when the readers' grace is over (`sweep`).
+
+A crash at any point leaves packs that nobody needs, which the next prune finds. No lock is held between the steps.
+
+Marking, condemning and deleting are never cut short; the copying of step 2 is where the work is, and it may have a
+*budget*: what is left over waits for the next prune, the packs with the most to gain first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.archiver.pool import run_now
+from holdfast.vault.errors import Cancelled
+from holdfast.vault.maintenance.mark import Marker, backup_ids
+from holdfast.vault.pack.copy import copy_record, packs_in
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.ledger import Ledger, LedgerMoved, PackRow
+from holdfast.vault.pack.seal import TAG_BYTES, VaultKeys
+from holdfast.vault.pack.table import open_table
+from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name
+
+DEAD_SHARE_MAX = 0.25
+"""A pack with a larger share of dead bytes is copied."""
+
+SMALL_PACK_BYTES = 4 * 1024 * 1024
+SMALL_PACKS_MIN = 16
+"""So many small packs of one kind are joined; fewer are not worth the copying."""
+
+GRACE_NS = 24 * 3600 * 1_000_000_000
+"""How long readers that opened a pack before it was condemned may go on."""
+
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBudget:
+    """How much one prune may copy. The pack at which it ends is still copied whole, so every prune gets on."""
+
+    bytes_max: int
+    is_over: Callable[[], bool] = lambda: False
+    """Asked before each further pack: whether the time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneProgress:
+    """How far a prune is: backups marked, then packs copied."""
+
+    step: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class WornPack:
+    """A pack that should be copied. `size`: of its object; `kept`: bytes of the records in it that are needed."""
+
+    pack_id: bytes
+    kind: int
+    size: int
+    kept: int
+
+
+@dataclass(slots=True)
+class PrunePlan:
+    """What a prune will do. Pack ids; sizes in bytes."""
+
+    marks: tuple[int, int]
+    index: Index
+    used: NDArray[np.bool_]
+    dead: list[bytes] = field(default_factory=list)
+    left_behind: list[tuple[bytes, int]] = field(default_factory=list)
+    """(pack id, size); in the store but never in the ledger."""
+    repack: list[WornPack] = field(default_factory=list)
+    dead_bytes: int = 0
+    repack_bytes: int = 0
+    kept_bytes: int = 0
+    """Of `repack_bytes`: what will be copied."""
+    waiting_packs: int = 0
+    """Packs that should be copied too and wait for the next prune, as the budget does not reach."""
+
+    @property
+    def freed_bytes(self) -> int:
+        """By how much the store gets smaller when the grace is over."""
+        return self.dead_bytes + self.repack_bytes - self.kept_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.dead or self.left_behind or self.repack)
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """What a prune did. Sizes in bytes."""
+
+    dead_packs: int
+    repacked_packs: int
+    left_behind_packs: int
+    freed_bytes: int
+    """By how much the store gets smaller when the grace is over."""
+    deleted_bytes: int
+    """Deleted now: condemned by this prune or an earlier one, and the grace is over."""
+    waiting_bytes: int
+    """Condemned, and still there for readers."""
+    copied_bytes: int = 0
+    """What was written anew."""
+    waiting_packs: int = 0
+    """Packs that should be copied and wait for the next prune, as the budget was used up."""
+    damaged: tuple[str, ...] = ()
+    """Packs that should have been copied and are damaged; they stay. `check` says what they hit."""
+
+
+class Prune:
+    """Prunes one vault. Use once."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: VaultKeys,
+        ledger: Ledger,
+        index: Callable[[bool], Index],
+        *,
+        budget: CopyBudget | None = None,
+        on_progress: Callable[[PruneProgress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._ledger = ledger
+        self._index = index
+        self._budget = budget
+        self._on_progress = on_progress
+        self._cancelled = cancelled
+        self._damaged: list[str] = []
+
+    def run(self, now_ns: int, grace_ns: int = GRACE_NS) -> PruneResult:
+        """Prune, and delete what was condemned over `grace_ns` ago.
+
+        Raises ChunkMissing, DamagedError, FormatError (a backup's manifest cannot be read whole: nothing is thrown
+        away), Cancelled, StoreError, LedgerMoved (backups keep coming in between).
+        """
+        for attempt in range(1, TRIES + 1):
+            planned = self.plan()
+            try:
+                copied = self._commit(planned, now_ns)
+                break
+            except LedgerMoved:
+                if attempt == TRIES:
+                    raise
+        deleted = self.sweep(now_ns - grace_ns)
+        waiting = sum(size for _, size in self._ledger.condemned(now_ns))
+        return PruneResult(
+            dead_packs=len(planned.dead),
+            repacked_packs=len(planned.repack),
+            left_behind_packs=len(planned.left_behind),
+            freed_bytes=planned.dead_bytes + planned.repack_bytes - copied,
+            deleted_bytes=deleted,
+            waiting_bytes=waiting,
+            copied_bytes=copied,
+            waiting_packs=planned.waiting_packs,
+            damaged=tuple(self._damaged),
+        )
+
+    def plan(self) -> PrunePlan:
+        """Mark, and decide what goes. Changes nothing. Raises as `run`."""
+        # First the marks, then the objects, the index, the roots: what comes later than the marks moves them, or is
+        # fenced by the epoch that moves with the condemning.
+        marks = self._ledger.marks()
+        in_store = dict(packs_in(self._store))
+        known = self._ledger.live_packs()
+        condemned = {pack_id for pack_id, _ in self._ledger.condemned(_FOREVER_NS)}
+        index = self._index(True)
+        ids = backup_ids(self._store)
+        marker = Marker(self._store, self._keys, index)
+        done = 0
+
+        def marked() -> None:
+            nonlocal done
+            done += 1
+            self._look(PruneProgress("marking", done, len(ids)))
+
+        try:
+            marker.mark_all(ids, marked)
+        finally:
+            marker.close()
+        planned = PrunePlan(marks, index, marker.used)
+        self._sort(planned, known)
+        accounted = condemned | {pack_id for pack_id, _, _ in known}
+        planned.left_behind = [(pack_id, size) for pack_id, size in in_store.items() if pack_id not in accounted]
+        planned.dead_bytes += sum(size for _, size in planned.left_behind)
+        return planned
+
+    def _sort(self, planned: PrunePlan, known: list[tuple[bytes, int, int]]) -> None:
+        """Which packs are dead and which are to be copied."""
+        live = _bytes_by_pack(planned.index, planned.used)
+        held = _bytes_by_pack(planned.index, np.ones(len(planned.index), bool))
+        wasteful: list[WornPack] = []
+        small: dict[int, list[WornPack]] = {}
+        for pack_id, kind, size in known:
+            kept = live.get(pack_id, 0)
+            if not kept:
+                planned.dead.append(pack_id)
+                planned.dead_bytes += size
+            elif held[pack_id] - kept > DEAD_SHARE_MAX * held[pack_id]:
+                wasteful.append(WornPack(pack_id, kind, size, kept))
+            elif size < SMALL_PACK_BYTES:
+                small.setdefault(kind, []).append(WornPack(pack_id, kind, size, kept))
+        if self._budget is not None:
+            wasteful.sort(key=lambda pack: pack.kept / pack.size)
+        self._choose(planned, wasteful, 1)
+        for packs in small.values():
+            self._choose(planned, packs, SMALL_PACKS_MIN)
+
+    def _choose(self, planned: PrunePlan, packs: list[WornPack], least: int) -> None:
+        """Plan to copy those packs that the budget reaches; none when they are fewer than `least`.
+
+        Joining two small packs into one that is still small is no gain: `least` are joined at once, or none.
+        """
+        left = None if self._budget is None else self._budget.bytes_max - planned.kept_bytes
+        chosen: list[WornPack] = []
+        for pack in packs:
+            if left is not None and left <= 0:
+                break
+            chosen.append(pack)
+            left = None if left is None else left - pack.kept
+        if len(packs) < least:
+            return
+        if len(chosen) < least:
+            chosen = []
+        planned.repack += chosen
+        planned.repack_bytes += sum(pack.size for pack in chosen)
+        planned.kept_bytes += sum(pack.kept for pack in chosen)
+        planned.waiting_packs += len(packs) - len(chosen)
+
+    def _commit(self, planned: PrunePlan, now_ns: int) -> int:
+        """Copy, then condemn; returns the bytes of the new packs. Raises LedgerMoved, with the new packs gone again."""
+        if planned.is_empty:
+            return 0
+        made: list[PackRow] = []
+        try:
+            made = self._repack(planned)
+            gone = [*planned.dead, *(pack.pack_id for pack in planned.repack)]
+            if gone or planned.left_behind:
+                self._ledger.condemn(planned.marks, gone, made, now_ns, planned.left_behind)
+        except (LedgerMoved, Cancelled):
+            for row in made:
+                self._store.delete(pack_name(row.pack_id))
+            raise
+        self._index(True)
+        return sum(row.size for row in made)
+
+    def _repack(self, planned: PrunePlan) -> list[PackRow]:
+        """Copy the needed records of `planned.repack`; packs that are damaged, or too late, are taken out of it."""
+        made: list[PackRow] = []
+        copied: list[WornPack] = []
+        for kind in PackKind:
+            writer = PackWriter(self._store, self._keys, kind, run_now)
+            try:
+                for pack in [p for p in planned.repack if p.kind == kind]:
+                    if copied and self._budget is not None and self._budget.is_over():
+                        planned.waiting_packs += 1
+                        continue
+                    self._look(PruneProgress("copying", len(copied), len(planned.repack)))
+                    if self._copy_records(planned, pack.pack_id, writer):
+                        copied.append(pack)
+                writer.end_pack()
+                made += writer.rows(wait=True)
+            finally:
+                writer.abort()
+        planned.repack = copied
+        planned.repack_bytes = sum(pack.size for pack in copied)
+        return made
+
+    def _copy_records(self, planned: PrunePlan, pack_id: bytes, writer: PackWriter) -> bool:
+        """Copy what is needed of one pack. False when it is damaged, with nothing copied."""
+        try:
+            data = self._store.get(pack_name(pack_id))
+        except ObjectMissing:
+            data = b""
+        if hashlib.sha256(data).digest() != pack_id:
+            self._damaged.append(pack_id.hex())
+            return False
+        rows = self._ledger.pack_rows([pack_id])
+        if not rows:
+            raise LedgerMoved("A pack was condemned meanwhile.")
+        table = open_table(self._keys, rows[0])
+        at = planned.index.positions(table.ids)
+        number = planned.index.packs.index(pack_id)
+        offsets = table.offsets
+        needed = (
+            planned.used[at]
+            & (planned.index.pack_column()[at] == number)
+            & (planned.index.offset_column()[at] == offsets)
+        )
+        view = memoryview(data)
+        for i in needed.nonzero()[0].tolist():
+            start = int(offsets[i])
+            copy_record(writer, table, i, view[start : start + int(table.stored[i]) + TAG_BYTES])
+        return True
+
+    def sweep(self, before_ns: int) -> int:
+        """Delete packs condemned at or before a time; returns how many bytes. Raises StoreError."""
+        gone = self._ledger.condemned(before_ns)
+        for pack_id, _ in gone:
+            self._store.delete(pack_name(pack_id))
+        if gone:
+            self._ledger.forget([pack_id for pack_id, _ in gone])
+        return sum(size for _, size in gone)
+
+    def _look(self, progress: PruneProgress) -> None:
+        self._on_progress(progress)
+        if self._cancelled():
+            raise Cancelled("The prune was cancelled; nothing was thrown away.")
+
+
+_FOREVER_NS = 2**62
+
+
+def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:
+    """Bytes of the marked records of each pack that has any."""
+    sizes = np.bincount(
+        index.pack_column()[used],
+        weights=index.stored_column()[used].astype(np.float64) + TAG_BYTES,
+        minlength=len(index.packs),
+    )
+    return {pack_id: int(size) for pack_id, size in zip(index.packs, sizes.tolist(), strict=True) if size}
+
+
+def bytes_freed(
+    index: Index, leaving: NDArray[np.bool_], staying: NDArray[np.bool_], pack_sizes: Mapping[bytes, int]
+) -> int:
+    """Bytes that the store gets smaller by when what is only `leaving` goes: whole packs, and records out of others."""
+    others = _bytes_by_pack(index, staying)
+    return sum(
+        gone if pack_id in others else pack_sizes.get(pack_id, gone)
+        for pack_id, gone in _bytes_by_pack(index, leaving & ~staying).items()
+    )

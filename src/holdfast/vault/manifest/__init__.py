@@ -1,0 +1,1 @@
+"""What a backup holds: its entries, in blocks, under one root."""

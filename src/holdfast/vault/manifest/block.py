@@ -1,0 +1,254 @@
+"""The manifest: what a backup holds, entry by entry, in blocks of packed columns.
+
+Terms
+-----
+*Entry*: one path of the backed-up tree: a file, a folder or a symbolic link. The root folder itself has none.
+*Extent*: a run of a file's content: one chunk, `repeat` times over (a hole is a chunk of zeros with the hole flag).
+*Block*: up to a few hundred entries that follow each other, as packed columns. A block is stored as one chunk of
+kind manifest. Borders depend on the paths alone, so an unchanged folder gives the same block and costs nothing.
+*Extent list*: the extents of one big file, cut out of its entry into chunks of their own (kind manifest), again with
+content-defined borders, so that a change in a big file rewrites only the part of the list around it.
+
+Order: entries are sorted by path *component by component* (byte order inside a component), which is the order of a
+depth-first walk; a folder stands before what is in it.
+
+The byte format of a block is in docs/formats.md ("Block"); `encode_block` and `decode_block` are its only writer and
+reader. All integers little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.vault.errors import FormatError
+from holdfast.vault.manifest.entry import FLAG_HOLE, NO_EXTRA, Entry, Extent, Extra, Kind, decode_extra, encode_extra
+
+BLOCK_MAGIC = b"HFB1"
+LIST_MAGIC = b"HFX1"
+EXTENT_DTYPE = np.dtype([("id", "V32"), ("stored", "<u4"), ("raw", "<u4"), ("repeat", "<u4"), ("flags", "<u4")])
+# One column per field, in the order in which a block stores them.
+_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("kind", "u1"),
+    ("mode", "<u2"),
+    ("uid", "<u4"),
+    ("gid", "<u4"),
+    ("mtime_ns", "<i8"),
+    ("size", "<u8"),
+    ("crc32", "<u4"),
+    ("stored_sum", "<u8"),
+    ("extent_count", "<u4"),
+    ("path_length", "<u2"),
+    ("extra_length", "<u4"),
+    ("ctime_ns", "<i8"),
+    ("inode", "<u8"),
+    ("device", "<u8"),
+)
+COLUMN_NAMES = tuple(name for name, _ in _COLUMNS)
+_HEADER = struct.Struct("<4sIIII")  # magic, entries, extents, bytes of paths, bytes of extras
+
+
+class Block:
+    """A decoded block: numpy columns of equal length `n`, and the variable parts by offset.
+
+    Columns: kind, mode, uid, gid, mtime_ns, size, crc32, stored_sum, extent_count, path_length, extra_length,
+    ctime_ns, inode, device. `extents`: structured array (EXTENT_DTYPE), all entries' one after the other.
+    """
+
+    kind: NDArray[np.uint8]
+    mode: NDArray[np.uint16]
+    uid: NDArray[np.uint32]
+    gid: NDArray[np.uint32]
+    mtime_ns: NDArray[np.int64]
+    size: NDArray[np.uint64]
+    crc32: NDArray[np.uint32]
+    stored_sum: NDArray[np.uint64]
+    extent_count: NDArray[np.uint32]
+    path_length: NDArray[np.uint16]
+    extra_length: NDArray[np.uint32]
+    ctime_ns: NDArray[np.int64]
+    inode: NDArray[np.uint64]
+    device: NDArray[np.uint64]
+
+    def __init__(
+        self, columns: dict[str, NDArray[np.generic]], extents: NDArray[np.void], paths: bytes, extras: bytes
+    ) -> None:
+        for name, column in columns.items():
+            setattr(self, name, column)
+        self.extents = extents
+        self.path_bytes = paths
+        self.extra_bytes = extras
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @cached_property
+    def path_ends(self) -> list[int]:
+        """End offset of each path in `path_bytes`."""
+        return _ends(self.path_length)
+
+    @cached_property
+    def extent_ends(self) -> list[int]:
+        """End position of each entry's extents in `extents`."""
+        return _ends(self.extent_count)
+
+    @cached_property
+    def extra_ends(self) -> list[int]:
+        """End offset of each entry's extra in `extra_bytes`."""
+        return _ends(self.extra_length)
+
+    def paths(self) -> list[bytes]:
+        """All paths, in order."""
+        blob, start, out = self.path_bytes, 0, []
+        for end in self.path_ends:
+            out.append(blob[start:end])
+            start = end
+        return out
+
+    def path(self, i: int) -> bytes:
+        """Path of entry `i`."""
+        return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
+
+    def extra(self, i: int) -> Extra:
+        """The extra of entry `i` (an empty one for most)."""
+        length = int(self.extra_length[i])
+        if not length:
+            return NO_EXTRA
+        end = self.extra_ends[i]
+        return decode_extra(self.extra_bytes[end - length : end])
+
+    def entry_extents(self, i: int) -> tuple[Extent, ...]:
+        """The extents that stand in entry `i` itself (none for inline contents and for extent lists)."""
+        count = int(self.extent_count[i])
+        if not count:
+            return ()
+        end = self.extent_ends[i]
+        return tuple(unpack_extents(self.extents[end - count : end]))
+
+    def entry(self, i: int) -> Entry:
+        """Entry `i`, unpacked."""
+        return Entry(
+            path=self.path(i),
+            kind=Kind(int(self.kind[i])),
+            mode=int(self.mode[i]),
+            uid=int(self.uid[i]),
+            gid=int(self.gid[i]),
+            mtime_ns=int(self.mtime_ns[i]),
+            size=int(self.size[i]),
+            crc32=int(self.crc32[i]),
+            extents=self.entry_extents(i),
+            extra=self.extra(i),
+            ctime_ns=int(self.ctime_ns[i]),
+            inode=int(self.inode[i]),
+            device=int(self.device[i]),
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries, in order."""
+        return (self.entry(i) for i in range(len(self)))
+
+
+def _ends(lengths: NDArray[Any]) -> list[int]:
+    ends: list[int] = lengths.cumsum(dtype=np.int64).tolist()
+    return ends
+
+
+def unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
+    """Extents from rows of EXTENT_DTYPE."""
+    ids = rows["id"].tobytes()
+    for i, (stored, raw, repeat, flags) in enumerate(
+        zip(rows["stored"].tolist(), rows["raw"].tolist(), rows["repeat"].tolist(), rows["flags"].tolist(), strict=True)
+    ):
+        yield Extent(ids[32 * i : 32 * i + 32], stored, raw, repeat, bool(flags & FLAG_HOLE))
+
+
+def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
+    """Extents as a structured array (EXTENT_DTYPE)."""
+    rows = [(e.chunk_id, e.stored, e.raw, e.repeat, FLAG_HOLE if e.is_hole else 0) for e in extents]
+    return np.array(rows, dtype=EXTENT_DTYPE)
+
+
+def block_of(entries: Sequence[Entry]) -> Block:
+    """A block of the given entries (in order)."""
+    extras = [encode_extra(e.extra) for e in entries]
+    values: dict[str, list[int]] = {
+        "kind": [e.kind for e in entries],
+        "mode": [e.mode for e in entries],
+        "uid": [e.uid for e in entries],
+        "gid": [e.gid for e in entries],
+        "mtime_ns": [e.mtime_ns for e in entries],
+        "size": [e.size for e in entries],
+        "crc32": [e.crc32 for e in entries],
+        "stored_sum": [e.stored_sum for e in entries],
+        "extent_count": [len(e.extents) for e in entries],
+        "path_length": [len(e.path) for e in entries],
+        "extra_length": [len(x) for x in extras],
+        "ctime_ns": [e.ctime_ns for e in entries],
+        "inode": [e.inode for e in entries],
+        "device": [e.device for e in entries],
+    }
+    columns = {name: np.array(values[name], dtype=dtype) for name, dtype in _COLUMNS}
+    extents = pack_extents([x for e in entries for x in e.extents])
+    return Block(columns, extents, b"".join(e.path for e in entries), b"".join(extras))
+
+
+def encode_block(block: Block) -> bytes:
+    """The bytes of a block, as docs/formats.md says."""
+    header = _HEADER.pack(BLOCK_MAGIC, len(block), len(block.extents), len(block.path_bytes), len(block.extra_bytes))
+    extents = block.extents
+    parts = [header, *(getattr(block, name).tobytes() for name, _ in _COLUMNS)]
+    parts += [extents[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
+    return b"".join([*parts, block.path_bytes, block.extra_bytes])
+
+
+def decode_block(data: bytes | memoryview) -> Block:
+    """Read a block; FormatError when the bytes are not exactly one."""
+    if len(data) < _HEADER.size:
+        raise FormatError("A manifest block is cut short.")
+    magic, n, extent_n, path_n, extra_n = _HEADER.unpack_from(data)
+    if magic != BLOCK_MAGIC:
+        raise FormatError("This is not a manifest block of a known version.")
+    at = _HEADER.size
+    expected = at + n * sum(np.dtype(d).itemsize for _, d in _COLUMNS) + extent_n * 48 + path_n + extra_n
+    if len(data) != expected:
+        raise FormatError("A manifest block has the wrong length.")
+    columns: dict[str, NDArray[np.generic]] = {}
+    for name, dtype in _COLUMNS:
+        columns[name] = np.frombuffer(data, dtype=dtype, count=n, offset=at)
+        at += columns[name].nbytes
+    extents, at = _decode_extents(data, at, extent_n)
+    block = Block(columns, extents, bytes(data[at : at + path_n]), bytes(data[at + path_n :]))
+    sums = (block.extent_count.sum(), block.path_length.sum(), block.extra_length.sum())
+    if sums != (extent_n, path_n, extra_n):
+        raise FormatError("A manifest block's lengths do not add up.")
+    return block
+
+
+def _decode_extents(data: bytes | memoryview, at: int, count: int) -> tuple[NDArray[np.void], int]:
+    extents = np.empty(count, dtype=EXTENT_DTYPE)
+    for field, dtype in (("stored", "<u4"), ("raw", "<u4"), ("repeat", "<u4"), ("flags", "<u4"), ("id", "V32")):
+        column = np.frombuffer(data, dtype=dtype, count=count, offset=at)
+        extents[field] = column
+        at += column.nbytes
+    return extents, at
+
+
+def encode_list(rows: NDArray[np.void]) -> bytes:
+    """The bytes of an extent list, from rows of EXTENT_DTYPE."""
+    columns = [rows[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
+    return b"".join([LIST_MAGIC, struct.pack("<I", len(rows)), *columns])
+
+
+def decode_list(data: bytes | memoryview) -> tuple[Extent, ...]:
+    """Read an extent list; FormatError when the bytes are not exactly one."""
+    if len(data) < 8 or bytes(data[:4]) != LIST_MAGIC:
+        raise FormatError("This is not an extent list of a known version.")
+    (count,) = struct.unpack_from("<I", data, 4)
+    if len(data) != 8 + 48 * count:
+        raise FormatError("An extent list has the wrong length.")
+    return tuple(unpack_extents(_decode_extents(data, 8, count)[0]))

@@ -1,0 +1,200 @@
+"""Columns: the entries of a whole backup as numpy arrays, and the joining of a scan with the backup before it.
+
+Variable parts (extents, extras) stay where they are; an entry names a run in a shared array, and `gather` puts the
+runs of the wanted entries back to back. Nothing here makes an object per file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, unpack_extents
+from holdfast.vault.manifest.entry import NO_EXTRA, Entry, Kind, decode_extra
+
+RACY_NS = 50_000_000
+"""A file changed less than this before the scan may change again within the same tick of the file system's clock
+(at most 10 ms on Linux), unseen; it is read again next time."""
+
+RACY_WHOLE_SECONDS_NS = 2_000_000_000
+"""The same where the file system only keeps whole seconds (or two, FAT)."""
+
+
+class Notice(Protocol):
+    """Something a person should know about one path."""
+
+    @property
+    def path(self) -> bytes: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
+class Scan(Protocol):
+    """What a source's scan gives: columns in manifest order; see `sources.port.Scan`."""
+
+    kind: NDArray[np.uint8]
+    mode: NDArray[np.uint16]
+    uid: NDArray[np.uint32]
+    gid: NDArray[np.uint32]
+    mtime_ns: NDArray[np.int64]
+    ctime_ns: NDArray[np.int64]
+    size: NDArray[np.uint64]
+    inode: NDArray[np.uint64]
+    device: NDArray[np.uint64]
+    nlink: NDArray[np.uint32]
+    path_length: NDArray[np.uint16]
+    target_length: NDArray[np.uint16]
+    path_bytes: bytes
+    target_bytes: bytes
+    content: NDArray[np.uint8]
+    """Where the content comes from, as `From`."""
+
+    @property
+    def notices(self) -> Sequence[Notice]: ...
+
+
+class From(IntEnum):
+    """Where the content of a scan's entry comes from."""
+
+    FILE = 0
+    """The file itself; its stat when it is read is what counts."""
+    COPY = 1
+    """A copy that the source made: the scan says mode, owner, times and what tells a change; the size is the copy's."""
+    STREAM = 2
+    """A stream that ends somewhere, read once from its start to its end."""
+
+
+def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
+    """Cut `blob` into pieces of the given lengths."""
+    ends = lengths.cumsum(dtype=np.int64).tolist()
+    return [blob[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)] if ends else []
+
+
+def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where each piece starts when pieces of the given lengths stand back to back."""
+    counts: NDArray[np.int64] = lengths.astype(np.int64)
+    ends: NDArray[np.int64] = counts.cumsum()
+    return ends - counts
+
+
+def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Positions of the runs (`starts`, `lengths`), one run after the other."""
+    counts = lengths.astype(np.int64)
+    total = int(counts.sum())
+    shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+    positions: NDArray[np.int64] = np.arange(total, dtype=np.int64) + shift
+    return positions
+
+
+@dataclass(slots=True)
+class Before:
+    """All entries of the backup before this one."""
+
+    kind: NDArray[np.uint8]
+    mode: NDArray[np.uint16]
+    uid: NDArray[np.uint32]
+    gid: NDArray[np.uint32]
+    mtime_ns: NDArray[np.int64]
+    ctime_ns: NDArray[np.int64]
+    size: NDArray[np.uint64]
+    inode: NDArray[np.uint64]
+    crc32: NDArray[np.uint32]
+    stored_sum: NDArray[np.uint64]
+    path_length: NDArray[np.uint16]
+    extent_count: NDArray[np.uint32]
+    extra_length: NDArray[np.uint32]
+    path_bytes: bytes
+    extents: NDArray[np.void]
+    extra_bytes: bytes
+    block_starts: list[int]
+    """Number of the first entry of each block, and the count of all entries at the end."""
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+def content_of(before: Before, i: int) -> Entry:
+    """Entry `i` with its content; what a restore does not need of it is left at zero."""
+    ends = int(before.extent_count[: i + 1].sum(dtype=np.int64))
+    extra_end = int(before.extra_length[: i + 1].sum(dtype=np.int64))
+    path_end = int(before.path_length[: i + 1].sum(dtype=np.int64))
+    extra_length = int(before.extra_length[i])
+    return Entry(
+        path=before.path_bytes[path_end - int(before.path_length[i]) : path_end],
+        kind=Kind(int(before.kind[i])),
+        mode=int(before.mode[i]),
+        uid=int(before.uid[i]),
+        gid=int(before.gid[i]),
+        mtime_ns=int(before.mtime_ns[i]),
+        size=int(before.size[i]),
+        crc32=int(before.crc32[i]),
+        extents=tuple(unpack_extents(before.extents[ends - int(before.extent_count[i]) : ends])),
+        extra=decode_extra(before.extra_bytes[extra_end - extra_length : extra_end]) if extra_length else NO_EXTRA,
+    )
+
+
+def before_of(blocks: Iterable[Block]) -> Before:
+    """Join the blocks of a backup."""
+    parts = list(blocks)
+
+    def joined(name: str, dtype: str) -> NDArray[Any]:
+        columns = [getattr(b, name) for b in parts]
+        return np.concatenate(columns) if columns else np.empty(0, dtype)
+
+    lengths = [len(b) for b in parts]
+    return Before(
+        kind=joined("kind", "u1"),
+        mode=joined("mode", "<u2"),
+        uid=joined("uid", "<u4"),
+        gid=joined("gid", "<u4"),
+        mtime_ns=joined("mtime_ns", "<i8"),
+        ctime_ns=joined("ctime_ns", "<i8"),
+        size=joined("size", "<u8"),
+        inode=joined("inode", "<u8"),
+        crc32=joined("crc32", "<u4"),
+        stored_sum=joined("stored_sum", "<u8"),
+        path_length=joined("path_length", "<u2"),
+        extent_count=joined("extent_count", "<u4"),
+        extra_length=joined("extra_length", "<u4"),
+        path_bytes=b"".join(b.path_bytes for b in parts),
+        extents=np.concatenate([b.extents for b in parts]) if parts else np.empty(0, EXTENT_DTYPE),
+        extra_bytes=b"".join(b.extra_bytes for b in parts),
+        block_starts=[0, *np.cumsum(lengths).tolist()] if parts else [0],
+    )
+
+
+def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
+    """For each entry of the scan, the number of the entry of the same path in the backup before, or -1."""
+    if np.array_equal(scan.path_length, before.path_length) and scan.path_bytes == before.path_bytes:
+        return np.arange(len(before), dtype=np.int64)
+    places = {path: i for i, path in enumerate(split(before.path_bytes, before.path_length))}
+    find = places.get
+    return np.fromiter((find(path, -1) for path in split(scan.path_bytes, scan.path_length)), np.int64, len(scan.kind))
+
+
+def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which entries have not changed since the backup before, as far as their stat tells.
+
+    The device number is left out: it changes with every boot on some file systems, and inode, ctime, mtime and size
+    together already tell.
+    """
+    if not len(before):
+        return np.zeros(len(match), bool)
+    same = match >= 0
+    for name in ("kind", "mode", "uid", "gid", "mtime_ns", "ctime_ns", "inode"):
+        same &= getattr(scan, name) == getattr(before, name)[match]
+    same &= (scan.size == before.size[match]) | (scan.content == From.COPY)
+    return same
+
+
+def safe_ctime(ctime_ns: NDArray[np.int64], scanned_ns: int) -> NDArray[np.int64]:
+    """ctime as the manifest keeps it: 0 (never equal) where a later change could have the same one."""
+    margin = np.where(ctime_ns % 1_000_000_000 == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
+    return np.where(ctime_ns > scanned_ns - margin, 0, ctime_ns)

@@ -1,0 +1,1 @@
+"""A backup opened for reading: its records, its files, what differs from another."""

@@ -1,0 +1,237 @@
+"""Reading records back: located through the index, read in long runs, opened, and given out only when their tag fits.
+
+`render` turns a layout's pieces into bytes. Records that stand side by side in a pack are read with one call; buffers
+are kept. Nothing of a record is given out before its tag was checked.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+
+from cryptography.exceptions import InvalidTag
+
+from holdfast.stores.port import ObjectMissing, ObjectReader, Store
+from holdfast.vault.errors import ChunkMissing, DamagedError, PackGone
+from holdfast.vault.layout.pieces import Piece, SegmentPiece
+from holdfast.vault.pack.index import Index
+from holdfast.vault.pack.seal import TAG_BYTES, SealKind, VaultKeys, nonce
+from holdfast.vault.pack.writer import pack_name
+
+READ_BYTES_MAX = 2 * 1024 * 1024
+"""Longest single read from a pack; also what one download holds of ciphertext."""
+
+GAP_BYTES_MAX = 64 * 1024
+"""Unwanted bytes between two records that are read along rather than skipped with another call."""
+
+PLAN_PIECES = 2048
+"""How many pieces are located at once."""
+
+OUTPUT_BYTES = 1024 * 1024
+OPEN_PACKS_MAX = 32
+
+Record = tuple[bytes, bytes, memoryview, bytes, int]
+"""Chunk id, pack id, sealed bytes, salt, counter."""
+
+Place = tuple[bytes, int, int, bytes, int]
+"""Pack id, offset, sealed length, salt, counter."""
+
+
+class RecordReader:
+    """Reads records of one vault. Not to be shared between threads; `close` it."""
+
+    def __init__(self, store: Store, keys: VaultKeys, index: Callable[[bool], Index]) -> None:
+        """`index(refresh)` gives the vault's index, read anew from the ledger when `refresh`."""
+        self._store = store
+        self._keys = keys
+        self._index = index
+        self._held = index(False)
+        self._open: OrderedDict[bytes, ObjectReader] = OrderedDict()
+        self._buffer = memoryview(bytearray(READ_BYTES_MAX))
+        self._associated = {kind: keys.associated(kind) for kind in (SealKind.DATA, SealKind.MANIFEST)}
+
+    def close(self) -> None:
+        """Release the open packs."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _pack(self, pack_id: bytes) -> ObjectReader:
+        reader = self._open.get(pack_id)
+        if reader is not None:
+            self._open.move_to_end(pack_id)
+            return reader
+        try:
+            reader = self._store.open(pack_name(pack_id))
+        except ObjectMissing:
+            raise PackGone(f"Pack {pack_id.hex()[:12]} is gone from the store.") from None
+        self._open[pack_id] = reader
+        if len(self._open) > OPEN_PACKS_MAX:
+            self._open.popitem(last=False)[1].close()
+        return reader
+
+    def _plan(self, ids: list[bytes]) -> list[Place]:
+        """Where each chunk is. Raises ChunkMissing."""
+        blob = b"".join(ids)
+        plan = _places(self._held, blob)
+        if None in plan:
+            # Not in the index of when this reader was made. Those that are stay where they were: a prune since then
+            # may have dropped their packs from the index, but leaves the objects for us.
+            fresh = self._index(True)
+            plan = [there or now for there, now in zip(plan, _places(fresh, blob), strict=True)]
+            if None in plan:
+                raise ChunkMissing(f"Chunk {ids[plan.index(None)].hex()[:12]} is in no pack of the vault.")
+        return [place for place in plan if place is not None]
+
+    def _plan_anew(self, ids: list[bytes], gone: PackGone) -> list[Place]:
+        """Where each chunk is by the ledger as it is now. Raises `gone` when the first one is where it was."""
+        before = _places(self._held, ids[0])
+        self._held = self._index(True)
+        plan = [place for place in _places(self._held, b"".join(ids)) if place is not None]
+        if len(plan) < len(ids) or plan[0] == before[0]:
+            raise gone
+        return plan
+
+    def _read(self, pack_id: bytes, offset: int, length: int) -> memoryview:
+        place = self._buffer[:length] if length <= READ_BYTES_MAX else memoryview(bytearray(length))
+        if self._pack(pack_id).read_into(offset, place) != length:
+            raise PackGone(f"Pack {pack_id.hex()[:12]} is cut short.")
+        return place
+
+    def _runs(self, ids: list[bytes]) -> Iterator[list[Record]]:
+        """The sealed records of `ids`, in order, in runs that were read with one call.
+
+        The bytes are valid until the next run is asked for, or anything else of this reader.
+        """
+        plan = self._plan(ids)
+        i = 0
+        while i < len(plan):
+            pack_id, start, sealed, _, _ = plan[i]
+            end = start + sealed
+            j = i + 1
+            while j < len(plan):
+                other, at, size, _, _ = plan[j]
+                if other != pack_id or not end <= at <= end + GAP_BYTES_MAX or at + size - start > READ_BYTES_MAX:
+                    break
+                end = at + size
+                j += 1
+            try:
+                run = self._read(pack_id, start, end - start)
+            except PackGone as gone:
+                # Pruned since this reader's index was made: its chunks are in another pack now.
+                plan[i:] = self._plan_anew(ids[i:], gone)
+                continue
+            yield [
+                (ids[k], pack_id, run[at - start : at - start + size], salt, counter)
+                for k, (_, at, size, salt, counter) in enumerate(plan[i:j], i)
+            ]
+            i = j
+
+    def _open_into(self, kind: SealKind, record: Record, place: memoryview) -> None:
+        """Open one record into `place`. DamagedError when its tag does not fit; then `place` holds nothing of it."""
+        if self._opens(kind, record, place):
+            return
+        chunk_id, pack_id = record[:2]
+        # `check` may have moved what is good out of a damaged pack, and a later backup stored anew what is not.
+        now = _places(self._index(True), chunk_id)[0]
+        if now is not None and now[0] != pack_id and now[2] == len(record[2]):
+            other, offset, sealed, salt, counter = now
+            data = memoryview(bytearray(sealed))
+            if self._pack(other).read_into(offset, data) == sealed and self._opens(
+                kind, (chunk_id, other, data, salt, counter), place
+            ):
+                return
+        raise DamagedError(f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]}).")
+
+    def _opens(self, kind: SealKind, record: Record, place: memoryview) -> bool:
+        """Open one record into `place`; False, with nothing of it in there, when its tag does not fit."""
+        chunk_id, _, sealed, salt, counter = record
+        try:
+            self._keys.cipher(salt).decrypt_into(nonce(counter), sealed, self._associated[kind] + chunk_id, place)
+        except (InvalidTag, ValueError):
+            return False
+        return True
+
+    def segments(self, kind: SealKind, ids: list[bytes]) -> Iterator[bytes]:
+        """The segments of chunks, in order. Raises ChunkMissing, DamagedError."""
+        for start in range(0, len(ids), PLAN_PIECES):
+            part = ids[start : start + PLAN_PIECES]
+            for run in self._runs(part):
+                opened = []
+                for record in run:
+                    out = bytearray(len(record[2]) - TAG_BYTES)
+                    self._open_into(kind, record, memoryview(out))
+                    opened.append(bytes(out))
+                # Only now, so that who asks for segments may use this reader for others in between.
+                yield from opened
+
+    def render(self, pieces: Iterable[Piece]) -> Iterator[memoryview]:
+        """The bytes of a layout, in buffers of about OUTPUT_BYTES that belong to the caller.
+
+        Raises ChunkMissing, DamagedError; what was given out before is right.
+        """
+        out = memoryview(bytearray(OUTPUT_BYTES))
+        fill = 0
+        scratch = memoryview(bytearray(0))
+        for batch in _batches(pieces):
+            runs = self._runs([p.chunk_id for p in batch if isinstance(p, SegmentPiece)])
+            records = (record for run in runs for record in run)
+            for piece in batch:
+                if not isinstance(piece, SegmentPiece):
+                    size = len(piece)
+                    if size > OUTPUT_BYTES - fill:
+                        if fill:
+                            yield out[:fill]
+                        out, fill = memoryview(bytearray(max(OUTPUT_BYTES, size))), 0
+                    out[fill : fill + size] = piece
+                    fill += size
+                    continue
+                record = next(records)
+                if len(record[2]) - TAG_BYTES != piece.stored:
+                    raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest says.")
+                if piece.take > OUTPUT_BYTES - fill:
+                    if fill:
+                        yield out[:fill]
+                    out, fill = memoryview(bytearray(max(OUTPUT_BYTES, piece.stored))), 0
+                if piece.take == piece.stored:
+                    place = out[fill : fill + piece.stored]
+                    self._open_into(SealKind.DATA, record, place)
+                else:
+                    if len(scratch) < piece.stored:
+                        scratch = memoryview(bytearray(piece.stored))
+                    whole = scratch[: piece.stored]
+                    self._open_into(SealKind.DATA, record, whole)
+                    out[fill : fill + piece.take] = whole[piece.skip : piece.skip + piece.take]
+                fill += piece.take
+        if fill:
+            yield out[:fill]
+
+
+def _places(index: Index, ids: bytes) -> list[Place | None]:
+    """Where each of the chunks is whose ids stand back to back; None for those that the index does not have."""
+    places = index.locate(ids)
+    packs, origins = index.packs, index.origins
+    return [
+        None if pack < 0 else (packs[pack], offset, stored + TAG_BYTES, origins[origin], counter)
+        for pack, offset, stored, origin, counter in zip(
+            places.pack.tolist(),
+            places.offset.tolist(),
+            places.stored.tolist(),
+            places.origin.tolist(),
+            places.counter.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Pieces in lists short enough to be planned at once: few at first, so that the first byte comes soon."""
+    batch: list[Piece] = []
+    size, limit = 0, 16
+    for piece in pieces:
+        batch.append(piece)
+        size += piece.stored if isinstance(piece, SegmentPiece) else len(piece)
+        if len(batch) >= limit or size >= 8 * READ_BYTES_MAX:
+            yield batch
+            batch, size, limit = [], 0, PLAN_PIECES
+    if batch:
+        yield batch

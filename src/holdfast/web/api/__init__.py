@@ -1,0 +1,1 @@
+"""The routes of the API v3, one module each."""

@@ -1,0 +1,162 @@
+"""The stream of an account's events (server-sent events), to be gone on with where it broke off.
+
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html. Durable events have their number as `id`, so
+that `Last-Event-ID` is of those alone; progress is told in between, without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from holdfast.catalog.database.engine import CatalogUnreachable
+from holdfast.catalog.records import Account, Event, Progressed
+from holdfast.service.errors import ServiceError
+from holdfast.service.jobs.events import PAGE, Place, event_view, next_events, place_of, progress_view
+from holdfast.service.registry.apps import get_app
+from holdfast.web.auth import require_backups
+from holdfast.web.context import Desk
+from holdfast.web.event_hub import Hub, Listener
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Headers
+from holdfast.web.http.errors import ApiError
+from holdfast.web.streaming import ASKED_FOR_HEAD, until_gone
+
+HEARTBEAT_SECONDS = 15.0
+KEY_SECONDS = 10.0
+"""How often it is looked whether the key still opens the account."""
+
+STALL_SECONDS = 60
+"""A client that takes nothing for so long is gone, whatever its connection says."""
+
+RECONNECT_MS = 3000
+
+_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+_GAP = {
+    "seq": None,
+    "kind": "gap",
+    "at": None,
+    "app_id": None,
+    "backup_id": None,
+    "job_id": None,
+    "data": {"message": "Some events after the one you named are not kept any more; read the lists anew."},
+}
+
+
+def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """The handler, bound to a desk."""
+    instance = desk.instance
+    hub = Hub(desk)
+
+    @get("/v3/events")
+    async def stream_events(request: Request[Any, Any, Any]) -> EventStream:
+        scope = request.scope
+        account = require_backups(desk, scope)
+        fields = inputs.query(scope, "after", "app_id")
+        after = inputs.event_number(inputs.header(scope, b"last-event-id"), fields.get("after"))
+        app_id = fields.get("app_id")
+        if app_id is not None:
+            if not inputs.is_id(app_id):
+                raise inputs.invalid("app_id")
+            await desk.call(get_app, instance, account.id, app_id)
+        place = await desk.call(place_of, instance, account.id, after)
+        return EventStream(desk, hub, account, app_id, place)
+
+    return [stream_events]
+
+
+class EventStream:
+    """One answer that goes on until the client leaves, the key ends, or the server stops."""
+
+    def __init__(self, desk: Desk, hub: Hub, account: Account, app_id: str | None, place: Place) -> None:
+        self._desk = desk
+        self._hub = hub
+        self._account = account
+        self._app_id = app_id
+        self._after = place.after
+        self._is_gap = place.is_gap
+        self._told: dict[str, Progressed | None] = {}
+        """For each thing that runs, the progress that was told last."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Raises ApiError when the account has too many of them."""
+        start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
+        if ASKED_FOR_HEAD in (scope.get("extensions") or {}):
+            await send(start)  # type: ignore[arg-type]
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        with self._hub.listening(self._account.id, self._after) as listener:
+            async with until_gone(receive) as gone:
+                await send(start)  # type: ignore[arg-type]
+                try:
+                    await self._go(scope, send, listener, gone)
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                except TimeoutError:
+                    self._desk.log.info("events_stalled", account=self._account.id)
+
+    async def _go(self, scope: Scope, send: Send, listener: Listener, gone: asyncio.Task[None]) -> None:
+        desk = self._desk
+        gone.add_done_callback(lambda _: listener.wake())
+        await self._send(send, b"retry: %d\n\n" % RECONNECT_MS)
+        if self._is_gap:
+            await self._send(send, _message("gap", _GAP))
+        sent_at = key_at = desk.now()
+        while not (gone.done() or listener.is_over or desk.draining):
+            page = await self._next()
+            body = b"".join(map(self._event, page)) + self._progress(listener)
+            if not body and desk.now() - sent_at >= HEARTBEAT_SECONDS:
+                body = b": still here\n\n"
+            if body:
+                await self._send(send, body)
+                sent_at = desk.now()
+            if desk.now() - key_at >= KEY_SECONDS:
+                key_at = desk.now()
+                if not self._is_open(scope):
+                    return
+            if len(page) < PAGE:
+                await listener.wait(min(HEARTBEAT_SECONDS, KEY_SECONDS))
+
+    async def _next(self) -> list[Event]:
+        desk = self._desk
+        try:
+            return await desk.call(next_events, desk.instance, self._account.id, self._app_id, self._after)
+        except CatalogUnreachable:
+            return []  # it goes on when the catalog is back
+
+    def _is_open(self, scope: Scope) -> bool:
+        try:
+            return require_backups(self._desk, scope).id == self._account.id
+        except CatalogUnreachable:
+            return True
+        except (ApiError, ServiceError):
+            return False
+
+    def _event(self, event: Event) -> bytes:
+        self._after = event.seq
+        return _message(str(event.kind), event_view(self._desk.instance, event), event.seq)
+
+    def _progress(self, listener: Listener) -> bytes:
+        """What moved since it was told last."""
+        running = [w for w in listener.running if self._app_id in (None, w.app_id) and w.progress is not None]
+        moved = [work for work in running if self._told.get(work.id) != work.progress]
+        self._told = {work.id: work.progress for work in running}
+        return b"".join(_message("progress", progress_view(self._desk.instance, work)) for work in moved)
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        async with asyncio.timeout(STALL_SECONDS):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _message(kind: str, data: dict[str, Any], number: int | None = None) -> bytes:
+    """One event as it goes over the wire; JSON has no line breaks, so it is one line of data."""
+    head = b"" if number is None else b"id: %d\n" % number
+    return b"%sevent: %s\ndata: %s\n\n" % (head, kind.encode("ascii"), msgspec.json.encode(data))

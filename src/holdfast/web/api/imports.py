@@ -1,0 +1,85 @@
+"""The route that makes an uploaded archive a backup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from holdfast.catalog.backups.rows import fail_backup
+from holdfast.catalog.records import Backup
+from holdfast.service.errors import Invalid
+from holdfast.service.instance.import_scratch import remove_scratch
+from holdfast.service.registry import backups as deeds
+from holdfast.service.take.import_backup import Upload
+from holdfast.web.api.backups import hold, name_taken, owner
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer, success
+from holdfast.web.http.errors import answer_error, known_error, unavailable
+from holdfast.web.http.uploads import Body, RefusedBody, announced_bytes, body_pieces
+
+AnyRequest = Request[Any, Any, Any]
+
+_IMPORT = "/v3/apps/{app_id:str}/backups/import"
+_APP_SEGMENT = 2
+
+
+def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """The handler, bound to a desk."""
+
+    @post(_IMPORT, request_max_body_size=None)
+    async def import_backup(request: AnyRequest) -> Answer:
+        scope = request.scope
+        body = Body(request.receive)
+        try:
+            app_id = inputs.path_segment(scope, _APP_SEGMENT)
+            account = owner(desk, scope, app_id)
+            fields = inputs.query(scope, "name", "wait")
+            seconds = inputs.integer(fields, "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
+            with desk.one_more_upload(account.id):
+                backup = await _received(desk, scope, body, app_id, fields.get("name"))
+        except Exception as error:
+            known = known_error(error)
+            if known is None:
+                raise
+            return RefusedBody(answer_error(known), body)
+        finished = False
+        if seconds:
+            backup, finished = await hold(desk, backup, desk.now() + seconds)
+        location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
+        shown = deeds.full_object(desk.instance, backup)
+        return success(shown, 200 if finished else 202, [(b"location", location)])
+
+    return [import_backup]
+
+
+async def _received(desk: Desk, scope: Scope, body: Body, app_id: str, name: str | None) -> Backup:
+    upload = await desk.call(Upload, desk.instance, app_id, name, is_limited=True)
+    try:
+        if (announced_bytes(scope) or 0) > upload.bytes_max:
+            raise upload.too_large()
+        async for piece in body_pieces(body):
+            await desk.call(upload.write, piece)
+        return await desk.call(_queued, desk, upload)
+    finally:
+        # Not through a thread: a task that is cancelled could not wait for it.
+        upload.close()
+
+
+def _queued(desk: Desk, upload: Upload) -> Backup:
+    try:
+        backup = upload.queue()
+    except Invalid as refusal:
+        raise name_taken(refusal) if refusal.field == "name" else refusal from None
+    try:
+        desk.jobs.enqueue_take(backup.id, backup.app_id, backup.node)
+    except Exception as error:
+        message = "The import could not be queued; upload the archive again."
+        fail_backup(desk.instance.catalog, backup.id, "NOT_QUEUED", message, desk.instance.clock.now_ns())
+        remove_scratch(desk.instance, backup.id)
+        desk.log.error("enqueue_failed", backup_id=backup.id, exc_info=error)
+        raise unavailable("The queue of the backups can't be reached just now; try again.") from error
+    return backup

@@ -1,0 +1,133 @@
+"""The routes of what takes its time: restore a backup, look at jobs (backups are some too), cancel one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, delete, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from holdfast.catalog.accounts.apps import app_by_id
+from holdfast.catalog.records import App, Job, JobState, Work
+from holdfast.service.errors import app_not_found
+from holdfast.service.jobs import lifecycle as deeds
+from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_view
+from holdfast.service.registry.apps import get_app
+from holdfast.service.registry.backups import find_backup
+from holdfast.service.restore.files import Wanted, preview_restore, request_restore
+from holdfast.sources.port import SourceError
+from holdfast.vault.errors import VaultError
+from holdfast.web.auth import require_backups
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer, success
+from holdfast.web.http.errors import ApiError, unavailable
+from holdfast.web.http.paging import cut_page
+
+AnyRequest = Request[Any, Any, Any]
+
+_RESTORE = "/v3/apps/{app_id:str}/backups/{backup:str}/restore"
+_JOB = "/v3/jobs/{job_id:str}"
+_APP_SEGMENT, _BACKUP_SEGMENT, _JOB_SEGMENT = 2, 4, 2
+
+
+def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a desk."""
+    instance = desk.instance
+
+    @post(_RESTORE)
+    async def restore_backup(request: AnyRequest) -> Answer:
+        scope = request.scope
+        account = require_backups(desk, scope)
+        app_id = inputs.path_segment(scope, _APP_SEGMENT)
+        app = await desk.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
+        if app is None:
+            raise app_not_found()
+        body = await inputs.json_body(request, inputs.Restore)
+        ref = inputs.path_segment(scope, _BACKUP_SEGMENT)
+        if body.dry_run:
+            return success(await desk.call(_preview, desk, app, ref, body))
+        job = await desk.call(_restore, desk, app, ref, body)
+        return accepted(desk, job)
+
+    @get(_JOB)
+    async def get_job(request: AnyRequest) -> Answer:
+        account = require_backups(desk, request.scope)
+        job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
+        return success(await desk.call(lambda: work_view(instance, get_work(instance, job_id, account.id))))
+
+    @get("/v3/jobs")
+    async def list_jobs(request: AnyRequest) -> Answer:
+        account = require_backups(desk, request.scope)
+        fields = inputs.query(request.scope, "limit", "after")
+        limit, after = inputs.page_limit(fields) or PAGE, inputs.page_after(fields)
+
+        def listed() -> list[Work]:
+            if after is not None:
+                get_work(instance, after, account.id)
+            return account_work(instance, account.id, limit + 1, after)
+
+        page, link = cut_page(await desk.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
+        return success([deeds.view(instance, work) for work in page], headers=link)
+
+    @delete(_JOB, status_code=200)
+    async def cancel_job(request: AnyRequest) -> Answer:
+        account = require_backups(desk, request.scope)
+        job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
+
+        def cancel() -> Work:
+            return cancel_work(instance, get_work(instance, job_id, account.id))
+
+        return success(deeds.view(instance, await desk.call(cancel)))
+
+    return [restore_backup, list_jobs, get_job, cancel_job]
+
+
+def accepted(desk: Desk, job: Job) -> Answer:
+    """The answer to a request that a job was made of."""
+    location = f"/v3/jobs/{job.id}".encode("ascii")
+    return success(deeds.view(desk.instance, job), 202, [(b"location", location)])
+
+
+def enqueue(desk: Desk, job: Job) -> Job:
+    """Hand a job to the queue. Raises UNAVAILABLE, with the job failed."""
+    try:
+        desk.jobs.enqueue_job(job.id, job.app_id, job.node)
+    except Exception as error:
+        message = "The job could not be queued; ask for it again."
+        deeds.finish(desk.instance, job.id, JobState.FAILED, error_code="NOT_QUEUED", error_message=message)
+        desk.log.error("enqueue_failed", job_id=job.id, exc_info=error)
+        raise unavailable("The queue of the jobs can't be reached just now; try again.") from error
+    return job
+
+
+def _wanted(body: inputs.Restore) -> Wanted:
+    return Wanted(paths=tuple(body.paths), mode=body.mode, safety_backup=body.safety_backup)
+
+
+def _target(desk: Desk, app: App, body: inputs.Restore) -> App:
+    if body.target_app_id is msgspec.UNSET:
+        return app
+    target = app_by_id(desk.instance.catalog, body.target_app_id)
+    if target is None or target.account_id != app.account_id:
+        raise app_not_found()
+    return target
+
+
+def _preview(desk: Desk, app: App, ref: str, body: inputs.Restore) -> dict[str, Any]:
+    backup = find_backup(desk.instance, app.id, ref)
+    target = _target(desk, app, body)
+    try:
+        preview = preview_restore(desk.instance, backup, target, _wanted(body))
+    except VaultError as error:
+        raise ApiError("BACKUP_NOT_USABLE", str(error)) from error
+    except SourceError as error:
+        raise ApiError("APP_NOT_READABLE", str(error)) from error
+    shown: dict[str, Any] = msgspec.to_builtins(preview)
+    return shown
+
+
+def _restore(desk: Desk, app: App, ref: str, body: inputs.Restore) -> Job:
+    backup = find_backup(desk.instance, app.id, ref)
+    return enqueue(desk, request_restore(desk.instance, backup, _target(desk, app, body), _wanted(body)))

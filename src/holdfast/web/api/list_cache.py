@@ -1,0 +1,63 @@
+"""The answers to the whole list of an application's backups, the route that is asked most.
+
+What is made of its rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as the
+rows stay the same. They are read anew for each request, unless the database says that nothing at all was committed
+since. So there is nothing to invalidate, and what another process changed shows at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from holdfast.catalog.prepared_queries import ListRow
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry.backups import list_items
+from holdfast.web.http.envelope import success
+from holdfast.web.http.etags import Tagged, tagged
+
+KEPT_BYTES_MAX = 32 * 1024 * 1024
+"""Of answers; their rows take about as much again."""
+
+
+class WholeLists:
+    """Used on the event loop only; no lock."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._kept: OrderedDict[str, tuple[list[ListRow], Tagged]] = OrderedDict()
+        self._looked: dict[str, tuple[int, int]] = {}
+        """For kept lists: the catalog's version when their rows were last looked at."""
+        self._kept_bytes = 0
+
+    def answer(self, app_id: str) -> Tagged:
+        """The list as it is now."""
+        kept = self._kept.get(app_id)
+        version = self._instance.hot.version()
+        if kept is not None and version is not None and self._looked.get(app_id) == version:
+            return kept[1]
+        rows = self._instance.hot.list_rows(app_id)
+        if kept is not None and kept[0] == rows:
+            self._kept.move_to_end(app_id)
+            self._note(app_id, version)
+            return kept[1]
+        made = tagged(success(list_items(self._instance, app_id)))
+        if self._instance.hot.list_rows(app_id) == rows:  # not changed between the two readings
+            self._keep(app_id, rows, made)
+            self._note(app_id, version)
+        return made
+
+    def _note(self, app_id: str, version: tuple[int, int] | None) -> None:
+        # The version was asked for before the rows were read: what came between makes another one.
+        if version is not None:
+            self._looked[app_id] = version
+
+    def _keep(self, app_id: str, rows: list[ListRow], made: Tagged) -> None:
+        before = self._kept.pop(app_id, None)
+        if before is not None:
+            self._kept_bytes -= len(before[1].answer.body)
+        self._kept[app_id] = (rows, made)
+        self._kept_bytes += len(made.answer.body)
+        while self._kept_bytes > KEPT_BYTES_MAX:
+            gone, (_, oldest) = self._kept.popitem(last=False)
+            self._looked.pop(gone, None)
+            self._kept_bytes -= len(oldest.answer.body)

@@ -1,0 +1,138 @@
+"""The routes into backups: folders, content, differences, finds."""
+
+from __future__ import annotations
+
+from holdfast.web.api.openapi.fields import (
+    BYTES,
+    BYTES_OR_NULL,
+    COUNT,
+    FLAG,
+    ID,
+    KIND,
+    TEXT,
+    TIME,
+    Json,
+    object_of,
+    ref,
+)
+from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, ETAG, IF_NONE_MATCH, got, operation, query
+
+_VERSION: Json = object_of(
+    {
+        "kind": KIND,
+        "size": BYTES,
+        "mtime": TIME,
+        "backups": {"type": "array", "items": object_of({"id": ID, "name": TEXT, "created_at": TIME})},
+    }
+)
+
+SCHEMAS: Json = {
+    "File": object_of(
+        {
+            "name": TEXT,
+            "path": TEXT,
+            "kind": KIND,
+            "size": BYTES,
+            "mode": {"type": "string", "pattern": "^[0-7]{4}$"},
+            "mtime": TIME,
+            "target": {"type": ["string", "null"], "description": "Where a symbolic link points."},
+        }
+    ),
+    "Diff": object_of(
+        {
+            "added": COUNT,
+            "removed": COUNT,
+            "changed": COUNT,
+            "metadata": {**COUNT, "description": "Same content; other rights, owner or times."},
+            "paths": {
+                "type": "array",
+                "items": object_of(
+                    {
+                        "path": TEXT,
+                        "kind": KIND,
+                        "what": {"enum": ["added", "removed", "changed", "metadata"]},
+                        "size_before": BYTES_OR_NULL,
+                        "size_after": BYTES_OR_NULL,
+                    }
+                ),
+            },
+            "is_truncated": FLAG,
+        }
+    ),
+    "Finds": object_of(
+        {
+            "paths": {
+                "type": "array",
+                "items": object_of({"path": TEXT, "versions": {"type": "array", "items": _VERSION}}),
+            },
+            "is_truncated": FLAG,
+            "unreadable": {"type": "array", "items": object_of({"id": ID, "message": TEXT})},
+        }
+    ),
+}
+
+
+def paths() -> Json:
+    """The operations, by path and method."""
+    one = (APP_ID, BACKUP_REF)
+    text: Json = {"type": "string"}
+    path = query("path", text, "From the application's folder; empty: that folder. As `files` shows it.")
+    base = "/v3/apps/{app_id}/backups/{backup}"
+    binary: Json = {"schema": {"type": "string", "format": "binary"}}
+    kinds = {"application/octet-stream": binary, "application/zip": binary}
+    headers: Json = {**ETAG, "Accept-Ranges": {"schema": {"type": "string", "const": "bytes"}}}
+    return {
+        f"{base}/files": {
+            "get": operation(
+                "listFiles",
+                "A folder of a backup",
+                got({"type": "array", "items": ref("File")}, "What is directly in it."),
+                (402, 404, 409),
+                parameters=(*one, path, IF_NONE_MATCH),
+            )
+        },
+        f"{base}/content": {
+            "get": operation(
+                "getContent",
+                "A file of a backup, or a folder as a zip",
+                {
+                    200: {"description": "The whole.", "content": kinds, "headers": headers},
+                    206: {"description": "The range.", "content": kinds, "headers": headers},
+                    304: {"description": "Unchanged.", "headers": ETAG},
+                },
+                (402, 404, 409, 412, 416),
+                parameters=(*one, path, {"name": "Range", "in": "header", "schema": text}, IF_NONE_MATCH),
+            )
+        },
+        f"{base}/diff": {
+            "get": operation(
+                "diffBackups",
+                "What another backup has different",
+                got(ref("Diff"), "What is added, removed and changed in the backup `with`."),
+                (402, 404, 409),
+                parameters=(
+                    *one,
+                    {**query("with", {"type": "string", "minLength": 1}, "Its id or name."), "required": True},
+                    IF_NONE_MATCH,
+                ),
+            )
+        },
+        "/v3/apps/{app_id}/find": {
+            "get": operation(
+                "findPaths",
+                "In which backups a path is",
+                got(ref("Finds"), "Each path with its versions, oldest first."),
+                (402, 404),
+                parameters=(
+                    APP_ID,
+                    {
+                        **query(
+                            "pattern", {"type": "string", "minLength": 1}, "`*`, `?`, `[...]`; with no slash: the name."
+                        ),
+                        "required": True,
+                    },
+                    IF_NONE_MATCH,
+                ),
+            )
+        },
+    }

@@ -1,0 +1,188 @@
+"""The routes of jobs: what starts one, how far it is, and the stream of events."""
+
+from __future__ import annotations
+
+from holdfast.web.api.openapi.fields import (
+    BYTES,
+    COUNT,
+    FLAG,
+    ID,
+    ID_OR_NULL,
+    ID_PATTERN,
+    KIND,
+    NOTE,
+    PROGRESS_OR_NULL,
+    TEXT,
+    TIME,
+    TIME_OR_NULL,
+    Json,
+    enveloped,
+    object_of,
+    ref,
+)
+from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, LINK, PAGE_SIZE, json_of, operation, query
+
+_NUMBER: Json = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_EVENTS: Json = {"schema": {"type": "string"}}
+_PATHS: Json = {
+    "type": "array",
+    "items": object_of({"path": TEXT, "kind": KIND, "size": BYTES}),
+}
+_JOB: Json = {
+    "id": ID,
+    "kind": {**TEXT, "description": "`backup`, `restore`, `verify` or `prove`."},
+    "app_id": ID,
+    "backup_id": ID,
+    "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "cancelled"]},
+    "created_at": TIME,
+    "finished_at": TIME_OR_NULL,
+    "progress": PROGRESS_OR_NULL,
+    "result": {"type": ["object", "null"], "description": "What a finished job did."},
+    "error": {"oneOf": [NOTE, {"type": "null"}]},
+}
+
+SCHEMAS: Json = {
+    "Restore": {
+        "type": "object",
+        "properties": {
+            "paths": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1},
+                "description": "Only these, with all below them; none: everything.",
+            },
+            "target_app_id": {**ID, "description": "Another application of the account to restore into."},
+            "mode": {
+                "type": "string",
+                "enum": ["mirror", "overlay"],
+                "description": "`mirror` removes what the backup does not have, `overlay` leaves it.",
+            },
+            "dry_run": {**FLAG, "description": "Only say what would change."},
+            "safety_backup": {**FLAG, "description": "Take a backup first, so that the restore can be undone."},
+        },
+        "additionalProperties": False,
+    },
+    "RestorePreview": object_of(
+        {
+            "added": COUNT,
+            "changed": COUNT,
+            "removed": COUNT,
+            "write_bytes": BYTES,
+            "paths_added": _PATHS,
+            "paths_changed": _PATHS,
+            "paths_removed": _PATHS,
+            "is_truncated": {**FLAG, "description": "Whether the lists show only the first thousand each."},
+        }
+    ),
+    "Job": object_of(_JOB),
+    "JobWithLog": object_of({**_JOB, "log": {"type": "array", "items": object_of({"at": TIME, "message": TEXT})}}),
+    "Event": object_of(
+        {
+            "seq": {"type": ["integer", "null"], "description": "Its number, also the `id` of the stream."},
+            "kind": TEXT,
+            "at": TIME_OR_NULL,
+            "app_id": ID_OR_NULL,
+            "backup_id": ID_OR_NULL,
+            "job_id": ID_OR_NULL,
+            "data": {"type": "object", "description": "What belongs to this kind of event."},
+        }
+    ),
+}
+
+
+def paths() -> Json:
+    """The operations, by path and method."""
+    job = ref("Job")
+    job_id: Json = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "/v3/apps/{app_id}/backups/{backup}/restore": {
+            "post": operation(
+                "restoreBackup",
+                "Restore a backup",
+                {
+                    202: {
+                        "description": "It is queued; the job tells how far it is.",
+                        "content": json_of(enveloped(job)),
+                        "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+                    },
+                    200: {
+                        "description": "With `dry_run`: what would change.",
+                        "content": json_of(enveloped(ref("RestorePreview"))),
+                    },
+                },
+                (402, 404, 409, 413),
+                parameters=(APP_ID, BACKUP_REF),
+                body="Restore",
+                description="The whole backup is checked before a file is touched; when it fails, all is as it was.",
+            )
+        },
+        "/v3/apps/{app_id}/backups/{backup}/verify": {
+            "post": operation(
+                "verifyBackup",
+                "Read a backup back",
+                {
+                    202: {
+                        "description": "It is queued (or was already); the job tells how far it is.",
+                        "content": json_of(enveloped(job)),
+                        "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+                    }
+                },
+                (402, 404, 409),
+                parameters=(APP_ID, BACKUP_REF),
+                description="Every chunk that the backup needs is read and compared. The job is successful whatever "
+                "it finds; its `result` has `is_whole`, `files` (how many can't be read), `read_bytes` and "
+                "`damaged_packs`. The backup then has `verified_at`, or an `error` with the code `DAMAGED`.",
+            )
+        },
+        "/v3/jobs": {
+            "get": operation(
+                "listJobs",
+                "What runs, waits and ended, newest first; backups too",
+                {
+                    200: {
+                        "description": "A page of jobs.",
+                        "content": json_of(enveloped({"type": "array", "items": job})),
+                        "headers": LINK,
+                    }
+                },
+                (402, 404),
+                parameters=(
+                    PAGE_SIZE,
+                    query("after", {"type": "string", "pattern": ID_PATTERN}, "Only what comes after this id."),
+                ),
+            )
+        },
+        "/v3/jobs/{job_id}": {
+            "get": operation(
+                "getJob",
+                "A job, or a backup as one",
+                {200: {"description": "The job as it is now.", "content": json_of(enveloped(ref("JobWithLog")))}},
+                (402, 404),
+                parameters=(job_id,),
+            ),
+            "delete": operation(
+                "cancelJob",
+                "Cancel a job, or a backup in the making",
+                {200: {"description": "It stops, or has stopped.", "content": json_of(enveloped(job))}},
+                (402, 404, 409),
+                parameters=(job_id,),
+                description="What waits is cancelled at once, what runs stops within two seconds; nothing of it stays. "
+                "A cancelled backup is `failed` with the code `CANCELLED`.",
+            ),
+        },
+        "/v3/events": {
+            "get": operation(
+                "streamEvents",
+                "What happens, as it happens (server-sent events)",
+                {200: {"description": "A stream that does not end.", "content": {"text/event-stream": _EVENTS}}},
+                (402, 404),
+                parameters=(
+                    {"name": "Last-Event-ID", "in": "header", "schema": _NUMBER, "description": "Go on behind it."},
+                    query("after", _NUMBER, "The same, where a header can't be sent; the header goes first."),
+                    query("app_id", {"type": "string", "pattern": ID_PATTERN}, "Only of this application."),
+                ),
+                description="`event` is the kind, `id` the number, `data` an `Event` as JSON. `progress` (at most one "
+                "a second for each thing that runs) and `gap` (events after the one you named are not kept any more) "
+                "have no `id`. Without a number it begins with what happens from now on. A comment comes every 15 s.",
+            )
+        },
+    }

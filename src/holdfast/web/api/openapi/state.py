@@ -1,0 +1,30 @@
+"""The routes of an instance's state, for probes and for Prometheus."""
+
+from __future__ import annotations
+
+from holdfast.web.api.openapi.fields import Json, enveloped, object_of, ref
+from holdfast.web.api.openapi.operations import json_of, operation
+
+SCHEMAS: Json = {
+    "Health": object_of({"ok": {"type": "boolean", "const": True}}),
+}
+
+
+def paths() -> Json:
+    """The operations, by path and method."""
+    state = {200: {"description": "Yes.", "content": json_of(enveloped(ref("Health")))}}
+    return {
+        "/healthz": {"get": operation("isAlive", "Whether the process answers", state, open_to_all=True)},
+        "/readyz": {
+            "get": operation("isReady", "Whether the catalog and the store can be reached", state, open_to_all=True)
+        },
+        "/metrics": {
+            "get": operation(
+                "getMetrics",
+                "The instance's figures for Prometheus; only the operator reaches them",
+                {200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+                (404,),
+                open_to_all=True,
+            )
+        },
+    }

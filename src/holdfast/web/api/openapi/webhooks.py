@@ -1,0 +1,147 @@
+"""The routes of webhooks."""
+
+from __future__ import annotations
+
+from holdfast.catalog.records import NOTICE_KINDS
+from holdfast.service.notify.endpoints import LABEL_CHARACTERS_MAX
+from holdfast.web.api.openapi.fields import COUNT, FLAG, ID, TEXT, TIME, TIME_OR_NULL, Json, enveloped, object_of, ref
+from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
+
+_DELIVERY: Json = object_of(
+    {
+        "id": {**ID, "description": "The header `webhook-id` is `msg_` and this, at every attempt."},
+        "type": {**TEXT, "description": "The event, or `webhook.test`."},
+        "state": {"enum": ["pending", "delivered", "failed"]},
+        "attempts": COUNT,
+        "created_at": TIME,
+        "next_attempt_at": TIME_OR_NULL,
+        "finished_at": TIME_OR_NULL,
+        "status": {"type": ["integer", "null"], "description": "The HTTP status of the last attempt."},
+        "error": {"type": ["string", "null"], "description": "Why the last attempt failed."},
+    }
+)
+_EVENTS: Json = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"enum": [str(kind) for kind in NOTICE_KINDS]},
+    "description": "Of which events; by default all but `backup.finished`.",
+}
+_LABEL: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LABEL_CHARACTERS_MAX,
+    "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$",
+    "description": "What it is called in lists; by default what may be shown of its URL. Any printable text.",
+}
+_WEBHOOK: Json = {
+    "id": ID,
+    "kind": {"enum": ["webhook", "apprise"]},
+    "label": TEXT,
+    "events": _EVENTS,
+    "created_at": TIME,
+    "disabled_at": {**TIME_OR_NULL, "description": "Since when nothing is sent to it."},
+    "last_delivery": {"oneOf": [_DELIVERY, {"type": "null"}]},
+}
+
+SCHEMAS: Json = {
+    "Webhook": object_of(_WEBHOOK),
+    "WebhookWithSecret": object_of(
+        {**_WEBHOOK, "secret": {"type": ["string", "null"], "description": "`whsec_...`; null for apprise."}}
+    ),
+    "NewWebhook": {
+        "type": "object",
+        "properties": {"url": {"type": "string", "minLength": 1}, "events": _EVENTS, "label": _LABEL},
+        "required": ["url"],
+        "additionalProperties": False,
+    },
+    "WebhookChange": {
+        "type": "object",
+        "properties": {
+            "events": _EVENTS,
+            "label": _LABEL,
+            "is_enabled": {**FLAG, "description": "False: send it nothing; what waits for it is given up."},
+        },
+        "additionalProperties": False,
+    },
+    "DeletedWebhook": object_of({"id": ID}),
+    "Delivery": _DELIVERY,
+}
+
+
+def paths() -> Json:
+    """The operations, by path and method."""
+    webhook_id: Json = {"name": "webhook_id", "in": "path", "required": True, "schema": ID}
+    webhook, with_secret = ref("Webhook"), ref("WebhookWithSecret")
+    after = query("after", ID, "Only what is older than the delivery of this id.")
+
+    def ok(schema: Json, description: str, status: int = 200) -> dict[int, Json]:
+        return {status: {"description": description, "content": json_of(enveloped(schema))}}
+
+    made = ok(with_secret, "It is there; its secret is shown this once.", 201)
+    made[201]["headers"] = {"Location": {"schema": {"type": "string"}, "description": "The webhook's own address."}}
+    return {
+        "/v3/webhooks": {
+            "get": operation(
+                "listWebhooks",
+                "Where the account is told of events",
+                got({"type": "array", "items": webhook}, "The webhooks and other targets, oldest first."),
+                parameters=(IF_NONE_MATCH,),
+            ),
+            "post": operation(
+                "addWebhook",
+                "Be told of events",
+                made,
+                (409, 413),
+                body="NewWebhook",
+                description="An `https://` URL makes a webhook, signed as https://www.standardwebhooks.com says; a URL "
+                "of apprise (`mailtos://`, `discord://`, `slack://`, `tgram://`, `ntfys://` ...) a message to people.",
+            ),
+        },
+        "/v3/webhooks/{webhook_id}": {
+            "get": operation(
+                "getWebhook", "One webhook", got(webhook, "It."), (404,), parameters=(webhook_id, IF_NONE_MATCH)
+            ),
+            "patch": operation(
+                "changeWebhook",
+                "Change a webhook",
+                ok(webhook, "The webhook as it is now."),
+                (404, 413),
+                parameters=(webhook_id,),
+                body="WebhookChange",
+            ),
+            "delete": operation(
+                "deleteWebhook",
+                "Delete a webhook and its log",
+                ok(ref("DeletedWebhook"), "Gone."),
+                (404,),
+                parameters=(webhook_id,),
+            ),
+        },
+        "/v3/webhooks/{webhook_id}/deliveries": {
+            "get": operation(
+                "listDeliveries",
+                "What was sent to a webhook, newest first",
+                got({"type": "array", "items": ref("Delivery")}, "A page of the log, which has 30 days.", LINK),
+                (404,),
+                parameters=(webhook_id, PAGE_SIZE, after, IF_NONE_MATCH),
+            )
+        },
+        "/v3/webhooks/{webhook_id}/test": {
+            "post": operation(
+                "testWebhook",
+                "Send a test now",
+                ok(ref("Delivery"), "It was sent, or could not be: see `state`, `status` and `error`."),
+                (404, 409),
+                parameters=(webhook_id,),
+            )
+        },
+        "/v3/webhooks/{webhook_id}/secret": {
+            "post": operation(
+                "rotateWebhookSecret",
+                "Give a webhook a new secret",
+                ok(with_secret, "With the new secret, shown this once; the old one signs too for 24 h."),
+                (404, 409),
+                parameters=(webhook_id,),
+            )
+        },
+    }

@@ -1,0 +1,62 @@
+"""The routes of an application's schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, get, put
+from litestar.handlers import HTTPRouteHandler
+
+from holdfast.catalog.records import Account, App
+from holdfast.service.errors import app_not_found
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry.apps import get_app
+from holdfast.service.take import schedule as deeds
+from holdfast.web.auth import require_backups
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer, success
+from holdfast.web.http.etags import with_etag
+
+_SCHEDULE = "/v3/apps/{app_id:str}/schedule"
+_APP_SEGMENT = 2
+
+
+def schedule_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a desk."""
+    instance = desk.instance
+
+    @get(_SCHEDULE)
+    async def get_schedule(request: Request[Any, Any, Any]) -> Answer:
+        account = require_backups(desk, request.scope)
+        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        shown = await desk.call(_view, instance, account, app_id)
+        return with_etag(success(shown), request.scope)
+
+    @put(_SCHEDULE)
+    async def set_schedule(request: Request[Any, Any, Any]) -> Answer:
+        account = require_backups(desk, request.scope)
+        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        app = await desk.call(_app, instance, account, app_id)
+        body = await inputs.json_body(request, inputs.NewSchedule)
+        if body.cron is msgspec.UNSET:
+            raise inputs.invalid("cron")
+        wanted = deeds.Schedule(body.cron or "", body.retention, tuple(body.ignore))
+        return success(await desk.call(_set, instance, app, wanted))
+
+    return [get_schedule, set_schedule]
+
+
+def _app(instance: Instance, account: Account, app_id: str) -> App:
+    if not inputs.is_id(app_id):
+        raise app_not_found()
+    return get_app(instance, account.id, app_id)
+
+
+def _view(instance: Instance, account: Account, app_id: str) -> dict[str, Any]:
+    return deeds.view(instance, _app(instance, account, app_id))
+
+
+def _set(instance: Instance, app: App, wanted: deeds.Schedule) -> dict[str, Any]:
+    return deeds.view(instance, deeds.set_schedule(instance, app, wanted, by_customer=True))

@@ -1,0 +1,142 @@
+"""The routes of an account's webhooks, and of its other targets of notices: all of them are endpoints."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request, delete, get, patch, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from holdfast.catalog.events.deliveries import list_deliveries
+from holdfast.catalog.records import Account, Endpoint
+from holdfast.service.errors import NotFound
+from holdfast.service.instance.home import Instance
+from holdfast.service.notify import endpoints as deeds
+from holdfast.service.notify.dispatch import send_test
+from holdfast.web.auth import require_account
+from holdfast.web.context import Desk
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer, success
+from holdfast.web.http.errors import keep_calm
+from holdfast.web.http.etags import with_etag
+from holdfast.web.http.paging import link_to_next
+
+LOG_DEFAULT = 50
+
+AnyRequest = Request[Any, Any, Any]
+T = TypeVar("T")
+
+_ALL = "/v3/webhooks"
+_ONE = "/v3/webhooks/{webhook_id:str}"
+_ID_SEGMENT = 2
+
+
+def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a desk."""
+    instance = desk.instance
+
+    @get(_ALL)
+    async def list_webhooks(request: AnyRequest) -> Answer:
+        account = require_account(desk, request.scope)
+        return with_etag(success(await desk.call(_views, instance, account)), request.scope)
+
+    @post(_ALL)
+    async def add_webhook(request: AnyRequest) -> Answer:
+        account = require_account(desk, request.scope)
+        body = await inputs.json_body(request, inputs.NewWebhook)
+        wait = desk.outside_throttle.attempt_failed(account.id, desk.now())
+        if wait:
+            raise keep_calm(wait, "Too many new webhooks of this account")
+        made = await desk.call_outside(
+            account.id, deeds.add_endpoint, instance, account.id, body.url, _given(body.events), _given(body.label)
+        )
+        location = f"{_ALL}/{made.endpoint.id}".encode("ascii")
+        return success(await desk.call(_with_secret, instance, made), 201, [(b"location", location)])
+
+    @get(_ONE)
+    async def get_webhook(request: AnyRequest) -> Answer:
+        endpoint = await _endpoint(request.scope)
+        return with_etag(success(await desk.call(deeds.view, instance, endpoint)), request.scope)
+
+    @patch(_ONE)
+    async def change_webhook(request: AnyRequest) -> Answer:
+        endpoint = await _endpoint(request.scope)
+        body = await inputs.json_body(request, inputs.WebhookChange)
+        changed = await desk.call(
+            deeds.change_endpoint,
+            instance,
+            endpoint,
+            events=_given(body.events),
+            label=_given(body.label),
+            is_enabled=_given(body.is_enabled),
+        )
+        return success(await desk.call(deeds.view, instance, changed))
+
+    @delete(_ONE, status_code=200)
+    async def delete_webhook(request: AnyRequest) -> Answer:
+        endpoint = await _endpoint(request.scope)
+        await desk.call(deeds.remove_endpoint, instance, endpoint)
+        return success({"id": endpoint.id})
+
+    @get(f"{_ONE}/deliveries")
+    async def list_log(request: AnyRequest) -> Answer:
+        endpoint = await _endpoint(request.scope)
+        fields = inputs.query(request.scope, "limit", "after")
+        return with_etag(await desk.call(_log, instance, endpoint, fields), request.scope)
+
+    @post(f"{_ONE}/test")
+    async def test_webhook(request: AnyRequest) -> Answer:
+        endpoint = await _endpoint(request.scope)
+        assert endpoint.account_id is not None
+        tested = await desk.call_outside(endpoint.account_id, send_test, instance, endpoint)
+        return success(deeds.delivery_view(instance, tested))
+
+    @post(f"{_ONE}/secret")
+    async def rotate_secret(request: AnyRequest) -> Answer:
+        endpoint = await _endpoint(request.scope)
+        made = await desk.call(deeds.rotate_secret, instance, endpoint)
+        return success(await desk.call(_with_secret, instance, made))
+
+    async def _endpoint(scope: Scope) -> Endpoint:
+        account = require_account(desk, scope)
+        webhook_id = inputs.path_segment(scope, _ID_SEGMENT)
+        if not inputs.is_id(webhook_id):
+            raise NotFound("WEBHOOK_NOT_FOUND", "There is no such webhook.")
+        return await desk.call(deeds.get_endpoint, instance, account.id, webhook_id)
+
+    return [
+        list_webhooks,
+        add_webhook,
+        get_webhook,
+        change_webhook,
+        delete_webhook,
+        list_log,
+        test_webhook,
+        rotate_secret,
+    ]
+
+
+def _given(value: T | msgspec.UnsetType) -> T | None:
+    return None if isinstance(value, msgspec.UnsetType) else value
+
+
+def _views(instance: Instance, account: Account) -> list[dict[str, object]]:
+    return [deeds.view(instance, endpoint) for endpoint in deeds.list_endpoints(instance, account.id)]
+
+
+def _with_secret(instance: Instance, made: deeds.NewEndpoint) -> dict[str, object]:
+    """The only answers that a secret is in."""
+    return {**deeds.view(instance, made.endpoint), "secret": made.secret}
+
+
+def _log(instance: Instance, endpoint: Endpoint, fields: dict[str, str]) -> Answer:
+    limit = inputs.page_limit(fields) or LOG_DEFAULT
+    found = list_deliveries(instance.catalog, endpoint.id, limit + 1, inputs.page_after(fields))
+    page = found[:limit]
+    path = f"{_ALL}/{endpoint.id}/deliveries"
+    link = []
+    if len(found) > limit:
+        link = link_to_next(instance.config.base_url, path, {"limit": str(limit), "after": page[-1].id})
+    return success([deeds.delivery_view(instance, delivery) for delivery in page], headers=link)

@@ -1,0 +1,129 @@
+"""What all handlers of one web process share: the instance, the jobs, the threads, the throttles.
+
+The *calls* threads run everything of `service/` that may wait for SQL or the disk; the *streams* threads run the
+generators of downloads, so that many slow disks never keep an API call waiting for a thread. The *outside* threads wait
+for servers that customers name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import structlog
+from litestar.types import Scope
+from prometheus_client import CollectorRegistry
+
+from holdfast.service.instance.home import Instance
+from holdfast.service.metrics import InstanceCollector
+from holdfast.web.http.errors import ApiError, keep_calm
+from holdfast.web.http.throttle import Throttle
+from holdfast.web.request_metrics import Traffic
+from holdfast.worker.port import Jobs
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CALL_THREADS = 8
+STREAM_THREADS = 8
+DOWNLOADS_AT_ONCE_MAX = 32
+"""Of one account: so many buffers does one tenant get, and not all there are."""
+
+STREAM_RETRY_SECONDS = 30
+
+OUTSIDE_THREADS = 4
+OUTSIDE_AT_ONCE_MAX = 2
+"""Of one account: calls that wait for other people's servers."""
+
+UPLOADS_AT_ONCE_MAX = 4
+"""Of one account: each holds disk until its import is over."""
+
+
+class Desk:
+    """One per process; made by `create_app`."""
+
+    def __init__(self, instance: Instance, jobs: Jobs, now: Callable[[], float] = time.monotonic) -> None:
+        self.instance = instance
+        self.jobs = jobs
+        self.now = now
+        self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
+        self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
+        self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
+        self.outside = ThreadPoolExecutor(OUTSIDE_THREADS, thread_name_prefix="outside")
+        self.outside_throttle = Throttle(burst=20, per_second=0.2)
+        """By account: every new webhook counts, as each looks a name up or starts a process."""
+        self.key_throttle = Throttle(burst=100, per_second=1.0)
+        self.link_throttle = Throttle(burst=600, per_second=10.0)
+        self.downloads: Counter[str] = Counter()
+        """How many downloads of each account run."""
+        self.uploads: Counter[str] = Counter()
+        """How many uploads of each account run."""
+        self.traffic = Traffic(lambda: self.in_flight)
+        """Counts of the requests, for `/metrics`."""
+        self.figures = CollectorRegistry()
+        """All that `/metrics` shows: the instance, and what this process did."""
+        self.figures.register(InstanceCollector(instance))
+        self.figures.register(self.traffic)
+        self.outside_calls: Counter[str] = Counter()
+        """How many calls of each account wait for other people's servers."""
+        self.draining = False
+        """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
+        self.in_flight = 0
+        """Requests whose answer is not finished yet."""
+
+    async def call(self, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something of `service/` in a thread. At most `CALL_THREADS` run at once, the others queue."""
+        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(deed, *args, **kwargs))
+
+    async def call_outside(self, account_id: str, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run, for an account, what waits for other people's servers. Raises ApiError when it has too many such."""
+        with _one_more(self.outside_calls, account_id, OUTSIDE_AT_ONCE_MAX, "tests or new webhooks"):
+            return await asyncio.get_running_loop().run_in_executor(self.outside, partial(deed, *args, **kwargs))
+
+    def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
+        """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
+        seconds = throttle.attempt_failed(client_address(scope), self.now())
+        return keep_calm(seconds) if seconds else refusal
+
+    @contextmanager
+    def one_more_download(self, account_id: str) -> Iterator[None]:
+        """Count a download of an account while it runs. Raises ApiError when it has too many."""
+        with _one_more(self.downloads, account_id, DOWNLOADS_AT_ONCE_MAX, "downloads"):
+            yield
+
+    @contextmanager
+    def one_more_upload(self, account_id: str) -> Iterator[None]:
+        """Count an upload of an account while it runs. Raises ApiError when it has too many."""
+        with _one_more(self.uploads, account_id, UPLOADS_AT_ONCE_MAX, "uploads"):
+            yield
+
+    def close(self) -> None:
+        """Let the threads go; what runs in them ends by itself."""
+        self.calls.shutdown(wait=False, cancel_futures=True)
+        self.streams.shutdown(wait=False)
+        self.outside.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _one_more(running: Counter[str], account_id: str, most: int, what: str) -> Iterator[None]:
+    if running[account_id] >= most:
+        raise keep_calm(STREAM_RETRY_SECONDS, f"{most} {what} of this account run already")
+    running[account_id] += 1
+    try:
+        yield
+    finally:
+        running[account_id] -= 1
+        if not running[account_id]:
+            del running[account_id]
+
+
+def client_address(scope: Scope) -> str:
+    """The peer's address; behind a proxy that uvicorn trusts, the one it forwards."""
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -1,0 +1,137 @@
+"""The hub: one look at the catalog per second for all streams of events of this process, while there are any.
+
+Terms: a *listener* is one open stream. The hub tells it that there is something new, and what runs; the events
+themselves each listener reads from the catalog, from where it is. So nothing is kept for one that reads slowly.
+
+What it must never do: run while nobody listens, or tell an account of another one's work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from holdfast.catalog.records import Work
+from holdfast.service.jobs.events import newer_events, running_work
+from holdfast.web.context import Desk
+from holdfast.web.http.errors import keep_calm, unavailable
+
+LOOK_SECONDS = 1.0
+LISTENERS_MAX = 500
+"""Of one process: each holds a connection."""
+
+LISTENERS_OF_ACCOUNT_MAX = 8
+RETRY_SECONDS = 30
+
+
+class Listener:
+    """One open stream. Used on the event loop only."""
+
+    def __init__(self, account_id: str, seen: int) -> None:
+        self.account_id = account_id
+        self.seen = seen
+        """The number of the newest event that its account had when it began."""
+        self.running: tuple[Work, ...] = ()
+        """What of its account runs, as the last look found it."""
+        self.is_over = False
+        """The server stops."""
+        self._woken = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until there may be something to tell, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    def wake(self) -> None:
+        """There may be something to tell."""
+        self._woken.set()
+
+
+class Hub:
+    """All listeners of a process. Used on the event loop; only `_watch` runs elsewhere."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._listeners: set[Listener] = set()
+        self._count: Counter[str] = Counter()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def listening(self, account_id: str, seen: int) -> Iterator[Listener]:
+        """A listener for as long as it is used. Raises ApiError when there are too many."""
+        if self._count[account_id] >= LISTENERS_OF_ACCOUNT_MAX:
+            what = f"{LISTENERS_OF_ACCOUNT_MAX} streams of events of this account are open already"
+            raise keep_calm(RETRY_SECONDS, what)
+        if len(self._listeners) >= LISTENERS_MAX:
+            raise unavailable("As many streams of events are open as this server has; try again in a moment.")
+        listener = Listener(account_id, seen)
+        self._listeners.add(listener)
+        self._count[account_id] += 1
+        self._start()
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            self._count[account_id] -= 1
+            if not self._count[account_id]:
+                del self._count[account_id]
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._watch, name="watch-events", daemon=True)
+            self._thread.start()
+
+    def _watch(self) -> None:
+        """Look and tell, until nobody listens any more."""
+        seen: dict[str, int] = {}
+        pause = threading.Event()
+        loop = self._loop
+        assert loop is not None
+        while not loop.is_closed():
+            try:
+                wanted = asyncio.run_coroutine_threadsafe(self._wanted(), loop).result(LOOK_SECONDS * 10)
+            except TimeoutError:
+                continue  # the loop is busy, or has just ended
+            if wanted is None:
+                return
+            seen = {account: seen.get(account, first) for account, first in wanted.items()}
+            try:
+                newer = newer_events(self._desk.instance, seen)
+                running = running_work(self._desk.instance)
+            except Exception as error:  # the catalog can't be reached: streams stay, and go on when it is back
+                self._desk.log.warning("events_unreachable", error=str(error))
+                newer, running = {}, []
+            seen |= newer
+            told = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._tell, set(newer), told)
+            pause.wait(LOOK_SECONDS)
+
+    async def _wanted(self) -> dict[str, int] | None:
+        """Which accounts listen, each with the event that all of its listeners have seen; None: nobody does."""
+        if not self._listeners:
+            self._thread = None
+            return None
+        wanted: dict[str, int] = {}
+        for listener in self._listeners:
+            wanted[listener.account_id] = min(listener.seen, wanted.get(listener.account_id, listener.seen))
+        return wanted
+
+    def _tell(self, newer: set[str], running: dict[str, tuple[Work, ...]]) -> None:
+        for listener in self._listeners:
+            listener.is_over = self._desk.draining
+            found = running.get(listener.account_id)
+            has_moved = found is not None and found != listener.running
+            if found is not None:
+                listener.running = found
+            if has_moved or listener.account_id in newer or listener.is_over:
+                listener.wake()

@@ -1,0 +1,1 @@
+"""HTTP alone: requests, the envelope, errors, ETags, ranges, pages, uploads. It knows no backup."""

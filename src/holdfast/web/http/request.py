@@ -1,0 +1,247 @@
+"""What a request says, read strictly: query, JSON body, path, headers.
+
+Every refusal names the field and what it must be: `INVALID_<FIELD>`. Litestar's own parsing is not used for this,
+because its errors name neither in a form that API.md could promise.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+from litestar import Request
+from litestar.types import Scope
+
+from holdfast.catalog.records import Retention
+from holdfast.service.registry.names import NAME_CHARACTERS_MAX
+from holdfast.web.http.errors import ApiError
+
+BODY_BYTES_MAX = 64 * 1024
+PAGE_MAX = 200
+WAIT_SECONDS_MAX = 90
+IDEMPOTENCY_KEY_CHARS_MAX = 255
+QUERY_FIELDS_MAX = 50
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_FIELD_OF_PATH = re.compile(r"`\$\.(\w+)")
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`")
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """Base of the JSON bodies. A field that no route knows is refused: a typo must not be taken for 'no change'."""
+
+
+class NewBackup(Body):
+    """Body of POST .../backups."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    is_locked: bool = False
+
+
+class BackupChange(Body):
+    """Body of PATCH .../backups/{id}; what is not there stays."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    is_locked: bool | msgspec.UnsetType = msgspec.UNSET
+    locked_until: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Restore(Body):
+    """Body of POST .../restore."""
+
+    paths: list[str] = []
+    target_app_id: str | msgspec.UnsetType = msgspec.UNSET
+    mode: Literal["mirror", "overlay"] = "mirror"
+    dry_run: bool = False
+    safety_backup: bool = True
+
+
+class NewSchedule(Body):
+    """Body of PUT .../schedule; it replaces the whole of it."""
+
+    cron: str | msgspec.UnsetType | None = msgspec.UNSET
+    retention: Retention = Retention()
+    ignore: list[str] = []
+
+
+class NewWebhook(Body):
+    """Body of POST /v3/webhooks."""
+
+    url: str = ""
+    events: list[str] | msgspec.UnsetType = msgspec.UNSET
+    label: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class WebhookChange(Body):
+    """Body of PATCH /v3/webhooks/{id}; what is not there stays."""
+
+    events: list[str] | msgspec.UnsetType = msgspec.UNSET
+    label: str | msgspec.UnsetType = msgspec.UNSET
+    is_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+_NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
+"""The last whole second that the catalog can hold: in April 2262."""
+
+_RULES = {
+    "name": f"text of 1 to {NAME_CHARACTERS_MAX} characters",
+    "is_locked": "true or false",
+    "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
+    "with": "the id or name of the backup to compare with",
+    "paths": "a list of paths in the backup",
+    "target_app_id": "the id of an application",
+    "mode": "'mirror' or 'overlay'",
+    "dry_run": "true or false",
+    "safety_backup": "true or false",
+    "cron": "a cron expression, or null for no backups by itself; it can't be left out",
+    "retention": (
+        "an object with any of keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly and keep_yearly (whole "
+        "numbers from 0 to 100000) and keep_within (like 36h, 30d or 8w)"
+    ),
+    "ignore": "a list of patterns in gitignore syntax",
+    "url": "the address of a webhook or an apprise URL, as text",
+    "events": "a list of names of events",
+    "label": "text",
+    "is_enabled": "true or false",
+    "app_id": "the id of an application, 32 lower-case hex digits",
+    "limit": f"a whole number from 1 to {PAGE_MAX}",
+    "after": "an id of what is listed, 32 lower-case hex digits",
+    "view": "'full', or left out",
+    "wait": f"a whole number of seconds from 0 to {WAIT_SECONDS_MAX}",
+    "idempotency_key": f"1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters",
+}
+
+B = TypeVar("B", bound=Body)
+
+
+def invalid(field: str) -> ApiError:
+    """The error that names a field of ours and what it must be."""
+    return ApiError(f"INVALID_{field.upper()}", f"{field} must be {_RULES[field]}.")
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of that lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def query(scope: Scope, *known: str) -> dict[str, str]:
+    """The query's fields that a route knows; others are passed over, a known one that comes twice is refused."""
+    raw = scope["query_string"]
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
+    except ValueError:
+        raise ApiError("INVALID_QUERY", f"The query must have at most {QUERY_FIELDS_MAX} fields.") from None
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in known:
+            if name in fields:
+                raise invalid(name)
+            fields[name] = value
+    return fields
+
+
+def integer(fields: dict[str, str], field: str, low: int, high: int) -> int | None:
+    """A whole number of the query within its bounds; None when it isn't there."""
+    text = fields.get(field)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
+        raise invalid(field)
+    return int(text)
+
+
+def page_limit(fields: dict[str, str]) -> int | None:
+    return integer(fields, "limit", 1, PAGE_MAX)
+
+
+def page_after(fields: dict[str, str]) -> str | None:
+    after = fields.get("after")
+    if after is not None and not _ID.fullmatch(after):
+        raise invalid("after")
+    return after
+
+
+def event_number(last_event_id: str | None, after: str | None) -> int | None:
+    """The event to go on after: of the header that a client sends when it connects again, else of the query."""
+    for field, text in (("last_event_id", last_event_id), ("after", after)):
+        if text is not None:
+            if not (text.isascii() and text.isdigit() and len(text) <= 18):
+                raise ApiError(f"INVALID_{field.upper()}", f"{field} must be the number of an event.")
+            return int(text)
+    return None
+
+
+def full_view(fields: dict[str, str]) -> bool:
+    view = fields.get("view")
+    if view not in (None, "full"):
+        raise invalid("view")
+    return view is not None
+
+
+def idempotency_key(scope: Scope) -> str | None:
+    key = header(scope, b"idempotency-key")
+    if key is not None and not (len(key) <= IDEMPOTENCY_KEY_CHARS_MAX and _VISIBLE_ASCII.fullmatch(key)):
+        raise invalid("idempotency_key")
+    return key
+
+
+def path_segment(scope: Scope, index: int) -> str:
+    """A segment of the path, percent-decoded by itself: an encoded slash in a backup's name is part of the name."""
+    segments = [segment for segment in scope["raw_path"].split(b"/") if segment]
+    return unquote_to_bytes(segments[index]).decode("utf-8", errors="replace")
+
+
+def routing_path(raw_path: bytes) -> str:
+    """The path for the router: decoded, but for encoded slashes, which must not make new segments."""
+    decoded = unquote_to_bytes(re.sub(rb"%2[fF]", b"%25", raw_path))
+    return decoded.decode("utf-8", errors="replace")
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
+    """The request's body as `kind`; no body at all counts as `{}`. Bodies over BODY_BYTES_MAX never get here."""
+    raw = await request.body()
+    if not raw.strip():
+        return kind()
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ApiError("INVALID_JSON_BODY", "The body must be JSON.") from None
+    if not isinstance(value, dict):
+        raise ApiError("INVALID_JSON_BODY", "The body must be a JSON object.")
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _refused(str(error), kind) from None
+
+
+def _refused(complaint: str, kind: type[Body]) -> ApiError:
+    known = ", ".join(kind.__struct_fields__)
+    if (path := _FIELD_OF_PATH.search(complaint)) is not None:
+        return invalid(path[1])
+    if (unknown := _UNKNOWN_FIELD.search(complaint)) is not None:
+        return ApiError("INVALID_JSON_BODY", f"The body has the unknown field {unknown[1][:64]!r}; known are {known}.")
+    return ApiError("INVALID_JSON_BODY", f"The body must be a JSON object with any of {known}.")
+
+
+def moment(field: str, text: str) -> int:
+    """A time of ISO 8601 with its UTC offset, in ns since 1970; what 64 bits can't hold: the nearest they can."""
+    try:
+        time = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise invalid(field) from None
+    if time.tzinfo is None:
+        raise invalid(field)
+    return max(0, min(int(time.timestamp()) * 1_000_000_000, _NS_MAX))

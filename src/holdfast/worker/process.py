@@ -1,0 +1,121 @@
+"""The jobs' process: `python -m holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
+
+Apart from the web process, so that a backup never slows the API down. It ends when it is told to (SIGTERM), or when
+the process that started it is gone (its standard input closes). There is one for each home at a time: the next one
+waits until the last one is gone, because each takes what it finds running in the queue for a dead one's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from holdfast.service.instance.home import Instance, open_instance
+from holdfast.service.instance.locks import JOBS_LOCK, held
+from holdfast.service.instance.logs import FORESEEN, configure_logs
+from holdfast.service.registry.account_record import keep_records
+from holdfast.service.registry.backups import resume_deletions
+from holdfast.worker.job_kinds import recover, waiting
+from holdfast.worker.periodic import Rounds
+from holdfast.worker.periodic_tasks import DUTIES
+from holdfast.worker.queue import REQUEUE_AFTER_SECONDS, JobsClient, JobsWorker
+
+_log = logging.getLogger("holdfast.worker.process")  # this module runs as __main__
+
+PRUNE_SECONDS = 3600
+REQUEUE_SECONDS = 5
+END_SECONDS = 15.0
+"""When it has not ended so long after it was told to, it breaks off: whatever it does may be cut off anywhere."""
+
+READY = b"ready\n"
+
+
+def main(home: Path) -> None:
+    """Work until told to stop."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    try:
+        instance = open_instance(home)
+    except FORESEEN:
+        configure_logs("jobs")
+        _log.exception("jobs_not_started")
+        sys.exit(1)
+    configure_logs("jobs", instance.config.log_level, instance.config.log_format)
+    alive = ExitStack()
+    if not _alone(instance, alive, stop):
+        return
+    threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
+    recover(instance)
+    _try("deletions that were cut off wait", resume_deletions, instance)
+    # Beside the work, as there may be very many accounts; the change that a record lacks was told to nobody.
+    threading.Thread(
+        target=_try, args=("not all accounts' records were looked at", keep_records, instance), daemon=True
+    ).start()
+    worker = JobsWorker(instance)
+    worker.start()
+    client = JobsClient(home, instance.config)
+    _try("what waits is not all in the queue", _requeue, instance, client, 0.0)
+    rounds = Rounds(instance, client, DUTIES)
+    rounds.start()
+    _log.info("jobs_started", extra={"node": instance.config.node, "pid": os.getpid()})
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
+    pruned_at = time.monotonic()
+    while not stop.wait(REQUEUE_SECONDS):
+        _try("what waits is not all in the queue", _requeue, instance, client, REQUEUE_AFTER_SECONDS)
+        if time.monotonic() - pruned_at >= PRUNE_SECONDS:
+            pruned_at = time.monotonic()
+            _try("old entries stay in the queue", worker.prune)
+    worker.stop()
+    rounds.stop()
+    client.close()
+    alive.close()
+    instance.close()
+    _log.info("jobs_stopped")
+
+
+def _alone(instance: Instance, alive: ExitStack, stop: threading.Event) -> bool:
+    """Be the only one of this home while `alive` is open, waiting for the last one; False when told to stop first."""
+    while not stop.is_set():
+        with ExitStack() as trying:
+            if trying.enter_context(held(instance, JOBS_LOCK)):
+                alive.push(trying.pop_all())
+                return True
+        stop.wait(0.1)
+    return False
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    os.read(0, 1)  # returns when the parent's end of the pipe is closed
+    stop.set()
+
+
+def _end_in_time(stop: threading.Event) -> None:
+    stop.wait()
+    time.sleep(END_SECONDS)
+    os._exit(1)
+
+
+def _requeue(instance: Instance, client: JobsClient, since_seconds: float) -> None:
+    client.enqueue_lost(waiting(instance, since_seconds))
+
+
+def _try(what: str, deed: Callable[..., object], *given: object) -> None:
+    """Do it; what goes wrong is only logged, with `what` that means: the next time or start makes up for it."""
+    try:
+        deed(*given)
+    except Exception as error:
+        _log.warning("%s: %s", what, error)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,252 @@
+"""Backups in the catalog: states change in one direction, one at a time, and only when nothing came between."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from kit.rows import SECOND, account, app, backup, done
+
+from holdfast.catalog.backups import rows
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.records import App, Progressed, State, Warned
+from holdfast.vault.errors import SessionFenced
+
+
+@pytest.fixture
+def bot(catalog: Catalog) -> App:
+    account(catalog)
+    return app(catalog)
+
+
+def state_of(catalog: Catalog, backup_id: str) -> State:
+    found = rows.backup_by_id(catalog, backup_id)
+    assert found is not None
+    return found.state
+
+
+def test_a_row_comes_back_as_it_went_in(catalog: Catalog, bot: App) -> None:
+    asked = msgspec.structs.replace(
+        backup(bot, 7, "Größe 🤖"), is_locked=True, locked_until=2**62, idempotency_key="k", request_hash="f" * 64
+    )
+    rows.insert_backup(catalog, asked)
+    assert rows.backup_by_id(catalog, asked.id) == asked
+    assert rows.backup_by_id(catalog, "0" * 32) is None
+
+
+def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
+    asked = backup(bot, 1)
+    rows.insert_backup(catalog, asked)
+    assert not rows.finish_backup(catalog, asked.id, 0, [], finished_at=9, zip_bytes=5), "it was not running"
+    assert rows.start_backup(catalog, asked.id, "other", 1)
+    assert not rows.start_backup(catalog, asked.id, "main", 1), "it runs already"
+    rows.record_progress(catalog, asked.id, Progressed(1, 2, 3, 4))
+    running = rows.backup_by_id(catalog, asked.id)
+    assert running is not None
+    assert (running.state, running.node, running.progress) == (State.RUNNING, "other", Progressed(1, 2, 3, 4))
+    warned = Warned("größe", "CHANGED", "It changed.")
+    assert rows.finish_backup(catalog, asked.id, 0, [warned], zip_bytes=2**40, digest=b"\x00" * 32, finished_at=9)
+    found = rows.backup_by_id(catalog, asked.id)
+    assert found == msgspec.structs.replace(
+        running,
+        state=State.SUCCESSFUL,
+        warnings=(warned,),
+        progress=None,
+        zip_bytes=2**40,
+        digest=b"\x00" * 32,
+        finished_at=9,
+    )
+    rows.record_progress(catalog, asked.id, Progressed(9, 9, 9, 9))
+    assert not rows.fail_backup(catalog, asked.id, "LATE", "Too late.", 10)
+    assert rows.backup_by_id(catalog, asked.id) == found
+
+
+@pytest.mark.parametrize("starts", [False, True])
+def test_a_failed_one_has_a_reason_and_stays_failed(catalog: Catalog, bot: App, starts: bool) -> None:
+    asked = backup(bot, 1)
+    rows.insert_backup(catalog, asked)
+    if starts:
+        rows.start_backup(catalog, asked.id, "main", 1)
+        rows.record_progress(catalog, asked.id, Progressed(1, 2, 3, 4))
+    assert rows.fail_backup(catalog, asked.id, "STORE_FULL", "The disk is full.", 5)
+    found = rows.backup_by_id(catalog, asked.id)
+    assert found is not None
+    assert (found.state, found.error_code, found.error_message, found.finished_at, found.progress) == (
+        State.FAILED,
+        "STORE_FULL",
+        "The disk is full.",
+        5,
+        None,
+    )
+    assert not rows.start_backup(catalog, asked.id, "main", 1)
+    assert not rows.finish_backup(catalog, asked.id, 0, [], finished_at=9)
+    assert not rows.fail_backup(catalog, asked.id, "AGAIN", "Again.", 6)
+
+
+def test_another_epoch_finishes_nothing(catalog: Catalog, bot: App) -> None:
+    asked = backup(bot, 1)
+    rows.insert_backup(catalog, asked)
+    rows.start_backup(catalog, asked.id, "main", 1)
+    with catalog.write() as connection:
+        connection.execute(accounts.update().values(vault_epoch=1))
+    with pytest.raises(SessionFenced):
+        rows.finish_backup(catalog, asked.id, 0, [], finished_at=9, zip_bytes=5)
+    found = rows.backup_by_id(catalog, asked.id)
+    assert found is not None
+    assert (found.state, found.zip_bytes) == (State.RUNNING, 0)
+    assert rows.finish_backup(catalog, asked.id, 1, [], finished_at=9)
+
+
+def test_one_at_a_time_and_names_once(catalog: Catalog, bot: App) -> None:
+    rows.insert_backup(catalog, backup(bot, 1, "one"))
+    with pytest.raises(rows.BackupUnderWay):
+        rows.insert_backup(catalog, backup(bot, 2, "two"))
+    rows.insert_backup(catalog, backup(app(catalog, "another"), 3, "one"))
+    rows.start_backup(catalog, backup(bot, 1).id, "main", 1)
+    with pytest.raises(rows.BackupUnderWay):
+        rows.insert_backup(catalog, backup(bot, 2, "two"))
+    rows.fail_backup(catalog, backup(bot, 1).id, "X", "x", 1)
+    with pytest.raises(rows.BackupNameTaken):
+        rows.insert_backup(catalog, backup(bot, 2, "one"))
+    rows.insert_backup(catalog, backup(bot, 2, "two"))
+    with pytest.raises(rows.BackupNameTaken):
+        rows.rename_backup(catalog, backup(bot, 2).id, "one")
+    rows.rename_backup(catalog, backup(bot, 2).id, "three")
+    found = rows.backup_of_app(catalog, bot.id, "three")
+    assert found is not None
+    assert found.id == backup(bot, 2).id
+
+
+def test_an_id_goes_before_a_name(catalog: Catalog, bot: App) -> None:
+    one = done(catalog, bot, 1)
+    done(catalog, bot, 2, name=one.id)
+    found = rows.backup_of_app(catalog, bot.id, one.id)
+    assert found is not None
+    assert found.id == one.id
+    assert rows.backup_of_app(catalog, "0" * 32, one.id) is None
+
+
+def test_lists_are_in_order_and_page_without_gaps(catalog: Catalog, bot: App) -> None:
+    other = app(catalog, "other")
+    mine = [done(catalog, bot, n) for n in (3, 1, 2)]
+    theirs = [done(catalog, other, n) for n in (5, 4)]
+    same_time = msgspec.structs.replace(backup(bot, 9), created_at=2 * SECOND)
+    rows.insert_backup(catalog, same_time)
+    ordered = [mine[1].id, mine[2].id, same_time.id, mine[0].id]
+    assert [b.id for b in rows.list_backups(catalog, bot.id, None, None)] == ordered
+    paged: list[str] = []
+    while page := rows.list_backups(catalog, bot.id, 1, paged[-1] if paged else None):
+        paged += [b.id for b in page]
+    assert paged == ordered
+    newest_first = [theirs[0].id, theirs[1].id, *reversed(ordered)]
+    assert [b.id for b in rows.list_account_backups(catalog, "ana", None, None)] == newest_first
+    paged = []
+    while page := rows.list_account_backups(catalog, "ana", 1, paged[-1] if paged else None):
+        paged += [b.id for b in page]
+    assert paged == newest_first
+    assert rows.list_account_backups(catalog, "nobody", None, None) == []
+
+
+def test_which_are_found(catalog: Catalog, bot: App) -> None:
+    one, two = done(catalog, bot, 1, "x"), done(catalog, bot, 2)
+    asked = msgspec.structs.replace(backup(bot, 3), idempotency_key="k")
+    assert rows.latest_successful(catalog, bot.id) == two
+    rows.insert_backup(catalog, asked)
+    assert rows.latest_successful(catalog, bot.id) == two
+    assert rows.backups_by_name(catalog, "ana", "x") == [one]
+    assert rows.backups_by_name(catalog, "ana", asked.name) == [], "it is not successful"
+    assert rows.backups_by_name(catalog, "ben", "x") == []
+    assert rows.backup_by_idempotency_key(catalog, bot.id, "k", asked.created_at) == asked
+    assert rows.backup_by_idempotency_key(catalog, bot.id, "k", asked.created_at + 1) is None
+    assert rows.backups_in(catalog, [State.QUEUED, State.RUNNING], "main") == [asked]
+    assert rows.backups_in(catalog, [State.QUEUED], "elsewhere") == []
+
+
+def test_commit_numbers_grow_per_account(catalog: Catalog, bot: App) -> None:
+    account(catalog, "ben")
+    assert [rows.next_commit_seq(catalog, "ana") for _ in range(3)] == [1, 2, 3]
+    assert rows.next_commit_seq(catalog, "ben") == 1
+
+
+def test_a_time_lock_only_grows(catalog: Catalog, bot: App) -> None:
+    one = done(catalog, bot, 1)
+    assert rows.set_lock(catalog, one.id, None, 100, now_ns=50)
+    assert not rows.set_lock(catalog, one.id, None, 99, now_ns=50)
+    assert not rows.set_lock(catalog, one.id, True, 99, now_ns=50), "all of it or nothing"
+    assert rows.set_lock(catalog, one.id, False, None, now_ns=50), "the other lock is another thing"
+    found = rows.backup_by_id(catalog, one.id)
+    assert found is not None
+    assert (found.is_locked, found.locked_until) == (False, 100)
+    assert not rows.mark_deleting(catalog, one.id, 99)
+    assert rows.set_lock(catalog, one.id, None, 10, now_ns=100), "it is over"
+    assert rows.set_lock(catalog, one.id, None, None, now_ns=100)
+    assert rows.mark_deleting(catalog, one.id, 100)
+
+
+def test_deleting_takes_a_finished_and_unlocked_one(catalog: Catalog, bot: App) -> None:
+    asked = backup(bot, 1)
+    rows.insert_backup(catalog, asked)
+    assert not rows.mark_deleting(catalog, asked.id, 0)
+    rows.start_backup(catalog, asked.id, "main", 1)
+    assert not rows.mark_deleting(catalog, asked.id, 0)
+    rows.fail_backup(catalog, asked.id, "X", "x", 1)
+    rows.set_lock(catalog, asked.id, True, None, now_ns=0)
+    assert not rows.mark_deleting(catalog, asked.id, 0)
+    rows.delete_row(catalog, asked.id, 1)
+    assert state_of(catalog, asked.id) is State.FAILED, "the row goes only after the mark"
+    rows.set_lock(catalog, asked.id, False, None, now_ns=0)
+    assert rows.mark_deleting(catalog, asked.id, 0)
+    assert not rows.mark_deleting(catalog, asked.id, 0)
+    assert rows.latest_successful(catalog, bot.id) is None
+    rows.delete_row(catalog, asked.id, 1)
+    assert rows.backup_by_id(catalog, asked.id) is None
+
+
+RACER = """
+import sys
+from kit.rows import backup
+from holdfast.catalog.accounts.apps import app_by_id
+from holdfast.catalog.backups.rows import BackupUnderWay, insert_backup, start_backup
+from holdfast.catalog.database.engine import open_catalog
+
+url, app_id, deed, first = sys.argv[1:]
+catalog = open_catalog(url)
+app = app_by_id(catalog, app_id)
+print("ready", flush=True)
+sys.stdin.readline()
+won = 0
+for n in range(20) if deed == "insert" else ():
+    try:
+        insert_backup(catalog, backup(app, int(first) + n))
+        won += 1
+    except BackupUnderWay:
+        pass
+for n in range(20) if deed == "start" else ():
+    won += start_backup(catalog, backup(app, 1).id, first, 1)
+print(won)
+"""
+
+
+@pytest.mark.parametrize("deed", ["insert", "start"])
+def test_of_two_processes_exactly_one_wins(catalog: Catalog, url: str, bot: App, deed: str) -> None:
+    if deed == "start":
+        rows.insert_backup(catalog, backup(bot, 1))
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, url, bot.id, deed, str(100 * n)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": ":".join(sys.path)},
+        )
+        for n in (1, 2)
+    ]  # fmt: skip
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    assert sorted(int(racer.communicate()[0]) for racer in racers) == [0, 1]
+    assert len(rows.backups_in(catalog, [State.QUEUED, State.RUNNING])) == 1

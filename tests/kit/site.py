@@ -1,0 +1,124 @@
+"""A real server on a real instance, with three accounts and two applications: what the tests of this folder ask."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from holdfast.catalog.records import App, Backup
+from holdfast.service.instance.home import Instance, create_instance
+from holdfast.service.registry.accounts import NewKey, add_account
+from holdfast.service.registry.apps import add_app
+from holdfast.service.take.run import request_backup, run_backup
+from holdfast.web.app import Front, create_app
+from holdfast.web.server import WebServer, listen
+from holdfast.worker.job_kinds import run_job
+
+WAIT_SECONDS = 20
+
+
+@dataclass
+class RecordedJobs:
+    """Jobs that only note what was queued, or run it at once in a thread of their own."""
+
+    instance: Instance
+    runs: bool = False
+    broken: bool = False
+    queued: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def enqueue_take(self, backup_id: str, app_id: str, node: str) -> None:
+        if self.broken:
+            raise ConnectionError("no queue")
+        self.queued.append((backup_id, app_id, node))
+        if self.runs:
+            threading.Thread(target=run_backup, args=(self.instance, backup_id)).start()
+
+    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
+        if self.broken:
+            raise ConnectionError("no queue")
+        self.queued.append((job_id, app_id, node))
+        if self.runs:
+            threading.Thread(target=run_job, args=(self.instance, job_id, lambda: False)).start()
+
+    def close(self) -> None:
+        """Part of the interface."""
+
+
+@dataclass
+class Site:
+    """A server that runs, and what a test needs of it."""
+
+    url: str
+    instance: Instance
+    front: Front
+    server: WebServer
+    jobs: RecordedJobs
+    silver: NewKey
+    app: App
+    other: NewKey
+    other_app: App
+    bronze: NewKey
+    folder: Path
+
+    def client(self, api_key: str | None = None, **more: object) -> httpx.Client:
+        headers = {} if api_key is None else {"Authorization": api_key}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)  # type: ignore[arg-type]
+
+    def take(self, app: App | None = None, name: str | None = None) -> Backup:
+        """A backup of an application, taken here and now."""
+        backup, _ = request_backup(self.instance, (app or self.app).id, name=name)
+        done = run_backup(self.instance, backup.id)
+        assert done.state == "successful", done.error_message
+        return done
+
+    def link(self, backup: Backup, suffix: str = "zip") -> str:
+        """Path and query of a download."""
+        return f"/{backup.account_id}_{quote(backup.name, safe='')}.{suffix}?{backup.link_key}"
+
+
+def set_plans(instance: Instance, **limits: int) -> None:
+    """Give all plans these limits; what is not named stays."""
+    plans = {name: msgspec.structs.replace(plan, **limits) for name, plan in instance.config.plans.items()}
+    instance.config = msgspec.structs.replace(instance.config, plans=plans)
+
+
+def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
+    """Make an instance and serve it; the generator's end stops both."""
+    sockets = listen("127.0.0.1", 0)
+    port = sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    instance = create_instance(
+        folder / "home",
+        base_url=url,
+        backups_url=f"http://{backups_host}:{port}" if backups_host else None,
+        time_zone="Europe/Berlin",
+    )
+    set_plans(instance, **dict.fromkeys(("cooldown_seconds", "account_cooldown_seconds", "backups_per_day"), 0))
+    data = folder / "data"
+    (data / "sub").mkdir(parents=True)
+    (data / "hello.txt").write_text("hello\n" * 1000)
+    (data / "sub" / "größe.bin").write_bytes(bytes(range(256)) * 512)
+    silver, other, bronze = (
+        add_account(instance, f"{plan.lower()}{n}@example.org", plan)
+        for n, plan in enumerate(("Silver", "Titanium", "Bronze"))
+    )
+    app, other_app = (add_app(instance, owner.account.id, "bot", data) for owner in (silver, other))
+    jobs = RecordedJobs(instance)
+    front = create_app(instance, jobs)
+    ready = threading.Event()
+    server = WebServer(front, sockets, lambda _: ready.set(), grace_seconds=5)
+    thread = threading.Thread(target=server.serve_until_stopped)
+    thread.start()
+    assert ready.wait(WAIT_SECONDS)
+    try:
+        yield Site(url, instance, front, server, jobs, silver, app, other, other_app, bronze, data)
+    finally:
+        server.stop()
+        thread.join(WAIT_SECONDS)
+        instance.close()

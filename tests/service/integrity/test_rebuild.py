@@ -1,0 +1,182 @@
+"""The catalog comes back from the store and the master key alone; what was deleted does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit.world import World
+from service.restore.test_files import fill, tree_of
+
+from holdfast.catalog.records import State
+from holdfast.service.access.download import find_download
+from holdfast.service.errors import AccessDenied
+from holdfast.service.instance.home import Instance, InstanceError, open_instance
+from holdfast.service.integrity.rebuild import rebuild
+from holdfast.service.registry import backups as deeds
+from holdfast.service.registry.accounts import add_account, authenticate, list_accounts, rotate_key, set_plan
+from holdfast.service.registry.apps import add_app, list_apps, remove_app
+from holdfast.service.registry.backups import full_object, list_backups
+from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.retention.prune import prune_account, unknown_backups
+from holdfast.vault.errors import DamagedError
+
+CATALOG = "catalog.sqlite"
+
+
+def lose_catalog(world: World) -> None:
+    world.instance.close()
+    for path in world.instance.home.glob(f"{CATALOG}*"):
+        path.unlink()
+
+
+@pytest.fixture
+def reopened(world: World) -> Iterator[list[Instance]]:
+    """Instances to be closed at the end."""
+    opened: list[Instance] = []
+    yield opened
+    for instance in opened:
+        instance.close()
+
+
+def reopen(world: World, opened: list[Instance]) -> Instance:
+    opened.append(open_instance(world.instance.home, clock=world.clock, new_catalog=True))
+    return opened[-1]
+
+
+def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_path: Path) -> None:
+    fill(world.root)
+    trees = []
+    for n in range(3):
+        (world.root / "step").write_bytes(os.urandom(1000 * n))
+        trees.append(tree_of(world.root))
+        world.clock.ns += 3_600_000_000_000
+        world.take()
+    second = list_backups(world.instance, world.app.id)[1]
+    deeds.rename(world.instance, second, "the second one")
+    deeds.set_lock(world.instance, second, True, world.clock.ns + 10**15)
+    other = add_account(world.instance, "b@example.com", "Bronze")
+    set_plan(world.instance, other.account.id, "Titanium")
+    newest_key = rotate_key(world.instance, other.account.id).api_key
+    before = [full_object(world.instance, b) for b in list_backups(world.instance, world.app.id)]
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    done = rebuild(instance)
+    assert [d.problems for d in done] == [[], []]
+    after = [full_object(instance, b) for b in list_backups(instance, world.app.id)]
+    assert after == before
+    assert {a.email: a.plan for a in list_accounts(instance)} == {
+        "ana@example.com": "Silver",
+        "b@example.com": "Titanium",
+    }
+    assert authenticate(instance, world.api_key).id == world.account.id
+    assert authenticate(instance, newest_key).id == other.account.id
+    with pytest.raises(AccessDenied):
+        authenticate(instance, other.api_key)
+    assert list_apps(instance) == [world.app]
+    for backup, tree in zip(list_backups(instance, world.app.id), trees, strict=True):
+        found = find_download(instance, backup.account_id, backup.name, backup.link_key, "zip")
+        assert found is not None
+        assert sum(len(piece) for piece in found.stream(0, found.length)) == found.length
+        target = tmp_path / f"to-{backup.id}"
+        job = request_restore(instance, backup, world.app, Wanted(to=str(target), mode="overlay"))
+        run_restore(instance, job.id)
+        assert tree_of(target) == tree
+    world_again = World(instance, world.clock, world.account, world.api_key, world.app, world.root)
+    assert world_again.take().stored_bytes < 5_000  # nothing had to be stored again
+
+
+def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:
+    first = world.take()
+    world.take()
+    deeds.delete_backup(world.instance, first)
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    assert rebuild(instance)[0].backups == 1
+    assert first.id not in [b.id for b in list_backups(instance, world.app.id)]
+
+
+def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Instance], tmp_path: Path) -> None:
+    gone = world.take("gone later")
+    kept = world.take("kept")
+    world.instance.close()
+    shutil.copy(world.instance.home / CATALOG, tmp_path / CATALOG)
+    again = reopen(world, reopened)
+    later = World(again, world.clock, world.account, world.api_key, world.app, world.root)
+    (world.root / "new").write_bytes(os.urandom(10_000))
+    deeds.delete_backup(again, gone)
+    newest = later.take("taken later")
+    deeds.rename(again, kept, "renamed later")
+    prune_account(again, world.account, grace_ns=0)
+    (tmp_path / "second").mkdir()
+    second = add_app(again, world.account.id, "second", tmp_path / "second")
+    again.close()
+    reopened.clear()
+    for path in world.instance.home.glob(f"{CATALOG}*"):
+        path.unlink()
+    shutil.copy(tmp_path / CATALOG, world.instance.home / CATALOG)
+    instance = reopen(world, reopened)
+    assert unknown_backups(instance, world.account) == [newest.id]
+    with pytest.raises(DamagedError, match="holdfast rebuild"):  # what it does not know it must not take for dead
+        prune_account(instance, world.account, grace_ns=0)
+    done = rebuild(instance)[0]
+    assert (done.backups, done.dropped_backups, done.apps, done.problems) == (1, 1, 1, [])
+    assert sorted(b.name for b in list_backups(instance, world.app.id)) == ["renamed later", "taken later"]
+    assert second.id in [app.id for app in list_apps(instance)]
+    for backup in list_backups(instance, world.app.id):
+        assert instance.vault(world.account.id).missing_of(backup.id) is None
+
+
+def test_what_cannot_come_back_is_said(world: World, reopened: list[Instance]) -> None:
+    world.take()
+    world.clock.ns += 1_000_000_000
+    (world.root / "more").write_bytes(os.urandom(300_000))
+    world.take()
+    lose_catalog(world)
+    packs = sorted((world.instance.home / "store" / "vaults" / world.account.id / "packs").rglob("*/*"))
+    largest = max(packs, key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-5])
+    instance = reopen(world, reopened)
+    done = rebuild(instance)[0]
+    assert any("has no valid footer" in problem for problem in done.problems)
+    assert any("not all of it is there" in problem for problem in done.problems)
+    assert [bool(b.damage) for b in list_backups(instance, world.app.id)] == [False, True]
+
+
+def test_a_removed_application_stays_removed(world: World, reopened: list[Instance], tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    second = add_app(world.instance, world.account.id, "second", tmp_path / "second")
+    world.take()
+    remove_app(world.instance, second)
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    rebuild(instance)
+    assert [app.id for app in list_apps(instance)] == [world.app.id]
+
+
+def test_twice_changes_nothing(world: World) -> None:
+    world.take()
+    before = list_backups(world.instance, world.app.id)
+    for _ in range(2):
+        done = rebuild(world.instance)[0]
+        assert (done.backups, done.packs, done.apps, done.dropped_backups) == (0, 0, 0, 0)
+    assert list_backups(world.instance, world.app.id) == before
+    assert before[0].state is State.SUCCESSFUL
+
+
+def test_another_master_key_touches_nothing(world: World) -> None:
+    world.take()
+    lose_catalog(world)
+    (world.instance.home / "master.key").write_text("00" * 32)
+    with pytest.raises(InstanceError, match="recovery sheet"):
+        open_instance(world.instance.home, new_catalog=True)
+    assert not (world.instance.home / CATALOG).exists()
+
+
+def test_a_store_that_is_not_there_is_said(world: World) -> None:
+    (world.instance.home / "store" / "vaults").rename(world.instance.home / "elsewhere")
+    with pytest.raises(InstanceError, match="no vaults"):
+        rebuild(world.instance)

@@ -1,0 +1,86 @@
+"""Accounts, keys, plans, applications."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kit.world import World
+
+from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, UpgradeRequired
+from holdfast.service.registry import accounts, apps
+
+
+def test_a_key_opens_its_account_and_no_other_does(world: World) -> None:
+    assert accounts.authenticate(world.instance, world.api_key).id == world.account.id
+    for key in ("", "hf_", world.api_key[:-1], world.api_key + "0", accounts.new_api_key(), "x" * 76):
+        with pytest.raises(AccessDenied):
+            accounts.authenticate(world.instance, key)
+
+
+def test_a_rotated_key_ends_at_once(world: World) -> None:
+    made = accounts.rotate_key(world.instance, world.account.id)
+    assert accounts.authenticate(world.instance, made.api_key).id == world.account.id
+    with pytest.raises(AccessDenied):
+        accounts.authenticate(world.instance, world.api_key)
+    account = accounts.get_account(world.instance, world.account.id)
+    assert accounts.reveal_key(world.instance, account) == made.api_key
+
+
+@given(st.text(max_size=100))
+def test_only_keys_with_their_checksum_are_well_formed(text: str) -> None:
+    assert not accounts.is_well_formed(text)
+    assert not accounts.is_well_formed("hf_" + text)
+    assert accounts.is_well_formed(accounts.new_api_key())
+
+
+def test_plans(world: World) -> None:
+    with pytest.raises(Invalid, match="Bronze, Silver, Titanium, Essential"):
+        accounts.add_account(world.instance, "x@y.example", "Gold")
+    accounts.require_api_backups(world.instance, world.account)
+    lower = accounts.set_plan(world.instance, world.account.id, "Bronze")
+    with pytest.raises(UpgradeRequired):
+        accounts.require_api_backups(world.instance, lower)
+
+
+def test_an_account_that_cannot_be(world: World) -> None:
+    with pytest.raises(Invalid):
+        accounts.add_account(world.instance, "no address", "Silver")
+    with pytest.raises(Conflict):
+        accounts.add_account(world.instance, "ana@example.com", "Silver")
+    with pytest.raises(NotFound):
+        accounts.rotate_key(world.instance, "nobody")
+
+
+def test_secrets_do_not_stand_in_the_catalog(world: World) -> None:
+    world.take()
+    raw = b"".join(p.read_bytes() for p in world.instance.home.glob("catalog.sqlite*"))
+    secret = world.api_key.removeprefix("hf_")
+    assert secret.encode() not in raw
+    assert bytes.fromhex(secret[:64]) not in raw
+
+
+def test_apps(world: World, tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", world.root / "a.txt", world.instance.home, world.instance.home / "store"):
+        with pytest.raises(Invalid) as caught:
+            apps.add_app(world.instance, world.account.id, "x", path)
+        assert caught.value.code == "INVALID_PATH"
+    with pytest.raises(Conflict):
+        apps.add_app(world.instance, world.account.id, "bot", tmp_path)
+    other = accounts.add_account(world.instance, "b@example.com", "Silver").account
+    twin = apps.add_app(world.instance, other.id, "bot", world.root)
+    with pytest.raises(Conflict, match="use the id"):
+        apps.find_app(world.instance, "bot")
+    assert apps.find_app(world.instance, twin.id) == twin
+    with pytest.raises(NotFound):
+        apps.get_app(world.instance, world.account.id, twin.id)
+
+
+def test_removing_an_app_removes_its_backups_and_not_its_data(world: World) -> None:
+    world.take()
+    assert apps.remove_app(world.instance, world.app) == 1
+    assert apps.list_apps(world.instance) == []
+    assert (world.root / "a.txt").exists()
+    assert list(world.instance.vault_store(world.account.id).list("backups/")) == []

@@ -1,0 +1,133 @@
+"""An erased account: its keys are nowhere, its bytes are gone, the others are untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kit.world import World
+
+from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.service.errors import AccessDenied, Conflict
+from holdfast.service.integrity.prove import prove_due
+from holdfast.service.integrity.read_back import read_back
+from holdfast.service.integrity.retake import take_afresh
+from holdfast.service.policy.overdue import say_overdue
+from holdfast.service.registry.account_record import keep_records, read_record
+from holdfast.service.registry.accounts import add_account, authenticate, list_accounts
+from holdfast.service.registry.apps import add_app
+from holdfast.service.registry.backups import list_backups
+from holdfast.service.restore.files import Wanted, request_restore
+from holdfast.service.retention import erase
+from holdfast.service.retention.erase import erase_account, is_erased
+from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.schedule import Schedule, set_schedule, tick
+from holdfast.stores.port import StoreError
+
+
+def everywhere(home: Path, secret: bytes) -> list[str]:
+    return [str(p) for p in home.rglob("*") if p.is_file() and secret in p.read_bytes()]
+
+
+def test_nothing_of_it_is_left(world: World, tmp_path: Path) -> None:
+    other = add_account(world.instance, "b@example.com", "Silver")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "f").write_text("theirs")
+    theirs = add_app(world.instance, other.account.id, "theirs", tmp_path / "other")
+    run_backup(world.instance, request_backup(world.instance, theirs.id)[0].id)
+    world.take()
+    account = account_by_id(world.instance.catalog, world.account.id)
+    assert account is not None
+    key = account.data_key_sealed
+    home = world.instance.home
+    assert everywhere(home, key)
+    deleted = erase_account(world.instance, account)
+    assert deleted > 1000
+    assert everywhere(home, key) == []
+    assert everywhere(home, account.link_secret_sealed) == []
+    assert not list((home / "store" / "vaults" / account.id).rglob("*/*/*"))
+    assert [a.id for a in list_accounts(world.instance)] == [other.account.id]
+    with pytest.raises(AccessDenied):
+        authenticate(world.instance, world.api_key)
+    assert list_backups(world.instance, theirs.id)[0].state == "successful"
+
+
+def test_the_key_goes_before_the_packs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.take()
+    account = account_by_id(world.instance.catalog, world.account.id)
+    assert account is not None
+    key, home = account.data_key_sealed, world.instance.home
+    found: list[list[str]] = []
+
+    class Watched:
+        """Looks for the key when the first pack is to go, and then fails."""
+
+        def __init__(self, inner: object) -> None:
+            self._inner = inner
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._inner, name)
+
+        def delete(self, name: str) -> None:
+            if name.startswith("packs/"):
+                found.append(everywhere(home, key))
+                raise StoreError("The disk that holds the store reported an error; check the disk.")
+            self._inner.delete(name)  # type: ignore[attr-defined]
+
+    real = world.instance.vault_store
+    monkeypatch.setattr(world.instance, "vault_store", lambda account_id: Watched(real(account_id)))
+    with pytest.raises(StoreError):
+        erase_account(world.instance, account)
+    assert found == [[]]
+    monkeypatch.undo()
+    half = account_by_id(world.instance.catalog, account.id)
+    assert half is not None
+    assert is_erased(half)
+    keep_records(world.instance)  # as the next start does: it must not write the account down again
+    assert everywhere(home, key) == []
+    erase_account(world.instance, half)
+    assert list_accounts(world.instance) == []
+
+
+def test_not_while_a_backup_is_made(world: World) -> None:
+    request_backup(world.instance, world.app.id)
+    with pytest.raises(Conflict) as refused:
+        erase.erase_account(world.instance, world.account)
+    assert refused.value.code == "BACKUP_IN_PROGRESS"
+    assert list_accounts(world.instance)
+
+
+def test_not_while_an_application_is_restored(world: World) -> None:
+    backup = world.take()
+    request_restore(world.instance, backup, world.app, Wanted())
+    with pytest.raises(Conflict) as refused:
+        erase_account(world.instance, world.account)
+    assert refused.value.code == "RESTORE_IN_PROGRESS"
+
+
+def test_a_backup_that_is_asked_for_at_the_last_moment_stops_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erase.rebuilding, "check_nothing_under_way", lambda *given: None)
+    backup, _ = request_backup(world.instance, world.app.id)
+    with pytest.raises(Conflict):
+        erase_account(world.instance, world.account)
+    assert read_record(world.instance, world.account.id).account == world.account
+    assert run_backup(world.instance, backup.id).state == "successful"
+
+
+def test_nothing_begins_on_its_own_while_its_packs_go(world: World) -> None:
+    """The rounds of a server, which still has the vault's key in memory, find nothing of the account any more."""
+    world.take()
+    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
+    world.clock.ns += 3600 * 1_000_000_000
+    begun: list[object] = []
+
+    def on_object(done: int) -> None:
+        begun.extend(tick(world.instance, lambda backup: None))
+        begun.extend(say_overdue(world.instance))
+        begun.extend(take_afresh(world.instance))
+        begun.extend(job for job in [prove_due(world.instance)] if job is not None)
+        assert read_back(world.instance) == 0
+
+    assert erase_account(world.instance, world.account, on_object) > 0
+    assert begun == []
+    assert list_accounts(world.instance) == []

@@ -1,0 +1,167 @@
+"""Starting, showing, changing and deleting one backup."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import httpx
+import pytest
+from kit.site import Site
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    body = answer.json()
+    assert list(body) == ["status", "code", "message"]
+    assert body["status"] == "error"
+    return answer.status_code, body["code"]
+
+
+def in_hours(hours: int) -> str:
+    return (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+
+
+def test_start_queues_one_and_says_where_it_is(site: Site, silver: httpx.Client) -> None:
+    answer = silver.post(f"/v3/apps/{site.app.id}/backups", json={"name": "mine", "is_locked": True})
+    backup = answer.json()["response"]
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v3/apps/{site.app.id}/backups/{backup['id']}"
+    assert (backup["name"], backup["state"], backup["is_locked"]) == ("mine", "queued", True)
+    assert (backup["url"], backup["key"], backup["size"]) == (None, "", 0)
+    assert site.jobs.queued == [(backup["id"], site.app.id, "main")]
+    assert silver.get(answer.headers["location"]).json()["response"] == backup
+
+
+def test_start_without_a_body_and_with_an_empty_one(site: Site, silver: httpx.Client) -> None:
+    assert silver.post(f"/v3/apps/{site.app.id}/backups").status_code == 202
+    with site.client(site.other.api_key) as other:
+        assert other.post(f"/v3/apps/{site.other_app.id}/backups", json={}).status_code == 202
+
+
+def test_a_second_start_meanwhile_is_refused(site: Site, silver: httpx.Client) -> None:
+    silver.post(f"/v3/apps/{site.app.id}/backups")
+    answer = silver.post(f"/v3/apps/{site.app.id}/backups")
+    assert code_of(answer) == (409, "BACKUP_IN_PROGRESS")
+    assert len(site.jobs.queued) == 1
+
+
+def test_wait_holds_the_answer_until_it_is_finished(site: Site, silver: httpx.Client) -> None:
+    site.jobs.runs = True
+    answer = silver.post(f"/v3/apps/{site.app.id}/backups?wait=20")
+    assert answer.status_code == 200
+    assert answer.json()["response"]["state"] == "successful"
+    assert httpx.get(answer.json()["response"]["url"]).status_code == 200
+
+
+def test_wait_gives_up_when_its_time_is_over(site: Site, silver: httpx.Client) -> None:
+    answer = silver.post(f"/v3/apps/{site.app.id}/backups?wait=1")
+    assert (answer.status_code, answer.json()["response"]["state"]) == (202, "queued")
+
+
+def test_the_same_idempotency_key_gives_the_same_backup(site: Site, silver: httpx.Client) -> None:
+    path, headers = f"/v3/apps/{site.app.id}/backups", {"Idempotency-Key": "k1"}
+    first = silver.post(path, json={"name": "n"}, headers=headers)
+    again = silver.post(path, json={"name": "n"}, headers=headers)
+    assert (again.status_code, again.json()) == (202, first.json())
+    reused = silver.post(path, json={"name": "other"}, headers=headers)
+    assert code_of(reused) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_a_queue_that_cannot_be_reached_is_said_and_blocks_nothing(site: Site, silver: httpx.Client) -> None:
+    site.jobs.broken = True
+    answer = silver.post(f"/v3/apps/{site.app.id}/backups")
+    assert code_of(answer) == (503, "UNAVAILABLE")
+    assert int(answer.headers["retry-after"]) > 0
+    site.jobs.broken = False
+    assert silver.post(f"/v3/apps/{site.app.id}/backups").status_code == 202
+
+
+@pytest.mark.parametrize("name", ["plain", "mit Leerzeichen: 10 %", "日本 🎉", "a+b?c#d", "100%2F"])
+def test_one_is_found_by_its_encoded_name(site: Site, silver: httpx.Client, name: str) -> None:
+    taken = site.take(name=name)
+    answer = silver.get(f"/v3/apps/{site.app.id}/backups/{quote(name, safe='')}")
+    assert answer.json()["response"]["id"] == taken.id
+    assert httpx.get(answer.json()["response"]["url"]).status_code == 200
+
+
+def test_one_has_an_etag(site: Site, silver: httpx.Client) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    etag = silver.get(path).headers["etag"]
+    assert silver.get(path, headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_rename(site: Site, silver: httpx.Client) -> None:
+    taken = site.take(name="old")
+    path = f"/v3/apps/{site.app.id}/backups"
+    answer = silver.patch(f"{path}/old", json={"name": "new"})
+    assert (answer.status_code, answer.json()["response"]["name"]) == (200, "new")
+    assert code_of(silver.get(f"{path}/old")) == (404, "BACKUP_NOT_FOUND")
+    assert silver.get(f"{path}/new").json()["response"]["id"] == taken.id
+    assert silver.patch(f"{path}/new", json={"name": "new"}).status_code == 200
+
+
+def test_a_taken_name_is_refused_and_changes_nothing_else(site: Site, silver: httpx.Client) -> None:
+    site.take(name="a")
+    site.take(name="b")
+    answer = silver.patch(f"/v3/apps/{site.app.id}/backups/b", json={"name": "a", "is_locked": True})
+    assert code_of(answer) == (409, "BACKUP_NAME_TAKEN")
+    assert silver.get(f"/v3/apps/{site.app.id}/backups/b").json()["response"]["is_locked"] is False
+    again = silver.post(f"/v3/apps/{site.app.id}/backups", json={"name": "a"})
+    assert code_of(again) == (409, "BACKUP_NAME_TAKEN")
+
+
+def test_an_empty_change_changes_nothing(site: Site, silver: httpx.Client) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    assert silver.patch(path, json={}).json() == silver.get(path).json()
+
+
+def test_a_locked_backup_stays_until_it_is_unlocked(site: Site, silver: httpx.Client) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    assert silver.patch(path, json={"is_locked": True}).json()["response"]["is_locked"] is True
+    assert code_of(silver.delete(path)) == (409, "BACKUP_LOCKED")
+    silver.patch(path, json={"is_locked": False})
+    assert silver.delete(path).status_code == 200
+
+
+def test_a_time_lock_holds_against_the_api_key_too(site: Site, silver: httpx.Client) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    locked = silver.patch(path, json={"locked_until": in_hours(2)})
+    assert locked.status_code == 200
+    assert locked.json()["response"]["locked_until"] is not None
+    for change in ({"locked_until": in_hours(1)}, {"locked_until": None}, {"locked_until": None, "name": "x"}):
+        assert code_of(silver.patch(path, json=change)) == (409, "BACKUP_LOCKED")
+    assert code_of(silver.delete(path)) == (409, "BACKUP_LOCKED")
+    assert silver.get(path).json() == locked.json()
+    assert silver.patch(path, json={"locked_until": in_hours(3)}).status_code == 200
+
+
+def test_no_time_lock_can_be_said_where_there_is_none(site: Site, silver: httpx.Client) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    assert silver.patch(path, json={"locked_until": None}).json()["response"]["locked_until"] is None
+
+
+def test_a_time_lock_in_the_past_is_none_and_one_in_the_far_future_is_the_last(
+    site: Site, silver: httpx.Client
+) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+    for text, shown in (
+        ("0033-08-22T20:11:18.3+03:54", None),
+        ("2024-12-07T22:07:11+01:00", None),
+        ("9999-12-31T23:59:59z", "2262-04-12T01:47:16+02:00"),
+    ):
+        assert silver.patch(path, json={"locked_until": text}).json()["response"]["locked_until"] == shown
+
+
+def test_delete_tells_what_it_will_free(site: Site, silver: httpx.Client) -> None:
+    taken = site.take()
+    path = f"/v3/apps/{site.app.id}/backups/{taken.id}"
+    answer = silver.delete(path)
+    assert (answer.status_code, answer.json()["response"]) == (200, {"id": taken.id, "freed_size": taken.stored_bytes})
+    assert code_of(silver.get(path)) == (404, "BACKUP_NOT_FOUND")
+    assert code_of(silver.delete(path)) == (404, "BACKUP_NOT_FOUND")
+    assert code_of(httpx.get(site.url + site.link(taken))) == (404, "BACKUP_NOT_FOUND")
+
+
+def test_one_that_is_being_made_cannot_be_deleted(site: Site, silver: httpx.Client) -> None:
+    location = silver.post(f"/v3/apps/{site.app.id}/backups").headers["location"]
+    assert code_of(silver.delete(location)) == (409, "BACKUP_IN_PROGRESS")

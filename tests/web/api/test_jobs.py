@@ -1,0 +1,93 @@
+"""Restoring over HTTP: started, looked at, cancelled, previewed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+from kit.site import Site
+
+
+@pytest.fixture
+def taken(site: Site) -> str:
+    site.jobs.runs = True
+    return f"/v3/apps/{site.app.id}/backups/{site.take().id}"
+
+
+def finished(http: httpx.Client, location: str) -> dict[str, Any]:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        job: dict[str, Any] = http.get(location).json()["response"]
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.02)
+    raise AssertionError("the job does not end")
+
+
+def test_a_restore_brings_back_what_was_changed(site: Site, silver: httpx.Client, taken: str) -> None:
+    hello = site.folder / "hello.txt"
+    old = hello.read_bytes()
+    hello.write_text("overwritten")
+    (site.folder / "new").write_text("new")
+    preview = silver.post(f"{taken}/restore", json={"dry_run": True})
+    assert preview.status_code == 200
+    shown = preview.json()["response"]
+    assert (shown["added"], shown["changed"], shown["removed"]) == (0, 1, 1)
+    assert shown["paths_removed"] == [{"path": "new", "kind": "file", "size": 3}]
+    assert hello.read_text() == "overwritten"
+    answer = silver.post(f"{taken}/restore", json={})
+    assert answer.status_code == 202
+    job = finished(silver, answer.headers["location"])
+    assert (job["state"], job["error"], job["result"]["changed"]) == ("successful", None, 1)
+    assert hello.read_bytes() == old
+    assert not (site.folder / "new").exists()
+    undo = silver.post(f"/v3/apps/{site.app.id}/backups/{job['result']['safety_backup_id']}/restore", json={})
+    assert finished(silver, undo.headers["location"])["state"] == "successful"
+    assert hello.read_text() == "overwritten"
+    assert (site.folder / "new").read_text() == "new"
+
+
+def test_one_path_only(site: Site, silver: httpx.Client, taken: str) -> None:
+    (site.folder / "hello.txt").write_text("stays")
+    (site.folder / "sub" / "größe.bin").unlink()
+    answer = silver.post(f"{taken}/restore", json={"paths": ["/sub/größe.bin"], "safety_backup": False})
+    job = finished(silver, answer.headers["location"])
+    assert (job["result"]["added"], job["result"]["safety_backup_id"]) == (1, None)
+    assert (site.folder / "hello.txt").read_text() == "stays"
+    assert (site.folder / "sub" / "größe.bin").stat().st_size == 256 * 512
+
+
+def test_refusals(site: Site, silver: httpx.Client, taken: str) -> None:
+    for body, status, code in (
+        ({"paths": ["../x"]}, 400, "INVALID_PATH"),
+        ({"paths": "x"}, 400, "INVALID_PATHS"),
+        ({"mode": "wipe"}, 400, "INVALID_MODE"),
+        ({"dry_run": True, "paths": ["no/such"]}, 404, "PATH_NOT_FOUND"),
+        ({"target_app_id": site.other_app.id}, 404, "APP_NOT_FOUND"),
+    ):
+        answer = silver.post(f"{taken}/restore", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), body
+    assert silver.post(f"{taken[:-4]}0000/restore", json={}).json()["code"] == "BACKUP_NOT_FOUND"
+    assert silver.get("/v3/jobs/nothing").json()["code"] == "JOB_NOT_FOUND"
+
+
+def test_a_job_is_its_accounts_alone_and_can_be_cancelled(site: Site, silver: httpx.Client, taken: str) -> None:
+    site.jobs.runs = False
+    location = silver.post(f"{taken}/restore", json={}).headers["location"]
+    with site.client(site.other.api_key) as other:
+        assert other.get(location).json()["code"] == "JOB_NOT_FOUND"
+        assert other.delete(location).json()["code"] == "JOB_NOT_FOUND"
+    assert silver.post(f"{taken}/restore", json={}).json()["code"] == "RESTORE_IN_PROGRESS"
+    assert silver.post(f"/v3/apps/{site.app.id}/backups", json={}).json()["code"] == "RESTORE_IN_PROGRESS"
+    assert silver.delete(location).json()["response"]["state"] == "cancelled"
+    assert silver.delete(location).json()["code"] == "JOB_ENDED"
+
+
+def test_without_the_queue_nothing_is_left_open(site: Site, silver: httpx.Client, taken: str) -> None:
+    site.jobs.broken = True
+    answer = silver.post(f"{taken}/restore", json={})
+    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    site.jobs.broken = False
+    assert silver.post(f"{taken}/restore", json={}).status_code == 202

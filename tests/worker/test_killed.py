@@ -1,0 +1,233 @@
+"""Processes that are killed at any moment: what was under way ends with a reason, and nothing runs twice at once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from kit.world import World
+
+from holdfast.catalog.events.log import events_since
+from holdfast.catalog.jobs import work as under_way
+from holdfast.catalog.records import OPEN_JOBS, Backup, EventKind, JobState, State, Work
+from holdfast.service.access.download import Download
+from holdfast.service.instance.clock import SystemClock
+from holdfast.service.instance.home import Instance, open_instance
+from holdfast.service.integrity.verify import request_verify
+from holdfast.service.jobs.work import get_work
+from holdfast.service.registry.backups import find_backup, list_backups
+from holdfast.service.restore.files import Wanted, request_restore
+from holdfast.service.take.run import request_backup, run_backup
+from holdfast.worker.queue import JobsClient
+from holdfast.worker.supervisor import WatchedJobs
+
+T = TypeVar("T")
+
+SECONDS = 60.0
+"""As long as what was under way may take after a restart."""
+
+
+@pytest.fixture
+def live(world: World) -> Iterator[Instance]:
+    """The same instance with a clock that goes, as the processes have it."""
+    instance = open_instance(world.instance.home, clock=SystemClock())
+    yield instance
+    instance.close()
+
+
+@pytest.fixture
+def watched(world: World) -> Iterator[WatchedJobs]:
+    """The jobs' process, which runs and is started again when it dies."""
+    jobs = WatchedJobs(world.instance.home, lambda trouble: None)
+    jobs.start()
+    assert jobs.wait_ready(SECONDS)
+    yield jobs
+    jobs.stop()
+
+
+def until(look: Callable[[], T], seconds: float = SECONDS) -> T:
+    """Ask until there is an answer that counts."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.01)
+    return found
+
+
+def ended(instance: Instance, work_id: str) -> Work:
+    def look() -> Work | None:
+        work = get_work(instance, work_id)
+        return None if work.state in OPEN_JOBS else work
+
+    return until(look)
+
+
+def runs(instance: Instance, work_id: str) -> bool:
+    return get_work(instance, work_id).state is not JobState.QUEUED
+
+
+def kill(jobs: WatchedJobs) -> None:
+    """As the machine's power goes: it and its workers."""
+    pid = jobs.pid
+    assert pid is not None
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for victim in (pid, *map(int, children)):
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def fill(world: World, megabytes: int) -> None:
+    (world.root / "large.bin").write_bytes(random.Random(1).randbytes(megabytes << 20))
+
+
+def left_over(world: World, instance: Instance) -> list[str]:
+    """What nobody needs any more."""
+    good = {b.id for b in list_backups(instance, world.app.id) if b.state is State.SUCCESSFUL}
+    store = instance.home / "store"
+    return [
+        *({path.name for path in (store / "vaults").glob("*/backups/*")} - good),
+        *(path.name for path in (store / "unfinished").iterdir()),
+        *(path.name for path in instance.run.glob("copies-*")),
+    ]
+
+
+def reads(instance: Instance, backup: Backup) -> bool:
+    """Whether all of a backup is there."""
+    ready = Download(instance, backup, "tar.gz")
+    return sum(len(piece) for piece in ready.stream(0, ready.length)) == ready.length
+
+
+def started(instance: Instance, work_id: str) -> int:
+    """How often something was begun."""
+    kinds = (EventKind.BACKUP_STARTED, EventKind.RESTORE_STARTED, EventKind.VERIFY_STARTED)
+    return sum(
+        event.kind in kinds and work_id in (event.job_id, event.backup_id if event.job_id is None else None)
+        for event in events_since(instance.catalog, 0, None, 1000)
+    )
+
+
+def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
+    world: World, live: Instance, watched: WatchedJobs
+) -> None:
+    fill(world, 24)
+    client = JobsClient(live.home, live.config)
+    chance = random.Random(7)
+    for pause in (0.0, 0.3):
+        asked, _ = request_backup(live, world.app.id)
+        client.enqueue_take(asked.id, asked.app_id, asked.node)
+        until(lambda asked=asked: runs(live, asked.id))  # type: ignore[misc]
+        time.sleep(pause + chance.random() / 10)
+        kill(watched)
+        work = ended(live, asked.id)
+        assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.FAILED, "INTERRUPTED"))
+        assert started(live, asked.id) == 1
+    client.close()
+    good = run_backup(live, request_backup(live, world.app.id)[0].id)
+    assert good.state is State.SUCCESSFUL
+    assert reads(live, good)
+    until(lambda: not left_over(world, live))
+
+
+def test_restores_and_verifications_too(world: World, live: Instance, watched: WatchedJobs) -> None:
+    fill(world, 24)
+    good = run_backup(live, request_backup(live, world.app.id)[0].id)
+    client = JobsClient(live.home, live.config)
+    before = sorted(path.name for path in world.root.iterdir())
+    (world.root / "large.bin").write_bytes(b"changed")
+    for pause in (0.2,):
+        restore = request_restore(live, good, world.app, Wanted())
+        verify = request_verify(live, good, world.app.node)
+        for job in (restore, verify):
+            client.enqueue_job(job.id, job.app_id, job.node)
+        until(lambda restore=restore: runs(live, restore.id))  # type: ignore[misc]
+        time.sleep(pause)
+        kill(watched)
+        for job in (restore, verify):
+            work = ended(live, job.id)
+            assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.FAILED, "INTERRUPTED"))
+            assert started(live, job.id) <= 1
+        assert sorted(path.name for path in world.root.iterdir()) == before
+        assert not list(world.root.parent.glob(".holdfast-restore-*"))
+        # A safety backup that was being made is ended as well, so that the next restore is not refused.
+        until(lambda: not under_way.open_work(live.catalog))
+    client.close()
+
+
+def test_what_the_queue_lost_is_run_all_the_same(world: World, live: Instance, watched: WatchedJobs) -> None:
+    """Whoever asked died before it queued it; or its turn ended with nothing done (DBOS begins no id twice)."""
+    lost, _ = request_backup(live, world.app.id)
+    assert ended(live, lost.id).state is JobState.SUCCESSFUL
+    client = JobsClient(live.home, live.config)
+    asked, _ = request_backup(live, world.app.id)
+    lock = os.open(live.run / f"take-{asked.id}.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    client.enqueue_take(asked.id, asked.app_id, asked.node)
+
+    def has_ended() -> bool:
+        known = client._client.list_workflows(workflow_ids=[asked.id])
+        return bool(known) and known[0].status == "SUCCESS"
+
+    until(has_ended)
+    assert get_work(live, asked.id).state is JobState.QUEUED
+    os.close(lock)
+    assert ended(live, asked.id).state is JobState.SUCCESSFUL
+    client.close()
+
+
+def test_a_second_process_waits_and_then_makes_anew_what_the_stop_of_the_first_cut_off(
+    world: World, live: Instance, watched: WatchedJobs
+) -> None:
+    fill(world, 96)
+    client = JobsClient(live.home, live.config)
+    asked, _ = request_backup(live, world.app.id)
+    client.enqueue_take(asked.id, asked.app_id, asked.node)
+    client.close()
+    until(lambda: get_work(live, asked.id).progress)
+    second = WatchedJobs(live.home, lambda trouble: None)
+    second.start()
+    try:
+        assert not second.wait_ready(0.5)
+        watched.stop()
+        stopped = find_backup(live, world.app.id, asked.id)
+        assert (stopped.state, stopped.error_code) in ((State.QUEUED, None), (State.RUNNING, None))
+        assert ended(live, asked.id).state is JobState.SUCCESSFUL
+        assert started(live, asked.id) == 2
+        assert reads(live, find_backup(live, world.app.id, asked.id))
+        assert left_over(world, live) == []
+    finally:
+        second.stop()
+
+
+def test_everything_is_killed_and_served_again(world: World, live: Instance) -> None:
+    fill(world, 48)
+    asked, _ = request_backup(live, world.app.id)
+
+    def serve() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "holdfast.cli.main", "--home", str(live.home), "serve", "--port", "0"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    first = serve()
+    until(lambda: runs(live, asked.id))
+    first.kill()  # its jobs' process finds out, and goes on for a moment
+    first.wait()
+    second = serve()
+    try:
+        work = ended(live, asked.id)
+        assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.FAILED, "INTERRUPTED"))
+        until((live.run / "server.json").exists)
+        until(lambda: json.loads((live.run / "server.json").read_text())["pid"] == second.pid)
+    finally:
+        second.terminate()
+        assert second.wait(SECONDS) == 0
