@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from blake3 import blake3
 from isal import isal_zlib
 from numpy.typing import NDArray
 
 from holdfast.vault.archiver.ingest import RESULT_FIELDS, STATUS_READ, FileNotice, changed_notice
 from holdfast.vault.errors import ChunkMissing
-from holdfast.vault.layout import targz
-from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.layout.pieces import BlockRef, BlockSums
+from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.manifest.columns import Before, From, Notice, Scan, gather, safe_ctime, split, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
+from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import listing_parts
 from holdfast.vault.pack.chunk import chunk_id
 from holdfast.vault.pack.index import Index
@@ -83,37 +81,6 @@ class ManifestChunks:
         """End the last pack; rows of all that were made, durable."""
         self._packs.end_pack()
         return self._packs.rows(wait=True)
-
-
-def block_digest(block: Block) -> bytes:
-    """16 bytes over what a customer can see of a block: all but ctime, inode and device."""
-    hasher = blake3(derive_key_context="holdfast 1 block digest")
-    for column in (
-        block.kind,
-        block.mode,
-        block.uid,
-        block.gid,
-        block.mtime_ns,
-        block.size,
-        block.crc32,
-        block.stored_sum,
-        block.extent_count,
-        block.path_length,
-        block.extra_length,
-        block.extents,
-    ):
-        hasher.update(column.tobytes())
-    hasher.update(block.path_bytes)
-    hasher.update(block.extra_bytes)
-    return hasher.digest(16)
-
-
-def ref_of(block: Block, cid: bytes) -> BlockRef:
-    """How the backup's list names a block."""
-    local, central, zip64 = zip_layout.measure(block)
-    return BlockRef(
-        cid, block_digest(block), block.path(0), BlockSums(len(block), local, central, zip64, targz.measure_tar(block))
-    )
 
 
 class _Rows:

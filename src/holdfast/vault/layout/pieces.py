@@ -14,31 +14,7 @@ import msgspec
 
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Extent, ListRef
-
-
-class BlockSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one block contributes to the lengths of the layouts. Bytes, but for the two counts."""
-
-    entries: int
-    zip_local: int
-    """Local headers with contents."""
-    zip_central: int
-    """Central directory records, as if all local headers began below 4 GiB."""
-    zip64_entries: int
-    """Entries that have a zip64 extra field in their central record for their sizes already."""
-    tar: int
-    """Deflated bytes of the block's tar members (headers, contents, padding) inside the one gzip member."""
-
-
-class BlockRef(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One block as the backup's listing names it."""
-
-    chunk_id: bytes
-    """The chunk (kind manifest) that holds the block."""
-    digest: bytes
-    """16 bytes over all that a customer can see of the block's entries (not inode, device, ctime)."""
-    first_path: bytes
-    sums: BlockSums
+from holdfast.vault.manifest.listing import BlockRef
 
 
 class ManifestView(Protocol):

@@ -16,7 +16,7 @@ import numpy as np
 
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
-from holdfast.vault.layout.pieces import BlockRef, ManifestView, Piece
+from holdfast.vault.layout.pieces import ManifestView, Piece
 from holdfast.vault.layout.zip_records import (
     LIMIT_32,
     ZIP64_JOINED_OFFSET_BYTES,
@@ -26,6 +26,7 @@ from holdfast.vault.layout.zip_records import (
     end_records,
 )
 from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.pack.segment import FINAL
 
 

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store, StoreError, StoreUnreachable
-from holdfast.vault.archiver.manifest_writer import ref_of
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError, VaultError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.layout.contents import extras_of
-from holdfast.vault.layout.pieces import BlockRef
+from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import Block, decode_block, decode_list
 from holdfast.vault.manifest.entry import Extent, Extra, Kind
+from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import Root, decode_listing, digest_of, read_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from holdfast.stores.port import Store
 from holdfast.vault.errors import DamagedError, FormatError
-from holdfast.vault.layout.pieces import BlockRef
+from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.pack.seal import FORMAT_VERSION, SealKind, VaultKeys, new_salt
 
 _HEADER = struct.Struct("<4sBBH16s")

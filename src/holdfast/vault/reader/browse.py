@@ -10,10 +10,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from holdfast.vault.archiver.manifest_writer import ref_of
-from holdfast.vault.layout.pieces import BlockRef
+from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import COLUMN_NAMES, Block
 from holdfast.vault.manifest.entry import Entry, Extent, Kind, ListRef
+from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.reader.snapshot import Snapshot
 
 _BEHIND_ALL = b"\xff" * 256

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from holdfast.vault.errors import FormatError
-from holdfast.vault.layout.pieces import BlockRef
 from holdfast.vault.manifest.block import Block, decode_block, decode_list
 from holdfast.vault.manifest.entry import Entry, Extent, ListRef
+from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import Root, decode_listing
 from holdfast.vault.pack.seal import SealKind
 from holdfast.vault.pack.segment import inflate_segment
