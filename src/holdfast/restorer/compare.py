@@ -17,7 +17,8 @@ from holdfast.sources.port import Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, match_paths, split, starts_of
+from holdfast.vault.manifest.changes import match_paths
+from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import Entry, Extra, Kind, decode_extra
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from holdfast.sources.port import Scan
 from holdfast.sources.sqlite.recognise import SIDECARS, Database
-from holdfast.vault.manifest.columns import Before, match_paths, same_stat, split, starts_of
+from holdfast.vault.manifest.changes import match_paths, same_stat
+from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind, decode_extra
 
 Mode = Literal["mirror", "overlay"]

@@ -8,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.stores.memory import MemoryStore
-from holdfast.vault.archiver.pool import run_now
 from holdfast.vault.archiver.shared_index import Known
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder
-from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.pack.writer import PackKind, PackWriter, run_now
 
 KEYS = VaultKeys(b"k" * 32, "acc1")
 

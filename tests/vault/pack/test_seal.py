@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from kit.vault_bench import Bench
 
 from holdfast.stores.memory import MemoryStore
-from holdfast.vault.archiver.pool import run_now
 from holdfast.vault.errors import DamagedError
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import SealKind, VaultKeys, new_salt
 from holdfast.vault.pack.segment import Encoder
 from holdfast.vault.pack.table import open_table, read_footer
-from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name
+from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name, run_now
 from holdfast.vault.reader.records import RecordReader
 
 KEYS = VaultKeys(b"k" * 32, "acc1")

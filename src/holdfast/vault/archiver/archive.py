@@ -21,7 +21,8 @@ from holdfast.vault.archiver.ingest import Batch, FileItem, FileNotice, Job, Par
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
 from holdfast.vault.archiver.protocol import ReadableSource
-from holdfast.vault.manifest.columns import Before, From, Scan, match_paths, same_stat, split, starts_of
+from holdfast.vault.manifest.changes import match_paths, same_stat
+from holdfast.vault.manifest.columns import Before, From, Scan, split, starts_of
 from holdfast.vault.manifest.entry import Kind, decode_extra
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.pack.index import Index

@@ -21,7 +21,15 @@ from isal import isal_zlib
 from holdfast.stores.port import Store
 from holdfast.vault.archiver.claims import Claims
 from holdfast.vault.manifest.entry import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extra, pack_extent
-from holdfast.vault.pack.chunk import CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunker, chunk_id, is_page_file, page_lengths
+from holdfast.vault.pack.chunk import (
+    CHUNK_BYTES_MAX,
+    CHUNK_BYTES_MIN,
+    Chunker,
+    chunk_id,
+    crc_of_zeros,
+    is_page_file,
+    page_lengths,
+)
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
@@ -540,16 +548,3 @@ def _data_run(fd: int, at: int, end: int) -> tuple[int, int]:
     if start >= end:
         return end, end
     return start, min(end, os.lseek(fd, start, os.SEEK_HOLE))
-
-
-def crc_of_zeros(size: int, repeat: int) -> int:
-    """CRC-32 of `repeat` times `size` zero bytes, by doubling."""
-    crc, length = isal_zlib.crc32(bytes(size)), size
-    total = 0
-    while repeat:
-        if repeat & 1:
-            total = isal_zlib.crc32_combine(total, crc, length)
-        crc = isal_zlib.crc32_combine(crc, crc, length)
-        length *= 2
-        repeat >>= 1
-    return total

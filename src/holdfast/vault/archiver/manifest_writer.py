@@ -20,7 +20,8 @@ from holdfast.vault.archiver.ingest import RESULT_FIELDS, STATUS_READ, FileNotic
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
-from holdfast.vault.manifest.columns import Before, From, Notice, Scan, gather, safe_ctime, split, starts_of
+from holdfast.vault.manifest.changes import safe_ctime
+from holdfast.vault.manifest.columns import Before, From, Notice, Scan, gather, split, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import listing_parts

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import IO
 
@@ -25,9 +24,9 @@ from holdfast.vault.archiver.protocol import Failure, ReadableSource, Reply, Set
 from holdfast.vault.archiver.shared_index import Known
 from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
 from holdfast.vault.pack.index import Index
-from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder
+from holdfast.vault.pack.writer import run_now
 
 JOBS_AHEAD = 2
 LOOK_SECONDS = 0.25
@@ -201,13 +200,3 @@ class Alone:
         """Drop what is not durable."""
         self._ingest.abort()
         self._reader.close()
-
-
-def run_now(work: Callable[[], PackRow]) -> Future[PackRow]:
-    """Do the slow end of a pack on this thread, behind the interface of an executor."""
-    future: Future[PackRow] = Future()
-    try:
-        future.set_result(work())
-    except Exception as error:
-        future.set_exception(error)
-    return future

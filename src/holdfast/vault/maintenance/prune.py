@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.archiver.pool import run_now
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.pack.copy import copy_record, packs_in
@@ -33,7 +32,7 @@ from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger, LedgerMoved, PackRow
 from holdfast.vault.pack.seal import TAG_BYTES, VaultKeys
 from holdfast.vault.pack.table import open_table
-from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name
+from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name, run_now
 
 DEAD_SHARE_MAX = 0.25
 """A pack with a larger share of dead bytes is copied."""

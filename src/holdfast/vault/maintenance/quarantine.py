@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 
 from holdfast.stores.port import Store, StoreError, StoreUnreachable
-from holdfast.vault.archiver.pool import run_now
 from holdfast.vault.errors import DamagedError, FormatError
 from holdfast.vault.maintenance.pack_check import Examiner, Finding
 from holdfast.vault.pack.copy import copy_record
 from holdfast.vault.pack.ledger import Ledger, LedgerMoved, PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.table import open_table, read_footer
-from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name
+from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name, run_now
 
 TRIES = 5
 _FOREVER_NS = 2**62

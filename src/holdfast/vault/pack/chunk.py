@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blake3 import blake3
+from isal import isal_zlib
 from pyfastcdc import FastCDC
 
 CHUNK_BYTES_MIN = 64 * 1024
@@ -56,3 +57,16 @@ class Chunker:
 def page_lengths(size: int) -> Iterator[int]:
     """Lengths of the chunks of `size` bytes of a page file."""
     yield from (min(PAGE_CUT_BYTES, size - at) for at in range(0, size, PAGE_CUT_BYTES))
+
+
+def crc_of_zeros(size: int, repeat: int) -> int:
+    """CRC-32 of `repeat` times `size` zero bytes, by doubling."""
+    crc, length = isal_zlib.crc32(bytes(size)), size
+    total = 0
+    while repeat:
+        if repeat & 1:
+            total = isal_zlib.crc32_combine(total, crc, length)
+        crc = isal_zlib.crc32_combine(crc, crc, length)
+        length *= 2
+        repeat >>= 1
+    return total

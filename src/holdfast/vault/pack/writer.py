@@ -215,3 +215,13 @@ class PackWriter:
         if self._object is not None:
             self._object.abort()
         self._reset()
+
+
+def run_now(work: Callable[[], PackRow]) -> Future[PackRow]:
+    """Do the slow end of a pack on this thread, behind the interface of an executor."""
+    future: Future[PackRow] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future

@@ -14,13 +14,12 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from holdfast.vault.archiver.ingest import crc_of_zeros
 from holdfast.vault.errors import DamagedError
 from holdfast.vault.layout.contents import Contents, extras_of
 from holdfast.vault.layout.pieces import Piece, SegmentPiece
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent, Extra, Kind
-from holdfast.vault.pack.chunk import chunk_id
+from holdfast.vault.pack.chunk import chunk_id, crc_of_zeros
 from holdfast.vault.pack.segment import StreamInflater, inflate_file
 from holdfast.vault.reader.snapshot import Snapshot
 

@@ -1,0 +1,46 @@
+"""Changes between two walks of a folder: which entries are as they were, and how far a stat can be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast.vault.manifest.columns import Before, From, Scan, split
+
+RACY_NS = 50_000_000
+"""A file changed less than this before the scan may change again within the same tick of the file system's clock
+(at most 10 ms on Linux), unseen; it is read again next time."""
+
+
+RACY_WHOLE_SECONDS_NS = 2_000_000_000
+"""The same where the file system only keeps whole seconds (or two, FAT)."""
+
+
+def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
+    """For each entry of the scan, the number of the entry of the same path in the backup before, or -1."""
+    if np.array_equal(scan.path_length, before.path_length) and scan.path_bytes == before.path_bytes:
+        return np.arange(len(before), dtype=np.int64)
+    places = {path: i for i, path in enumerate(split(before.path_bytes, before.path_length))}
+    find = places.get
+    return np.fromiter((find(path, -1) for path in split(scan.path_bytes, scan.path_length)), np.int64, len(scan.kind))
+
+
+def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which entries have not changed since the backup before, as far as their stat tells.
+
+    The device number is left out: it changes with every boot on some file systems, and inode, ctime, mtime and size
+    together already tell.
+    """
+    if not len(before):
+        return np.zeros(len(match), bool)
+    same = match >= 0
+    for name in ("kind", "mode", "uid", "gid", "mtime_ns", "ctime_ns", "inode"):
+        same &= getattr(scan, name) == getattr(before, name)[match]
+    same &= (scan.size == before.size[match]) | (scan.content == From.COPY)
+    return same
+
+
+def safe_ctime(ctime_ns: NDArray[np.int64], scanned_ns: int) -> NDArray[np.int64]:
+    """ctime as the manifest keeps it: 0 (never equal) where a later change could have the same one."""
+    margin = np.where(ctime_ns % 1_000_000_000 == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
+    return np.where(ctime_ns > scanned_ns - margin, 0, ctime_ns)
