@@ -17,7 +17,7 @@ from holdfast.native import library as native
 from holdfast.vault.errors import StreamFailed
 
 if TYPE_CHECKING:
-    from holdfast.vault.archiver.ingest import SourceStream
+    from holdfast.vault.source import SourceStream
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

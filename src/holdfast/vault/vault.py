@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress, Source
+from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress
 from holdfast.vault.archiver.ingest import FileNotice
 from holdfast.vault.archiver.manifest_writer import Assembly
 from holdfast.vault.archiver.pool import Alone, Crew
@@ -33,7 +33,7 @@ from holdfast.vault.maintenance.prune import (
     bytes_freed,
 )
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, Notice, before_of, starts_of
+from holdfast.vault.manifest.columns import Before, before_of, starts_of
 from holdfast.vault.manifest.entry import Entry, Extent, decode_extra
 from holdfast.vault.manifest.root import Root, digest_of, read_root, root_name, write_root
 from holdfast.vault.pack.index import Index
@@ -44,6 +44,7 @@ from holdfast.vault.pack.writer import PackKind, PackWriter
 from holdfast.vault.reader.extract import is_given_back, same_content
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
+from holdfast.vault.source import Notice, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.source import FOLDER_PATH, WithDumps
 from holdfast.sources.directory.live import LiveSource
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.vault.archiver.archive import Source
 from holdfast.vault.errors import Cancelled
+from holdfast.vault.source import Source
 from holdfast.vault.vault import TakeResult
 
 

@@ -17,7 +17,7 @@ import msgspec
 from holdfast.vault.errors import StreamFailed
 
 if TYPE_CHECKING:
-    from holdfast.vault.archiver.ingest import SourceStream
+    from holdfast.vault.source import SourceStream
 
 Xattrs = tuple[tuple[bytes, bytes], ...]
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from holdfast.sources.archive.errors import Limits
     from holdfast.sources.port import Scan
-    from holdfast.vault.archiver.archive import Settled
-    from holdfast.vault.manifest.columns import Scan as ScanView
+    from holdfast.vault.source import Scan as ScanView
+    from holdfast.vault.source import Settled
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ArchiveSource:
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
         """Nothing is to be made ready."""
-        from holdfast.vault.archiver.archive import Settled
+        from holdfast.vault.source import Settled
 
         return Settled(scan)
 

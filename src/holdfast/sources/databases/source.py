@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.sources.port import Scan
-    from holdfast.vault.archiver.archive import Settled
-    from holdfast.vault.archiver.ingest import SourceStream
-    from holdfast.vault.manifest.columns import Scan as ScanView
+    from holdfast.vault.source import Scan as ScanView
+    from holdfast.vault.source import Settled, SourceStream
 
 FOLDER_PATH = FOLDER.encode()
 _FOLDER_MODE, _DUMP_MODE = 0o700, 0o600
@@ -102,7 +101,7 @@ class WithDumps:
         import numpy as np
 
         from holdfast.sources.port import Notice
-        from holdfast.vault.archiver.archive import Settled
+        from holdfast.vault.source import Settled
 
         whole, at, more = self._scan, self._at, len(self.specs) + 1
         assert whole is not None
@@ -156,8 +155,8 @@ class WithDumps:
         """A scan with the folder and the dumps at their place in the order of paths."""
         import numpy as np
 
-        from holdfast.vault.manifest.columns import From
         from holdfast.vault.manifest.entry import Kind
+        from holdfast.vault.source import From
 
         specs = self._sorted()
         ends = scan.path_length.cumsum(dtype=np.int64)

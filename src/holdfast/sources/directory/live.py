@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from holdfast.sources.port import Scan
     from holdfast.sources.sqlite.copying import Copying
     from holdfast.sources.sqlite.recognise import Database, Without
-    from holdfast.vault.archiver.archive import Settled
-    from holdfast.vault.manifest.columns import Scan as ScanView
+    from holdfast.vault.source import Scan as ScanView
+    from holdfast.vault.source import Settled
 
 _COPY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -125,7 +125,7 @@ class LiveSource:
         from holdfast.sources.port import Notice
         from holdfast.sources.sqlite.copying import Copied
         from holdfast.sources.sqlite.recognise import unfold
-        from holdfast.vault.archiver.archive import Settled
+        from holdfast.vault.source import Settled
 
         whole = self._whole
         assert whole is not None

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.sources.port import Scan
-    from holdfast.vault.archiver.archive import Settled
-    from holdfast.vault.manifest.columns import Scan as ScanView
+    from holdfast.vault.source import Scan as ScanView
+    from holdfast.vault.source import Settled
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class DirectorySource:
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
         """Nothing is to be made ready."""
-        from holdfast.vault.archiver.archive import Settled
+        from holdfast.vault.source import Settled
 
         return Settled(scan)
 

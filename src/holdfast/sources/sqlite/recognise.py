@@ -20,8 +20,8 @@ from holdfast.sources.port import Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.vault.errors import Cancelled
-from holdfast.vault.manifest.columns import From
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.source import From
 
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -20,14 +19,14 @@ from numpy.typing import NDArray
 from holdfast.vault.archiver.ingest import Batch, FileItem, FileNotice, Job, Part, Result, Whole
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
-from holdfast.vault.archiver.protocol import ReadableSource
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import Before, From, Scan, split, starts_of
+from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import Kind, decode_extra
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger, PackRow
 from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.source import From, Scan, Source
 
 BATCH_FILES_MAX = 128
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -41,33 +40,6 @@ STREAM_CHUNKS = 65_536
 ALONE_BYTES_MAX = 12 * 1024 * 1024
 ALONE_FILES_MAX = 400
 """Below these the work is done before a worker process would have started (0.3 s)."""
-
-
-class Source(ReadableSource, Protocol):
-    """Where an application's data is."""
-
-    def scan(self) -> Scan:
-        """Walk it. Raises OSError when it cannot be walked at all."""
-
-    def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
-        """Told which entries will be read, make them ready; called once, before the first file is opened.
-
-        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
-        Cancelled.
-        """
-
-    def close_reading(self) -> None:
-        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What a source made of the entries that are to be read."""
-
-    scan: Scan
-    """The tree, perhaps with other entries than before."""
-    from_before: Sequence[int] = ()
-    """Entries whose content is taken from the backup before; the next backup reads them again."""
 
 
 class Progress(msgspec.Struct, frozen=True):

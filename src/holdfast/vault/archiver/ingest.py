@@ -34,6 +34,7 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.source import SourceReader
 
 READ_TRIES = 3
 HEAD_BYTES = 16
@@ -66,44 +67,6 @@ gathered; numpy itself stays out of the workers (0.2 s and 20 MB each)."""
 
 _row = struct.Struct("<" + "".join(code for _, _, code in RESULT_FIELDS))
 STATUS_READ, STATUS_LEFT_OUT = 0, 1
-
-
-class SourceReader(Protocol):
-    """Opens an application's files for reading; one per worker."""
-
-    def open(self, path: bytes) -> int:
-        """A read-only descriptor of the regular file at `path`, never through a link.
-
-        Raises FileNotFoundError, PermissionError, OSError; anything else at that path is an OSError too.
-        """
-
-    def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes, sorted by name."""
-
-    def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of the folder at `path`, sorted by name; none where it cannot be opened."""
-
-    def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """Code and sentence where the copy of a file that starts with `head` (16 bytes) must not pass for a good one.
-
-        Such a file is kept as it was read, and read again by the next backup.
-        """
-
-    def stream(self, path: bytes) -> SourceStream:
-        """The stream at `path`. Raises StreamFailed."""
-
-    def close(self) -> None:
-        """Release it."""
-
-
-class SourceStream(Protocol):
-    """Content of unknown length, such as a database's dump."""
-
-    def read_into(self, view: memoryview) -> int:
-        """Fill the start of `view`; returns how many bytes, 0 at the end of a whole stream. Raises StreamFailed."""
-
-    def close(self) -> None:
-        """End it, whatever it is doing."""
 
 
 class KnownChunks(Protocol):

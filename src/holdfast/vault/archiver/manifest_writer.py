@@ -21,7 +21,7 @@ from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.manifest.changes import safe_ctime
-from holdfast.vault.manifest.columns import Before, From, Notice, Scan, gather, split, starts_of
+from holdfast.vault.manifest.columns import Before, gather, split, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import listing_parts
@@ -30,6 +30,7 @@ from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
+from holdfast.vault.source import From, Notice, Scan
 
 if TYPE_CHECKING:
     from holdfast.vault.archiver.archive import Gathered

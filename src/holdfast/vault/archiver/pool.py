@@ -20,13 +20,14 @@ import msgspec
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archiver.claims import Claims
 from holdfast.vault.archiver.ingest import Ingest, Job, Result
-from holdfast.vault.archiver.protocol import Failure, ReadableSource, Reply, Setup, read_frame, send_frame
+from holdfast.vault.archiver.protocol import Failure, Reply, Setup, read_frame, send_frame
 from holdfast.vault.archiver.shared_index import Known
 from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder
 from holdfast.vault.pack.writer import run_now
+from holdfast.vault.source import ReadableSource
 
 JOBS_AHEAD = 2
 LOOK_SECONDS = 0.25

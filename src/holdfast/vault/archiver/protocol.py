@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO
 
 import msgspec
 
 from holdfast.stores.port import Store
-from holdfast.vault.archiver.ingest import Result, SourceReader
+from holdfast.vault.archiver.ingest import Result
 from holdfast.vault.pack.segment import Encoder
+from holdfast.vault.source import ReadableSource
 
 _LENGTH = struct.Struct("<I")
-
-
-class ReadableSource(Protocol):
-    """A source as far as a worker needs it; it is pickled to the worker."""
-
-    def reader(self) -> SourceReader:
-        """A reader of the source's files."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.manifest.columns import Before, From, Scan, split
+from holdfast.vault.manifest.columns import Before, split
+from holdfast.vault.source import From, Scan
 
 RACY_NS = 50_000_000
 """A file changed less than this before the scan may change again within the same tick of the file system's clock

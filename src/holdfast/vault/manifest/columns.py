@@ -6,62 +6,15 @@ runs of the wanted entries back to back. Nothing here makes an object per file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, unpack_extents
 from holdfast.vault.manifest.entry import NO_EXTRA, Entry, Kind, decode_extra
-
-
-class Notice(Protocol):
-    """Something a person should know about one path."""
-
-    @property
-    def path(self) -> bytes: ...
-    @property
-    def code(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-
-
-class Scan(Protocol):
-    """What a source's scan gives: columns in manifest order; see `sources.port.Scan`."""
-
-    kind: NDArray[np.uint8]
-    mode: NDArray[np.uint16]
-    uid: NDArray[np.uint32]
-    gid: NDArray[np.uint32]
-    mtime_ns: NDArray[np.int64]
-    ctime_ns: NDArray[np.int64]
-    size: NDArray[np.uint64]
-    inode: NDArray[np.uint64]
-    device: NDArray[np.uint64]
-    nlink: NDArray[np.uint32]
-    path_length: NDArray[np.uint16]
-    target_length: NDArray[np.uint16]
-    path_bytes: bytes
-    target_bytes: bytes
-    content: NDArray[np.uint8]
-    """Where the content comes from, as `From`."""
-
-    @property
-    def notices(self) -> Sequence[Notice]: ...
-
-
-class From(IntEnum):
-    """Where the content of a scan's entry comes from."""
-
-    FILE = 0
-    """The file itself; its stat when it is read is what counts."""
-    COPY = 1
-    """A copy that the source made: the scan says mode, owner, times and what tells a change; the size is the copy's."""
-    STREAM = 2
-    """A stream that ends somewhere, read once from its start to its end."""
 
 
 def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:

@@ -1,0 +1,131 @@
+"""The source of a backup: the entries that it lists, and how their contents are read.
+
+All that the vault asks of a source is here; `sources/` implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Notice(Protocol):
+    """Something a person should know about one path."""
+
+    @property
+    def path(self) -> bytes: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
+class Scan(Protocol):
+    """What a source's scan gives: columns in manifest order; see `sources.port.Scan`."""
+
+    kind: NDArray[np.uint8]
+    mode: NDArray[np.uint16]
+    uid: NDArray[np.uint32]
+    gid: NDArray[np.uint32]
+    mtime_ns: NDArray[np.int64]
+    ctime_ns: NDArray[np.int64]
+    size: NDArray[np.uint64]
+    inode: NDArray[np.uint64]
+    device: NDArray[np.uint64]
+    nlink: NDArray[np.uint32]
+    path_length: NDArray[np.uint16]
+    target_length: NDArray[np.uint16]
+    path_bytes: bytes
+    target_bytes: bytes
+    content: NDArray[np.uint8]
+    """Where the content comes from, as `From`."""
+
+    @property
+    def notices(self) -> Sequence[Notice]: ...
+
+
+class From(IntEnum):
+    """Where the content of a scan's entry comes from."""
+
+    FILE = 0
+    """The file itself; its stat when it is read is what counts."""
+    COPY = 1
+    """A copy that the source made: the scan says mode, owner, times and what tells a change; the size is the copy's."""
+    STREAM = 2
+    """A stream that ends somewhere, read once from its start to its end."""
+
+
+class Source(ReadableSource, Protocol):
+    """Where an application's data is."""
+
+    def scan(self) -> Scan:
+        """Walk it. Raises OSError when it cannot be walked at all."""
+
+    def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Told which entries will be read, make them ready; called once, before the first file is opened.
+
+        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
+        Cancelled.
+        """
+
+    def close_reading(self) -> None:
+        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a source made of the entries that are to be read."""
+
+    scan: Scan
+    """The tree, perhaps with other entries than before."""
+    from_before: Sequence[int] = ()
+    """Entries whose content is taken from the backup before; the next backup reads them again."""
+
+
+class SourceReader(Protocol):
+    """Opens an application's files for reading; one per worker."""
+
+    def open(self, path: bytes) -> int:
+        """A read-only descriptor of the regular file at `path`, never through a link.
+
+        Raises FileNotFoundError, PermissionError, OSError; anything else at that path is an OSError too.
+        """
+
+    def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
+        """Extended attributes, sorted by name."""
+
+    def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """Extended attributes of the folder at `path`, sorted by name; none where it cannot be opened."""
+
+    def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
+        """Code and sentence where the copy of a file that starts with `head` (16 bytes) must not pass for a good one.
+
+        Such a file is kept as it was read, and read again by the next backup.
+        """
+
+    def stream(self, path: bytes) -> SourceStream:
+        """The stream at `path`. Raises StreamFailed."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+class SourceStream(Protocol):
+    """Content of unknown length, such as a database's dump."""
+
+    def read_into(self, view: memoryview) -> int:
+        """Fill the start of `view`; returns how many bytes, 0 at the end of a whole stream. Raises StreamFailed."""
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+
+
+class ReadableSource(Protocol):
+    """A source as far as a worker needs it; it is pickled to the worker."""
+
+    def reader(self) -> SourceReader:
+        """A reader of the source's files."""
