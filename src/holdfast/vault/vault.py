@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress
-from holdfast.vault.archiver.ingest import FileNotice
 from holdfast.vault.archiver.manifest_writer import Assembly
 from holdfast.vault.archiver.pool import Alone, Crew
+from holdfast.vault.archiver.tasks import FileNotice
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout

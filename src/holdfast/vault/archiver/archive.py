@@ -10,15 +10,15 @@ blocks are made in `assembly`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.archiver.ingest import Batch, FileItem, FileNotice, Job, Part, Result, Whole
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
+from holdfast.vault.archiver.tasks import Batch, FileItem, Gathered, Job, Part, Result, Whole
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import Kind, decode_extra
@@ -49,17 +49,6 @@ class Progress(msgspec.Struct, frozen=True):
     bytes: int
     total_files: int
     total_bytes: int
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What the workers sent back, as arrays in the making."""
-
-    rows: list[bytes] = field(default_factory=list)
-    extents: list[bytes] = field(default_factory=list)
-    extras: list[bytes] = field(default_factory=list)
-    notices: list[FileNotice] = field(default_factory=list)
-    packs: list[PackRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
 
-import msgspec
 from isal import isal_zlib
 
 from holdfast.stores.port import Store
 from holdfast.vault.archiver.claims import Claims
+from holdfast.vault.archiver.tasks import RESULT_FIELDS, Batch, FileNotice, Job, KnownChunks, Part, Result, Whole
 from holdfast.vault.manifest.entry import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extra, pack_extent
 from holdfast.vault.pack.chunk import (
     CHUNK_BYTES_MAX,
@@ -46,95 +45,9 @@ SMALL_BYTES_MAX = CHUNK_BYTES_MIN
 
 _BUFFER_BYTES = WINDOW_BYTES + CHUNK_BYTES_MAX
 
-RESULT_FIELDS = (
-    ("number", "<u4", "I"),
-    ("part", "<u4", "I"),
-    ("status", "u1", "B"),
-    ("mode", "<u2", "H"),
-    ("uid", "<u4", "I"),
-    ("gid", "<u4", "I"),
-    ("mtime_ns", "<i8", "q"),
-    ("ctime_ns", "<i8", "q"),
-    ("inode", "<u8", "Q"),
-    ("device", "<u8", "Q"),
-    ("size", "<u8", "Q"),
-    ("crc32", "<u4", "I"),
-    ("extent_count", "<u4", "I"),
-    ("extra_length", "<u4", "I"),
-)
-"""Fields of a result row: name, numpy type, struct code. Rows are packed here and read as an array where they are
-gathered; numpy itself stays out of the workers (0.2 s and 20 MB each)."""
 
 _row = struct.Struct("<" + "".join(code for _, _, code in RESULT_FIELDS))
 STATUS_READ, STATUS_LEFT_OUT = 0, 1
-
-
-class KnownChunks(Protocol):
-    """Which chunks the vault has already."""
-
-    def stored(self, ids: Sequence[bytes]) -> list[int | None]:
-        """For each id, the stored length of its chunk, or None when the vault does not have it."""
-
-
-class NothingKnown:
-    """An empty vault."""
-
-    def stored(self, ids: Sequence[bytes]) -> list[int | None]:
-        return [None] * len(ids)
-
-
-class FileItem(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A file to read: its row number in the scan and its path."""
-
-    number: int
-    path: bytes
-
-
-class Batch(msgspec.Struct, array_like=True, frozen=True, tag="b", gc=False):
-    """Small files, each read whole."""
-
-    files: list[FileItem]
-
-
-class Part(msgspec.Struct, array_like=True, frozen=True, tag="p", gc=False):
-    """Bytes `offset` to `offset + length` of a large file; the last part reads to the end that the file then has."""
-
-    number: int
-    path: bytes
-    part: int
-    offset: int
-    length: int
-    is_last: bool
-
-
-class Whole(msgspec.Struct, array_like=True, frozen=True, tag="s", gc=False):
-    """A stream, from its start to its end."""
-
-    number: int
-    path: bytes
-
-
-Job = Batch | Part | Whole
-
-
-class FileNotice(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Something a person should know about one file."""
-
-    path: bytes
-    code: str
-    message: str
-
-
-class Result(msgspec.Struct, array_like=True, gc=False):
-    """What came of one job. `rows`, `extents`: rows of RESULT_FIELDS and of EXTENT_DTYPE, packed."""
-
-    rows: bytes
-    extents: bytes
-    extras: bytes
-    notices: list[FileNotice]
-    files: int
-    read_bytes: int
-    packs: list[PackRow]
 
 
 class _File:

@@ -16,7 +16,8 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from holdfast.vault.archiver.ingest import RESULT_FIELDS, STATUS_READ, FileNotice, changed_notice
+from holdfast.vault.archiver.ingest import STATUS_READ, changed_notice
+from holdfast.vault.archiver.tasks import RESULT_FIELDS, FileNotice
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
@@ -33,7 +34,7 @@ from holdfast.vault.pack.writer import PackWriter
 from holdfast.vault.source import From, Notice, Scan
 
 if TYPE_CHECKING:
-    from holdfast.vault.archiver.archive import Gathered
+    from holdfast.vault.archiver.tasks import Gathered
 
 RESULT_DTYPE = np.dtype([(name, code) for name, code, _ in RESULT_FIELDS])
 

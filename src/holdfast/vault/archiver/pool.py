@@ -19,9 +19,10 @@ import msgspec
 
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archiver.claims import Claims
-from holdfast.vault.archiver.ingest import Ingest, Job, Result
+from holdfast.vault.archiver.ingest import Ingest
 from holdfast.vault.archiver.protocol import Failure, Reply, Setup, read_frame, send_frame
 from holdfast.vault.archiver.shared_index import Known
+from holdfast.vault.archiver.tasks import Job, Result
 from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys

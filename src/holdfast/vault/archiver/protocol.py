@@ -13,7 +13,7 @@ from typing import IO
 import msgspec
 
 from holdfast.stores.port import Store
-from holdfast.vault.archiver.ingest import Result
+from holdfast.vault.archiver.tasks import Result
 from holdfast.vault.pack.segment import Encoder
 from holdfast.vault.source import ReadableSource
 

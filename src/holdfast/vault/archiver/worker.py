@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from holdfast.vault.archiver.claims import Claims
-from holdfast.vault.archiver.ingest import Ingest, Job, KnownChunks, NothingKnown, Result
+from holdfast.vault.archiver.ingest import Ingest
 from holdfast.vault.archiver.protocol import Failure, Setup, Success, read_frame, send_frame
+from holdfast.vault.archiver.tasks import Job, KnownChunks, NothingKnown, Result
 from holdfast.vault.errors import VaultError
 from holdfast.vault.pack.seal import VaultKeys
 
