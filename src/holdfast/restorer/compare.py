@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.sources.port import Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.changes import match_paths
 from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import Entry, Extra, Kind, decode_extra
+from holdfast.vault.source import Scan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.sources.port import Scan
 from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind, decode_extra
+from holdfast.vault.source import Scan
 
 Mode = Literal["mirror", "overlay"]
 

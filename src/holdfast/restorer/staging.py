@@ -21,12 +21,12 @@ from pathlib import Path
 from holdfast.native import library as native
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.restorer.plan import RestorePlan
-from holdfast.sources.port import Notice
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.reader.extract import Large, Part, Small, check_whole
+from holdfast.vault.source import Notice
 
 BATCH_FILES_MAX = 256
 BATCH_BYTES_MAX = 4 * 1024 * 1024

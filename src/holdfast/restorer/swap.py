@@ -23,11 +23,11 @@ import msgspec
 from holdfast.native import library as native
 from holdfast.restorer.plan import Change, Fix
 from holdfast.restorer.staging import Staging, TargetError, reopened, target_error
-from holdfast.sources.port import Notice, Scan
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.stores.durable import sync_folder, write_durably
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.source import Notice, Scan
 
 _PUT_TRIES = 20
 _OPEN_TRIES, _OPEN_PAUSE_SECONDS = 400, 0.005

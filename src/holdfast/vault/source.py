@@ -1,51 +1,26 @@
 """The source of a backup: the entries that it lists, and how their contents are read.
 
-All that the vault asks of a source is here; `sources/` implements it."""
+All that the vault asks of a source is here; `sources/` implements it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Notice(Protocol):
-    """Something a person should know about one path."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know about one path of a source."""
 
-    @property
-    def path(self) -> bytes: ...
-    @property
-    def code(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-
-
-class Scan(Protocol):
-    """What a source's scan gives: columns in manifest order; see `sources.port.Scan`."""
-
-    kind: NDArray[np.uint8]
-    mode: NDArray[np.uint16]
-    uid: NDArray[np.uint32]
-    gid: NDArray[np.uint32]
-    mtime_ns: NDArray[np.int64]
-    ctime_ns: NDArray[np.int64]
-    size: NDArray[np.uint64]
-    inode: NDArray[np.uint64]
-    device: NDArray[np.uint64]
-    nlink: NDArray[np.uint32]
-    path_length: NDArray[np.uint16]
-    target_length: NDArray[np.uint16]
-    path_bytes: bytes
-    target_bytes: bytes
-    content: NDArray[np.uint8]
-    """Where the content comes from, as `From`."""
-
-    @property
-    def notices(self) -> Sequence[Notice]: ...
+    path: bytes
+    code: str
+    message: str
 
 
 class From(IntEnum):
@@ -59,31 +34,58 @@ class From(IntEnum):
     """A stream that ends somewhere, read once from its start to its end."""
 
 
-class Source(ReadableSource, Protocol):
-    """Where an application's data is."""
+@dataclass(slots=True)
+class Scan:
+    """One walk over a source: columns of equal length, entries in manifest order, the root folder not among them.
 
-    def scan(self) -> Scan:
-        """Walk it. Raises OSError when it cannot be walked at all."""
+    `kind` as vault.manifest.entry.Kind; `mode` without the file type; times in nanoseconds; `size` and `allocated` in bytes
+    (a symbolic link's size is that of its target, a folder's 0). Paths and targets stand back to back.
+    """
 
-    def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
-        """Told which entries will be read, make them ready; called once, before the first file is opened.
+    kind: NDArray[np.uint8]
+    mode: NDArray[np.uint16]
+    uid: NDArray[np.uint32]
+    gid: NDArray[np.uint32]
+    mtime_ns: NDArray[np.int64]
+    ctime_ns: NDArray[np.int64]
+    size: NDArray[np.uint64]
+    inode: NDArray[np.uint64]
+    device: NDArray[np.uint64]
+    nlink: NDArray[np.uint32]
+    allocated: NDArray[np.uint64]
+    path_length: NDArray[np.uint16]
+    target_length: NDArray[np.uint16]
+    path_bytes: bytes
+    target_bytes: bytes
+    content: NDArray[np.uint8]
+    """Where the content comes from, as `From`: the file, a copy that was made of it, a stream."""
+    notices: list[Notice]
+    spared: list[int] = field(default_factory=list)
+    """Numbers of files that ignore patterns leave out, but that may be sidecars of databases which they don't."""
 
-        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
-        Cancelled.
-        """
 
-    def close_reading(self) -> None:
-        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What a source made of the entries that are to be read."""
-
-    scan: Scan
-    """The tree, perhaps with other entries than before."""
-    from_before: Sequence[int] = ()
-    """Entries whose content is taken from the backup before; the next backup reads them again."""
+def empty_scan() -> Scan:
+    """A walk over a folder with nothing in it."""
+    none: dict[str, Any] = {
+        name: np.empty(0, kind)
+        for name, kind in (
+            ("kind", "u1"),
+            ("mode", "u2"),
+            ("uid", "u4"),
+            ("gid", "u4"),
+            ("mtime_ns", "i8"),
+            ("ctime_ns", "i8"),
+            ("size", "u8"),
+            ("inode", "u8"),
+            ("device", "u8"),
+            ("nlink", "u4"),
+            ("allocated", "u8"),
+            ("path_length", "u2"),
+            ("target_length", "u2"),
+            ("content", "u1"),
+        )
+    }
+    return Scan(**none, path_bytes=b"", target_bytes=b"", notices=[])
 
 
 class SourceReader(Protocol):
@@ -129,3 +131,30 @@ class ReadableSource(Protocol):
 
     def reader(self) -> SourceReader:
         """A reader of the source's files."""
+
+
+class Source(ReadableSource, Protocol):
+    """Where an application's data is."""
+
+    def scan(self) -> Scan:
+        """Walk it. Raises OSError when it cannot be walked at all."""
+
+    def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
+        """Told which entries will be read, make them ready; called once, before the first file is opened.
+
+        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
+        Cancelled.
+        """
+
+    def close_reading(self) -> None:
+        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a source made of the entries that are to be read."""
+
+    scan: Scan
+    """The tree, perhaps with other entries than before."""
+    from_before: Sequence[int] = ()
+    """Entries whose content is taken from the backup before; the next backup reads them again."""

@@ -22,8 +22,8 @@ from holdfast.sources.directory.ignore import (
     patterns_of,
 )
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.sources.port import Scan
 from holdfast.vault.manifest.columns import split
+from holdfast.vault.source import Scan
 
 GOLDEN = [
     # patterns, what stays, what is left out (a folder: with a slash)
@@ -157,7 +157,7 @@ def test_patterns_made_to_be_slow_are_given_up_and_said(tmp_path: Path) -> None:
 def scan_of(paths: list[bytes]) -> Scan:
     import numpy as np
 
-    from holdfast.sources.port import empty_scan
+    from holdfast.vault.source import empty_scan
 
     scan = empty_scan()
     scan.kind = np.full(len(paths), 1, np.uint8)

@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.sources.port import Scan, SourceError, SourceMissing
+from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.source import Scan
 
 
 def paths(scan: Scan) -> list[bytes]:

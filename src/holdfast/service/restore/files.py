@@ -39,7 +39,7 @@ from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
 from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.sources.port import Notice, Scan, SourceError, empty_scan
+from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
@@ -52,6 +52,7 @@ from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.reader.unprivileged import tame
+from holdfast.vault.source import Notice, Scan, empty_scan
 from holdfast.vault.vault import Vault
 
 KIND = "restore"

@@ -36,12 +36,13 @@ from holdfast.sources.directory.ignore import (
     read_ignore_file,
 )
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.sources.port import Notice, Scan, SourceError
+from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.columns import Before, content_of, split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
+from holdfast.vault.source import Notice, Scan
 
 PATHS_SHOWN_MAX = 100
 """So many of the largest paths that are left out a preview has; the totals are always whole."""

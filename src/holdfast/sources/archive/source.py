@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.sources.archive.errors import Limits
-    from holdfast.sources.port import Scan
+    from holdfast.vault.source import Scan, Settled
     from holdfast.vault.source import Scan as ScanView
-    from holdfast.vault.source import Settled
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ import numpy as np
 
 from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown, too_large
 from holdfast.sources.archive.names import checked_target
-from holdfast.sources.port import Scan
-from holdfast.vault.source import From
+from holdfast.vault.source import From, Scan
 
 FILE, FOLDER, SYMLINK = 1, 2, 3
 """As vault.entry.Kind."""

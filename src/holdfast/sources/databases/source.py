@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from holdfast.sources.port import Scan
+    from holdfast.vault.source import Scan, Settled, SourceStream
     from holdfast.vault.source import Scan as ScanView
-    from holdfast.vault.source import Settled, SourceStream
 
 FOLDER_PATH = FOLDER.encode()
 _FOLDER_MODE, _DUMP_MODE = 0o700, 0o600
@@ -81,7 +80,7 @@ class WithDumps:
 
     def scan(self) -> Scan:
         """Walk the tree, and put the dumps in. Raises SourceMissing, SourceError."""
-        from holdfast.sources.port import Notice
+        from holdfast.vault.source import Notice
 
         whole = self.folder.scan()
         if os.path.lexists(self.folder.folder.root / FOLDER):
@@ -100,8 +99,7 @@ class WithDumps:
         """
         import numpy as np
 
-        from holdfast.sources.port import Notice
-        from holdfast.vault.source import Settled
+        from holdfast.vault.source import Notice, Settled
 
         whole, at, more = self._scan, self._at, len(self.specs) + 1
         assert whole is not None
@@ -201,7 +199,7 @@ def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], pat
     """A scan with every column changed; the list of notices stays the same one."""
     from dataclasses import fields
 
-    from holdfast.sources.port import Scan
+    from holdfast.vault.source import Scan
 
     columns: dict[str, Any] = {
         one.name: change(one.name, getattr(scan, one.name))

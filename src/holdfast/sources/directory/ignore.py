@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.native import library as native
-from holdfast.sources.port import Notice
+from holdfast.vault.source import Notice
 
 if TYPE_CHECKING:
-    from holdfast.sources.port import Scan
+    from holdfast.vault.source import Scan
 
 IGNORE_FILE = b".backupignore"
 SETTINGS = "settings"

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from holdfast.sources.port import Scan
     from holdfast.sources.sqlite.copying import Copying
     from holdfast.sources.sqlite.recognise import Database, Without
+    from holdfast.vault.source import Scan, Settled
     from holdfast.vault.source import Scan as ScanView
-    from holdfast.vault.source import Settled
 
 _COPY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -122,10 +121,9 @@ class LiveSource:
 
         Raises DatabaseBusy, DatabaseUnreadable, NoRoomForCopy, CopierFailed, Cancelled.
         """
-        from holdfast.sources.port import Notice
         from holdfast.sources.sqlite.copying import Copied
         from holdfast.sources.sqlite.recognise import unfold
-        from holdfast.vault.source import Settled
+        from holdfast.vault.source import Notice, Settled
 
         whole = self._whole
         assert whole is not None
@@ -164,7 +162,7 @@ class LiveSource:
 
     def close_reading(self) -> None:
         """Hear what checking the copies gave. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
-        from holdfast.sources.port import Notice
+        from holdfast.vault.source import Notice
 
         self.on_read()
         if self._copying is None:

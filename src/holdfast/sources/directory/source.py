@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from holdfast.sources.port import Scan
+    from holdfast.vault.source import Scan, Settled
     from holdfast.vault.source import Scan as ScanView
-    from holdfast.vault.source import Settled
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import numpy as np
 
 from holdfast.native import library as native
 from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
-from holdfast.sources.port import Notice, Scan, SourceError
+from holdfast.sources.port import SourceError
 from holdfast.vault.errors import Cancelled
+from holdfast.vault.source import Notice, Scan
 
 LOOK_SECONDS = 0.25
 """How often it is asked whether the walk is to stop."""

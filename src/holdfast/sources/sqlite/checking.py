@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from holdfast.sources.port import Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.copying import Checked, Copying, copy_name
 from holdfast.sources.sqlite.recognise import find_databases
+from holdfast.vault.source import Scan
 
 NOBODY = 65534
 """By convention the user and group that own nothing."""

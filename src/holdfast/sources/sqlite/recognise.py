@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.sources.port import Scan
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.source import From
+from holdfast.vault.source import From, Scan
 
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512
