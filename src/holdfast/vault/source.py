@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Something a person should know about one path of a source."""
 
     path: bytes
@@ -38,7 +38,7 @@ class From(IntEnum):
 class Scan:
     """One walk over a source: columns of equal length, entries in manifest order, the root folder not among them.
 
-    `kind` as vault.manifest.entry.Kind; `mode` without the file type; times in nanoseconds; `size` and `allocated` in bytes
+    `kind` as vault.manifest.entry.Kind; `mode` without the file type; times in nanoseconds; sizes in bytes
     (a symbolic link's size is that of its target, a folder's 0). Paths and targets stand back to back.
     """
 

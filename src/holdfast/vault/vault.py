@@ -16,7 +16,6 @@ from holdfast.stores.port import ObjectMissing, Store
 from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress
 from holdfast.vault.archiver.manifest_writer import Assembly
 from holdfast.vault.archiver.pool import Alone, Crew
-from holdfast.vault.archiver.tasks import FileNotice
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
@@ -166,7 +165,7 @@ class Vault:
             except (ObjectMissing, DamagedError, ChunkMissing, FormatError) as error:
                 before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
                 message = f"The backup before this one could not be read, so every file was read again: {error}"
-                extra_notices.append(FileNotice(b"", "PREVIOUS_UNREADABLE", message))
+                extra_notices.append(Notice(b"", "PREVIOUS_UNREADABLE", message))
 
         def open_crew(files: int, size: int, chunks: int) -> Crew | Alone:
             if not self._workers or (files <= ALONE_FILES_MAX and size <= ALONE_BYTES_MAX):

@@ -18,7 +18,7 @@ from isal import isal_zlib
 
 from holdfast.stores.port import Store
 from holdfast.vault.archiver.claims import Claims
-from holdfast.vault.archiver.tasks import RESULT_FIELDS, Batch, FileNotice, Job, KnownChunks, Part, Result, Whole
+from holdfast.vault.archiver.tasks import RESULT_FIELDS, Batch, Job, KnownChunks, Part, Result, Whole
 from holdfast.vault.manifest.entry import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extra, pack_extent
 from holdfast.vault.pack.chunk import (
     CHUNK_BYTES_MAX,
@@ -33,7 +33,7 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackKind, PackWriter
-from holdfast.vault.source import SourceReader
+from holdfast.vault.source import Notice, SourceReader
 
 READ_TRIES = 3
 HEAD_BYTES = 16
@@ -105,7 +105,7 @@ class Ingest:
 
     def process(self, job: Job) -> Result:
         """Do one job. Raises StoreError (nothing acknowledged is lost), DamagedError (a segment does not verify)."""
-        notices: list[FileNotice] = []
+        notices: list[Notice] = []
         if isinstance(job, Batch):
             done = self._read_batch(job, notices)
         elif isinstance(job, Whole):
@@ -116,7 +116,7 @@ class Ingest:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _read_batch(self, job: Batch, notices: list[FileNotice]) -> list[tuple[int, int, tuple[_File, bytes] | None]]:
+    def _read_batch(self, job: Batch, notices: list[Notice]) -> list[tuple[int, int, tuple[_File, bytes] | None]]:
         done: list[tuple[int, int, tuple[_File, bytes] | None]] = []
         fill = 0
         for item in job.files:
@@ -128,7 +128,7 @@ class Ingest:
         self._store_new()
         return done
 
-    def _read_small(self, path: bytes, fill: int, notices: list[FileNotice]) -> tuple[tuple[_File, bytes] | None, int]:
+    def _read_small(self, path: bytes, fill: int, notices: list[Notice]) -> tuple[tuple[_File, bytes] | None, int]:
         """Read one small file to the buffer at `fill`; returns it and the new fill."""
         try:
             fd = self._reader.open(path)
@@ -174,7 +174,7 @@ class Ingest:
         finally:
             os.close(fd)
 
-    def _read_whole(self, path: bytes, fd: int, notices: list[FileNotice]) -> tuple[_File, bytes]:
+    def _read_whole(self, path: bytes, fd: int, notices: list[Notice]) -> tuple[_File, bytes]:
         xattrs = self._reader.xattrs(fd)
         for attempt in range(READ_TRIES):
             stat = os.fstat(fd)
@@ -186,7 +186,7 @@ class Ingest:
         self._mark_doubted(file, path, os.pread(fd, HEAD_BYTES, 0), notices)
         return self._complete(path, file, xattrs, changed=changed, notices=notices)
 
-    def _read_part(self, job: Part, notices: list[FileNotice]) -> tuple[_File, bytes] | None:
+    def _read_part(self, job: Part, notices: list[Notice]) -> tuple[_File, bytes] | None:
         try:
             fd = self._reader.open(job.path)
         except OSError as error:
@@ -303,7 +303,7 @@ class Ingest:
         xattrs: tuple[tuple[bytes, bytes], ...],
         *,
         changed: bool,
-        notices: list[FileNotice],
+        notices: list[Notice],
         mark_only: bool = False,
     ) -> tuple[_File, bytes]:
         if changed:
@@ -315,22 +315,20 @@ class Ingest:
             return file, b""
         return file, encode_extra(Extra(inline=file.inline, xattrs=xattrs))
 
-    def _mark_doubted(self, file: _File, path: bytes, head: bytes | memoryview, notices: list[FileNotice]) -> None:
+    def _mark_doubted(self, file: _File, path: bytes, head: bytes | memoryview, notices: list[Notice]) -> None:
         doubt = self._reader.doubt(path, head)
         if doubt is not None:
-            notices.append(FileNotice(path, *doubt))
+            notices.append(Notice(path, *doubt))
             file.ctime_ns = 0  # the next backup reads it again
 
-    def _refuse(self, path: bytes, error: OSError, notices: list[FileNotice]) -> None:
+    def _refuse(self, path: bytes, error: OSError, notices: list[Notice]) -> None:
         if isinstance(error, FileNotFoundError):
             return  # gone since the scan, as if it had never been there
         if isinstance(error, PermissionError):
             code, why = "UNREADABLE_FILE", "may not be read; give the backup's user the right to read it"
         else:
             code, why = "UNREADABLE_FILE", f"could not be read ({error.strerror or error})"
-        notices.append(
-            FileNotice(path, code, f"The file {path.decode(errors='backslashreplace')} {why}; it was left out.")
-        )
+        notices.append(Notice(path, code, f"The file {path.decode(errors='backslashreplace')} {why}; it was left out."))
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
@@ -353,9 +351,7 @@ class Ingest:
                 stored_of[cid] = len(segment)
         self._met = []
 
-    def _pack_result(
-        self, done: list[tuple[int, int, tuple[_File, bytes] | None]], notices: list[FileNotice]
-    ) -> Result:
+    def _pack_result(self, done: list[tuple[int, int, tuple[_File, bytes] | None]], notices: list[Notice]) -> Result:
         rows, extents, extras = [], [], []
         pack = _row.pack
         read_bytes = 0
@@ -401,10 +397,10 @@ class Ingest:
         return result
 
 
-def changed_notice(path: bytes) -> FileNotice:
+def changed_notice(path: bytes) -> Notice:
     """The notice for a file that changed while it was read."""
     name = path.decode(errors="backslashreplace")
-    return FileNotice(path, "FILE_CHANGED", f"The file {name} changed while it was read; its copy may be mixed.")
+    return Notice(path, "FILE_CHANGED", f"The file {name} changed while it was read; its copy may be mixed.")
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

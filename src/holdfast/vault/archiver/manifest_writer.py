@@ -17,7 +17,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from holdfast.vault.archiver.ingest import STATUS_READ, changed_notice
-from holdfast.vault.archiver.tasks import RESULT_FIELDS, FileNotice
+from holdfast.vault.archiver.tasks import RESULT_FIELDS
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
@@ -299,7 +299,7 @@ class Assembly:
         for i in lost.nonzero()[0].tolist():
             name = self._paths[i].decode(errors="backslashreplace")
             self._notices.append(
-                FileNotice(
+                Notice(
                     self._paths[i],
                     "UNREADABLE_FILE",
                     f"The file {name} was left out: another link of it could not be read.",

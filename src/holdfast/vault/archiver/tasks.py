@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.vault.pack.ledger import PackRow
+from holdfast.vault.source import Notice
 
 RESULT_FIELDS = (
     ("number", "<u4", "I"),
@@ -78,21 +79,13 @@ class Whole(msgspec.Struct, array_like=True, frozen=True, tag="s", gc=False):
 Job = Batch | Part | Whole
 
 
-class FileNotice(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Something a person should know about one file."""
-
-    path: bytes
-    code: str
-    message: str
-
-
 class Result(msgspec.Struct, array_like=True, gc=False):
     """What came of one job. `rows`, `extents`: rows of RESULT_FIELDS and of EXTENT_DTYPE, packed."""
 
     rows: bytes
     extents: bytes
     extras: bytes
-    notices: list[FileNotice]
+    notices: list[Notice]
     files: int
     read_bytes: int
     packs: list[PackRow]
@@ -105,5 +98,5 @@ class Gathered:
     rows: list[bytes] = field(default_factory=list)
     extents: list[bytes] = field(default_factory=list)
     extras: list[bytes] = field(default_factory=list)
-    notices: list[FileNotice] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     packs: list[PackRow] = field(default_factory=list)
