@@ -21,10 +21,12 @@ from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import list_backups
+from holdfast.service.registry.paths import paths_of
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import DamagedError, VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.paths import text_of
 from holdfast.vault.reader.browse import Browser, SubtreeView, key_of
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.diff import Difference, differences
@@ -32,30 +34,6 @@ from holdfast.vault.reader.snapshot import Snapshot
 
 SHOWN_MAX = 10_000
 """Of more differences or finds than this the first ones are shown, with a flag."""
-
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-
-
-def text_of(path: bytes) -> str:
-    """A path as text, by the rule above."""
-    try:
-        return path.decode()
-    except UnicodeDecodeError:
-        text = path.replace(b"%", b"%25").decode(errors="surrogateescape")
-        return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in text)
-
-
-def paths_of(text: str) -> list[bytes]:
-    """The paths that a text may mean, the likelier first. Raises Invalid (PATH)."""
-    whole = text.encode(errors="surrogateescape").strip(b"/")
-    parts = whole.split(b"/") if whole else []
-    if any(part in (b"", b".", b"..") for part in parts) or b"\0" in whole:
-        raise Invalid("path", f"{text!r} is no path inside a backup; write it as the list of files shows it.")
-    undone = b"".join(
-        bytes([int(piece, 16)]) if n % 2 else piece.encode(errors="surrogateescape")
-        for n, piece in enumerate(_ESCAPE.split(text.strip("/")))
-    )
-    return [whole] if undone == whole else [whole, undone]
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from holdfast.catalog.records import IMPORTED, Backup, Progressed, Warned
 from holdfast.restorer.compare import Mismatch, other_contents, other_entries
 from holdfast.restorer.staging import Staging, TargetError, remove_staging
 from holdfast.restorer.swap import Swap
-from holdfast.service.access.browse import text_of
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.lifecycle import Note
@@ -37,6 +36,7 @@ from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.paths import text_of
 from holdfast.vault.reader.unprivileged import tame
 
 RESERVE_BYTES = 512 * 1024**2

@@ -26,13 +26,13 @@ from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, Job, JobS
 from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
 from holdfast.restorer.staging import Staging, TargetError, TargetFull, remove_staging, staging_folder, target_error
 from holdfast.restorer.swap import Outcome, RollBackFailed, Swap, clean_up, forget
-from holdfast.service.access.browse import paths_of, text_of
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.apps import own_paths
 from holdfast.service.registry.databases import Dump, dump_in, dumps_in
+from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import Deed, WantedDatabase, load_dump, scratch_folder, target_of
 from holdfast.service.take.ignore_patterns import left_alone
 from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
@@ -48,6 +48,7 @@ from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultEr
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import Before, before_of, content_of, split
 from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.paths import text_of
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.reader.snapshot import Snapshot

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.records import App, AppSettings, Backup
-from holdfast.service.access.browse import text_of
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import keep_record
@@ -40,6 +39,7 @@ from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.columns import Before, content_of, split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.paths import text_of
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.source import Notice, Scan
