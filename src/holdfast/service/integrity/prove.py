@@ -33,9 +33,9 @@ from holdfast.service.integrity.trial_restore import (
     restored_and_compared,
     scratch_parent,
 )
-from holdfast.service.integrity.verify import enter_hits, enter_lost
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.damage import enter_hits, enter_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
 

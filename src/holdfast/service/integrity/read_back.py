@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from holdfast.catalog.backups import read_back as rows
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.integrity.verify import enter_hits, successful
+from holdfast.service.registry.damage import enter_hits, successful
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import Cancelled, VaultError
 

@@ -22,9 +22,9 @@ from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import Account, State
 from holdfast.service.instance.home import Instance
-from holdfast.service.integrity.verify import look_at
 from holdfast.service.registry.account_record import RECORD_NAME
 from holdfast.service.registry.backups import resume_deletions
+from holdfast.service.registry.damage import look_at
 from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots
 from holdfast.stores.port import ObjectMissing, StoreError

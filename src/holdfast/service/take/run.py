@@ -25,7 +25,6 @@ from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance.locks import held
-from holdfast.service.integrity.verify import look_again
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.jobs.lifecycle import looking, noting
 from holdfast.service.journal import journal
@@ -34,6 +33,7 @@ from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_marks
 from holdfast.service.registry.accounts import get_account, link_secret
 from holdfast.service.registry.backups import name_taken
+from holdfast.service.registry.damage import look_again
 from holdfast.service.registry.links import link_key
 from holdfast.service.registry.names import check_name
 from holdfast.service.take.hooks import Hooks, recover_hooks
