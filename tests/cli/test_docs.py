@@ -15,7 +15,8 @@ import pytest
 import typer
 
 from holdfast.cli.main import app
-from holdfast.service.instance.config import Config, ConfigError, Plan, overridden_config
+from holdfast.service.instance.config import Config, ConfigError, overridden_config
+from holdfast.service.instance.plans import Plan
 from holdfast.web.api.openapi.document import document
 from holdfast.web.http.envelope import status_of
 

@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 
 from holdfast.service.instance.config import (
     CONFIG_NAME,
-    DEFAULT_PLANS,
     Config,
     ConfigError,
     ConfiguredDatabase,
-    Plan,
     checked_config,
     config_text,
     overridden_config,
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.plans import DEFAULT_PLANS, Plan
 
 counts = st.integers(0, 2**53)
 plans = st.builds(

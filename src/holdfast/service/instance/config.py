@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from holdfast.service.instance.plans import _GIB, DEFAULT_PLANS, Plan
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
 from holdfast.sources.databases.spec import DatabaseSpec
@@ -27,54 +28,12 @@ from holdfast.sources.databases.spec import DatabaseSpec
 CONFIG_NAME = "holdfast.toml"
 DEFAULT_PORT = 8420
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
 PlanName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 NodeName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message is one sentence for a person."""
-
-
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an account may do. Limits of 0 mean: none."""
-
-    rank: Count
-    api_backups: bool = True
-    backups_per_app: Count = 0
-    backups_per_day: Count = 0
-    storage_bytes: Count = 0
-    cooldown_seconds: Count = 0
-    """Between two backups of an application."""
-    account_cooldown_seconds: Count = 0
-    """Between two backups of any of the account's applications."""
-    keep_days_max: Count = 0
-    """Backups that are older go, as far as retention lets them."""
-    schedule_minutes_min: Count = 0
-    """The shortest time between two backups of a customer's schedule."""
-
-
-_GIB = 1024**3
-DEFAULT_PLANS: dict[str, Plan] = {
-    name: Plan(
-        rank=rank,
-        api_backups=rank > 1,
-        backups_per_app=per_app,
-        backups_per_day=per_day,
-        storage_bytes=gib * _GIB,
-        cooldown_seconds=cooldown,
-        account_cooldown_seconds=account_cooldown,
-    )
-    for rank, (name, per_app, per_day, gib, cooldown, account_cooldown) in enumerate(
-        (
-            ("Bronze", 3, 2, 5, 60, 20),
-            ("Silver", 30, 12, 50, 60, 10),
-            ("Titanium", 100, 48, 250, 30, 5),
-            ("Essential", 365, 96, 1000, 10, 2),
-        ),
-        1,
-    )
-}
 
 
 class ConfiguredDatabase(DatabaseSpec, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,8 +16,8 @@ from holdfast.catalog.backups.limits import DAY_NS, Counts, counts_of
 from holdfast.catalog.records import Account, App
 from holdfast.service.errors import LimitReached
 from holdfast.service.instance.clock import iso
-from holdfast.service.instance.config import Plan
 from holdfast.service.instance.home import Instance
+from holdfast.service.instance.plans import Plan
 from holdfast.service.policy.retention import Terms, room_for_another
 
 BACKUPS_RETRY_SECONDS = 3600

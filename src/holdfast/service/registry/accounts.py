@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from holdfast.catalog.accounts import rows
 from holdfast.catalog.records import Account
 from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, UpgradeRequired
-from holdfast.service.instance.config import Plan
 from holdfast.service.instance.home import Instance
+from holdfast.service.instance.plans import Plan
 from holdfast.service.registry.account_record import keep_record
 from holdfast.vault.pack.keys import new_data_key
 

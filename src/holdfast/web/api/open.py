@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.service.instance.config import Plan
 from holdfast.service.instance.home import Instance
+from holdfast.service.instance.plans import Plan
 from holdfast.service.policy import limits
 from holdfast.stores.port import ObjectMissing
 from holdfast.web.context import Desk

@@ -1,0 +1,52 @@
+"""Price plans: how many backups and bytes an account may have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account may do. Limits of 0 mean: none."""
+
+    rank: Count
+    api_backups: bool = True
+    backups_per_app: Count = 0
+    backups_per_day: Count = 0
+    storage_bytes: Count = 0
+    cooldown_seconds: Count = 0
+    """Between two backups of an application."""
+    account_cooldown_seconds: Count = 0
+    """Between two backups of any of the account's applications."""
+    keep_days_max: Count = 0
+    """Backups that are older go, as far as retention lets them."""
+    schedule_minutes_min: Count = 0
+    """The shortest time between two backups of a customer's schedule."""
+
+
+_GIB = 1024**3
+
+
+DEFAULT_PLANS: dict[str, Plan] = {
+    name: Plan(
+        rank=rank,
+        api_backups=rank > 1,
+        backups_per_app=per_app,
+        backups_per_day=per_day,
+        storage_bytes=gib * _GIB,
+        cooldown_seconds=cooldown,
+        account_cooldown_seconds=account_cooldown,
+    )
+    for rank, (name, per_app, per_day, gib, cooldown, account_cooldown) in enumerate(
+        (
+            ("Bronze", 3, 2, 5, 60, 20),
+            ("Silver", 30, 12, 50, 60, 10),
+            ("Titanium", 100, 48, 250, 30, 5),
+            ("Essential", 365, 96, 1000, 10, 2),
+        ),
+        1,
+    )
+}
