@@ -31,7 +31,8 @@ from holdfast.service.registry.account_record import keep_records
 from holdfast.service.registry.accounts import add_account, get_account
 from holdfast.service.registry.apps import add_app, find_app
 from holdfast.service.registry.backups import delete_backup, list_backups, resume_deletions
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.retention.retain import retain_after
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup

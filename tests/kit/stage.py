@@ -18,7 +18,8 @@ from holdfast.service.access.download import find_download
 from holdfast.service.registry.apps import find_app
 from holdfast.service.registry.databases import add_database, spec_of
 from holdfast.service.restore.database import WantedDatabase
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.sources.databases.spec import DatabaseSpec
 from kit.servers.running import PASSWORD, Server
 from kit.world import World

@@ -22,7 +22,8 @@ from holdfast.service.integrity.verify import check_account
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.take.run import request_backup, run_backup
 

@@ -26,7 +26,8 @@ from holdfast.service.instance.home import Instance, open_instance
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.backups import find_backup, list_backups
-from holdfast.service.restore.files import Wanted, request_restore
+from holdfast.service.restore.files import request_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.worker.queue import JobsClient
 from holdfast.worker.supervisor import WatchedJobs

@@ -19,7 +19,8 @@ from holdfast.cli.state import state
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup, Job
     from holdfast.service.instance.home import Instance
-    from holdfast.service.restore.files import Preview, Restored
+    from holdfast.service.restore.files import Restored
+    from holdfast.service.restore.plan import Preview
     from holdfast.sources.databases.spec import DatabaseSpec
 
 
@@ -69,7 +70,8 @@ def restore(
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
     from holdfast.service.registry.databases import dump_in, spec_of
-    from holdfast.service.restore.files import Wanted, preview_restore, recover_restores, request_restore
+    from holdfast.service.restore.files import recover_restores, request_restore
+    from holdfast.service.restore.plan import Wanted, preview_restore
     from holdfast.service.take.run import recover_backups
 
     if to is not None and into is not None:
@@ -127,7 +129,8 @@ def _restore_database(
     json: bool,
 ) -> None:
     from holdfast.service.restore.database import WantedDatabase
-    from holdfast.service.restore.files import Wanted, request_restore
+    from holdfast.service.restore.files import request_restore
+    from holdfast.service.restore.plan import Wanted
 
     wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
     job = request_restore(instance, backup, found, wanted)

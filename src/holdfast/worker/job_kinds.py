@@ -12,6 +12,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.integrity import prove, verify
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.restore import files as restore
+from holdfast.service.restore import plan
 from holdfast.service.take import run as take
 
 
@@ -52,7 +53,7 @@ def waiting(instance: Instance, since_seconds: float = 0.0) -> list[Work]:
     return [
         work
         for work in open_work(instance.catalog, [JobState.QUEUED], node=instance.config.node)
-        if work.created_at <= before and not (work.kind == restore.KIND and restore.is_inline(work))
+        if work.created_at <= before and not (work.kind == restore.KIND and plan.is_inline(work))
     ]
 
 

@@ -20,7 +20,8 @@ from holdfast.service.registry import backups as deeds
 from holdfast.service.registry.accounts import add_account, authenticate, list_accounts, rotate_key, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
 from holdfast.service.registry.backups import full_object, list_backups
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
 from holdfast.vault.errors import DamagedError
 

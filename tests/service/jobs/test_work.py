@@ -19,7 +19,8 @@ from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.events import look_back
 from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_view
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.take import run as take
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup

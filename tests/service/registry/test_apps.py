@@ -14,7 +14,8 @@ from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import apps, backups
 from holdfast.service.registry.accounts import add_account
-from holdfast.service.restore.files import Wanted, request_restore
+from holdfast.service.restore.files import request_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.service.take.schedule import Schedule, set_right, set_schedule, tick
 from holdfast.stores.port import StoreError

@@ -13,7 +13,8 @@ from holdfast.catalog.records import JobState
 from holdfast.native import library as native
 from holdfast.restorer import swap
 from holdfast.service.jobs.lifecycle import get_job
-from holdfast.service.restore.files import Wanted, recover_restores, request_restore, run_restore
+from holdfast.service.restore.files import recover_restores, request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 
 
 class Counted:

@@ -21,7 +21,8 @@ from holdfast.restorer.staging import Staging, reopened
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups
-from holdfast.service.restore.files import Restored, Wanted, preview_restore, request_restore, run_restore
+from holdfast.service.restore.files import Restored, request_restore, run_restore
+from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import request_backup, run_backup
 

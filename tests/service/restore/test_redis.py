@@ -17,7 +17,8 @@ from kit.world import World
 from holdfast.catalog.records import JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import check_database, spec_of
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.resp import Resp, info

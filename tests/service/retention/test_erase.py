@@ -17,7 +17,8 @@ from holdfast.service.registry.account_record import keep_records, read_record
 from holdfast.service.registry.accounts import add_account, authenticate, list_accounts
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups
-from holdfast.service.restore.files import Wanted, request_restore
+from holdfast.service.restore.files import request_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention import erase
 from holdfast.service.retention.erase import erase_account, is_erased
 from holdfast.service.take.run import request_backup, run_backup

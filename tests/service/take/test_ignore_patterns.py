@@ -13,7 +13,8 @@ from holdfast.catalog.records import App, Backup, JobState
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.registry.account_record import read_record
 from holdfast.service.registry.apps import find_app
-from holdfast.service.restore.files import Wanted, preview_restore, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.ignore_patterns import (
     PATHS_SHOWN_MAX,
     add_patterns,

@@ -17,7 +17,8 @@ from kit.world import World
 
 from holdfast.catalog.records import Backup, JobState, State
 from holdfast.service.instance.home import Instance
-from holdfast.service.restore.files import Wanted, request_restore, run_restore
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.vault.errors import Cancelled
 
 WRITER = Path(__file__).parents[2] / "kit" / "sqlite_writer.py"

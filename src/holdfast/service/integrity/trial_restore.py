@@ -27,7 +27,8 @@ from holdfast.restorer.swap import Swap
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.lifecycle import Note
-from holdfast.service.restore.files import Planned, Wanted, may_set_owners, planned_restore, stage
+from holdfast.service.restore.files import stage
+from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore
 from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader

@@ -9,90 +9,48 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, Job, JobState, Progressed, State, Warned
-from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
+from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, Progressed, State, Warned
 from holdfast.restorer.staging import Staging, TargetError, TargetFull, remove_staging, staging_folder, target_error
 from holdfast.restorer.swap import Outcome, RollBackFailed, Swap, clean_up, forget
-from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
+from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
-from holdfast.service.registry.apps import own_paths
-from holdfast.service.registry.databases import Dump, dump_in, dumps_in
+from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
-from holdfast.service.restore.database import Deed, WantedDatabase, load_dump, scratch_folder, target_of
-from holdfast.service.take.ignore_patterns import left_alone
+from holdfast.service.restore.database import Deed, load_dump, scratch_folder, target_of
+from holdfast.service.restore.plan import (
+    Planned,
+    Wanted,
+    _require_usable,
+    _root,
+    is_inline,
+    may_set_owners,
+    planned_restore,
+)
 from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
-from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.databases.spec import FOLDER
-from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
-from holdfast.sources.reader import DirectoryReader
-from holdfast.sources.sqlite.header import is_header
-from holdfast.sources.sqlite.recognise import find_databases, fold
-from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.stores.port import StoreError
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
-from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of, content_of, split
-from holdfast.vault.manifest.entry import Entry, Kind
-from holdfast.vault.paths import text_of
-from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.extract import extract, large_parts
-from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.reader.unprivileged import tame
-from holdfast.vault.source import Notice, Scan, empty_scan
-from holdfast.vault.vault import Vault
+from holdfast.vault.source import Notice
 
 KIND = "restore"
 INLINE_BEGINS_NS = 30 * 1_000_000_000
 """A process that restores at once has begun after so long, or is dead."""
 
-SHOWN_PATHS_MAX = 1000
-"""Of more paths than this a preview shows the first ones; the counts are always whole."""
-
-Mode = Literal["mirror", "overlay"]
 
 _log = logging.getLogger(__name__)
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What is to be restored where. `paths`: only these, with all below them; none: everything."""
-
-    paths: tuple[str, ...] = ()
-    mode: Mode = "mirror"
-    safety_backup: bool = True
-    to: str | None = None
-    """A folder that is no application's; None: the folder of the job's application."""
-    database: WantedDatabase | None = None
-    """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
-    is_inline: bool = False
-    """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """What a restore would do. Counts are of files, folders and links; the lists show at most SHOWN_PATHS_MAX."""
-
-    added: int
-    changed: int
-    removed: int
-    write_bytes: int
-    paths_added: list[dict[str, object]]
-    paths_changed: list[dict[str, object]]
-    paths_removed: list[dict[str, object]]
-    is_truncated: bool
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -119,14 +77,6 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     for text in wanted.paths:
         paths_of(text)
     return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
-
-
-def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
-    """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
-    _require_usable(backup)
-    root = _root(target, wanted)
-    with planned_restore(instance, backup, target, root, wanted) as planned:
-        return _preview(planned.plan)
 
 
 def run_restore(
@@ -193,201 +143,12 @@ def recover_restores(instance: Instance) -> None:
             jobs.finish(instance, job.id, JobState.CANCELLED, error_code="INTERRUPTED", error_message=message)
 
 
-def is_inline(job: Job) -> bool:
-    """Whether only the process that asked for a restore may begin it."""
-    return msgspec.json.decode(job.request, type=Wanted).is_inline
-
-
 def _journal(instance: Instance, job_id: str) -> Path:
     return instance.run / f"restore-{job_id}.journal"
 
 
 class _NotPutBack(jobs.LeftOpen):
     """The swap failed, and so did putting the old state back."""
-
-
-@dataclass
-class Planned:
-    """A plan, and what it was made from. Use as a context; it releases what is open."""
-
-    plan: RestorePlan
-    before: Before
-    scan: Scan
-    snapshot: Snapshot
-    large: Snapshot
-    target: DirectoryReader
-    dumps: tuple[Dump, ...]
-    """Dumps of databases that are left out."""
-
-    def __enter__(self) -> Planned:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.snapshot.close()
-        self.large.close()
-        self.target.close()
-
-
-def _require_usable(backup: Backup) -> None:
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
-
-
-def _root(target: App, wanted: Wanted) -> Path:
-    return Path(wanted.to) if wanted.to is not None else Path(target.path)
-
-
-def may_set_owners() -> bool:
-    """Whether what is written can be given to whom it was."""
-    return os.geteuid() == 0
-
-
-def planned_restore(
-    instance: Instance,
-    backup: Backup,
-    to: App | None,
-    root: Path,
-    wanted: Wanted,
-    view: Callable[[Block], Block] | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    *,
-    with_dumps: bool = False,
-) -> Planned:
-    """A restore to `root`, the folder of `to` if it is an application's, compared with what is there.
-
-    `view`: what is to be seen of the backup, where that is not for the owner of the target's folder to say;
-    `with_dumps`: whether a restore of everything has the dumps of databases too. Raises ServiceError, VaultError,
-    StoreError, SourceError.
-    """
-    vault = instance.vault(backup.account_id)
-    dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
-    own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
-    is_there = root.exists()
-    scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
-    view = view or _view(backup, root)
-    snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
-    try:
-        # Of a folder that is still to be made nothing is ever read; any other stands in for it.
-        target = DirectoryReader(root if is_there else instance.run.resolve())
-        before = before_of(snapshot.all_blocks())
-        databases = find_databases(scan, target, cancelled=stop)
-        fold(scan, databases)
-        planner = Planner(
-            before,
-            scan,
-            paths=_chosen(before, wanted.paths),
-            mode=wanted.mode,
-            owners=may_set_owners(),
-            protected=own,
-            left_out=FOLDER_PATH if dumps else None,
-            same_file=_comparer(vault, large, before, target, stop),
-            xattrs=_attributes(target),
-            ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
-            databases=databases,
-            is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
-        )
-        try:
-            return Planned(planner.make(), before, scan, snapshot, large, target, dumps)
-        except PathNotInBackup as error:
-            raise NotFound("PATH_NOT_FOUND", str(error)) from None
-        except TargetInTheWay as error:
-            raise Conflict("TARGET_IN_THE_WAY", str(error)) from None
-    except BaseException:
-        snapshot.close()
-        large.close()
-        raise
-
-
-def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
-    """The paths that texts mean: of several the first one that the backup has. Raises Invalid (PATH)."""
-    there = set(split(before.path_bytes, before.path_length)) if texts else set()
-    chosen = []
-    for text in texts:
-        meant = paths_of(text)
-        if not meant[0]:
-            raise Invalid("path", "A path must name something in the backup; leave it out for the whole backup.")
-        chosen.append(next((path for path in meant if path in there), meant[0]))
-    return chosen
-
-
-def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
-    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights."""
-    if backup.origin != IMPORTED or not may_set_owners():
-        return lambda block: block
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
-    owner = place.stat()
-    return tame(owner.st_uid, owner.st_gid)
-
-
-def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Snapshot:
-    try:
-        return vault.open(backup.id, view)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
-
-
-def _comparer(
-    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, stop: Callable[[], bool]
-) -> Callable[[int, bytes], bool]:
-    """Whether the target's file at a path has the content of an entry. Raises Cancelled."""
-
-    def read(fd: int, part: memoryview, at: int) -> int:
-        if stop():
-            raise Cancelled("The restore was cancelled; nothing was changed.")
-        return os.preadv(fd, [part], at)
-
-    def same(number: int, path: bytes) -> bool:
-        try:
-            fd = target.open(path)
-        except OSError:
-            return False
-        try:
-            return vault.same_content(snapshot, content_of(before, number), partial(read, fd))
-        except OSError:
-            return False
-        finally:
-            os.close(fd)
-
-    return same
-
-
-def head_of(snapshot: Snapshot, entry: Entry, size: int) -> bytes:
-    """The first `size` bytes of a file of a backup, or all that it has. Raises DamagedError, ChunkMissing."""
-    return b"".join(content_range(snapshot, entry, 0, min(size, entry.size)))
-
-
-def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[bytes, bytes], ...]]:
-    def xattrs(kind: int, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        if kind == Kind.FOLDER:
-            return target.folder_xattrs(path)
-        try:
-            fd = target.open(path)
-        except OSError:
-            return ()
-        try:
-            return target.xattrs(fd)
-        finally:
-            os.close(fd)
-
-    return xattrs
-
-
-def _preview(plan: RestorePlan) -> Preview:
-    def shown(seen: list[Seen]) -> list[dict[str, object]]:
-        return [
-            {"path": text_of(s.path), "kind": Kind(s.kind).name.lower(), "size": s.size} for s in seen[:SHOWN_PATHS_MAX]
-        ]
-
-    return Preview(
-        added=len(plan.added),
-        changed=len(plan.changed),
-        removed=len(plan.removed),
-        write_bytes=plan.write_bytes,
-        paths_added=shown(plan.added),
-        paths_changed=shown(plan.changed),
-        paths_removed=shown(plan.removed),
-        is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
-    )
 
 
 def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Restored:

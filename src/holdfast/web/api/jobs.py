@@ -15,7 +15,8 @@ from holdfast.service.jobs import lifecycle as deeds
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_view
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
-from holdfast.service.restore.files import Wanted, preview_restore, request_restore
+from holdfast.service.restore.files import request_restore
+from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web.auth import require_backups
