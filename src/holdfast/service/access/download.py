@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from holdfast.catalog.backups import rows
 from holdfast.catalog.records import Backup
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import Format
-from holdfast.service.registry.links import LINK_KEY_DIGITS, same_key
+from holdfast.service.registry.backups import LINK_KEY_DIGITS, Format, same_key
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import DamagedError
 from holdfast.vault.layout import targz

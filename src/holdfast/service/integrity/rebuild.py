@@ -22,7 +22,7 @@ from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance.home import Instance, InstanceError
 from holdfast.service.registry.account_record import Marks, Record, read_marks, read_record
-from holdfast.service.registry.links import link_key
+from holdfast.service.registry.backups import link_key
 from holdfast.service.take.schedule import set_right
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import VaultError

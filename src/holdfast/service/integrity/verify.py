@@ -20,7 +20,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
 from holdfast.service.registry.backups import find_backup
-from holdfast.service.registry.damage import _damage, enter_hits, enter_lost, successful
+from holdfast.service.registry.damage import damaged_paths, enter_hits, enter_lost, successful
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.errors import Cancelled, VaultError
 from holdfast.vault.maintenance.backup_check import Hit
@@ -207,7 +207,7 @@ def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, 
             DamagedPack(f.pack_id.hex(), f.why, f.is_missing, int(f.bad.sum())) for f in report.findings
         ),
         damaged_backups=tuple(
-            DamagedBackup(b.id, b.app_id, b.name, hit.count, hit.is_unreadable, _damage(hit)) for b, hit in hits
+            DamagedBackup(b.id, b.app_id, b.name, hit.count, hit.is_unreadable, damaged_paths(hit)) for b, hit in hits
         ),
     )
 

@@ -17,8 +17,7 @@ from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import accounts
 from holdfast.service.registry.account_record import keep_record
-from holdfast.service.registry.backups import delete_now
-from holdfast.service.registry.names import check_name
+from holdfast.service.registry.backups import check_name, delete_now
 
 
 def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:

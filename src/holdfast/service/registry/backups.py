@@ -1,7 +1,9 @@
-"""Backups: list, show, rename, lock, delete."""
+"""Backups: list, show, rename, lock, delete; the names that people give them, and the keys of their downloads."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 from typing import Any, Literal
 from urllib.parse import quote
@@ -15,13 +17,16 @@ from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, keep_marks
-from holdfast.service.registry.names import check_name
 from holdfast.stores.port import ObjectMissing, StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
 
 Format = Literal["zip", "tar.gz"]
 FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
+
+NAME_CHARACTERS_MAX = 191
+
+LINK_KEY_DIGITS = 40
 
 _NAMED = 3
 """So many damaged files are named in a backup's error; its warnings have all."""
@@ -241,3 +246,26 @@ def _again(instance: Instance, backup: Backup) -> Backup:
     if found is None:
         raise backup_not_found()
     return found
+
+
+def check_name(name: str) -> None:
+    """Raises Invalid when a name cannot be the last part of a URL and the name of a file."""
+    if not name.strip() or name in (".", ".."):
+        raise Invalid("name", "A name must have at least one character that is no blank.")
+    if len(name) > NAME_CHARACTERS_MAX:
+        raise Invalid("name", f"A name must have at most {NAME_CHARACTERS_MAX} characters.")
+    if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
+        raise Invalid("name", "A name must have no slash and no control characters.")
+
+
+def link_key(link_secret: bytes, digest: bytes) -> str:
+    """The key of a backup's download: 160 bits of HMAC-SHA-256 with the account's secret over the backup's digest.
+
+    Two backups with the same content have the same key; a new secret ends all links of the account.
+    """
+    return hmac.new(link_secret, b"holdfast 1 download" + digest, hashlib.sha256).hexdigest()[:LINK_KEY_DIGITS]
+
+
+def same_key(given: str, expected: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(given.encode(errors="replace"), expected.encode())

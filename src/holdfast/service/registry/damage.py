@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, enter_found
 from holdfast.catalog.records import Backup, State, Warned
 from holdfast.service.instance.home import Instance
-from holdfast.service.integrity.verify import _log
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.backup_check import Hit
+
+_log = logging.getLogger(__name__)
 
 
 def look_again(instance: Instance, account_id: str) -> None:
@@ -54,7 +56,7 @@ def enter_hits(instance: Instance, looked_at: Sequence[tuple[Backup, Hit | None]
     """
     found = []
     for backup, hit in looked_at:
-        damage = (*_damage(hit), *(w for w in backup.damage if w.code == NOT_PROVED))
+        damage = (*damaged_paths(hit), *(w for w in backup.damage if w.code == NOT_PROVED))
         verified_at = read_at if not damage else None
         if damage != backup.damage or verified_at is not None:
             found.append(Found(backup.id, damage, verified_at))
@@ -69,7 +71,7 @@ def enter_lost(instance: Instance, account_id: str) -> None:
     enter_hits(instance, [(backup, hits.get(backup.id)) for backup in found], None)
 
 
-def _damage(hit: Hit | None) -> tuple[Warned, ...]:
+def damaged_paths(hit: Hit | None) -> tuple[Warned, ...]:
     if hit is None:
         return ()
     damage = [Warned(file.path.decode(errors="backslashreplace"), DAMAGED, file.message) for file in hit.files]

@@ -31,11 +31,11 @@ from holdfast.service.restore.database import Deed, load_dump, scratch_folder, t
 from holdfast.service.restore.plan import (
     Planned,
     Wanted,
-    _require_usable,
-    _root,
     is_inline,
     may_set_owners,
     planned_restore,
+    require_usable,
+    target_root,
 )
 from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
 from holdfast.sources.databases.spec import FOLDER
@@ -71,7 +71,7 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
     database that is not there.
     """
-    _require_usable(backup)
+    require_usable(backup)
     if wanted.database is not None:
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
@@ -111,7 +111,7 @@ def recover_restores(instance: Instance) -> None:
             message = f"The process that restored ended before it was finished; restore {wanted.database.name} again."
             jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
             return
-        staging = staging_folder(_root(target, wanted), job.id)
+        staging = staging_folder(target_root(target, wanted), job.id)
         try:
             outcome = clean_up(_journal(instance, job.id), owners=may_set_owners())
             remove_staging(staging)
@@ -158,7 +158,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be restored.")
     if target_app is None:
         raise app_not_found()
-    _require_usable(backup)
+    require_usable(backup)
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
         deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)
@@ -167,7 +167,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
             deed, lambda: _safety_backup(instance, target_app, wanted, note, stop) if is_own else None
         )
         return Restored(0, 0, 0, 1, size, made, ())
-    root = _root(target_app, wanted)
+    root = target_root(target_app, wanted)
     _make_root(root)
     with planned_restore(instance, backup, target_app, root, wanted, stop=stop) as planned:
         plan = planned.plan

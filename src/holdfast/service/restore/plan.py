@@ -73,8 +73,8 @@ class Preview(msgspec.Struct, frozen=True):
 
 def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
     """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
-    _require_usable(backup)
-    root = _root(target, wanted)
+    require_usable(backup)
+    root = target_root(target, wanted)
     with planned_restore(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
 
@@ -106,12 +106,12 @@ class Planned:
         self.target.close()
 
 
-def _require_usable(backup: Backup) -> None:
+def require_usable(backup: Backup) -> None:
     if backup.state is not State.SUCCESSFUL:
         raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
 
 
-def _root(target: App, wanted: Wanted) -> Path:
+def target_root(target: App, wanted: Wanted) -> Path:
     return Path(wanted.to) if wanted.to is not None else Path(target.path)
 
 

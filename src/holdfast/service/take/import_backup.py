@@ -19,7 +19,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
 from holdfast.service.policy import limits
 from holdfast.service.registry.accounts import get_account
-from holdfast.service.registry.names import check_name
+from holdfast.service.registry.backups import check_name
 from holdfast.service.take.run import new_backup_id, request_backup
 from holdfast.service.take.source import import_limits
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge

@@ -32,10 +32,8 @@ from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_marks
 from holdfast.service.registry.accounts import get_account, link_secret
-from holdfast.service.registry.backups import name_taken
+from holdfast.service.registry.backups import check_name, link_key, name_taken
 from holdfast.service.registry.damage import look_again
-from holdfast.service.registry.links import link_key
-from holdfast.service.registry.names import check_name
 from holdfast.service.take.hooks import Hooks, recover_hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.source import chosen_source, sweep_copies

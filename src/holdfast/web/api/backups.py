@@ -14,7 +14,7 @@ from holdfast.catalog.backups.rows import backup_by_id, fail_backup
 from holdfast.catalog.records import Account, Backup, State
 from holdfast.service.errors import Invalid, NotFound, app_not_found, backup_not_found
 from holdfast.service.registry import backups as deeds
-from holdfast.service.registry.names import check_name
+from holdfast.service.registry.backups import check_name
 from holdfast.service.take.run import request_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import require_backups

@@ -16,7 +16,7 @@ from litestar import Request
 from litestar.types import Scope
 
 from holdfast.catalog.records import Retention
-from holdfast.service.registry.names import NAME_CHARACTERS_MAX
+from holdfast.service.registry.backups import NAME_CHARACTERS_MAX
 from holdfast.web.http.errors import ApiError
 
 BODY_BYTES_MAX = 64 * 1024
