@@ -13,6 +13,7 @@ from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import Before, split, starts_of
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind, decode_extra
+from holdfast.vault.paths import shown
 from holdfast.vault.source import Scan
 
 Mode = Literal["mirror", "overlay"]
@@ -314,16 +315,16 @@ class PathNotInBackup(Exception):
     """A chosen path is not in the backup."""
 
     def __init__(self, path: bytes) -> None:
-        super().__init__(f"The backup has nothing at {path.decode(errors='backslashreplace')}.")
+        super().__init__(f"The backup has nothing at {shown(path)}.")
 
 
 class TargetInTheWay(Exception):
     """Something that must stay lies where the backup has something else."""
 
     def __init__(self, path: bytes) -> None:
-        shown = path.decode(errors="backslashreplace")
         super().__init__(
-            f"The backup has something else at {shown}, where Holdfast's own data lies; restore to another folder."
+            f"The backup has something else at {shown(path)}, where Holdfast's own data lies; "
+            "restore to another folder."
         )
 
 
@@ -331,11 +332,10 @@ class IgnoredInTheWay(TargetInTheWay):
     """What no backup has, because patterns ignore it, lies where the backup has something else than a folder."""
 
     def __init__(self, path: bytes) -> None:
-        shown = path.decode(errors="backslashreplace")
         Exception.__init__(
             self,
-            f"The backup has something else at {shown}, a folder with files in it that the ignore patterns leave out; "
-            "move them away, or restore to another folder.",
+            f"The backup has something else at {shown(path)}, a folder with files in it that the ignore patterns "
+            "leave out; move them away, or restore to another folder.",
         )
 
 

@@ -1,8 +1,6 @@
 """Look into backups: a folder's entries, a file's content, what changed between two, where a path is in all of them.
 
-Paths in text: a path that is valid UTF-8 is shown as it is. In any other, each byte that is not part of a valid UTF-8
-sequence is shown as `%XX`, and `%` as `%25`. A path that is asked for is first looked for as it stands, then with its
-escapes undone: so what was shown is found again.
+Paths are shown by the rule of `vault/paths.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import DamagedError, VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Entry, Kind
-from holdfast.vault.paths import text_of
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.browse import Browser, SubtreeView, key_of
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.diff import Difference, differences
@@ -62,16 +60,16 @@ def _found(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
     raise NotFound("PATH_NOT_FOUND", f"The backup has nothing at {text!r}.")
 
 
-def _shown(entry: Entry, zone: Any) -> dict[str, Any]:
+def _row(entry: Entry, zone: Any) -> dict[str, Any]:
     target = entry.extra.target
     return {
-        "name": text_of(entry.path.rpartition(b"/")[2]),
-        "path": text_of(entry.path),
+        "name": shown(entry.path.rpartition(b"/")[2]),
+        "path": shown(entry.path),
         "kind": entry.kind.name.lower(),
         "size": entry.size,
         "mode": f"{entry.mode:04o}",
         "mtime": iso(entry.mtime_ns, zone),
-        "target": None if target is None else text_of(target),
+        "target": None if target is None else shown(target),
     }
 
 
@@ -81,7 +79,7 @@ def list_folder(instance: Instance, backup: Backup, path: str) -> list[dict[str,
         browser = Browser(snapshot)
         at, entry = _found(browser, path)
         entries = [entry] if entry is not None and entry.kind is not Kind.FOLDER else list(browser.children(at))
-        return [_shown(one, instance.zone) for one in entries]
+        return [_row(one, instance.zone) for one in entries]
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Content:
     @property
     def filename(self) -> str:
         """What the file should be called."""
-        name = text_of(self.path.rpartition(b"/")[2]) or self.backup.name
+        name = shown(self.path.rpartition(b"/")[2]) or self.backup.name
         return name if self.is_file else f"{name}.zip"
 
     @property
@@ -165,7 +163,7 @@ def _difference(difference: Difference, zone: Any) -> dict[str, Any]:
     entry = difference.after or difference.before
     assert entry is not None
     return {
-        "path": text_of(difference.path),
+        "path": shown(difference.path),
         "kind": entry.kind.name.lower(),
         "what": difference.what,
         "size_before": None if difference.before is None else difference.before.size,
@@ -209,7 +207,7 @@ def _matching(snapshot: Snapshot, known: dict[bytes, list[Entry]], matches: Any,
         known[chunk_id] = [
             block.entry(i)
             for i, path in enumerate(block.paths())
-            if matches(text_of(path.rpartition(b"/")[2] if by_name else path))
+            if matches(shown(path.rpartition(b"/")[2] if by_name else path))
         ]
     for ref in snapshot.blocks:
         yield from known[ref.chunk_id]
@@ -226,7 +224,7 @@ def _add_version(versions: list[tuple[Entry, list[Backup]]], entry: Entry, backu
 
 def _versions(path: bytes, versions: list[tuple[Entry, list[Backup]]], zone: Any) -> dict[str, Any]:
     return {
-        "path": text_of(path),
+        "path": shown(path),
         "versions": [
             {
                 "kind": entry.kind.name.lower(),

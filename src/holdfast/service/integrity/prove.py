@@ -38,6 +38,7 @@ from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.damage import enter_hits, enter_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
+from holdfast.vault.paths import shown
 
 KIND = rows.KIND
 TURN_SECONDS = 5.0
@@ -207,8 +208,8 @@ def _not_proved(instance: Instance, backup: Backup, why: Sequence[Warned]) -> No
 
 
 def _warned(one: Mismatch) -> Warned:
-    shown = one.path.decode(errors="backslashreplace")
-    return Warned(shown, NOT_PROVED, f"In a test restore {shown} {one.what}.")
+    path = shown(one.path)
+    return Warned(path, NOT_PROVED, f"In a test restore {path} {one.what}.")
 
 
 # -- how it ends -----------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.paths import text_of
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.unprivileged import tame
 
 RESERVE_BYTES = 512 * 1024**2
@@ -177,7 +177,7 @@ def _compare(
         )
         mismatches = list(itertools.islice(found, WARNINGS_MAX))
         plain = _plain_databases(backup)
-        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and _text(p) in plain]
+        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and shown(p) in plain]
         verdicts = check_databases(scan, reader, scratch / "databases", is_plain, stop) if not mismatches else []
     finally:
         reader.close()
@@ -185,7 +185,7 @@ def _compare(
         if one.problem is not None and plain is not None:
             mismatches.append(Mismatch(one.path, f"is a database that SQLite finds damaged ({one.problem})"))
     warnings = tuple(
-        Warned(_text(one.path), "DATABASE_NOTE", f"The database {_text(one.path)} came back as it was: {said}.")
+        Warned(shown(one.path), "DATABASE_NOTE", f"The database {shown(one.path)} came back as it was: {said}.")
         for one in verdicts
         if (said := one.note or one.problem) is not None
     )
@@ -197,10 +197,6 @@ def _plain_databases(backup: Backup) -> set[str] | None:
     if any(w.code == "MORE_WARNINGS" for w in backup.warnings):
         return None
     return {w.path for w in backup.warnings if w.code in _PLAIN_DATABASES}
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")
 
 
 def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
@@ -216,7 +212,7 @@ def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
                 break
             if int(block.size[i]) <= left:
                 left -= int(block.size[i])
-                chosen.append(text_of(block.path(i)))
+                chosen.append(shown(block.path(i)))
         return tuple(chosen)
     finally:
         snapshot.close()

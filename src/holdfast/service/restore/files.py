@@ -42,6 +42,7 @@ from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.source import Notice
 
@@ -269,7 +270,7 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
 
 def _warnings(notices: list[Notice]) -> Iterator[Warned]:
     for notice in notices[:WARNINGS_MAX]:
-        yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
+        yield Warned(shown(notice.path), notice.code, notice.message)
 
 
 _FAILURES = Failures(

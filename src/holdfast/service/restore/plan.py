@@ -30,7 +30,7 @@ from holdfast.vault.errors import Cancelled, DamagedError
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import Before, before_of, content_of, split
 from holdfast.vault.manifest.entry import Entry, Kind
-from holdfast.vault.paths import text_of
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.reader.unprivileged import tame
@@ -251,9 +251,9 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
 
 
 def _preview(plan: RestorePlan) -> Preview:
-    def shown(seen: list[Seen]) -> list[dict[str, object]]:
+    def first(seen: list[Seen]) -> list[dict[str, object]]:
         return [
-            {"path": text_of(s.path), "kind": Kind(s.kind).name.lower(), "size": s.size} for s in seen[:SHOWN_PATHS_MAX]
+            {"path": shown(s.path), "kind": Kind(s.kind).name.lower(), "size": s.size} for s in seen[:SHOWN_PATHS_MAX]
         ]
 
     return Preview(
@@ -261,8 +261,8 @@ def _preview(plan: RestorePlan) -> Preview:
         changed=len(plan.changed),
         removed=len(plan.removed),
         write_bytes=plan.write_bytes,
-        paths_added=shown(plan.added),
-        paths_changed=shown(plan.changed),
-        paths_removed=shown(plan.removed),
+        paths_added=first(plan.added),
+        paths_changed=first(plan.changed),
+        paths_removed=first(plan.removed),
         is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
     )

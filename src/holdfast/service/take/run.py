@@ -51,6 +51,7 @@ from holdfast.vault.errors import (
     VaultError,
 )
 from holdfast.vault.manifest.root import root_name
+from holdfast.vault.paths import shown
 from holdfast.vault.vault import TakeResult
 
 IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
@@ -358,9 +359,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
 
 
 def _warnings(result: TakeResult) -> list[Warned]:
-    warned = [
-        Warned(n.path.decode(errors="backslashreplace"), n.code, n.message) for n in result.notices[:WARNINGS_MAX]
-    ]
+    warned = [Warned(shown(n.path), n.code, n.message) for n in result.notices[:WARNINGS_MAX]]
     more = len(result.notices) - WARNINGS_MAX
     if more > 0:
         warned.append(Warned("", "MORE_WARNINGS", f"There were {more} more warnings."))

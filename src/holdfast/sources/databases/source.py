@@ -17,6 +17,7 @@ from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
 from holdfast.sources.directory.live import LiveReader, LiveSource
 from holdfast.vault.errors import StreamFailed
+from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,7 +247,7 @@ class DumpReader(LiveReader):
         """The dump at `path`, begun now. Raises StreamFailed, PasswordMissing."""
         order = self._orders.get(path)
         if order is None:
-            raise StreamFailed(f"{path.decode(errors='backslashreplace')} is no database.")
+            raise StreamFailed(f"{shown(path)} is no database.")
         if order.spec.kind == "postgres":
             return postgres.PostgresDump(order.spec, order.tool, self._patience)
         return mariadb.MariadbDump(order.spec, order.tool, self._patience)

@@ -31,6 +31,7 @@ from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
+from holdfast.vault.paths import shown
 from holdfast.vault.source import From, Notice, Scan
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ class Assembly:
         lost = (primary >= 0) & ~rows.alive[primary]
         rows.alive &= ~lost
         for i in lost.nonzero()[0].tolist():
-            name = self._paths[i].decode(errors="backslashreplace")
+            name = shown(self._paths[i])
             self._notices.append(
                 Notice(
                     self._paths[i],

@@ -27,6 +27,7 @@ from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import Root, decode_listing, digest_of, read_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
 
@@ -193,7 +194,7 @@ class Audit:
         if any(a >= b for a, b in pairwise(keys)):
             hit.add(paths[0], "The backup's paths are not in their order.")
         for i in self._hit_entries(snapshot, block, extras):
-            hit.add(paths[i], f"The file {paths[i].decode(errors='backslashreplace')} can't be read.")
+            hit.add(paths[i], f"The file {shown(paths[i])} can't be read.")
         is_file = block.kind == Kind.FILE
         seen = _Seen(
             paths[0],
@@ -293,8 +294,8 @@ def _raise_lost(chunk_id: bytes) -> NoReturn:
 
 def _lost_entries(ref: BlockRef, before: bytes | None) -> str:
     """What to say of a block that is lost: its entries can only be named by their number and the first one."""
-    first = ref.first_path.decode(errors="backslashreplace")
-    until = "to the end" if before is None else f"to before {before.decode(errors='backslashreplace')}"
+    first = shown(ref.first_path)
+    until = "to the end" if before is None else f"to before {shown(before)}"
     return f"The list of {ref.sums.entries} entries from {first} {until} is lost, so they can't be read."
 
 
