@@ -9,11 +9,11 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.world import World
 
 from holdfast.service.access.browse import list_folder
 from holdfast.service.registry.paths import paths_of
 from holdfast.vault.paths import shown
-from tests.kit.world import World
 
 NAMES = st.one_of(
     st.binary(min_size=1, max_size=12),

@@ -20,8 +20,7 @@ from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import list_backups
 from holdfast.service.registry.paths import paths_of
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError, VaultError
+from holdfast.vault.errors import VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.paths import shown
@@ -45,8 +44,6 @@ def _opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
             yield snapshot
         finally:
             snapshot.close()
-    except ObjectMissing:
-        raise Conflict("BACKUP_NOT_USABLE", "The backup's root is gone from the store.") from None
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", f"A part of the backup is damaged: {error}") from error
 
@@ -118,10 +115,7 @@ class Content:
 
     def stream(self, start: int, stop: int) -> Iterator[memoryview]:
         """Bytes `start` to `stop`. Raises DamagedError, ChunkMissing, StoreError; what came before is right."""
-        try:
-            snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
-        except ObjectMissing:
-            raise DamagedError(f"The root of backup {self.backup.id} is gone from the store.") from None
+        snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
             if self.entry is not None and self.is_file:
                 yield from content_range(snapshot, self.entry, start, stop)

@@ -133,7 +133,7 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
     for backup_id in backup_ids(instance.vault_store(account_id)):
         try:
             roots[backup_id] = vault.root(backup_id)
-        except (VaultError, ObjectMissing) as error:
+        except VaultError as error:
             done.problems.append(f"Backup {backup_id} cannot come back: {error}")
     return roots
 

@@ -26,8 +26,6 @@ from holdfast.sources.databases.errors import DatabaseFailed, DsnRefused
 from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.source import find
 from holdfast.sources.databases.spec import EXTENSIONS, FOLDER, DatabaseSpec, Kind
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError
 
 DUMPS_LABEL = "databases"
 CHECK_SILENCE_SECONDS = 60.0
@@ -170,10 +168,7 @@ def dumps_in(instance: Instance, backup: Backup) -> tuple[Dump, ...]:
     """The databases that a backup holds. Raises DamagedError, StoreError, KeyMismatch."""
     if backup.origin == IMPORTED or backup.state is not State.SUCCESSFUL:
         return ()
-    try:
-        label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+    label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
     return _dumps.decode(label) if label else ()
 
 

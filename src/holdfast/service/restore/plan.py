@@ -25,8 +25,7 @@ from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import Cancelled, DamagedError
+from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import Before, before_of, content_of, split
 from holdfast.vault.manifest.entry import Entry, Kind
@@ -143,7 +142,7 @@ def planned_restore(
     is_there = root.exists()
     scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
     view = view or _view(backup, root)
-    snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
+    snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
@@ -195,13 +194,6 @@ def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
     place = next(folder for folder in (root, *root.parents) if folder.exists())
     owner = place.stat()
     return tame(owner.st_uid, owner.st_gid)
-
-
-def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Snapshot:
-    try:
-        return vault.open(backup.id, view)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
 
 
 def _comparer(

@@ -15,8 +15,8 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store, StoreError, StoreUnreachable
-from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError, VaultError
+from holdfast.stores.port import Store, StoreError, StoreUnreachable
+from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError, FormatError, VaultError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.layout.contents import extras_of
@@ -111,7 +111,7 @@ class Audit:
         hit = Hit(backup_id)
         try:
             root = self._root(backup_id)
-        except ObjectMissing:
+        except BackupMissing:
             return hit.lose_all("Its root is missing from the store, so nothing of it can be read.")
         except StoreUnreachable:
             raise
@@ -132,7 +132,7 @@ class Audit:
         """Read a root, twice when it is not good."""
         try:
             return read_root(self._store, self._keys, backup_id)
-        except (ObjectMissing, StoreUnreachable):
+        except (BackupMissing, StoreUnreachable):
             raise
         except (StoreError, VaultError):
             return read_root(self._store, self._keys, backup_id)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.errors import ChunkMissing, DamagedError
+from holdfast.stores.port import Store
+from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import starts_of
 from holdfast.vault.manifest.entry import decode_extra
@@ -53,7 +53,7 @@ class Marker:
         for backup_id in backup_ids:
             try:
                 self._mark(backup_id)
-            except ObjectMissing:
+            except BackupMissing:
                 continue
             except (DamagedError, ChunkMissing) as error:
                 raise type(error)(f"Backup {backup_id}: {error}") from error
