@@ -18,7 +18,7 @@ from holdfast.catalog.records import Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import list_backups
+from holdfast.service.registry.backups import list_backups, require_usable
 from holdfast.service.registry.paths import paths_of
 from holdfast.vault.errors import VaultError
 from holdfast.vault.layout import zip as zip_layout
@@ -36,8 +36,7 @@ SHOWN_MAX = 10_000
 @contextmanager
 def _opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
     """Raises Conflict (BACKUP_NOT_USABLE): not successful, or damaged where it was looked at."""
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be looked into.")
+    require_usable(backup, "looked into")
     try:
         snapshot = instance.vault(backup.account_id).open(backup.id)
         try:

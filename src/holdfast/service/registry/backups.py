@@ -193,6 +193,12 @@ def _marked(instance: Instance, backup: Backup) -> Backup:
     return found
 
 
+def require_usable(backup: Backup, verb: str) -> None:
+    """Raise Conflict (BACKUP_NOT_USABLE) unless the backup is successful; `verb` ends "can be": "restored"."""
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be {verb}.")
+
+
 def delete_backup(instance: Instance, backup: Backup) -> int:
     """Delete a backup; returns the bytes of the store that only it needed: what pruning will free.
 

@@ -19,6 +19,7 @@ from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.backups import require_usable
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.client import Patience
@@ -174,8 +175,7 @@ def dumps_in(instance: Instance, backup: Backup) -> tuple[Dump, ...]:
 
 def dump_in(instance: Instance, backup: Backup, name: str) -> Dump:
     """One database of a backup. Raises NotFound (DATABASE_NOT_FOUND), Conflict (BACKUP_NOT_USABLE), VaultError."""
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+    require_usable(backup, "restored")
     if backup.origin == IMPORTED:
         raise Conflict(
             "BACKUP_NOT_USABLE",

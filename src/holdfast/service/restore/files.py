@@ -25,6 +25,7 @@ from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import Deed, load_dump, scratch_folder, target_of
@@ -34,7 +35,6 @@ from holdfast.service.restore.plan import (
     is_inline,
     may_set_owners,
     planned_restore,
-    require_usable,
     target_root,
 )
 from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
@@ -72,7 +72,7 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
     database that is not there.
     """
-    require_usable(backup)
+    require_usable(backup, "restored")
     if wanted.database is not None:
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
@@ -159,7 +159,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be restored.")
     if target_app is None:
         raise app_not_found()
-    require_usable(backup)
+    require_usable(backup, "restored")
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
         deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)

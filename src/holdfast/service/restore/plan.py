@@ -11,11 +11,12 @@ from typing import Literal
 
 import msgspec
 
-from holdfast.catalog.records import IMPORTED, App, Backup, Job, State
+from holdfast.catalog.records import IMPORTED, App, Backup, Job
 from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import own_paths
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dumps_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import WantedDatabase
@@ -72,7 +73,7 @@ class Preview(msgspec.Struct, frozen=True):
 
 def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
     """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
-    require_usable(backup)
+    require_usable(backup, "restored")
     root = target_root(target, wanted)
     with planned_restore(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
@@ -103,11 +104,6 @@ class Planned:
         self.snapshot.close()
         self.large.close()
         self.target.close()
-
-
-def require_usable(backup: Backup) -> None:
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
 
 
 def target_root(target: App, wanted: Wanted) -> Path:
