@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import Before, split, starts_of
-from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind, decode_extra
+from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
 from holdfast.vault.paths import shown
 from holdfast.vault.source import Scan
 
@@ -118,7 +118,6 @@ class Planner:
         self._theirs = split(scan.path_bytes, scan.path_length)
         self._place = {path: j for j, path in enumerate(self._theirs)}
         self._number = {path: i for i, path in enumerate(self._paths)}
-        self._extra_starts = starts_of(before.extra_length)
         target_starts = starts_of(scan.target_length)
         self._target_starts = target_starts
         self._ignored: list[bool] = [False] * len(self._theirs) if ignored is None else ignored.tolist()
@@ -163,13 +162,6 @@ class Planner:
         out: list[bool] = flags.tolist()
         return out
 
-    def _extra(self, i: int) -> Extra:
-        length = int(self._before.extra_length[i])
-        if not length:
-            return NO_EXTRA
-        start = int(self._extra_starts[i])
-        return decode_extra(self._before.extra_bytes[start : start + length])
-
     def _put(self, unchanged: list[bool]) -> None:
         """Walk the wanted entries in order; a folder that is new is one change with all below it."""
         plan, kinds, sizes = self.plan, self.plan.kinds, self._before.size.tolist()
@@ -183,7 +175,7 @@ class Planner:
                 self._enter(i, path, change, sizes[i], plan.added)
             else:
                 j = self._place.get(path, -1)
-                extra = self._extra(i) if has_extra[i] else NO_EXTRA
+                extra = self._before.extra(i) if has_extra[i] else NO_EXTRA
                 if unchanged[i] and self._link_holds(extra, j, change_of):
                     continue
                 if j >= 0 and self._stays(i, j, path, extra):
@@ -192,7 +184,7 @@ class Planner:
                 top = path + b"/" if kinds[i] == Kind.FOLDER else b""
                 self._enter(i, path, change, sizes[i], plan.changed if j >= 0 else plan.added)
             if has_extra[i]:
-                first = self._extra(i).hard_link
+                first = self._before.extra(i).hard_link
                 if first is not None and self._is_wanted(first):
                     plan.links[i] = first
                     plan.write_files -= 1

@@ -32,8 +32,8 @@ from holdfast.vault.maintenance.prune import (
     bytes_freed,
 )
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of, starts_of
-from holdfast.vault.manifest.entry import Entry, Extent, decode_extra
+from holdfast.vault.manifest.columns import Before, before_of
+from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.root import Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
@@ -350,14 +350,11 @@ def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.b
     present = _all_there(index, before.extents["id"].tobytes(), before.extents["stored"])
     missing = np.zeros(len(present) + 1, np.int64)
     np.cumsum(~present, out=missing[1:])
-    starts = starts_of(before.extent_count)
+    starts = before.extent_starts
     stored: NDArray[np.bool_] = missing[starts + before.extent_count] == missing[starts]
     listed = (before.size > 0) & (before.extent_count == 0) & (before.extra_length > 0) & (before.stored_sum > 0)
-    extra_starts = starts_of(before.extra_length)
     for i in listed.nonzero()[0].tolist():
-        start = int(extra_starts[i])
-        extra = decode_extra(before.extra_bytes[start : start + int(before.extra_length[i])])
-        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in extra.lists)
+        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in before.extra(i).lists)
     return stored
 
 

@@ -188,9 +188,9 @@ class Assembly:
         rows.size[at] = before.size[old]
         rows.crc32[at] = before.crc32[old]
         rows.stored_sum[at] = before.stored_sum[old]
-        rows.extent_start[at] = starts_of(before.extent_count)[old]
+        rows.extent_start[at] = before.extent_starts[old]
         rows.extent_count[at] = before.extent_count[old]
-        rows.extra_start[at] = starts_of(before.extra_length)[old]
+        rows.extra_start[at] = before.extra_starts[old]
         rows.extra_length[at] = before.extra_length[old]
 
     def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
@@ -348,14 +348,12 @@ class Assembly:
             rows.extent_count,
         ):
             column[at] = column[first]
-        extra_starts = starts_of(before.extra_length)
         for i, p in zip(at.tolist(), first.tolist(), strict=True):
             extra = encode_extra(msgspec.structs.replace(self._extra_of(rows, p), hard_link=self._paths[p]))
             rows.set_extra(i, extra)
             j = int(match[i])
             if keep[p] and j >= 0:
-                start = int(extra_starts[j])
-                old = before.extra_bytes[start : start + int(before.extra_length[j])]
+                old = before.extra_data(j)
                 same[i] = old == extra and before.ctime_ns[j] == rows.ctime_ns[i] and before.inode[j] == rows.inode[i]
         return same
 

@@ -19,7 +19,6 @@ from holdfast.stores.port import Store, StoreError, StoreUnreachable
 from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError, FormatError, VaultError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.layout.contents import extras_of
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import Block, decode_block, decode_list
 from holdfast.vault.manifest.entry import Extent, Extra, Kind
@@ -181,7 +180,7 @@ class Audit:
             return None
         try:
             block = decode_block(data)
-            extras = extras_of(block)
+            extras = block.extras()
             if not len(block):
                 return None
         except (FormatError, ValueError):

@@ -114,13 +114,20 @@ class Block:
         """Path of entry `i`."""
         return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
 
+    def extra_data(self, i: int) -> bytes:
+        """The bytes of the extra of entry `i`; none for most."""
+        end = self.extra_ends[i]
+        return self.extra_bytes[end - int(self.extra_length[i]) : end]
+
     def extra(self, i: int) -> Extra:
         """The extra of entry `i` (an empty one for most)."""
-        length = int(self.extra_length[i])
-        if not length:
-            return NO_EXTRA
-        end = self.extra_ends[i]
-        return decode_extra(self.extra_bytes[end - length : end])
+        return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
+
+    def extras(self) -> dict[int, Extra]:
+        """The extras of the entries that have one, by their number."""
+        blob, ends, at = self.extra_bytes, self.extra_ends, self.extra_length.nonzero()[0]
+        lengths = self.extra_length[at].tolist()
+        return {i: decode_extra(blob[ends[i] - n : ends[i]]) for i, n in zip(at.tolist(), lengths, strict=True)}
 
     def entry_extents(self, i: int) -> tuple[Extent, ...]:
         """The extents that stand in entry `i` itself (none for inline contents and for extent lists)."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, unpack_extents
-from holdfast.vault.manifest.entry import NO_EXTRA, Entry, Kind, decode_extra
+from holdfast.vault.manifest.entry import NO_EXTRA, Entry, Extra, Kind, decode_extra
 
 
 def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
@@ -39,7 +40,7 @@ def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[n
     return positions
 
 
-@dataclass(slots=True)
+@dataclass
 class Before:
     """All entries of the backup before this one."""
 
@@ -65,15 +66,36 @@ class Before:
     def __len__(self) -> int:
         return len(self.kind)
 
+    @cached_property
+    def path_starts(self) -> NDArray[np.int64]:
+        """Start of each path in `path_bytes`."""
+        return starts_of(self.path_length)
+
+    @cached_property
+    def extent_starts(self) -> NDArray[np.int64]:
+        """Start of each entry's extents in `extents`."""
+        return starts_of(self.extent_count)
+
+    @cached_property
+    def extra_starts(self) -> NDArray[np.int64]:
+        """Start of each entry's extra in `extra_bytes`."""
+        return starts_of(self.extra_length)
+
+    def extra_data(self, i: int) -> bytes:
+        """The bytes of the extra of entry `i`; none for most."""
+        start = int(self.extra_starts[i])
+        return self.extra_bytes[start : start + int(self.extra_length[i])]
+
+    def extra(self, i: int) -> Extra:
+        """The extra of entry `i` (an empty one for most)."""
+        return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
+
 
 def content_of(before: Before, i: int) -> Entry:
     """Entry `i` with its content; what a restore does not need of it is left at zero."""
-    ends = int(before.extent_count[: i + 1].sum(dtype=np.int64))
-    extra_end = int(before.extra_length[: i + 1].sum(dtype=np.int64))
-    path_end = int(before.path_length[: i + 1].sum(dtype=np.int64))
-    extra_length = int(before.extra_length[i])
+    path, extents = int(before.path_starts[i]), int(before.extent_starts[i])
     return Entry(
-        path=before.path_bytes[path_end - int(before.path_length[i]) : path_end],
+        path=before.path_bytes[path : path + int(before.path_length[i])],
         kind=Kind(int(before.kind[i])),
         mode=int(before.mode[i]),
         uid=int(before.uid[i]),
@@ -81,8 +103,8 @@ def content_of(before: Before, i: int) -> Entry:
         mtime_ns=int(before.mtime_ns[i]),
         size=int(before.size[i]),
         crc32=int(before.crc32[i]),
-        extents=tuple(unpack_extents(before.extents[ends - int(before.extent_count[i]) : ends])),
-        extra=decode_extra(before.extra_bytes[extra_end - extra_length : extra_end]) if extra_length else NO_EXTRA,
+        extents=tuple(unpack_extents(before.extents[extents : extents + int(before.extent_count[i])])),
+        extra=before.extra(i),
     )
 
 

@@ -15,7 +15,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import DamagedError
-from holdfast.vault.layout.contents import Contents, extras_of
+from holdfast.vault.layout.contents import Contents
 from holdfast.vault.layout.pieces import Piece, SegmentPiece
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent, Extra, Kind
@@ -116,7 +116,7 @@ def _pieces(
 def _block_pieces(
     snapshot: Snapshot, block: Block, base: int, rows: list[int], due: deque[_Due | Large]
 ) -> Iterator[Piece]:
-    extras = extras_of(block)
+    extras = block.extras()
     contents = Contents(snapshot, block, extras)
     sizes, stored, crcs = contents.size, contents.stored_sum, block.crc32.tolist()
     # A file without holes stores something for each of its bytes; a flag says it for sure.

@@ -29,8 +29,7 @@ def tame(uid: int, gid: int) -> Callable[[Block], Block]:
         columns["gid"] = np.full(len(block), gid, np.uint32)
         extras = []
         for i, length in enumerate(block.extra_length.tolist()):
-            raw = block.extra_bytes[block.extra_ends[i] - length : block.extra_ends[i]]
-            extras.append(_without_system_attributes(raw) if length else b"")
+            extras.append(_without_system_attributes(block.extra_data(i)) if length else b"")
         columns["extra_length"] = np.array([len(extra) for extra in extras], np.uint32)
         return Block(columns, block.extents, block.path_bytes, b"".join(extras))
 
