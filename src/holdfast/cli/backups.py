@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.output import Json, fail, print_json, print_table
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup

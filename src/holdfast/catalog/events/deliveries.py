@@ -18,6 +18,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries, endpoints, events
 from holdfast.catalog.events.endpoints import ENDPOINT_COLUMNS, endpoint_of
 from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endpoint, EventKind
+from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000
 """So many may wait for one endpoint; beyond that the oldest is given up for the newest."""
@@ -25,7 +26,7 @@ PENDING_MAX = 1000
 FOR_PEOPLE = "apprise"
 """Kind of the endpoints whose messages people read."""
 
-TOLD_AGAIN_NS = 20 * 3600 * 1_000_000_000
+TOLD_AGAIN_NS = 20 * HOUR_NS
 """So long are people told once of what goes on failing: a daily backup that fails is told of each day."""
 
 CROWDED_OUT = f"More than {PENDING_MAX} notices waited for this endpoint; the oldest are given up."

@@ -20,6 +20,7 @@ from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import list_backups, require_usable
 from holdfast.service.registry.paths import paths_of
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Entry, Kind
@@ -105,7 +106,7 @@ class Content:
     def last_modified(self) -> datetime:
         """Of a file its own time, else that of the backup; in UTC, whole seconds."""
         ns = self.entry.mtime_ns if self.entry is not None and self.is_file else self.backup.finished_at or 0
-        return datetime.fromtimestamp(max(0, ns) // 1_000_000_000, UTC)
+        return datetime.fromtimestamp(max(0, ns) // SECOND_NS, UTC)
 
     @property
     def media_type(self) -> str:

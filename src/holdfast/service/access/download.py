@@ -10,6 +10,7 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.records import Backup
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import LINK_KEY_DIGITS, Format, same_key
+from holdfast.units import SECOND_NS
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 
@@ -47,7 +48,7 @@ class Download:
     @property
     def last_modified(self) -> datetime:
         """When the backup was finished, in UTC, whole seconds."""
-        return datetime.fromtimestamp((self.backup.finished_at or 0) // 1_000_000_000, UTC)
+        return datetime.fromtimestamp((self.backup.finished_at or 0) // SECOND_NS, UTC)
 
     @property
     def media_type(self) -> str:

@@ -107,7 +107,7 @@ def _packs(instance: Instance, record: Record, done: Rebuilt) -> None:
     keys = VaultKeys(data_key, account_id)
     ledger = SqlLedger(instance.catalog, account_id)
     in_store = dict(packs_in(store))
-    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned(2**62)}
+    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned()}
 
     def read(pack_id: bytes) -> PackRow | str:
         try:

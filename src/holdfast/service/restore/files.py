@@ -41,13 +41,14 @@ from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.source import Notice
 
 KIND = "restore"
-INLINE_BEGINS_NS = 30 * 1_000_000_000
+INLINE_BEGINS_NS = 30 * SECOND_NS
 """A process that restores at once has begun after so long, or is dead."""
 
 

@@ -40,6 +40,7 @@ from holdfast.service.take.source import chosen_source, sweep_copies
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.units import DAY_NS
 from holdfast.vault.archiver.archive import Progress
 from holdfast.vault.errors import (
     Cancelled,
@@ -54,7 +55,7 @@ from holdfast.vault.manifest.root import root_name
 from holdfast.vault.paths import shown
 from holdfast.vault.vault import TakeResult
 
-IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
+IDEMPOTENCY_NS = DAY_NS
 
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from holdfast.sources.databases.address import Address
 from holdfast.sources.databases.passwords import scrubbed
+from holdfast.units import GIB
 
-REPLY_BYTES_MAX = 1024**3
+REPLY_BYTES_MAX = GIB
 """Of one value; Redis itself allows 512 MiB."""
 
 DEPTH_MAX = 8

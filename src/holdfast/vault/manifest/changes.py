@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.units import SECOND_NS
 from holdfast.vault.manifest.columns import Before, split
 from holdfast.vault.source import From, Scan
 
@@ -43,5 +44,5 @@ def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[n
 
 def safe_ctime(ctime_ns: NDArray[np.int64], scanned_ns: int) -> NDArray[np.int64]:
     """ctime as the manifest keeps it: 0 (never equal) where a later change could have the same one."""
-    margin = np.where(ctime_ns % 1_000_000_000 == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
+    margin = np.where(ctime_ns % SECOND_NS == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
     return np.where(ctime_ns > scanned_ns - margin, 0, ctime_ns)
