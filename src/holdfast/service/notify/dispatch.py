@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.catalog.events import deliveries as rows
 from holdfast.catalog.events.endpoints import disable_endpoint
-from holdfast.catalog.records import Delivery, DeliveryState, Endpoint
+from holdfast.catalog.records import Delivery, DeliveryState, Endpoint, new_id
 from holdfast.service.errors import Conflict, Invalid, LimitReached
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
@@ -139,7 +139,7 @@ def send_test(instance: Instance, endpoint: Endpoint, *, resolve: Resolve = syst
         wait = -(-(TEST_EVERY_NS - (now_ns - newest)) // SECOND_NS)
         raise LimitReached("KEEP_CALM", f"A test was sent just now; wait {wait} s.", wait)
     delivery = Delivery(
-        id=rows.new_delivery_id(now_ns),
+        id=new_id(now_ns),
         endpoint_id=endpoint.id,
         account_id=endpoint.account_id,
         event_seq=None,

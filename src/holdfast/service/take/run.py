@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as under_way
-from holdfast.catalog.records import App, Backup, Progressed, State, Warned
+from holdfast.catalog.records import App, Backup, Progressed, State, Warned, new_id
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
@@ -154,7 +153,7 @@ def queued_backup(
 ) -> Backup:
     """A fresh backup as it is entered."""
     return Backup(
-        id=new_backup_id(now_ns),
+        id=new_id(now_ns),
         account_id=app.account_id,
         app_id=app.id,
         name=name,
@@ -182,11 +181,6 @@ def queued_backup(
         request_hash=request_hash,
         commit_seq=None,
     )
-
-
-def new_backup_id(now_ns: int) -> str:
-    """32 hex digits: the time in milliseconds, so that ids sort as backups do, and chance."""
-    return f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def run_backup(
