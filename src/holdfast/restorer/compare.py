@@ -17,8 +17,9 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.changes import match_paths
-from holdfast.vault.manifest.columns import Before, split, starts_of
+from holdfast.vault.manifest.columns import split, starts_of
 from holdfast.vault.manifest.entry import Entry, Extra, Kind
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.source import Scan
 
 

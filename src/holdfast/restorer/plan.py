@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import Before, split, starts_of
+from holdfast.vault.manifest.columns import split, starts_of
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.paths import shown
 from holdfast.vault.source import Scan
 

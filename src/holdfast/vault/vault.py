@@ -32,8 +32,8 @@ from holdfast.vault.maintenance.prune import (
     bytes_freed,
 )
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of
 from holdfast.vault.manifest.entry import Entry, Extent
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.manifest.root import Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
@@ -153,17 +153,17 @@ class Vault:
         index = self.index(True)
         scan = source.scan()
         extra_notices: list[Notice] = []
-        before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
+        before, refs, is_stored = Before([]), [], np.zeros(0, bool)
         if previous is not None:
             try:
                 snapshot = self.open(previous)
                 try:
-                    before, refs = before_of(snapshot.all_blocks()), list(snapshot.blocks)
+                    before, refs = Before(snapshot.all_blocks()), list(snapshot.blocks)
                     is_stored = _is_stored(before, snapshot, index)
                 finally:
                     snapshot.close()
             except (DamagedError, ChunkMissing, FormatError) as error:
-                before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
+                before, refs, is_stored = Before([]), [], np.zeros(0, bool)
                 message = f"The backup before this one could not be read, so every file was read again: {error}"
                 extra_notices.append(Notice(b"", "PREVIOUS_UNREADABLE", message))
 

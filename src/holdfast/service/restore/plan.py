@@ -28,8 +28,9 @@ from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of, content_of, split
+from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.manifest.previous import Before, content_of
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
@@ -142,7 +143,7 @@ def planned_restore(
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
-        before = before_of(snapshot.all_blocks())
+        before = Before(snapshot.all_blocks())
         databases = find_databases(scan, target, cancelled=stop)
         fold(scan, databases)
         planner = Planner(

@@ -37,8 +37,9 @@ from holdfast.sources.directory.ignore import (
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
-from holdfast.vault.manifest.columns import Before, content_of, split
+from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.manifest.previous import Before, content_of
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot

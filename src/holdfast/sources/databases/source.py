@@ -198,15 +198,9 @@ def _without(scan: Scan, at: int, count: int) -> Scan:
 
 def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], path_bytes: bytes) -> Scan:
     """A scan with every column changed; the list of notices stays the same one."""
-    from dataclasses import fields
+    from holdfast.vault.source import SCAN_COLUMNS, Scan
 
-    from holdfast.vault.source import Scan
-
-    columns: dict[str, Any] = {
-        one.name: change(one.name, getattr(scan, one.name))
-        for one in fields(Scan)
-        if str(one.type).startswith("NDArray")
-    }
+    columns: dict[str, Any] = {name: change(name, getattr(scan, name)) for name in SCAN_COLUMNS}
     return Scan(**columns, path_bytes=path_bytes, target_bytes=scan.target_bytes, notices=scan.notices)
 
 

@@ -20,8 +20,9 @@ from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
 from holdfast.vault.archiver.tasks import Batch, FileItem, Gathered, Job, Part, Result, Whole
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import Before, split
+from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger, PackRow

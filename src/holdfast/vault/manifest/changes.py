@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.units import SECOND_NS
-from holdfast.vault.manifest.columns import Before, split
+from holdfast.vault.manifest.columns import split
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.source import From, Scan
 
 RACY_NS = 50_000_000

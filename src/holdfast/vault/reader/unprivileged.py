@@ -11,7 +11,8 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from holdfast.vault.manifest.block import COLUMN_NAMES, Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import COLUMNS
 from holdfast.vault.manifest.entry import decode_extra, encode_extra
 
 _SET_ID_BITS = 0o6000
@@ -23,7 +24,7 @@ def tame(uid: int, gid: int) -> Callable[[Block], Block]:
     attributes of users are left."""
 
     def tamed(block: Block) -> Block:
-        columns = {name: getattr(block, name) for name in COLUMN_NAMES}
+        columns = {name: getattr(block, name) for name in COLUMNS}
         columns["mode"] = block.mode & np.uint16(0o7777 & ~_SET_ID_BITS)
         columns["uid"] = np.full(len(block), uid, np.uint32)
         columns["gid"] = np.full(len(block), gid, np.uint32)
