@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.records import IMPORTED, Backup, Progressed, Warned
+from holdfast.catalog.records import Backup, Progressed, Warned
 from holdfast.restorer.compare import Mismatch, other_contents, other_entries
 from holdfast.restorer.staging import Staging, TargetError, remove_staging
 from holdfast.restorer.swap import Swap
@@ -28,17 +28,16 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.lifecycle import Note
 from holdfast.service.restore.files import stage
-from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore
+from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore, without_privileges
 from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
-from holdfast.sources.sqlite.checking import NOBODY, check_databases
+from holdfast.sources.sqlite.checking import check_databases
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.paths import shown
-from holdfast.vault.reader.unprivileged import tame
 
 RESERVE_BYTES = 512 * 1024**2
 """A test restore leaves the scratch disk so much room at least."""
@@ -219,15 +218,12 @@ def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
 
 
 def _view(instance: Instance, backup: Backup) -> Callable[[Block], Block]:
-    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights, as at any restore."""
-    if backup.origin != IMPORTED or not may_set_owners():
-        return lambda block: block
+    """The view of a backup's blocks that a restore to the application's folder would have."""
     app = app_by_id(instance.catalog, backup.app_id)
     try:
-        found = os.stat(app.path) if app is not None else None
+        return without_privileges(backup, os.stat(app.path) if app is not None else None)
     except OSError:
-        found = None
-    return tame(NOBODY, NOBODY) if found is None else tame(found.st_uid, found.st_gid)
+        return without_privileges(backup, None)
 
 
 def scratch_parent(instance: Instance) -> Path:

@@ -24,6 +24,7 @@ from holdfast.service.take.ignore_patterns import left_alone
 from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.sqlite.checking import NOBODY
 from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
 from holdfast.vault.errors import Cancelled
@@ -34,7 +35,7 @@ from holdfast.vault.manifest.previous import Before, content_of
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.reader.unprivileged import tame
+from holdfast.vault.reader.unprivileged import unprivileged
 from holdfast.vault.source import Scan, empty_scan
 from holdfast.vault.vault import Vault
 
@@ -138,7 +139,8 @@ def planned_restore(
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
     scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
-    view = view or _view(backup, root)
+    if view is None:
+        view = without_privileges(backup, next(folder for folder in (root, *root.parents) if folder.exists()).stat())
     snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
@@ -184,13 +186,15 @@ def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
     return chosen
 
 
-def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
-    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights."""
+def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable[[Block], Block]:
+    """Return the view of a backup's blocks for a restore: an archive that a customer uploaded gives no privileges.
+
+    Its files become those of the owner of the folder `place`, or nobody's without one. A backup that Holdfast took of a
+    folder is seen as it is.
+    """
     if backup.origin != IMPORTED or not may_set_owners():
         return lambda block: block
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
-    owner = place.stat()
-    return tame(owner.st_uid, owner.st_gid)
+    return unprivileged(NOBODY, NOBODY) if place is None else unprivileged(place.st_uid, place.st_gid)
 
 
 def _comparer(

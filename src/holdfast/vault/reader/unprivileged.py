@@ -1,4 +1,4 @@
-"""Tame: entries that came from a stranger's archive, as they may be written by a process that may do everything.
+"""Entries that came from a stranger's archive without what gives privileges, for a process that may do everything.
 
 An archive can say that a file is root's, runs as root, or has a capability. A backup keeps that, as it keeps all else;
 a restore with root's rights must not make it true.
@@ -19,11 +19,11 @@ _SET_ID_BITS = 0o6000
 _USER_ATTRIBUTES = b"user."
 
 
-def tame(uid: int, gid: int) -> Callable[[Block], Block]:
-    """Gives blocks in which everything is `uid`'s and `gid`'s, nothing runs as somebody else, and only the
+def unprivileged(uid: int, gid: int) -> Callable[[Block], Block]:
+    """Return a view of blocks: everything is `uid`'s and `gid`'s, nothing runs as somebody else, and only the
     attributes of users are left."""
 
-    def tamed(block: Block) -> Block:
+    def view(block: Block) -> Block:
         columns = {name: getattr(block, name) for name in COLUMNS}
         columns["mode"] = block.mode & np.uint16(0o7777 & ~_SET_ID_BITS)
         columns["uid"] = np.full(len(block), uid, np.uint32)
@@ -34,7 +34,7 @@ def tame(uid: int, gid: int) -> Callable[[Block], Block]:
         columns["extra_length"] = np.array([len(extra) for extra in extras], np.uint32)
         return Block(columns, block.extents, block.path_bytes, b"".join(extras))
 
-    return tamed
+    return view
 
 
 def _without_system_attributes(raw: bytes) -> bytes:
