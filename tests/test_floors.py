@@ -32,6 +32,8 @@ ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
     "psycopg": {"sources"},
+    "redis": {"sources"},
+    "anycrc": {"sources"},
     "isal": {"vault"},
     "backports": {"sources"},
     "pyfastcdc": {"vault"},
