@@ -127,7 +127,7 @@ def _as_text(_logger: Any, _method: str, event: Event) -> bytes:
     trace = event.pop("exception", "")
     fields = "".join(f" {name}={_plain(value)}" for name, value in event.items())
     line = f"{str(stamp)[:19]}Z {level:7} {process:4} {_one_line(str(said))}{fields}"
-    return redact((f"{line}\n{trace}" if trace else line).encode("utf-8", "backslashreplace"))
+    return redact((f"{line}\n{trace}" if trace else line).encode(errors="replace"))
 
 
 def _plain(value: Any) -> str:

@@ -7,7 +7,6 @@ What a kind of job does is its deed's (`service/restore/files.py`, `service/inte
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,7 +14,7 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
-from holdfast.catalog.records import Backup, Job, JobState, Progressed
+from holdfast.catalog.records import Backup, Job, JobState, Progressed, new_id
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
@@ -36,7 +35,7 @@ def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: st
     """A job that nobody has entered yet. `request`: JSON."""
     now_ns = instance.clock.now_ns()
     return Job(
-        id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
+        id=new_id(now_ns),
         account_id=backup.account_id,
         app_id=app_id,
         backup_id=backup.id,

@@ -17,6 +17,7 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Retention
 from holdfast.service.registry.backups import NAME_CHARACTERS_MAX
+from holdfast.units import SECOND_NS
 from holdfast.web.http.errors import ApiError
 
 BODY_BYTES_MAX = 64 * 1024
@@ -84,7 +85,7 @@ class WebhookChange(Body):
     is_enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-_NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
+_NS_MAX = (2**63 - 1) // SECOND_NS * SECOND_NS
 """The last whole second that the catalog can hold: in April 2262."""
 
 _RULES = {
@@ -244,4 +245,4 @@ def moment(field: str, text: str) -> int:
         raise invalid(field) from None
     if time.tzinfo is None:
         raise invalid(field)
-    return max(0, min(int(time.timestamp()) * 1_000_000_000, _NS_MAX))
+    return max(0, min(int(time.timestamp()) * SECOND_NS, _NS_MAX))
