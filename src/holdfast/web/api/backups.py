@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from holdfast.catalog.backups.rows import backup_by_id, fail_backup
 from holdfast.catalog.records import Account, Backup, State
-from holdfast.service.errors import Invalid, NotFound, app_not_found, backup_not_found
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found, backup_not_found
 from holdfast.service.registry import backups as deeds
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.run import request_backup
@@ -21,7 +21,7 @@ from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import ApiError, unavailable
+from holdfast.web.http.errors import unavailable
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import check_after, cut_page
 
@@ -196,9 +196,9 @@ def _check_free(desk: Desk, backup: Backup, name: str) -> None:
         raise name_taken(deeds.name_taken(name))
 
 
-def name_taken(refusal: Invalid) -> ApiError:
+def name_taken(refusal: Invalid) -> Conflict:
     """A well-formed name that another backup has is a conflict (409): the request is fine once that one is gone."""
-    return ApiError("BACKUP_NAME_TAKEN", refusal.message)
+    return Conflict("BACKUP_NAME_TAKEN", refusal.message)
 
 
 def _delete(desk: Desk, app_id: str, ref: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.records import App, Job, JobState, Work
-from holdfast.service.errors import app_not_found
+from holdfast.service.errors import Conflict, app_not_found
 from holdfast.service.jobs import lifecycle as deeds
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_view
 from holdfast.service.registry.apps import get_app
@@ -23,7 +23,7 @@ from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import ApiError, unavailable
+from holdfast.web.http.errors import unavailable
 from holdfast.web.http.paging import cut_page
 
 AnyRequest = Request[Any, Any, Any]
@@ -122,9 +122,9 @@ def _preview(desk: Desk, app: App, ref: str, body: inputs.Restore) -> dict[str, 
     try:
         preview = preview_restore(desk.instance, backup, target, _wanted(body))
     except VaultError as error:
-        raise ApiError("BACKUP_NOT_USABLE", str(error)) from error
+        raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
-        raise ApiError("APP_NOT_READABLE", str(error)) from error
+        raise Conflict("APP_NOT_READABLE", str(error)) from error
     shown: dict[str, Any] = msgspec.to_builtins(preview)
     return shown
 
