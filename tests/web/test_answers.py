@@ -250,9 +250,18 @@ async def _stream(call: Caller, path: str, is_enough: Callable[[str], bool]) -> 
             gone.set()
 
     scope = {
-        "type": "http", "method": "GET", "path": raw, "raw_path": raw.encode(), "query_string": query.encode(),
-        "headers": [(b"authorization", call.world.api_key.encode())], "client": ("127.0.0.1", 1), "scheme": "http",
-        "server": ("holdfast.test", 80), "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0"},
+        "type": "http",
+        "method": "GET",
+        "path": raw,
+        "raw_path": raw.encode(),
+        "query_string": query.encode(),
+        "headers": [(b"authorization", call.world.api_key.encode())],
+        "client": ("127.0.0.1", 1),
+        "scheme": "http",
+        "server": ("holdfast.test", 80),
+        "http_version": "1.1",
+        "root_path": "",
+        "asgi": {"version": "3.0"},
     }
     async with asyncio.timeout(20):
         await call._front(cast("Any", scope), cast("Any", receive), send)

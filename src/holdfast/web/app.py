@@ -31,12 +31,16 @@ from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.context import Desk, client_address
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
-from holdfast.web.http.errors import RouteMissing, allowed_methods, answer_error, internal_error, known_error, unavailable
+from holdfast.web.http.errors import (
+    RouteMissing,
+    allowed_methods,
+    answer_error,
+    internal_error,
+    known_error,
+    unavailable,
+)
 from holdfast.web.http.request import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.request_metrics import Kind
-from holdfast.web.routes_log import log_routes
-from holdfast.web.routes_retention import retention_routes
-from holdfast.web.routes_verify import verify_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 from holdfast.worker.port import Jobs
 
@@ -50,11 +54,8 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *job_routes(desk),
             *event_routes(desk),
             *browse_routes(desk),
-            *log_routes(desk),
-            *verify_routes(desk),
             *schedule_routes(desk),
             *import_routes(desk),
-            *retention_routes(desk),
             *account_routes(desk),
             *webhook_routes(desk),
             *open_routes(desk),

@@ -143,7 +143,9 @@ def known_error(error: BaseException) -> ApiError | None:
                 "PAYLOAD_TOO_LARGE", "The body is larger than this route takes.", [(b"connection", b"close")]
             )
         case HTTPException(status_code=400, detail="Invalid host header"):
-            return BadRequest("INVALID_HOST", "The Host header must be a host name, with a port if it is not the usual.")
+            return BadRequest(
+                "INVALID_HOST", "The Host header must be a host name, with a port if it is not the usual."
+            )
         case _:
             return None
 

@@ -232,7 +232,9 @@ def _refused(complaint: str, kind: type[Body]) -> ApiError:
     if (path := _FIELD_OF_PATH.search(complaint)) is not None:
         return invalid(path[1])
     if (unknown := _UNKNOWN_FIELD.search(complaint)) is not None:
-        return BadRequest("INVALID_JSON_BODY", f"The body has the unknown field {unknown[1][:64]!r}; known are {known}.")
+        return BadRequest(
+            "INVALID_JSON_BODY", f"The body has the unknown field {unknown[1][:64]!r}; known are {known}."
+        )
     return BadRequest("INVALID_JSON_BODY", f"The body must be a JSON object with any of {known}.")
 
 
