@@ -117,7 +117,7 @@ def test_nobody_there_and_no_http() -> None:
 
         thread = threading.Thread(target=other_protocol)
         thread.start()
-        assert send(Target("http", "127.0.0.1", port, "/")).error == "The receiver's answer is no HTTP."
+        assert send(Target("http", "127.0.0.1", port, "/")).error == "The receiver did not answer with HTTP."
         thread.join()
     assert send(Target("http", "127.0.0.1", port, "/")).error == "The receiver refused the connection."
 
