@@ -28,7 +28,7 @@ BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's 
 
 
 class Format(StrEnum):
-    """What a backup is downloaded as."""
+    """The format of a download."""
 
     ZIP = "zip"
     TAR_GZ = "tar.gz"

@@ -114,7 +114,7 @@ def _home_first(arguments: list[str]) -> list[str]:
 
 
 def _leave(*_: object) -> None:
-    """What is under way is put in order on the way out, as with Ctrl-C."""
+    """End as with Ctrl-C: running work is put in order on the way out."""
     raise SystemExit(128 + signal.SIGTERM)
 
 

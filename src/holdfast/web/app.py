@@ -170,7 +170,7 @@ class Front:
 
 
 def _kind(scope: HTTPScope) -> Kind:
-    """What a request is for, as the metrics tell it."""
+    """Return the kind of a request, as the metrics count it."""
     if scope["raw_path"].startswith(b"/v3/"):
         return "api"
     return "other" if parse_link(scope["raw_path"], b"") is None else "download"

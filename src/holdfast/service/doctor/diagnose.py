@@ -23,7 +23,7 @@ FINDINGS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is shown of a check."""
+    """One check as it is shown."""
 
     check: str
     level: Level

@@ -203,13 +203,13 @@ def note_key_exported(instance: Instance) -> None:
 
 
 def key_exported_at(instance: Instance) -> int | None:
-    """When this master key was last exported, in nanoseconds; None: never, as far as the catalog knows."""
+    """Return the time of the master key's last export, in nanoseconds; None: never, as far as the catalog knows."""
     fingerprint, _, at = (instance.catalog.fact(_EXPORTED) or "").partition(" ")
     return int(at) if fingerprint == instance.master_key.fingerprint else None
 
 
 def recovery_sheet(instance: Instance) -> str:
-    """What to print and keep away from the machine."""
+    """Return the sheet to print and keep away from the machine."""
     return (
         "Holdfast recovery sheet\n"
         "=======================\n\n"
@@ -229,7 +229,7 @@ def _catalog_url(home: Path, config: Config) -> str:
 
 
 def check_format(home: Path) -> None:
-    """Raises InstanceError when there is no instance in `home`, or one of a newer format; touches nothing."""
+    """Raise InstanceError unless `home` holds an instance of a format that is known here; touches nothing."""
     path = home / FORMAT_NAME
     try:
         words = path.read_text(encoding="utf-8", errors="replace").split()

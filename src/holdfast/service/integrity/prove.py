@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 class NotProved(ServiceError):
-    """What came back is not what was backed up."""
+    """The test restore gave other files than those that were backed up."""
 
 
 # -- asked for -----------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class DamagedBackup(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What a check found in one account's vault. Sizes in bytes."""
+    """The findings of a check of one account's vault. Sizes in bytes."""
 
     account_id: str
     packs: int
@@ -76,7 +76,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """What a finished verify job's `result` says. `files`: how many can't be read."""
+    """The `result` of a finished verify job. `files`: the number of files that can't be read."""
 
     is_whole: bool
     files: int

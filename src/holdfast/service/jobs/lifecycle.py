@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,7 @@ from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
 from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
-"""How often a running job writes down how far it is, and looks whether it was asked to stop."""
+"""The interval at which a running job records its progress and checks for a cancel."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
 
 
 def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether to stop, for a deed that asks often: `is_asked`, which looks into the catalog, is asked now and then."""
+    """A cancel check that queries the catalog (`is_asked`) at most every 500 ms, however often it is called."""
     looked_at = 0
     asked = False
 
@@ -83,7 +84,7 @@ def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callabl
 
 
 def noting(instance: Instance, write: Note) -> Note:
-    """What a deed tells often how far it is: `write`, which enters it in the catalog, is told now and then."""
+    """A progress report that writes to the catalog (`write`) at most every 500 ms, however often it is called."""
     noted_at = 0
 
     def note(progress: Progressed) -> None:
@@ -138,13 +139,13 @@ def run_job(
     return get_job(instance, job_id)
 
 
-def _about(job: Job) -> dict[str, str]:
+def _about(job: Job) -> dict[str, Any]:
     ids = {"job_id": job.id, "backup_id": job.backup_id, "app_id": job.app_id, "account_id": job.account_id}
     return {"kind": job.kind, **ids}
 
 
 def _tell_end(job: Job, took_ns: int) -> None:
-    fields: dict[str, object] = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    fields: dict[str, Any] = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
     if job.state is JobState.FAILED:
         event("job_failed", logging.WARNING, **fields, code=job.error_code, reason=job.error_message)
     else:

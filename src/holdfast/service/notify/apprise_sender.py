@@ -24,7 +24,7 @@ from holdfast.service.notify.webhook import URL_CHARACTERS_MAX, Outcome
 
 SECONDS_MAX = 30.0
 AT_ONCE_MAX = 4
-"""So many processes at once: each has some 60 MB."""
+"""At most this many processes at once: each takes some 60 MB."""
 
 Urgency = Literal["info", "success", "warning", "failure"]
 
@@ -66,7 +66,7 @@ SERVICES = _services()
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the process gets on its standard input, as JSON. `only_check`: build the service, and send nothing."""
+    """The process's standard input, as JSON. `only_check`: build the service, and send nothing."""
 
     url: str
     title: str = ""
@@ -77,7 +77,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What the process says on its standard output, as JSON. `refused`: a connection was not allowed."""
+    """The process's standard output, as JSON. `refused`: a connection was not allowed."""
 
     is_understood: bool
     is_sent: bool = False

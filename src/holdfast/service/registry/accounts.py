@@ -41,7 +41,7 @@ def new_api_key() -> str:
 
 
 def is_well_formed(api_key: str) -> bool:
-    """Whether a key could be one: right form and checksum."""
+    """True if a key has the right form and checksum."""
     body = api_key.removeprefix(KEY_PREFIX)
     secret, check = body[:-_KEY_CHECK_DIGITS], body[-_KEY_CHECK_DIGITS:]
     return (
@@ -152,7 +152,7 @@ def require_api_backups(instance: Instance, account: Account) -> None:
 
 
 def require_plan(instance: Instance, plan: str) -> None:
-    """Raises Invalid when there is no such plan."""
+    """Raise Invalid unless there is such a plan."""
     if plan not in instance.config.plans:
         known = ", ".join(instance.config.plans)
         raise Invalid("plan", f"There is no plan {plan!r}; the plans are {known}.")

@@ -29,7 +29,7 @@ NAME_CHARACTERS_MAX = 191
 LINK_KEY_DIGITS = 40
 
 _NAMED = 3
-"""So many damaged files are named in a backup's error; its warnings have all."""
+"""At most this many damaged files are named in a backup's error; its warnings have all."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _error(backup: Backup) -> dict[str, str] | None:
 
 
 def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> str:
-    """Where a successful backup is downloaded, ready to use."""
+    """Return the URL of a successful backup's download, ready to use."""
     name = quote(backup.name, safe="")
     return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{backup.link_key}"
 

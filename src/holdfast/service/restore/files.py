@@ -49,14 +49,14 @@ from holdfast.vault.source import Notice
 
 KIND = "restore"
 INLINE_BEGINS_NS = 30 * SECOND_NS
-"""A process that restores at once has begun after so long, or is dead."""
+"""A process that restores at once has begun within this time, or is dead."""
 
 
 _log = logging.getLogger(__name__)
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What a restore did; what a finished job's `result` says."""
+    """The outcome of a restore, as a finished job's `result` has it."""
 
     added: int
     changed: int

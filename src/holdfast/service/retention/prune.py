@@ -28,14 +28,14 @@ from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, Pr
 from holdfast.vault.manifest.root import root_name
 
 SETTLE_NS = 120 * SECOND_NS
-"""So long after a deletion the prune waits: more of them may come, and one prune does for all."""
+"""A prune starts this long after a deletion: more may come, and one prune does for all."""
 
 IMPATIENT_NS = 6 * HOUR_NS
-"""After so long it comes also while backups of the account are made; those start again."""
+"""After this long it runs even while backups of the account are running; those start again."""
 
 CLAIM_NS = 6 * HOUR_NS
 AGAIN_NS = HOUR_NS
-"""A prune that failed is made again after so long; one that found something missing a day later."""
+"""A failed prune is tried again after this long; one that found something missing, a day later."""
 
 MISSING_AGAIN_NS = DAY_NS
 COPY_BYTES_MIN = 64 * 1024 * 1024
@@ -141,7 +141,7 @@ def plan_prune(
     *,
     on_progress: Callable[[PruneProgress], None] = lambda progress: None,
 ) -> PrunePlan:
-    """What `prune_account` would do; changes nothing. Raises VaultError, StoreError."""
+    """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
     with _said_what_to_do():
         _require_roots(instance, account)
         return instance.vault(account.id).plan_prune(on_progress=on_progress)

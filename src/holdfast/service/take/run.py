@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -200,7 +201,7 @@ def run_backup(
         now_ns = instance.clock.now_ns()
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
             backup = _found(instance, backup_id)
-            about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
+            about: dict[str, Any] = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", **about, origin=backup.origin)
             _run(instance, backup, on_progress, look)
             done = _found(instance, backup_id)
@@ -210,10 +211,10 @@ def run_backup(
     return _found(instance, backup_id)
 
 
-def _tell_end(done: Backup, about: dict[str, str], took_ns: int) -> None:
+def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
     seconds = round(took_ns / 1e9, 3)
     if done.state is State.FAILED:
-        why = {"code": done.error_code, "reason": done.error_message}
+        why: dict[str, Any] = {"code": done.error_code, "reason": done.error_message}
         event("backup_failed", logging.WARNING, **about, seconds=seconds, **why)
     elif done.state is State.SUCCESSFUL:
         sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """What its owner can set of an application. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
+    """An application's settings. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
 
     cron: str = ""
     retention: Retention = Retention()
@@ -104,7 +104,7 @@ def _changed_times(instance: Instance, before: App, after: App) -> dict[str, int
 
 
 def _next_run(instance: Instance, app: App, after_ns: int) -> int | None:
-    """When an application is due next; None without a schedule, or with one that cannot be read (any more)."""
+    """Return the time at which an application is due next; None without a schedule that can be read."""
     if not app.settings.cron:
         return None
     try:
@@ -137,7 +137,7 @@ def view(instance: Instance, app: App) -> dict[str, Any]:
 
 
 def _ignored(instance: Instance, app: App) -> tuple[dict[str, Any] | None, dict[str, str] | None]:
-    """What the patterns leave out of the folder, or why that is not known."""
+    """Return what the patterns leave out of the folder, or why that is not known."""
     if app.node != instance.config.node:
         message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
         return None, {"code": "OTHER_NODE", "message": message}

@@ -27,7 +27,7 @@ from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import check_after, cut_page
 
 POLL_SECONDS = 0.075
-"""How often a held answer looks at its backup."""
+"""The interval at which a held answer reads its backup."""
 
 AnyRequest = Request[Any, Any, Any]
 
