@@ -266,12 +266,7 @@ def finish_backup(
     with catalog.write() as connection:
         # The application's row before the account's, as whoever enters a backup has them.
         app = _app_held(connection, backup_id)
-        now = connection.execute(
-            select(accounts.c.vault_epoch)
-            .join(backups, backups.c.account_id == accounts.c.id)
-            .where(backups.c.id == backup_id)
-            .with_for_update(key_share=True)
-        ).scalar()
+        now = _epoch_held(connection, backup_id)
         if now is None:
             return False
         if now != epoch:
@@ -310,6 +305,17 @@ def finish_backup(
             warnings=len(warnings),
         )
         return True
+
+
+def _epoch_held(connection: Connection, backup_id: str) -> int | None:
+    """The epoch of the vault of a backup, its account's row held; None when the backup is gone."""
+    epoch: int | None = connection.execute(
+        select(accounts.c.vault_epoch)
+        .join(backups, backups.c.account_id == accounts.c.id)
+        .where(backups.c.id == backup_id)
+        .with_for_update(key_share=True)
+    ).scalar()
+    return epoch
 
 
 def _app_held(connection: Connection, backup_id: str) -> App | None:

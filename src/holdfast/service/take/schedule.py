@@ -28,6 +28,7 @@ from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns, preview_ignored
 from holdfast.service.take.run import default_name, queued_backup
+from holdfast.units import SECOND_NS
 
 SCHEDULED = "scheduled"
 """Origin of a backup that nobody asked for. It is the host's deed: no limit of a customer's plan counts it."""
@@ -83,7 +84,7 @@ def _check_plan(instance: Instance, app: App, text: str, by_customer: bool) -> N
     cron = parse_cron(text)
     account = get_account(instance, app.account_id)
     least = plan_of(instance, account).schedule_minutes_min
-    shortest = shortest_interval(cron, instance.clock.now_ns(), instance.zone) // 60_000_000_000
+    shortest = shortest_interval(cron, instance.clock.now_ns(), instance.zone) // (60 * SECOND_NS)
     if by_customer and shortest < least:
         raise Invalid(
             "cron",

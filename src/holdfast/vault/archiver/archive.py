@@ -95,6 +95,9 @@ def _take_over(scan: Scan, before: Before, todo: Plan, numbers: Sequence[int]) -
 
 
 def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each entry the first one of the same file, where it is a further hard link of that; else -1."""
+    # Files with several links, sorted by device, inode and number: the links of a file stand side by side, the first
+    # entry in front. `fresh` marks those; the running maximum of their positions leads every other one back to its own.
     primary = np.full(len(scan.kind), -1, np.int64)
     linked = (is_file & (scan.nlink > 1)).nonzero()[0]
     if len(linked):

@@ -191,6 +191,12 @@ class Assembly:
         rows.extra_start[at] = before.extra_starts[old]
 
     def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
+        """Take over what the workers read: sizes, checksums, extents, extras and, of files, their stat."""
+        # Results come in the order in which workers finished, and a large file has one for each of its parts. The
+        # extents and extras of all results stand back to back in that order; so where each result's begin is computed
+        # first, from running sums, and only then the results are sorted by file and part, with their starts. The first
+        # part of each file fills its row; files of several parts are joined after that, which overwrites the row.
+        # `sums` has the stored bytes before each extent: a run's stored bytes are one subtraction.
         results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
         extents = np.frombuffer(b"".join(got.extents), EXTENT_DTYPE).copy()
         _resolve(extents, index)
@@ -249,6 +255,10 @@ class Assembly:
 
     def _move_to_lists(self, rows: _Rows, i: int) -> None:
         """Move the extents of a large file to chunks of their own, cut by content."""
+        # A list ends behind each extent whose id has its lowest 6 bits zero, one in 64: so a change in the file moves
+        # only the borders next to it, and the other lists stay chunks that are stored already. A list shorter than the
+        # minimum goes on past a cut, and one longer than the maximum is cut without one; the end of the file is the
+        # last cut. This decides which chunks equal those of earlier backups: another rule would store all lists anew.
         start, count = int(rows.extent_start[i]), int(rows.extent_count[i])
         extents = _slice(rows.extents, start, count)
         first = np.frombuffer(extents["id"].tobytes(), "<u2").reshape(-1, 16)[:, 0]
@@ -371,6 +381,9 @@ class Assembly:
 
     def _borders(self, at: NDArray[np.int64], rows: _Rows) -> list[tuple[int, int]]:
         """Return the borders of blocks; decided only by the paths (and, for huge entries, extents) near each border."""
+        # A block ends behind each path whose CRC-32 has its lowest 7 bits zero, one in 128: an entry that comes or goes
+        # moves only the borders next to it, and the blocks behind stay what they were. `n` entries and `extents` of the
+        # block so far are counted against the limits.
         paths, crc32 = self._paths, zlib.crc32
         counts = rows.extent_count[at].tolist()
         borders, start, extents = [], 0, 0

@@ -31,6 +31,8 @@ class Contents:
         self._repeat: list[int] = block.extents["repeat"].tolist()
         self.simple: list[SegmentPiece | None] = [None] * len(block)
         """The content of each file whose content is one segment, once: the case of nearly every file."""
+        # Of entries with one extent, `last` is its position. It is the whole content if it stands once and has as many
+        # stored bytes as the entry promises; any other goes the long way, which finds what does not add up.
         last = np.cumsum(block.extent_count, dtype=np.int64) - 1
         at = (block.extent_count == 1).nonzero()[0]
         at = at[(block.extents["repeat"][last[at]] == 1) & (block.extents["stored"][last[at]] == block.stored_sum[at])]

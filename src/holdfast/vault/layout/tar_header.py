@@ -117,6 +117,10 @@ class TarLengths:
     """The lengths of all parts of the member headers of a block's entries, as columns."""
 
     def __init__(self, block: Block, extras: dict[int, Extra]) -> None:
+        # Nearly every member has a header of 512 bytes and at most one pax record, a fraction of a second, whose length
+        # follows from the digits of the time: all those lengths are computed as columns. The odd ones (long or foreign
+        # names, links, attributes, large numbers) have records that must be made to be measured; that is done last,
+        # when the contents of hard links are known to be none.
         self.block = block
         is_folder = block.kind == Kind.FOLDER
         full_length = block.path_length.astype(np.int64) + is_folder

@@ -159,6 +159,10 @@ def _add_member(crc: int, raw: bytes, content: int, content_crc: int) -> int:
 
 def _member_pieces(view: ManifestView, number: int, plan: _Plan, skip: int, total: _Sum | None) -> Iterator[Piece]:
     """Yield the members of one block from byte `skip` on; `total` gets all members of which a byte is given."""
+    # `ends` has the end of each member within the block's bytes: the first one that ends behind `skip` is the one to
+    # begin in, and `skip` becomes a position in it. It alone is cut; all others are given whole. Heads, paddings and
+    # inline contents are held back and joined, as a piece for each would cost more than the bytes: they go out before
+    # a segment, or when they are long enough. A file's padding is joined with the next member's head.
     block = view.block(number)
     extras = block.extras()
     headers = TarHeaders(block, extras)

@@ -94,6 +94,10 @@ def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]
 
 def _local_pieces(view: ManifestView, number: int, plan: _Plan, skip: int) -> Iterator[Piece]:
     """Yield the local headers and contents of one block, from its byte `skip` on."""
+    # `headers.ends` has the end of each entry within the block's bytes: the first one that ends behind `skip` is the
+    # one to begin in, and it alone is cut. Heads and inline contents are held back and joined, as a piece for each
+    # would cost more than the bytes: they go out before a segment, or when they are long enough. The two bytes that end
+    # a deflate stream are joined with the next entry's head.
     block = view.block(number)
     extras = block.extras()
     headers = ZipHeaders(block, extras, plan.local_starts[number])

@@ -209,6 +209,9 @@ class Audit:
 
     def _hit_entries(self, snapshot: Snapshot, block: Block, extras: dict[int, Extra]) -> list[int]:
         """Return the numbers of the entries whose content is incomplete."""
+        # `owner` has for each extent of the block the number of its entry, so that what is found of extents (lost ones,
+        # and the sum of their lengths, which must be the file's) is told of entries in one step. What has no extents of
+        # its own is looked at one by one: large files by their lists, small ones by the content in their extra.
         extents = block.extents
         lost = self._lost(extents["id"].tobytes(), extents["stored"])
         owner = np.repeat(np.arange(len(block)), block.extent_count)

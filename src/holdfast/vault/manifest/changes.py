@@ -15,7 +15,7 @@ RACY_NS = 50_000_000
 (at most 10 ms on Linux), unseen; it is read again next time."""
 
 
-RACY_WHOLE_SECONDS_NS = 2_000_000_000
+RACY_WHOLE_SECONDS_NS = 2 * SECOND_NS
 """The same where the file system only keeps whole seconds (or two, FAT)."""
 
 

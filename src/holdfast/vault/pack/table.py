@@ -59,6 +59,9 @@ def open_table(keys: VaultKeys, row: PackRow) -> Table:
         plain = zlib.decompress(deflated, -15)
     except zlib.error as error:
         raise DamagedError(f"{what} is damaged.") from error
+    # Behind the head stand the origins (16 bytes each) and then the records by columns: ids (32 bytes each), four
+    # columns of u32, the encoder (u8) and the origin (u16). `at` is where the next column begins. The length is checked
+    # before anything is cut, so that a damaged count reads nothing that is not there.
     n, origin_n, kind = TABLE_HEAD.unpack_from(plain)
     at = TABLE_HEAD.size
     if len(plain) != at + 16 * origin_n + n * (32 + 16 + 1 + 2):
