@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -186,7 +187,7 @@ def test_a_killed_jobs_process_comes_back_and_tells_what_was_lost(
     started = server.call(key, "POST", path)["response"]
     while server.call(key, "GET", f"{path}/{started['id']}")["response"]["state"] == "queued":
         pass
-    subprocess.run(["pkill", "-KILL", "-f", f"holdfast.worker.process {tmp_path / 'home'}"], check=True)
+    os.kill(server.jobs_pid(), signal.SIGKILL)
     while (now := server.call(key, "GET", f"{path}/{started['id']}")["response"])["state"] == "running":
         pass
     assert (now["state"], now["error"]["code"]) == ("failed", "INTERRUPTED")

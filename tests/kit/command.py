@@ -74,6 +74,15 @@ class Server:
             method, f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": key}, timeout=60
         ).json()
 
+    def jobs_pid(self) -> int:
+        """The process that runs the jobs, by its command line among the server's children."""
+        pid = self.process.pid
+        # The children of each thread: the supervisor starts the process from a thread of its own.
+        lists = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+        children = [int(child) for children in lists for child in children]
+        (found,) = [c for c in children if b"holdfast.worker.process" in Path(f"/proc/{c}/cmdline").read_bytes()]
+        return found
+
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=60)
@@ -93,6 +102,11 @@ def server(bot: tuple[str, str], tmp_path: Path, free_port: int) -> Iterator[Ser
     yield started
     if started.process.poll() is None:
         started.stop()
+
+
+def heed_interrupts() -> None:
+    """Before a program starts: a job in the background of a shell ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def damage_data(home: Path) -> None:
