@@ -16,7 +16,7 @@ from kit.vault_bench import Bench
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
 from holdfast.vault.archiver.archive import Progress
-from holdfast.vault.errors import Cancelled, DamagedError, SessionFenced
+from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, SessionFenced
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.pack.ledger import MemoryLedger
 
@@ -259,6 +259,16 @@ def test_another_key_opens_nothing(bench: Bench, write: Write) -> None:
     elsewhere = Vault(vault_id="acc2", store=bench.store, data_key=b"k" * 32, ledger=bench.ledger)
     with pytest.raises(DamagedError):
         elsewhere.open("b0")
+
+
+def test_a_backup_whose_root_is_gone_says_so(bench: Bench) -> None:
+    (bench.root / "a").write_bytes(b"a")
+    bench.take()
+    bench.store.delete("backups/b0")
+    vault = bench.vault()
+    for ask in (vault.open, vault.root, vault.bytes_only_in):
+        with pytest.raises(BackupMissing, match="root of backup b0 is gone from the store"):
+            ask("b0")
 
 
 names = st.sampled_from(["a", "b", "a-b", "a.b", "B", "ü", "x y"])

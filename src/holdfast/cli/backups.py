@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.output import Json, fail, print_json, print_table
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup
@@ -124,18 +125,13 @@ def download(
     json: Json = False,
 ) -> None:
     """Write a backup to a file, whole or not at all."""
-    from holdfast.catalog.records import State
     from holdfast.service.access.download import Download
-    from holdfast.service.errors import Conflict
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.registry.backups import find_backup
+    from holdfast.service.registry.backups import find_backup, require_usable
 
     with state.instance() as instance:
         found = find_backup(instance, find_app(instance, name).id, backup)
-        if found.state is not State.SUCCESSFUL:
-            raise Conflict(
-                "BACKUP_NOT_USABLE", f"The backup is {found.state}; only a successful one can be downloaded."
-            )
+        require_usable(found, "downloaded")
         ready = Download(instance, found, format.value)
         if output == "-":
             for piece in ready.stream(0, ready.length):

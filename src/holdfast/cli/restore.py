@@ -11,10 +11,11 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
-from holdfast.cli.output import Json, fail, print_json, size_text
+from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup, Job

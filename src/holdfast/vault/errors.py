@@ -15,6 +15,10 @@ class DamagedError(VaultError):
     """Stored bytes do not match their tag, hash or checksum; nothing of them was given out."""
 
 
+class BackupMissing(DamagedError):
+    """The store has no root object of this backup, so nothing of it can be found."""
+
+
 class PackGone(DamagedError):
     """A pack is not in the store as the index says: pruned or replaced since the index was read, cut short, or lost."""
 

@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.vault.manifest.columns import columns_of
+
 
 class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Something a person should know about one path of a source."""
@@ -64,27 +66,12 @@ class Scan:
     """Numbers of files that ignore patterns leave out, but that may be sidecars of databases which they don't."""
 
 
+SCAN_COLUMNS = columns_of(Scan)
+
+
 def empty_scan() -> Scan:
     """A walk over a folder with nothing in it."""
-    none: dict[str, Any] = {
-        name: np.empty(0, kind)
-        for name, kind in (
-            ("kind", "u1"),
-            ("mode", "u2"),
-            ("uid", "u4"),
-            ("gid", "u4"),
-            ("mtime_ns", "i8"),
-            ("ctime_ns", "i8"),
-            ("size", "u8"),
-            ("inode", "u8"),
-            ("device", "u8"),
-            ("nlink", "u4"),
-            ("allocated", "u8"),
-            ("path_length", "u2"),
-            ("target_length", "u2"),
-            ("content", "u1"),
-        )
-    }
+    none: dict[str, Any] = {name: np.empty(0, dtype) for name, dtype in SCAN_COLUMNS.items()}
     return Scan(**none, path_bytes=b"", target_bytes=b"", notices=[])
 
 

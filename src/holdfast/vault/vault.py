@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store
+from holdfast.stores.port import Store
 from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress
 from holdfast.vault.archiver.manifest_writer import Assembly
 from holdfast.vault.archiver.pool import Alone, Crew
@@ -32,9 +32,9 @@ from holdfast.vault.maintenance.prune import (
     bytes_freed,
 )
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of, starts_of
-from holdfast.vault.manifest.entry import Entry, Extent, decode_extra
-from holdfast.vault.manifest.root import Root, digest_of, read_root, root_name, write_root
+from holdfast.vault.manifest.entry import Entry, Extent
+from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.root import Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import VaultKeys
@@ -99,19 +99,19 @@ class Vault:
     def open(self, backup_id: str, view: Callable[[Block], Block] = lambda block: block) -> Snapshot:
         """Open a backup for reading; `view` is what is seen of each block.
 
-        Raises ObjectMissing, DamagedError, FormatError.
+        Raises BackupMissing, DamagedError, FormatError, StoreError.
         """
         root = read_root(self._store, self._keys, backup_id)
         return Snapshot(root, RecordReader(self._store, self._keys, self.index), view)
 
     def root(self, backup_id: str) -> Root:
-        """The root of a backup. Raises ObjectMissing, DamagedError, FormatError."""
+        """The root of a backup. Raises BackupMissing, DamagedError, FormatError, StoreError."""
         return read_root(self._store, self._keys, backup_id)
 
     def missing_of(self, backup_id: str) -> str | None:
         """Why a backup is not whole, as far as its manifest and the index tell; None when it is.
 
-        Its content is not read. Raises ObjectMissing, StoreError.
+        Its content is not read. Raises StoreError.
         """
         marker = Marker(self._store, self._keys, self.index(False))
         try:
@@ -153,17 +153,17 @@ class Vault:
         index = self.index(True)
         scan = source.scan()
         extra_notices: list[Notice] = []
-        before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
+        before, refs, is_stored = Before([]), [], np.zeros(0, bool)
         if previous is not None:
             try:
                 snapshot = self.open(previous)
                 try:
-                    before, refs = before_of(snapshot.all_blocks()), list(snapshot.blocks)
+                    before, refs = Before(snapshot.all_blocks()), list(snapshot.blocks)
                     is_stored = _is_stored(before, snapshot, index)
                 finally:
                     snapshot.close()
-            except (ObjectMissing, DamagedError, ChunkMissing, FormatError) as error:
-                before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
+            except (DamagedError, ChunkMissing, FormatError) as error:
+                before, refs, is_stored = Before([]), [], np.zeros(0, bool)
                 message = f"The backup before this one could not be read, so every file was read again: {error}"
                 extra_notices.append(Notice(b"", "PREVIOUS_UNREADABLE", message))
 
@@ -326,7 +326,8 @@ class Vault:
     def bytes_only_in(self, backup_id: str) -> int:
         """Bytes of the store that only this backup needs: what pruning frees once it is deleted.
 
-        Raises DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be read.
+        Raises BackupMissing when it is gone; DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be
+        read.
         """
         index = self.index(True)
         used = []
@@ -338,7 +339,7 @@ class Vault:
                 marker.close()
             used.append(marker.used)
         sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
-        return bytes_freed(index, used[1], used[0], sizes) + self._store.size(root_name(backup_id))
+        return bytes_freed(index, used[1], used[0], sizes) + root_size(self._store, backup_id)
 
 
 def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
@@ -349,14 +350,11 @@ def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.b
     present = _all_there(index, before.extents["id"].tobytes(), before.extents["stored"])
     missing = np.zeros(len(present) + 1, np.int64)
     np.cumsum(~present, out=missing[1:])
-    starts = starts_of(before.extent_count)
+    starts = before.extent_starts
     stored: NDArray[np.bool_] = missing[starts + before.extent_count] == missing[starts]
     listed = (before.size > 0) & (before.extent_count == 0) & (before.extra_length > 0) & (before.stored_sum > 0)
-    extra_starts = starts_of(before.extra_length)
     for i in listed.nonzero()[0].tolist():
-        start = int(extra_starts[i])
-        extra = decode_extra(before.extra_bytes[start : start + int(before.extra_length[i])])
-        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in extra.lists)
+        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in before.extra(i).lists)
     return stored
 
 

@@ -14,6 +14,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.restore import files as restore
 from holdfast.service.restore import plan
 from holdfast.service.take import run as take
+from holdfast.units import SECOND_NS
 
 
 class Deed(Protocol):
@@ -49,7 +50,7 @@ def recover(instance: Instance) -> None:
 
 def waiting(instance: Instance, since_seconds: float = 0.0) -> list[Work]:
     """What of this node waits for its turn in the queue, for so long at least."""
-    before = instance.clock.now_ns() - int(since_seconds * 1_000_000_000)
+    before = instance.clock.now_ns() - int(since_seconds * SECOND_NS)
     return [
         work
         for work in open_work(instance.catalog, [JobState.QUEUED], node=instance.config.node)

@@ -15,11 +15,12 @@ from holdfast.service.policy.overdue import say_overdue
 from holdfast.service.retention.prune import prune_due
 from holdfast.service.retention.retain import retain_round
 from holdfast.service.take import schedule
+from holdfast.units import DAY_NS
 from holdfast.worker.job_kinds import partition, recover
 from holdfast.worker.periodic import Round, Turn
 from holdfast.worker.port import Jobs
 
-EVENTS_KEPT_NS = 30 * 24 * 3600 * 1_000_000_000
+EVENTS_KEPT_NS = 30 * DAY_NS
 """So long can a listener be away and still miss nothing."""
 
 

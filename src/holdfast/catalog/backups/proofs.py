@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, func, or_, select
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
 from holdfast.catalog.records import OPEN_JOBS, Job, State
+from holdfast.units import DAY_NS
 
 KIND = "prove"
-DAY_NS = 24 * 3600 * 1_000_000_000
 
 
 def first_prove(connection: Connection, backup_id: str, finished_at: int) -> None:

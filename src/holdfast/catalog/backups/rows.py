@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
 from holdfast.catalog.accounts.apps import app_of
-from holdfast.catalog.backups.limits import DAY_NS, Counts, counted
+from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.prune import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__

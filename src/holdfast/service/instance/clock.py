@@ -6,6 +6,8 @@ import time
 from datetime import datetime, tzinfo
 from typing import Protocol
 
+from holdfast.units import SECOND_NS
+
 
 class Clock(Protocol):
     """Tells the time."""
@@ -23,7 +25,7 @@ class SystemClock:
 
 def local_time(ns: int, zone: tzinfo) -> datetime:
     """A time in the instance's zone, whole seconds."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, zone)
+    return datetime.fromtimestamp(ns // SECOND_NS, zone)
 
 
 def iso(ns: int, zone: tzinfo) -> str:

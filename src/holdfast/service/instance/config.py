@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from holdfast.service.instance.plans import _GIB, DEFAULT_PLANS, Plan
+from holdfast.service.instance.plans import DEFAULT_PLANS, Plan
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
 from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.units import GIB
 
 CONFIG_NAME = "holdfast.toml"
 DEFAULT_PORT = 8420
@@ -60,13 +61,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Worker processes of one backup; 0 does all in one."""
     node: NodeName = "main"
     """Name of this machine among the instance's."""
-    import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * _GIB
+    import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * GIB
     """Unpacked bytes of one imported archive, whatever the plan allows."""
     safety_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
     """So long the safety backup of a restore is kept, whatever the rules and the plan say."""
     prune_seconds_max: Annotated[int, msgspec.Meta(ge=1)] = 900
     """After so long a turn of pruning begins nothing more."""
-    prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * _GIB
+    prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * GIB
     """So much one turn of pruning copies."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
@@ -80,7 +81,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Never faster than this."""
     prove_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
     """A test restore of each application every so many days; 0: not by itself."""
-    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * _GIB
+    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * GIB
     """Of a backup with more content than this, a test restore brings some files back, as they fall."""
     scratch: str = ""
     """The folder for test restores; empty: the home's `run`."""
@@ -221,7 +222,7 @@ def config_text(config: Config) -> str:
         f"time_zone = {_quoted(config.time_zone)}",
         '# level = "fast"       # fast, balanced or small',
         "# workers = 2",
-        f"# import_bytes_max = {64 * _GIB}",
+        f"# import_bytes_max = {64 * GIB}",
         "# Further settings go here: what stands below a line in brackets belongs to that plan.",
         "# safety_days = 7",
         '# log_level = "info"   # debug, info, warning or error',

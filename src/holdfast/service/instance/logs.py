@@ -44,6 +44,15 @@ _KNOWN_MAX = 200
 
 Event = MutableMapping[str, Any]
 
+_events = logging.getLogger("holdfast.journal")
+# A command that does an operation in its own process reports it in its own way: without `configure_logs` nobody hears.
+_events.addHandler(logging.NullHandler())
+
+
+def event(name: str, level: int = logging.INFO, **fields: object) -> None:
+    """Log what an operation did, its ids and sizes as fields. What is no event is said by a module's `_log`."""
+    _events.log(level, name, extra=fields)
+
 
 def redact(line: bytes) -> bytes:
     """The line with everything in it that looks like an API key or a download's key made unreadable."""
@@ -127,7 +136,7 @@ def _as_text(_logger: Any, _method: str, event: Event) -> bytes:
     trace = event.pop("exception", "")
     fields = "".join(f" {name}={_plain(value)}" for name, value in event.items())
     line = f"{str(stamp)[:19]}Z {level:7} {process:4} {_one_line(str(said))}{fields}"
-    return redact((f"{line}\n{trace}" if trace else line).encode("utf-8", "backslashreplace"))
+    return redact((f"{line}\n{trace}" if trace else line).encode(errors="replace"))
 
 
 def _plain(value: Any) -> str:

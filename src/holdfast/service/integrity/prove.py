@@ -35,15 +35,16 @@ from holdfast.service.integrity.trial_restore import (
 )
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import enter_hits, enter_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
+from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
+from holdfast.vault.paths import shown
 
 KIND = rows.KIND
 TURN_SECONDS = 5.0
 
-_DAY_NS = rows.DAY_NS
-_HOUR_NS = 3600 * 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class NotProved(ServiceError):
 def prove_due(instance: Instance) -> Job | None:
     """Queue the test restore that is due, if any is and none is under way on this node."""
     node, now_ns = instance.config.node, instance.clock.now_ns()
-    period = instance.config.prove_days * _DAY_NS
+    period = instance.config.prove_days * DAY_NS
     due = rows.due_app(instance.catalog, node, now_ns) if period else None
     if due is None:
         return None
@@ -74,8 +75,7 @@ def prove_due(instance: Instance) -> Job | None:
 
 def request_prove(instance: Instance, backup: Backup) -> Job:
     """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS)."""
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+    require_usable(backup, "restored")
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
     with held(instance, "prove-request") as is_free:
         if not is_free or rows.is_under_way(instance.catalog, instance.config.node):
@@ -125,7 +125,7 @@ def run_prove(
     """Run a queued test restore to its end: successful when all matched. Raises NotFound, CatalogError."""
     done = jobs.run_job(instance, job_id, _prove, _failure, on_progress=on_progress, cancelled=cancelled)
     if done.state in (JobState.FAILED, JobState.CANCELLED):
-        rows.prove_by(instance.catalog, done.app_id, instance.clock.now_ns() + _DAY_NS)
+        rows.prove_by(instance.catalog, done.app_id, instance.clock.now_ns() + DAY_NS)
     return done
 
 
@@ -137,7 +137,7 @@ def recover_proves(instance: Instance) -> None:
         message = "The process that tried the restore ended before it was finished; it is tried again."
         jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
         # Not at once: it may be what ended the process.
-        rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + _HOUR_NS)
+        rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + HOUR_NS)
 
     jobs.recover_jobs(instance, KIND, tidy)
     for folder in scratch_parent(instance).glob(f"{SCRATCH_PREFIX}*"):
@@ -207,8 +207,8 @@ def _not_proved(instance: Instance, backup: Backup, why: Sequence[Warned]) -> No
 
 
 def _warned(one: Mismatch) -> Warned:
-    shown = one.path.decode(errors="backslashreplace")
-    return Warned(shown, NOT_PROVED, f"In a test restore {shown} {one.what}.")
+    path = shown(one.path)
+    return Warned(path, NOT_PROVED, f"In a test restore {path} {one.what}.")
 
 
 # -- how it ends -----------------------------------------------------------------------------------------------------

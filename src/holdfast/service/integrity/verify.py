@@ -14,12 +14,11 @@ import msgspec
 
 from holdfast.catalog.backups.read_back import mark_read
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, State, Warned
-from holdfast.service.errors import Conflict
+from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
-from holdfast.service.registry.backups import find_backup
+from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, enter_hits, enter_lost, successful
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.errors import Cancelled, VaultError
@@ -129,8 +128,7 @@ def request_verify(instance: Instance, backup: Backup, node: str) -> Job:
 
     Raises Conflict (BACKUP_NOT_USABLE).
     """
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be verified.")
+    require_usable(backup, "verified")
     under_way = open_verify(instance.catalog, backup.id)
     return under_way or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
 

@@ -7,7 +7,6 @@ What a kind of job does is its deed's (`service/restore/files.py`, `service/inte
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,13 +14,13 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
-from holdfast.catalog.records import Backup, Job, JobState, Progressed
+from holdfast.catalog.records import Backup, Job, JobState, Progressed, new_id
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
+from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
-from holdfast.service.journal import journal
 from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
@@ -36,7 +35,7 @@ def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: st
     """A job that nobody has entered yet. `request`: JSON."""
     now_ns = instance.clock.now_ns()
     return Job(
-        id=f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}",
+        id=new_id(now_ns),
         account_id=backup.account_id,
         app_id=app_id,
         backup_id=backup.id,
@@ -125,7 +124,7 @@ def run_job(
         if is_ours and rows.start_job(instance.catalog, job_id, started_ns):
             try:
                 job = get_job(instance, job_id)
-                journal.info("job_started", extra=_about(job))
+                event("job_started", **_about(job))
                 result = msgspec.json.encode(deed(instance, job, note, look)).decode()
             except LeftOpen:
                 raise
@@ -145,11 +144,11 @@ def _about(job: Job) -> dict[str, str]:
 
 
 def _tell_end(job: Job, took_ns: int) -> None:
-    fields = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    fields: dict[str, object] = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
     if job.state is JobState.FAILED:
-        journal.warning("job_failed", extra={**fields, "code": job.error_code, "reason": job.error_message})
+        event("job_failed", logging.WARNING, **fields, code=job.error_code, reason=job.error_message)
     else:
-        journal.info("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", extra=fields)
+        event("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", **fields)
 
 
 class LeftOpen(Exception):

@@ -14,10 +14,11 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.events import message_of
+from holdfast.units import DAY_NS
 
 PAGE = 50
 LOG_LINES_MAX = 100
-ENDED_NS = 24 * 3600 * 1_000_000_000
+ENDED_NS = DAY_NS
 """So long ended work counts as lately."""
 
 

@@ -23,13 +23,14 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.notify import apprise_sender as messenger
 from holdfast.service.notify import webhook
 from holdfast.service.notify.egress import NotReachable, Reach, Resolve, system_resolve
+from holdfast.units import DAY_NS
 
 WEBHOOK, APPRISE = "webhook", "apprise"
 ENDPOINTS_MAX = 10
 """Of one account, and of the operator."""
 
 LABEL_CHARACTERS_MAX = 100
-OVERLAP_NS = 24 * 3600 * 1_000_000_000
+OVERLAP_NS = DAY_NS
 """So long does the secret before the present one sign too."""
 
 DEFAULT_KINDS = tuple(kind for kind in NOTICE_KINDS if kind is not EventKind.BACKUP_FINISHED)

@@ -21,6 +21,7 @@ from holdfast.service.instance.clock import iso, local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify.apprise_sender import Urgency
 from holdfast.service.registry.backups import full_object
+from holdfast.units import size_text
 
 TEST_KIND = "webhook.test"
 WARNINGS_SAID_MAX = 20
@@ -83,7 +84,7 @@ def compose(facts: Facts) -> Notice:
         case EventKind.BACKUP_FINISHED:
             urgency = "warning" if facts.warnings else "success"
             title = f"{app}: backup finished"
-            said = [f"{_cap(backup)} was finished at {when}; it has {_size(facts.size)} as a download."]
+            said = [f"{_cap(backup)} was finished at {when}; it has {size_text(facts.size)} as a download."]
             if facts.warnings:
                 many = "1 warning" if facts.warnings == 1 else f"{facts.warnings} warnings"
                 said.append(f"It has {many}: see what they say, as something may be missing in it.")
@@ -216,15 +217,6 @@ def _last_good(facts: Facts) -> str:
 
 def _time(ns: int, zone: tzinfo) -> str:
     return local_time(ns, zone).strftime("%Y-%m-%d %H:%M %Z")
-
-
-def _size(size: int) -> str:
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def _sentence(text: str | None) -> str:

@@ -23,6 +23,7 @@ import httpcore
 
 from holdfast.service.errors import Invalid
 from holdfast.service.notify.egress import NotReachable, Reach
+from holdfast.units import SECOND_NS
 
 SECONDS_MAX = 15.0
 ANSWER_BYTES_MAX = 4096
@@ -116,7 +117,7 @@ def post(
     tls: ssl.SSLContext | None = None,
 ) -> Outcome:
     """Send a message once, signed with each of the secrets. Never raises for what the receiver does."""
-    timestamp = now_ns // 1_000_000_000
+    timestamp = now_ns // SECOND_NS
     signatures = " ".join(signature(secret, message_id, timestamp, body) for secret in secrets)
     headers = [
         (b"host", target.authority.encode()),

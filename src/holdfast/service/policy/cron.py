@@ -25,12 +25,12 @@ from itertools import islice, pairwise
 from cronsim import CronSim, CronSimError
 
 from holdfast.service.errors import Invalid
+from holdfast.units import SECOND_NS
 
 TEXT_CHARACTERS_MAX = 100
 JITTER_SHARE = 10
 """The jitter is at most one of so many parts of the time to the next run: `* * * * *` still comes every minute."""
 
-_SECOND = 1_000_000_000
 _NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -121,18 +121,18 @@ def next_runs(cron: Cron, after_ns: int, zone: tzinfo, count: int) -> list[int]:
 
 
 def _runs(cron: Cron, after_ns: int, zone: tzinfo) -> Iterator[int]:
-    last = after_ns // _SECOND
+    last = after_ns // SECOND_NS
     start = datetime.fromtimestamp(last, zone)
     if cron.is_every_hour:
         for run in CronSim(cron.fields, start):
             if (at := int(run.timestamp())) > last:
-                yield at * _SECOND
+                yield at * SECOND_NS
                 last = at
         return
     # By the clock on the wall: without a zone `cronsim` knows of no change.
     for run in CronSim(cron.fields, start.replace(tzinfo=None, fold=0)):
         if (at := _moment(run, zone)) > last:
-            yield at * _SECOND
+            yield at * SECOND_NS
             last = at
 
 
@@ -164,9 +164,9 @@ def next_dues(cron: Cron, after_ns: int, zone: tzinfo, app_id: str, jitter_secon
 
     def dues() -> Iterator[Due]:
         # A run that was before may have its due time ahead.
-        for run, following in pairwise(_runs(cron, after_ns - jitter_seconds * _SECOND, zone)):
-            bound = min(jitter_seconds, (following - run) // JITTER_SHARE // _SECOND)
-            at = run + int(share * (bound + 1)) * _SECOND
+        for run, following in pairwise(_runs(cron, after_ns - jitter_seconds * SECOND_NS, zone)):
+            bound = min(jitter_seconds, (following - run) // JITTER_SHARE // SECOND_NS)
+            at = run + int(share * (bound + 1)) * SECOND_NS
             if at > after_ns:
                 yield Due(at, following - run)
 

@@ -12,21 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from holdfast.catalog.backups.limits import DAY_NS, Counts, counts_of
+from holdfast.catalog.backups.limits import Counts, counts_of
 from holdfast.catalog.records import Account, App
 from holdfast.service.errors import LimitReached
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import Plan
 from holdfast.service.policy.retention import Terms, room_for_another
+from holdfast.units import DAY_NS, SECOND_NS
 
 BACKUPS_RETRY_SECONDS = 3600
 """Somebody must delete or unlock a backup first: nothing to wait for that is known."""
 
 STORAGE_RETRY_SECONDS = 900
 """About what retention and the prune that follows need."""
-
-_SECOND_NS = 1_000_000_000
 
 
 def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
@@ -95,7 +94,7 @@ def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
         (counts.app_times, plan.cooldown_seconds, "this application"),
         (times, plan.account_cooldown_seconds, "the account"),
     ):
-        left = min(last[-1] - now_ns, 0) + cooldown * _SECOND_NS if last else 0
+        left = min(last[-1] - now_ns, 0) + cooldown * SECOND_NS if last else 0
         if cooldown and left > 0:
             raise LimitReached(
                 "KEEP_CALM",
@@ -105,4 +104,4 @@ def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
 
 
 def _seconds(ns: int) -> int:
-    return max(1, math.ceil(ns / _SECOND_NS))
+    return max(1, math.ceil(ns / SECOND_NS))

@@ -19,11 +19,11 @@ from holdfast.service.errors import Invalid
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.cron import next_due, parse_cron
+from holdfast.units import DAY_NS, SECOND_NS
 
-ALLOWANCE_NS_MAX = 24 * 3600 * 1_000_000_000
+ALLOWANCE_NS_MAX = DAY_NS
 BATCH = 100
 
-_SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +37,7 @@ def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
         return None
     config = instance.config
     due = next_due(cron, good_ns, instance.zone, app.id, config.schedule_jitter_seconds)
-    return due.at + max(config.overdue_grace_seconds * _SECOND, min(due.interval, ALLOWANCE_NS_MAX))
+    return due.at + max(config.overdue_grace_seconds * SECOND_NS, min(due.interval, ALLOWANCE_NS_MAX))
 
 
 def say_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[App]:

@@ -24,9 +24,8 @@ from enum import StrEnum
 from holdfast.catalog.backups.retention import SAFETY, Candidate
 from holdfast.catalog.records import Retention, State
 from holdfast.service.instance.clock import local_time
+from holdfast.units import DAY_NS, HOUR_NS
 
-HOUR_NS = 3600 * 1_000_000_000
-DAY_NS = 24 * HOUR_NS
 _UNITS_NS = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
 
 NO_RULES = Retention()

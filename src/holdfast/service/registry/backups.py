@@ -17,7 +17,7 @@ from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, keep_marks
-from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
 
@@ -193,6 +193,12 @@ def _marked(instance: Instance, backup: Backup) -> Backup:
     return found
 
 
+def require_usable(backup: Backup, verb: str) -> None:
+    """Raise Conflict (BACKUP_NOT_USABLE) unless the backup is successful; `verb` ends "can be": "restored"."""
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be {verb}.")
+
+
 def delete_backup(instance: Instance, backup: Backup) -> int:
     """Delete a backup; returns the bytes of the store that only it needed: what pruning will free.
 
@@ -211,7 +217,7 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
     if backup.state is State.SUCCESSFUL:
         try:
             freed = instance.vault(backup.account_id).bytes_only_in(backup.id)
-        except (VaultError, ObjectMissing) as error:
+        except VaultError as error:
             _log.warning("what deleting backup %s frees is not known: %s", backup.id, error)
     delete_now(instance, backup)
     return freed

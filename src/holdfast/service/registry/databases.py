@@ -19,6 +19,7 @@ from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.backups import require_usable
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.client import Patience
@@ -26,8 +27,6 @@ from holdfast.sources.databases.errors import DatabaseFailed, DsnRefused
 from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.source import find
 from holdfast.sources.databases.spec import EXTENSIONS, FOLDER, DatabaseSpec, Kind
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError
 
 DUMPS_LABEL = "databases"
 CHECK_SILENCE_SECONDS = 60.0
@@ -170,17 +169,13 @@ def dumps_in(instance: Instance, backup: Backup) -> tuple[Dump, ...]:
     """The databases that a backup holds. Raises DamagedError, StoreError, KeyMismatch."""
     if backup.origin == IMPORTED or backup.state is not State.SUCCESSFUL:
         return ()
-    try:
-        label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+    label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
     return _dumps.decode(label) if label else ()
 
 
 def dump_in(instance: Instance, backup: Backup, name: str) -> Dump:
     """One database of a backup. Raises NotFound (DATABASE_NOT_FOUND), Conflict (BACKUP_NOT_USABLE), VaultError."""
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+    require_usable(backup, "restored")
     if backup.origin == IMPORTED:
         raise Conflict(
             "BACKUP_NOT_USABLE",

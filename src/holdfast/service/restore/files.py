@@ -25,6 +25,7 @@ from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import Deed, load_dump, scratch_folder, target_of
@@ -34,19 +35,20 @@ from holdfast.service.restore.plan import (
     is_inline,
     may_set_owners,
     planned_restore,
-    require_usable,
     target_root,
 )
 from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.source import Notice
 
 KIND = "restore"
-INLINE_BEGINS_NS = 30 * 1_000_000_000
+INLINE_BEGINS_NS = 30 * SECOND_NS
 """A process that restores at once has begun after so long, or is dead."""
 
 
@@ -71,7 +73,7 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
     database that is not there.
     """
-    require_usable(backup)
+    require_usable(backup, "restored")
     if wanted.database is not None:
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
@@ -158,7 +160,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be restored.")
     if target_app is None:
         raise app_not_found()
-    require_usable(backup)
+    require_usable(backup, "restored")
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
         deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)
@@ -269,7 +271,7 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
 
 def _warnings(notices: list[Notice]) -> Iterator[Warned]:
     for notice in notices[:WARNINGS_MAX]:
-        yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
+        yield Warned(shown(notice.path), notice.code, notice.message)
 
 
 _FAILURES = Failures(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,15 +18,15 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as under_way
-from holdfast.catalog.records import App, Backup, Progressed, State, Warned
+from holdfast.catalog.records import App, Backup, Progressed, State, Warned, new_id
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance.locks import held
+from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.jobs.lifecycle import looking, noting
-from holdfast.service.journal import journal
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_marks
@@ -40,6 +39,7 @@ from holdfast.service.take.source import chosen_source, sweep_copies
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.units import DAY_NS
 from holdfast.vault.archiver.archive import Progress
 from holdfast.vault.errors import (
     Cancelled,
@@ -51,9 +51,10 @@ from holdfast.vault.errors import (
     VaultError,
 )
 from holdfast.vault.manifest.root import root_name
+from holdfast.vault.paths import shown
 from holdfast.vault.vault import TakeResult
 
-IDEMPOTENCY_NS = 24 * 3600 * 1_000_000_000
+IDEMPOTENCY_NS = DAY_NS
 
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000
@@ -152,7 +153,7 @@ def queued_backup(
 ) -> Backup:
     """A fresh backup as it is entered."""
     return Backup(
-        id=new_backup_id(now_ns),
+        id=new_id(now_ns),
         account_id=app.account_id,
         app_id=app.id,
         name=name,
@@ -182,11 +183,6 @@ def queued_backup(
     )
 
 
-def new_backup_id(now_ns: int) -> str:
-    """32 hex digits: the time in milliseconds, so that ids sort as backups do, and chance."""
-    return f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}"
-
-
 def run_backup(
     instance: Instance,
     backup_id: str,
@@ -205,7 +201,7 @@ def run_backup(
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
             backup = _found(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
-            journal.info("backup_started", extra={**about, "origin": backup.origin})
+            event("backup_started", **about, origin=backup.origin)
             _run(instance, backup, on_progress, look)
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
@@ -218,10 +214,10 @@ def _tell_end(done: Backup, about: dict[str, str], took_ns: int) -> None:
     seconds = round(took_ns / 1e9, 3)
     if done.state is State.FAILED:
         why = {"code": done.error_code, "reason": done.error_message}
-        journal.warning("backup_failed", extra={**about, "seconds": seconds, **why})
+        event("backup_failed", logging.WARNING, **about, seconds=seconds, **why)
     elif done.state is State.SUCCESSFUL:
         sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
-        journal.info("backup_finished", extra={**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
+        event("backup_finished", **about, seconds=seconds, **sizes, warnings=len(done.warnings))
 
 
 def _run(
@@ -358,9 +354,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
 
 
 def _warnings(result: TakeResult) -> list[Warned]:
-    warned = [
-        Warned(n.path.decode(errors="backslashreplace"), n.code, n.message) for n in result.notices[:WARNINGS_MAX]
-    ]
+    warned = [Warned(shown(n.path), n.code, n.message) for n in result.notices[:WARNINGS_MAX]]
     more = len(result.notices) - WARNINGS_MAX
     if more > 0:
         warned.append(Warned("", "MORE_WARNINGS", f"There were {more} more warnings."))

@@ -20,8 +20,9 @@ from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
 from holdfast.vault.archiver.tasks import Batch, FileItem, Gathered, Job, Part, Result, Whole
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import Before, split, starts_of
-from holdfast.vault.manifest.entry import Kind, decode_extra
+from holdfast.vault.manifest.columns import split
+from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger, PackRow
@@ -78,13 +79,9 @@ def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
     is_file = scan.kind == Kind.FILE
     primary = _hard_links(scan, is_file)
     linked = is_file & (scan.nlink > 1) & keep
-    if linked.any():
-        starts = starts_of(before.extra_length)
-        for i in linked.nonzero()[0].tolist():
-            j = int(match[i])
-            start, length = int(starts[j]), int(before.extra_length[j])
-            if length and decode_extra(before.extra_bytes[start : start + length]).hard_link is not None:
-                keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
+    for i in linked.nonzero()[0].tolist():
+        if before.extra(int(match[i])).hard_link is not None:
+            keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
     keep &= primary < 0
     return Plan(match, keep, primary, is_file)
 

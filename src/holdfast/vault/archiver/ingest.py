@@ -33,6 +33,7 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.paths import shown
 from holdfast.vault.source import Notice, SourceReader
 
 READ_TRIES = 3
@@ -328,7 +329,7 @@ class Ingest:
             code, why = "UNREADABLE_FILE", "may not be read; give the backup's user the right to read it"
         else:
             code, why = "UNREADABLE_FILE", f"could not be read ({error.strerror or error})"
-        notices.append(Notice(path, code, f"The file {path.decode(errors='backslashreplace')} {why}; it was left out."))
+        notices.append(Notice(path, code, f"The file {shown(path)} {why}; it was left out."))
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
@@ -399,8 +400,7 @@ class Ingest:
 
 def changed_notice(path: bytes) -> Notice:
     """The notice for a file that changed while it was read."""
-    name = path.decode(errors="backslashreplace")
-    return Notice(path, "FILE_CHANGED", f"The file {name} changed while it was read; its copy may be mixed.")
+    return Notice(path, "FILE_CHANGED", f"The file {shown(path)} changed while it was read; its copy may be mixed.")
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

@@ -22,15 +22,17 @@ from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.manifest.changes import safe_ctime
-from holdfast.vault.manifest.columns import Before, gather, split, starts_of
+from holdfast.vault.manifest.columns import COLUMNS, EntryColumns, gather, split, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.manifest.listing import BlockRef
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.manifest.root import listing_parts
 from holdfast.vault.pack.chunk import chunk_id
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
+from holdfast.vault.paths import shown
 from holdfast.vault.source import From, Notice, Scan
 
 if TYPE_CHECKING:
@@ -86,26 +88,25 @@ class ManifestChunks:
         return self._packs.rows(wait=True)
 
 
-class _Rows:
+_OF_STAT = ("mode", "uid", "gid", "mtime_ns", "inode", "device")
+_OF_CONTENT = ("size", "crc32", "stored_sum", "extent_count", "extra_length")
+
+
+class _Rows(EntryColumns):
     """The columns of the new backup, one row per entry of the scan, while they are filled in."""
 
     def __init__(self, scan: Scan, before: Before, scanned_ns: int) -> None:
         n = len(scan.kind)
         self.alive = np.ones(n, bool)
-        self.mode = scan.mode.copy()
-        self.uid = scan.uid.copy()
-        self.gid = scan.gid.copy()
-        self.mtime_ns = scan.mtime_ns.copy()
+        self.kind, self.path_length = scan.kind, scan.path_length
+        for name in _OF_STAT:
+            setattr(self, name, getattr(scan, name).copy())
         self.ctime_ns = safe_ctime(scan.ctime_ns, scanned_ns)
-        self.inode = scan.inode.copy()
-        self.device = scan.device.copy()
+        for name in _OF_CONTENT:
+            setattr(self, name, np.zeros(n, COLUMNS[name]))
         self.size = np.where(scan.kind == Kind.FILE, scan.size, 0).astype(np.uint64)
-        self.crc32 = np.zeros(n, np.uint32)
-        self.stored_sum = np.zeros(n, np.uint64)
         self.extent_start = np.zeros(n, np.int64)
-        self.extent_count = np.zeros(n, np.uint32)
         self.extra_start = np.zeros(n, np.int64)
-        self.extra_length = np.zeros(n, np.uint32)
         self.extents: list[NDArray[np.void]] = [before.extents]
         self.extent_total = len(before.extents)
         self.extras: list[bytes] = [before.extra_bytes]
@@ -164,7 +165,7 @@ class Assembly:
         self._alive(rows, scan, keep, primary, got)
         self._fill_links(rows, scan, keep)
         same = keep | self._fill_secondaries(rows, before, match, primary, keep)
-        refs = self._blocks(rows, scan, before, match, same)
+        refs = self._blocks(rows, before, match, same)
         listing = tuple(self._chunks.add(part) for part in listing_parts(refs))
         publish(self._chunks.finish())
         alive = rows.alive
@@ -184,13 +185,10 @@ class Assembly:
     def _fill_kept(self, rows: _Rows, before: Before, match: NDArray[np.int64], keep: NDArray[np.bool_]) -> None:
         at = keep.nonzero()[0]
         old = match[at]
-        rows.size[at] = before.size[old]
-        rows.crc32[at] = before.crc32[old]
-        rows.stored_sum[at] = before.stored_sum[old]
-        rows.extent_start[at] = starts_of(before.extent_count)[old]
-        rows.extent_count[at] = before.extent_count[old]
-        rows.extra_start[at] = starts_of(before.extra_length)[old]
-        rows.extra_length[at] = before.extra_length[old]
+        for name in _OF_CONTENT:
+            getattr(rows, name)[at] = getattr(before, name)[old]
+        rows.extent_start[at] = before.extent_starts[old]
+        rows.extra_start[at] = before.extra_starts[old]
 
     def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
         results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
@@ -212,7 +210,7 @@ class Assembly:
         for name in ("size", "crc32", "extent_count", "extra_length"):
             getattr(rows, name)[at] = results[name][is_first]
         itself = scan.content[at] == From.FILE
-        for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device"):
+        for name in _OF_STAT:
             getattr(rows, name)[at[itself]] = results[name][is_first][itself]
         rows.ctime_ns[at[itself]] = safe_ctime(results["ctime_ns"][is_first][itself], self._scanned_ns)
         rows.extent_start[at] = extent_start[is_first] + base
@@ -297,7 +295,7 @@ class Assembly:
         lost = (primary >= 0) & ~rows.alive[primary]
         rows.alive &= ~lost
         for i in lost.nonzero()[0].tolist():
-            name = self._paths[i].decode(errors="backslashreplace")
+            name = shown(self._paths[i])
             self._notices.append(
                 Notice(
                     self._paths[i],
@@ -332,37 +330,21 @@ class Assembly:
         if not len(at):
             return same
         first = primary[at]
-        for column in (
-            rows.mode,
-            rows.uid,
-            rows.gid,
-            rows.mtime_ns,
-            rows.ctime_ns,
-            rows.inode,
-            rows.device,
-            rows.size,
-            rows.crc32,
-            rows.stored_sum,
-            rows.extent_start,
-            rows.extent_count,
-        ):
+        for name in (*_OF_STAT, "ctime_ns", "size", "crc32", "stored_sum", "extent_start", "extent_count"):
+            column = getattr(rows, name)
             column[at] = column[first]
-        extra_starts = starts_of(before.extra_length)
         for i, p in zip(at.tolist(), first.tolist(), strict=True):
             extra = encode_extra(msgspec.structs.replace(self._extra_of(rows, p), hard_link=self._paths[p]))
             rows.set_extra(i, extra)
             j = int(match[i])
             if keep[p] and j >= 0:
-                start = int(extra_starts[j])
-                old = before.extra_bytes[start : start + int(before.extra_length[j])]
+                old = before.extra_data(j)
                 same[i] = old == extra and before.ctime_ns[j] == rows.ctime_ns[i] and before.inode[j] == rows.inode[i]
         return same
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
-    def _blocks(
-        self, rows: _Rows, scan: Scan, before: Before, match: NDArray[np.int64], same: NDArray[np.bool_]
-    ) -> list[BlockRef]:
+    def _blocks(self, rows: _Rows, before: Before, match: NDArray[np.int64], same: NDArray[np.bool_]) -> list[BlockRef]:
         at = rows.alive.nonzero()[0]
         if len(at) == len(before) == len(match) and same.all() and (match == np.arange(len(match))).all():
             return list(self._before_refs)
@@ -383,7 +365,7 @@ class Assembly:
             ):
                 refs.append(self._before_refs[number])
                 continue
-            block = self._block(rows, scan, part, extents, extras)
+            block = self._block(rows, part, extents, extras)
             refs.append(ref_of(block, self._chunks.add(encode_block(block))))
         return refs
 
@@ -409,27 +391,11 @@ class Assembly:
     def _block(
         self,
         rows: _Rows,
-        scan: Scan,
         part: NDArray[np.int64],
         extents: NDArray[np.void],
         extras: NDArray[np.uint8],
     ) -> Block:
-        columns: dict[str, NDArray[np.generic]] = {
-            "kind": scan.kind[part],
-            "mode": rows.mode[part],
-            "uid": rows.uid[part],
-            "gid": rows.gid[part],
-            "mtime_ns": rows.mtime_ns[part],
-            "size": rows.size[part],
-            "crc32": rows.crc32[part],
-            "stored_sum": rows.stored_sum[part],
-            "extent_count": rows.extent_count[part],
-            "path_length": scan.path_length[part],
-            "extra_length": rows.extra_length[part],
-            "ctime_ns": rows.ctime_ns[part],
-            "inode": rows.inode[part],
-            "device": rows.device[part],
-        }
+        columns: dict[str, NDArray[np.generic]] = {name: getattr(rows, name)[part] for name in COLUMNS}
         return Block(
             columns,
             extents[gather(rows.extent_start[part], rows.extent_count[part])],

@@ -10,21 +10,10 @@ import numpy as np
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout.pieces import ManifestView, Piece, SegmentPiece
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.entry import Extra, decode_extra
+from holdfast.vault.manifest.entry import Extra
 
 LITERAL_BYTES_MAX = 64 * 1024
 """About the longest literal piece that is joined from several."""
-
-
-def extras_of(block: Block) -> dict[int, Extra]:
-    """The extras of the entries that have one, by their number."""
-    if not block.extra_bytes:
-        return {}
-    blob, ends, lengths = block.extra_bytes, block.extra_ends, block.extra_length
-    return {
-        i: decode_extra(blob[ends[i] - length : ends[i]])
-        for i, length in zip(lengths.nonzero()[0].tolist(), lengths[lengths > 0].tolist(), strict=True)
-    }
 
 
 class Contents:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.units import SECOND_NS
 from holdfast.vault.layout.contents import target_of
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
@@ -32,7 +33,6 @@ _MODE, _UID, _GID, _SIZE, _MTIME, _CHECKSUM, _TYPE = 0, 8, 16, 24, 36, 48, 56
 """Where each field begins, counted from the end of the name."""
 _OWNER_MAX = 0o7777777
 _SIZE_MAX = _SECONDS_MAX = 0o77777777777
-_NS = 1_000_000_000
 _TYPES = np.zeros(4, np.uint8)
 _TYPES[[Kind.FILE, Kind.FOLDER, Kind.SYMLINK]] = tuple(b"052")
 _HARD_LINK = ord("1")
@@ -86,7 +86,7 @@ def _is_long(name: bytes) -> bool:
 
 def _decimal(ns: int) -> bytes:
     """Nanoseconds as decimal seconds."""
-    seconds, fraction = divmod(abs(ns), _NS)
+    seconds, fraction = divmod(abs(ns), SECOND_NS)
     return b"%b%d.%09d" % (b"-" if ns < 0 else b"", seconds, fraction)
 
 
@@ -105,7 +105,7 @@ def pax_records(name: bytes, link: bytes, size: int, uid: int, gid: int, mtime_n
         records.append(_record(b"uid", b"%d" % uid))
     if gid > _OWNER_MAX:
         records.append(_record(b"gid", b"%d" % gid))
-    if mtime_ns % _NS or not 0 <= mtime_ns // _NS <= _SECONDS_MAX:
+    if mtime_ns % SECOND_NS or not 0 <= mtime_ns // SECOND_NS <= _SECONDS_MAX:
         records.append(_record(b"mtime", _decimal(mtime_ns)))
     for key, value in extra.xattrs:
         # A key ends at the first "=", so GNU tar writes that one, and "%", as a hex number. So do we.
@@ -140,8 +140,8 @@ class TarLengths:
         self.link_length = np.zeros(len(block), np.int64)
         for i, link in self.links.items():
             self.link_length[i] = min(len(link), NAME_BYTES)
-        seconds = block.mtime_ns // _NS
-        self.has_fraction = (block.mtime_ns % _NS != 0) & ~is_odd
+        seconds = block.mtime_ns // SECOND_NS
+        self.has_fraction = (block.mtime_ns % SECOND_NS != 0) & ~is_odd
         digits = np.searchsorted(_POWERS_OF_TEN, seconds, side="right") + 1
         self.records_length = np.where(self.has_fraction, _MTIME_RECORD_FIXED + digits, 0)
         """Bytes of each member's pax records."""
@@ -164,7 +164,7 @@ class TarLengths:
         block = self.block
         odd = full_length > NAME_BYTES
         odd |= (block.uid > _OWNER_MAX) | (block.gid > _OWNER_MAX) | (self.content > _SIZE_MAX)
-        odd |= (block.mtime_ns < 0) | (block.mtime_ns >= (_SECONDS_MAX + 1) * _NS)
+        odd |= (block.mtime_ns < 0) | (block.mtime_ns >= (_SECONDS_MAX + 1) * SECOND_NS)
         if not block.path_bytes.isascii():
             odd |= [not path.isascii() for path in block.paths()]
         return odd
@@ -193,7 +193,7 @@ class TarHeaders(TarLengths):
         """FIELDS_BYTES of each entry."""
 
     def _records(self) -> list[bytes]:
-        seconds, fractions = np.divmod(self.block.mtime_ns, _NS)
+        seconds, fractions = np.divmod(self.block.mtime_ns, SECOND_NS)
         records = [
             b"%d mtime=%d.%09d\n" % (length, second, fraction) if fraction else b""
             for length, second, fraction in zip(
@@ -210,7 +210,7 @@ class TarHeaders(TarLengths):
     def _fields(self) -> NDArray[np.uint8]:
         block = self.block
         rows = np.zeros((len(block), FIELDS_BYTES), np.uint8)
-        seconds = block.mtime_ns // _NS
+        seconds = block.mtime_ns // SECOND_NS
         _put_octal(rows, _MODE, 7, block.mode)
         _put_octal(rows, _UID, 7, _or_zero(block.uid, _OWNER_MAX))
         _put_octal(rows, _GID, 7, _or_zero(block.gid, _OWNER_MAX))

@@ -18,7 +18,7 @@ from isal.isal_zlib import crc32, crc32_combine
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import FormatError
-from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
+from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, limit
 from holdfast.vault.layout.pieces import ManifestView, Piece
 from holdfast.vault.layout.tar_deflate import (
     FIXED_BITS,
@@ -64,7 +64,7 @@ def _member_bytes(block: Block, lengths: TarLengths) -> NDArray[np.int64]:
 
 def measure_tar(block: Block) -> int:
     """Deflated bytes of the members of a block, `BlockSums.tar`."""
-    return int(_member_bytes(block, TarLengths(block, extras_of(block))).sum())
+    return int(_member_bytes(block, TarLengths(block, block.extras())).sum())
 
 
 def total_bytes(view: ManifestView) -> int:
@@ -139,7 +139,7 @@ def _sum_before(view: ManifestView, until: tuple[int, int] | None) -> _Sum:
         if number == last and not entries:
             break
         block = view.block(number)
-        headers = TarHeaders(block, extras_of(block))
+        headers = TarHeaders(block, block.extras())
         stop = entries if number == last else len(block)
         crc, crcs, contents = total.crc, block.crc32.tolist(), headers.content.tolist()
         for i in range(stop):
@@ -160,7 +160,7 @@ def _add_member(crc: int, raw: bytes, content: int, content_crc: int) -> int:
 def _member_pieces(view: ManifestView, number: int, plan: _Plan, skip: int, total: _Sum | None) -> Iterator[Piece]:
     """The members of one block, from byte `skip` of them on; `total` gets all members of which a byte is given."""
     block = view.block(number)
-    extras = extras_of(block)
+    extras = block.extras()
     headers = TarHeaders(block, extras)
     sizes = _member_bytes(block, headers)
     ends = np.cumsum(sizes)

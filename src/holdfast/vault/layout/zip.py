@@ -15,7 +15,7 @@ from itertools import accumulate
 import numpy as np
 
 from holdfast.vault.errors import FormatError
-from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
+from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, limit
 from holdfast.vault.layout.pieces import ManifestView, Piece
 from holdfast.vault.layout.zip_records import (
     LIMIT_32,
@@ -74,7 +74,7 @@ class _Plan:
             far = joined * ZIP64_JOINED_OFFSET_BYTES + (sums.entries - joined) * ZIP64_OFFSET_BYTES
             return sums.zip_central + far
         block = view.block(number)  # the one block in which the zip passes 4 GiB
-        return sums.zip_central + int(ZipHeaders(block, extras_of(block), start).far_bytes().sum())
+        return sums.zip_central + int(ZipHeaders(block, block.extras(), start).far_bytes().sum())
 
 
 def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]:
@@ -83,7 +83,7 @@ def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]
         yield from _local_pieces(view, number, plan, skip)
     for number, skip in blocks_from(plan.central_starts, max(start, plan.central_start)):
         block = view.block(number)
-        records = ZipHeaders(block, extras_of(block), plan.local_starts[number]).central_records()
+        records = ZipHeaders(block, block.extras(), plan.local_starts[number]).central_records()
         data = b"".join(records)
         if len(data) != plan.central_starts[number + 1] - plan.central_starts[number]:
             raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
@@ -95,7 +95,7 @@ def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]
 def _local_pieces(view: ManifestView, number: int, plan: _Plan, skip: int) -> Iterator[Piece]:
     """The local headers and contents of one block, from byte `skip` of it on."""
     block = view.block(number)
-    extras = extras_of(block)
+    extras = block.extras()
     headers = ZipHeaders(block, extras, plan.local_starts[number])
     if int(headers.ends[-1]) != plan.local_starts[number + 1] - plan.local_starts[number]:
         raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")

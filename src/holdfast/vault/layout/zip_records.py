@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.units import SECOND_NS
 from holdfast.vault.layout.contents import target_of
 from holdfast.vault.layout.names import zip_name_lengths, zip_names
 from holdfast.vault.manifest.block import Block
@@ -81,7 +82,6 @@ _DOS_FOLDER = 0x10
 _TYPE_BITS = np.zeros(4, np.uint32)
 _TYPE_BITS[[Kind.FILE, Kind.FOLDER, Kind.SYMLINK]] = (0o100000, 0o040000, 0o120000)
 
-_NS = 1_000_000_000
 _DOS_FIRST, _DOS_LAST = 315_532_800, 4_354_819_198  # 1980-01-01 00:00:00, 2107-12-31 23:59:58
 _NTFS_EPOCH_TICKS = 116_444_736_000_000_000  # 1601 to 1970, in units of 100 ns
 
@@ -116,7 +116,7 @@ class ZipSizes:
         self.packed = np.where(self.is_deflated, block.stored_sum.astype(np.int64) + len(FINAL), self.size)
         """Bytes of the content as it stands in the zip."""
         self.is_zip64 = (self.size >= LIMIT_32) | (self.packed >= LIMIT_32)
-        self.seconds = block.mtime_ns // _NS
+        self.seconds = block.mtime_ns // SECOND_NS
         # Old versions of libarchive take the timestamp as unsigned, so before 1970 the NTFS field has the time too.
         self.is_ntfs = (self.seconds < 0) | (self.seconds >= 1 << 31)
         extra = np.where(self.is_ntfs, _NTFS.size, _TIMESTAMP.itemsize)

@@ -15,11 +15,10 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store, StoreError, StoreUnreachable
-from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError, VaultError
+from holdfast.stores.port import Store, StoreError, StoreUnreachable
+from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError, FormatError, VaultError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.layout.contents import extras_of
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import Block, decode_block, decode_list
 from holdfast.vault.manifest.entry import Extent, Extra, Kind
@@ -27,6 +26,7 @@ from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import Root, decode_listing, digest_of, read_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
 
@@ -110,7 +110,7 @@ class Audit:
         hit = Hit(backup_id)
         try:
             root = self._root(backup_id)
-        except ObjectMissing:
+        except BackupMissing:
             return hit.lose_all("Its root is missing from the store, so nothing of it can be read.")
         except StoreUnreachable:
             raise
@@ -131,7 +131,7 @@ class Audit:
         """Read a root, twice when it is not good."""
         try:
             return read_root(self._store, self._keys, backup_id)
-        except (ObjectMissing, StoreUnreachable):
+        except (BackupMissing, StoreUnreachable):
             raise
         except (StoreError, VaultError):
             return read_root(self._store, self._keys, backup_id)
@@ -180,7 +180,7 @@ class Audit:
             return None
         try:
             block = decode_block(data)
-            extras = extras_of(block)
+            extras = block.extras()
             if not len(block):
                 return None
         except (FormatError, ValueError):
@@ -193,7 +193,7 @@ class Audit:
         if any(a >= b for a, b in pairwise(keys)):
             hit.add(paths[0], "The backup's paths are not in their order.")
         for i in self._hit_entries(snapshot, block, extras):
-            hit.add(paths[i], f"The file {paths[i].decode(errors='backslashreplace')} can't be read.")
+            hit.add(paths[i], f"The file {shown(paths[i])} can't be read.")
         is_file = block.kind == Kind.FILE
         seen = _Seen(
             paths[0],
@@ -293,8 +293,8 @@ def _raise_lost(chunk_id: bytes) -> NoReturn:
 
 def _lost_entries(ref: BlockRef, before: bytes | None) -> str:
     """What to say of a block that is lost: its entries can only be named by their number and the first one."""
-    first = ref.first_path.decode(errors="backslashreplace")
-    until = "to the end" if before is None else f"to before {before.decode(errors='backslashreplace')}"
+    first = shown(ref.first_path)
+    until = "to the end" if before is None else f"to before {shown(before)}"
     return f"The list of {ref.sums.entries} entries from {first} {until} is lost, so they can't be read."
 
 

@@ -30,7 +30,6 @@ from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import TAG_BYTES, VaultKeys
 from holdfast.vault.pack.writer import PackKind
 
-_FOREVER_NS = 2**62
 _SALVAGE_ROUNDS = 4
 """A manifest that came back may name more chunks that can: its list, a block, an extent list, the content."""
 
@@ -208,7 +207,7 @@ class Check:
 
     def _audit(self, backups: Callable[[], Sequence[str]], now_ns: int) -> None:
         in_store = dict(packs_in(self._store))
-        condemned = {pack_id for pack_id, _ in self._ledger.condemned(_FOREVER_NS)}
+        condemned = {pack_id for pack_id, _ in self._ledger.condemned()}
         ids: Sequence[str] = ()
         for _ in range(_SALVAGE_ROUNDS):
             ids = backups()

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.errors import ChunkMissing, DamagedError
+from holdfast.stores.port import Store
+from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import starts_of
-from holdfast.vault.manifest.entry import decode_extra
 from holdfast.vault.manifest.root import ROOTS_PREFIX, decode_listing, read_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
@@ -53,7 +51,7 @@ class Marker:
         for backup_id in backup_ids:
             try:
                 self._mark(backup_id)
-            except ObjectMissing:
+            except BackupMissing:
                 continue
             except (DamagedError, ChunkMissing) as error:
                 raise type(error)(f"Backup {backup_id}: {error}") from error
@@ -91,12 +89,4 @@ class Marker:
 def _list_ids(block: Block) -> list[bytes]:
     """Ids of the extent lists of a block's large files."""
     listed = (block.extra_length > 0) & (block.stored_sum > 0) & (block.extent_count == 0)
-    if not listed.any():
-        return []
-    starts = starts_of(block.extra_length)
-    ids = []
-    for i in listed.nonzero()[0].tolist():
-        start = int(starts[i])
-        extra = decode_extra(block.extra_bytes[start : start + int(block.extra_length[i])])
-        ids += [ref.chunk_id for ref in extra.lists]
-    return ids
+    return [ref.chunk_id for i in listed.nonzero()[0].tolist() for ref in block.extra(i).lists]

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.pack.copy import copy_record, packs_in
@@ -41,7 +42,7 @@ SMALL_PACK_BYTES = 4 * 1024 * 1024
 SMALL_PACKS_MIN = 16
 """So many small packs of one kind are joined; fewer are not worth the copying."""
 
-GRACE_NS = 24 * 3600 * 1_000_000_000
+GRACE_NS = DAY_NS
 """How long readers that opened a pack before it was condemned may go on."""
 
 TRIES = 5
@@ -183,7 +184,7 @@ class Prune:
         marks = self._ledger.marks()
         in_store = dict(packs_in(self._store))
         known = self._ledger.live_packs()
-        condemned = {pack_id for pack_id, _ in self._ledger.condemned(_FOREVER_NS)}
+        condemned = {pack_id for pack_id, _ in self._ledger.condemned()}
         index = self._index(True)
         ids = backup_ids(self._store)
         marker = Marker(self._store, self._keys, index)
@@ -326,9 +327,6 @@ class Prune:
         self._on_progress(progress)
         if self._cancelled():
             raise Cancelled("The prune was cancelled; nothing was thrown away.")
-
-
-_FOREVER_NS = 2**62
 
 
 def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:

@@ -19,7 +19,6 @@ from holdfast.vault.pack.table import open_table, read_footer
 from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name, run_now
 
 TRIES = 5
-_FOREVER_NS = 2**62
 
 
 def quarantine(
@@ -73,7 +72,7 @@ def salvage(
     marks = ledger.marks()
     left = set(missing)
     made: list[PackRow] = []
-    for pack_id, _ in ledger.condemned(_FOREVER_NS):
+    for pack_id, _ in ledger.condemned():
         look()
         try:
             row = read_footer(keys, store, pack_id)

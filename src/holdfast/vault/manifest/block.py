@@ -27,53 +27,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import FormatError
+from holdfast.vault.manifest.columns import COLUMNS, EntryColumns
 from holdfast.vault.manifest.entry import FLAG_HOLE, NO_EXTRA, Entry, Extent, Extra, Kind, decode_extra, encode_extra
 
 BLOCK_MAGIC = b"HFB1"
 LIST_MAGIC = b"HFX1"
 EXTENT_DTYPE = np.dtype([("id", "V32"), ("stored", "<u4"), ("raw", "<u4"), ("repeat", "<u4"), ("flags", "<u4")])
-# One column per field, in the order in which a block stores them.
-_COLUMNS: tuple[tuple[str, str], ...] = (
-    ("kind", "u1"),
-    ("mode", "<u2"),
-    ("uid", "<u4"),
-    ("gid", "<u4"),
-    ("mtime_ns", "<i8"),
-    ("size", "<u8"),
-    ("crc32", "<u4"),
-    ("stored_sum", "<u8"),
-    ("extent_count", "<u4"),
-    ("path_length", "<u2"),
-    ("extra_length", "<u4"),
-    ("ctime_ns", "<i8"),
-    ("inode", "<u8"),
-    ("device", "<u8"),
-)
-COLUMN_NAMES = tuple(name for name, _ in _COLUMNS)
 _HEADER = struct.Struct("<4sIIII")  # magic, entries, extents, bytes of paths, bytes of extras
 
 
-class Block:
-    """A decoded block: numpy columns of equal length `n`, and the variable parts by offset.
+class Block(EntryColumns):
+    """A decoded block: columns of equal length, and the variable parts by offset.
 
-    Columns: kind, mode, uid, gid, mtime_ns, size, crc32, stored_sum, extent_count, path_length, extra_length,
-    ctime_ns, inode, device. `extents`: structured array (EXTENT_DTYPE), all entries' one after the other.
+    `extents`: structured array (EXTENT_DTYPE), all entries' one after the other.
     """
-
-    kind: NDArray[np.uint8]
-    mode: NDArray[np.uint16]
-    uid: NDArray[np.uint32]
-    gid: NDArray[np.uint32]
-    mtime_ns: NDArray[np.int64]
-    size: NDArray[np.uint64]
-    crc32: NDArray[np.uint32]
-    stored_sum: NDArray[np.uint64]
-    extent_count: NDArray[np.uint32]
-    path_length: NDArray[np.uint16]
-    extra_length: NDArray[np.uint32]
-    ctime_ns: NDArray[np.int64]
-    inode: NDArray[np.uint64]
-    device: NDArray[np.uint64]
 
     def __init__(
         self, columns: dict[str, NDArray[np.generic]], extents: NDArray[np.void], paths: bytes, extras: bytes
@@ -114,13 +81,20 @@ class Block:
         """Path of entry `i`."""
         return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
 
+    def extra_data(self, i: int) -> bytes:
+        """The bytes of the extra of entry `i`; none for most."""
+        end = self.extra_ends[i]
+        return self.extra_bytes[end - int(self.extra_length[i]) : end]
+
     def extra(self, i: int) -> Extra:
         """The extra of entry `i` (an empty one for most)."""
-        length = int(self.extra_length[i])
-        if not length:
-            return NO_EXTRA
-        end = self.extra_ends[i]
-        return decode_extra(self.extra_bytes[end - length : end])
+        return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
+
+    def extras(self) -> dict[int, Extra]:
+        """The extras of the entries that have one, by their number."""
+        blob, ends, at = self.extra_bytes, self.extra_ends, self.extra_length.nonzero()[0]
+        lengths = self.extra_length[at].tolist()
+        return {i: decode_extra(blob[ends[i] - n : ends[i]]) for i, n in zip(at.tolist(), lengths, strict=True)}
 
     def entry_extents(self, i: int) -> tuple[Extent, ...]:
         """The extents that stand in entry `i` itself (none for inline contents and for extent lists)."""
@@ -176,23 +150,15 @@ def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
 def block_of(entries: Sequence[Entry]) -> Block:
     """A block of the given entries (in order)."""
     extras = [encode_extra(e.extra) for e in entries]
-    values: dict[str, list[int]] = {
-        "kind": [e.kind for e in entries],
-        "mode": [e.mode for e in entries],
-        "uid": [e.uid for e in entries],
-        "gid": [e.gid for e in entries],
-        "mtime_ns": [e.mtime_ns for e in entries],
-        "size": [e.size for e in entries],
-        "crc32": [e.crc32 for e in entries],
-        "stored_sum": [e.stored_sum for e in entries],
+    lengths = {
         "extent_count": [len(e.extents) for e in entries],
         "path_length": [len(e.path) for e in entries],
         "extra_length": [len(x) for x in extras],
-        "ctime_ns": [e.ctime_ns for e in entries],
-        "inode": [e.inode for e in entries],
-        "device": [e.device for e in entries],
     }
-    columns = {name: np.array(values[name], dtype=dtype) for name, dtype in _COLUMNS}
+    columns: dict[str, NDArray[np.generic]] = {
+        name: np.array(lengths[name] if name in lengths else [getattr(e, name) for e in entries], dtype)
+        for name, dtype in COLUMNS.items()
+    }
     extents = pack_extents([x for e in entries for x in e.extents])
     return Block(columns, extents, b"".join(e.path for e in entries), b"".join(extras))
 
@@ -201,7 +167,7 @@ def encode_block(block: Block) -> bytes:
     """The bytes of a block, as docs/formats.md says."""
     header = _HEADER.pack(BLOCK_MAGIC, len(block), len(block.extents), len(block.path_bytes), len(block.extra_bytes))
     extents = block.extents
-    parts = [header, *(getattr(block, name).tobytes() for name, _ in _COLUMNS)]
+    parts = [header, *(getattr(block, name).tobytes() for name in COLUMNS)]
     parts += [extents[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
     return b"".join([*parts, block.path_bytes, block.extra_bytes])
 
@@ -214,11 +180,11 @@ def decode_block(data: bytes | memoryview) -> Block:
     if magic != BLOCK_MAGIC:
         raise FormatError("This is not a manifest block of a known version.")
     at = _HEADER.size
-    expected = at + n * sum(np.dtype(d).itemsize for _, d in _COLUMNS) + extent_n * 48 + path_n + extra_n
+    expected = at + n * sum(dtype.itemsize for dtype in COLUMNS.values()) + extent_n * 48 + path_n + extra_n
     if len(data) != expected:
         raise FormatError("A manifest block has the wrong length.")
     columns: dict[str, NDArray[np.generic]] = {}
-    for name, dtype in _COLUMNS:
+    for name, dtype in COLUMNS.items():
         columns[name] = np.frombuffer(data, dtype=dtype, count=n, offset=at)
         at += columns[name].nbytes
     extents, at = _decode_extents(data, at, extent_n)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.manifest.columns import Before, split
+from holdfast.units import SECOND_NS
+from holdfast.vault.manifest.columns import split
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.source import From, Scan
 
 RACY_NS = 50_000_000
@@ -43,5 +45,5 @@ def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[n
 
 def safe_ctime(ctime_ns: NDArray[np.int64], scanned_ns: int) -> NDArray[np.int64]:
     """ctime as the manifest keeps it: 0 (never equal) where a later change could have the same one."""
-    margin = np.where(ctime_ns % 1_000_000_000 == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
+    margin = np.where(ctime_ns % SECOND_NS == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
     return np.where(ctime_ns > scanned_ns - margin, 0, ctime_ns)

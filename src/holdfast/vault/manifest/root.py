@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 from blake3 import blake3
 
-from holdfast.stores.port import Store
-from holdfast.vault.errors import DamagedError, FormatError
+from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.errors import BackupMissing, DamagedError, FormatError
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.pack.seal import FORMAT_VERSION, SealKind, VaultKeys, new_salt
 
@@ -70,8 +70,11 @@ def write_root(store: Store, keys: VaultKeys, root: Root) -> int:
 
 
 def read_root(store: Store, keys: VaultKeys, backup_id: str) -> Root:
-    """Read a root. Raises ObjectMissing, DamagedError, FormatError."""
-    data = store.get(root_name(backup_id))
+    """Read a root. Raises BackupMissing, DamagedError, FormatError, StoreError."""
+    try:
+        data = store.get(root_name(backup_id))
+    except ObjectMissing:
+        raise _gone(backup_id) from None
     if len(data) < _HEADER.size:
         raise DamagedError(f"The root of backup {backup_id} is cut short.")
     magic, version, kind, flags, salt = _HEADER.unpack_from(data)
@@ -84,6 +87,18 @@ def read_root(store: Store, keys: VaultKeys, backup_id: str) -> Root:
     if root.backup_id != backup_id:
         raise DamagedError(f"The object of backup {backup_id} holds another backup.")
     return root
+
+
+def root_size(store: Store, backup_id: str) -> int:
+    """Return the bytes of a root in the store. Raises BackupMissing, StoreError."""
+    try:
+        return store.size(root_name(backup_id))
+    except ObjectMissing:
+        raise _gone(backup_id) from None
+
+
+def _gone(backup_id: str) -> BackupMissing:
+    return BackupMissing(f"The root of backup {backup_id} is gone from the store.")
 
 
 def digest_of(refs: Sequence[BlockRef]) -> bytes:

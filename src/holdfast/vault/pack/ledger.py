@@ -75,8 +75,8 @@ class Ledger(Protocol):
         LedgerMoved, with nothing changed, when the vault's marks are not `marks`.
         """
 
-    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
-        """(pack id, size) of packs that were condemned at or before a time, oldest first."""
+    def condemned(self, before_ns: int | None = None) -> list[tuple[bytes, int]]:
+        """(pack id, size) of packs that were condemned, oldest first; with `before_ns` those at or before that time."""
 
     def forget(self, pack_ids: Sequence[bytes]) -> None:
         """Drop condemned packs whose objects are gone."""
@@ -152,9 +152,9 @@ class MemoryLedger:
             for row in replacements:
                 self._packs.setdefault(row.pack_id, row)
 
-    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
+    def condemned(self, before_ns: int | None = None) -> list[tuple[bytes, int]]:
         with self._lock:
-            return [(p, size) for p, (at, size) in self._condemned.items() if at <= before_ns]
+            return [(p, size) for p, (at, size) in self._condemned.items() if before_ns is None or at <= before_ns]
 
     def forget(self, pack_ids: Sequence[bytes]) -> None:
         with self._lock:

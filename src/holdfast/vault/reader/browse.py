@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from holdfast.vault.layout.listing import ref_of
-from holdfast.vault.manifest.block import COLUMN_NAMES, Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import COLUMNS
 from holdfast.vault.manifest.entry import Entry, Extent, Kind, ListRef
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.reader.snapshot import Snapshot
@@ -113,7 +114,7 @@ class SubtreeView:
 
 def _slice(block: Block, start: int, stop: int | None, cut: int) -> Block:
     rows = slice(start, stop)
-    columns = {name: getattr(block, name)[rows] for name in COLUMN_NAMES}
+    columns = {name: getattr(block, name)[rows] for name in COLUMNS}
     columns["path_length"] = columns["path_length"] - cut
     last = len(block) if stop is None else stop
     extents = block.extents[_ends(block.extent_ends, start) : _ends(block.extent_ends, last)]

@@ -15,12 +15,13 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import DamagedError
-from holdfast.vault.layout.contents import Contents, extras_of
+from holdfast.vault.layout.contents import Contents
 from holdfast.vault.layout.pieces import Piece, SegmentPiece
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent, Extra, Kind
 from holdfast.vault.pack.chunk import chunk_id, crc_of_zeros
 from holdfast.vault.pack.segment import StreamInflater, inflate_file
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.snapshot import Snapshot
 
 SMALL_BYTES_MAX = 4 * 1024 * 1024
@@ -92,7 +93,7 @@ def extract(
         if isinstance(last, Large):
             yield last
         elif last.stored:
-            raise DamagedError(f"The file {_shown(last.block.path(last.at))} is cut short in the store.")
+            raise DamagedError(f"The file {shown(last.block.path(last.at))} is cut short in the store.")
         else:
             yield _whole(snapshot, last, held[:0])
 
@@ -115,7 +116,7 @@ def _pieces(
 def _block_pieces(
     snapshot: Snapshot, block: Block, base: int, rows: list[int], due: deque[_Due | Large]
 ) -> Iterator[Piece]:
-    extras = extras_of(block)
+    extras = block.extras()
     contents = Contents(snapshot, block, extras)
     sizes, stored, crcs = contents.size, contents.stored_sum, block.crc32.tolist()
     # A file without holes stores something for each of its bytes; a flag says it for sure.
@@ -151,7 +152,7 @@ def _with_holes(block: Block) -> list[bool]:
 def _whole(snapshot: Snapshot, due: _Due, stream: memoryview) -> Small:
     data = inflate_file(stream, due.size) if due.stored else due.inline
     if len(data) != due.size or isal_zlib.crc32(data) != due.crc32:
-        raise DamagedError(f"The file {_shown(due.block.path(due.at))} does not give back what was backed up.")
+        raise DamagedError(f"The file {shown(due.block.path(due.at))} does not give back what was backed up.")
     return Small(due.number, due.block, due.at, data)
 
 
@@ -209,7 +210,7 @@ def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[Part]:
             yield Part(at, buffer, raw)
             at += raw
     if at != entry.size:
-        raise DamagedError(f"The file {_shown(entry.path)} has another length in the store.")
+        raise DamagedError(f"The file {shown(entry.path)} has another length in the store.")
 
 
 def check_whole(entry: Entry, parts: Iterable[tuple[int, int, int]]) -> None:
@@ -221,7 +222,7 @@ def check_whole(entry: Entry, parts: Iterable[tuple[int, int, int]]) -> None:
         crc = isal_zlib.crc32_combine(crc, part_crc, size)
         at = offset + size
     if at != entry.size or crc != entry.crc32:
-        raise DamagedError(f"The file {_shown(entry.path)} does not give back what was backed up.")
+        raise DamagedError(f"The file {shown(entry.path)} does not give back what was backed up.")
 
 
 def _runs(snapshot: Snapshot, entry: Entry) -> Iterator[list[Extent]]:
@@ -282,7 +283,3 @@ def is_given_back(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Ca
         return count
 
     return same_content(snapshot, entry, id_key, read) and crc == entry.crc32
-
-
-def _shown(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")
