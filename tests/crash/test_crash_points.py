@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from kit.stores.effects import DIED, Effects, Mode, install
-from service.restore.test_files import Tree, tree_of
+from kit.trees import Tree, tree_of
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError

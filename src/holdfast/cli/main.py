@@ -139,7 +139,7 @@ def _unexpected() -> tuple[str, str]:
         where = f"the details are in {path}"
     except OSError:
         where = "the details could not be written anywhere"
-    return "INTERNAL_ERROR", f"Something went wrong that nobody thought of; {where}; please report it."
+    return "INTERNAL_ERROR", f"An unexpected error occurred; {where}; please report it."
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def lines_of(check: Check, instance: Instance) -> list[Line]:
     except FORESEEN as error:
         found = [problem(str(error))]
     except OSError as error:
-        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); mend its rights.")]
+        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); fix its permissions.")]
     if not found:
         return [Line(check.name, Level.OK, check.fine, "")]
     more = found[FINDINGS_MAX:]

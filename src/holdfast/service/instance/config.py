@@ -141,7 +141,7 @@ def read_config(home: Path, environment: Mapping[str, str] = os.environ) -> Conf
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); fix its permissions.") from None
     return overridden_config(values, str(path), environment)
 
 
@@ -203,7 +203,7 @@ def _is_origin(url: str) -> bool:
         return (
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
-            and parts.port != 0  # raises ValueError for what is no port
+            and parts.port != 0  # raises ValueError unless it is a port
             and "@" not in parts.netloc
             and not (parts.path.strip("/") or "?" in url or "#" in url)
             and url.isprintable()

@@ -159,7 +159,7 @@ def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bo
     report = instance.vault(backup.account_id).check_one(
         backup.id, now_ns=instance.clock.now_ns(), on_progress=_noting(note), cancelled=stop
     )
-    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: it is no finding
+    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     hit = report.hits[0] if report.hits else None
     if report.findings:
         enter_lost(instance, backup.account_id)

@@ -49,5 +49,5 @@ class Failures:
         if isinstance(error, OSError) and self.disk is not None:
             code, what = self.disk
             return Failure(code, f"{what} ({error.strerror or error}).")
-        message = f"{self.deed} failed for a reason that nobody thought of; the server's log has the details."
+        message = f"{self.deed} failed unexpectedly; the server's log has the details."
         return Failure(INTERNAL_ERROR, message)

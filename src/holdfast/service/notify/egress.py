@@ -58,7 +58,7 @@ def system_resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, as the system's resolver gives them. Raises OSError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label that is no name at all
+    except UnicodeError as error:  # a label that cannot be a name
         raise OSError(str(error)) from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 

@@ -188,7 +188,7 @@ def _network_error(error: BaseException) -> str:
             return "The receiver refused the connection."
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpcore.ProtocolError):
-        return "The receiver's answer is no HTTP."
+        return "The receiver did not answer with HTTP."
     return "The connection to the receiver failed."
 
 

@@ -67,7 +67,7 @@ def _sealed_key(instance: Instance, account_id: str, api_key: str) -> bytes:
 def add_account(instance: Instance, email: str, plan: str) -> NewKey:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
     if not (_EMAIL.fullmatch(email) and email.isprintable()):
-        raise Invalid("email", f"{email!r} is no e-mail address.")
+        raise Invalid("email", f"{email!r} is not an e-mail address.")
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
     api_key = new_api_key()

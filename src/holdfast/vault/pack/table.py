@@ -29,7 +29,7 @@ from holdfast.vault.pack.writer import (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is in one pack: columns of equal length, in the order of the records."""
+    """The contents of one pack: columns of equal length, in the order of the records."""
 
     kind: PackKind
     origins: tuple[bytes, ...]
@@ -46,13 +46,13 @@ class Table:
 
     @property
     def offsets(self) -> NDArray[np.uint32]:
-        """Where each record starts in the pack."""
+        """Return the start of each record in the pack."""
         sizes = self.stored.astype(np.int64) + TAG_BYTES
         return (HEADER_BYTES + np.cumsum(sizes) - sizes).astype(np.uint32)
 
 
 def open_table(keys: VaultKeys, row: PackRow) -> Table:
-    """The table of a pack from its ledger row. DamagedError when it does not open, FormatError when it is odd."""
+    """Read a pack's table from its ledger row. Raise DamagedError when it does not open, FormatError when malformed."""
     what = f"The table of pack {row.pack_id.hex()[:12]}"
     deflated = keys.open_whole(SealKind.TRAILER, row.salt, row.table, what)
     try:
@@ -82,7 +82,7 @@ def open_table(keys: VaultKeys, row: PackRow) -> Table:
 
 
 def read_footer(keys: VaultKeys, store: Store, pack_id: bytes) -> PackRow:
-    """The ledger row of a pack, from the pack itself by two range reads. For rebuilding and checking."""
+    """Read the ledger row of a pack from the pack itself, by two range reads. For rebuilding and checking."""
     name = pack_name(pack_id)
     size = store.size(name)
     footer = store.get_range(name, max(0, size - FOOTER_BYTES), FOOTER_BYTES)
