@@ -22,6 +22,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
@@ -145,7 +146,7 @@ def _about(job: Job) -> dict[str, Any]:
 
 
 def _tell_end(job: Job, took_ns: int) -> None:
-    fields: dict[str, Any] = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    fields: dict[str, Any] = {**_about(job), "seconds": round(took_ns / SECOND_NS, 3)}
     if job.state is JobState.FAILED:
         event("job_failed", logging.WARNING, **fields, code=job.error_code, reason=job.error_message)
     else:

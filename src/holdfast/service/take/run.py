@@ -40,7 +40,7 @@ from holdfast.service.take.source import chosen_source, sweep_copies
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
-from holdfast.units import DAY_NS
+from holdfast.units import DAY_NS, SECOND_NS
 from holdfast.vault.archiver.archive import Progress
 from holdfast.vault.errors import (
     Cancelled,
@@ -212,7 +212,7 @@ def run_backup(
 
 
 def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
-    seconds = round(took_ns / 1e9, 3)
+    seconds = round(took_ns / SECOND_NS, 3)
     if done.state is State.FAILED:
         why: dict[str, Any] = {"code": done.error_code, "reason": done.error_message}
         event("backup_failed", logging.WARNING, **about, seconds=seconds, **why)
