@@ -30,7 +30,7 @@ ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ENQ
 """`ENQUEUED` are left from when DBOS had a queue."""
 
 GOES_ON_SECONDS = 5.0
-"""At most so long the queue waits for what a dead process left: mostly there is next to nothing to do."""
+"""The queue waits at most this long for what a dead process left: mostly there is next to nothing to do."""
 
 CLOSE_SECONDS = 10
 
@@ -93,7 +93,7 @@ class DurableExecutor:
 
 
 def _engine(home: Path, config: Config) -> Engine:
-    """Where workflows are kept: `jobs.sqlite`, or the catalog's PostgreSQL."""
+    """Return the database of workflows: `jobs.sqlite`, or the catalog's PostgreSQL."""
     if config.catalog_url:
         return create_engine(config.catalog_url, pool_pre_ping=True)
     engine = create_engine(f"sqlite+pysqlite:///{home / 'jobs.sqlite'}", connect_args={"timeout": 30})

@@ -19,7 +19,7 @@ from holdfast.worker.job_kinds import recover
 from holdfast.worker.periodic import PeriodicTask
 
 EVENTS_KEPT_NS = 30 * DAY_NS
-"""How long a client may be offline without losing events."""
+"""A client may be offline at most this long without losing events."""
 
 
 def _forget_events(instance: Instance, stopping: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What the queue asks of a durable executor. `executor.py` implements it with DBOS."""
+"""The durable executor, as the queue needs it. `executor.py` implements it with DBOS."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from holdfast.worker.queue import Worker
 _log = logging.getLogger("holdfast.worker.process")  # this module runs as __main__
 
 END_SECONDS = 15.0
-"""When it has not ended so long after it was told to, it breaks off: whatever it does may be cut off anywhere."""
+"""The process breaks off this long after it was told to end: whatever it does may be cut off anywhere."""
 
 READY = b"ready\n"
 

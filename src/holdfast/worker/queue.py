@@ -22,7 +22,7 @@ from holdfast.worker.job_kinds import is_for_queue, lock_name, steps_of
 from holdfast.worker.port import Executor, Steps
 
 LOOK_SECONDS = 2.0
-"""How often the worker looks when nobody wakes it."""
+"""The interval at which the worker reads the queue when nobody wakes it."""
 
 LISTEN_AGAIN_SECONDS = 5.0
 
