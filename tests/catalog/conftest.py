@@ -29,12 +29,12 @@ def postgresql() -> Iterator[Callable[[], str]]:
     def new_database() -> str:
         nonlocal made
         made += 1
-        with psycopg.connect(url.format(name="postgres"), autocommit=True) as connection:
+        with psycopg.connect(server_url.format(name="postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE test{made}".encode())
-        return url.format(name=f"test{made}")
+        return server_url.format(name=f"test{made}")
 
     try:
-        with postgresql_server(folder, programs) as url:
+        with postgresql_server(folder, programs) as server_url:
             yield new_database
     finally:
         shutil.rmtree(folder)

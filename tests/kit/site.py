@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -66,9 +67,9 @@ class Site:
     bronze: NewKey
     folder: Path
 
-    def client(self, api_key: str | None = None, **more: object) -> httpx.Client:
+    def client(self, api_key: str | None = None, **more: Any) -> httpx.Client:
         headers = {} if api_key is None else {"Authorization": api_key}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)  # type: ignore[arg-type]
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)
 
     def take(self, app: App | None = None, name: str | None = None) -> Backup:
         """A backup of an application, taken here and now."""
