@@ -85,7 +85,8 @@ def test_what_was_foreseen_is_a_sentence_and_a_fault_of_ours_a_traceback(world: 
             return
         raise error
 
-    rounds = Rounds(world.instance, None, [Round("tidy", 0.001, turn)])  # type: ignore[arg-type]
+    no_jobs: Any = None
+    rounds = Rounds(world.instance, no_jobs, [Round("tidy", 0.001, turn)])
     rounds.start()
     for thread in rounds._threads:
         thread.join(20)
