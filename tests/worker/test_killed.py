@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ def watched(world: World) -> Iterator[WatchedJobs]:
     jobs.stop()
 
 
-def until(look: Callable[[], T], seconds: float = SECONDS) -> T:
+def until(look: Callable[[], T | None], seconds: float = SECONDS) -> T:
     """Ask until there is an answer that counts."""
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -128,7 +129,7 @@ def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
     for pause in (0.0, 0.3):
         asked, _ = request_backup(live, world.app.id)
         client.enqueue_take(asked.id, asked.app_id, asked.node)
-        until(lambda asked=asked: runs(live, asked.id))  # type: ignore[misc]
+        until(partial(runs, live, asked.id))
         time.sleep(pause + chance.random() / 10)
         kill(watched)
         work = ended(live, asked.id)
@@ -152,7 +153,7 @@ def test_restores_and_verifications_too(world: World, live: Instance, watched: W
         verify = request_verify(live, good, world.app.node)
         for job in (restore, verify):
             client.enqueue_job(job.id, job.app_id, job.node)
-        until(lambda restore=restore: runs(live, restore.id))  # type: ignore[misc]
+        until(partial(runs, live, restore.id))
         time.sleep(pause)
         kill(watched)
         for job in (restore, verify):
