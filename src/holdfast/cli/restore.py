@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """What happens to what the backup does not have."""
+    """The fate of files that the backup does not have."""
 
     MIRROR = "mirror"
     OVERLAY = "overlay"

@@ -165,6 +165,11 @@ class Planner:
 
     def _put(self, unchanged: list[bool]) -> None:
         """Walk the wanted entries in order; a folder that is new is one change with all below it."""
+        # Entries stand in the order of a walk, so all that is below a folder follows it. `top` is the path, with a
+        # slash, of the folder that the last change puts, and `change` is that change's number: while paths begin with
+        # `top` they belong to it, and nothing is compared, as the target has nothing there that stays. For any other
+        # entry `i` the target's entry `j` of the same path (-1: none) decides whether it stays or is a change of its
+        # own. A further hard link stays only if the first one does, which comes before it and is decided by then.
         plan, kinds, sizes = self.plan, self.plan.kinds, self._before.size.tolist()
         has_extra = (self._before.extra_length > 0).tolist()
         change_of = plan.change_of

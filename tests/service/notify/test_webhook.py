@@ -140,7 +140,7 @@ def test_nobody_there_and_no_http() -> None:
         connection.sendall(b"220 mail.example.org ESMTP\r\n")
 
     with one_connection(other_protocol) as target:
-        assert send(target).error == "The receiver's answer is no HTTP."
+        assert send(target).error == "The receiver did not answer with HTTP."
     assert send(target).error == "The receiver refused the connection."
 
 

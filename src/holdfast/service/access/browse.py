@@ -71,7 +71,7 @@ def _row(entry: Entry, zone: Any) -> dict[str, Any]:
 
 
 def list_folder(instance: Instance, backup: Backup, path: str) -> list[dict[str, Any]]:
-    """What is directly in a folder, in order; a file or link itself. Raises Invalid, NotFound, Conflict."""
+    """List what is directly in a folder, in order; of a file or link, itself. Raises Invalid, NotFound, Conflict."""
     with _opened(instance, backup) as snapshot:
         browser = Browser(snapshot)
         at, entry = _found(browser, path)
@@ -93,12 +93,12 @@ class Content:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file, and not a folder as a zip."""
+        """True for a file, False for a folder, which is given as a zip."""
         return self.entry is not None and self.entry.kind is Kind.FILE
 
     @property
     def filename(self) -> str:
-        """What the file should be called."""
+        """The name to save it under."""
         name = shown(self.path.rpartition(b"/")[2]) or self.backup.name
         return name if self.is_file else f"{name}.zip"
 
@@ -142,7 +142,7 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
 
 
 def diff(instance: Instance, old: Backup, new: Backup) -> dict[str, Any]:
-    """What is different in `new`. Raises Conflict."""
+    """Return what is different in `new`. Raises Conflict."""
     with _opened(instance, old) as before, _opened(instance, new) as after:
         found = differences(before, after)
     counts = {what: sum(d.what == what for d in found) for what in ("added", "removed", "changed", "metadata")}

@@ -31,7 +31,7 @@ class Download:
 
     @property
     def filename(self) -> str:
-        """What the file should be called."""
+        """The name to save it under."""
         return f"{self.backup.name}.{self.format}"
 
     @property
@@ -47,7 +47,7 @@ class Download:
 
     @property
     def last_modified(self) -> datetime:
-        """When the backup was finished, in UTC, whole seconds."""
+        """The time at which the backup was finished, in UTC, whole seconds."""
         return datetime.fromtimestamp((self.backup.finished_at or 0) // SECOND_NS, UTC)
 
     @property

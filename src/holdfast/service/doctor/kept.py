@@ -20,7 +20,7 @@ WAL_BYTES_MAX = 256 * 1024**2
 PUT_SECONDS_MAX = 2.0
 POSTGRESQL_MIN = 13
 WAITED_NS_MAX = 3 * DAY_NS
-"""So long may a vault wait for a prune."""
+"""At most this long may a vault wait for a prune."""
 
 DELIVERY_WAITED_NS_MAX = HOUR_NS
 DELIVERIES_SINCE_NS = DAY_NS

@@ -21,7 +21,7 @@ from holdfast.sources.databases.spec import Kind
 from holdfast.units import GIB, SECOND_NS, size_text
 
 CLOCK_SECONDS_MAX = 120
-"""So far may clocks be apart."""
+"""The clocks may differ by at most this much."""
 
 YEAR_MIN = 2024
 FREE_BYTES_MIN = GIB

@@ -50,7 +50,7 @@ _events.addHandler(logging.NullHandler())
 
 
 def event(name: str, level: int = logging.INFO, /, **fields: object) -> None:
-    """Log what an operation did, its ids and sizes as fields. What is no event is said by a module's `_log`."""
+    """Log an event of an operation, with its ids and sizes as fields. All else is logged by a module's `_log`."""
     _events.log(level, name, extra=fields)
 
 

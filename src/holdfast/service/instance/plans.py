@@ -12,7 +12,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an account may do. Limits of 0 mean: none."""
+    """The limits of an account; 0 stands for no limit."""
 
     rank: Count
     api_backups: bool = True

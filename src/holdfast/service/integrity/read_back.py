@@ -1,4 +1,4 @@
-"""Read the store back: all of it in so many days, in small turns, the packs that were not read for longest first.
+"""Read the whole store back within a number of days, in small runs, starting with the packs read longest ago.
 
 A pack that was written is not proved by that: it is read like any other. What is damaged has the consequences that
 `holdfast check` gives it (`verify.py`). One node reads at a time; how much is read in an hour and in a turn is limited,
@@ -20,7 +20,7 @@ from holdfast.vault.errors import Cancelled, VaultError
 
 TURN_SECONDS = 10.0
 HOLD_NS = 120 * SECOND_NS
-"""A node that is gone holds the reading up for so long."""
+"""A node that is gone holds the reading up for at most this long."""
 
 HOUR_BYTES_MIN = 256 * 1024**2
 """A small store is read at once: nobody feels that."""
@@ -28,7 +28,7 @@ HOUR_BYTES_MIN = 256 * 1024**2
 PACKS_A_TURN = 200
 BACKUPS_AT_ONCE = 50
 _HASTE = 1.25
-"""So much faster than would do: a server is not always on."""
+"""The share by which to read faster than needed, as a server is not always on."""
 
 _log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ _VAULTS = "vaults/"
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was done for one account."""
+    """The outcome for one account."""
 
     account_id: str
     email: str

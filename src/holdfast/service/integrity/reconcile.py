@@ -35,7 +35,7 @@ from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
 
 AGE_NS = DAY_NS
-"""So old is what is removed: whoever may still be at work on it is done by then."""
+"""The minimum age of what is removed: whoever may still be working on it is done by then."""
 
 EVERY_NS = DAY_NS
 
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What was found of one account."""
+    """The findings for one account."""
 
     account_id: str
     removed_roots: tuple[str, ...] = ()

@@ -40,13 +40,13 @@ from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.paths import shown
 
 RESERVE_BYTES = 512 * 1024**2
-"""A test restore leaves the scratch disk so much room at least."""
+"""A test restore leaves at least this much room on the scratch disk."""
 
 ENTRY_BYTES = 4096
 """Room that a file or folder takes beside its content, or more."""
 
 SAMPLE_FILES_MAX = 200
-"""So many files of a backup that is too large are brought back."""
+"""At most this many files of a backup that is too large are restored."""
 
 SCRATCH_PREFIX = "prove-"
 _PLAIN_DATABASES = ("DATABASE_DAMAGED", "DATABASE_RAW")
@@ -61,7 +61,7 @@ class ScratchError(ServiceError):
 
 
 class Proved(msgspec.Struct, frozen=True):
-    """What a finished test restore's `result` says. `bytes`: of content that was compared."""
+    """The `result` of a finished test restore. `bytes`: of content that was compared."""
 
     is_whole: bool
     """All of the backup was restored; else only some files, as it is larger than the limit."""
@@ -74,7 +74,7 @@ class Proved(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What the comparison gave: `proved` holds when there are no mismatches."""
+    """The outcome of the comparison: `proved` counts when there are no mismatches."""
 
     mismatches: list[Mismatch]
     proved: Proved
@@ -227,17 +227,17 @@ def _view(instance: Instance, backup: Backup) -> Callable[[Block], Block]:
 
 
 def scratch_parent(instance: Instance) -> Path:
-    """Where all scratch folders are."""
+    """Return the folder of all scratch folders."""
     return Path(instance.config.scratch).resolve() if instance.config.scratch else instance.run.resolve()
 
 
 def scratch_folder(instance: Instance, job_id: str) -> Path:
-    """Where a test restore's files are while it runs."""
+    """Return the folder of a test restore's files while it runs."""
     return scratch_parent(instance) / f"{SCRATCH_PREFIX}{job_id}"
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder among the scratch folders is one of ours, by its name and its owner: others may write there."""
+    """True if a scratch folder is ours, by its name and its owner: others may write there too."""
     try:
         found = folder.lstat()
     except OSError:

@@ -51,7 +51,7 @@ class DamagedBackup(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What a check found in one account's vault. Sizes in bytes."""
+    """The findings of a check of one account's vault. Sizes in bytes."""
 
     account_id: str
     packs: int
@@ -76,7 +76,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """What a finished verify job's `result` says. `files`: how many can't be read."""
+    """The `result` of a finished verify job. `files`: the number of files that can't be read."""
 
     is_whole: bool
     files: int
@@ -139,9 +139,12 @@ def run_verify(
     *,
     on_progress: jobs.Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
+    return jobs.run_job(
+        instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled, is_held=is_held
+    )
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -159,7 +162,7 @@ def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bo
     report = instance.vault(backup.account_id).check_one(
         backup.id, now_ns=instance.clock.now_ns(), on_progress=_noting(note), cancelled=stop
     )
-    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: it is no finding
+    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     hit = report.hits[0] if report.hits else None
     if report.findings:
         enter_lost(instance, backup.account_id)

@@ -20,14 +20,14 @@ SHOWN_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where someone who was away goes on. `is_gap`: what came between is not kept any more."""
+    """The place at which a client that was offline goes on. `is_gap`: some events in between are gone."""
 
     after: int
     is_gap: bool
 
 
 def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
-    """Where to go on after the event `after`; None: with what happens from now on."""
+    """Return the place after the event `after`; None: with events from now on."""
     newest = rows.last_event_seq(instance.catalog)
     if after is None:
         return Place(rows.last_event_seq(instance.catalog, account_id), False)
@@ -48,7 +48,7 @@ def newer_events(instance: Instance, seen: dict[str, int]) -> dict[str, int]:
 
 
 def running_work(instance: Instance) -> list[Work]:
-    """What runs now, of all accounts."""
+    """Return the running work of all accounts."""
     return open_work(instance.catalog, [JobState.RUNNING])
 
 
@@ -66,7 +66,7 @@ def event_view(instance: Instance, event: Event) -> dict[str, Any]:
 
 
 def progress_view(instance: Instance, work: Work) -> dict[str, Any]:
-    """How far something that runs is, in the shape of an event; it is none, and has no number."""
+    """Return the progress of running work, in the shape of an event but without a number."""
     progress = None if work.progress is None else msgspec.to_builtins(work.progress)
     return {
         "seq": None,
@@ -80,7 +80,7 @@ def progress_view(instance: Instance, work: Work) -> dict[str, Any]:
 
 
 def look_back(instance: Instance, since_ns: int, app_id: str | None) -> list[Event]:
-    """What happened since a time, in order; of all accounts, or of one application. At most SHOWN_MAX, the newest."""
+    """Return the events since a time, in order, of all accounts or of one application; the newest SHOWN_MAX at most."""
     return rows.events_since(instance.catalog, since_ns, app_id, SHOWN_MAX)
 
 

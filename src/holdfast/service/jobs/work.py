@@ -19,7 +19,7 @@ from holdfast.units import DAY_NS
 PAGE = 50
 LOG_LINES_MAX = 100
 ENDED_NS = DAY_NS
-"""So long ended work counts as lately."""
+"""Ended work is listed for this long."""
 
 
 def get_work(instance: Instance, work_id: str, account_id: str | None = None) -> Work:
@@ -36,7 +36,7 @@ def account_work(instance: Instance, account_id: str, limit: int, after: str | N
 
 
 def seen_work(instance: Instance, ended_max: int) -> tuple[list[Work], list[Work]]:
-    """What runs and waits on all nodes, oldest first; and what ended in the last day, newest first."""
+    """Return running and queued work of all nodes, oldest first; and work that ended in the last day, newest first."""
     since_ns = instance.clock.now_ns() - ENDED_NS
     return rows.open_work(instance.catalog), rows.ended_work(instance.catalog, since_ns, ended_max)
 

@@ -37,7 +37,7 @@ RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 RETRY_AFTER_SECONDS_MAX = 86_400
 JITTER = 0.1
 PAUSE_SECONDS_MAX = 300
-"""So long, at most, do the other notices of an endpoint wait when one was not taken."""
+"""At most this long do the other messages of an endpoint wait after one that was refused."""
 
 CLAIM_NS = 120 * SECOND_NS
 """Longer than any attempt takes."""

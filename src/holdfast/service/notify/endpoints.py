@@ -31,7 +31,7 @@ ENDPOINTS_MAX = 10
 
 LABEL_CHARACTERS_MAX = 100
 OVERLAP_NS = DAY_NS
-"""So long does the secret before the present one sign too."""
+"""The previous secret signs too for this long."""
 
 DEFAULT_KINDS = tuple(kind for kind in NOTICE_KINDS if kind is not EventKind.BACKUP_FINISHED)
 OPERATOR_KINDS = (EventKind.BACKUP_FAILED, EventKind.BACKUP_OVERDUE, EventKind.VERIFY_FAILED)
@@ -56,7 +56,7 @@ _secrets = msgspec.json.Decoder(tuple[_Secret, ...])
 
 
 def reach_of(instance: Instance, account_id: str | None, resolve: Resolve = system_resolve) -> Reach:
-    """What an account's endpoints may reach; with None the operator's."""
+    """Return the rules for an account's endpoints; with None for the operator's."""
     return Reach(instance.config.notices_allow_private or account_id is None, resolve)
 
 

@@ -39,9 +39,9 @@ class Notice(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a notice is made of. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: why it
-    failed, a sentence; `is_running`: of an overdue application, that a backup is just being made; `account`: whose it
-    is, where the operator is told."""
+    """The facts of a message. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: one sentence
+    that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
+    messages to the operator."""
 
     kind: str
     at: int
@@ -60,7 +60,7 @@ class Facts:
 
 
 def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
-    """What a delivery sends, as JSON; None when the event was forgotten."""
+    """Return the body that a delivery sends, as JSON; None when the event is gone."""
     if delivery.kind == TEST_KIND:
         return _test_body(instance, delivery, endpoint)
     event = None if delivery.event_seq is None else event_by_seq(instance.catalog, delivery.event_seq)
@@ -230,5 +230,5 @@ def _cap(text: str) -> str:
 
 
 def _tame(name: str) -> str:
-    """A name that is no mention (`@everyone`) and no markup where it arrives: a zero-width space breaks both."""
+    """Return a name that works neither as a mention (`@everyone`) nor as markup: a zero-width space breaks both."""
     return name.replace("@", "@\u200b").replace("<", "<\u200b").replace("](", "]\u200b(")

@@ -29,7 +29,7 @@ from holdfast.units import SECOND_NS
 
 TEXT_CHARACTERS_MAX = 100
 JITTER_SHARE = 10
-"""The jitter is at most one of so many parts of the time to the next run: `* * * * *` still comes every minute."""
+"""The jitter is at most the time to the next run divided by this: `* * * * *` still runs every minute."""
 
 _NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -59,7 +59,7 @@ class Cron:
     fields: str
     is_every_hour: bool
     runs_a_day: int
-    """So many on each day that has any."""
+    """The number of runs on each day that has any."""
 
 
 @lru_cache(maxsize=4096)
@@ -137,7 +137,7 @@ def _runs(cron: Cron, after_ns: int, zone: tzinfo) -> Iterator[int]:
 
 
 def _moment(wall: datetime, zone: tzinfo) -> int:
-    """When a clock on the wall first shows this, in seconds since 1970; if it never does, the end of the leap."""
+    """Return the first moment at which a wall clock shows this, in seconds since 1970; else the end of the leap."""
     while True:
         at = int(wall.replace(tzinfo=zone, fold=0).timestamp())
         if datetime.fromtimestamp(at, zone).replace(tzinfo=None, fold=0) == wall:
@@ -159,7 +159,7 @@ def next_due(cron: Cron, after_ns: int, zone: tzinfo, app_id: str, jitter_second
 
 
 def next_dues(cron: Cron, after_ns: int, zone: tzinfo, app_id: str, jitter_seconds: int, count: int) -> list[Due]:
-    """The first `count` times after `after_ns` at which an application is due. `jitter_seconds`: at most so much."""
+    """Return the first `count` due times after `after_ns`, each at most `jitter_seconds` later than the schedule."""
     share = jitter_of(app_id)
 
     def dues() -> Iterator[Due]:

@@ -1,4 +1,4 @@
-"""The plan's limits on what an account asks for by hand: how often, how many, how much it may store.
+"""The plan's limits on backups that an account takes by hand: how often, how many, how many bytes.
 
 They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore. They are
 counted in the transaction that enters the backup, so of two requests at once not both get the last one. A failed or
@@ -29,7 +29,7 @@ STORAGE_RETRY_SECONDS = 900
 
 
 def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
-    """What looks at an account's counts and raises LimitReached when its plan does not allow another backup."""
+    """Return a check of an account's counts that raises LimitReached when its plan does not allow another backup."""
 
     def look(counts: Counts) -> None:
         plan = instance.config.plans.get(counts.plan)
@@ -46,7 +46,7 @@ def check(instance: Instance, app: App) -> None:
 
 
 def taken_today(instance: Instance, account: Account) -> int:
-    """How many backups an account took by hand in the last 24 hours."""
+    """Return the number of backups that an account took by hand in the last 24 hours."""
     since = instance.clock.now_ns() - DAY_NS
     return len(counts_of(instance.catalog, account.id, "", since).account_times)
 
@@ -65,7 +65,7 @@ def view(plan: Plan) -> dict[str, int | None]:
 
 
 def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
-    """What takes longest to be over is said first."""
+    """Raise for the limit that takes longest to pass first."""
     if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
         raise LimitReached(
             "STORAGE_LIMIT_REACHED",

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
-    """When an application is overdue if nothing good comes after `good_ns`; None: never, it has no schedule."""
+    """Return the time at which an application is overdue without a good backup after `good_ns`; None: no schedule."""
     if not app.settings.cron:
         return None
     try:
@@ -57,7 +57,7 @@ def say_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False
 
 
 def _data(instance: Instance, app: App, good_ns: int | None, last: rows.LastTry | None) -> dict[str, Any]:
-    """What the event says: the application, its last good backup, and why the last try failed, if it did."""
+    """Return the event's data: the application, its last good backup, and why the last try failed, if it did."""
     failed = last is not None and last.state is State.FAILED
     return {
         "app": app.name,

@@ -29,7 +29,7 @@ NAME_CHARACTERS_MAX = 191
 LINK_KEY_DIGITS = 40
 
 _NAMED = 3
-"""So many damaged files are named in a backup's error; its warnings have all."""
+"""At most this many damaged files are named in a backup's error; its warnings have all."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _error(backup: Backup) -> dict[str, str] | None:
 
 
 def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> str:
-    """Where a successful backup is downloaded, ready to use."""
+    """Return the URL of a successful backup's download, ready to use."""
     name = quote(backup.name, safe="")
     return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{backup.link_key}"
 
@@ -257,7 +257,7 @@ def _again(instance: Instance, backup: Backup) -> Backup:
 def check_name(name: str) -> None:
     """Raises Invalid when a name cannot be the last part of a URL and the name of a file."""
     if not name.strip() or name in (".", ".."):
-        raise Invalid("name", "A name must have at least one character that is no blank.")
+        raise Invalid("name", "A name must have at least one character that is not a blank.")
     if len(name) > NAME_CHARACTERS_MAX:
         raise Invalid("name", f"A name must have at most {NAME_CHARACTERS_MAX} characters.")
     if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):

@@ -42,7 +42,7 @@ class Dump(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> bytes:
-        """Where it stands."""
+        """Its path in the backup."""
         return DatabaseSpec(name=self.name, kind=self.kind, dsn="").path
 
 
@@ -50,7 +50,7 @@ _dumps = msgspec.json.Decoder(tuple[Dump, ...])
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What a check found: the server, the tool for it, and what its owner should know."""
+    """The findings of a check: the server, the tool for it, and what its owner should know."""
 
     name: str
     server: str
@@ -66,14 +66,14 @@ def databases_of(instance: Instance, app: App) -> tuple[DatabaseSpec, ...]:
 
 
 def is_configured(instance: Instance, app: App, name: str) -> bool:
-    """Whether a database stands in the configuration file."""
+    """True if a database stands in the configuration file."""
     return any(one.app == app.id and one.name == name for one in instance.config.databases)
 
 
 def spec_of(
     kind: str, dsn: str, *, name: str | None = None, password_env: str | None = None, password_file: Path | None = None
 ) -> DatabaseSpec:
-    """What an operator said, looked at. Raises Invalid (KIND, DSN, NAME, PASSWORD_ENV, PASSWORD_FILE)."""
+    """Check what an operator described. Raises Invalid (KIND, DSN, NAME, PASSWORD_ENV, PASSWORD_FILE)."""
     if kind not in EXTENSIONS:
         raise Invalid("kind", f"A database is one of {', '.join(EXTENSIONS)}, and not {kind!r}.")
     chosen: Kind = kind
@@ -139,7 +139,7 @@ def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSet
 
 
 def check_database(spec: DatabaseSpec) -> Checked:
-    """Whether a database can be reached and dumped. Raises ServiceError with the code of what is wrong."""
+    """Check that a database can be reached and dumped. Raises ServiceError with the code of what is wrong."""
     patience = Patience(CHECK_SILENCE_SECONDS)
     try:
         password_of(spec)
@@ -161,7 +161,7 @@ def check_database(spec: DatabaseSpec) -> Checked:
 
 
 def dumps_label(specs: tuple[DatabaseSpec, ...]) -> str:
-    """What the root of a backup says of its databases."""
+    """Return the root's label that names a backup's databases."""
     return msgspec.json.encode([Dump(spec.name, spec.kind) for spec in specs]).decode()
 
 

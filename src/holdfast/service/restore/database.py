@@ -65,7 +65,7 @@ def target_of(instance: Instance, app: App, dump: Dump, wanted: WantedDatabase) 
 
 
 def scratch_folder(instance: Instance, job_id: str) -> Path:
-    """Where a dump is while it is loaded."""
+    """Return the folder of a dump while it is loaded."""
     return instance.run.resolve() / f"dump-{job_id}"
 
 

@@ -47,13 +47,13 @@ Mode = Literal["mirror", "overlay"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What is to be restored where. `paths`: only these, with all below them; none: everything."""
+    """A wanted restore: what, and where to. `paths`: only these, with all below them; none: everything."""
 
     paths: tuple[str, ...] = ()
     mode: Mode = "mirror"
     safety_backup: bool = True
     to: str | None = None
-    """A folder that is no application's; None: the folder of the job's application."""
+    """A folder outside of all applications; None: the folder of the job's application."""
     database: WantedDatabase | None = None
     """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
     is_inline: bool = False
@@ -61,7 +61,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What a restore would do. Counts are of files, folders and links; the lists show at most SHOWN_PATHS_MAX."""
+    """The effects of a restore. Counts are of files, folders and links; the lists show at most SHOWN_PATHS_MAX."""
 
     added: int
     changed: int
@@ -74,7 +74,7 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
-    """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
+    """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
     require_usable(backup, "restored")
     root = target_root(target, wanted)
     with planned_restore(instance, backup, target, root, wanted) as planned:
@@ -82,7 +82,7 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
 
 
 def is_inline(job: Job) -> bool:
-    """Whether only the process that asked for a restore may begin it."""
+    """True if only the process that asked for a restore may begin it."""
     return msgspec.json.decode(job.request, type=Wanted).is_inline
 
 
@@ -113,7 +113,7 @@ def target_root(target: App, wanted: Wanted) -> Path:
 
 
 def may_set_owners() -> bool:
-    """Whether what is written can be given to whom it was."""
+    """True if this process may give files to their former owners."""
     return os.geteuid() == 0
 
 
@@ -200,7 +200,7 @@ def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable
 def _comparer(
     vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, stop: Callable[[], bool]
 ) -> Callable[[int, bytes], bool]:
-    """Whether the target's file at a path has the content of an entry. Raises Cancelled."""
+    """Return a test for the target's file at a path having the content of an entry. It raises Cancelled."""
 
     def read(fd: int, part: memoryview, at: int) -> int:
         if stop():

@@ -28,14 +28,14 @@ from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, Pr
 from holdfast.vault.manifest.root import root_name
 
 SETTLE_NS = 120 * SECOND_NS
-"""So long after a deletion the prune waits: more of them may come, and one prune does for all."""
+"""A prune starts this long after a deletion: more may come, and one prune does for all."""
 
 IMPATIENT_NS = 6 * HOUR_NS
-"""After so long it comes also while backups of the account are made; those start again."""
+"""After this long it runs even while backups of the account are running; those start again."""
 
 CLAIM_NS = 6 * HOUR_NS
 AGAIN_NS = HOUR_NS
-"""A prune that failed is made again after so long; one that found something missing a day later."""
+"""A failed prune is tried again after this long; one that found something missing, a day later."""
 
 MISSING_AGAIN_NS = DAY_NS
 COPY_BYTES_MIN = 64 * 1024 * 1024
@@ -95,7 +95,7 @@ def _prune(
     condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
     next_at = None if condemned_at is None else condemned_at + GRACE_NS
     pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
-    seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
+    seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
     event("prune_finished", account_id=account.id, seconds=seconds, **sizes)
     return done
@@ -141,7 +141,7 @@ def plan_prune(
     *,
     on_progress: Callable[[PruneProgress], None] = lambda progress: None,
 ) -> PrunePlan:
-    """What `prune_account` would do; changes nothing. Raises VaultError, StoreError."""
+    """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
     with _said_what_to_do():
         _require_roots(instance, account)
         return instance.vault(account.id).plan_prune(on_progress=on_progress)

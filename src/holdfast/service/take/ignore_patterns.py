@@ -46,7 +46,7 @@ from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.source import Notice, Scan
 
 PATHS_SHOWN_MAX = 100
-"""So many of the largest paths that are left out a preview has; the totals are always whole."""
+"""At most this many of the largest ignored paths are in a preview; the totals count all."""
 
 
 class MatchedBy(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class MatchedPath(msgspec.Struct, frozen=True):
 
 
 class Ignored(msgspec.Struct, frozen=True):
-    """What an application's patterns leave out now. `files`, `bytes`: of all of it; `total_*`: of the whole folder.
+    """The files that patterns leave out now. `files`, `bytes`: of all of it; `total_*`: of the whole folder.
 
     `patterns`: in their order, those that match nothing too. `paths`: the largest, largest first; `more_paths`: how
     many others there are, with `more_files` and `more_bytes`. `notices`: what of `.backupignore` is not used, and why.
@@ -161,7 +161,7 @@ def _too_many() -> Invalid:
 
 
 def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None = None) -> Ignored:
-    """What patterns leave out of an application's folder as it is now, those of its `.backupignore` behind them.
+    """Preview what patterns leave out of an application's folder now; those of its `.backupignore` come after them.
 
     `patterns`: in place of the settings' own; None: those. Raises Invalid (IGNORE), Conflict (APP_NOT_READABLE).
     """

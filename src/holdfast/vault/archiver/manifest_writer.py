@@ -1,6 +1,6 @@
-"""Assembly: from the scan, the backup before and what the workers read to the blocks of the new backup.
+"""Assembly: makes the blocks of a new backup from the scan, the previous backup and the workers' results.
 
-Everything is columns; a Python object is made only for what is rare (large files, links). A block in which nothing
+Everything is columns; Python objects are made only for rare entries (large files, links). A block in which nothing
 changed is named again, not written again.
 """
 
@@ -73,7 +73,7 @@ class ManifestChunks:
         self._segments = SegmentMaker(Encoder.ISAL_3)
 
     def add(self, data: bytes) -> bytes:
-        """Store `data` unless it is there; returns its id."""
+        """Store `data` unless the vault has it; return its id."""
         cid = chunk_id(data, self._id_key)
         if cid not in self._seen and int(self._index.positions(cid)[0]) < 0:
             crc = isal_zlib.crc32(data)
@@ -83,7 +83,7 @@ class ManifestChunks:
         return cid
 
     def finish(self) -> list[PackRow]:
-        """End the last pack; rows of all that were made, durable."""
+        """End the last pack; return the rows of all packs made, once they are durable."""
         self._packs.end_pack()
         return self._packs.rows(wait=True)
 
@@ -113,7 +113,7 @@ class _Rows(EntryColumns):
         self.extra_total = len(before.extra_bytes)
 
     def add_extents(self, rows: NDArray[np.void]) -> int:
-        """Put extents behind the others; returns where they start."""
+        """Append extents; return the position of the first."""
         start = self.extent_total
         self.extents.append(rows)
         self.extent_total += len(rows)
@@ -155,7 +155,7 @@ class Assembly:
         index: Index,
         publish: Callable[[Sequence[PackRow]], None],
     ) -> Written:
-        """Write what is new of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
+        """Write the new parts of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
         self._chunks = ManifestChunks(self._packs, self._id_key, index)
         self._paths = split(scan.path_bytes, scan.path_length)
         self._notices: list[Notice] = [*scan.notices, *got.notices]
@@ -191,6 +191,12 @@ class Assembly:
         rows.extra_start[at] = before.extra_starts[old]
 
     def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
+        """Take over what the workers read: sizes, checksums, extents, extras and, of files, their stat."""
+        # Results come in the order in which workers finished, and a large file has one for each of its parts. The
+        # extents and extras of all results stand back to back in that order; so where each result's begin is computed
+        # first, from running sums, and only then the results are sorted by file and part, with their starts. The first
+        # part of each file fills its row; files of several parts are joined after that, which overwrites the row.
+        # `sums` has the stored bytes before each extent: a run's stored bytes are one subtraction.
         results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
         extents = np.frombuffer(b"".join(got.extents), EXTENT_DTYPE).copy()
         _resolve(extents, index)
@@ -248,7 +254,11 @@ class Assembly:
                 self._notices.append(changed_notice(self._paths[i]))
 
     def _move_to_lists(self, rows: _Rows, i: int) -> None:
-        """Put the extents of a large file into chunks of their own, cut by their content."""
+        """Move the extents of a large file to chunks of their own, cut by content."""
+        # A list ends behind each extent whose id has its lowest 6 bits zero, one in 64: so a change in the file moves
+        # only the borders next to it, and the other lists stay chunks that are stored already. A list shorter than the
+        # minimum goes on past a cut, and one longer than the maximum is cut without one; the end of the file is the
+        # last cut. This decides which chunks equal those of earlier backups: another rule would store all lists anew.
         start, count = int(rows.extent_start[i]), int(rows.extent_count[i])
         extents = _slice(rows.extents, start, count)
         first = np.frombuffer(extents["id"].tobytes(), "<u2").reshape(-1, 16)[:, 0]
@@ -281,7 +291,7 @@ class Assembly:
             if start < len(part):
                 return decode_extra(part[start : start + length])
             start -= len(part)
-        raise AssertionError("an extra stands in no part")
+        raise AssertionError("an extra is in none of the parts")
 
     def _alive(
         self, rows: _Rows, scan: Scan, keep: NDArray[np.bool_], primary: NDArray[np.int64], got: Gathered
@@ -305,7 +315,7 @@ class Assembly:
             )
 
     def _fill_links(self, rows: _Rows, scan: Scan, keep: NDArray[np.bool_]) -> None:
-        """Targets of new symbolic links, attributes of new folders."""
+        """Fill in the targets of new symbolic links and the attributes of new folders."""
         target_start = starts_of(scan.target_length)
         for i in (~keep & (scan.kind == Kind.SYMLINK)).nonzero()[0].tolist():
             start = int(target_start[i])
@@ -324,7 +334,7 @@ class Assembly:
         primary: NDArray[np.int64],
         keep: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Further hard links repeat the first one's content; returns which of them are as in the backup before."""
+        """Repeat the first hard link's content in the further ones; return those that are as in the previous backup."""
         same = np.zeros(len(primary), bool)
         at = ((primary >= 0) & rows.alive).nonzero()[0]
         if not len(at):
@@ -370,7 +380,10 @@ class Assembly:
         return refs
 
     def _borders(self, at: NDArray[np.int64], rows: _Rows) -> list[tuple[int, int]]:
-        """Where blocks start and end; decided by the paths (and, for huge ones, extents) near the border alone."""
+        """Return the borders of blocks; decided only by the paths (and, for huge entries, extents) near each border."""
+        # A block ends behind each path whose CRC-32 has its lowest 7 bits zero, one in 128: an entry that comes or goes
+        # moves only the borders next to it, and the blocks behind stay what they were. `n` entries and `extents` of the
+        # block so far are counted against the limits.
         paths, crc32 = self._paths, zlib.crc32
         counts = rows.extent_count[at].tolist()
         borders, start, extents = [], 0, 0
@@ -416,9 +429,9 @@ def _resolve(extents: NDArray[np.void], index: Index) -> None:
 
 
 def _slice(parts: Sequence[NDArray[np.void]], start: int, count: int) -> NDArray[np.void]:
-    """`count` extents from `start` on, counted over all parts; a run never crosses parts."""
+    """Return `count` extents from `start` on, counted over all parts; a run never crosses parts."""
     for part in parts:
         if start < len(part):
             return part[start : start + count]
         start -= len(part)
-    raise AssertionError("extents stand in no part")
+    raise AssertionError("extents are in none of the parts")

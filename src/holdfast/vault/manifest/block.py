@@ -1,4 +1,4 @@
-"""The manifest: what a backup holds, entry by entry, in blocks of packed columns.
+"""The manifest: the contents of a backup, entry by entry, in blocks of packed columns.
 
 Terms
 -----
@@ -56,21 +56,21 @@ class Block(EntryColumns):
 
     @cached_property
     def path_ends(self) -> list[int]:
-        """End offset of each path in `path_bytes`."""
+        """Return the end offset of each path in `path_bytes`."""
         return _ends(self.path_length)
 
     @cached_property
     def extent_ends(self) -> list[int]:
-        """End position of each entry's extents in `extents`."""
+        """Return the end position of each entry's extents in `extents`."""
         return _ends(self.extent_count)
 
     @cached_property
     def extra_ends(self) -> list[int]:
-        """End offset of each entry's extra in `extra_bytes`."""
+        """Return the end offset of each entry's extra in `extra_bytes`."""
         return _ends(self.extra_length)
 
     def paths(self) -> list[bytes]:
-        """All paths, in order."""
+        """Return all paths, in order."""
         blob, start, out = self.path_bytes, 0, []
         for end in self.path_ends:
             out.append(blob[start:end])
@@ -78,7 +78,7 @@ class Block(EntryColumns):
         return out
 
     def path(self, i: int) -> bytes:
-        """Path of entry `i`."""
+        """Return the path of entry `i`."""
         return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
 
     def extra_data(self, i: int) -> bytes:
@@ -87,7 +87,7 @@ class Block(EntryColumns):
         return self.extra_bytes[end - int(self.extra_length[i]) : end]
 
     def extra(self, i: int) -> Extra:
-        """The extra of entry `i` (an empty one for most)."""
+        """Return the extra of entry `i` (an empty one for most)."""
         return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
 
     def extras(self) -> dict[int, Extra]:
@@ -97,7 +97,7 @@ class Block(EntryColumns):
         return {i: decode_extra(blob[ends[i] - n : ends[i]]) for i, n in zip(at.tolist(), lengths, strict=True)}
 
     def entry_extents(self, i: int) -> tuple[Extent, ...]:
-        """The extents that stand in entry `i` itself (none for inline contents and for extent lists)."""
+        """Return the extents in entry `i` itself (none for inline contents and for extent lists)."""
         count = int(self.extent_count[i])
         if not count:
             return ()
@@ -105,7 +105,7 @@ class Block(EntryColumns):
         return tuple(unpack_extents(self.extents[end - count : end]))
 
     def entry(self, i: int) -> Entry:
-        """Entry `i`, unpacked."""
+        """Return entry `i`, unpacked."""
         return Entry(
             path=self.path(i),
             kind=Kind(int(self.kind[i])),
@@ -123,7 +123,7 @@ class Block(EntryColumns):
         )
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, in order."""
+        """Yield all entries, in order."""
         return (self.entry(i) for i in range(len(self)))
 
 
@@ -133,7 +133,7 @@ def _ends(lengths: NDArray[Any]) -> list[int]:
 
 
 def unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
-    """Extents from rows of EXTENT_DTYPE."""
+    """Unpack extents from rows of EXTENT_DTYPE."""
     ids = rows["id"].tobytes()
     for i, (stored, raw, repeat, flags) in enumerate(
         zip(rows["stored"].tolist(), rows["raw"].tolist(), rows["repeat"].tolist(), rows["flags"].tolist(), strict=True)
@@ -142,7 +142,7 @@ def unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
 
 
 def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
-    """Extents as a structured array (EXTENT_DTYPE)."""
+    """Pack extents into a structured array (EXTENT_DTYPE)."""
     rows = [(e.chunk_id, e.stored, e.raw, e.repeat, FLAG_HOLE if e.is_hole else 0) for e in extents]
     return np.array(rows, dtype=EXTENT_DTYPE)
 
@@ -164,7 +164,7 @@ def block_of(entries: Sequence[Entry]) -> Block:
 
 
 def encode_block(block: Block) -> bytes:
-    """The bytes of a block, as docs/formats.md says."""
+    """Return the bytes of a block, as specified in docs/formats.md."""
     header = _HEADER.pack(BLOCK_MAGIC, len(block), len(block.extents), len(block.path_bytes), len(block.extra_bytes))
     extents = block.extents
     parts = [header, *(getattr(block, name).tobytes() for name in COLUMNS)]
@@ -173,7 +173,7 @@ def encode_block(block: Block) -> bytes:
 
 
 def decode_block(data: bytes | memoryview) -> Block:
-    """Read a block; FormatError when the bytes are not exactly one."""
+    """Decode a block; raise FormatError unless the bytes are exactly one."""
     if len(data) < _HEADER.size:
         raise FormatError("A manifest block is cut short.")
     magic, n, extent_n, path_n, extra_n = _HEADER.unpack_from(data)
@@ -205,13 +205,13 @@ def _decode_extents(data: bytes | memoryview, at: int, count: int) -> tuple[NDAr
 
 
 def encode_list(rows: NDArray[np.void]) -> bytes:
-    """The bytes of an extent list, from rows of EXTENT_DTYPE."""
+    """Return the bytes of an extent list, from rows of EXTENT_DTYPE."""
     columns = [rows[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
     return b"".join([LIST_MAGIC, struct.pack("<I", len(rows)), *columns])
 
 
 def decode_list(data: bytes | memoryview) -> tuple[Extent, ...]:
-    """Read an extent list; FormatError when the bytes are not exactly one."""
+    """Decode an extent list; raise FormatError unless the bytes are exactly one."""
     if len(data) < 8 or bytes(data[:4]) != LIST_MAGIC:
         raise FormatError("This is not an extent list of a known version.")
     (count,) = struct.unpack_from("<I", data, 4)

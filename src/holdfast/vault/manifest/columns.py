@@ -54,14 +54,14 @@ def split(blob: bytes, lengths: NDArray[np.integer]) -> list[bytes]:
 
 
 def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Where each piece starts when pieces of the given lengths stand back to back."""
+    """Return the start of each piece when pieces of the given lengths lie back to back."""
     counts: NDArray[np.int64] = lengths.astype(np.int64)
     ends: NDArray[np.int64] = counts.cumsum()
     return ends - counts
 
 
 def gather(starts: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Positions of the runs (`starts`, `lengths`), one run after the other."""
+    """Return the positions of the runs (`starts`, `lengths`), one run after the other."""
     counts = lengths.astype(np.int64)
     total = int(counts.sum())
     shift = np.repeat(starts - (np.cumsum(counts) - counts), counts)

@@ -1,6 +1,6 @@
 """Entries that came from a stranger's archive without what gives privileges, for a process that may do everything.
 
-An archive can say that a file is root's, runs as root, or has a capability. A backup keeps that, as it keeps all else;
+An archive can claim that a file is root's, runs as root, or has a capability. A backup keeps that, as everything else;
 a restore with root's rights must not make it true.
 """
 

@@ -15,7 +15,7 @@ T = TypeVar("T", Backup, Work)
 
 
 def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
-    """Raises BACKUP_NOT_FOUND when there is no such backup (of this account, of this application).
+    """Raise BACKUP_NOT_FOUND unless there is such a backup (of this account, of this application).
 
     An empty page in its place would look like the end to a client whose backup was deleted between two pages.
     """

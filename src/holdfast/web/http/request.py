@@ -1,4 +1,4 @@
-"""What a request says, read strictly: query, JSON body, path, headers.
+"""Read a request strictly: query, JSON body, path, headers.
 
 Every refusal names the field and what it must be: `INVALID_<FIELD>`. Litestar's own parsing is not used for this,
 because its errors name neither in a form that API.md could promise.
