@@ -130,7 +130,7 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     world.clock.ns += SECOND
     done = prove(world, second)
     assert (done.state, done.error_code) == (JobState.FAILED, "NOT_PROVED")
-    assert "does not give back what was backed up" in (done.error_message or "")
+    assert "does not match what was backed up" in (done.error_message or "")
     (event,) = happened(world, EventKind.VERIFY_FAILED)
     assert (event.backup_id, event.data["code"]) == (second.id, "NOT_PROVED")
     shown = full_object(world.instance, world.again(second))
