@@ -146,9 +146,9 @@ class Source(ReadableSource, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a source made of the entries that are to be read."""
+    """The entries to be read, as the source prepared them."""
 
     scan: Scan
     """The tree, perhaps with other entries than before."""
     from_before: Sequence[int] = ()
-    """Entries whose content is taken from the backup before; the next backup reads them again."""
+    """Entries whose content is taken from the previous backup; the next backup reads them again."""

@@ -101,7 +101,7 @@ class MemoryLedger:
             self._epoch += 1
 
     def commit(self, epoch: int) -> None:
-        """What the caller's books do when they enter a backup. Raises SessionFenced."""
+        """Count a backup, as the caller does when it records one. Raises SessionFenced."""
         with self._lock:
             if epoch != self._epoch:
                 raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
