@@ -1,0 +1,100 @@
+"""The bytes of `--json`: each command that has it prints what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kit.answers import STEP_NS, Record, Recorded, recorded_instance
+from typer.testing import CliRunner
+
+from holdfast.cli.main import app
+from holdfast.cli.state import State
+from holdfast.service.instance.home import Instance
+from holdfast.service.take.run import request_backup
+
+GOLDEN = Path(__file__).parent / "golden" / "json.txt"
+
+COMMANDS = """
+account list
+app list
+backup create bot --name first
+backup list bot
+app ignore bot *.log
+app ignored bot
+app schedule bot
+app schedule bot @daily --keep-daily 9000
+app list
+backup create bot --name second
+backup lock bot second
+backup delete bot second
+backup unlock bot second
+backup rename bot second renamed
+backup log bot first
+backup list bot
+files bot first
+files bot first sub
+diff bot first renamed
+find bot *.txt
+restore bot first --dry-run
+restore bot first --mode overlay
+restore bot first --path none
+jobs
+jobs --all
+log
+log --app bot
+check
+prove bot first
+proof
+retain --dry-run
+retain bot --dry-run
+retain bot
+notice add ntfys://1.1.1.1/topic --event backup.failed
+notice list
+notice enable {endpoint}
+notice log {endpoint}
+notice remove {endpoint}
+app hook bot before true
+app hook bot before
+app source add bot redis --dsn redis://127.0.0.1:1/0 --no-check
+app source list bot
+app source remove bot 0
+jobs cancel {queued}
+jobs cancel {queued}
+backup delete bot renamed
+backup list none
+app remove bot
+account set-plan {account} Bronze
+account list
+""".strip()
+
+
+def test_every_command_prints_what_it_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Record(GOLDEN, {str(tmp_path): "<tmp>"})
+    with recorded_instance(tmp_path) as world:
+        _open_always(world, monkeypatch)
+        record.replaced[world.account.id] = "<account>"
+        named = {"account": world.account.id}
+        for line in COMMANDS.split("\n"):
+            world.clock.ns += STEP_NS
+            if "{queued}" in line and "queued" not in named:
+                named["queued"] = request_backup(world.instance, world.other_app.id)[0].id
+            command = line.format(**named)
+            done = CliRunner().invoke(app, ["--home", str(tmp_path / "home"), *command.split(), "--json"])
+            failure = f"{type(done.exception).__name__}: {done.exception}\n" if done.exception else ""
+            record.add(command, f"{done.exit_code}\n{failure}{done.stdout}")
+            if line.startswith("notice add"):
+                named["endpoint"] = done.stdout.split('"')[3]
+    record.check()
+
+
+def _open_always(world: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each command the instance whose clock stands still."""
+
+    @contextmanager
+    def instance(_state: State) -> Iterator[Instance]:
+        yield world.instance
+
+    monkeypatch.setattr(State, "instance", instance)
