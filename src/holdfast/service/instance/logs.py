@@ -13,7 +13,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, BinaryIO, Literal
 
 import msgspec
@@ -43,6 +43,15 @@ _SELDOM_SECONDS = 60
 _KNOWN_MAX = 200
 
 Event = MutableMapping[str, Any]
+
+_events = logging.getLogger("holdfast.journal")
+# A command that does an operation in its own process reports it in its own way: without `configure_logs` nobody hears.
+_events.addHandler(logging.NullHandler())
+
+
+def event(name: str, fields: Mapping[str, object], level: int = logging.INFO) -> None:
+    """Log what an operation did, its ids and sizes as fields. Everything else goes through a module's `_log`."""
+    _events.log(level, name, extra=dict(fields))
 
 
 def redact(line: bytes) -> bytes:

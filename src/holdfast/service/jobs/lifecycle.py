@@ -20,8 +20,8 @@ from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
+from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
-from holdfast.service.journal import journal
 from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
@@ -125,7 +125,7 @@ def run_job(
         if is_ours and rows.start_job(instance.catalog, job_id, started_ns):
             try:
                 job = get_job(instance, job_id)
-                journal.info("job_started", extra=_about(job))
+                event("job_started", _about(job))
                 result = msgspec.json.encode(deed(instance, job, note, look)).decode()
             except LeftOpen:
                 raise
@@ -145,11 +145,11 @@ def _about(job: Job) -> dict[str, str]:
 
 
 def _tell_end(job: Job, took_ns: int) -> None:
-    fields = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    fields: dict[str, object] = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
     if job.state is JobState.FAILED:
-        journal.warning("job_failed", extra={**fields, "code": job.error_code, "reason": job.error_message})
+        event("job_failed", {**fields, "code": job.error_code, "reason": job.error_message}, logging.WARNING)
     else:
-        journal.info("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", extra=fields)
+        event("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", fields)
 
 
 class LeftOpen(Exception):

@@ -18,7 +18,7 @@ from holdfast.catalog.records import Account, Backup, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
-from holdfast.service.journal import journal
+from holdfast.service.instance.logs import event
 from holdfast.service.retention.erase import is_erased
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
@@ -97,7 +97,7 @@ def _prune(
     pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
     seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
-    journal.info("prune_finished", extra={"account_id": account.id, "seconds": seconds, **sizes})
+    event("prune_finished", {"account_id": account.id, "seconds": seconds, **sizes})
     return done
 
 

@@ -25,9 +25,9 @@ from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance.locks import held
+from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.jobs.lifecycle import looking, noting
-from holdfast.service.journal import journal
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_marks
@@ -205,7 +205,7 @@ def run_backup(
         if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
             backup = _found(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
-            journal.info("backup_started", extra={**about, "origin": backup.origin})
+            event("backup_started", {**about, "origin": backup.origin})
             _run(instance, backup, on_progress, look)
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
@@ -218,10 +218,10 @@ def _tell_end(done: Backup, about: dict[str, str], took_ns: int) -> None:
     seconds = round(took_ns / 1e9, 3)
     if done.state is State.FAILED:
         why = {"code": done.error_code, "reason": done.error_message}
-        journal.warning("backup_failed", extra={**about, "seconds": seconds, **why})
+        event("backup_failed", {**about, "seconds": seconds, **why}, logging.WARNING)
     elif done.state is State.SUCCESSFUL:
         sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
-        journal.info("backup_finished", extra={**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
+        event("backup_finished", {**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
 
 
 def _run(
