@@ -1,10 +1,17 @@
-"""What a deed may refuse, each with the API's code and one sentence for a person."""
+"""What a deed may refuse, each with the API's code, its HTTP status and one sentence for a person."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class ServiceError(Exception):
-    """A deed could not be done. `code`: UPPER_SNAKE, as in the API; `message`: one sentence."""
+    """An operation could not be done. `code`: UPPER_SNAKE, as in the API; `message`: one sentence.
+
+    `http_status` belongs to the class, never to the spelling of a code. Of an error that no request can meet it is 500.
+    """
+
+    http_status: ClassVar[int] = 500
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -15,12 +22,16 @@ class ServiceError(Exception):
 class AccessDenied(ServiceError):
     """No such key."""
 
+    http_status = 401
+
     def __init__(self) -> None:
         super().__init__("ACCESS_DENIED", "This API key is not known, or it was replaced by a new one.")
 
 
 class UpgradeRequired(ServiceError):
     """The plan does not include it."""
+
+    http_status = 402
 
     def __init__(self, plan: str) -> None:
         super().__init__(
@@ -31,13 +42,19 @@ class UpgradeRequired(ServiceError):
 class NotFound(ServiceError):
     """No such thing, or not yours."""
 
+    http_status = 404
+
 
 class Conflict(ServiceError):
     """The thing is in the wrong state; nothing was changed."""
 
+    http_status = 409
+
 
 class Invalid(ServiceError):
     """A value that cannot be. `field`: which one."""
+
+    http_status = 400
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"INVALID_{field.upper()}", message)
@@ -47,12 +64,16 @@ class Invalid(ServiceError):
 class TooLarge(ServiceError):
     """More than may be uploaded or unpacked."""
 
+    http_status = 413
+
     def __init__(self, message: str) -> None:
         super().__init__("PAYLOAD_TOO_LARGE", message)
 
 
 class IdempotencyKeyReused(ServiceError):
     """The same key came with another request."""
+
+    http_status = 422
 
     def __init__(self) -> None:
         super().__init__("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used with another request; use a new one.")
@@ -61,6 +82,8 @@ class IdempotencyKeyReused(ServiceError):
 class LimitReached(ServiceError):
     """Too much or too often. `retry_after`: seconds."""
 
+    http_status = 429
+
     def __init__(self, code: str, message: str, retry_after: int) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
@@ -68,6 +91,8 @@ class LimitReached(ServiceError):
 
 class Unavailable(ServiceError):
     """Catalog or store cannot be reached now."""
+
+    http_status = 503
 
     def __init__(self, message: str) -> None:
         super().__init__("UNAVAILABLE", message)

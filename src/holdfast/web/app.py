@@ -31,12 +31,16 @@ from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.context import Desk, client_address
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
-from holdfast.web.http.errors import ApiError, allowed_methods, answer_error, internal_error, known_error, unavailable
+from holdfast.web.http.errors import (
+    RouteMissing,
+    allowed_methods,
+    answer_error,
+    internal_error,
+    known_error,
+    unavailable,
+)
 from holdfast.web.http.request import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.request_metrics import Kind
-from holdfast.web.routes_log import log_routes
-from holdfast.web.routes_retention import retention_routes
-from holdfast.web.routes_verify import verify_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 from holdfast.worker.port import Jobs
 
@@ -50,11 +54,8 @@ def create_app(instance: Instance, jobs: Jobs) -> Front:
             *job_routes(desk),
             *event_routes(desk),
             *browse_routes(desk),
-            *log_routes(desk),
-            *verify_routes(desk),
             *schedule_routes(desk),
             *import_routes(desk),
-            *retention_routes(desk),
             *account_routes(desk),
             *webhook_routes(desk),
             *open_routes(desk),
@@ -147,7 +148,7 @@ class Front:
                 await serve_download(self.desk, link, scope, receive, send, request_id)
                 return
             if self._backups_host is not None:
-                raise ApiError("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
+                raise RouteMissing("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
         if raw_path == METRICS_PATH:
             await serve_metrics(self.desk, scope, receive, send)
             return

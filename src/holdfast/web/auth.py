@@ -11,7 +11,7 @@ from holdfast.catalog.records import Account
 from holdfast.service.errors import AccessDenied
 from holdfast.service.registry.accounts import authenticate, require_api_backups
 from holdfast.web.context import Desk
-from holdfast.web.http.errors import ApiError
+from holdfast.web.http.errors import KeyRefused
 from holdfast.web.http.request import header
 
 KEY_CHARS_MAX = 256
@@ -33,7 +33,7 @@ def require_account(desk: Desk, scope: Scope) -> Account:
     """The account of the request's key. Raises ACCESS_DENIED, or KEEP_CALM after too many wrong keys."""
     key = given_key(scope)
     if key is None:
-        raise ApiError(
+        raise KeyRefused(
             "ACCESS_DENIED", "This route needs an API key, in the header 'Authorization: <api key>'.", _CHALLENGE
         )
     try:
@@ -42,7 +42,7 @@ def require_account(desk: Desk, scope: Scope) -> Account:
         # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
         return authenticate(desk.instance, key)
     except AccessDenied as denied:
-        refusal = ApiError(denied.code, denied.message, _CHALLENGE)
+        refusal = KeyRefused(denied.code, denied.message, _CHALLENGE)
         raise desk.refuse_after_failure(desk.key_throttle, scope, refusal) from None
 
 

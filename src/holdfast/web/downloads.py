@@ -18,7 +18,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from holdfast.service.access.download import find_download
 from holdfast.web.context import Desk
-from holdfast.web.http.errors import ApiError
+from holdfast.web.http.errors import MethodRefused, RouteMissing
 from holdfast.web.streaming import send_thing
 
 Format = Literal["zip", "tar.gz"]
@@ -60,9 +60,9 @@ async def serve_download(
 ) -> None:
     """Answer one request for a link. Raises ApiError, or what the vault raised before the first byte."""
     if scope["method"] not in ("GET", "HEAD"):
-        raise ApiError("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+        raise MethodRefused("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
     download = await desk.call(find_download, desk.instance, link.account_id, link.name, link.key, link.format)
     if download is None:
-        refusal = ApiError("BACKUP_NOT_FOUND", "There is no such backup, or the key is not the one of this backup.")
+        refusal = RouteMissing("BACKUP_NOT_FOUND", "There is no such backup, or the key is not the one of this backup.")
         raise desk.refuse_after_failure(desk.link_throttle, scope, refusal)
     await send_thing(desk, download, download.backup.account_id, scope, receive, send, request_id)

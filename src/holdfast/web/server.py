@@ -109,7 +109,7 @@ class EnvelopeProtocol(HttpToolsProtocol):
                 self.send_400_response("The request's line and headers are too long.")
 
     def send_400_response(self, msg: str) -> None:
-        answer = failure("INVALID_HTTP_REQUEST", "This is not a valid HTTP request, or its headers are too long.")
+        answer = failure(400, "INVALID_HTTP_REQUEST", "This is not a valid HTTP request, or its headers are too long.")
         head = [(b"content-length", b"%d" % len(answer.body)), (b"connection", b"close")]
         lines = [STATUS_LINE[400]]
         for name, value in [*self.server_state.default_headers, *JSON_HEADERS, *SECURITY_HEADERS, *head]:

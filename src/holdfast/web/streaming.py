@@ -17,7 +17,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from holdfast.web.context import Desk
 from holdfast.web.http.envelope import Answer, Headers
-from holdfast.web.http.errors import ApiError
+from holdfast.web.http.errors import ConditionFailed, RangeOutside
 from holdfast.web.http.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
 from holdfast.web.http.thread_stream import Buffer, Pump
 
@@ -52,13 +52,13 @@ async def send_thing(
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     match condition(headers, thing.etag, thing.last_modified):
         case Condition.REFUSED:
-            raise ApiError("PRECONDITION_FAILED", "It is not the one that If-Match or its date names.")
+            raise ConditionFailed("PRECONDITION_FAILED", "It is not the one that If-Match or its date names.")
         case Condition.UNCHANGED:
             await Answer(304, b"", _validators(thing))(scope, receive, send)
             return
     span = _wanted(thing, headers) if not is_head else None
     if span is UNSATISFIABLE:
-        raise ApiError(
+        raise RangeOutside(
             "RANGE_NOT_SATISFIABLE",
             f"It has {thing.length} bytes; the range lies outside of it.",
             [(b"content-range", b"bytes */%d" % thing.length), (b"accept-ranges", b"bytes")],

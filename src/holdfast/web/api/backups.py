@@ -1,4 +1,4 @@
-"""The routes of one application's backups: list, start, one, change, delete."""
+"""The routes of one application's backups: list, start, one, change, delete, log."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from msgspec import UNSET
 
 from holdfast.catalog.backups.rows import backup_by_id, fail_backup
 from holdfast.catalog.records import Account, Backup, State
-from holdfast.service.errors import Invalid, NotFound, app_not_found, backup_not_found
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found, backup_not_found
 from holdfast.service.registry import backups as deeds
 from holdfast.service.registry.backups import check_name
+from holdfast.service.take.log import log_lines
 from holdfast.service.take.run import request_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import ApiError, unavailable
+from holdfast.web.http.errors import unavailable
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import check_after, cut_page
 
@@ -90,7 +91,14 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
         owner(desk, scope, app_id)
         return success(await desk.call(_delete, desk, app_id, inputs.path_segment(scope, _BACKUP_SEGMENT)))
 
-    return [list_backups, start_backup, get_backup, change_backup, delete_backup]
+    @get(f"{_ONE}/log")
+    async def get_log(request: AnyRequest) -> Answer:
+        scope = request.scope
+        app_id = inputs.path_segment(scope, _APP_SEGMENT)
+        owner(desk, scope, app_id)
+        return with_etag(await desk.call(_log, desk, app_id, inputs.path_segment(scope, _BACKUP_SEGMENT)), scope)
+
+    return [list_backups, start_backup, get_backup, change_backup, delete_backup, get_log]
 
 
 def owner(desk: Desk, scope: Scope, app_id: str) -> Account:
@@ -196,11 +204,16 @@ def _check_free(desk: Desk, backup: Backup, name: str) -> None:
         raise name_taken(deeds.name_taken(name))
 
 
-def name_taken(refusal: Invalid) -> ApiError:
+def name_taken(refusal: Invalid) -> Conflict:
     """A well-formed name that another backup has is a conflict (409): the request is fine once that one is gone."""
-    return ApiError("BACKUP_NAME_TAKEN", refusal.message)
+    return Conflict("BACKUP_NAME_TAKEN", refusal.message)
 
 
 def _delete(desk: Desk, app_id: str, ref: str) -> dict[str, object]:
     backup = deeds.find_backup(desk.instance, app_id, ref)
     return {"id": backup.id, "freed_size": deeds.delete_backup(desk.instance, backup)}
+
+
+def _log(desk: Desk, app_id: str, ref: str) -> Answer:
+    backup = deeds.find_backup(desk.instance, app_id, ref)
+    return success({"log": log_lines(desk.instance, backup, with_private=False)})

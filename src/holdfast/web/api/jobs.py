@@ -1,4 +1,4 @@
-"""The routes of what takes its time: restore a backup, look at jobs (backups are some too), cancel one."""
+"""The routes of what takes its time: restore a backup, verify one, list jobs (backups are some too), cancel one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.records import App, Job, JobState, Work
-from holdfast.service.errors import app_not_found
+from holdfast.service.errors import Conflict, app_not_found
+from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as deeds
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_view
 from holdfast.service.registry.apps import get_app
@@ -23,12 +24,13 @@ from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import ApiError, unavailable
+from holdfast.web.http.errors import unavailable
 from holdfast.web.http.paging import cut_page
 
 AnyRequest = Request[Any, Any, Any]
 
 _RESTORE = "/v3/apps/{app_id:str}/backups/{backup:str}/restore"
+_VERIFY = "/v3/apps/{app_id:str}/backups/{backup:str}/verify"
 _JOB = "/v3/jobs/{job_id:str}"
 _APP_SEGMENT, _BACKUP_SEGMENT, _JOB_SEGMENT = 2, 4, 2
 
@@ -51,6 +53,16 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return success(await desk.call(_preview, desk, app, ref, body))
         job = await desk.call(_restore, desk, app, ref, body)
         return accepted(desk, job)
+
+    @post(_VERIFY)
+    async def verify_backup(request: AnyRequest) -> Answer:
+        account = require_backups(desk, request.scope)
+        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        app = await desk.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
+        if app is None:
+            raise app_not_found()
+        ref = inputs.path_segment(request.scope, _BACKUP_SEGMENT)
+        return accepted(desk, await desk.call(_verify, desk, app, ref))
 
     @get(_JOB)
     async def get_job(request: AnyRequest) -> Answer:
@@ -82,7 +94,7 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
         return success(deeds.view(instance, await desk.call(cancel)))
 
-    return [restore_backup, list_jobs, get_job, cancel_job]
+    return [restore_backup, verify_backup, list_jobs, get_job, cancel_job]
 
 
 def accepted(desk: Desk, job: Job) -> Answer:
@@ -122,9 +134,9 @@ def _preview(desk: Desk, app: App, ref: str, body: inputs.Restore) -> dict[str, 
     try:
         preview = preview_restore(desk.instance, backup, target, _wanted(body))
     except VaultError as error:
-        raise ApiError("BACKUP_NOT_USABLE", str(error)) from error
+        raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
-        raise ApiError("APP_NOT_READABLE", str(error)) from error
+        raise Conflict("APP_NOT_READABLE", str(error)) from error
     shown: dict[str, Any] = msgspec.to_builtins(preview)
     return shown
 
@@ -132,3 +144,7 @@ def _preview(desk: Desk, app: App, ref: str, body: inputs.Restore) -> dict[str, 
 def _restore(desk: Desk, app: App, ref: str, body: inputs.Restore) -> Job:
     backup = find_backup(desk.instance, app.id, ref)
     return enqueue(desk, request_restore(desk.instance, backup, _target(desk, app, body), _wanted(body)))
+
+
+def _verify(desk: Desk, app: App, ref: str) -> Job:
+    return enqueue(desk, request_verify(desk.instance, find_backup(desk.instance, app.id, ref), app.node))

@@ -19,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from holdfast.service.instance.config import Config
 from holdfast.web.context import Desk, client_address
 from holdfast.web.http.envelope import Answer
-from holdfast.web.http.errors import ApiError, route_not_found
+from holdfast.web.http.errors import MethodRefused, route_not_found
 from holdfast.web.http.request import header
 
 METRICS_PATH = b"/metrics"
@@ -32,7 +32,7 @@ async def serve_metrics(desk: Desk, scope: HTTPScope, receive: Receive, send: Se
     if not is_operator(desk.instance.config, scope):
         raise route_not_found()
     if scope["method"] not in ("GET", "HEAD"):
-        raise ApiError("METHOD_NOT_ALLOWED", "The metrics know only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+        raise MethodRefused("METHOD_NOT_ALLOWED", "The metrics know only GET and HEAD.", [(b"allow", b"GET, HEAD")])
     encode, media_type = choose_encoder(header(scope, b"accept") or "")
     body = await desk.call(encode, desk.figures)
     headers = [(b"content-type", media_type.encode("ascii")), (b"cache-control", b"no-store")]

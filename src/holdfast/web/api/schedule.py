@@ -1,4 +1,4 @@
-"""The routes of an application's schedule."""
+"""The routes of an application's schedule, and of what its retention would remove."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from holdfast.catalog.records import Account, App
 from holdfast.service.errors import app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import get_app
+from holdfast.service.retention import retain
 from holdfast.service.take import schedule as deeds
 from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
@@ -20,6 +21,7 @@ from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
 
 _SCHEDULE = "/v3/apps/{app_id:str}/schedule"
+_RETENTION = "/v3/apps/{app_id:str}/retention"
 _APP_SEGMENT = 2
 
 
@@ -45,7 +47,14 @@ def schedule_routes(desk: Desk) -> list[HTTPRouteHandler]:
         wanted = deeds.Schedule(body.cron or "", body.retention, tuple(body.ignore))
         return success(await desk.call(_set, instance, app, wanted))
 
-    return [get_schedule, set_schedule]
+    @get(_RETENTION)
+    async def preview_retention(request: Request[Any, Any, Any]) -> Answer:
+        account = require_backups(desk, request.scope)
+        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        shown = await desk.call(_preview, instance, account, app_id)
+        return with_etag(success(shown), request.scope)
+
+    return [get_schedule, set_schedule, preview_retention]
 
 
 def _app(instance: Instance, account: Account, app_id: str) -> App:
@@ -60,3 +69,8 @@ def _view(instance: Instance, account: Account, app_id: str) -> dict[str, Any]:
 
 def _set(instance: Instance, app: App, wanted: deeds.Schedule) -> dict[str, Any]:
     return deeds.view(instance, deeds.set_schedule(instance, app, wanted, by_customer=True))
+
+
+def _preview(instance: Instance, account: Account, app_id: str) -> dict[str, object]:
+    app = _app(instance, account, app_id)
+    return retain.view(instance, app, retain.plan_retention(instance, app))

@@ -26,43 +26,6 @@ JSON_HEADERS: Headers = [
 ]
 """JSON is data, never a page; `no-cache` lets a client keep it as long as it asks with the ETag first."""
 
-_STATUS_OF_CODE = {
-    "ACCESS_DENIED": 401,
-    "UPGRADE_REQUIRED": 402,
-    "METHOD_NOT_ALLOWED": 405,
-    "BACKUP_IN_PROGRESS": 409,
-    "RESTORE_IN_PROGRESS": 409,
-    "BACKUP_LOCKED": 409,
-    "BACKUP_NOT_USABLE": 409,
-    "BACKUP_NAME_TAKEN": 409,
-    "JOB_ENDED": 409,
-    "TOO_MANY_WEBHOOKS": 409,
-    "WEBHOOK_DISABLED": 409,
-    "NOT_A_WEBHOOK": 409,
-    "APP_NOT_READABLE": 409,
-    "TARGET_IN_THE_WAY": 409,
-    "PRECONDITION_FAILED": 412,
-    "PAYLOAD_TOO_LARGE": 413,
-    "RANGE_NOT_SATISFIABLE": 416,
-    "IDEMPOTENCY_KEY_REUSED": 422,
-    "KEEP_CALM": 429,
-    "INTERNAL_SERVER_ERROR": 500,
-    "UNAVAILABLE": 503,
-}
-
-
-def status_of(code: str) -> int:
-    """The HTTP status that goes with an error code; 500 for one that API.md doesn't know."""
-    if code in _STATUS_OF_CODE:
-        return _STATUS_OF_CODE[code]
-    if code.startswith("INVALID_"):
-        return 400
-    if code.endswith("_NOT_FOUND"):
-        return 404
-    if code.endswith("_LIMIT_REACHED"):
-        return 429
-    return 500
-
 
 class Answer:
     """A whole response in memory; itself an ASGI application, so that a handler can return it."""
@@ -90,7 +53,7 @@ def success(response: Any, status: int = 200, headers: Iterable[tuple[bytes, byt
     return Answer(status, body, [*JSON_HEADERS, *headers])
 
 
-def failure(code: str, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
-    """An error's answer; the status follows from the code."""
+def failure(status: int, code: str, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
+    """An error's answer."""
     body = msgspec.json.encode({"status": "error", "code": code, "message": message})
-    return Answer(status_of(code), body, [*JSON_HEADERS, *headers])
+    return Answer(status, body, [*JSON_HEADERS, *headers])

@@ -11,15 +11,20 @@ import math
 from litestar.exceptions import HTTPException
 
 from holdfast.catalog.database.engine import CatalogUnreachable
-from holdfast.service.errors import LimitReached, ServiceError
+from holdfast.service.errors import LimitReached, ServiceError, Unavailable
 from holdfast.stores.port import StoreUnreachable
-from holdfast.web.http.envelope import Answer, Headers, failure, status_of
+from holdfast.web.http.envelope import Answer, Headers, failure
 
 UNAVAILABLE_RETRY_SECONDS = 5
 
 
 class ApiError(Exception):
-    """An error that this floor finds itself: `code` of API.md, one sentence, headers that belong to it."""
+    """An error that this floor finds itself: `code` of docs/api.md, one sentence, headers that belong to it.
+
+    `http_status` is the class's; an answer to a `ServiceError` takes the status of that error.
+    """
+
+    http_status = 500
 
     def __init__(self, code: str, message: str, headers: Headers | None = None) -> None:
         super().__init__(message)
@@ -28,18 +33,78 @@ class ApiError(Exception):
         self.headers = headers or []
 
 
+class BadRequest(ApiError):
+    """A request, or a field of it, is not what it must be."""
+
+    http_status = 400
+
+
+class KeyRefused(ApiError):
+    """No API key, or not a good one."""
+
+    http_status = 401
+
+
+class RouteMissing(ApiError):
+    """There is nothing at this path."""
+
+    http_status = 404
+
+
+class MethodRefused(ApiError):
+    """The route does not have this method."""
+
+    http_status = 405
+
+
+class ConditionFailed(ApiError):
+    """The thing is not the one that a header names."""
+
+    http_status = 412
+
+
+class BodyTooLarge(ApiError):
+    """The body is larger than the route takes."""
+
+    http_status = 413
+
+
+class RangeOutside(ApiError):
+    """The range lies outside of the thing."""
+
+    http_status = 416
+
+
+class KeepCalm(ApiError):
+    """Too much or too often."""
+
+    http_status = 429
+
+
+class Fault(ApiError):
+    """Something that was not foreseen."""
+
+    http_status = 500
+
+
+class OutOfService(ApiError):
+    """The server, the catalog or the store cannot be reached now."""
+
+    http_status = 503
+
+
 def route_not_found() -> ApiError:
-    return ApiError("ROUTE_NOT_FOUND", "There is no such route; the documentation at /docs lists all of them.")
+    return RouteMissing("ROUTE_NOT_FOUND", "There is no such route; the documentation at /docs lists all of them.")
 
 
 def unavailable(message: str) -> ApiError:
-    return ApiError("UNAVAILABLE", message, [(b"retry-after", b"%d" % UNAVAILABLE_RETRY_SECONDS)])
+    return OutOfService("UNAVAILABLE", message, [(b"retry-after", b"%d" % UNAVAILABLE_RETRY_SECONDS)])
 
 
 def keep_calm(seconds: float, what: str = "Too many failed attempts from this address") -> ApiError:
     """Too much of `what`; `seconds` until the next one counts."""
     wait = max(1, math.ceil(seconds))
-    return ApiError("KEEP_CALM", f"{what}; wait {wait} s.", [(b"retry-after", b"%d" % wait)])
+    return KeepCalm("KEEP_CALM", f"{what}; wait {wait} s.", [(b"retry-after", b"%d" % wait)])
 
 
 def allowed_methods(error: HTTPException) -> Headers:
@@ -57,11 +122,13 @@ def known_error(error: BaseException) -> ApiError | None:
             return error
         case LimitReached():
             seconds = max(1, math.ceil(error.retry_after))
-            return ApiError(error.code, error.message, [(b"retry-after", b"%d" % seconds)])
-        case ServiceError() if error.code == "UNAVAILABLE":
+            return KeepCalm(error.code, error.message, [(b"retry-after", b"%d" % seconds)])
+        case Unavailable():
             return unavailable(error.message)
-        case ServiceError() if status_of(error.code) != 500:
-            return ApiError(error.code, error.message)
+        case ServiceError() if error.http_status != 500:
+            answered = ApiError(error.code, error.message)
+            answered.http_status = error.http_status
+            return answered
         case CatalogUnreachable():
             return unavailable("The catalog of the backups can't be reached just now; try again.")
         case StoreUnreachable():
@@ -70,22 +137,24 @@ def known_error(error: BaseException) -> ApiError | None:
             return route_not_found()
         case HTTPException(status_code=405):
             message = "This route doesn't have that method; the Allow header says which it has."
-            return ApiError("METHOD_NOT_ALLOWED", message, allowed_methods(error))
+            return MethodRefused("METHOD_NOT_ALLOWED", message, allowed_methods(error))
         case HTTPException(status_code=413):
-            return ApiError(
+            return BodyTooLarge(
                 "PAYLOAD_TOO_LARGE", "The body is larger than this route takes.", [(b"connection", b"close")]
             )
         case HTTPException(status_code=400, detail="Invalid host header"):
-            return ApiError("INVALID_HOST", "The Host header must be a host name, with a port if it is not the usual.")
+            return BadRequest(
+                "INVALID_HOST", "The Host header must be a host name, with a port if it is not the usual."
+            )
         case _:
             return None
 
 
 def answer_error(error: ApiError, extra: Headers | None = None) -> Answer:
-    return failure(error.code, error.message, [*error.headers, *(extra or [])])
+    return failure(error.http_status, error.code, error.message, [*error.headers, *(extra or [])])
 
 
 def internal_error(request_id: str) -> Answer:
     """The answer for what we did not foresee; the log has the rest under the same id."""
     message = f"Something went wrong on our side; the operator finds it in the log under the request id {request_id}."
-    return failure("INTERNAL_SERVER_ERROR", message)
+    return failure(Fault.http_status, "INTERNAL_SERVER_ERROR", message)

@@ -17,7 +17,7 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Retention
 from holdfast.service.registry.backups import NAME_CHARACTERS_MAX
-from holdfast.web.http.errors import ApiError
+from holdfast.web.http.errors import ApiError, BadRequest
 
 BODY_BYTES_MAX = 64 * 1024
 PAGE_MAX = 200
@@ -120,7 +120,7 @@ B = TypeVar("B", bound=Body)
 
 def invalid(field: str) -> ApiError:
     """The error that names a field of ours and what it must be."""
-    return ApiError(f"INVALID_{field.upper()}", f"{field} must be {_RULES[field]}.")
+    return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {_RULES[field]}.")
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -139,7 +139,7 @@ def query(scope: Scope, *known: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX)
     except ValueError:
-        raise ApiError("INVALID_QUERY", f"The query must have at most {QUERY_FIELDS_MAX} fields.") from None
+        raise BadRequest("INVALID_QUERY", f"The query must have at most {QUERY_FIELDS_MAX} fields.") from None
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name in known:
@@ -175,7 +175,7 @@ def event_number(last_event_id: str | None, after: str | None) -> int | None:
     for field, text in (("last_event_id", last_event_id), ("after", after)):
         if text is not None:
             if not (text.isascii() and text.isdigit() and len(text) <= 18):
-                raise ApiError(f"INVALID_{field.upper()}", f"{field} must be the number of an event.")
+                raise BadRequest(f"INVALID_{field.upper()}", f"{field} must be the number of an event.")
             return int(text)
     return None
 
@@ -218,9 +218,9 @@ async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ApiError("INVALID_JSON_BODY", "The body must be JSON.") from None
+        raise BadRequest("INVALID_JSON_BODY", "The body must be JSON.") from None
     if not isinstance(value, dict):
-        raise ApiError("INVALID_JSON_BODY", "The body must be a JSON object.")
+        raise BadRequest("INVALID_JSON_BODY", "The body must be a JSON object.")
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -232,8 +232,10 @@ def _refused(complaint: str, kind: type[Body]) -> ApiError:
     if (path := _FIELD_OF_PATH.search(complaint)) is not None:
         return invalid(path[1])
     if (unknown := _UNKNOWN_FIELD.search(complaint)) is not None:
-        return ApiError("INVALID_JSON_BODY", f"The body has the unknown field {unknown[1][:64]!r}; known are {known}.")
-    return ApiError("INVALID_JSON_BODY", f"The body must be a JSON object with any of {known}.")
+        return BadRequest(
+            "INVALID_JSON_BODY", f"The body has the unknown field {unknown[1][:64]!r}; known are {known}."
+        )
+    return BadRequest("INVALID_JSON_BODY", f"The body must be a JSON object with any of {known}.")
 
 
 def moment(field: str, text: str) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from holdfast.web.http.envelope import Answer
-from holdfast.web.http.errors import ApiError
+from holdfast.web.http.errors import BadRequest
 from holdfast.web.http.request import header
 
 PIECE_BYTES = 1024 * 1024
@@ -23,7 +23,7 @@ IDLE_SECONDS = 60.0
 LINGER_SECONDS = 30.0
 
 
-class UploadBroken(ApiError):
+class UploadBroken(BadRequest):
     """The client went away, or stood still."""
 
 

@@ -1,0 +1,71 @@
+"""Every code that is raised has a test, and answers with the status of its class."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kit.codes import raised_codes
+from kit.world import World, world
+
+from holdfast.service.errors import Conflict, NotFound, ServiceError
+from holdfast.service.registry.accounts import add_account
+from holdfast.service.registry.apps import add_app, find_app
+from holdfast.web.http.errors import ApiError, BadRequest, ConditionFailed, answer_error, known_error
+
+__all__ = ["world"]
+
+TESTS = Path(__file__).parents[2]
+CONFLICTS = (
+    *("EMAIL_TAKEN", "APP_NAME_TAKEN", "AMBIGUOUS_NAME", "DATABASE_NAME_TAKEN", "DATABASE_CONFIGURED"),
+    *("DATABASE_OTHER_KIND", "DATABASES_FOLDER_IN_USE", "PRUNE_IN_PROGRESS", "PROVE_IN_PROGRESS"),
+    *("RESTORE_HALF_DONE", "SAFETY_BACKUP_FAILED"),
+)
+
+
+@pytest.mark.parametrize("code", CONFLICTS)
+def test_a_conflict_is_409_from_any_route(code: str) -> None:
+    known = known_error(Conflict(code, "It is in the wrong state."))
+    assert known is not None
+    answer = answer_error(known)
+    assert (answer.status, json.loads(answer.body)["code"], raised_codes()[code]) == (409, code, 409)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (NotFound, "DATABASE_NOT_FOUND", 404),
+        (BadRequest, "INVALID_BODY", 400),
+        (ConditionFailed, "PRECONDITION_FAILED", 412),
+    ],
+)
+def test_the_class_carries_the_status(error: type[ServiceError | ApiError], code: str, status: int) -> None:
+    known = known_error(error(code, "It is so."))
+    assert known is not None
+    assert answer_error(known).status == status == raised_codes()[code]
+
+
+def test_every_code_has_a_test() -> None:
+    texts = "".join(path.read_text() for path in sorted(TESTS.rglob("test_*.py")))
+    assert not [code for code, status in raised_codes().items() if code not in texts and status != 500]
+
+
+def code_of(error: pytest.ExceptionInfo[ServiceError]) -> str:
+    return error.value.code
+
+
+def test_names_that_are_taken(world: World, tmp_path: Path) -> None:
+    with pytest.raises(Conflict) as taken:
+        add_account(world.instance, "ana@example.com", "Silver")
+    assert code_of(taken) == "EMAIL_TAKEN"
+    with pytest.raises(Conflict) as taken:
+        add_app(world.instance, world.account.id, "bot", world.root)
+    assert code_of(taken) == "APP_NAME_TAKEN"
+    other = add_account(world.instance, "bo@example.com", "Silver").account
+    folder = tmp_path / "other"
+    folder.mkdir()
+    add_app(world.instance, other.id, "bot", folder)
+    with pytest.raises(Conflict) as taken:
+        find_app(world.instance, "bot")
+    assert code_of(taken) == "AMBIGUOUS_NAME"
