@@ -432,7 +432,7 @@ def test_a_name_that_is_not_utf8_is_restored_as_it_is_shown(full: World) -> None
     backup = full.take()
     name = os.fsencode(full.root) + b"/not utf-8 \xff\xfe"
     os.unlink(name)
-    assert preview_restore(full.instance, backup, full.app, Wanted()).paths_added[0]["path"] == "not utf-8 %FF%FE"
+    assert preview_restore(full.instance, backup, full.app, Wanted()).paths_added[0].path == "not utf-8 %FF%FE"
     result_of(restore(full, backup, Wanted(paths=("not utf-8 %FF%FE",))))
     assert Path(os.fsdecode(name)).read_bytes() == b"bytes"
 

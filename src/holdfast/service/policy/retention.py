@@ -23,7 +23,7 @@ from enum import StrEnum
 
 from holdfast.catalog.backups.retention import SAFETY, Candidate
 from holdfast.catalog.records import Retention, State
-from holdfast.service.instance.clock import local_time
+from holdfast.schemas.times import local_time
 
 HOUR_NS = 3600 * 1_000_000_000
 DAY_NS = 24 * HOUR_NS

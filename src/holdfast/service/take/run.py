@@ -20,8 +20,8 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as under_way
 from holdfast.catalog.records import App, Backup, Progressed, State, Warned
+from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
-from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance.locks import held

@@ -8,7 +8,6 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.import_scratch import remove_scratch
@@ -78,7 +77,7 @@ def _queued(desk: Desk, upload: Upload) -> Backup:
         desk.jobs.enqueue_take(backup.id, backup.app_id, backup.node)
     except Exception as error:
         message = "The import could not be queued; upload the archive again."
-        fail_backup(desk.instance.catalog, backup.id, "NOT_QUEUED", message, desk.instance.clock.now_ns())
+        deeds.fail_unqueued(desk.instance, backup, message)
         remove_scratch(desk.instance, backup.id)
         desk.log.error("enqueue_failed", backup_id=backup.id, exc_info=error)
         raise unavailable("The queue of the backups can't be reached just now; try again.") from error

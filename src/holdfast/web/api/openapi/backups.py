@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.service.registry.backups import NAME_CHARACTERS_MAX
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX
 from holdfast.web.api.openapi.fields import (
     BYTES,
     COUNT,

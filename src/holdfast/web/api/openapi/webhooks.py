@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.catalog.records import NOTICE_KINDS
-from holdfast.service.notify.endpoints import LABEL_CHARACTERS_MAX
+from holdfast.schemas.webhooks import LABEL_CHARACTERS_MAX
 from holdfast.web.api.openapi.fields import COUNT, FLAG, ID, TEXT, TIME, TIME_OR_NULL, Json, enveloped, object_of, ref
 from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
 
