@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.events.log import events_after
@@ -18,7 +19,7 @@ from holdfast.service.integrity import rebuild
 from holdfast.service.policy.overdue import say_overdue
 from holdfast.service.registry import apps
 from holdfast.service.take.run import request_backup, run_backup
-from holdfast.service.take.schedule import Schedule, schedule_of, set_right, set_schedule, tick, view
+from holdfast.service.take.schedule import Schedule, schedule_of, set_right, set_schedule, shown_schedule, tick
 from holdfast.worker.job_kinds import waiting
 
 SECOND = 1_000_000_000
@@ -139,14 +140,14 @@ def test_what_is_kept_and_ignored_stands_beside_other_settings(world: World) -> 
     wanted = Schedule("@daily", Retention(keep_daily=7, keep_within="2d"), ("*.log", "/cache/"))
     app = set_schedule(world.instance, world.app, wanted)
     assert schedule_of(app) == wanted
-    shown = view(world.instance, app)
+    shown = to_builtins(shown_schedule(world.instance, app))
     assert len(shown["next_runs"]) == 5
     assert shown["next_runs"][0] == apps.view(world.instance, app)["next_backup_at"]
     assert shown["time_zone"] == "Europe/Berlin"
     assert shown["ignored"]["total_files"] == 2
     assert shown["notices"] == []
     many = set_schedule(world.instance, app, msgspec.structs.replace(wanted, retention=Retention(keep_last=31)))
-    assert "room for 30" in view(world.instance, many)["notices"][0]
+    assert "room for 30" in to_builtins(shown_schedule(world.instance, many))["notices"][0]
 
 
 def test_refused_schedules_change_nothing(world: World) -> None:
