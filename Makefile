@@ -6,8 +6,9 @@ BIN := .venv/bin
 HOME_DEMO := .run/demo
 TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/native/_native.so
-NATIVE_SOURCES := $(addprefix src/holdfast/native/,walk.c ignore.c write.c sqlite_vfs.c crc64.c)
-NATIVE_HEADERS := src/holdfast/native/ignore.h
+NATIVE_SOURCES := $(sort $(wildcard src/holdfast/native/*.c))
+NATIVE_HEADERS := $(wildcard src/holdfast/native/*.h)
+NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -24,6 +25,7 @@ crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py
 
 lint: .venv/.tests
+	@gcc $(NATIVE_FLAGS) -Werror -o /dev/null $(NATIVE_SOURCES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,7 +46,7 @@ clean:
 	rm -rf .venv .venv-tool .run .servers dist $(NATIVE)
 
 $(NATIVE): $(NATIVE_SOURCES) $(NATIVE_HEADERS)
-	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $(NATIVE_SOURCES)
+	gcc $(NATIVE_FLAGS) -o $@ $(NATIVE_SOURCES)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -9,7 +9,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("src/holdfast/native")
-SOURCES = tuple(FOLDER / name for name in ("walk.c", "ignore.c", "write.c", "sqlite_vfs.c", "crc64.c"))
 LIBRARY = FOLDER / "_native.so"
 
 
@@ -18,7 +17,8 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
-        command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", LIBRARY, *SOURCES]
+        sources = sorted(path.relative_to(root) for path in (root / FOLDER).glob("*.c"))
+        command = ["gcc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", LIBRARY, *sources]
         try:
             subprocess.run(command, cwd=root, check=True)
         except FileNotFoundError:

@@ -5,17 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli.test_cli import Run, bot, run
-
-__all__ = ["bot", "run"]
-
-
-def damage_data(home: Path) -> None:
-    """Flip a bit in the largest pack."""
-    path = max((p for p in home.glob("store/vaults/*/packs/*/*")), key=lambda p: p.stat().st_size)
-    data = bytearray(path.read_bytes())
-    data[5000] ^= 1
-    path.write_bytes(data)
+from kit.command import Run, damage_data
 
 
 def test_damage_is_reported_and_healed(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:

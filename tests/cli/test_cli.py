@@ -4,57 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from kit.command import Run, Server
 from kit.receiver import receiving
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs `holdfast` on the test's own home."""
-
-    def holdfast(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
-            env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, (arguments, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return done
-
-    return holdfast
-
-
-@pytest.fixture
-def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
-    """An instance with an account and the application `bot`: (account id, app id)."""
-    run("init", "--time-zone", "Europe/Berlin")
-    settings = tmp_path / "home" / "holdfast.toml"
-    settings.write_text(re.sub("cooldown_seconds = [0-9]+", "cooldown_seconds = 0", settings.read_text()))
-    account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
-    assert list(account) == ["account_id", "api_key"]
-    root = tmp_path / "app"
-    (root / "sub").mkdir(parents=True)
-    (root / "a.txt").write_text("hello\n")
-    (root / "sub" / "b").write_bytes(os.urandom(200_000))
-    app = json.loads(run("app", "add", "bot", "--account", account["account_id"], "--path", root, "--json").stdout)
-    assert list(app) == ["app_id"]
-    return account["account_id"], app["app_id"]
 
 
 def test_help_and_version_need_no_instance(run: Run) -> None:
@@ -194,45 +153,6 @@ def test_a_newer_home_is_refused(run: Run, bot: tuple[str, str], tmp_path: Path)
     assert "use the newer Holdfast" in run("serve", code=1).stderr
 
 
-class Server:
-    """`holdfast serve` as a process."""
-
-    def __init__(self, home: Path, port: int) -> None:
-        self.port = port
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "holdfast.cli.main", "--home", str(home), "serve", "--port", str(port)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-
-    def call(self, key: str, method: str, path: str) -> Any:
-        import httpx
-
-        return httpx.request(
-            method, f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": key}, timeout=60
-        ).json()
-
-    def stop(self) -> str:
-        self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=60)
-        return errors
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def server(bot: tuple[str, str], tmp_path: Path, free_port: int) -> Iterator[Server]:
-    started = Server(tmp_path / "home", free_port)
-    yield started
-    if started.process.poll() is None:
-        started.stop()
-
-
 def test_serving(run: Run, bot: tuple[str, str], tmp_path: Path, server: Server) -> None:
     assert f"http://127.0.0.1:{server.port}" in server.line
     about = json.loads((tmp_path / "home" / "run" / "server.json").read_text())
@@ -267,7 +187,7 @@ def test_a_killed_jobs_process_comes_back_and_tells_what_was_lost(
     started = server.call(key, "POST", path)["response"]
     while server.call(key, "GET", f"{path}/{started['id']}")["response"]["state"] == "queued":
         pass
-    subprocess.run(["pkill", "-KILL", "-f", f"holdfast.worker.process {tmp_path / 'home'}"], check=True)
+    os.kill(server.jobs_pid(), signal.SIGKILL)
     while (now := server.call(key, "GET", f"{path}/{started['id']}")["response"])["state"] == "running":
         pass
     assert (now["state"], now["error"]["code"]) == ("failed", "INTERRUPTED")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli.test_cli import Run, run
-
-__all__ = ["run"]
+from kit.command import Run
 
 
 def test_warnings_alone_are_no_failure_and_a_problem_is(run: Run, tmp_path: Path) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli.test_cli import Run, bot, run
-
-__all__ = ["bot", "run"]
+from kit.command import Run
 
 
 def test_what_is_left_out(run: Run, bot: tuple[str, str]) -> None:

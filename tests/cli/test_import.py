@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 
 import httpx
-from cli.test_cli import Run, Server, bot, free_port, run, server
 from kit.archives import member, tar_of
-
-__all__ = ["bot", "free_port", "run", "server"]
+from kit.command import Run, Server
 
 
 def leftovers(tmp_path: Path) -> list[str]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli.test_check import damage_data
-from cli.test_cli import Run, bot, run
-
-__all__ = ["bot", "run"]
+from kit.command import Run, damage_data
 
 
 def test_a_test_restore_by_hand(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:

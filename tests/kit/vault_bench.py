@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,23 +66,6 @@ class Bench:
                 out[entry.path] = entry.extra.target
         snapshot.close()
         return out
-
-
-def tree_of(root: Path) -> dict[bytes, bytes | None]:
-    """What a folder holds, in the form of `Bench.tree`."""
-    out: dict[bytes, bytes | None] = {}
-    base = os.fsencode(root)
-    for at, folders, files in os.walk(base):
-        for name in folders + files:
-            path = os.path.join(at, name)
-            relative = os.path.relpath(path, base)
-            if os.path.islink(path):
-                out[relative] = os.readlink(path)
-            elif os.path.isdir(path):
-                out[relative] = None
-            else:
-                out[relative] = Path(os.fsdecode(path)).read_bytes()
-    return out
 
 
 @pytest.fixture

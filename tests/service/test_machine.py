@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from kit.trees import Tree, tree_of
 from kit.world import FakeClock
-from service.restore.test_files import Tree, tree_of
 
 from holdfast.catalog.records import State
 from holdfast.service.access.download import Download

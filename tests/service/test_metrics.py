@@ -19,10 +19,10 @@ from holdfast.service.instance.home import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
 from holdfast.service.registry.backups import delete_now
 from holdfast.service.take.run import request_backup
+from holdfast.units import DAY_NS
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-DAY_NS = 24 * 3600 * 10**9
 UNITS = {"seconds", "bytes", "info", "total"}
 
 

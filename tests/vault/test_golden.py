@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from kit.golden_repository import DATA_KEY, GOLDEN, TIME_NS, VAULT_ID, make_tree
-from kit.vault_bench import tree_of
+from kit.trees import contents_of
 
 from holdfast.stores.local import LocalStore
 from holdfast.vault.layout import targz
@@ -55,7 +55,7 @@ def test_the_tree_is_as_it_was(golden: tuple[str, Snapshot], tmp_path: Path) -> 
         if entry.kind is not Kind.SYMLINK:
             assert entry.mode == (0o755 if entry.kind is Kind.FOLDER else 0o640)
         assert entry.mtime_ns == TIME_NS
-    assert found == tree_of(tmp_path / "app")
+    assert found == contents_of(tmp_path / "app")
     assert snapshot.root.labels == {"app": "golden"}
     expected = json.loads((GOLDEN / version / "expected.json").read_text())
     assert snapshot.root.digest.hex() == expected["digest"]

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit.vault_bench import Bench, tree_of
+from kit.trees import contents_of
+from kit.vault_bench import Bench
 
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
 from holdfast.vault.archiver.archive import Progress
-from holdfast.vault.errors import Cancelled, DamagedError, SessionFenced
+from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, SessionFenced
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.pack.ledger import MemoryLedger
 
@@ -41,7 +42,7 @@ def test_a_backup_holds_what_the_folder_holds(bench: Bench, write: Write) -> Non
     (bench.root / "dangling").symlink_to("/nowhere/at all")
     Path(os.fsdecode(os.fsencode(bench.root) + b"/bad\xff\xfename")).write_bytes(b"odd")
     result = bench.take()
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
     assert result.notices == []
     assert result.files == 9
 
@@ -66,18 +67,18 @@ def test_what_did_not_change_is_not_read_again_and_costs_a_root(bench: Bench, wr
     assert second.stored_bytes < 1000 < first.stored_bytes
     assert steps == [Progress(8, steps[0].total_bytes, 8, steps[0].total_bytes)]  # all done before anything was read
     assert (second.digest, second.zip_bytes, second.tar_bytes) == (first.digest, first.zip_bytes, first.tar_bytes)
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_a_change_is_seen_and_the_older_backup_stays(bench: Bench, write: Write) -> None:
     some_tree(write)
     bench.take()
-    before = tree_of(bench.root)
+    before = contents_of(bench.root)
     write("a.txt", b"other\n")
     write("new/file", b"new")
     (bench.root / "sub" / "64k").unlink()
     result = bench.take()
-    assert bench.tree("b1") == tree_of(bench.root)
+    assert bench.tree("b1") == contents_of(bench.root)
     assert bench.tree("b0") == before
     assert result.digest != bench.open("b0").root.digest
 
@@ -100,7 +101,7 @@ def test_equal_content_is_stored_once(bench: Bench, write: Write) -> None:
     write("folder/three", data)
     second = bench.take()
     assert second.stored_bytes < first.stored_bytes / 100
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_hard_links_share_an_entry_and_come_apart_again(bench: Bench, write: Write) -> None:
@@ -126,7 +127,7 @@ def test_holes_are_kept_as_such(bench: Bench) -> None:
     bench.take()
     (entry,) = bench.open().entries()
     assert any(e.is_hole for e in entry.extents)
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_a_large_page_file_costs_what_changed(bench: Bench, write: Write) -> None:
@@ -137,7 +138,7 @@ def test_a_large_page_file_costs_what_changed(bench: Bench, write: Write) -> Non
     path.write_bytes(pages)
     result = bench.take()
     assert result.stored_bytes < 150_000
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_workers_give_the_same_backup(bench: Bench, write: Write) -> None:
@@ -152,7 +153,7 @@ def test_workers_give_the_same_backup(bench: Bench, write: Write) -> None:
     alone = Bench(bench.root, LocalStore(bench.root.parent / "other"))
     assert alone.take().digest == result.digest
     assert result.stored_bytes < 1.1 * len(twin)
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
     assert bench.take().stored_bytes < 1000
 
 
@@ -178,7 +179,7 @@ def test_a_pruned_vault_fences_the_backup_in_the_making(bench: Bench, write: Wri
         bench.take(on_progress=lambda progress: bench.ledger.fence())
     assert list(bench.store.list("backups/")) == []
     bench.take()
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 @pytest.mark.parametrize("lines", [10, 20_000])
@@ -244,7 +245,7 @@ def test_a_backup_whose_predecessor_is_damaged_reads_everything_and_says_so(benc
     root.write_bytes(root.read_bytes()[:-1])
     result = bench.take()
     assert [n.code for n in result.notices] == ["PREVIOUS_UNREADABLE"]
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_another_key_opens_nothing(bench: Bench, write: Write) -> None:
@@ -258,6 +259,16 @@ def test_another_key_opens_nothing(bench: Bench, write: Write) -> None:
     elsewhere = Vault(vault_id="acc2", store=bench.store, data_key=b"k" * 32, ledger=bench.ledger)
     with pytest.raises(DamagedError):
         elsewhere.open("b0")
+
+
+def test_a_backup_whose_root_is_gone_says_so(bench: Bench) -> None:
+    (bench.root / "a").write_bytes(b"a")
+    bench.take()
+    bench.store.delete("backups/b0")
+    vault = bench.vault()
+    for ask in (vault.open, vault.root, vault.bytes_only_in):
+        with pytest.raises(BackupMissing, match="root of backup b0 is gone from the store"):
+            ask("b0")
 
 
 names = st.sampled_from(["a", "b", "a-b", "a.b", "B", "ü", "x y"])
@@ -294,7 +305,7 @@ def test_any_history_of_trees_comes_back(tmp_path_factory: pytest.TempPathFactor
             elif what == "link":
                 path.symlink_to(f"to {size}")
         bench.take()
-        expected.append(tree_of(bench.root))
+        expected.append(contents_of(bench.root))
     for i, tree in enumerate(expected):
         assert bench.tree(f"b{i}") == tree
         paths = [e.path.split(b"/") for e in bench.open(f"b{i}").entries()]

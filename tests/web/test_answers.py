@@ -19,24 +19,11 @@ from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Even
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.web.app import Front, create_app
-from holdfast.worker.job_kinds import run_job
+from holdfast.worker.job_kinds import JOBS
 
 GOLDEN = Path(__file__).parent / "golden"
 HEADERS_KEPT = ("location", "link", "retry-after", "allow")
 TARGET = "ntfys://1.1.1.1/topic"
-
-
-class Idle:
-    """Jobs that stay where they are until the test runs them."""
-
-    def enqueue_take(self, backup_id: str, app_id: str, node: str) -> None:
-        """Part of the interface."""
-
-    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
-        """Part of the interface."""
-
-    def close(self) -> None:
-        """Part of the interface."""
 
 
 class Caller:
@@ -68,7 +55,7 @@ def test_every_answer_is_as_it_was(tmp_path: Path) -> None:
     record = Record(GOLDEN / "answers.txt", {str(tmp_path): "<tmp>"})
     with recorded_instance(tmp_path) as world:
         record.replaced[world.account.id] = "<account>"
-        call = Caller(create_app(world.instance, Idle()), world, record)
+        call = Caller(create_app(world.instance), world, record)
         backup = _backups(call)
         _contents(call, backup)
         _jobs(call, backup)
@@ -83,7 +70,7 @@ def test_every_webhook_has_the_body_that_it_had(tmp_path: Path) -> None:
     record = Record(GOLDEN / "webhooks.txt", {str(tmp_path): "<tmp>"})
     with recorded_instance(tmp_path) as world:
         record.replaced[world.account.id] = "<account>"
-        call = Caller(create_app(world.instance, Idle()), world, Record(GOLDEN / "none"))
+        call = Caller(create_app(world.instance), world, Record(GOLDEN / "none"))
         backup = _backups(call)
         _jobs(call, backup)
         _enter_events(world)
@@ -147,10 +134,10 @@ def _contents(call: Caller, backup: str) -> None:
 
 
 def _jobs(call: Caller, backup: str) -> None:
-    def run(job_id: str) -> None:
+    def run(job: dict[str, Any]) -> None:
         call.world.clock.ns += STEP_NS
-        run_job(call.world.instance, job_id, lambda: False)
-        call("GET", f"/v3/jobs/{job_id}")
+        JOBS[job["kind"]](call.world.instance, job["id"])
+        call("GET", f"/v3/jobs/{job['id']}")
 
     instance = call.world.instance
     for waiting in (call("GET", "/v3/backups") or [])[:1]:
@@ -158,17 +145,17 @@ def _jobs(call: Caller, backup: str) -> None:
         call("GET", f"/v3/jobs/{waiting['id']}")
     verify = call("POST", f"{backup}/verify")
     call("GET", f"/v3/jobs/{verify['id']}")
-    run(verify["id"])
+    run(verify)
     (call.world.root / "sub" / "more").write_bytes(b"x")
     call("POST", f"{backup}/restore", {"dry_run": True})
     restore = call("POST", f"{backup}/restore", {"mode": "overlay"})
     call("POST", f"{backup}/restore")
-    run(restore["id"])
+    run(restore)
     cancelled = call("POST", f"{backup}/restore", {"paths": ["hello.txt"], "safety_backup": False})
     call("DELETE", f"/v3/jobs/{cancelled['id']}")
     call("DELETE", f"/v3/jobs/{cancelled['id']}")
     failing = call("POST", f"{backup}/restore", {"paths": ["none"]})
-    run(failing["id"])
+    run(failing)
     for query in ("", "?limit=1"):
         call("GET", f"/v3/jobs{query}")
 

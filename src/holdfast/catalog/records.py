@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,6 +14,14 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 IMPORTED = "imported"
 """Origin of a backup that was made of an uploaded archive."""
+
+
+def new_id(now_ns: int) -> str:
+    """Return the id of a new backup, job or delivery: 32 hex digits, the time in milliseconds and then chance.
+
+    Ids sort as what they name was made.
+    """
+    return f"{now_ns // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 class State(StrEnum):

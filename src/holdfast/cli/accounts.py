@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.output import Json, print_json, print_table, size_text
+from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table, size_text
+from holdfast.cli.output import Json, fail, print_json, print_table
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import App, Backup
+    from holdfast.catalog.records import Backup
     from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
@@ -27,7 +28,7 @@ BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's 
 
 
 class Format(StrEnum):
-    """What a backup is downloaded as."""
+    """The format of a download."""
 
     ZIP = "zip"
     TAR_GZ = "tar.gz"
@@ -40,13 +41,22 @@ def create(
     json: Json = False,
 ) -> None:
     """Take a backup now, and wait until it is finished."""
+    from holdfast.service.errors import Conflict
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.run import run_backup
+    from holdfast.service.take.run import queued_backups, recover_backups, run_backup, take_now
 
     with state.instance() as instance:
-        backup = _requested(instance, find_app(instance, name), called)
+        found = find_app(instance, name)
+        recover_backups(instance)
         with progress_bar(f"Backing up {name}") as note:
-            done = run_backup(instance, backup.id, on_progress=note)
+            try:
+                done = take_now(instance, found.id, name=called, on_progress=note)
+            except Conflict:
+                # A process may have queued one and died before it began.
+                waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
+                if not waiting:
+                    raise
+                done = run_backup(instance, waiting[0], on_progress=note)
         print_taken(instance, done, as_json=json)
 
 
@@ -68,21 +78,6 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
         )
         for warning in done.warnings:
             print(f"Warning: {warning.message}", file=sys.stderr)
-
-
-def _requested(instance: Instance, found: App, called: str | None) -> Backup:
-    """A fresh queued backup; or the one that a process queued which died before it began."""
-    from holdfast.service.errors import Conflict
-    from holdfast.service.take.run import queued_backups, recover_backups, request_backup
-
-    recover_backups(instance)
-    try:
-        return request_backup(instance, found.id, name=called)[0]
-    except Conflict:
-        waiting = [b for b in queued_backups(instance) if b.app_id == found.id]
-        if not waiting:
-            raise
-        return waiting[0]
 
 
 @app.command("list")
@@ -124,18 +119,13 @@ def download(
     json: Json = False,
 ) -> None:
     """Write a backup to a file, whole or not at all."""
-    from holdfast.catalog.records import State
     from holdfast.service.access.download import Download
-    from holdfast.service.errors import Conflict
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.registry.backups import find_backup
+    from holdfast.service.registry.backups import find_backup, require_usable
 
     with state.instance() as instance:
         found = find_backup(instance, find_app(instance, name).id, backup)
-        if found.state is not State.SUCCESSFUL:
-            raise Conflict(
-                "BACKUP_NOT_USABLE", f"The backup is {found.state}; only a successful one can be downloaded."
-            )
+        require_usable(found, "downloaded")
         ready = Download(instance, found, format.value)
         if output == "-":
             for piece in ready.stream(0, ready.length):

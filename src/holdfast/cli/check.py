@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, print_json, size_text
+from holdfast.cli.output import Json, print_json
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Account

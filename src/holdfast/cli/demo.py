@@ -28,7 +28,7 @@ PLAN = "Silver"
 BOT_CRON = "*/5 * * * *"
 WRITE_EVERY_SECONDS = 0.05
 WAIT_SECONDS_MAX = 15
-"""So long the demo waits for the plan's cooldown of the account; the one of an application is longer."""
+"""The demo waits at most this long for the plan's cooldown of the account; that of an application is longer."""
 
 _BOT_FILES = {
     "bot.py": (

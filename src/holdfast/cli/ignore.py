@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, print_json, print_table, size_text
+from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 
 def ignore(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.output import Json, builtins, print_json, print_table, size_text
+from holdfast.cli.output import Json, builtins, print_json, print_table
 from holdfast.cli.state import state
+from holdfast.units import SECOND_NS, size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Event, Work
@@ -103,7 +104,7 @@ def log(
     with state.instance() as instance:
         app_id = None if name is None else find_app(instance, name).id
         seen = follow_from(instance)
-        back_ns = int(span[1]) * _SECONDS[span[2]] * 1_000_000_000
+        back_ns = int(span[1]) * _SECONDS[span[2]] * SECOND_NS
         found = look_back(instance, instance.clock.now_ns() - back_ns, app_id)
         if len(found) == SHOWN_MAX and not json:
             print(f"(the last {SHOWN_MAX}; a shorter --since shows others)")

@@ -114,7 +114,7 @@ def _home_first(arguments: list[str]) -> list[str]:
 
 
 def _leave(*_: object) -> None:
-    """What is under way is put in order on the way out, as with Ctrl-C."""
+    """End as with Ctrl-C: running work is put in order on the way out."""
     raise SystemExit(128 + signal.SIGTERM)
 
 
@@ -139,7 +139,7 @@ def _unexpected() -> tuple[str, str]:
         where = f"the details are in {path}"
     except OSError:
         where = "the details could not be written anywhere"
-    return "INTERNAL_ERROR", f"Something went wrong that nobody thought of; {where}; please report it."
+    return "INTERNAL_ERROR", f"An unexpected error occurred; {where}; please report it."
 
 
 if __name__ == "__main__":

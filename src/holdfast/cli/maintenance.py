@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.output import Json, fail, print_json, size_text
+from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.progress import steps_bar
 from holdfast.cli.state import state
-
-_HOUR_NS = 3600 * 1_000_000_000
+from holdfast.units import HOUR_NS, size_text
 
 
 def prune(
@@ -45,7 +44,7 @@ def prune(
                     text = f"would free {size_text(planned.freed_bytes)} in {packs} packs"
                     damaged: tuple[str, ...] = ()
                 else:
-                    done = prune_account(instance, one, grace_ns=int(grace_hours * _HOUR_NS), on_progress=note)
+                    done = prune_account(instance, one, grace_ns=int(grace_hours * HOUR_NS), on_progress=note)
                     packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
                     row = {
                         "packs": packs,

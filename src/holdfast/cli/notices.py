@@ -134,7 +134,7 @@ def log(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
     json: Json = False,
 ) -> None:
-    """What was sent to an endpoint, newest first."""
+    """List what was sent to an endpoint, newest first."""
     from holdfast.service.notify.endpoints import find_endpoint, list_deliveries, shown_delivery
 
     with state.instance() as instance:

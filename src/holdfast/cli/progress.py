@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Progressing(Protocol):
-    """How far something is, in bytes."""
+    """The progress of an operation, in bytes."""
 
     @property
     def bytes(self) -> int: ...
@@ -50,7 +50,7 @@ def bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 class Stepping(Protocol):
-    """How far something is that goes in steps."""
+    """The progress of an operation that goes in steps."""
 
     @property
     def step(self) -> str: ...

@@ -11,10 +11,11 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
-from holdfast.cli.output import Json, fail, print_json, size_text
+from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup, Job
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """What happens to what the backup does not have."""
+    """The fate of files that the backup does not have."""
 
     MIRROR = "mirror"
     OVERLAY = "overlay"

@@ -1,4 +1,4 @@
-"""What all commands share: the chosen home, and the instance opened there when a command first needs it."""
+"""The state that all commands share: the chosen home, and the instance, opened there when first needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOME_VARIABLE = "HOLDFAST_HOME"
 
 
 def default_home() -> Path:
-    """Where an instance is when nobody says: the user's data folder."""
+    """Return the default place of an instance: the user's data folder."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "holdfast"
 
 

@@ -1,4 +1,4 @@
-"""The compiled parts (`walk.c`, `ignore.c`, `write.c`, `crc64.c`), called through ctypes without the GIL."""
+"""The compiled parts (`walk.c`, `ignore.c`, `write.c`), called through ctypes without the GIL."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ open_beneath.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
 open_beneath.restype = ctypes.c_int
 
 NEW_FILE = struct.Struct("<QQQqIIII")
-"""`struct new_file` of _write.c: path start, data start, data size, mtime_ns, mode, uid, gid, reserved."""
+"""`struct new_file` of write.c: path start, data start, data size, mtime_ns, mode, uid, gid, reserved."""
 
 write_files = _library.holdfast_write_files
 write_files.argtypes = [
@@ -84,10 +84,6 @@ rename_new.restype = ctypes.c_int
 sync_disk = _library.holdfast_sync_disk
 sync_disk.argtypes = [ctypes.c_int]
 sync_disk.restype = ctypes.c_int
-
-crc64 = _library.holdfast_crc64
-crc64.argtypes = [ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t]
-crc64.restype = ctypes.c_uint64
 
 ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 

@@ -17,8 +17,9 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.changes import match_paths
-from holdfast.vault.manifest.columns import Before, split, starts_of
-from holdfast.vault.manifest.entry import Entry, Extra, Kind, decode_extra
+from holdfast.vault.manifest.columns import split, starts_of
+from holdfast.vault.manifest.entry import Entry, Extra, Kind
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.source import Scan
 
 
@@ -113,13 +114,12 @@ def _other_extras(
     may_lack: bool,
 ) -> Iterator[Mismatch]:
     """Symbolic links that point elsewhere, and attributes that are missing or other."""
-    starts, targets = starts_of(before.extra_length), starts_of(scan.target_length)
+    targets = starts_of(scan.target_length)
     has_extra = (before.extra_length > 0).tolist()
     for i in here:
         if not has_extra[i]:
             continue
-        start, j = int(starts[i]), int(place[i])
-        extra = decode_extra(before.extra_bytes[start : start + int(before.extra_length[i])])
+        j, extra = int(place[i]), before.extra(i)
         if before.kind[i] == Kind.SYMLINK:
             at = int(targets[j])
             if scan.target_bytes[at : at + int(scan.target_length[j])] != extra.target:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import Before, split, starts_of
-from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind, decode_extra
+from holdfast.vault.manifest.columns import split, starts_of
+from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
+from holdfast.vault.manifest.previous import Before
+from holdfast.vault.paths import shown
 from holdfast.vault.source import Scan
 
 Mode = Literal["mirror", "overlay"]
@@ -117,7 +119,6 @@ class Planner:
         self._theirs = split(scan.path_bytes, scan.path_length)
         self._place = {path: j for j, path in enumerate(self._theirs)}
         self._number = {path: i for i, path in enumerate(self._paths)}
-        self._extra_starts = starts_of(before.extra_length)
         target_starts = starts_of(scan.target_length)
         self._target_starts = target_starts
         self._ignored: list[bool] = [False] * len(self._theirs) if ignored is None else ignored.tolist()
@@ -162,15 +163,13 @@ class Planner:
         out: list[bool] = flags.tolist()
         return out
 
-    def _extra(self, i: int) -> Extra:
-        length = int(self._before.extra_length[i])
-        if not length:
-            return NO_EXTRA
-        start = int(self._extra_starts[i])
-        return decode_extra(self._before.extra_bytes[start : start + length])
-
     def _put(self, unchanged: list[bool]) -> None:
         """Walk the wanted entries in order; a folder that is new is one change with all below it."""
+        # Entries stand in the order of a walk, so all that is below a folder follows it. `top` is the path, with a
+        # slash, of the folder that the last change puts, and `change` is that change's number: while paths begin with
+        # `top` they belong to it, and nothing is compared, as the target has nothing there that stays. For any other
+        # entry `i` the target's entry `j` of the same path (-1: none) decides whether it stays or is a change of its
+        # own. A further hard link stays only if the first one does, which comes before it and is decided by then.
         plan, kinds, sizes = self.plan, self.plan.kinds, self._before.size.tolist()
         has_extra = (self._before.extra_length > 0).tolist()
         change_of = plan.change_of
@@ -182,7 +181,7 @@ class Planner:
                 self._enter(i, path, change, sizes[i], plan.added)
             else:
                 j = self._place.get(path, -1)
-                extra = self._extra(i) if has_extra[i] else NO_EXTRA
+                extra = self._before.extra(i) if has_extra[i] else NO_EXTRA
                 if unchanged[i] and self._link_holds(extra, j, change_of):
                     continue
                 if j >= 0 and self._stays(i, j, path, extra):
@@ -191,7 +190,7 @@ class Planner:
                 top = path + b"/" if kinds[i] == Kind.FOLDER else b""
                 self._enter(i, path, change, sizes[i], plan.changed if j >= 0 else plan.added)
             if has_extra[i]:
-                first = self._extra(i).hard_link
+                first = self._before.extra(i).hard_link
                 if first is not None and self._is_wanted(first):
                     plan.links[i] = first
                     plan.write_files -= 1
@@ -314,16 +313,16 @@ class PathNotInBackup(Exception):
     """A chosen path is not in the backup."""
 
     def __init__(self, path: bytes) -> None:
-        super().__init__(f"The backup has nothing at {path.decode(errors='backslashreplace')}.")
+        super().__init__(f"The backup has nothing at {shown(path)}.")
 
 
 class TargetInTheWay(Exception):
     """Something that must stay lies where the backup has something else."""
 
     def __init__(self, path: bytes) -> None:
-        shown = path.decode(errors="backslashreplace")
         super().__init__(
-            f"The backup has something else at {shown}, where Holdfast's own data lies; restore to another folder."
+            f"The backup has something else at {shown(path)}, where Holdfast's own data lies; "
+            "restore to another folder."
         )
 
 
@@ -331,11 +330,10 @@ class IgnoredInTheWay(TargetInTheWay):
     """What no backup has, because patterns ignore it, lies where the backup has something else than a folder."""
 
     def __init__(self, path: bytes) -> None:
-        shown = path.decode(errors="backslashreplace")
         Exception.__init__(
             self,
-            f"The backup has something else at {shown}, a folder with files in it that the ignore patterns leave out; "
-            "move them away, or restore to another folder.",
+            f"The backup has something else at {shown(path)}, a folder with files in it that the ignore patterns "
+            "leave out; move them away, or restore to another folder.",
         )
 
 

@@ -25,6 +25,7 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import Large, Part, Small, check_whole
 from holdfast.vault.source import Notice
 
@@ -258,13 +259,12 @@ class Staging:
             try:
                 os.setxattr(fd, key, value)
             except OSError as error:
-                shown = path.partition(b"/")[2] or path
+                inside = path.partition(b"/")[2] or path
                 self.notices.append(
                     Notice(
                         path,
                         "ATTRIBUTE_LEFT_OUT",
-                        f"The attribute {key.decode(errors='backslashreplace')} of "
-                        f"{shown.decode(errors='backslashreplace')} could not be set ({error.strerror}).",
+                        f"The attribute {shown(key)} of {shown(inside)} could not be set ({error.strerror}).",
                     )
                 )
 

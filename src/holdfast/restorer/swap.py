@@ -27,6 +27,7 @@ from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.stores.durable import sync_folder, write_durably
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.paths import shown
 from holdfast.vault.source import Notice, Scan
 
 _PUT_TRIES = 20
@@ -185,9 +186,8 @@ class Swap:
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
                     raise
-                shown = fix.path.decode(errors="backslashreplace")
                 why = error.strerror or str(error)
-                message = f"Rights and times of {shown} could not be set ({why})."
+                message = f"Rights and times of {shown(fix.path)} could not be set ({why})."
                 self.notices.append(Notice(fix.path, "RIGHTS_LEFT", message))
 
     def _restore_times(self, journal: Journal, fixes: list[Fix], target: DirectoryReader) -> None:

@@ -1,4 +1,4 @@
-"""What a deed may refuse, each with the API's code, its HTTP status and one sentence for a person."""
+"""The errors that operations raise, each with the API's code, its HTTP status and one sentence for a person."""
 
 from __future__ import annotations
 

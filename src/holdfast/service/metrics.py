@@ -1,4 +1,4 @@
-"""What `/metrics` tells of the instance: read from the catalog when it is asked for, so every process says the same.
+"""The metrics of the instance, read from the catalog on request, so that every process reports the same.
 
 Names follow Prometheus' conventions (https://prometheus.io/docs/practices/naming/): base units, `_total` for what only
 grows. Counts that only grow come from the tally; everything else is a gauge. There are series per application and per
@@ -31,19 +31,18 @@ from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State
 from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance, key_exported_at
+from holdfast.units import SECOND_NS
 
 CATALOG_SHARE = 20
-"""A reading of the catalog that took a second is good for so many: watching never costs more than a twentieth."""
+"""A reading that took one second is kept for this many: monitoring costs at most a twentieth of a core."""
 
 QUICK_SECONDS = 0.05
 """Readings that are quicker are made anew each time."""
 
-_SECOND_NS = 1_000_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the slower queries said."""
+    """The answers of the slower queries."""
 
     apps: list[figures.AppFigures]
     accounts: int
@@ -140,7 +139,7 @@ def _apps(apps: list[figures.AppFigures], apps_max: int, now_ns: int) -> Iterato
         return
     labels = ("app", "app_id", "account")
     keys = {app.app_id: (app.name, app.app_id, app.account_id) for app in apps}
-    stamps = {keys[app.app_id]: (app.good_at or 0) / _SECOND_NS for app in good}
+    stamps = {keys[app.app_id]: (app.good_at or 0) / SECOND_NS for app in good}
     ages = {keys[app.app_id]: _age(app.good_at or 0, now_ns) for app in good}
     sizes = {keys[app.app_id]: float(app.good_bytes or 0) for app in good}
     yield _table(
@@ -163,11 +162,11 @@ def _has_failed(app: figures.AppFigures) -> bool:
 
 
 def _age(at: int, now_ns: int) -> float:
-    return max(0, now_ns - at) / _SECOND_NS
+    return max(0, now_ns - at) / SECOND_NS
 
 
 def _stock(reading: _Reading, accounts_max: int) -> Iterator[Metric]:
-    """What is kept: backups and their bytes, packs and theirs."""
+    """Yield the gauges of what is stored: backups, packs and their bytes."""
     yield _gauge("accounts", "Accounts.", reading.accounts)
     states: Counter[str] = Counter(dict.fromkeys(State, 0))
     content: defaultdict[str, int] = defaultdict(int)
@@ -241,11 +240,11 @@ def _disks(disks: dict[str, Disk | None]) -> Iterator[Metric]:
 
 
 def _counts(tally: Tally) -> Iterator[Metric]:
-    """What only grows. A run is a backup or a job; its duration is from its start, without the wait in the queue."""
+    """Yield the counters. A run is a backup or a job; its duration leaves out the wait in the queue."""
     yield _counter("events", "What happened, by kind.", ("kind",), {(kind,): n for kind, n in tally.events.items()})
     runs = {(kind, state): float(n) for kind, states in tally.ended.items() for state, n in states.items()}
     yield _counter("runs", "Backups and jobs that ended, by how.", ("kind", "state"), runs)
-    ends = {(kind, state): at / _SECOND_NS for kind, states in tally.last_end.items() for state, at in states.items()}
+    ends = {(kind, state): at / SECOND_NS for kind, states in tally.last_end.items() for state, at in states.items()}
     text = "When one last ended so (Unix time)."
     yield _table("run_last_end_timestamp_seconds", text, ("kind", "state"), ends)
     failures = {(kind, code): float(n) for kind, codes in tally.failures.items() for code, n in codes.items()}

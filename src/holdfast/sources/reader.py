@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.native import library as native
 from holdfast.vault.errors import StreamFailed
+from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
     from holdfast.vault.source import SourceStream
@@ -110,7 +111,7 @@ class DirectoryReader:
 
     def stream(self, path: bytes) -> SourceStream:
         """A folder has none. Raises StreamFailed."""
-        raise StreamFailed(f"{path.decode(errors='backslashreplace')} is no stream.")
+        raise StreamFailed(f"{shown(path)} is no stream.")
 
     def _open(self, path: bytes, flags: int) -> int:
         if not self._by_component:

@@ -1,4 +1,4 @@
-"""What can go wrong in a vault, each with the sentence a person needs."""
+"""The errors of a vault, each with the sentence a person needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ class FormatError(VaultError):
 
 
 class DamagedError(VaultError):
-    """Stored bytes do not match their tag, hash or checksum; nothing of them was given out."""
+    """Stored bytes do not match their tag, hash or checksum; none of them were returned."""
+
+
+class BackupMissing(DamagedError):
+    """The store has no root object of this backup, so nothing of it can be found."""
 
 
 class PackGone(DamagedError):
@@ -28,28 +32,28 @@ class KeyMismatch(VaultError):
 
 
 class SessionFenced(VaultError):
-    """Prune moved the epoch on while this backup was made; it has to start again."""
+    """Prune advanced the epoch while this backup was running; it has to start again."""
 
 
 class Cancelled(VaultError):
-    """Someone asked to stop; nothing was kept."""
+    """The work was cancelled on request; nothing was kept."""
 
 
 class Stopped(Cancelled):
-    """The process that does the work is to end; nobody who wanted the work asked to stop it."""
+    """The process that does the work is shutting down; the work itself was not cancelled."""
 
 
 class SourceFailed(VaultError):
-    """The source cannot give what the backup must have; `code` is for programs."""
+    """The source cannot deliver something that the backup must have; `code` is for programs."""
 
     code = "SOURCE_FAILED"
 
 
 class StreamFailed(SourceFailed):
-    """A stream (a database's dump) broke off, or is not whole."""
+    """A stream (a database's dump) broke off or is incomplete."""
 
     code = "DUMP_FAILED"
 
 
 class TakeAgain(VaultError):
-    """What was read turned out not to be as the source took it for; the next try reads it otherwise."""
+    """Something read turned out to differ from what the source assumed; the next try reads it another way."""

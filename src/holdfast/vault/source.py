@@ -1,6 +1,6 @@
-"""The source of a backup: the entries that it lists, and how their contents are read.
+"""The source of a backup: the interface for listing entries and reading their contents.
 
-All that the vault asks of a source is here; `sources/` implements it.
+The vault asks nothing else of a source; `sources/` implements it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.vault.manifest.columns import columns_of
+
 
 class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Something a person should know about one path of a source."""
@@ -24,14 +26,14 @@ class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class From(IntEnum):
-    """Where the content of a scan's entry comes from."""
+    """The origin of the content of a scan's entry."""
 
     FILE = 0
-    """The file itself; its stat when it is read is what counts."""
+    """The file itself; its stat at the time of reading counts."""
     COPY = 1
-    """A copy that the source made: the scan says mode, owner, times and what tells a change; the size is the copy's."""
+    """A copy that the source made: mode, owner, times and change marks are the scan's; the size is the copy's."""
     STREAM = 2
-    """A stream that ends somewhere, read once from its start to its end."""
+    """A stream of unknown length, read once from start to end."""
 
 
 @dataclass(slots=True)
@@ -58,33 +60,18 @@ class Scan:
     path_bytes: bytes
     target_bytes: bytes
     content: NDArray[np.uint8]
-    """Where the content comes from, as `From`: the file, a copy that was made of it, a stream."""
+    """The origin of the content, as `From`: the file, a copy that was made of it, a stream."""
     notices: list[Notice]
     spared: list[int] = field(default_factory=list)
-    """Numbers of files that ignore patterns leave out, but that may be sidecars of databases which they don't."""
+    """Numbers of ignored files that may be sidecars of databases that are not ignored."""
+
+
+SCAN_COLUMNS = columns_of(Scan)
 
 
 def empty_scan() -> Scan:
-    """A walk over a folder with nothing in it."""
-    none: dict[str, Any] = {
-        name: np.empty(0, kind)
-        for name, kind in (
-            ("kind", "u1"),
-            ("mode", "u2"),
-            ("uid", "u4"),
-            ("gid", "u4"),
-            ("mtime_ns", "i8"),
-            ("ctime_ns", "i8"),
-            ("size", "u8"),
-            ("inode", "u8"),
-            ("device", "u8"),
-            ("nlink", "u4"),
-            ("allocated", "u8"),
-            ("path_length", "u2"),
-            ("target_length", "u2"),
-            ("content", "u1"),
-        )
-    }
+    """Return the walk of an empty folder."""
+    none: dict[str, Any] = {name: np.empty(0, dtype) for name, dtype in SCAN_COLUMNS.items()}
     return Scan(**none, path_bytes=b"", target_bytes=b"", notices=[])
 
 
@@ -92,25 +79,25 @@ class SourceReader(Protocol):
     """Opens an application's files for reading; one per worker."""
 
     def open(self, path: bytes) -> int:
-        """A read-only descriptor of the regular file at `path`, never through a link.
+        """Return a read-only descriptor of the regular file at `path`, never through a link.
 
         Raises FileNotFoundError, PermissionError, OSError; anything else at that path is an OSError too.
         """
 
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes, sorted by name."""
+        """Return extended attributes, sorted by name."""
 
     def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of the folder at `path`, sorted by name; none where it cannot be opened."""
+        """Return extended attributes of the folder at `path`, sorted by name; none when it cannot be opened."""
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """Code and sentence where the copy of a file that starts with `head` (16 bytes) must not pass for a good one.
+        """Return code and sentence when a copy of a file that starts with `head` (16 bytes) cannot be trusted.
 
         Such a file is kept as it was read, and read again by the next backup.
         """
 
     def stream(self, path: bytes) -> SourceStream:
-        """The stream at `path`. Raises StreamFailed."""
+        """Open the stream at `path`. Raises StreamFailed."""
 
     def close(self) -> None:
         """Release it."""
@@ -120,29 +107,29 @@ class SourceStream(Protocol):
     """Content of unknown length, such as a database's dump."""
 
     def read_into(self, view: memoryview) -> int:
-        """Fill the start of `view`; returns how many bytes, 0 at the end of a whole stream. Raises StreamFailed."""
+        """Fill the start of `view`; return the number of bytes, 0 at the end of a whole stream. Raises StreamFailed."""
 
     def close(self) -> None:
         """End it, whatever it is doing."""
 
 
 class ReadableSource(Protocol):
-    """A source as far as a worker needs it; it is pickled to the worker."""
+    """The part of a source that a worker needs; it is pickled to the worker."""
 
     def reader(self) -> SourceReader:
-        """A reader of the source's files."""
+        """Return a reader of the source's files."""
 
 
 class Source(ReadableSource, Protocol):
-    """Where an application's data is."""
+    """The place of an application's data."""
 
     def scan(self) -> Scan:
         """Walk it. Raises OSError when it cannot be walked at all."""
 
     def settle(self, scan: Scan, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
-        """Told which entries will be read, make them ready; called once, before the first file is opened.
+        """Prepare the entries that will be read; called once, before the first file is opened.
 
-        `is_before`: for each entry, whether its content can be had from the backup before. Raises SourceFailed,
+        `is_before`: for each entry, True if its content can come from the previous backup. Raises SourceFailed,
         Cancelled.
         """
 

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store
+from holdfast.stores.port import Store
 from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive, Progress
-from holdfast.vault.archiver.manifest_writer import Assembly
+from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
 from holdfast.vault.layout import targz
@@ -32,9 +33,10 @@ from holdfast.vault.maintenance.prune import (
     bytes_freed,
 )
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of, starts_of
-from holdfast.vault.manifest.entry import Entry, Extent, decode_extra
-from holdfast.vault.manifest.root import Root, digest_of, read_root, root_name, write_root
+from holdfast.vault.manifest.entry import Entry, Extent
+from holdfast.vault.manifest.listing import BlockRef
+from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.root import Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import VaultKeys
@@ -43,7 +45,7 @@ from holdfast.vault.pack.writer import PackKind, PackWriter
 from holdfast.vault.reader.extract import is_given_back, same_content
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import Notice, Source
+from holdfast.vault.source import Notice, Scan, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,17 @@ class TakeResult:
     """What it added to the store."""
     commit_seq: int
     finished_ns: int
+    notices: list[Notice]
+
+
+@dataclass(frozen=True, slots=True)
+class _Previous:
+    """The backup before, as far as a new one builds on it."""
+
+    entries: Before
+    refs: list[BlockRef]
+    is_stored: NDArray[np.bool_]
+    """For each entry, whether the vault still has all of its content."""
     notices: list[Notice]
 
 
@@ -99,19 +112,19 @@ class Vault:
     def open(self, backup_id: str, view: Callable[[Block], Block] = lambda block: block) -> Snapshot:
         """Open a backup for reading; `view` is what is seen of each block.
 
-        Raises ObjectMissing, DamagedError, FormatError.
+        Raises BackupMissing, DamagedError, FormatError, StoreError.
         """
         root = read_root(self._store, self._keys, backup_id)
         return Snapshot(root, RecordReader(self._store, self._keys, self.index), view)
 
     def root(self, backup_id: str) -> Root:
-        """The root of a backup. Raises ObjectMissing, DamagedError, FormatError."""
+        """The root of a backup. Raises BackupMissing, DamagedError, FormatError, StoreError."""
         return read_root(self._store, self._keys, backup_id)
 
     def missing_of(self, backup_id: str) -> str | None:
         """Why a backup is not whole, as far as its manifest and the index tell; None when it is.
 
-        Its content is not read. Raises ObjectMissing, StoreError.
+        Its content is not read. Raises StoreError.
         """
         marker = Marker(self._store, self._keys, self.index(False))
         try:
@@ -152,91 +165,90 @@ class Vault:
         epoch = self._ledger.epoch()
         index = self.index(True)
         scan = source.scan()
-        extra_notices: list[Notice] = []
-        before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
-        if previous is not None:
+        old = self._previous(previous, index)
+        archive = Archive(
+            keys=self._keys,
+            ledger=self._ledger,
+            epoch=epoch,
+            index=index,
+            source=source,
+            open_crew=partial(self._open_crew, source, index),
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+        written = self._write(archive, source, scan, old, now_ns)
+        root = self._measured(
+            Root(
+                backup_id=backup_id,
+                commit_seq=commit_seq,
+                created_ns=now_ns,
+                digest=digest_of(written.refs),
+                zip_bytes=0,
+                tar_bytes=0,
+                files=written.files,
+                folders=written.folders,
+                symlinks=written.symlinks,
+                content_bytes=written.content_bytes,
+                listing=written.listing,
+                labels=dict(labels or {}),
+                finished_ns=clock(),
+                stored_bytes=archive.stored_bytes,
+            ),
+            written.refs,
+        )
+        root_bytes = write_root(self._store, self._keys, root)
+        return _result_of(root, root_bytes, epoch, [*old.notices, *written.notices])
+
+    def _previous(self, backup_id: str | None, index: Index) -> _Previous:
+        """The backup before; as one without entries where there is none, and with a notice where it cannot be read."""
+        nothing = Before([])
+        if backup_id is None:
+            return _Previous(nothing, [], np.zeros(0, bool), [])
+        try:
+            snapshot = self.open(backup_id)
             try:
-                snapshot = self.open(previous)
-                try:
-                    before, refs = before_of(snapshot.all_blocks()), list(snapshot.blocks)
-                    is_stored = _is_stored(before, snapshot, index)
-                finally:
-                    snapshot.close()
-            except (ObjectMissing, DamagedError, ChunkMissing, FormatError) as error:
-                before, refs, is_stored = before_of([]), [], np.zeros(0, bool)
-                message = f"The backup before this one could not be read, so every file was read again: {error}"
-                extra_notices.append(Notice(b"", "PREVIOUS_UNREADABLE", message))
+                before = Before(snapshot.all_blocks())
+                return _Previous(before, list(snapshot.blocks), _is_stored(before, snapshot, index), [])
+            finally:
+                snapshot.close()
+        except (DamagedError, ChunkMissing, FormatError) as error:
+            message = f"The backup before this one could not be read, so every file was read again: {error}"
+            return _Previous(nothing, [], np.zeros(0, bool), [Notice(b"", "PREVIOUS_UNREADABLE", message)])
 
-        def open_crew(files: int, size: int, chunks: int) -> Crew | Alone:
-            if not self._workers or (files <= ALONE_FILES_MAX and size <= ALONE_BYTES_MAX):
-                return Alone(source, self._store, self._keys, self._encoder, index, chunks)
-            return Crew(
-                source, self._store, self._data_key, self._vault_id, self._encoder, index, self._workers, chunks
-            )
+    def _open_crew(self, source: Source, index: Index, files: int, size: int, chunks: int) -> Crew | Alone:
+        """Who reads the files: this process where there is little to read, else several."""
+        if not self._workers or (files <= ALONE_FILES_MAX and size <= ALONE_BYTES_MAX):
+            return Alone(source, self._store, self._keys, self._encoder, index, chunks)
+        return Crew(source, self._store, self._data_key, self._vault_id, self._encoder, index, self._workers, chunks)
 
+    def _write(self, archive: Archive, source: Source, scan: Scan, old: _Previous, now_ns: int) -> Written:
+        """Read what changed, and store it and the blocks of the new backup; all but the root is durable then."""
         with ThreadPoolExecutor(max_workers=1) as finisher:
             packs = PackWriter(self._store, self._keys, PackKind.MANIFEST, finisher.submit)
-            archive = Archive(
-                keys=self._keys,
-                ledger=self._ledger,
-                epoch=epoch,
-                index=index,
-                source=source,
-                open_crew=open_crew,
-                on_progress=on_progress,
-                cancelled=cancelled,
-            )
             reader = source.reader()
             try:
                 assembly = Assembly(
                     packs=packs,
                     id_key=self._keys.manifest_id_key,
                     scanned_ns=now_ns,
-                    before_refs=refs,
+                    before_refs=old.refs,
                     folder_xattrs=reader.folder_xattrs,
                 )
-                written = archive.run(scan, before, is_stored, assembly)
+                return archive.run(scan, old.entries, old.is_stored, assembly)
             finally:
                 reader.close()
                 packs.abort()
-        root = Root(
-            backup_id=backup_id,
-            commit_seq=commit_seq,
-            created_ns=now_ns,
-            digest=digest_of(written.refs),
-            zip_bytes=0,
-            tar_bytes=0,
-            files=written.files,
-            folders=written.folders,
-            symlinks=written.symlinks,
-            content_bytes=written.content_bytes,
-            listing=written.listing,
-            labels=dict(labels or {}),
-            finished_ns=clock(),
-            stored_bytes=archive.stored_bytes,
-        )
-        view = Snapshot(root, RecordReader(self._store, self._keys, self.index))
-        view.blocks = written.refs
+
+    def _measured(self, root: Root, refs: Sequence[BlockRef]) -> Root:
+        """The root of a new backup with the lengths of its downloads."""
+        snapshot = Snapshot(root, RecordReader(self._store, self._keys, self.index))
+        snapshot.blocks = refs
         try:
-            root = msgspec.structs.replace(
-                root, zip_bytes=zip_layout.total_bytes(view), tar_bytes=targz.total_bytes(view)
+            return msgspec.structs.replace(
+                root, zip_bytes=zip_layout.total_bytes(snapshot), tar_bytes=targz.total_bytes(snapshot)
             )
         finally:
-            view.close()
-        root_size = write_root(self._store, self._keys, root)
-        return TakeResult(
-            backup_id=backup_id,
-            epoch=epoch,
-            digest=root.digest,
-            zip_bytes=root.zip_bytes,
-            tar_bytes=root.tar_bytes,
-            files=root.files,
-            content_bytes=root.content_bytes,
-            stored_bytes=archive.stored_bytes + root_size,
-            commit_seq=commit_seq,
-            finished_ns=root.finished_ns,
-            notices=[*extra_notices, *written.notices],
-        )
+            snapshot.close()
 
     def prune(
         self,
@@ -326,7 +338,8 @@ class Vault:
     def bytes_only_in(self, backup_id: str) -> int:
         """Bytes of the store that only this backup needs: what pruning frees once it is deleted.
 
-        Raises DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be read.
+        Raises BackupMissing when it is gone; DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be
+        read.
         """
         index = self.index(True)
         used = []
@@ -338,7 +351,23 @@ class Vault:
                 marker.close()
             used.append(marker.used)
         sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
-        return bytes_freed(index, used[1], used[0], sizes) + self._store.size(root_name(backup_id))
+        return bytes_freed(index, used[1], used[0], sizes) + root_size(self._store, backup_id)
+
+
+def _result_of(root: Root, root_bytes: int, epoch: int, notices: list[Notice]) -> TakeResult:
+    return TakeResult(
+        backup_id=root.backup_id,
+        epoch=epoch,
+        digest=root.digest,
+        zip_bytes=root.zip_bytes,
+        tar_bytes=root.tar_bytes,
+        files=root.files,
+        content_bytes=root.content_bytes,
+        stored_bytes=root.stored_bytes + root_bytes,
+        commit_seq=root.commit_seq,
+        finished_ns=root.finished_ns,
+        notices=notices,
+    )
 
 
 def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
@@ -349,14 +378,11 @@ def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.b
     present = _all_there(index, before.extents["id"].tobytes(), before.extents["stored"])
     missing = np.zeros(len(present) + 1, np.int64)
     np.cumsum(~present, out=missing[1:])
-    starts = starts_of(before.extent_count)
+    starts = before.extent_starts
     stored: NDArray[np.bool_] = missing[starts + before.extent_count] == missing[starts]
     listed = (before.size > 0) & (before.extent_count == 0) & (before.extra_length > 0) & (before.stored_sum > 0)
-    extra_starts = starts_of(before.extra_length)
     for i in listed.nonzero()[0].tolist():
-        start = int(extra_starts[i])
-        extra = decode_extra(before.extra_bytes[start : start + int(before.extra_length[i])])
-        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in extra.lists)
+        stored[i] = all(_all_present(snapshot.extent_list(ref), index) for ref in before.extra(i).lists)
     return stored
 
 

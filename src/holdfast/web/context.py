@@ -1,4 +1,4 @@
-"""What all handlers of one web process share: the instance, the jobs, the threads, the throttles.
+"""The context that all handlers of one web process share: the instance, the threads, the throttles.
 
 The *calls* threads run everything of `service/` that may wait for SQL or the disk; the *streams* threads run the
 generators of downloads, so that many slow disks never keep an API call waiting for a thread. The *outside* threads wait
@@ -25,7 +25,6 @@ from holdfast.service.metrics import InstanceCollector
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.throttle import Throttle
 from holdfast.web.request_metrics import Traffic
-from holdfast.worker.port import Jobs
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +32,7 @@ T = TypeVar("T")
 CALL_THREADS = 8
 STREAM_THREADS = 8
 DOWNLOADS_AT_ONCE_MAX = 32
-"""Of one account: so many buffers does one tenant get, and not all there are."""
+"""At most this many downloads of one account run: one tenant never gets all buffers."""
 
 STREAM_RETRY_SECONDS = 30
 
@@ -48,9 +47,8 @@ UPLOADS_AT_ONCE_MAX = 4
 class Desk:
     """One per process; made by `create_app`."""
 
-    def __init__(self, instance: Instance, jobs: Jobs, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, instance: Instance, now: Callable[[], float] = time.monotonic) -> None:
         self.instance = instance
-        self.jobs = jobs
         self.now = now
         self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
@@ -61,9 +59,9 @@ class Desk:
         self.key_throttle = Throttle(burst=100, per_second=1.0)
         self.link_throttle = Throttle(burst=600, per_second=10.0)
         self.downloads: Counter[str] = Counter()
-        """How many downloads of each account run."""
+        """The running downloads of each account."""
         self.uploads: Counter[str] = Counter()
-        """How many uploads of each account run."""
+        """The running uploads of each account."""
         self.traffic = Traffic(lambda: self.in_flight)
         """Counts of the requests, for `/metrics`."""
         self.figures = CollectorRegistry()
@@ -71,7 +69,7 @@ class Desk:
         self.figures.register(InstanceCollector(instance))
         self.figures.register(self.traffic)
         self.outside_calls: Counter[str] = Counter()
-        """How many calls of each account wait for other people's servers."""
+        """The calls of each account that wait for other people's servers."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0

@@ -40,7 +40,7 @@ def parse_link(raw_path: bytes, query: bytes) -> Link | None:
     """The link in a raw path and query; None when it can't be one.
 
     One segment, percent-encoded UTF-8; account ids have no `_`, so the first one ends the account's. Some clients
-    write a bare query as `?key=`; the sign is no part of the key.
+    write a bare query as `?key=`; the sign does not belong to the key.
     """
     segment = raw_path[1:]
     if b"/" in segment:

@@ -35,13 +35,13 @@ class Listener:
         self.seen = seen
         """The number of the newest event that its account had when it began."""
         self.running: tuple[Work, ...] = ()
-        """What of its account runs, as the last look found it."""
+        """The running work of its account at the last reading."""
         self.is_over = False
         """The server stops."""
         self._woken = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until there may be something to tell, at most so long."""
+        """Wait until there may be something to report, at most this long."""
         try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()

@@ -22,14 +22,14 @@ from holdfast.web.http.ranges import UNSATISFIABLE, Condition, Span, condition, 
 from holdfast.web.http.thread_stream import Buffer, Pump
 
 STALL_SECONDS = 300
-"""A client that takes no buffer for so long is gone, whatever its connection says."""
+"""A client that takes no buffer for this long is gone, whatever its connection says."""
 
 ASKED_FOR_HEAD = "holdfast.head"
 """An extension of the scope of a HEAD request that is routed as GET."""
 
 
 class Thing(Protocol):
-    """What can be sent: a download, a file of a backup, a folder as a zip."""
+    """A body that can be sent: a download, a file of a backup, a folder as a zip."""
 
     @property
     def filename(self) -> str: ...

@@ -22,6 +22,7 @@ from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import job_by_id
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import Event, EventKind, Job, JobState, Warned
+from holdfast.units import DAY_NS
 from holdfast.vault.pack.ledger import PackRow
 
 
@@ -77,7 +78,7 @@ def test_a_due_test_restore_is_claimed_once(catalog: Catalog) -> None:
     assert due is not None
     finished = backup_by_id(catalog, made.id).finished_at  # type: ignore[union-attr]
     assert finished is not None
-    assert finished + proving.DAY_NS <= due[1] < finished + 2 * proving.DAY_NS
+    assert finished + DAY_NS <= due[1] < finished + 2 * DAY_NS
     assert proving.due_app(catalog, bot.node, due[1] - 1) is None
     assert proving.due_app(catalog, "elsewhere", 1 << 62) is None
     job = Job(

@@ -34,8 +34,8 @@ from holdfast.service.take.run import request_backup, run_backup
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Buffer, StoreFull
+from holdfast.units import DAY_NS
 
-DAY_NS = 24 * 3600 * 10**9
 ROOMY = Disk(1, 10**12, 5 * 10**11, 10**6, 10**7)
 
 
@@ -339,7 +339,7 @@ def test_a_clock_that_was_never_set(patient: Patient) -> None:
 @pytest.mark.parametrize(
     ("disk", "level", "words"),
     [
-        (Disk(1, 10**12, 10**8, 10, 0), Level.PROBLEM, "Only 0.1 GB of 1000.0 GB free"),
+        (Disk(1, 10**12, 10**8, 10, 0), Level.PROBLEM, "Only 100.0 MB of 1.0 TB free"),
         (Disk(1, 10**12, 10**10, 10, 0), Level.WARNING, "Only 10.0 GB"),
         (Disk(1, 10**12, 10**11, 10, 10**7), Level.WARNING, "Only 10 more files"),
     ],

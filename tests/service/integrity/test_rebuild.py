@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.trees import fill, tree_of
 from kit.world import World
 from msgspec import to_builtins
-from service.restore.test_files import fill, tree_of
 
 from holdfast.catalog.records import State
 from holdfast.service.access.download import find_download

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 from kit.receiver import Receiver, receiving
@@ -15,10 +18,13 @@ from holdfast.service.notify.webhook import Outcome, Target, new_secret, parse_u
 NOW_NS = 1_733_605_631_500_000_000
 ANYWHERE = Reach(allow_private=True)
 SECRET = new_secret()
+TLS = ssl.create_default_context()  # made once: on a busy machine that takes as long as some of the time limits below
+BODY = b'{"a":1}'
+WAIT_SECONDS = 10
 
 
 def send(target: Target, reach: Reach = ANYWHERE, seconds: float = 5.0) -> Outcome:
-    return post(target, "msg_1", b'{"a":1}', [SECRET], now_ns=NOW_NS, reach=reach, seconds=seconds)
+    return post(target, "msg_1", BODY, [SECRET], now_ns=NOW_NS, reach=reach, seconds=seconds, tls=TLS)
 
 
 def at(receiver: Receiver) -> Target:
@@ -83,43 +89,59 @@ def test_a_receiver_that_does_not_answer_costs_the_time_limit_and_no_more() -> N
     assert sent == Outcome(None, "The receiver took longer than 0.3 s.")
 
 
+@contextmanager
+def one_connection(talk: Callable[[socket.socket], None]) -> Iterator[Target]:
+    """A receiver that handles one connection as `talk` does; no step of it waits longer than WAIT_SECONDS."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(WAIT_SECONDS)
+            talk(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(WAIT_SECONDS)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield Target("http", "127.0.0.1", server.getsockname()[1], "/")
+        finally:
+            thread.join(3 * WAIT_SECONDS)
+    assert not thread.is_alive()
+
+
+def read_request(connection: socket.socket) -> None:
+    """Read all that `send` sends: to close a connection with unread bytes resets it, and the answer may be lost."""
+    got = b""
+    while not got.endswith(BODY):
+        part = connection.recv(10_000)
+        assert part, "the sender closed before its request was whole"
+        got += part
+
+
 def test_a_receiver_that_answers_byte_by_byte_gains_no_time() -> None:
     stop = threading.Event()
 
-    def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection:
+    def drip(connection: socket.socket) -> None:
+        with suppress(OSError):  # the sender has gone away
             connection.sendall(b"HTTP/1.1 200 OK\r\n")
             while not stop.wait(0.02):
-                try:
-                    connection.sendall(b"x")
-                except OSError:
-                    return
+                connection.sendall(b"x")
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=drip, args=(server,))
-        thread.start()
-        sent = send(Target("http", "127.0.0.1", server.getsockname()[1], "/"), seconds=0.4)
+    with one_connection(drip) as target:
+        sent = send(target, seconds=0.4)
         stop.set()
-        thread.join()
     assert sent == Outcome(None, "The receiver took longer than 0.4 s.")
 
 
 def test_nobody_there_and_no_http() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    def other_protocol(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"220 mail.example.org ESMTP\r\n")
 
-        def other_protocol() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(10_000)
-                connection.sendall(b"220 mail.example.org ESMTP\r\n")
-
-        thread = threading.Thread(target=other_protocol)
-        thread.start()
-        assert send(Target("http", "127.0.0.1", port, "/")).error == "The receiver's answer is no HTTP."
-        thread.join()
-    assert send(Target("http", "127.0.0.1", port, "/")).error == "The receiver refused the connection."
+    with one_connection(other_protocol) as target:
+        assert send(target).error == "The receiver did not answer with HTTP."
+    assert send(target).error == "The receiver refused the connection."
 
 
 def test_a_receiver_without_tls_is_told_as_that() -> None:

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.records import Retention, State
 from holdfast.service.policy.retention import (
-    DAY_NS,
     NEVER_GOES,
     NO_RULES,
     Terms,
@@ -27,6 +26,7 @@ from holdfast.service.policy.retention import (
     make_room,
     room_for_another,
 )
+from holdfast.units import DAY_NS
 
 TABLES = sorted((Path(__file__).parent / "golden").glob("keep-*.txt"))
 SECOND = 1_000_000_000

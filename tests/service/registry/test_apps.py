@@ -189,7 +189,7 @@ def test_its_schedule_does_not_come_between(world: World, monkeypatch: pytest.Mo
 
     def deleted_while_it_is_due(instance: Instance, backup: Backup) -> None:
         delete_now(instance, backup)
-        assert tick(instance, lambda backup: None) == []
+        assert tick(instance) == []
 
     monkeypatch.setattr(apps, "delete_now", deleted_while_it_is_due)
     assert apps.remove_app(world.instance, world.app) == 2

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from kit.trees import fill, mess_up, staging_left, tree_of
 from kit.world import World
-from service.restore.test_files import fill, mess_up, staging_left, tree_of
 
 from holdfast.catalog.records import JobState
 from holdfast.native import library as native

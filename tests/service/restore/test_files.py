@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from kit.trees import fill, mess_up, staging_left, tree_of
 from kit.world import World
 
 from holdfast.catalog.records import Backup, Job, JobState
@@ -26,86 +27,6 @@ from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import request_backup, run_backup
 
-Tree = dict[bytes, tuple[object, ...]]
-
-
-def tree_of(root: Path) -> Tree:
-    """Everything that a restore must bring back: kinds, contents, rights, owners, times, attributes, hard links."""
-    out: Tree = {}
-    first_of: dict[tuple[int, int], bytes] = {}
-    base = os.fsencode(root)
-    for at, folders, files in sorted(os.walk(base)):
-        for name in sorted(folders + files):
-            path = os.path.join(at, name)
-            found = os.lstat(path)
-            relative = os.path.relpath(path, base)
-            content: object = None
-            if stat.S_ISLNK(found.st_mode):
-                content = os.readlink(path)
-            elif stat.S_ISREG(found.st_mode):
-                content = Path(os.fsdecode(path)).read_bytes()
-            first = first_of.setdefault((found.st_dev, found.st_ino), relative)
-            xattrs = (
-                ()
-                if stat.S_ISLNK(found.st_mode)
-                else tuple(sorted((x, os.getxattr(path, x)) for x in os.listxattr(path)))
-            )
-            mode = 0 if stat.S_ISLNK(found.st_mode) else stat.S_IMODE(found.st_mode)
-            out[relative] = (
-                stat.S_IFMT(found.st_mode),
-                content,
-                mode,
-                found.st_uid,
-                found.st_gid,
-                found.st_mtime_ns,
-                first,
-                xattrs,
-            )
-    return out
-
-
-def fill(root: Path) -> None:
-    """A tree with everything that a backup can hold."""
-    (root / "empty").mkdir()
-    (root / "deep" / "er" / "still").mkdir(parents=True)
-    for n in range(300):
-        (root / "deep" / f"f{n:03}").write_bytes(bytes([n % 251]) * (n * 37))
-    (root / "big").write_bytes(os.urandom(9_000_000))
-    (root / "zeros").write_bytes(bytes(12_000_000))
-    with (root / "sparse").open("wb") as file:
-        file.write(b"start")
-        file.seek(30_000_000)
-        file.write(b"end")
-    (root / "inline").write_text("small")
-    (root / "nothing").touch()
-    os.link(root / "deep" / "f200", root / "deep" / "er" / "link")
-    os.link(root / "big", root / "another big")
-    os.symlink("nowhere at all", root / "dangling")
-    os.symlink("../../..", root / "deep" / "er" / "up")
-    with open(os.fsencode(root) + b"/not utf-8 \xff\xfe", "wb") as file:
-        file.write(b"bytes")
-    (root / "日本語 😀").write_text("name")
-    (root / "run.sh").write_text("#!/bin/sh\n")
-    (root / "run.sh").chmod(0o4755)
-    (root / "secret").write_text("s")
-    (root / "secret").chmod(0o400)
-    (root / "closed").mkdir()
-    (root / "closed" / "in").write_text("in")
-    (root / "closed").chmod(0o500)
-    if os.geteuid() == 0:
-        os.chown(root / "inline", 1234, 2345)
-        os.chown(root / "dangling", 1234, 2345, follow_symlinks=False)
-        os.chown(root / "empty", 1234, 2345)
-    os.setxattr(root / "inline", "user.note", b"kept")
-    os.setxattr(root / "deep", "user.note", b"folder")
-    for path, ns in (
-        (root / "inline", 1_234_567_890_123_456_789),
-        (root / "nothing", -1_500_000_001),
-        (root / "empty", 7),
-    ):
-        os.utime(path, ns=(ns, ns))
-    os.utime(root / "dangling", ns=(5, 5), follow_symlinks=False)
-
 
 def restore(world: World, backup: Backup, wanted: Wanted | None = None) -> Job:
     job = request_restore(world.instance, backup, world.app, wanted or Wanted())
@@ -115,10 +36,6 @@ def restore(world: World, backup: Backup, wanted: Wanted | None = None) -> Job:
 def result_of(job: Job) -> Restored:
     assert job.state is JobState.SUCCESSFUL, (job.error_code, job.error_message)
     return msgspec.json.decode(job.result or "", type=Restored)
-
-
-def staging_left(world: World) -> list[Path]:
-    return [p for folder in (world.root, world.root.parent) for p in folder.glob(".holdfast*")]
 
 
 @pytest.fixture
@@ -145,32 +62,6 @@ def test_a_removed_application_comes_back_whole(full: World) -> None:
     restore(full, backup)
     assert tree_of(full.root) == before
     assert staging_left(full) == []
-
-
-def mess_up(root: Path) -> None:
-    """Everything that can happen to a tree after its backup."""
-    (root / "closed").chmod(0o700)
-    (root / "closed" / "in").unlink()
-    (root / "inline").write_text("other")
-    (root / "deep" / "f001").write_bytes(b"x" * 37)  # the same size
-    (root / "deep" / "f002").unlink()
-    (root / "deep" / "f003").unlink()
-    (root / "deep" / "f003").mkdir()
-    (root / "deep" / "f003" / "inside").write_text("i")
-    (root / "deep" / "er" / "link").unlink()
-    (root / "deep" / "er" / "link").write_text("no link any more")
-    (root / "empty").rmdir()
-    (root / "empty").write_text("a file now")
-    (root / "dangling").unlink()
-    (root / "dangling").symlink_to("elsewhere")
-    (root / "new folder" / "new").mkdir(parents=True)
-    (root / "new folder" / "new" / "file").write_text("new")
-    (root / "another big").unlink()
-    (root / "run.sh").chmod(0o644)
-    os.setxattr(root / "inline", "user.note", b"changed")
-    os.setxattr(root / "deep" / "f004", "user.more", b"x")
-    os.utime(root / "nothing")
-    (root / "big").write_bytes((root / "big").read_bytes())  # the same content
 
 
 def test_a_changed_tree_is_as_it_was_and_the_restore_can_be_undone(full: World) -> None:

@@ -21,7 +21,7 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.sources.databases.address import address_of
-from holdfast.sources.databases.resp import Resp, info
+from holdfast.sources.databases.redis_connection import RedisConnection, info
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +48,8 @@ def stage(world: World, redis_server: Server, monkeypatch: pytest.MonkeyPatch, t
 
 
 @contextmanager
-def connected(server: Server) -> Iterator[Resp]:
-    with Resp(address_of("redis", server.dsn), PASSWORD, seconds=20) as connection:
+def connected(server: Server) -> Iterator[RedisConnection]:
+    with RedisConnection(address_of("redis", server.dsn), PASSWORD, seconds=20) as connection:
         yield connection
 
 

@@ -123,7 +123,7 @@ def test_nothing_begins_on_its_own_while_its_packs_go(world: World) -> None:
     begun: list[object] = []
 
     def on_object(done: int) -> None:
-        begun.extend(tick(world.instance, lambda backup: None))
+        begun.extend(tick(world.instance))
         begun.extend(say_overdue(world.instance))
         begun.extend(take_afresh(world.instance))
         begun.extend(job for job in [prove_due(world.instance)] if job is not None)

@@ -18,7 +18,7 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.reconcile import AGE_NS, reconcile_account, reconcile_round
-from holdfast.service.policy.retention import DAY_NS, Why
+from holdfast.service.policy.retention import Why
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import delete_backup, delete_now, list_backups, set_lock
@@ -27,14 +27,13 @@ from holdfast.service.retention.prune import IMPATIENT_NS, SETTLE_NS, prune_acco
 from holdfast.service.retention.retain import plan_retention, retain_after, retain_app, retain_round
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.stores.port import StoreError
+from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.errors import DamagedError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.maintenance.prune import GRACE_NS
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
 from holdfast.vault.pack.writer import pack_name
-
-HOUR_NS = DAY_NS // 24
 
 
 def never() -> bool:

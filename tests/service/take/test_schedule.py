@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.jobs.schedules import DueTimes, due_times, set_times
+from holdfast.catalog.jobs.schedules import Claimed, DueTimes, due_times, set_times
 from holdfast.catalog.records import Backup, EventKind, Retention, State
 from holdfast.service.errors import Invalid
 from holdfast.service.integrity import rebuild
@@ -20,7 +20,6 @@ from holdfast.service.policy.overdue import say_overdue
 from holdfast.service.registry import apps
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.service.take.schedule import Schedule, schedule_of, set_right, set_schedule, shown_schedule, tick
-from holdfast.worker.job_kinds import waiting
 
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 24 * 3600 * SECOND
@@ -39,9 +38,7 @@ def times(world: World) -> DueTimes:
 
 
 def ticked(world: World) -> list[Backup]:
-    handed: list[Backup] = []
-    tick(world.instance, handed.append)
-    return handed
+    return [claimed.backup for claimed in tick(world.instance) if claimed.backup is not None]
 
 
 def overdue_events(world: World) -> list[dict[str, object]]:
@@ -88,32 +85,19 @@ def test_a_whole_night_of_ticks_over_the_change_of_clocks(world: World) -> None:
 
 def test_ticks_at_once_claim_once(world: World) -> None:
     world.clock.ns = scheduled(world, "0 3 * * *")
-    handed: list[Backup] = []
+    claimed: list[Claimed] = []
     gate = threading.Barrier(4)
 
     def turn() -> None:
         gate.wait()
-        tick(world.instance, handed.append)
+        claimed.extend(tick(world.instance))
 
     threads = [threading.Thread(target=turn) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(handed) == len(list_backups(world.instance.catalog, world.app.id, None, None)) == 1
-
-
-def test_what_dies_between_the_claim_and_the_queue_is_not_lost(world: World) -> None:
-    world.clock.ns = scheduled(world, "0 3 * * *")
-
-    def no_queue(backup: Backup) -> None:
-        raise ConnectionError("no queue")
-
-    (claimed,) = tick(world.instance, no_queue)
-    assert claimed.backup is not None
-    assert waiting(world.instance, 3) == []  # perhaps it is just being handed over
-    world.clock.ns += MINUTE
-    assert [work.id for work in waiting(world.instance, 3)] == [claimed.backup.id]
+    assert len(claimed) == len(list_backups(world.instance.catalog, world.app.id, None, None)) == 1
 
 
 def test_one_that_is_under_way_leaves_this_time_out(world: World) -> None:
@@ -131,7 +115,7 @@ def test_another_schedule_is_another_time_and_none_is_none(world: World) -> None
     assert scheduled(world, "0 5 * * *") == at + 2 * HOUR
     set_schedule(world.instance, world.app, Schedule(""))
     assert times(world) == DueTimes(None, None, None)
-    assert apps.view(world.instance, world.app)["next_backup_at"] is None
+    assert to_builtins(apps.shown_app(world.instance, world.app))["next_backup_at"] is None
     world.clock.ns += 2 * DAY
     assert ticked(world) == []
 
@@ -142,7 +126,7 @@ def test_what_is_kept_and_ignored_stands_beside_other_settings(world: World) -> 
     assert schedule_of(app) == wanted
     shown = to_builtins(shown_schedule(world.instance, app))
     assert len(shown["next_runs"]) == 5
-    assert shown["next_runs"][0] == apps.view(world.instance, app)["next_backup_at"]
+    assert shown["next_runs"][0] == to_builtins(apps.shown_app(world.instance, app))["next_backup_at"]
     assert shown["time_zone"] == "Europe/Berlin"
     assert shown["ignored"]["total_files"] == 2
     assert shown["notices"] == []
@@ -207,10 +191,10 @@ def test_overdue_is_said_once_and_ended_by_a_good_backup(world: World) -> None:
         == datetime.fromtimestamp(good.created_at // SECOND, world.instance.zone).isoformat()
     )
     assert said["error"]["code"] == "SOURCE_MISSING"  # type: ignore[index]
-    assert apps.view(world.instance, world.app)["overdue_since"] is not None
+    assert to_builtins(apps.shown_app(world.instance, world.app))["overdue_since"] is not None
     world.root.with_name("away").rename(world.root)
     world.take()
-    assert apps.view(world.instance, world.app)["overdue_since"] is None
+    assert to_builtins(apps.shown_app(world.instance, world.app))["overdue_since"] is None
     assert (times(world).overdue_at or 0) > world.clock.ns
 
 

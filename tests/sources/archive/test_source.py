@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.archives import member, tar_of, zip_member, zip_of
-from kit.vault_bench import Bench, bench, tree_of, write
+from kit.trees import contents_of
+from kit.vault_bench import Bench, bench, write
 
 from holdfast.sources.archive.errors import Limits
 from holdfast.sources.archive.source import ArchiveSource, check_archive, unpack
@@ -102,7 +103,7 @@ def test_what_others_pack(command: list[str], bench: Bench, write: Callable[...,
     subprocess.run([part.format(out=out, root=bench.root) for part in command], cwd=bench.root, check=True)
     source = unpacked(tmp_path, next(tmp_path.glob("out*")).read_bytes())
     got = rows(source)
-    expected = tree_of(bench.root)
+    expected = contents_of(bench.root)
     assert set(got) == set(expected)
     for path, data in expected.items():
         found = os.lstat(os.path.join(os.fsencode(bench.root), path))
@@ -284,7 +285,7 @@ def test_a_folders_backup_after_an_import_reads_what_it_must(rich: Bench, tmp_pa
     rich.taken.append("imported")
     (rich.root / "tiny").write_bytes(b"y")
     rich.take()
-    assert rich.tree() == tree_of(rich.root)
+    assert rich.tree() == contents_of(rich.root)
 
 
 # -- any tree ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ import pytest
 from kit.layouts import FRACTION_NS, FakeView, Maker, Sample, expected_tree, folder, run, sample, symlink, tree
 
 from holdfast.vault.layout import targz
-from holdfast.vault.layout.contents import extras_of
 from holdfast.vault.layout.tar_header import TarHeaders
 from holdfast.vault.manifest.block import block_of
 from holdfast.vault.manifest.entry import Entry, Kind
@@ -181,7 +180,7 @@ def test_names_and_links_at_the_limit_of_the_header() -> None:
 def test_a_size_from_8_gib_on_stands_in_a_record() -> None:
     for size, in_header in ((8**11 - 1, b"77777777777"), (8**11, b"00000000000")):
         block = block_of([Entry(b"f", Kind.FILE, 0o644, 0, 0, 0, size, 0)])
-        raw = TarHeaders(block, extras_of(block)).raw(0)
+        raw = TarHeaders(block, block.extras()).raw(0)
         assert raw[-512:][124:135] == in_header
         assert (b"19 size=8589934592\n" in raw) == (size == 8**11)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit.vault_bench import Bench, tree_of
+from kit.trees import contents_of
+from kit.vault_bench import Bench
 
 from holdfast.stores.local import LocalStore
 from holdfast.stores.memory import MemoryStore
@@ -170,7 +171,7 @@ def test_a_missing_pack_is_healed_by_the_next_backup(bench: Bench, write: Write,
     assert [(f.pack_id, f.is_missing) for f in report.findings] == [(pack_id, True)]
     assert hits(report) == {"b0": [b"both", b"sub/old"], "b1": [b"both", b"link of both"]}
     bench.take()
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
     assert hits(check(bench)) == {"b0": [b"sub/old"]}
     with pytest.raises(ChunkMissing, match="b0"):
         bench.vault().prune(now_ns=NOW, grace_ns=0)
@@ -213,7 +214,7 @@ def test_a_pack_swapped_with_another(bench: Bench, write: Write) -> None:
     report = check(bench, share=0)
     assert ({f.pack_id for f in report.findings}, report.hits, report.salvaged_chunks) == ({first, second}, [], 3)
     assert check(bench).is_clean
-    assert bench.tree("b1") == tree_of(bench.root)
+    assert bench.tree("b1") == contents_of(bench.root)
 
 
 def test_a_damaged_manifest_chunk(bench: Bench, write: Write) -> None:
@@ -225,9 +226,9 @@ def test_a_damaged_manifest_chunk(bench: Bench, write: Write) -> None:
     (hit,) = report.hits
     assert (hit.backup_id, hit.count, hit.files[0].path) == ("b0", 3, b"both")
     assert "3 entries from both to the end" in hit.files[0].message
-    assert bench.tree("b1") == tree_of(bench.root)
+    assert bench.tree("b1") == contents_of(bench.root)
     bench.take()
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_a_damaged_manifest_of_the_last_backup_heals(bench: Bench, write: Write) -> None:
@@ -274,7 +275,7 @@ def test_a_large_file_is_hit_through_its_extent_lists(bench: Bench, write: Write
     assert hits(report) == {"b0": [b"big.db"]}
     bench.take()
     assert check(bench).is_clean
-    assert bench.tree("b0") == tree_of(bench.root)
+    assert bench.tree("b0") == contents_of(bench.root)
 
 
 def test_one_backup_is_read_whole_and_no_other(bench: Bench, write: Write) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from kit.vault_bench import Bench, tree_of
+from kit.trees import contents_of
+from kit.vault_bench import Bench
 
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
@@ -47,7 +48,7 @@ def test_what_only_a_deleted_backup_had_goes(bench: Bench, write: Write) -> None
     first = bench.take()
     (bench.root / "old").unlink()
     bench.take()
-    expected = tree_of(bench.root)
+    expected = contents_of(bench.root)
     freed = bench.vault().bytes_only_in("b0")
     assert 900_000 < freed < 905_000
     delete(bench, "b0")
@@ -113,7 +114,7 @@ def test_a_backup_in_the_making_is_fenced(bench: Bench, write: Write) -> None:
     with pytest.raises(SessionFenced):
         bench.vault().take(PruneInBetween(bench.root), "b0", backup_id="b1", commit_seq=1, now_ns=1)
     assert bench.take().files == 2
-    assert bench.tree("b1") == tree_of(bench.root)
+    assert bench.tree("b1") == contents_of(bench.root)
 
 
 def test_a_backup_that_finishes_after_the_marking_is_not_hurt(bench: Bench, write: Write, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_backup_that_finishes_after_the_marking_is_not_hurt(bench: Bench, writ
     bench.taken = []
     bench.vault().prune(now_ns=NOW, grace_ns=0)
     assert moved.came
-    assert bench.tree("b0") == tree_of(bench.root)
+    assert bench.tree("b0") == contents_of(bench.root)
 
 
 def test_it_refuses_when_something_needed_is_missing(bench: Bench, write: Write) -> None:
@@ -179,7 +180,7 @@ def test_packs_left_behind_by_a_crash_go(bench: Bench, write: Write) -> None:
         bench.ledger.publish(0, forgetful.pack_rows(list(left)))
     assert bench.vault().prune(now_ns=NOW + 5, grace_ns=5).deleted_bytes == sum(left.values())
     assert not set(left) & set(dict(packs_in(bench.store)))
-    assert bench.tree() == tree_of(bench.root)
+    assert bench.tree() == contents_of(bench.root)
 
 
 def test_many_small_packs_are_joined(bench: Bench, write: Write) -> None:
@@ -187,7 +188,7 @@ def test_many_small_packs_are_joined(bench: Bench, write: Write) -> None:
     for n in range(SMALL_PACKS_MIN + 1):
         write(f"f{n}", os.urandom(3000))
         bench.take()
-        trees.append(tree_of(bench.root))
+        trees.append(contents_of(bench.root))
     before = len(list(packs_in(bench.store)))
     bench.vault().prune(now_ns=NOW, grace_ns=0)
     assert before > 2 * SMALL_PACKS_MIN
@@ -258,7 +259,7 @@ def worn(bench: Bench, write: Write, files: int = 4) -> dict[str, dict[bytes, by
     for n in range(files):
         (bench.root / f"old{n}").unlink()
     bench.take()
-    trees[bench.taken[-1]] = tree_of(bench.root)
+    trees[bench.taken[-1]] = contents_of(bench.root)
     for backup_id in bench.taken[:-1]:
         delete(bench, backup_id)
     return trees

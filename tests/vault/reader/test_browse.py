@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kit.vault_bench import Bench, tree_of
+from kit.trees import contents_of
+from kit.vault_bench import Bench
 
 from holdfast.stores.memory import MemoryStore
 from holdfast.vault.layout import zip as zip_layout
@@ -47,7 +48,7 @@ def test_any_folder_and_any_path(tmp_path_factory: pytest.TempPathFactory, tree:
     make(root, tree)
     bench = bench_of(root)
     bench.take()
-    there = tree_of(root)
+    there = contents_of(root)
     snapshot = bench.open()
     browser = Browser(snapshot)
     for folder in [b"", *(path for path, content in there.items() if content is None)]:
@@ -86,7 +87,7 @@ def test_differences(
     for tree in (first, second):
         bench.root = tmp_path_factory.mktemp("tree")
         make(bench.root, tree)
-        trees.append(tree_of(bench.root))
+        trees.append(contents_of(bench.root))
         bench.take()
     old, new = bench.open("b0"), bench.open("b1")
     found = {d.path: d.what for d in differences(old, new) if d.what != "metadata"}

@@ -162,7 +162,7 @@ def test_bad_times(site: Site, silver: httpx.Client, until: str | int) -> None:
 @pytest.mark.parametrize("wait", ["91", "-1", "soon", "", "1e1"])
 def test_bad_waits_start_nothing(site: Site, silver: httpx.Client, wait: str) -> None:
     check(silver.post(f"/v3/apps/{site.app.id}/backups?wait={wait}"), 400, "INVALID_WAIT")
-    assert site.jobs.queued == []
+    assert site.queued() == []
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, b"\xe4"])
@@ -179,7 +179,7 @@ def test_a_body_that_is_too_large(site: Site, silver: httpx.Client) -> None:
     path = f"/v3/apps/{site.app.id}/backups"
     check(silver.post(path, content=b" " * 70_000), 413, "PAYLOAD_TOO_LARGE")
     check(silver.post(path, content=endless()), 413, "PAYLOAD_TOO_LARGE")
-    assert site.jobs.queued == []
+    assert site.queued() == []
 
 
 def test_too_many_wrong_keys_from_one_address(

@@ -33,7 +33,6 @@ class Counts:
     """Those of the application."""
 
 
-DAY_NS = 24 * 3600 * 1_000_000_000
 _NO_SEQ = 2**62
 
 

@@ -11,13 +11,15 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
 from holdfast.catalog.accounts.apps import app_of
-from holdfast.catalog.backups.limits import DAY_NS, Counts, counted
+from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
+from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.prune import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
@@ -79,6 +81,7 @@ def enter_backup(connection: Connection, backup: Backup) -> None:
     values["warnings"] = msgspec.json.encode(backup.warnings).decode()
     values["progress"] = values["damage"] = None
     connection.execute(backups.insert().values(values))
+    announce(connection, backup.node)
     enter_event(
         connection,
         EventKind.BACKUP_QUEUED,
@@ -202,12 +205,13 @@ def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
     return backup_of(row) if row else None
 
 
-def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int) -> bool:
-    """queued -> running. False when it was not queued (any more)."""
+def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
+    """queued -> running. False when it was not queued (any more), or one of `conditions` does not hold."""
     with catalog.write() as connection:
+        _app_held(connection, backup_id)
         done = connection.execute(
             backups.update()
-            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
+            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED, *conditions)
             .values(state=State.RUNNING, node=node)
         )
         if done.rowcount == 1:
@@ -265,12 +269,7 @@ def finish_backup(
     with catalog.write() as connection:
         # The application's row before the account's, as whoever enters a backup has them.
         app = _app_held(connection, backup_id)
-        now = connection.execute(
-            select(accounts.c.vault_epoch)
-            .join(backups, backups.c.account_id == accounts.c.id)
-            .where(backups.c.id == backup_id)
-            .with_for_update(key_share=True)
-        ).scalar()
+        now = _epoch_held(connection, backup_id)
         if now is None:
             return False
         if now != epoch:
@@ -309,6 +308,17 @@ def finish_backup(
             warnings=len(warnings),
         )
         return True
+
+
+def _epoch_held(connection: Connection, backup_id: str) -> int | None:
+    """The epoch of the vault of a backup, its account's row held; None when the backup is gone."""
+    epoch: int | None = connection.execute(
+        select(accounts.c.vault_epoch)
+        .join(backups, backups.c.account_id == accounts.c.id)
+        .where(backups.c.id == backup_id)
+        .with_for_update(key_share=True)
+    ).scalar()
+    return epoch
 
 
 def _app_held(connection: Connection, backup_id: str) -> App | None:

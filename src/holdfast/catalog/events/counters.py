@@ -19,15 +19,16 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import events, facts
 from holdfast.catalog.records import EventKind
+from holdfast.units import DAY_NS, SECOND_NS
 
 FACT = "tally"
 BUCKET_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)
 """Upper ends of the durations' classes; one more class has all that took longer."""
 
 _EVENTS_AT_ONCE = 5000
-_SETTLED_NS = 60 * 1_000_000_000
+_SETTLED_NS = 60 * SECOND_NS
 """No transaction that enters an event lives longer; see `_settled`."""
-_RUN_NS_MAX = 14 * 24 * 3600 * 1_000_000_000
+_RUN_NS_MAX = 14 * DAY_NS
 """A start without an end is forgotten after that: its account was erased."""
 
 
@@ -144,4 +145,4 @@ def _end(tally: Tally, run: str, kind: str, state: str, code: str, at: int) -> N
         failures[code] = failures.get(code, 0) + 1
     started = tally.begun.pop(run, None)
     if started is not None and state == "successful":
-        tally.durations.setdefault(kind, Durations()).note(max(0, at - started) / 1e9)
+        tally.durations.setdefault(kind, Durations()).note(max(0, at - started) / SECOND_NS)

@@ -7,7 +7,6 @@ delivery may arrive twice, with the same id, but never is one forgotten.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,7 +16,8 @@ from sqlalchemy import Connection, Row, func, or_, select
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries, endpoints, events
 from holdfast.catalog.events.endpoints import ENDPOINT_COLUMNS, endpoint_of
-from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endpoint, EventKind
+from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endpoint, EventKind, new_id
+from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000
 """So many may wait for one endpoint; beyond that the oldest is given up for the newest."""
@@ -25,7 +25,7 @@ PENDING_MAX = 1000
 FOR_PEOPLE = "apprise"
 """Kind of the endpoints whose messages people read."""
 
-TOLD_AGAIN_NS = 20 * 3600 * 1_000_000_000
+TOLD_AGAIN_NS = 20 * HOUR_NS
 """So long are people told once of what goes on failing: a daily backup that fails is told of each day."""
 
 CROWDED_OUT = f"More than {PENDING_MAX} notices waited for this endpoint; the oldest are given up."
@@ -40,11 +40,6 @@ def _delivery_of(row: Row[Any] | tuple[Any, ...]) -> Delivery:
     values = list(row)
     values[_STATE] = DeliveryState(values[_STATE])
     return Delivery(*values)
-
-
-def new_delivery_id(at: int) -> str:
-    """32 hex digits: the time in milliseconds, so that ids sort as deliveries do, and chance."""
-    return f"{at // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 def fan_out(
@@ -76,7 +71,7 @@ def fan_out(
         _make_room(connection, endpoint_id, at)
         connection.execute(
             deliveries.insert().values(
-                id=new_delivery_id(at),
+                id=new_id(at),
                 endpoint_id=endpoint_id,
                 account_id=account_id,
                 event_seq=seq,

@@ -155,16 +155,13 @@ class SqlLedger:
             self._enter(connection, strays, now_ns)
             self._enter(connection, replacements)
 
-    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
+    def condemned(self, before_ns: int | None = None) -> list[tuple[bytes, int]]:
+        these = [packs.c.account_id == self._account_id, packs.c.state == CONDEMNED]
+        if before_ns is not None:
+            these.append(packs.c.condemned_at <= before_ns)
         with self._catalog.read() as connection:
             rows = connection.execute(
-                select(packs.c.pack_id, packs.c.size)
-                .where(
-                    packs.c.account_id == self._account_id,
-                    packs.c.state == CONDEMNED,
-                    packs.c.condemned_at <= before_ns,
-                )
-                .order_by(packs.c.condemned_at, packs.c.seq)
+                select(packs.c.pack_id, packs.c.size).where(*these).order_by(packs.c.condemned_at, packs.c.seq)
             ).all()
         return [(row[0], int(row[1])) for row in rows]
 

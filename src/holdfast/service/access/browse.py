@@ -1,8 +1,6 @@
 """Look into backups: a folder's entries, a file's content, what changed between two, where a path is in all of them.
 
-Paths in text: a path that is valid UTF-8 is shown as it is. In any other, each byte that is not part of a valid UTF-8
-sequence is shown as `%XX`, and `%` as `%25`. A path that is asked for is first looked for as it stands, then with its
-escapes undone: so what was shown is found again.
+Paths are shown by the rule of `vault/paths.py`.
 """
 
 from __future__ import annotations
@@ -23,13 +21,13 @@ from holdfast.schemas.files import Diff, File, FileVersion, Finds, FoundIn, Foun
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import list_backups
+from holdfast.service.registry.backups import list_backups, require_usable
 from holdfast.service.registry.paths import paths_of
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError, VaultError
+from holdfast.units import SECOND_NS
+from holdfast.vault.errors import VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Entry, Kind
-from holdfast.vault.paths import text_of
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.browse import Browser, SubtreeView, key_of
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.diff import Difference, differences
@@ -42,16 +40,13 @@ SHOWN_MAX = 10_000
 @contextmanager
 def _opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
     """Raises Conflict (BACKUP_NOT_USABLE): not successful, or damaged where it was looked at."""
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be looked into.")
+    require_usable(backup, "looked into")
     try:
         snapshot = instance.vault(backup.account_id).open(backup.id)
         try:
             yield snapshot
         finally:
             snapshot.close()
-    except ObjectMissing:
-        raise Conflict("BACKUP_NOT_USABLE", "The backup's root is gone from the store.") from None
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", f"A part of the backup is damaged: {error}") from error
 
@@ -65,16 +60,16 @@ def _found(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
     raise NotFound("PATH_NOT_FOUND", f"The backup has nothing at {text!r}.")
 
 
-def _shown(entry: Entry, zone: tzinfo) -> File:
+def _row(entry: Entry, zone: tzinfo) -> File:
     target = entry.extra.target
     return File(
-        name=text_of(entry.path.rpartition(b"/")[2]),
-        path=text_of(entry.path),
+        name=shown(entry.path.rpartition(b"/")[2]),
+        path=shown(entry.path),
         kind=kind_of(entry),
         size=entry.size,
         mode=f"{entry.mode:04o}",
         mtime=iso(entry.mtime_ns, zone),
-        target=None if target is None else text_of(target),
+        target=None if target is None else shown(target),
     )
 
 
@@ -84,12 +79,12 @@ def kind_of(entry: Entry) -> EntryKind:
 
 
 def list_folder(instance: Instance, backup: Backup, path: str) -> list[File]:
-    """What is directly in a folder, in order; a file or link itself. Raises Invalid, NotFound, Conflict."""
+    """List what is directly in a folder, in order; of a file or link, itself. Raises Invalid, NotFound, Conflict."""
     with _opened(instance, backup) as snapshot:
         browser = Browser(snapshot)
         at, entry = _found(browser, path)
         entries = [entry] if entry is not None and entry.kind is not Kind.FOLDER else list(browser.children(at))
-        return [_shown(one, instance.zone) for one in entries]
+        return [_row(one, instance.zone) for one in entries]
 
 
 @dataclass(frozen=True)
@@ -106,20 +101,20 @@ class Content:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file, and not a folder as a zip."""
+        """True for a file, False for a folder, which is given as a zip."""
         return self.entry is not None and self.entry.kind is Kind.FILE
 
     @property
     def filename(self) -> str:
-        """What the file should be called."""
-        name = text_of(self.path.rpartition(b"/")[2]) or self.backup.name
+        """The name to save it under."""
+        name = shown(self.path.rpartition(b"/")[2]) or self.backup.name
         return name if self.is_file else f"{name}.zip"
 
     @property
     def last_modified(self) -> datetime:
         """Of a file its own time, else that of the backup; in UTC, whole seconds."""
         ns = self.entry.mtime_ns if self.entry is not None and self.is_file else self.backup.finished_at or 0
-        return datetime.fromtimestamp(max(0, ns) // 1_000_000_000, UTC)
+        return datetime.fromtimestamp(max(0, ns) // SECOND_NS, UTC)
 
     @property
     def media_type(self) -> str:
@@ -128,10 +123,7 @@ class Content:
 
     def stream(self, start: int, stop: int) -> Iterator[memoryview]:
         """Bytes `start` to `stop`. Raises DamagedError, ChunkMissing, StoreError; what came before is right."""
-        try:
-            snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
-        except ObjectMissing:
-            raise DamagedError(f"The root of backup {self.backup.id} is gone from the store.") from None
+        snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
             if self.entry is not None and self.is_file:
                 yield from content_range(snapshot, self.entry, start, stop)
@@ -158,7 +150,7 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
 
 
 def diff(instance: Instance, old: Backup, new: Backup) -> Diff:
-    """What is different in `new`. Raises Conflict."""
+    """Return what is different in `new`. Raises Conflict."""
     with _opened(instance, old) as before, _opened(instance, new) as after:
         found = differences(before, after)
     counts = {what: sum(d.what == what for d in found) for what in ("added", "removed", "changed", "metadata")}
@@ -170,7 +162,7 @@ def _difference(difference: Difference) -> schemas.Difference:
     entry = difference.after or difference.before
     assert entry is not None
     return schemas.Difference(
-        path=text_of(difference.path),
+        path=shown(difference.path),
         kind=kind_of(entry),
         what=difference.what,
         size_before=None if difference.before is None else difference.before.size,
@@ -211,7 +203,7 @@ def _matching(snapshot: Snapshot, known: dict[bytes, list[Entry]], matches: Any,
         known[chunk_id] = [
             block.entry(i)
             for i, path in enumerate(block.paths())
-            if matches(text_of(path.rpartition(b"/")[2] if by_name else path))
+            if matches(shown(path.rpartition(b"/")[2] if by_name else path))
         ]
     for ref in snapshot.blocks:
         yield from known[ref.chunk_id]
@@ -228,7 +220,7 @@ def _add_version(versions: list[tuple[Entry, list[Backup]]], entry: Entry, backu
 
 def _versions(path: bytes, versions: list[tuple[Entry, list[Backup]]], zone: tzinfo) -> FoundPath:
     return FoundPath(
-        text_of(path),
+        shown(path),
         [
             FileVersion(
                 kind_of(entry),

@@ -10,8 +10,7 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.records import Backup
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import LINK_KEY_DIGITS, Format, same_key
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError
+from holdfast.units import SECOND_NS
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 
@@ -32,7 +31,7 @@ class Download:
 
     @property
     def filename(self) -> str:
-        """What the file should be called."""
+        """The name to save it under."""
         return f"{self.backup.name}.{self.format}"
 
     @property
@@ -48,8 +47,8 @@ class Download:
 
     @property
     def last_modified(self) -> datetime:
-        """When the backup was finished, in UTC, whole seconds."""
-        return datetime.fromtimestamp((self.backup.finished_at or 0) // 1_000_000_000, UTC)
+        """The time at which the backup was finished, in UTC, whole seconds."""
+        return datetime.fromtimestamp((self.backup.finished_at or 0) // SECOND_NS, UTC)
 
     @property
     def media_type(self) -> str:
@@ -62,10 +61,7 @@ class Download:
         Every record is checked before a byte of it is given out. Raises DamagedError, ChunkMissing, StoreError; what
         was given out before is right. Close the generator to stop early.
         """
-        try:
-            snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
-        except ObjectMissing:
-            raise DamagedError(f"The root of backup {self.backup.id} is gone from the store.") from None
+        snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
             layout = zip_layout if self.format == "zip" else targz
             yield from snapshot.reader.render(layout.pieces(snapshot, start, stop))

@@ -23,7 +23,7 @@ FINDINGS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is shown of a check."""
+    """One check as it is shown."""
 
     check: str
     level: Level
@@ -50,7 +50,7 @@ def lines_of(check: Check, instance: Instance) -> list[Line]:
     except FORESEEN as error:
         found = [problem(str(error))]
     except OSError as error:
-        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); mend its rights.")]
+        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); fix its permissions.")]
     if not found:
         return [Line(check.name, Level.OK, check.fine, "")]
     more = found[FINDINGS_MAX:]

@@ -1,4 +1,4 @@
-"""What a check of the doctor says."""
+"""Findings: the results of the doctor's checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.service.instance.home import Instance
 
 
 class Level(StrEnum):
-    """How bad it is: all is well; it works, but look at it; it does not work, or soon will not."""
+    """The severity: fine; works, but needs attention; does not work, or soon will not."""
 
     OK = "ok"
     WARNING = "warning"

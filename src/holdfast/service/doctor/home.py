@@ -80,7 +80,7 @@ def _configuration(instance: Instance) -> Iterator[Finding]:
 
 
 def _is_private(host: str) -> bool:
-    """Whether a host is this machine or on a network of one's own, as far as its name tells."""
+    """True if a host is this machine or on a private network, as far as its name tells."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -14,15 +14,16 @@ from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
+from holdfast.units import DAY_NS, HOUR_NS
 
 WAL_BYTES_MAX = 256 * 1024**2
 PUT_SECONDS_MAX = 2.0
 POSTGRESQL_MIN = 13
-WAITED_NS_MAX = 3 * 24 * 3600 * 1_000_000_000
-"""So long may a vault wait for a prune."""
+WAITED_NS_MAX = 3 * DAY_NS
+"""At most this long may a vault wait for a prune."""
 
-DELIVERY_WAITED_NS_MAX = 3600 * 1_000_000_000
-DELIVERIES_SINCE_NS = 24 * 3600 * 1_000_000_000
+DELIVERY_WAITED_NS_MAX = HOUR_NS
+DELIVERIES_SINCE_NS = DAY_NS
 
 
 def _catalog(instance: Instance) -> Iterator[Finding]:

@@ -18,12 +18,13 @@ from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance
 from holdfast.sources.databases.spec import Kind
+from holdfast.units import GIB, SECOND_NS, size_text
 
 CLOCK_SECONDS_MAX = 120
-"""So far may clocks be apart."""
+"""The clocks may differ by at most this much."""
 
 YEAR_MIN = 2024
-FREE_BYTES_MIN = 1024**3
+FREE_BYTES_MIN = GIB
 FREE_SHARE_MIN = 0.05
 OPEN_FILES_MIN = 1024
 SQLITE_MIN = (3, 37, 0)
@@ -35,15 +36,13 @@ _TOOLS: dict[Kind, tuple[tuple[str, ...], str]] = {
 }
 """By kind of database: the programs, and Debian's package that has them."""
 
-_SECOND_NS = 1_000_000_000
-
 
 def _clock(instance: Instance) -> Iterator[Finding]:
     now_ns = instance.clock.now_ns()
     if local_time(now_ns, instance.zone).year < YEAR_MIN:
         yield problem(f"The clock says {iso(now_ns, instance.zone)}; set it, and switch its synchronisation on.")
     newest = newest_time(instance.catalog)
-    if newest - now_ns > CLOCK_SECONDS_MAX * _SECOND_NS:
+    if newest - now_ns > CLOCK_SECONDS_MAX * SECOND_NS:
         yield problem(
             f"The clock went back: it says {iso(now_ns, instance.zone)}, and the newest backup or event is of "
             f"{iso(newest, instance.zone)}. Until then schedules and retention go wrong; set the clock."
@@ -51,7 +50,7 @@ def _clock(instance: Instance) -> Iterator[Finding]:
     with tempfile.TemporaryFile(dir=instance.home / "store") as probe:
         probe.write(b"x")
         probe.flush()
-        apart = (os.fstat(probe.fileno()).st_mtime_ns - now_ns) / _SECOND_NS
+        apart = (os.fstat(probe.fileno()).st_mtime_ns - now_ns) / SECOND_NS
     if abs(apart) > CLOCK_SECONDS_MAX:
         yield warning(
             f"The store's disk has a clock that is {abs(apart):.0f} s {'ahead' if apart > 0 else 'behind'}; "
@@ -73,28 +72,24 @@ def _disks(instance: Instance) -> Iterator[Finding]:
         disk = disk_of(app.path) if app.node == instance.config.node else None
         if disk is not None and disk.free_bytes < (app.good_bytes or 0):
             yield warning(
-                f"The disk of the application {app.name} has {_size(disk.free_bytes)} free and its newest backup "
-                f"{_size(app.good_bytes or 0)}: a restore of all of it would not fit; free space on it."
+                f"The disk of the application {app.name} has {size_text(disk.free_bytes)} free and its newest backup "
+                f"{size_text(app.good_bytes or 0)}: a restore of all of it would not fit; free space on it."
             )
 
 
 def _disk(name: str, disk: Disk, wanted: int) -> Iterator[Finding]:
-    free = f"{_size(disk.free_bytes)} of {_size(disk.size_bytes)} free on {name}"
+    free = f"{size_text(disk.free_bytes)} of {size_text(disk.size_bytes)} free on {name}"
     if disk.free_bytes < FREE_BYTES_MIN:
         yield problem(f"Only {free}; backups fail when it is full. Free space, or delete backups and prune.", _PRUNE)
     elif disk.free_bytes < disk.size_bytes * FREE_SHARE_MIN:
         yield warning(f"Only {free}; free space, or delete backups and prune.", _PRUNE)
     elif disk.free_bytes < wanted:
-        yield warning(f"Only {free}, and the largest application has {_size(wanted)}; free space.", _PRUNE)
+        yield warning(f"Only {free}, and the largest application has {size_text(wanted)}; free space.", _PRUNE)
     if disk.inodes and disk.free_inodes < disk.inodes * FREE_SHARE_MIN:
         yield warning(f"Only {disk.free_inodes} more files can be made on {name}; remove files from it.")
 
 
 _PRUNE = "holdfast prune"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
 
 
 def _tools(instance: Instance) -> Iterator[Finding]:

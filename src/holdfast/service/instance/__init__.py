@@ -1,1 +1,1 @@
-"""What every operation needs: the home folder, configuration, clock, locks, logs and disks."""
+"""The instance that every operation needs: the home folder, configuration, clock, locks, logs and disks."""

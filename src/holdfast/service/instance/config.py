@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from holdfast.service.instance.plans import _GIB, DEFAULT_PLANS, Plan
+from holdfast.service.instance.plans import DEFAULT_PLANS, Plan
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
 from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.units import GIB
 
 CONFIG_NAME = "holdfast.toml"
 DEFAULT_PORT = 8420
@@ -51,55 +52,55 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """All settings of an instance."""
 
     base_url: str = f"http://127.0.0.1:{DEFAULT_PORT}"
-    """Where the API and the dashboard are reached."""
+    """The URL of the API and the dashboard."""
     backups_url: str = ""
-    """Where downloads are reached; empty: as `base_url`."""
+    """The URL of downloads; empty: as `base_url`."""
     time_zone: str = "UTC"
     level: Literal["fast", "balanced", "small"] = "fast"
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 2
     """Worker processes of one backup; 0 does all in one."""
     node: NodeName = "main"
     """Name of this machine among the instance's."""
-    import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * _GIB
+    import_bytes_max: Annotated[int, msgspec.Meta(ge=1)] = 64 * GIB
     """Unpacked bytes of one imported archive, whatever the plan allows."""
     safety_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
-    """So long the safety backup of a restore is kept, whatever the rules and the plan say."""
+    """Days for which the safety backup of a restore is kept, whatever the rules and the plan say."""
     prune_seconds_max: Annotated[int, msgspec.Meta(ge=1)] = 900
-    """After so long a turn of pruning begins nothing more."""
-    prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * _GIB
-    """So much one turn of pruning copies."""
+    """At most this long one run of prune starts new work."""
+    prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * GIB
+    """At most this much is copied in one run of prune."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
     database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
-    """A database's client that gives nothing for so long is ended, and the backup fails."""
+    """A database client that sends nothing for this long is ended, and the backup fails."""
     databases: tuple[ConfiguredDatabase, ...] = ()
     """Databases of applications, besides those of their settings."""
     read_back_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
-    """The whole store is read back once in so many days; 0: not by itself."""
+    """The whole store is read back once in this many days; 0: never by itself."""
     read_back_bytes_per_second: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 16 * 1024**2
     """Never faster than this."""
     prove_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
-    """A test restore of each application every so many days; 0: not by itself."""
-    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * _GIB
+    """Each application gets a test restore every this many days; 0: never by itself."""
+    prove_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = 16 * GIB
     """Of a backup with more content than this, a test restore brings some files back, as they fall."""
     scratch: str = ""
     """The folder for test restores; empty: the home's `run`."""
     takes_at_once: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """Backups and other jobs that this node runs at once."""
     schedule_jitter_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 300
-    """Scheduled backups come at most so much later, so that those of one time do not all begin at once."""
+    """Scheduled backups start at most this much later, so that those of one time do not all start at once."""
     overdue_grace_seconds: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 600
-    """An application is not overdue sooner than so long after the time at which a good backup was due."""
+    """An application counts as overdue at the earliest this long after a good backup was due."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
-    """What a monitoring system shows to be let to `/metrics`; empty: see `web/api/metrics.py`."""
+    """The token that lets a monitoring system read `/metrics`; empty: see `web/api/metrics.py`."""
     metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
     """Of more applications (or accounts) than this, `/metrics` has only the sums; 0: never more than those."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     notices_allow_private: bool = False
-    """Whether customers' notices may go to private addresses, and webhooks over plain HTTP."""
+    """True allows customers' notices to private addresses, and webhooks over plain HTTP."""
     plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_PLANS)
     )
@@ -140,7 +141,7 @@ def read_config(home: Path, environment: Mapping[str, str] = os.environ) -> Conf
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); fix its permissions.") from None
     return overridden_config(values, str(path), environment)
 
 
@@ -196,13 +197,13 @@ def _plan_at_fault(values: dict[str, Any]) -> str:
 
 
 def _is_origin(url: str) -> bool:
-    """Whether it is scheme, host and at most a port."""
+    """True if it consists of scheme, host and at most a port."""
     try:
         parts = urlsplit(url)
         return (
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
-            and parts.port != 0  # raises ValueError for what is no port
+            and parts.port != 0  # raises ValueError unless it is a port
             and "@" not in parts.netloc
             and not (parts.path.strip("/") or "?" in url or "#" in url)
             and url.isprintable()
@@ -221,7 +222,7 @@ def config_text(config: Config) -> str:
         f"time_zone = {_quoted(config.time_zone)}",
         '# level = "fast"       # fast, balanced or small',
         "# workers = 2",
-        f"# import_bytes_max = {64 * _GIB}",
+        f"# import_bytes_max = {64 * GIB}",
         "# Further settings go here: what stands below a line in brackets belongs to that plan.",
         "# safety_days = 7",
         '# log_level = "info"   # debug, info, warning or error',

@@ -1,4 +1,4 @@
-"""How full a disk is."""
+"""Disks: how full they are."""
 
 from __future__ import annotations
 

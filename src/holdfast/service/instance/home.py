@@ -153,7 +153,7 @@ def create_instance(
             return _made(home, config, key, clock or SystemClock())
     except OSError as error:
         raise InstanceError(
-            f"{home} cannot be made ({error.strerror}); choose another --home or mend its rights."
+            f"{home} cannot be made ({error.strerror}); choose another --home or fix its permissions."
         ) from error
 
 
@@ -193,7 +193,7 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
     except BaseException as error:
         catalog.close()
         if isinstance(error, OSError):
-            raise InstanceError(f"{home} cannot be used ({error.strerror}); mend its rights.") from error
+            raise InstanceError(f"{home} cannot be used ({error.strerror}); fix its permissions.") from error
         raise
 
 
@@ -203,13 +203,13 @@ def note_key_exported(instance: Instance) -> None:
 
 
 def key_exported_at(instance: Instance) -> int | None:
-    """When this master key was last exported, in nanoseconds; None: never, as far as the catalog knows."""
+    """Return the time of the master key's last export, in nanoseconds; None: never, as far as the catalog knows."""
     fingerprint, _, at = (instance.catalog.fact(_EXPORTED) or "").partition(" ")
     return int(at) if fingerprint == instance.master_key.fingerprint else None
 
 
 def recovery_sheet(instance: Instance) -> str:
-    """What to print and keep away from the machine."""
+    """Return the sheet to print and keep away from the machine."""
     return (
         "Holdfast recovery sheet\n"
         "=======================\n\n"
@@ -229,7 +229,7 @@ def _catalog_url(home: Path, config: Config) -> str:
 
 
 def check_format(home: Path) -> None:
-    """Raises InstanceError when there is no instance in `home`, or one of a newer format; touches nothing."""
+    """Raise InstanceError unless `home` holds an instance of a format that is known here; touches nothing."""
     path = home / FORMAT_NAME
     try:
         words = path.read_text(encoding="utf-8", errors="replace").split()
@@ -239,7 +239,7 @@ def check_format(home: Path) -> None:
             "or name another with --home or HOLDFAST_HOME."
         ) from None
     except OSError as error:
-        raise InstanceError(f"{path} cannot be read ({error.strerror}); mend its rights.") from None
+        raise InstanceError(f"{path} cannot be read ({error.strerror}); fix its permissions.") from None
     if words[:2] != ["holdfast", "home"] or len(words) != 3 or not (words[2].isascii() and words[2].isdigit()):
         raise InstanceError(f"{path} is damaged; it should say `holdfast home {FORMAT}`.")
     if int(words[2]) > FORMAT:
@@ -311,7 +311,7 @@ def _read_key(home: Path) -> MasterKey:
         ) from None
     except OSError as error:
         raise InstanceError(
-            f"The master key {path} cannot be read ({error.strerror}); mend its rights (0600, owner: who runs this)."
+            f"The master key {path} cannot be read ({error.strerror}); fix its permissions (0600) and its owner."
         ) from None
 
 
@@ -320,7 +320,7 @@ def _parsed_key(text: str, what: str) -> MasterKey:
         return MasterKey(bytes.fromhex(text.strip()))
     except ValueError:
         raise InstanceError(
-            f"{what} is no master key: it must be {2 * KEY_BYTES} hex digits; copy them from your recovery sheet."
+            f"{what} is not a master key: it must be {2 * KEY_BYTES} hex digits; copy them from your recovery sheet."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Where an archive lies from its upload until its import is over: `run/import-<id>/`, on the node that received it.
+"""The folder of an archive from its upload to the end of its import: `run/import-<id>/`, on the node that received it.
 
 `archive` is what was uploaded, `contents` what was unpacked. The folder is there before the backup's row; while that is
 so, who receives the upload holds a lock (flock) on the folder. So what a dead process left is told without clocks: a
@@ -30,7 +30,7 @@ def archive_path(instance: Instance, backup_id: str) -> Path:
 
 
 def contents_path(instance: Instance, backup_id: str) -> Path:
-    """What is unpacked of it."""
+    """The folder with its unpacked contents."""
     return scratch_folder(instance, backup_id) / "contents"
 
 

@@ -64,7 +64,7 @@ def _is_same(path: Path, fd: int) -> bool:
 
 
 def is_held(instance: Instance, name: str) -> bool:
-    """Whether a living process holds the lock `run/<name>.lock`."""
+    """True if a living process holds the lock `run/<name>.lock`."""
     try:
         fd = os.open(instance.run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

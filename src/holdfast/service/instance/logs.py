@@ -50,7 +50,7 @@ _events.addHandler(logging.NullHandler())
 
 
 def event(name: str, fields: Mapping[str, object], level: int = logging.INFO) -> None:
-    """Log what an operation did, its ids and sizes as fields. Everything else goes through a module's `_log`."""
+    """Log an event of an operation, with its ids and sizes as fields. All else is logged by a module's `_log`."""
     _events.log(level, name, extra=dict(fields))
 
 
@@ -136,7 +136,7 @@ def _as_text(_logger: Any, _method: str, event: Event) -> bytes:
     trace = event.pop("exception", "")
     fields = "".join(f" {name}={_plain(value)}" for name, value in event.items())
     line = f"{str(stamp)[:19]}Z {level:7} {process:4} {_one_line(str(said))}{fields}"
-    return redact((f"{line}\n{trace}" if trace else line).encode("utf-8", "backslashreplace"))
+    return redact((f"{line}\n{trace}" if trace else line).encode(errors="replace"))
 
 
 def _plain(value: Any) -> str:

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import msgspec
 
+from holdfast.units import GIB
+
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an account may do. Limits of 0 mean: none."""
+    """The limits of an account; 0 stands for no limit."""
 
     rank: Count
     api_backups: bool = True
@@ -27,16 +29,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shortest time between two backups of a customer's schedule."""
 
 
-_GIB = 1024**3
-
-
 DEFAULT_PLANS: dict[str, Plan] = {
     name: Plan(
         rank=rank,
         api_backups=rank > 1,
         backups_per_app=per_app,
         backups_per_day=per_day,
-        storage_bytes=gib * _GIB,
+        storage_bytes=gib * GIB,
         cooldown_seconds=cooldown,
         account_cooldown_seconds=account_cooldown,
     )

@@ -1,1 +1,1 @@
-"""Whether backups are good: check, verify, test restores, reconciling and rebuilding the catalog."""
+"""Backups proved good or found damaged: check, verify, test restores, reconciling and rebuilding the catalog."""

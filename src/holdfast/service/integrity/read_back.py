@@ -1,4 +1,4 @@
-"""Read the store back: all of it in so many days, in small turns, the packs that were not read for longest first.
+"""Read the whole store back within a number of days, in small runs, starting with the packs read longest ago.
 
 A pack that was written is not proved by that: it is read like any other. What is damaged has the consequences that
 `holdfast check` gives it (`verify.py`). One node reads at a time; how much is read in an hour and in a turn is limited,
@@ -15,21 +15,20 @@ from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.damage import enter_hits, successful
 from holdfast.stores.port import StoreError
+from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.errors import Cancelled, VaultError
 
 TURN_SECONDS = 10.0
-HOLD_NS = 120 * 1_000_000_000
-"""A node that is gone holds the reading up for so long."""
+HOLD_NS = 120 * SECOND_NS
+"""A node that is gone holds the reading up for at most this long."""
 
 HOUR_BYTES_MIN = 256 * 1024**2
 """A small store is read at once: nobody feels that."""
 
 PACKS_A_TURN = 200
 BACKUPS_AT_ONCE = 50
-_HOUR_NS = 3600 * 1_000_000_000
-_DAY_NS = 24 * _HOUR_NS
 _HASTE = 1.25
-"""So much faster than would do: a server is not always on."""
+"""The share by which to read faster than needed, as a server is not always on."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +38,14 @@ def read_back(instance: Instance, stopping: Callable[[], bool] = lambda: False) 
     config, now_ns = instance.config, instance.clock.now_ns()
     if not config.read_back_days:
         return 0
-    due = rows.due_packs(instance.catalog, now_ns - config.read_back_days * _DAY_NS, PACKS_A_TURN)
+    due = rows.due_packs(instance.catalog, now_ns - config.read_back_days * DAY_NS, PACKS_A_TURN)
     if not due:
         return 0
-    turn = rows.claim_turn(instance.catalog, config.node, now_ns, HOLD_NS, _HOUR_NS, _hour_bytes(config.read_back_days))
+    turn = rows.claim_turn(instance.catalog, config.node, now_ns, HOLD_NS, HOUR_NS, _hour_bytes(config.read_back_days))
     if turn is None:
         return 0
     left = min(
-        turn.hour_bytes - rows.read_since(instance.catalog, now_ns - _HOUR_NS),
+        turn.hour_bytes - rows.read_since(instance.catalog, now_ns - HOUR_NS),
         int(config.read_back_bytes_per_second * TURN_SECONDS),
     )
     chosen: dict[str, list[bytes]] = {}
@@ -99,7 +98,7 @@ def _enter_verified(instance: Instance, account_id: str, stopping: Callable[[], 
     since = rows.all_read_at(instance.catalog, account_id)
     if since is None:
         return
-    due = rows.not_verified_since(instance.catalog, account_id, since, since - _DAY_NS)
+    due = rows.not_verified_since(instance.catalog, account_id, since, since - DAY_NS)
     for start in range(0, len(due), BACKUPS_AT_ONCE):
         if stopping():
             return

@@ -39,7 +39,7 @@ _VAULTS = "vaults/"
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was done for one account."""
+    """The outcome for one account."""
 
     account_id: str
     email: str
@@ -107,7 +107,7 @@ def _packs(instance: Instance, record: Record, done: Rebuilt) -> None:
     keys = VaultKeys(data_key, account_id)
     ledger = SqlLedger(instance.catalog, account_id)
     in_store = dict(packs_in(store))
-    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned(2**62)}
+    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned()}
 
     def read(pack_id: bytes) -> PackRow | str:
         try:
@@ -133,7 +133,7 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
     for backup_id in backup_ids(instance.vault_store(account_id)):
         try:
             roots[backup_id] = vault.root(backup_id)
-        except (VaultError, ObjectMissing) as error:
+        except VaultError as error:
             done.problems.append(f"Backup {backup_id} cannot come back: {error}")
     return roots
 

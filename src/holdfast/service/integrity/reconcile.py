@@ -28,23 +28,23 @@ from holdfast.service.registry.damage import look_at
 from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots
 from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
 
-AGE_NS = 24 * 3600 * 1_000_000_000
-"""So old is what is removed: whoever may still be at work on it is done by then."""
+AGE_NS = DAY_NS
+"""The minimum age of what is removed: whoever may still be working on it is done by then."""
 
-EVERY_NS = 24 * 3600 * 1_000_000_000
-_FOREVER_NS = 2**62
+EVERY_NS = DAY_NS
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What was found of one account."""
+    """The findings for one account."""
 
     account_id: str
     removed_roots: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ def _strays(instance: Instance, account: Account) -> int:
     """Count packs that no ledger knows and have a prune come for them; none while a backup is being made."""
     ledger = SqlLedger(instance.catalog, account.id)
     in_store = {pack_id for pack_id, _ in packs_in(instance.vault_store(account.id))}
-    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned(_FOREVER_NS)}
+    known = set(ledger.live_pack_ids()) | {pack_id for pack_id, _ in ledger.condemned()}
     strays = in_store - known
     if not strays or pruning.is_making(instance.catalog, account.id):
         return 0  # they may be the packs of that backup

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.records import IMPORTED, Backup, Progressed, Warned
+from holdfast.catalog.records import Backup, Progressed, Warned
 from holdfast.restorer.compare import Mismatch, other_contents, other_entries
 from holdfast.restorer.staging import Staging, TargetError, remove_staging
 from holdfast.restorer.swap import Swap
@@ -28,26 +28,25 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.lifecycle import Note
 from holdfast.service.restore.files import stage
-from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore
+from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore, without_privileges
 from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
-from holdfast.sources.sqlite.checking import NOBODY, check_databases
+from holdfast.sources.sqlite.checking import check_databases
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.paths import text_of
-from holdfast.vault.reader.unprivileged import tame
+from holdfast.vault.paths import shown
 
 RESERVE_BYTES = 512 * 1024**2
-"""A test restore leaves the scratch disk so much room at least."""
+"""A test restore leaves at least this much room on the scratch disk."""
 
 ENTRY_BYTES = 4096
 """Room that a file or folder takes beside its content, or more."""
 
 SAMPLE_FILES_MAX = 200
-"""So many files of a backup that is too large are brought back."""
+"""At most this many files of a backup that is too large are restored."""
 
 SCRATCH_PREFIX = "prove-"
 _PLAIN_DATABASES = ("DATABASE_DAMAGED", "DATABASE_RAW")
@@ -62,7 +61,7 @@ class ScratchError(ServiceError):
 
 
 class Proved(msgspec.Struct, frozen=True):
-    """What a finished test restore's `result` says. `bytes`: of content that was compared."""
+    """The `result` of a finished test restore. `bytes`: of content that was compared."""
 
     is_whole: bool
     """All of the backup was restored; else only some files, as it is larger than the limit."""
@@ -75,7 +74,7 @@ class Proved(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What the comparison gave: `proved` holds when there are no mismatches."""
+    """The outcome of the comparison: `proved` counts when there are no mismatches."""
 
     mismatches: list[Mismatch]
     proved: Proved
@@ -177,7 +176,7 @@ def _compare(
         )
         mismatches = list(itertools.islice(found, WARNINGS_MAX))
         plain = _plain_databases(backup)
-        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and _text(p) in plain]
+        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and shown(p) in plain]
         verdicts = check_databases(scan, reader, scratch / "databases", is_plain, stop) if not mismatches else []
     finally:
         reader.close()
@@ -185,7 +184,7 @@ def _compare(
         if one.problem is not None and plain is not None:
             mismatches.append(Mismatch(one.path, f"is a database that SQLite finds damaged ({one.problem})"))
     warnings = tuple(
-        Warned(_text(one.path), "DATABASE_NOTE", f"The database {_text(one.path)} came back as it was: {said}.")
+        Warned(shown(one.path), "DATABASE_NOTE", f"The database {shown(one.path)} came back as it was: {said}.")
         for one in verdicts
         if (said := one.note or one.problem) is not None
     )
@@ -197,10 +196,6 @@ def _plain_databases(backup: Backup) -> set[str] | None:
     if any(w.code == "MORE_WARNINGS" for w in backup.warnings):
         return None
     return {w.path for w in backup.warnings if w.code in _PLAIN_DATABASES}
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")
 
 
 def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
@@ -216,36 +211,33 @@ def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
                 break
             if int(block.size[i]) <= left:
                 left -= int(block.size[i])
-                chosen.append(text_of(block.path(i)))
+                chosen.append(shown(block.path(i)))
         return tuple(chosen)
     finally:
         snapshot.close()
 
 
 def _view(instance: Instance, backup: Backup) -> Callable[[Block], Block]:
-    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights, as at any restore."""
-    if backup.origin != IMPORTED or not may_set_owners():
-        return lambda block: block
+    """The view of a backup's blocks that a restore to the application's folder would have."""
     app = app_by_id(instance.catalog, backup.app_id)
     try:
-        found = os.stat(app.path) if app is not None else None
+        return without_privileges(backup, os.stat(app.path) if app is not None else None)
     except OSError:
-        found = None
-    return tame(NOBODY, NOBODY) if found is None else tame(found.st_uid, found.st_gid)
+        return without_privileges(backup, None)
 
 
 def scratch_parent(instance: Instance) -> Path:
-    """Where all scratch folders are."""
+    """Return the folder of all scratch folders."""
     return Path(instance.config.scratch).resolve() if instance.config.scratch else instance.run.resolve()
 
 
 def scratch_folder(instance: Instance, job_id: str) -> Path:
-    """Where a test restore's files are while it runs."""
+    """Return the folder of a test restore's files while it runs."""
     return scratch_parent(instance) / f"{SCRATCH_PREFIX}{job_id}"
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder among the scratch folders is one of ours, by its name and its owner: others may write there."""
+    """True if a scratch folder is ours, by its name and its owner: others may write there too."""
     try:
         found = folder.lstat()
     except OSError:

@@ -14,12 +14,11 @@ import msgspec
 
 from holdfast.catalog.backups.read_back import mark_read
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, State, Warned
-from holdfast.service.errors import Conflict
+from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
-from holdfast.service.registry.backups import find_backup
+from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, enter_hits, enter_lost, successful
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.errors import Cancelled, VaultError
@@ -52,7 +51,7 @@ class DamagedBackup(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What a check found in one account's vault. Sizes in bytes."""
+    """The findings of a check of one account's vault. Sizes in bytes."""
 
     account_id: str
     packs: int
@@ -77,7 +76,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """What a finished verify job's `result` says. `files`: how many can't be read."""
+    """The `result` of a finished verify job. `files`: the number of files that can't be read."""
 
     is_whole: bool
     files: int
@@ -129,8 +128,7 @@ def request_verify(instance: Instance, backup: Backup, node: str) -> Job:
 
     Raises Conflict (BACKUP_NOT_USABLE).
     """
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be verified.")
+    require_usable(backup, "verified")
     under_way = open_verify(instance.catalog, backup.id)
     return under_way or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
 
@@ -141,9 +139,12 @@ def run_verify(
     *,
     on_progress: jobs.Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
+    return jobs.run_job(
+        instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled, is_held=is_held
+    )
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -161,7 +162,7 @@ def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bo
     report = instance.vault(backup.account_id).check_one(
         backup.id, now_ns=instance.clock.now_ns(), on_progress=_noting(note), cancelled=stop
     )
-    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: it is no finding
+    backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     hit = report.hits[0] if report.hits else None
     if report.findings:
         enter_lost(instance, backup.account_id)

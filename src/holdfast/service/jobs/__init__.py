@@ -1,1 +1,1 @@
-"""How any job is requested, run, cancelled and recovered, and what is reported of it."""
+"""Jobs of any kind: requesting, running, cancelling and recovering them, and what is reported of them."""

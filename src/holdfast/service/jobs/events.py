@@ -17,14 +17,14 @@ SHOWN_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where someone who was away goes on. `is_gap`: what came between is not kept any more."""
+    """The place at which a client that was offline goes on. `is_gap`: some events in between are gone."""
 
     after: int
     is_gap: bool
 
 
 def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
-    """Where to go on after the event `after`; None: with what happens from now on."""
+    """Return the place after the event `after`; None: with events from now on."""
     newest = rows.last_event_seq(instance.catalog)
     if after is None:
         return Place(rows.last_event_seq(instance.catalog, account_id), False)
@@ -45,7 +45,7 @@ def newer_events(instance: Instance, seen: dict[str, int]) -> dict[str, int]:
 
 
 def running_work(instance: Instance) -> list[Work]:
-    """What runs now, of all accounts."""
+    """Return the running work of all accounts."""
     return open_work(instance.catalog, [JobState.RUNNING])
 
 
@@ -60,7 +60,7 @@ def shown_progress(instance: Instance, work: Work) -> schemas.ProgressEvent:
 
 
 def look_back(instance: Instance, since_ns: int, app_id: str | None) -> list[Event]:
-    """What happened since a time, in order; of all accounts, or of one application. At most SHOWN_MAX, the newest."""
+    """Return the events since a time, in order, of all accounts or of one application; the newest SHOWN_MAX at most."""
     return rows.events_since(instance.catalog, since_ns, app_id, SHOWN_MAX)
 
 

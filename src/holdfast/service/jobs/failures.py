@@ -1,4 +1,4 @@
-"""How deeds fail: the code and the sentence that stand with a backup or a job that came to nothing."""
+"""Failures: the code and the sentence that stand with a failed backup or job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How one kind of deed (`deed`: "The restore") can fail.
+    """The failures of one kind of operation (`deed`: "The restore").
 
     `codes`: of errors whose message is the sentence, the first that fits counts. `interrupted`: the sentence for one
     whose process was told to end. `disk`: code and beginning of the sentence when the system says why; None: nobody
@@ -34,7 +34,7 @@ class Failures:
     disk: tuple[str, str] | None = None
 
     def of(self, error: BaseException) -> Failure:
-        """What an error means."""
+        """Return the failure that an error stands for."""
         if isinstance(error, ServiceError):
             return Failure(error.code, error.message)
         if isinstance(error, CatalogUnreachable):
@@ -49,5 +49,5 @@ class Failures:
         if isinstance(error, OSError) and self.disk is not None:
             code, what = self.disk
             return Failure(code, f"{what} ({error.strerror or error}).")
-        message = f"{self.deed} failed for a reason that nobody thought of; the server's log has the details."
+        message = f"{self.deed} failed unexpectedly; the server's log has the details."
         return Failure(INTERNAL_ERROR, message)

@@ -13,11 +13,12 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.events import message_of
+from holdfast.units import DAY_NS
 
 PAGE = 50
 LOG_LINES_MAX = 100
-ENDED_NS = 24 * 3600 * 1_000_000_000
-"""So long ended work counts as lately."""
+ENDED_NS = DAY_NS
+"""Ended work is listed for this long."""
 
 
 def get_work(instance: Instance, work_id: str, account_id: str | None = None) -> Work:
@@ -34,7 +35,7 @@ def account_work(instance: Instance, account_id: str, limit: int, after: str | N
 
 
 def seen_work(instance: Instance, ended_max: int) -> tuple[list[Work], list[Work]]:
-    """What runs and waits on all nodes, oldest first; and what ended in the last day, newest first."""
+    """Return running and queued work of all nodes, oldest first; and work that ended in the last day, newest first."""
     since_ns = instance.clock.now_ns() - ENDED_NS
     return rows.open_work(instance.catalog), rows.ended_work(instance.catalog, since_ns, ended_max)
 

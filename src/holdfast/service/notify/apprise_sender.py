@@ -24,7 +24,7 @@ from holdfast.service.notify.webhook import URL_CHARACTERS_MAX, Outcome
 
 SECONDS_MAX = 30.0
 AT_ONCE_MAX = 4
-"""So many processes at once: each has some 60 MB."""
+"""At most this many processes at once: each takes some 60 MB."""
 
 Urgency = Literal["info", "success", "warning", "failure"]
 
@@ -66,7 +66,7 @@ SERVICES = _services()
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the process gets on its standard input, as JSON. `only_check`: build the service, and send nothing."""
+    """The process's standard input, as JSON. `only_check`: build the service, and send nothing."""
 
     url: str
     title: str = ""
@@ -77,7 +77,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What the process says on its standard output, as JSON. `refused`: a connection was not allowed."""
+    """The process's standard output, as JSON. `refused`: a connection was not allowed."""
 
     is_understood: bool
     is_sent: bool = False
@@ -102,7 +102,7 @@ def check_url(url: str, reach: Reach) -> str:
                 raise Invalid("url", "The host's address is private or reserved; only public addresses are allowed.")
     report = _run(Order(url, only_check=True, allow_private=reach.allow_private))
     if report is None or not report.is_understood:
-        raise Invalid("url", f"This is no complete URL of {service.name}; https://appriseit.com shows how they look.")
+        raise Invalid("url", f"This is not a complete URL of {service.name}; https://appriseit.com shows their form.")
     # With no dot it may be a topic or a token, which the URL has in the same place.
     is_host = service.has_host and (host == "localhost" or "." in host or ":" in host)
     return f"{service.name} ({host})" if is_host else service.name
@@ -144,10 +144,10 @@ def _taken_apart(url: str) -> tuple[Service, str, str]:
         return service, front, ""
     try:
         parts = urlsplit(front.partition("#")[0])
-        _ = parts.port  # raises ValueError for what is no port
+        _ = parts.port  # raises ValueError unless it is a port
         return service, front, parts.hostname or ""
     except ValueError:
-        raise Invalid("url", f"This is no URL of {service.name}; https://appriseit.com shows how they look.") from None
+        raise Invalid("url", f"This is not a URL of {service.name}; https://appriseit.com shows their form.") from None
 
 
 def _hosts(url: str, front: str) -> list[tuple[str, int | None]]:

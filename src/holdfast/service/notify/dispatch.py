@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.catalog.events import deliveries as rows
 from holdfast.catalog.events.endpoints import disable_endpoint
-from holdfast.catalog.records import Delivery, DeliveryState, Endpoint
+from holdfast.catalog.records import Delivery, DeliveryState, Endpoint, new_id
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, LimitReached
 from holdfast.service.instance.home import Instance
@@ -29,24 +29,24 @@ from holdfast.service.notify.egress import Resolve, system_resolve
 from holdfast.service.notify.endpoints import WEBHOOK, reach_of, secrets_of, url_of
 from holdfast.service.notify.messages import TEST_KIND, Notice, body_of
 from holdfast.service.notify.webhook import Outcome
+from holdfast.units import DAY_NS, SECOND_NS
 
-_SECOND = 1_000_000_000
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failed attempt, as the Standard Webhooks specification has it; the last is 76 hours after the first."""
 
 RETRY_AFTER_SECONDS_MAX = 86_400
 JITTER = 0.1
 PAUSE_SECONDS_MAX = 300
-"""So long, at most, do the other notices of an endpoint wait when one was not taken."""
+"""At most this long do the other messages of an endpoint wait after one that was refused."""
 
-CLAIM_NS = 120 * _SECOND
+CLAIM_NS = 120 * SECOND_NS
 """Longer than any attempt takes."""
 
 AT_ONCE_MAX = 8
 OF_AN_ACCOUNT_AT_ONCE_MAX = 2
 WAIT_SECONDS = 1.0
-TEST_EVERY_NS = 10 * _SECOND
-KEPT_NS = 30 * 24 * 3600 * _SECOND
+TEST_EVERY_NS = 10 * SECOND_NS
+KEPT_NS = 30 * DAY_NS
 GONE = 410
 
 _log = logging.getLogger(__name__)
@@ -136,10 +136,10 @@ def send_test(instance: Instance, endpoint: Endpoint, *, resolve: Resolve = syst
     now_ns = instance.clock.now_ns()
     newest = rows.newest_of_kind(instance.catalog, endpoint.account_id, TEST_KIND)
     if newest is not None and endpoint.account_id is not None and 0 <= now_ns - newest < TEST_EVERY_NS:
-        wait = -(-(TEST_EVERY_NS - (now_ns - newest)) // _SECOND)
+        wait = -(-(TEST_EVERY_NS - (now_ns - newest)) // SECOND_NS)
         raise LimitReached("KEEP_CALM", f"A test was sent just now; wait {wait} s.", wait)
     delivery = Delivery(
-        id=rows.new_delivery_id(now_ns),
+        id=new_id(now_ns),
         endpoint_id=endpoint.id,
         account_id=endpoint.account_id,
         event_seq=None,
@@ -208,10 +208,10 @@ def _settle(
         rows.postpone_delivery(
             instance.catalog,
             delivery,
-            now_ns + int(seconds * _SECOND),
+            now_ns + int(seconds * SECOND_NS),
             outcome.status,
             outcome.error,
-            now_ns + int(pause * _SECOND),
+            now_ns + int(pause * SECOND_NS),
         )
         return
     _end(instance, delivery, DeliveryState.FAILED, outcome.status, outcome.error)

@@ -1,4 +1,4 @@
-"""What may be reached from here on a customer's word: addresses of the public internet, on the usual ports.
+"""The addresses that a customer's URL may reach from here: those of the public internet, on the usual ports.
 
 A customer gives URLs that this machine then connects to. So a name is resolved once, every address it has is looked
 at, and the connection is made to that very address (`webhook.py`); where a library connects by itself, it is stopped
@@ -37,7 +37,7 @@ class NotReachable(Exception):
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet."""
+    """True if an address is one of the public internet."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -50,7 +50,7 @@ def is_public(address: str) -> bool:
 
 
 def is_usual_port(port: int) -> bool:
-    """Whether a customer may name this port."""
+    """True if a customer may name this port."""
     return port in PORTS_LOW or 1024 <= port <= 65535
 
 
@@ -58,7 +58,7 @@ def system_resolve(host: str, port: int) -> list[str]:
     """The addresses of a host, as the system's resolver gives them. Raises OSError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a label that is no name at all
+    except UnicodeError as error:  # a label that cannot be a name
         raise OSError(str(error)) from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 

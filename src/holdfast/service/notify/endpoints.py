@@ -24,13 +24,14 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.notify import apprise_sender as messenger
 from holdfast.service.notify import webhook
 from holdfast.service.notify.egress import NotReachable, Reach, Resolve, system_resolve
+from holdfast.units import DAY_NS
 
 WEBHOOK, APPRISE = "webhook", "apprise"
 ENDPOINTS_MAX = 10
 """Of one account, and of the operator."""
 
-OVERLAP_NS = 24 * 3600 * 1_000_000_000
-"""So long does the secret before the present one sign too."""
+OVERLAP_NS = DAY_NS
+"""The previous secret signs too for this long."""
 
 DEFAULT_KINDS = tuple(kind for kind in NOTICE_KINDS if kind is not EventKind.BACKUP_FINISHED)
 OPERATOR_KINDS = (EventKind.BACKUP_FAILED, EventKind.BACKUP_OVERDUE, EventKind.VERIFY_FAILED)
@@ -55,7 +56,7 @@ _secrets = msgspec.json.Decoder(tuple[_Secret, ...])
 
 
 def reach_of(instance: Instance, account_id: str | None, resolve: Resolve = system_resolve) -> Reach:
-    """What an account's endpoints may reach; with None the operator's."""
+    """Return the rules for an account's endpoints; with None for the operator's."""
     return Reach(instance.config.notices_allow_private or account_id is None, resolve)
 
 

@@ -24,6 +24,7 @@ from holdfast.schemas.webhooks import Happened, Tried, WebhookBody
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify.apprise_sender import Urgency
 from holdfast.service.registry.backups import full_object
+from holdfast.units import size_text
 
 TEST_KIND = "webhook.test"
 WARNINGS_SAID_MAX = 20
@@ -41,9 +42,9 @@ class Notice(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a notice is made of. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: why it
-    failed, a sentence; `is_running`: of an overdue application, that a backup is just being made; `account`: whose it
-    is, where the operator is told."""
+    """The facts of a message. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: one sentence
+    that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
+    messages to the operator."""
 
     kind: str
     at: int
@@ -62,7 +63,7 @@ class Facts:
 
 
 def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
-    """What a delivery sends, as JSON; None when the event was forgotten."""
+    """Return the body that a delivery sends, as JSON; None when the event is gone."""
     if delivery.kind == TEST_KIND:
         return _test_body(instance, delivery, endpoint)
     event = None if delivery.event_seq is None else event_by_seq(instance.catalog, delivery.event_seq)
@@ -86,7 +87,7 @@ def compose(facts: Facts) -> Notice:
         case EventKind.BACKUP_FINISHED:
             urgency = "warning" if facts.warnings else "success"
             title = f"{app}: backup finished"
-            said = [f"{_cap(backup)} was finished at {when}; it has {_size(facts.size)} as a download."]
+            said = [f"{_cap(backup)} was finished at {when}; it has {size_text(facts.size)} as a download."]
             if facts.warnings:
                 many = "1 warning" if facts.warnings == 1 else f"{facts.warnings} warnings"
                 said.append(f"It has {many}: see what they say, as something may be missing in it.")
@@ -218,15 +219,6 @@ def _time(ns: int, zone: tzinfo) -> str:
     return local_time(ns, zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
-def _size(size: int) -> str:
-    value = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
 def _sentence(text: str | None) -> str:
     """A reason as a sentence of its own; it may name a tenant's files."""
     text = _tame(text or "").strip()
@@ -238,5 +230,5 @@ def _cap(text: str) -> str:
 
 
 def _tame(name: str) -> str:
-    """A name that is no mention (`@everyone`) and no markup where it arrives: a zero-width space breaks both."""
+    """Return a name that works neither as a mention (`@everyone`) nor as markup: a zero-width space breaks both."""
     return name.replace("@", "@\u200b").replace("<", "<\u200b").replace("](", "]\u200b(")

@@ -23,6 +23,7 @@ import httpcore
 
 from holdfast.service.errors import Invalid
 from holdfast.service.notify.egress import NotReachable, Reach
+from holdfast.units import SECOND_NS
 
 SECONDS_MAX = 15.0
 ANSWER_BYTES_MAX = 4096
@@ -51,13 +52,13 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """What may be shown of it: paths of webhooks are often secret."""
+        """The part that may be shown: paths of webhooks are often secret."""
         return f"{self.scheme}://{self.authority}" + ("" if self.path == "/" else "/...")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt. `status`: the HTTP status, where there was one; `error`: one sentence, None when it
+    """The outcome of an attempt. `status`: the HTTP status, where there was one; `error`: one sentence, None when it
     was taken; `retry_after`: seconds that the receiver asks for."""
 
     status: int | None
@@ -116,7 +117,7 @@ def post(
     tls: ssl.SSLContext | None = None,
 ) -> Outcome:
     """Send a message once, signed with each of the secrets. Never raises for what the receiver does."""
-    timestamp = now_ns // 1_000_000_000
+    timestamp = now_ns // SECOND_NS
     signatures = " ".join(signature(secret, message_id, timestamp, body) for secret in secrets)
     headers = [
         (b"host", target.authority.encode()),
@@ -187,7 +188,7 @@ def _network_error(error: BaseException) -> str:
             return "The receiver refused the connection."
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpcore.ProtocolError):
-        return "The receiver's answer is no HTTP."
+        return "The receiver did not answer with HTTP."
     return "The connection to the receiver failed."
 
 

@@ -25,12 +25,12 @@ from itertools import islice, pairwise
 from cronsim import CronSim, CronSimError
 
 from holdfast.service.errors import Invalid
+from holdfast.units import SECOND_NS
 
 TEXT_CHARACTERS_MAX = 100
 JITTER_SHARE = 10
-"""The jitter is at most one of so many parts of the time to the next run: `* * * * *` still comes every minute."""
+"""The jitter is at most the time to the next run divided by this: `* * * * *` still runs every minute."""
 
-_SECOND = 1_000_000_000
 _NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -59,7 +59,7 @@ class Cron:
     fields: str
     is_every_hour: bool
     runs_a_day: int
-    """So many on each day that has any."""
+    """The number of runs on each day that has any."""
 
 
 @lru_cache(maxsize=4096)
@@ -121,23 +121,23 @@ def next_runs(cron: Cron, after_ns: int, zone: tzinfo, count: int) -> list[int]:
 
 
 def _runs(cron: Cron, after_ns: int, zone: tzinfo) -> Iterator[int]:
-    last = after_ns // _SECOND
+    last = after_ns // SECOND_NS
     start = datetime.fromtimestamp(last, zone)
     if cron.is_every_hour:
         for run in CronSim(cron.fields, start):
             if (at := int(run.timestamp())) > last:
-                yield at * _SECOND
+                yield at * SECOND_NS
                 last = at
         return
     # By the clock on the wall: without a zone `cronsim` knows of no change.
     for run in CronSim(cron.fields, start.replace(tzinfo=None, fold=0)):
         if (at := _moment(run, zone)) > last:
-            yield at * _SECOND
+            yield at * SECOND_NS
             last = at
 
 
 def _moment(wall: datetime, zone: tzinfo) -> int:
-    """When a clock on the wall first shows this, in seconds since 1970; if it never does, the end of the leap."""
+    """Return the first moment at which a wall clock shows this, in seconds since 1970; else the end of the leap."""
     while True:
         at = int(wall.replace(tzinfo=zone, fold=0).timestamp())
         if datetime.fromtimestamp(at, zone).replace(tzinfo=None, fold=0) == wall:
@@ -159,14 +159,14 @@ def next_due(cron: Cron, after_ns: int, zone: tzinfo, app_id: str, jitter_second
 
 
 def next_dues(cron: Cron, after_ns: int, zone: tzinfo, app_id: str, jitter_seconds: int, count: int) -> list[Due]:
-    """The first `count` times after `after_ns` at which an application is due. `jitter_seconds`: at most so much."""
+    """Return the first `count` due times after `after_ns`, each at most `jitter_seconds` later than the schedule."""
     share = jitter_of(app_id)
 
     def dues() -> Iterator[Due]:
         # A run that was before may have its due time ahead.
-        for run, following in pairwise(_runs(cron, after_ns - jitter_seconds * _SECOND, zone)):
-            bound = min(jitter_seconds, (following - run) // JITTER_SHARE // _SECOND)
-            at = run + int(share * (bound + 1)) * _SECOND
+        for run, following in pairwise(_runs(cron, after_ns - jitter_seconds * SECOND_NS, zone)):
+            bound = min(jitter_seconds, (following - run) // JITTER_SHARE // SECOND_NS)
+            at = run + int(share * (bound + 1)) * SECOND_NS
             if at > after_ns:
                 yield Due(at, following - run)
 

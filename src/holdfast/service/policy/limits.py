@@ -1,4 +1,4 @@
-"""The plan's limits on what an account asks for by hand: how often, how many, how much it may store.
+"""The plan's limits on backups that an account takes by hand: how often, how many, how many bytes.
 
 They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore. They are
 counted in the transaction that enters the backup, so of two requests at once not both get the last one. A failed or
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from holdfast.catalog.backups.limits import DAY_NS, Counts, counts_of
+from holdfast.catalog.backups.limits import Counts, counts_of
 from holdfast.catalog.records import Account, App
 from holdfast.schemas.account import Limits
 from holdfast.schemas.times import iso
@@ -20,6 +20,7 @@ from holdfast.service.errors import LimitReached
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import Plan
 from holdfast.service.policy.retention import Terms, room_for_another
+from holdfast.units import DAY_NS, SECOND_NS
 
 BACKUPS_RETRY_SECONDS = 3600
 """Somebody must delete or unlock a backup first: nothing to wait for that is known."""
@@ -27,11 +28,9 @@ BACKUPS_RETRY_SECONDS = 3600
 STORAGE_RETRY_SECONDS = 900
 """About what retention and the prune that follows need."""
 
-_SECOND_NS = 1_000_000_000
-
 
 def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
-    """What looks at an account's counts and raises LimitReached when its plan does not allow another backup."""
+    """Return a check of an account's counts that raises LimitReached when its plan does not allow another backup."""
 
     def look(counts: Counts) -> None:
         plan = instance.config.plans.get(counts.plan)
@@ -48,7 +47,7 @@ def check(instance: Instance, app: App) -> None:
 
 
 def taken_today(instance: Instance, account: Account) -> int:
-    """How many backups an account took by hand in the last 24 hours."""
+    """Return the number of backups that an account took by hand in the last 24 hours."""
     since = instance.clock.now_ns() - DAY_NS
     return len(counts_of(instance.catalog, account.id, "", since).account_times)
 
@@ -67,7 +66,7 @@ def shown_limits(plan: Plan) -> Limits:
 
 
 def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
-    """What takes longest to be over is said first."""
+    """Raise for the limit that takes longest to pass first."""
     if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
         raise LimitReached(
             "STORAGE_LIMIT_REACHED",
@@ -96,7 +95,7 @@ def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
         (counts.app_times, plan.cooldown_seconds, "this application"),
         (times, plan.account_cooldown_seconds, "the account"),
     ):
-        left = min(last[-1] - now_ns, 0) + cooldown * _SECOND_NS if last else 0
+        left = min(last[-1] - now_ns, 0) + cooldown * SECOND_NS if last else 0
         if cooldown and left > 0:
             raise LimitReached(
                 "KEEP_CALM",
@@ -106,4 +105,4 @@ def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
 
 
 def _seconds(ns: int) -> int:
-    return max(1, math.ceil(ns / _SECOND_NS))
+    return max(1, math.ceil(ns / SECOND_NS))

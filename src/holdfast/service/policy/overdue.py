@@ -19,16 +19,16 @@ from holdfast.schemas.times import iso
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.cron import next_due, parse_cron
+from holdfast.units import DAY_NS, SECOND_NS
 
-ALLOWANCE_NS_MAX = 24 * 3600 * 1_000_000_000
+ALLOWANCE_NS_MAX = DAY_NS
 BATCH = 100
 
-_SECOND = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
 def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
-    """When an application is overdue if nothing good comes after `good_ns`; None: never, it has no schedule."""
+    """Return the time at which an application is overdue without a good backup after `good_ns`; None: no schedule."""
     if not app.settings.cron:
         return None
     try:
@@ -37,7 +37,7 @@ def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
         return None
     config = instance.config
     due = next_due(cron, good_ns, instance.zone, app.id, config.schedule_jitter_seconds)
-    return due.at + max(config.overdue_grace_seconds * _SECOND, min(due.interval, ALLOWANCE_NS_MAX))
+    return due.at + max(config.overdue_grace_seconds * SECOND_NS, min(due.interval, ALLOWANCE_NS_MAX))
 
 
 def say_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[App]:
@@ -57,7 +57,7 @@ def say_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False
 
 
 def _data(instance: Instance, app: App, good_ns: int | None, last: rows.LastTry | None) -> dict[str, Any]:
-    """What the event says: the application, its last good backup, and why the last try failed, if it did."""
+    """Return the event's data: the application, its last good backup, and why the last try failed, if it did."""
     failed = last is not None and last.state is State.FAILED
     return {
         "app": app.name,

@@ -1,4 +1,4 @@
-"""Which backups of an application are kept, and by which rule: pure decisions over data, nothing is read or written.
+"""Retention: which backups of an application stay, and by which rule. Pure decisions over data, without any I/O.
 
 Terms
 -----
@@ -6,11 +6,11 @@ Terms
 *Taken by hand*: of origin `manual` or `imported`. The rules of a schedule say nothing of these: what somebody took on
 purpose does not vanish because of them. The plan's caps count them; a lock keeps them from those too.
 *Rule*: of `Retention`, over the scheduled and the safety backups. A period (hour, day, ISO week, month, year) is the
-calendar's in the instance's zone; the hour that comes twice when the clocks go back is two. Periods in which there is
-no backup do not count.
+calendar's in the instance's zone; the hour that comes twice when the clocks go back is two. Periods without
+a backup do not count.
 *Cap*: of the plan: how many backups an application may have, how old they may be, how much an account may store.
 
-What never goes: a backup to which there is no newer good one, locked and time-locked ones, one that is being made or
+Never removed: a backup without a newer good one, locked and time-locked ones, running ones and those
 that a job works on, and the safety backup of the last days, which is what undoes a restore.
 """
 
@@ -24,20 +24,19 @@ from enum import StrEnum
 from holdfast.catalog.backups.retention import SAFETY, Candidate
 from holdfast.catalog.records import Retention, State
 from holdfast.schemas.times import local_time
+from holdfast.units import DAY_NS, HOUR_NS
 
-HOUR_NS = 3600 * 1_000_000_000
-DAY_NS = 24 * HOUR_NS
 _UNITS_NS = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
 
 NO_RULES = Retention()
 
 FAILED_KEPT_MAX = 10
 FAILED_DAYS = 14
-"""Of the failed ones so many of the newest stay to be looked at, and those before the last good one only so long."""
+"""Failed backups stay this many days for inspection, those before the last good one too."""
 
 
 class Why(StrEnum):
-    """What keeps a backup, or what lets it go."""
+    """The reason for which a backup stays or goes."""
 
     UNDER_WAY = "under_way"
     IN_USE = "in_use"
@@ -87,12 +86,12 @@ class Verdict:
 
     @property
     def may_go(self) -> bool:
-        """Whether a cap could let it go."""
+        """True if a cap may let it go."""
         return self.goes_by is None and not set(self.kept_by) & set(NEVER_GOES)
 
 
 def judge(backups: Iterable[Candidate], terms: Terms, now_ns: int, zone: tzinfo) -> list[Verdict]:
-    """What becomes of each backup of one application, oldest first."""
+    """Decide on each backup of one application, oldest first."""
     ordered = sorted(backups, key=lambda b: (b.created_at, b.id))
     by_rule = _by_rules(ordered, terms.retention, zone)
     newest_good = max((b.order for b in ordered if b.is_good), default=-1)
@@ -132,7 +131,7 @@ def make_room(verdicts: Sequence[Verdict], excess_bytes: int) -> list[Verdict]:
 
 
 def room_for_another(backups: Iterable[Candidate], terms: Terms, now_ns: int) -> bool:
-    """Whether the cap on an application's backups allows one more to be taken by hand.
+    """True if the cap on an application's backups allows one more to be taken by hand.
 
     Retention makes room for it, once it has succeeded, out of scheduled and old safety backups; never out of what was
     taken by hand before.
@@ -195,7 +194,7 @@ def _by_rules(ordered: Sequence[Candidate], retention: Retention, zone: tzinfo) 
 def _chosen(
     newest_first: Sequence[Candidate], retention: Retention, zone: tzinfo
 ) -> Iterator[tuple[Why, Sequence[Candidate]]]:
-    """What each rule keeps of these."""
+    """Return the backups that each rule keeps."""
     yield Why.KEEP_LAST, newest_first[: retention.keep_last]
     for why, count, period in (
         (Why.KEEP_HOURLY, retention.keep_hourly, _hour),

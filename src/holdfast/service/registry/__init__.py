@@ -1,1 +1,1 @@
-"""What there is: accounts, applications, backups, databases, and how they are named and linked."""
+"""The registry of accounts, applications, backups, databases, and how they are named and linked."""

@@ -25,7 +25,7 @@ MARKS_PREFIX = "marks/"
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What stands in the record. All keys in it are wrapped once more by themselves."""
+    """The contents of the record. All keys in it are wrapped once more by themselves."""
 
     account: Account
     api_key_hash: bytes
@@ -33,7 +33,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """What was changed of a backup since it was taken. `locked_until`: nanoseconds."""
+    """The changes to a backup since it was taken. `locked_until`: nanoseconds."""
 
     name: str
     is_locked: bool

@@ -41,7 +41,7 @@ def new_api_key() -> str:
 
 
 def is_well_formed(api_key: str) -> bool:
-    """Whether a key could be one: right form and checksum."""
+    """True if a key has the right form and checksum."""
     body = api_key.removeprefix(KEY_PREFIX)
     secret, check = body[:-_KEY_CHECK_DIGITS], body[-_KEY_CHECK_DIGITS:]
     return (
@@ -67,7 +67,7 @@ def _sealed_key(instance: Instance, account_id: str, api_key: str) -> bytes:
 def add_account(instance: Instance, email: str, plan: str) -> NewKey:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
     if not (_EMAIL.fullmatch(email) and email.isprintable()):
-        raise Invalid("email", f"{email!r} is no e-mail address.")
+        raise Invalid("email", f"{email!r} is not an e-mail address.")
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
     api_key = new_api_key()
@@ -152,7 +152,7 @@ def require_api_backups(instance: Instance, account: Account) -> None:
 
 
 def require_plan(instance: Instance, plan: str) -> None:
-    """Raises Invalid when there is no such plan."""
+    """Raise Invalid unless there is such a plan."""
     if plan not in instance.config.plans:
         known = ", ".join(instance.config.plans)
         raise Invalid("plan", f"There is no plan {plan!r}; the plans are {known}.")

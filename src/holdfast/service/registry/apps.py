@@ -57,12 +57,12 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
 
 
 def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
-    """What a backup of the application leaves out: what of Holdfast itself lies inside."""
+    """Return the paths that a backup of the application leaves out: those of Holdfast itself."""
     return own_paths(instance, Path(app.path))
 
 
 def own_paths(instance: Instance, root: Path) -> tuple[bytes, ...]:
-    """What of Holdfast itself lies in a folder: the instance's home, and the staging of a restore under way."""
+    """Return the paths of Holdfast in a folder: the instance's home, and the staging of a running restore."""
     home = instance.home.resolve()
     found = [os.fsencode(home.relative_to(root))] if root in home.parents else []
     with suppress(OSError):

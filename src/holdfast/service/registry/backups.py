@@ -20,7 +20,7 @@ from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, keep_marks
-from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
 
@@ -30,7 +30,7 @@ FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
 LINK_KEY_DIGITS = 40
 
 _NAMED = 3
-"""So many damaged files are named in a backup's error; its warnings have all."""
+"""At most this many damaged files are named in a backup's error; its warnings have all."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def _error(backup: Backup) -> Note | None:
 
 
 def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> str:
-    """Where a successful backup is downloaded, ready to use."""
+    """Return the URL of a successful backup's download, ready to use."""
     name = quote(backup.name, safe="")
     return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{backup.link_key}"
 
@@ -177,6 +177,12 @@ def _marked(instance: Instance, backup: Backup) -> Backup:
     return found
 
 
+def require_usable(backup: Backup, verb: str) -> None:
+    """Raise Conflict (BACKUP_NOT_USABLE) unless the backup is successful; `verb` ends "can be": "restored"."""
+    if backup.state is not State.SUCCESSFUL:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be {verb}.")
+
+
 def delete_backup(instance: Instance, backup: Backup) -> int:
     """Delete a backup; returns the bytes of the store that only it needed: what pruning will free.
 
@@ -195,7 +201,7 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
     if backup.state is State.SUCCESSFUL:
         try:
             freed = instance.vault(backup.account_id).bytes_only_in(backup.id)
-        except (VaultError, ObjectMissing) as error:
+        except VaultError as error:
             _log.warning("what deleting backup %s frees is not known: %s", backup.id, error)
     delete_now(instance, backup)
     return freed
@@ -228,7 +234,7 @@ def resume_deletions(instance: Instance) -> int:
 def check_name(name: str) -> None:
     """Raises Invalid when a name cannot be the last part of a URL and the name of a file."""
     if not name.strip() or name in (".", ".."):
-        raise Invalid("name", "A name must have at least one character that is no blank.")
+        raise Invalid("name", "A name must have at least one character that is not a blank.")
     if len(name) > NAME_CHARACTERS_MAX:
         raise Invalid("name", f"A name must have at most {NAME_CHARACTERS_MAX} characters.")
     if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):

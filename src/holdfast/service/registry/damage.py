@@ -12,6 +12,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.backup_check import Hit
+from holdfast.vault.paths import shown
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def enter_lost(instance: Instance, account_id: str) -> None:
 def damaged_paths(hit: Hit | None) -> tuple[Warned, ...]:
     if hit is None:
         return ()
-    damage = [Warned(file.path.decode(errors="backslashreplace"), DAMAGED, file.message) for file in hit.files]
+    damage = [Warned(shown(file.path), DAMAGED, file.message) for file in hit.files]
     more = hit.count - sum(file.count for file in hit.files)
     if more > 0:
         damage.append(Warned("", MORE_DAMAGED, f"There are {more} more files that can't be read."))

@@ -19,6 +19,7 @@ from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.backups import require_usable
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.client import Patience
@@ -26,8 +27,6 @@ from holdfast.sources.databases.errors import DatabaseFailed, DsnRefused
 from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.source import find
 from holdfast.sources.databases.spec import EXTENSIONS, FOLDER, DatabaseSpec, Kind
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError
 
 DUMPS_LABEL = "databases"
 CHECK_SILENCE_SECONDS = 60.0
@@ -43,7 +42,7 @@ class Dump(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> bytes:
-        """Where it stands."""
+        """Its path in the backup."""
         return DatabaseSpec(name=self.name, kind=self.kind, dsn="").path
 
 
@@ -51,7 +50,7 @@ _dumps = msgspec.json.Decoder(tuple[Dump, ...])
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What a check found: the server, the tool for it, and what its owner should know."""
+    """The findings of a check: the server, the tool for it, and what its owner should know."""
 
     name: str
     server: str
@@ -67,14 +66,14 @@ def databases_of(instance: Instance, app: App) -> tuple[DatabaseSpec, ...]:
 
 
 def is_configured(instance: Instance, app: App, name: str) -> bool:
-    """Whether a database stands in the configuration file."""
+    """True if a database stands in the configuration file."""
     return any(one.app == app.id and one.name == name for one in instance.config.databases)
 
 
 def spec_of(
     kind: str, dsn: str, *, name: str | None = None, password_env: str | None = None, password_file: Path | None = None
 ) -> DatabaseSpec:
-    """What an operator said, looked at. Raises Invalid (KIND, DSN, NAME, PASSWORD_ENV, PASSWORD_FILE)."""
+    """Check what an operator described. Raises Invalid (KIND, DSN, NAME, PASSWORD_ENV, PASSWORD_FILE)."""
     if kind not in EXTENSIONS:
         raise Invalid("kind", f"A database is one of {', '.join(EXTENSIONS)}, and not {kind!r}.")
     chosen: Kind = kind
@@ -140,7 +139,7 @@ def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSet
 
 
 def check_database(spec: DatabaseSpec) -> Checked:
-    """Whether a database can be reached and dumped. Raises ServiceError with the code of what is wrong."""
+    """Check that a database can be reached and dumped. Raises ServiceError with the code of what is wrong."""
     patience = Patience(CHECK_SILENCE_SECONDS)
     try:
         password_of(spec)
@@ -162,7 +161,7 @@ def check_database(spec: DatabaseSpec) -> Checked:
 
 
 def dumps_label(specs: tuple[DatabaseSpec, ...]) -> str:
-    """What the root of a backup says of its databases."""
+    """Return the root's label that names a backup's databases."""
     return msgspec.json.encode([Dump(spec.name, spec.kind) for spec in specs]).decode()
 
 
@@ -170,17 +169,13 @@ def dumps_in(instance: Instance, backup: Backup) -> tuple[Dump, ...]:
     """The databases that a backup holds. Raises DamagedError, StoreError, KeyMismatch."""
     if backup.origin == IMPORTED or backup.state is not State.SUCCESSFUL:
         return ()
-    try:
-        label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+    label = instance.vault(backup.account_id).root(backup.id).labels.get(DUMPS_LABEL)
     return _dumps.decode(label) if label else ()
 
 
 def dump_in(instance: Instance, backup: Backup, name: str) -> Dump:
     """One database of a backup. Raises NotFound (DATABASE_NOT_FOUND), Conflict (BACKUP_NOT_USABLE), VaultError."""
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
+    require_usable(backup, "restored")
     if backup.origin == IMPORTED:
         raise Conflict(
             "BACKUP_NOT_USABLE",

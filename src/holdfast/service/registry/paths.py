@@ -14,7 +14,7 @@ def paths_of(text: str) -> list[bytes]:
     whole = text.encode(errors="surrogateescape").strip(b"/")
     parts = whole.split(b"/") if whole else []
     if any(part in (b"", b".", b"..") for part in parts) or b"\0" in whole:
-        raise Invalid("path", f"{text!r} is no path inside a backup; write it as the list of files shows it.")
+        raise Invalid("path", f"{text!r} is not a path inside a backup; write it as the list of files shows it.")
     undone = b"".join(
         bytes([int(piece, 16)]) if n % 2 else piece.encode(errors="surrogateescape")
         for n, piece in enumerate(_ESCAPE.split(text.strip("/")))

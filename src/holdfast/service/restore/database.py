@@ -23,7 +23,6 @@ from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.errors import DumpNoRoom
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import Cancelled, DamagedError
 from holdfast.vault.reader.browse import Browser
 from holdfast.vault.reader.content import content_range
@@ -66,7 +65,7 @@ def target_of(instance: Instance, app: App, dump: Dump, wanted: WantedDatabase) 
 
 
 def scratch_folder(instance: Instance, job_id: str) -> Path:
-    """Where a dump is while it is loaded."""
+    """Return the folder of a dump while it is loaded."""
     return instance.run.resolve() / f"dump-{job_id}"
 
 
@@ -93,10 +92,7 @@ def load_dump(deed: Deed, safety_backup: Callable[[], str | None]) -> tuple[int,
 
 def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
     """Write the dump to a scratch file. Raises DamagedError, ChunkMissing, DumpNoRoom, Cancelled."""
-    try:
-        snapshot = deed.instance.vault(deed.backup.account_id).open(deed.backup.id)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {deed.backup.id} is gone from the store.") from None
+    snapshot = deed.instance.vault(deed.backup.account_id).open(deed.backup.id)
     try:
         entry = Browser(snapshot).entry(dump.path)
         if entry is None:

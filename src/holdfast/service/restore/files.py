@@ -25,6 +25,7 @@ from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import Deed, load_dump, scratch_folder, target_of
@@ -34,27 +35,28 @@ from holdfast.service.restore.plan import (
     is_inline,
     may_set_owners,
     planned_restore,
-    require_usable,
     target_root,
 )
-from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
+from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.source import Notice
 
 KIND = "restore"
-INLINE_BEGINS_NS = 30 * 1_000_000_000
-"""A process that restores at once has begun after so long, or is dead."""
+INLINE_BEGINS_NS = 30 * SECOND_NS
+"""A process that restores at once has begun within this time, or is dead."""
 
 
 _log = logging.getLogger(__name__)
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What a restore did; what a finished job's `result` says."""
+    """The outcome of a restore, as a finished job's `result` has it."""
 
     added: int
     changed: int
@@ -71,7 +73,7 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
     database that is not there.
     """
-    require_usable(backup)
+    require_usable(backup, "restored")
     if wanted.database is not None:
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
@@ -85,10 +87,13 @@ def run_restore(
     *,
     on_progress: jobs.Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
     try:
-        done = jobs.run_job(instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled)
+        done = jobs.run_job(
+            instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled, is_held=is_held
+        )
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
     if done.state not in OPEN_JOBS:
@@ -158,7 +163,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be restored.")
     if target_app is None:
         raise app_not_found()
-    require_usable(backup)
+    require_usable(backup, "restored")
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
         deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)
@@ -245,8 +250,7 @@ def _safety_backup(
 ) -> str | None:
     if not wanted.safety_backup or wanted.to is not None:
         return None
-    asked, _ = request_backup(instance, target.id, origin="safety")
-    done = run_backup(instance, asked.id, cancelled=stop)
+    done = take_now(instance, target.id, origin="safety", cancelled=stop)
     if done.state is not State.SUCCESSFUL:
         if stop():
             raise Cancelled("The restore was cancelled; nothing was changed.")
@@ -269,7 +273,7 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
 
 def _warnings(notices: list[Notice]) -> Iterator[Warned]:
     for notice in notices[:WARNINGS_MAX]:
-        yield Warned(notice.path.decode(errors="backslashreplace"), notice.code, notice.message)
+        yield Warned(shown(notice.path), notice.code, notice.message)
 
 
 _FAILURES = Failures(

@@ -11,12 +11,13 @@ from typing import Literal
 
 import msgspec
 
-from holdfast.catalog.records import IMPORTED, App, Backup, Job, State
+from holdfast.catalog.records import IMPORTED, App, Backup, Job
 from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import own_paths
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dumps_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import WantedDatabase
@@ -24,17 +25,18 @@ from holdfast.service.take.ignore_patterns import left_alone
 from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
+from holdfast.sources.sqlite.checking import NOBODY
 from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import Cancelled, DamagedError
+from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import Before, before_of, content_of, split
+from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Entry, Kind
-from holdfast.vault.paths import text_of
+from holdfast.vault.manifest.previous import Before, content_of
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.reader.unprivileged import tame
+from holdfast.vault.reader.unprivileged import unprivileged
 from holdfast.vault.source import Scan, empty_scan
 from holdfast.vault.vault import Vault
 
@@ -46,13 +48,13 @@ Mode = Literal["mirror", "overlay"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What is to be restored where. `paths`: only these, with all below them; none: everything."""
+    """A wanted restore: what, and where to. `paths`: only these, with all below them; none: everything."""
 
     paths: tuple[str, ...] = ()
     mode: Mode = "mirror"
     safety_backup: bool = True
     to: str | None = None
-    """A folder that is no application's; None: the folder of the job's application."""
+    """A folder outside of all applications; None: the folder of the job's application."""
     database: WantedDatabase | None = None
     """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
     is_inline: bool = False
@@ -60,15 +62,15 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> RestorePreview:
-    """What a restore would change; changes nothing. Raises ServiceError, VaultError, StoreError, SourceError."""
-    require_usable(backup)
+    """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
+    require_usable(backup, "restored")
     root = target_root(target, wanted)
     with planned_restore(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
 
 
 def is_inline(job: Job) -> bool:
-    """Whether only the process that asked for a restore may begin it."""
+    """True if only the process that asked for a restore may begin it."""
     return msgspec.json.decode(job.request, type=Wanted).is_inline
 
 
@@ -94,17 +96,12 @@ class Planned:
         self.target.close()
 
 
-def require_usable(backup: Backup) -> None:
-    if backup.state is not State.SUCCESSFUL:
-        raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be restored.")
-
-
 def target_root(target: App, wanted: Wanted) -> Path:
     return Path(wanted.to) if wanted.to is not None else Path(target.path)
 
 
 def may_set_owners() -> bool:
-    """Whether what is written can be given to whom it was."""
+    """True if this process may give files to their former owners."""
     return os.geteuid() == 0
 
 
@@ -130,12 +127,13 @@ def planned_restore(
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
     scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
-    view = view or _view(backup, root)
-    snapshot, large = _opened(vault, backup, view), _opened(vault, backup, view)
+    if view is None:
+        view = without_privileges(backup, next(folder for folder in (root, *root.parents) if folder.exists()).stat())
+    snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
-        before = before_of(snapshot.all_blocks())
+        before = Before(snapshot.all_blocks())
         databases = find_databases(scan, target, cancelled=stop)
         fold(scan, databases)
         planner = Planner(
@@ -176,26 +174,21 @@ def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
     return chosen
 
 
-def _view(backup: Backup, root: Path) -> Callable[[Block], Block]:
-    """What is seen of a backup: of an archive that a customer uploaded nothing that gives rights."""
+def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable[[Block], Block]:
+    """Return the view of a backup's blocks for a restore: an archive that a customer uploaded gives no privileges.
+
+    Its files become those of the owner of the folder `place`, or nobody's without one. A backup that Holdfast took of a
+    folder is seen as it is.
+    """
     if backup.origin != IMPORTED or not may_set_owners():
         return lambda block: block
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
-    owner = place.stat()
-    return tame(owner.st_uid, owner.st_gid)
-
-
-def _opened(vault: Vault, backup: Backup, view: Callable[[Block], Block]) -> Snapshot:
-    try:
-        return vault.open(backup.id, view)
-    except ObjectMissing:
-        raise DamagedError(f"The root of backup {backup.id} is gone from the store.") from None
+    return unprivileged(NOBODY, NOBODY) if place is None else unprivileged(place.st_uid, place.st_gid)
 
 
 def _comparer(
     vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, stop: Callable[[], bool]
 ) -> Callable[[int, bytes], bool]:
-    """Whether the target's file at a path has the content of an entry. Raises Cancelled."""
+    """Return a test for the target's file at a path having the content of an entry. It raises Cancelled."""
 
     def read(fd: int, part: memoryview, at: int) -> int:
         if stop():
@@ -239,9 +232,9 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
 
 
 def _preview(plan: RestorePlan) -> RestorePreview:
-    def shown(seen: list[Seen]) -> list[ChangedPath]:
+    def first(seen: list[Seen]) -> list[ChangedPath]:
         return [
-            ChangedPath(text_of(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
+            ChangedPath(shown(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
             for s in seen[:SHOWN_PATHS_MAX]
         ]
 
@@ -250,8 +243,8 @@ def _preview(plan: RestorePlan) -> RestorePreview:
         changed=len(plan.changed),
         removed=len(plan.removed),
         write_bytes=plan.write_bytes,
-        paths_added=shown(plan.added),
-        paths_changed=shown(plan.changed),
-        paths_removed=shown(plan.removed),
+        paths_added=first(plan.added),
+        paths_changed=first(plan.changed),
+        paths_removed=first(plan.removed),
         is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
     )

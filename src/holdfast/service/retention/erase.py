@@ -16,7 +16,7 @@ from holdfast.service.registry.account_record import RECORD_NAME, keep_record
 
 
 def is_erased(account: Account) -> bool:
-    """Whether an account's keys are gone already."""
+    """True if an account's keys are gone already."""
     return account.data_key_sealed == rebuilding.ERASED
 
 

@@ -21,23 +21,23 @@ from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
 from holdfast.service.retention.erase import is_erased
 from holdfast.stores.port import StoreError
+from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, PruneProgress, PruneResult
 from holdfast.vault.manifest.root import root_name
 
-_SECOND_NS = 1_000_000_000
-SETTLE_NS = 120 * _SECOND_NS
-"""So long after a deletion the prune waits: more of them may come, and one prune does for all."""
+SETTLE_NS = 120 * SECOND_NS
+"""A prune starts this long after a deletion: more may come, and one prune does for all."""
 
-IMPATIENT_NS = 6 * 3600 * _SECOND_NS
-"""After so long it comes also while backups of the account are made; those start again."""
+IMPATIENT_NS = 6 * HOUR_NS
+"""After this long it runs even while backups of the account are running; those start again."""
 
-CLAIM_NS = 6 * 3600 * _SECOND_NS
-AGAIN_NS = 3600 * _SECOND_NS
-"""A prune that failed is made again after so long; one that found something missing a day later."""
+CLAIM_NS = 6 * HOUR_NS
+AGAIN_NS = HOUR_NS
+"""A failed prune is tried again after this long; one that found something missing, a day later."""
 
-MISSING_AGAIN_NS = 24 * 3600 * _SECOND_NS
+MISSING_AGAIN_NS = DAY_NS
 COPY_BYTES_MIN = 64 * 1024 * 1024
 """With less than this left of a turn's budget no further account is begun: it would not get on."""
 
@@ -95,7 +95,7 @@ def _prune(
     condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
     next_at = None if condemned_at is None else condemned_at + GRACE_NS
     pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
-    seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
+    seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
     event("prune_finished", {"account_id": account.id, "seconds": seconds, **sizes})
     return done
@@ -109,7 +109,7 @@ def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneRes
     config, started_ns = instance.config, instance.clock.now_ns()
 
     def is_over() -> bool:
-        return stopping() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * _SECOND_NS
+        return stopping() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * SECOND_NS
 
     pruning.want_sweeps(instance.catalog, started_ns - GRACE_NS, started_ns)
     due = pruning.due_prunes(
@@ -141,7 +141,7 @@ def plan_prune(
     *,
     on_progress: Callable[[PruneProgress], None] = lambda progress: None,
 ) -> PrunePlan:
-    """What `prune_account` would do; changes nothing. Raises VaultError, StoreError."""
+    """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
     with _said_what_to_do():
         _require_roots(instance, account)
         return instance.vault(account.id).plan_prune(on_progress=on_progress)

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """What retention did with the backups of one application: its verdicts, and the ids of those that are gone."""
+    """The outcome of retention for one application: its decisions, and the ids of the backups that are gone."""
 
     app: App
     verdicts: list[Verdict]
@@ -52,7 +52,7 @@ def terms_of(config: Config, app: App, plan: str) -> Terms:
 
 
 def plan_retention(instance: Instance, app: App) -> list[Verdict]:
-    """What retention would do now with each backup of an application, oldest first; changes nothing."""
+    """Return what retention would do now with each backup of an application, oldest first."""
     return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
 
 

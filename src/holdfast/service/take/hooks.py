@@ -38,12 +38,12 @@ from holdfast.vault.errors import Cancelled, SourceFailed
 COMMAND_BYTES_MAX = 16 * 1024
 TIMEOUT_SECONDS_MAX = 24 * 3600
 OUTPUT_BYTES_MAX = 64 * 1024
-"""Of what a command prints the last so many bytes are kept."""
+"""At most this many of the last bytes that a command prints are stored."""
 TERM_SECONDS = 5.0
-"""A command over its time gets SIGTERM, and after so many seconds SIGKILL."""
+"""A command over its time gets SIGTERM, and this much later SIGKILL."""
 POLL_SECONDS = 0.05
 DRAIN_SECONDS = 1.0
-"""After a command has ended, so long is waited for what it printed last: a process it left behind may hold the pipe."""
+"""The wait for a command's last output after its end: a process that it left behind may hold the pipe."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class HookFailed(SourceFailed):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a command ended. `problem`: what was wrong, to go on after "it"; None: it did its work."""
+    """The end of a command. `problem`: what went wrong, to go on after "it"; None: it did its work."""
 
     problem: str | None
     output: str
@@ -63,7 +63,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What must be known to run `after` when the process that ran `before` is gone."""
+    """The facts needed to run `after` when the process that ran `before` is gone."""
 
     backup_id: str
     after: Hook
@@ -261,7 +261,7 @@ def run_command(
 
 
 class _Printed:
-    """What a process prints: the last of it."""
+    """The last output of a process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

@@ -38,15 +38,16 @@ from holdfast.sources.directory.ignore import (
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
-from holdfast.vault.manifest.columns import Before, content_of, split
+from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.paths import text_of
+from holdfast.vault.manifest.previous import Before, content_of
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.source import Notice, Scan
 
 PATHS_SHOWN_MAX = 100
-"""So many of the largest paths that are left out a preview has; the totals are always whole."""
+"""At most this many of the largest ignored paths are in a preview; the totals count all."""
 
 
 def set_patterns(instance: Instance, app: App, patterns: Sequence[str]) -> App:
@@ -119,7 +120,7 @@ def _too_many() -> Invalid:
 
 
 def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None = None) -> Ignored:
-    """What patterns leave out of an application's folder as it is now, those of its `.backupignore` behind them.
+    """Preview what patterns leave out of an application's folder now; those of its `.backupignore` come after them.
 
     `patterns`: in place of the settings' own; None: those. Raises Invalid (IGNORE), Conflict (APP_NOT_READABLE).
     """
@@ -144,7 +145,7 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
     said = [notice.message for notice in notices]
     for number, pattern in enumerate(rules.patterns):
         if not rules.can_match(number):
-            said.append(f"Line {pattern.line} of {pattern.source} can never match anything: {text_of(pattern.text)}")
+            said.append(f"Line {pattern.line} of {pattern.source} can never match anything: {shown(pattern.text)}")
     return _summed(rules, scan, matched, said)
 
 
@@ -172,22 +173,22 @@ def _summed(rules: Rules, scan: Scan, matched: NDArray[np.int32], notices: list[
     size = np.add.reduceat(out_bytes, tops) if len(tops) else tops
     order = np.lexsort((tops, -files, -size))
     paths = split(scan.path_bytes, scan.path_length)
-    shown = [
+    first = [
         MatchedPath(
-            path=text_of(paths[int(tops[i])]),
+            path=shown(paths[int(tops[i])]),
             kind=Kind(int(scan.kind[tops[i]])).name.lower(),
             files=int(files[i]),
             bytes=int(size[i]),
-            pattern=text_of(rules.patterns[int(matched[tops[i]])].text),
+            pattern=shown(rules.patterns[int(matched[tops[i]])].text),
         )
         for i in order[:PATHS_SHOWN_MAX]
     ]
     rest = order[PATHS_SHOWN_MAX:]
     return Ignored(
         patterns=[
-            MatchedBy(text_of(p.text), p.source, p.line, files_of[i], bytes_of[i]) for i, p in enumerate(rules.patterns)
+            MatchedBy(shown(p.text), p.source, p.line, files_of[i], bytes_of[i]) for i, p in enumerate(rules.patterns)
         ],
-        paths=shown,
+        paths=first,
         more_paths=len(rest),
         more_files=int(files[rest].sum()),
         more_bytes=int(size[rest].sum()),

@@ -13,14 +13,14 @@ from types import TracebackType
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backups_in
-from holdfast.catalog.records import IMPORTED, App, Backup, State
+from holdfast.catalog.records import IMPORTED, App, Backup, State, new_id
 from holdfast.service.errors import Conflict, Invalid, TooLarge, Unavailable, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
 from holdfast.service.policy import limits
 from holdfast.service.registry.accounts import get_account
 from holdfast.service.registry.backups import check_name
-from holdfast.service.take.run import new_backup_id, request_backup
+from holdfast.service.take.run import request_backup
 from holdfast.service.take.source import import_limits
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge
 from holdfast.sources.archive.scratch import DiskWatch
@@ -52,7 +52,7 @@ class Upload:
         self.bytes_max = self._limits.content_bytes_max
         """An archive that is itself larger than its contents may be need not be looked at."""
         self._size = 0
-        self.backup_id = new_backup_id(instance.clock.now_ns())
+        self.backup_id = new_id(instance.clock.now_ns())
         self._fd = self._lock = -1
         self._is_queued = False
         # A request that is cut off closes this while a thread may still be writing; its descriptor must not be reused.
@@ -119,7 +119,7 @@ class Upload:
             self._app.id,
             name=self._name,
             origin=IMPORTED,
-            import_id=self.backup_id,
+            backup_id=self.backup_id,
             is_limited=self._is_limited,
         )
         self._is_queued = True

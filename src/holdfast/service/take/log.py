@@ -20,7 +20,7 @@ LOG_BYTES_MAX = 256 * 1024
 HEAD_BYTES_MAX = 64 * 1024
 LINE_CHARS_MAX = 4096
 LINE_BYTES = 48
-"""So much a line counts beside its text: its time, and what JSON needs."""
+"""The bytes that a line counts beside its text: its time, and what JSON needs."""
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True):
@@ -32,7 +32,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def size(self) -> int:
-        """About so many bytes it has."""
+        """Its approximate size in bytes."""
         return len(self.text.encode()) + LINE_BYTES
 
 
@@ -40,7 +40,7 @@ _lines = msgspec.json.Decoder(list[LogLine])
 
 
 class BackupLog:
-    """The log of one backup in the making."""
+    """The log of one running backup."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -53,7 +53,7 @@ class BackupLog:
         self._add(text, False)
 
     def output(self, text: str) -> None:
-        """What a command printed, for the operator; each line becomes one of the log."""
+        """Add a command's output, for the operator; each line becomes one of the log."""
         for line in text.splitlines():
             self._add(f"  | {line}", True)
 

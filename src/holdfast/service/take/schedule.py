@@ -1,9 +1,8 @@
 """Schedules: when an application is backed up by itself, and the tick that starts what is due.
 
 Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are,
-by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. What dies
-between that and the queue is queued again (`worker/process.py`). However many times were missed (the machine was off),
-the one that stands in the row is made up for, once.
+by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. However
+many times were missed (the machine was off), the one that stands in the row is made up for, once.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from holdfast.schemas.fields import Note
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.wake import wake
 from holdfast.service.policy.cron import next_due, next_dues, parse_cron, shortest_interval
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_record
@@ -30,6 +30,7 @@ from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns, preview_ignored
 from holdfast.service.take.run import default_name, queued_backup
+from holdfast.units import SECOND_NS
 
 SCHEDULED = "scheduled"
 """Origin of a backup that nobody asked for. It is the host's deed: no limit of a customer's plan counts it."""
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """What its owner can set of an application. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
+    """An application's settings. `cron`: empty for never; `ignore`: patterns in gitignore syntax."""
 
     cron: str = ""
     retention: Retention = Retention()
@@ -85,7 +86,7 @@ def _check_plan(instance: Instance, app: App, text: str, by_customer: bool) -> N
     cron = parse_cron(text)
     account = get_account(instance, app.account_id)
     least = plan_of(instance, account).schedule_minutes_min
-    shortest = shortest_interval(cron, instance.clock.now_ns(), instance.zone) // 60_000_000_000
+    shortest = shortest_interval(cron, instance.clock.now_ns(), instance.zone) // (60 * SECOND_NS)
     if by_customer and shortest < least:
         raise Invalid(
             "cron",
@@ -105,7 +106,7 @@ def _changed_times(instance: Instance, before: App, after: App) -> dict[str, int
 
 
 def _next_run(instance: Instance, app: App, after_ns: int) -> int | None:
-    """When an application is due next; None without a schedule, or with one that cannot be read (any more)."""
+    """Return the time at which an application is due next; None without a schedule that can be read."""
     if not app.settings.cron:
         return None
     try:
@@ -138,7 +139,7 @@ def shown_schedule(instance: Instance, app: App) -> schemas.Schedule:
 
 
 def _ignored(instance: Instance, app: App) -> tuple[schemas.Ignored | None, Note | None]:
-    """What the patterns leave out of the folder, or why that is not known."""
+    """Return what the patterns leave out of the folder, or why that is not known."""
     if app.node != instance.config.node:
         message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
         return None, Note("OTHER_NODE", message)
@@ -162,13 +163,8 @@ def _notices(instance: Instance, app: App) -> list[str]:
     return []
 
 
-def tick(
-    instance: Instance, hand_over: Callable[[Backup], None], stopping: Callable[[], bool] = lambda: False
-) -> list[rows.Claimed]:
-    """Start what is due on this node: enter the backups, then `hand_over` each to the queue. Returns what was claimed.
-
-    What cannot be handed over is entered all the same, and handed over later (`worker/process.py`).
-    """
+def tick(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[rows.Claimed]:
+    """Queue the backups that are due on this node. Returns what was claimed."""
     claimed: list[rows.Claimed] = []
     while not stopping():
         now_ns = instance.clock.now_ns()
@@ -180,7 +176,7 @@ def tick(
                 continue
             claimed.append(run)
             if run.backup is not None:
-                _hand_over(run.backup, hand_over)
+                wake(instance)
             else:
                 _log.warning(
                     "the scheduled backup of application %s (%s) is left out this time: %s",
@@ -205,13 +201,6 @@ def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
         return queued_backup(app, name, SCHEDULED, False, now_ns)
 
     return rows.claim_run(instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup)
-
-
-def _hand_over(backup: Backup, hand_over: Callable[[Backup], None]) -> None:
-    try:
-        hand_over(backup)
-    except Exception as error:  # whatever the queue says: the backup is entered, and is handed over later
-        _log.warning("backup %s waits, as the queue cannot take it now: %s", backup.id, error)
 
 
 def set_right(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:

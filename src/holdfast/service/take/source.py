@@ -1,4 +1,4 @@
-"""What a backup is taken of: the application's folder, or the archive of an import. The one place that chooses."""
+"""Choose a backup's source: the application's folder, or the archive of an import. Nothing else chooses."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Chosen:
 
     source: Source
     is_incremental: bool
-    """Whether what did not change since the last backup need not be read."""
+    """True if files that did not change since the last backup need not be read."""
     labels: dict[str, str] = field(default_factory=dict)
-    """What the backup's root says besides what all say."""
+    """Labels of the backup's root beside those that all have."""
     files: int | None = None
-    """So many files there must be in the end; None where the source may change while it is read."""
+    """The number of files there must be in the end; None where the source may change while it is read."""
 
     def check_whole(self, result: TakeResult) -> None:
         """Raises ScratchFailed when files are missing that nobody but us can have lost."""
@@ -95,7 +95,7 @@ def chosen_source(
 
 
 def copies_folder(instance: Instance, backup_id: str) -> Path:
-    """Where a backup's copies of databases are while it is made."""
+    """Return the folder of a backup's database copies while it runs."""
     return instance.run.resolve() / f"copies-{backup_id}"
 
 
@@ -108,7 +108,7 @@ def sweep_copies(instance: Instance) -> None:
 
 
 def import_limits(instance: Instance, account: Account) -> Limits:
-    """What an archive of an account may hold: what its plan may store, and never more than the instance allows."""
+    """Return the limits of an account's archive: those of its plan, and never more than the instance allows."""
     config = instance.config
     plan = config.plans.get(account.plan)
     allowed = plan.storage_bytes if plan is not None else 0

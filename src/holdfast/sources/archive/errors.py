@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.sources.port import SourceError
+from holdfast.vault.paths import shown
 
 ENTRIES_MAX = 2_000_000
 NAMES_BYTES_MAX = 256 * 1024 * 1024
@@ -34,16 +35,16 @@ class Limits:
     names_bytes_max: int = NAMES_BYTES_MAX
 
 
-def shown(path: bytes) -> str:
+def shown_member(path: bytes) -> str:
     """A member's name for a sentence: printable, and not endless."""
-    text = path.decode(errors="backslashreplace")
+    text = shown(path)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"
 
 
 def refused(path: bytes, why: str) -> ArchiveRefused:
     """The error for one member; `why` goes on where "The member x" ends."""
-    return ArchiveRefused(f"The archive's member {shown(path)} {why}; nothing was imported.")
+    return ArchiveRefused(f"The archive's member {shown_member(path)} {why}; nothing was imported.")
 
 
 def damaged(what: str) -> ArchiveRefused:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.vault.errors import StreamFailed
+from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
     from holdfast.vault.source import SourceStream
@@ -124,7 +125,7 @@ class ScratchReader:
 
     def stream(self, path: bytes) -> SourceStream:
         """An archive has none. Raises StreamFailed."""
-        raise StreamFailed(f"{path.decode(errors='backslashreplace')} is no stream.")
+        raise StreamFailed(f"{shown(path)} is no stream.")
 
     def close(self) -> None:
         """Nothing is held."""

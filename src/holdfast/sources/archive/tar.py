@@ -22,16 +22,16 @@ from holdfast.sources.archive.tar_header import (
     xattrs_of,
 )
 from holdfast.sources.archive.tree import FILE, FOLDER, SYMLINK, Tree
+from holdfast.units import GIB, SECOND_NS
 
 EXTENDED_BYTES_MAX = 4 * 1024 * 1024
 """Of all extended headers of one member."""
 
-OVERHEAD_BYTES_MAX = 8 * 1024**3
+OVERHEAD_BYTES_MAX = 8 * GIB
 """Headers and padding of an archive, beside the contents: 2,000,000 members with long names need about 4 GB."""
 
 _COPY_BYTES = 1024 * 1024
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
-_NS = 1_000_000_000
 _REFUSED_KINDS = {
     b"3": "is a device, which a backup cannot hold",
     b"4": "is a device, which a backup cannot hold",
@@ -128,7 +128,7 @@ class TarReader:
             raise refused(name, "has a negative size")
         uid = whole(records[b"uid"], name) if b"uid" in records else header.uid
         gid = whole(records[b"gid"], name) if b"gid" in records else header.gid
-        mtime_ns = decimal_ns(records[b"mtime"], name) if b"mtime" in records else header.mtime * _NS
+        mtime_ns = decimal_ns(records[b"mtime"], name) if b"mtime" in records else header.mtime * SECOND_NS
         link = records.get(b"linkpath", extended.long_link if extended.long_link is not None else header.link)
         xattrs = xattrs_of(records, name) if records else ()
         kind = header.kind

@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass, field
 
 from holdfast.sources.archive.errors import damaged, refused
+from holdfast.units import SECOND_NS
 
 BLOCK_BYTES = 512
 XATTR_NAME_BYTES_MAX = 255
 XATTR_VALUE_BYTES_MAX = 65_536
 
-_NS = 1_000_000_000
 _LENGTH = re.compile(rb"([0-9]{1,10}) ")
 _DECIMAL = re.compile(rb"(-?)([0-9]{1,12})(?:\.([0-9]*))?")
 _DIGITS = re.compile(rb"-?[0-9]{1,20}")
@@ -105,7 +105,7 @@ def decimal_ns(text: bytes, path: bytes) -> int:
     found = _DECIMAL.fullmatch(text)
     if not found:
         raise refused(path, "has a time that is none")
-    ns = int(found[2]) * _NS + int((found[3] or b"")[:9].ljust(9, b"0"))
+    ns = int(found[2]) * SECOND_NS + int((found[3] or b"")[:9].ljust(9, b"0"))
     return -ns if found[1] else ns
 
 

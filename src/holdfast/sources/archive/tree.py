@@ -6,7 +6,7 @@ from array import array
 
 import numpy as np
 
-from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown, too_large
+from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown_member, too_large
 from holdfast.sources.archive.names import checked_target
 from holdfast.vault.source import From, Scan
 
@@ -70,9 +70,11 @@ class Tree:
         """Add a hard link to an entry that is there; returns the number of that one. Raises ArchiveRefused."""
         first = self._places.get(target)
         if first is None:
-            raise refused(path, f"is a hard link to {shown(target)}, which does not come before it in the archive")
+            raise refused(
+                path, f"is a hard link to {shown_member(target)}, which does not come before it in the archive"
+            )
         if self._kind[first] == FOLDER:
-            raise refused(path, f"is a hard link to the folder {shown(target)}")
+            raise refused(path, f"is a hard link to the folder {shown_member(target)}")
         first = self._first[first]
         number = self.add(
             path,
@@ -131,7 +133,7 @@ class Tree:
                 if part == b"..":
                     if not at or has_passed_link:
                         way = "leads out of the archive" if not at else "climbs behind another link"
-                        raise refused(path, f"is a symbolic link to {shown(target)}, which {way}")
+                        raise refused(path, f"is a symbolic link to {shown_member(target)}, which {way}")
                     at.pop()
                     is_known = True  # looked up again below
                     continue
@@ -201,7 +203,7 @@ class Tree:
             there = self._places.get(above)
             if there is not None:
                 if self._kind[there] != FOLDER:
-                    raise refused(path, f"lies below {shown(above)}, which is {_WHAT[self._kind[there]]}")
+                    raise refused(path, f"lies below {shown_member(above)}, which is {_WHAT[self._kind[there]]}")
                 break
             missing.append(above)
         for folder in reversed(missing):

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, Limits, damaged, refused
 from holdfast.sources.archive.names import checked_path, from_windows, unescaped
+from holdfast.units import SECOND_NS
 
 UTF8_NAME, ENCRYPTED, CENTRAL_ENCRYPTED = 1 << 11, 1, 1 << 13
 STORED, DEFLATED, BZIP2, ZSTD, AES = 0, 8, 12, 93, 99
@@ -30,7 +31,6 @@ _COMMENT_BYTES_MAX = 0xFFFF
 _OURS_MADE_BY = 3 << 8 | 45
 _UNIX_HOSTS = (3, 19)
 _WINDOWS_HOSTS = (0, 10, 11, 14)
-_NS = 1_000_000_000
 _NTFS_EPOCH_TICKS = 116_444_736_000_000_000  # 1601 to 1970, in units of 100 ns
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 _TYPE_MASK, _FILE, _FOLDER, _SYMLINK = 0o170000, 0o100000, 0o040000, 0o120000
@@ -233,7 +233,7 @@ def _mtime_ns(extras: dict[int, bytes], time: int, date: int) -> int:
         return (int.from_bytes(ntfs[8:16], "little") - _NTFS_EPOCH_TICKS) * 100
     stamp = extras.get(0x5455, b"")
     if len(stamp) >= 5 and stamp[0] & 1:
-        return int.from_bytes(stamp[1:5], "little", signed=True) * _NS
+        return int.from_bytes(stamp[1:5], "little", signed=True) * SECOND_NS
     try:
         moment = datetime(
             1980 + (date >> 9),
@@ -246,4 +246,4 @@ def _mtime_ns(extras: dict[int, bytes], time: int, date: int) -> int:
         )
     except ValueError:
         return 0  # many programs write zeros
-    return int(moment.timestamp()) * _NS
+    return int(moment.timestamp()) * SECOND_NS

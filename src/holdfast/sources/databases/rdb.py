@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from holdfast.native import library as native
+import anycrc
 
 _HEAD = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 _END_OPCODE = b"\xff"
 _CRC_BYTES = 8
+_CRC64 = anycrc.Model("CRC64-REDIS")
 _FIRST_WITH_CRC = 5
 _PIECE_BYTES = 1024 * 1024
 
@@ -42,6 +43,6 @@ def problem_of(path: Path) -> str | None:
             piece = file.read(min(left, _PIECE_BYTES))
             if not piece:
                 return "it is shorter than it was"
-            crc = native.crc64(crc, piece, len(piece))
+            crc = _CRC64.calc(piece, crc)
             left -= len(piece)
         return None if crc == expected else "its checksum does not fit"

@@ -27,7 +27,7 @@ from holdfast.sources.databases.errors import (
 )
 from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.rdb import problem_of
-from holdfast.sources.databases.resp import RedisError, Refusal, Reply, Resp, Word, info
+from holdfast.sources.databases.redis_connection import RedisConnection, RedisError, Refusal, Reply, Word, info
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool, redis_tool, search_path
 from holdfast.vault.errors import Cancelled
@@ -50,7 +50,7 @@ def find(spec: DatabaseSpec) -> Found:
     return Found(tool, f"{name} {about.get('valkey_version') or about.get('redis_version', '')}")
 
 
-def _about(spec: DatabaseSpec, server: Resp) -> dict[str, str]:
+def _about(spec: DatabaseSpec, server: RedisConnection) -> dict[str, str]:
     about = info(server.ask("INFO"))
     if about.get("cluster_enabled") == "1":
         raise DatabaseRefused(f"The server of {spec.name} is a node of a cluster, which can't be dumped as a whole.")
@@ -58,11 +58,11 @@ def _about(spec: DatabaseSpec, server: Resp) -> dict[str, str]:
 
 
 @contextmanager
-def _connected(spec: DatabaseSpec) -> Iterator[Resp]:
+def _connected(spec: DatabaseSpec) -> Iterator[RedisConnection]:
     """A connection; what breaks in it is a DatabaseUnreachable."""
     password = password_of(spec)
     try:
-        with Resp(address_of("redis", spec.dsn), password, seconds=CONNECT_SECONDS) as server:
+        with RedisConnection(address_of("redis", spec.dsn), password, seconds=CONNECT_SECONDS) as server:
             yield server
     except RedisError as error:
         raise DatabaseUnreachable(f"The database {spec.name} ({spec.dsn}) cannot be used: {error}") from None
@@ -144,14 +144,14 @@ def load(spec: DatabaseSpec, tool: Tool, dump_file: Path, patience: Patience) ->
         _scratch_server(tool, dump_file, Path(folder), patience) as source,
     ):
         try:
-            with Resp(address_of("redis", spec.dsn), password_of(spec), seconds=CONNECT_SECONDS) as target:
+            with RedisConnection(address_of("redis", spec.dsn), password_of(spec), seconds=CONNECT_SECONDS) as target:
                 _hand_over(source, target, patience)
         except RedisError as error:
             raise LoadFailed(f"The database {spec.name} could not be restored and is as it was: {error}.") from None
 
 
 @contextmanager
-def _scratch_server(tool: Tool, dump_file: Path, folder: Path, patience: Patience) -> Iterator[Resp]:
+def _scratch_server(tool: Tool, dump_file: Path, folder: Path, patience: Patience) -> Iterator[RedisConnection]:
     """A server that has loaded a dump, on a socket in `folder`."""
     socket = folder / "s"
     settings = {
@@ -177,7 +177,7 @@ def _scratch_server(tool: Tool, dump_file: Path, folder: Path, patience: Patienc
             if patience.cancelled():
                 raise Cancelled("The restore was cancelled; nothing was changed.")
             try:
-                server = Resp(address, "", seconds=EXEC_SECONDS)
+                server = RedisConnection(address, "", seconds=EXEC_SECONDS)
             except RedisError:
                 time.sleep(_LOADING_WAIT_SECONDS)
                 continue
@@ -191,7 +191,7 @@ def _scratch_server(tool: Tool, dump_file: Path, folder: Path, patience: Patienc
                 return
 
 
-def _hand_over(source: Resp, target: Resp, patience: Patience) -> None:
+def _hand_over(source: RedisConnection, target: RedisConnection, patience: Patience) -> None:
     """Copy all keys in one transaction. Raises RedisError, Cancelled: nothing was changed; LoadFailed: a part was."""
     databases = [int(name[2:]) for name in info(source.ask("INFO", "keyspace")) if name.startswith("db")]
     functions = _functions(source)
@@ -208,7 +208,7 @@ def _hand_over(source: Resp, target: Resp, patience: Patience) -> None:
                 target.ask("DISCARD")
                 raise Cancelled("The restore was cancelled; nothing was changed.")
             _queue(target, _restores(source, keys))
-    target.patience(EXEC_SECONDS)
+    target.set_timeout(EXEC_SECONDS)
     done = target.ask("EXEC")
     failed = [str(one) for one in done if isinstance(one, Refusal)] if isinstance(done, list) else ["nothing was done"]
     if failed:
@@ -217,7 +217,7 @@ def _hand_over(source: Resp, target: Resp, patience: Patience) -> None:
         )
 
 
-def _functions(source: Resp) -> bytes:
+def _functions(source: RedisConnection) -> bytes:
     """The server's functions, packed; empty where there are none (before Redis 7 there can't be)."""
     try:
         if not source.ask("FUNCTION", "LIST"):
@@ -228,7 +228,7 @@ def _functions(source: Resp) -> bytes:
     return packed if isinstance(packed, bytes) else b""
 
 
-def _rehearse(source: Resp, target: Resp, databases: list[int]) -> None:
+def _rehearse(source: RedisConnection, target: RedisConnection, databases: list[int]) -> None:
     """Put one value under a name of its own and take it away: an older server would refuse all of them."""
     for number in databases[:1]:
         source.ask("SELECT", number)
@@ -241,7 +241,7 @@ def _rehearse(source: Resp, target: Resp, databases: list[int]) -> None:
                 target.ask("DEL", name)
 
 
-def _keys(source: Resp) -> Iterator[list[bytes]]:
+def _keys(source: RedisConnection) -> Iterator[list[bytes]]:
     cursor: Reply = b"0"
     while True:
         answer = source.ask("SCAN", cursor if isinstance(cursor, bytes) else b"0", "COUNT", KEYS_AT_ONCE)
@@ -255,7 +255,7 @@ def _keys(source: Resp) -> Iterator[list[bytes]]:
             return
 
 
-def _restores(source: Resp, keys: list[bytes]) -> list[tuple[Word, ...]]:
+def _restores(source: RedisConnection, keys: list[bytes]) -> list[tuple[Word, ...]]:
     asked = [words for key in keys for words in (("DUMP", key), ("PTTL", key))]
     answers = source.ask_all(asked)
     commands: list[tuple[Word, ...]] = []
@@ -268,7 +268,7 @@ def _restores(source: Resp, keys: list[bytes]) -> list[tuple[Word, ...]]:
     return commands
 
 
-def _queue(target: Resp, commands: list[tuple[Word, ...]]) -> None:
+def _queue(target: RedisConnection, commands: list[tuple[Word, ...]]) -> None:
     """Commands within the open transaction. Raises RedisError; then the server drops the transaction."""
     for answer in target.ask_all(commands):
         if isinstance(answer, Refusal):

@@ -17,6 +17,7 @@ from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
 from holdfast.sources.directory.live import LiveReader, LiveSource
 from holdfast.vault.errors import StreamFailed
+from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -197,15 +198,9 @@ def _without(scan: Scan, at: int, count: int) -> Scan:
 
 def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], path_bytes: bytes) -> Scan:
     """A scan with every column changed; the list of notices stays the same one."""
-    from dataclasses import fields
+    from holdfast.vault.source import SCAN_COLUMNS, Scan
 
-    from holdfast.vault.source import Scan
-
-    columns: dict[str, Any] = {
-        one.name: change(one.name, getattr(scan, one.name))
-        for one in fields(Scan)
-        if str(one.type).startswith("NDArray")
-    }
+    columns: dict[str, Any] = {name: change(name, getattr(scan, name)) for name in SCAN_COLUMNS}
     return Scan(**columns, path_bytes=path_bytes, target_bytes=scan.target_bytes, notices=scan.notices)
 
 
@@ -246,7 +241,7 @@ class DumpReader(LiveReader):
         """The dump at `path`, begun now. Raises StreamFailed, PasswordMissing."""
         order = self._orders.get(path)
         if order is None:
-            raise StreamFailed(f"{path.decode(errors='backslashreplace')} is no database.")
+            raise StreamFailed(f"{shown(path)} is no database.")
         if order.spec.kind == "postgres":
             return postgres.PostgresDump(order.spec, order.tool, self._patience)
         return mariadb.MariadbDump(order.spec, order.tool, self._patience)

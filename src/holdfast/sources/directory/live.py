@@ -17,6 +17,7 @@ from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.sources.sqlite.header import is_header
 from holdfast.vault.errors import SourceFailed, TakeAgain
+from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,7 +148,7 @@ class LiveSource:
             else:
                 from_before.append(database.number)
                 message = (
-                    f"The database {_text(database.path)} could not be copied now ({outcome.why}); "
+                    f"The database {shown(database.path)} could not be copied now ({outcome.why}); "
                     "this backup has it as the backup before has it."
                 )
                 self._notices.append(Notice(database.path, "DATABASE_NOT_COPIED", message))
@@ -173,7 +174,7 @@ class LiveSource:
                 damaged = True
                 self.plain[checked.path] = checked.problem
             elif checked.note is not None:
-                message = f"The database {_text(checked.path)} was copied, but {checked.note}."
+                message = f"The database {shown(checked.path)} was copied, but {checked.note}."
                 self._notices.append(Notice(checked.path, "DATABASE_NOTE", message))
         self._let_go()
         if damaged:
@@ -206,9 +207,9 @@ class LiveSource:
         seconds = time.monotonic() - began
         if isinstance(outcome, Copied):
             self.copies[database.path] = str(self._copying.copy_path(database.path, owner))
-            self.log(f"Copied the database {_text(database.path)} ({outcome.size:,} bytes) in {seconds:.1f} s.")
+            self.log(f"Copied the database {shown(database.path)} ({outcome.size:,} bytes) in {seconds:.1f} s.")
         else:
-            self.log(f"The database {_text(database.path)} was not copied: {outcome.why}.")
+            self.log(f"The database {shown(database.path)} was not copied: {outcome.why}.")
         return outcome
 
 
@@ -258,18 +259,18 @@ class LiveReader(DirectoryReader):
         if why is not None:
             return (
                 "DATABASE_DAMAGED",
-                f"{_text(path)} starts like an SQLite database, but SQLite cannot read it ({why}); it was kept as a "
+                f"{shown(path)} starts like an SQLite database, but SQLite cannot read it ({why}); it was kept as a "
                 "plain file, and may be mixed if it changed meanwhile. If it is encrypted, that is as it should be.",
             )
         return (
             "DATABASE_RAW",
-            f"{_text(path)} starts like an SQLite database, but was none yet when the backup began, or has a size "
+            f"{shown(path)} starts like an SQLite database, but was none yet when the backup began, or has a size "
             "that no database has; it was kept as a plain file, which may be mixed.",
         )
 
 
 def _failure(kind: str, path: bytes, why: str) -> SourceFailed:
-    name = _text(path)
+    name = shown(path)
     if kind == "no_room":
         return NoRoomForCopy(
             f"There is no room on the server to copy the database {name} ({why}); the operator must free some."
@@ -283,7 +284,3 @@ def _failure(kind: str, path: bytes, why: str) -> SourceFailed:
         f"The database {name} could not be copied ({why}), and no earlier backup has it; "
         "see whether the application can open it, and take the backup again."
     )
-
-
-def _text(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")

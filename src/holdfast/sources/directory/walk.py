@@ -17,6 +17,7 @@ from holdfast.native import library as native
 from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import Cancelled
+from holdfast.vault.paths import shown
 from holdfast.vault.source import Notice, Scan
 
 LOOK_SECONDS = 0.25
@@ -125,7 +126,7 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
     for code, detail, length, _ in rows:
         path = paths[at : at + length]
         at += length
-        name = path.decode(errors="backslashreplace")
+        name = shown(path)
         if code == 1:
             what = _SPECIAL.get(detail, "special file")
             out.append(

@@ -17,6 +17,7 @@ import msgspec
 
 from holdfast.native.library import LIBRARY
 from holdfast.vault.errors import Cancelled, SourceFailed
+from holdfast.vault.paths import shown
 
 SLOWEST_BYTES_PER_SECOND = 4 * 1024 * 1024
 """A copier that is slower than this (after its patience with locks) is ended: something is wrong with the file."""
@@ -269,9 +270,8 @@ class _Copier:
             more = os.read(fd, ANSWER_BYTES_MAX)
             self._held += more
             if not more or len(self._held) > ANSWER_BYTES_MAX:
-                name = path.decode(errors="backslashreplace")
                 raise CopierFailed(
-                    f"SQLite's process ended unexpectedly at {name}; if this happens again, move the file away."
+                    f"SQLite's process ended unexpectedly at {shown(path)}; if this happens again, move the file away."
                 )
         line, _, self._held = self._held.partition(b"\n")
         try:

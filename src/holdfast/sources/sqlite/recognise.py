@@ -9,7 +9,7 @@ import os
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -20,7 +20,7 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.source import From, Scan
+from holdfast.vault.source import SCAN_COLUMNS, From, Scan
 
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512
@@ -120,9 +120,6 @@ def unfold(scan: Scan, databases: Sequence[Database]) -> None:
         scan.ctime_ns[database.number] = -1  # equal to that of no entry, so it is read
 
 
-_COLUMNS = tuple(field.name for field in fields(Scan) if str(field.type).startswith("NDArray"))
-
-
 class Without:
     """A scan without some of its entries, and how its numbers are those of the whole one."""
 
@@ -146,5 +143,5 @@ def _dropped(scan: Scan, removed: list[int]) -> Scan:
         pieces.append(scan.path_bytes[at : end - int(scan.path_length[i])])
         at = end
     pieces.append(scan.path_bytes[at:])
-    columns: dict[str, Any] = {name: getattr(scan, name)[keep] for name in _COLUMNS}
+    columns: dict[str, Any] = {name: getattr(scan, name)[keep] for name in SCAN_COLUMNS}
     return replace(scan, **columns, path_bytes=b"".join(pieces), spared=[])

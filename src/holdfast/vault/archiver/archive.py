@@ -3,8 +3,8 @@
 The order of writing, each durable before the next: data packs; their rows in the ledger; manifest packs; their rows;
 the root. A crash anywhere leaves packs that the next backup finds and uses, or that prune removes.
 
-Only this module holds the flow; what is read and stored in parallel is in `crew`, columns are joined in `columns`,
-blocks are made in `assembly`.
+Only this module holds the flow; reading and storing in parallel is in `pool`, columns are joined in `columns`,
+blocks are made in `manifest_writer`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import Alone, Crew
 from holdfast.vault.archiver.tasks import Batch, FileItem, Gathered, Job, Part, Result, Whole
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import Before, split, starts_of
-from holdfast.vault.manifest.entry import Kind, decode_extra
+from holdfast.vault.manifest.columns import split
+from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger, PackRow
@@ -35,15 +36,15 @@ PART_BYTES = 64 * 1024 * 1024
 most one chunk in 64 MiB more; page files are cut at fixed places anyway."""
 
 STREAM_CHUNKS = 65_536
-"""What a stream, whose length nobody knows, may have: 16 GiB. With more, looking up claims gets slower, not wrong."""
+"""Chunks assumed of a stream, whose length is unknown: 16 GiB of them. With more, claims get slower, not wrong."""
 
 ALONE_BYTES_MAX = 12 * 1024 * 1024
 ALONE_FILES_MAX = 400
-"""Below these the work is done before a worker process would have started (0.3 s)."""
+"""At most this much is read in this process: it takes less time than starting a worker process (0.3 s)."""
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a backup is."""
+    """The progress of a backup."""
 
     files: int
     bytes: int
@@ -53,12 +54,12 @@ class Progress(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do with each entry of the scan. Rows of `keep` may be set as long as nothing was read."""
+    """The decision for each entry of the scan. Rows of `keep` may be set until the first file is read."""
 
     match: NDArray[np.int64]
-    """Its number in the backup before, or -1."""
+    """Its number in the previous backup, or -1."""
     keep: NDArray[np.bool_]
-    """Content is taken from the backup before."""
+    """True where the content is taken from the previous backup."""
     primary: NDArray[np.int64]
     """For a further hard link: the number of the first entry of the same file; else -1."""
     is_file: NDArray[np.bool_]
@@ -70,7 +71,7 @@ class Plan:
 
 
 def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
-    """Decide what to read. `is_stored`: for each entry before, whether the vault still has all of its content."""
+    """Decide what to read. `is_stored`: for each previous entry, True if the vault still has all of its content."""
     match = match_paths(scan, before)
     keep = same_stat(scan, before, match)
     if len(before):
@@ -78,19 +79,15 @@ def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
     is_file = scan.kind == Kind.FILE
     primary = _hard_links(scan, is_file)
     linked = is_file & (scan.nlink > 1) & keep
-    if linked.any():
-        starts = starts_of(before.extra_length)
-        for i in linked.nonzero()[0].tolist():
-            j = int(match[i])
-            start, length = int(starts[j]), int(before.extra_length[j])
-            if length and decode_extra(before.extra_bytes[start : start + length]).hard_link is not None:
-                keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
+    for i in linked.nonzero()[0].tolist():
+        if before.extra(int(match[i])).hard_link is not None:
+            keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
     keep &= primary < 0
     return Plan(match, keep, primary, is_file)
 
 
 def _take_over(scan: Scan, before: Before, todo: Plan, numbers: Sequence[int]) -> None:
-    """Keep the content that entries had in the backup before, though they changed since."""
+    """Keep the content that entries had in the previous backup, although they changed since."""
     for i in numbers:
         todo.keep[i] = True
         scan.mtime_ns[i] = before.mtime_ns[todo.match[i]]
@@ -98,6 +95,9 @@ def _take_over(scan: Scan, before: Before, todo: Plan, numbers: Sequence[int]) -
 
 
 def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each entry the first one of the same file, where it is a further hard link of that; else -1."""
+    # Files with several links, sorted by device, inode and number: the links of a file stand side by side, the first
+    # entry in front. `fresh` marks those; the running maximum of their positions leads every other one back to its own.
     primary = np.full(len(scan.kind), -1, np.int64)
     linked = (is_file & (scan.nlink > 1)).nonzero()[0]
     if len(linked):
@@ -111,7 +111,7 @@ def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
-    """The jobs that read the given files: large files first (their parts keep all workers busy to the end)."""
+    """Return the jobs that read the given files: large files first (their parts keep all workers busy to the end)."""
     paths = split(scan.path_bytes, scan.path_length)
     sizes = scan.size[read].tolist()
     small: list[tuple[int, int]] = []
@@ -139,7 +139,7 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
 
 
 def chunks_expected(sizes: NDArray[np.uint64], content: NDArray[np.uint8]) -> int:
-    """About so many chunks at most come of files of the given sizes (page files assumed where that could be)."""
+    """Estimate from above the number of chunks of files of these sizes (as page files wherever they could be)."""
     large = sizes[sizes > CHUNK_BYTES_MIN]
     streams = int((content == From.STREAM).sum()) * STREAM_CHUNKS
     return streams + len(sizes) + int((large // np.uint64(PAGE_CUT_BYTES)).sum()) + len(large)
@@ -160,7 +160,7 @@ class Archive:
         on_progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
     ) -> None:
-        """`open_crew(files, bytes, chunks)` gives what does the reading."""
+        """`open_crew(files, bytes, chunks)` returns the pool that does the reading."""
         self._keys = keys
         self._ledger = ledger
         self._epoch = epoch
@@ -187,7 +187,7 @@ class Archive:
         return assembly.write(scan, before, todo.match, todo.keep, todo.primary, got, self.index, self.publish)
 
     def publish(self, rows: Sequence[PackRow]) -> None:
-        """Enter durable packs in the ledger."""
+        """Record durable packs in the ledger."""
         if rows:
             self._ledger.publish(self._epoch, rows)
             self.stored_bytes += sum(row.size for row in rows)

@@ -1,4 +1,4 @@
-"""Claims: which new chunks of this backup somebody has already undertaken to store.
+"""Claims: the new chunks of this backup that a worker has already undertaken to store.
 
 Several workers read at once and may meet the same content. The first to claim a chunk stores it; the others name it
 and leave its stored length to be filled in at the end. A hash table with open addressing in memory that the workers
@@ -32,18 +32,18 @@ class Claims:
 
     @staticmethod
     def slots_for(chunks: int) -> int:
-        """A size at which `chunks` claims leave half of the table empty."""
+        """Return a table size at which `chunks` claims leave half of the table empty."""
         return max(1024, 1 << (2 * chunks - 1).bit_length())
 
     @staticmethod
     def shared_memory(slots: int) -> int:
-        """A descriptor of zeroed memory for a table, to be handed to the workers."""
+        """Return a descriptor of zeroed memory for a table, to be passed to the workers."""
         fd = os.memfd_create("holdfast-claims", os.MFD_CLOEXEC)
         os.ftruncate(fd, slots * _SLOT_BYTES)
         return fd
 
     def claim(self, ids: Sequence[bytes]) -> list[bool]:
-        """For each id, whether it is the caller's to store: nobody, the caller included, has claimed it before.
+        """Claim ids. For each, return True if the caller must store it, as nobody (the caller included) claimed it before.
 
         In a full table every id is the caller's: a chunk may then be stored twice, which only costs space.
         """

@@ -1,4 +1,4 @@
-"""Ingest: reading files, cutting them into chunks and storing the new ones. What a worker does, job by job.
+"""Ingest: reading files, cutting them into chunks and storing the new ones. A worker does this job by job.
 
 A *job* is a batch of small files or a part of a large one. Its *result* comes back as packed columns (`RESULT_FIELDS`
 rows, extents, extras), so that whoever gathers the results touches no Python object per file.
@@ -33,11 +33,12 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.paths import shown
 from holdfast.vault.source import Notice, SourceReader
 
 READ_TRIES = 3
 HEAD_BYTES = 16
-"""So much of a file tells what it is."""
+"""At most this many bytes of a file's start are needed to recognise its kind."""
 
 WINDOW_BYTES = 4 * 1024 * 1024
 SMALL_BYTES_MAX = CHUNK_BYTES_MIN
@@ -51,7 +52,7 @@ STATUS_READ, STATUS_LEFT_OUT = 0, 1
 
 
 class _File:
-    """What is gathered about one file (or part) while it is read."""
+    """The facts gathered about one file (or part) while it is read."""
 
     __slots__ = ("crc32", "ctime_ns", "extents", "inline", "size", "stat")
 
@@ -66,7 +67,7 @@ class _File:
 
 
 class Ingest:
-    """Reads jobs' files and stores what is new. Not to be shared between threads."""
+    """Reads the files of jobs and stores the new chunks. Not to be shared between threads."""
 
     def __init__(
         self,
@@ -95,16 +96,16 @@ class Ingest:
         self._stored: dict[bytes, int] = {}
 
     def finish(self) -> list[PackRow]:
-        """End the last pack; rows of all packs not yet given out, when they are durable."""
+        """End the last pack; return the rows of all packs not yet returned, once they are durable."""
         self._packs.end_pack()
         return self._packs.rows(wait=True)
 
     def abort(self) -> None:
-        """Drop what is not durable."""
+        """Discard packs that are not durable."""
         self._packs.abort()
 
     def process(self, job: Job) -> Result:
-        """Do one job. Raises StoreError (nothing acknowledged is lost), DamagedError (a segment does not verify)."""
+        """Run one job. Raises StoreError (nothing acknowledged is lost), DamagedError (a segment does not verify)."""
         notices: list[Notice] = []
         if isinstance(job, Batch):
             done = self._read_batch(job, notices)
@@ -129,7 +130,7 @@ class Ingest:
         return done
 
     def _read_small(self, path: bytes, fill: int, notices: list[Notice]) -> tuple[tuple[_File, bytes] | None, int]:
-        """Read one small file to the buffer at `fill`; returns it and the new fill."""
+        """Read one small file into the buffer at `fill`; return it and the new fill."""
         try:
             fd = self._reader.open(path)
         except OSError as error:
@@ -139,7 +140,7 @@ class Ingest:
             for attempt in range(READ_TRIES):
                 stat = os.fstat(fd)
                 if stat.st_size > SMALL_BYTES_MAX:
-                    # It grew since the scan: what the buffer holds must be stored before it is used for this.
+                    # It grew since the scan: the buffer's contents must be stored before the buffer is used for this file.
                     self._store_new()
                     return self._read_whole(path, fd, notices), 0
                 size = 0
@@ -195,7 +196,7 @@ class Ingest:
         try:
             if job.part == 0 and job.is_last:
                 return self._read_whole(job.path, fd, notices)
-            # Parts of one file are compared by whoever gathers them: their stat tells whether it changed between.
+            # Parts of one file are compared where they are gathered: their stats tell if it changed in between.
             stat = os.fstat(fd)
             file = _File(stat)
             end = stat.st_size if job.is_last else job.offset + job.length
@@ -213,7 +214,7 @@ class Ingest:
             os.close(fd)
 
     def _read_range(self, fd: int, file: _File, start: int, end: int) -> None:
-        """Cut bytes `start` to `end` (or to where the file ends) into chunks, holes left out of the reading."""
+        """Cut bytes `start` to `end` (or to the end of the file) into chunks; holes are not read."""
         paged = is_page_file(os.pread(fd, HEAD_BYTES, 0))
         at = start
         sparse = file.stat.st_blocks * 512 < file.stat.st_size
@@ -228,7 +229,7 @@ class Ingest:
                     return
 
     def _read_run(self, fd: int, file: _File, start: int, end: int, *, paged: bool) -> int:
-        """Cut one run of data; returns where it ended."""
+        """Cut one run of data; return its end."""
         at = start
 
         def read_into(view: memoryview) -> int:
@@ -250,7 +251,7 @@ class Ingest:
             stream.close()
 
     def _cut(self, file: _File, read_into: Callable[[memoryview], int], *, paged: bool) -> None:
-        """Cut what `read_into` gives, until it gives nothing any more, into chunks."""
+        """Cut everything that `read_into` delivers into chunks."""
         held = 0
         at_end = False
         while True:
@@ -281,7 +282,7 @@ class Ingest:
             self._buffer[:held] = self._buffer[used : used + held]
 
     def _add_hole(self, file: _File, length: int) -> None:
-        """A hole, as chunks of zeros that are stored once and repeated."""
+        """Add a hole, as chunks of zeros that are stored once and repeated."""
         for size, repeat in ((CHUNK_BYTES_MAX, length // CHUNK_BYTES_MAX), (length % CHUNK_BYTES_MAX, 1)):
             if not size or not repeat:
                 continue
@@ -325,10 +326,10 @@ class Ingest:
         if isinstance(error, FileNotFoundError):
             return  # gone since the scan, as if it had never been there
         if isinstance(error, PermissionError):
-            code, why = "UNREADABLE_FILE", "may not be read; give the backup's user the right to read it"
+            code, why = "UNREADABLE_FILE", "cannot be read; give the user that takes the backups permission to read it"
         else:
             code, why = "UNREADABLE_FILE", f"could not be read ({error.strerror or error})"
-        notices.append(Notice(path, code, f"The file {path.decode(errors='backslashreplace')} {why}; it was left out."))
+        notices.append(Notice(path, code, f"The file {shown(path)} {why}; it was left out."))
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
@@ -398,9 +399,8 @@ class Ingest:
 
 
 def changed_notice(path: bytes) -> Notice:
-    """The notice for a file that changed while it was read."""
-    name = path.decode(errors="backslashreplace")
-    return Notice(path, "FILE_CHANGED", f"The file {name} changed while it was read; its copy may be mixed.")
+    """Return the notice for a file that changed while it was read."""
+    return Notice(path, "FILE_CHANGED", f"The file {shown(path)} changed while it was read; its copy may be mixed.")
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:
@@ -412,7 +412,7 @@ def _changed(before: os.stat_result, after: os.stat_result) -> bool:
 
 
 def _data_run(fd: int, at: int, end: int) -> tuple[int, int]:
-    """The next run of data at or after `at`: (start, stop), both `end` when there is only a hole."""
+    """Return the next run of data at or after `at`: (start, stop), both `end` when only a hole is left."""
     try:
         start = os.lseek(fd, at, os.SEEK_DATA)
     except OSError:

@@ -1,6 +1,6 @@
-"""Assembly: from the scan, the backup before and what the workers read to the blocks of the new backup.
+"""Assembly: makes the blocks of a new backup from the scan, the previous backup and the workers' results.
 
-Everything is columns; a Python object is made only for what is rare (large files, links). A block in which nothing
+Everything is columns; Python objects are made only for rare entries (large files, links). A block in which nothing
 changed is named again, not written again.
 """
 
@@ -22,15 +22,17 @@ from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.manifest.changes import safe_ctime
-from holdfast.vault.manifest.columns import Before, gather, split, starts_of
+from holdfast.vault.manifest.columns import COLUMNS, EntryColumns, gather, split, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.manifest.listing import BlockRef
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.manifest.root import listing_parts
 from holdfast.vault.pack.chunk import chunk_id
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
+from holdfast.vault.paths import shown
 from holdfast.vault.source import From, Notice, Scan
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class ManifestChunks:
         self._segments = SegmentMaker(Encoder.ISAL_3)
 
     def add(self, data: bytes) -> bytes:
-        """Store `data` unless it is there; returns its id."""
+        """Store `data` unless the vault has it; return its id."""
         cid = chunk_id(data, self._id_key)
         if cid not in self._seen and int(self._index.positions(cid)[0]) < 0:
             crc = isal_zlib.crc32(data)
@@ -81,38 +83,37 @@ class ManifestChunks:
         return cid
 
     def finish(self) -> list[PackRow]:
-        """End the last pack; rows of all that were made, durable."""
+        """End the last pack; return the rows of all packs made, once they are durable."""
         self._packs.end_pack()
         return self._packs.rows(wait=True)
 
 
-class _Rows:
+_OF_STAT = ("mode", "uid", "gid", "mtime_ns", "inode", "device")
+_OF_CONTENT = ("size", "crc32", "stored_sum", "extent_count", "extra_length")
+
+
+class _Rows(EntryColumns):
     """The columns of the new backup, one row per entry of the scan, while they are filled in."""
 
     def __init__(self, scan: Scan, before: Before, scanned_ns: int) -> None:
         n = len(scan.kind)
         self.alive = np.ones(n, bool)
-        self.mode = scan.mode.copy()
-        self.uid = scan.uid.copy()
-        self.gid = scan.gid.copy()
-        self.mtime_ns = scan.mtime_ns.copy()
+        self.kind, self.path_length = scan.kind, scan.path_length
+        for name in _OF_STAT:
+            setattr(self, name, getattr(scan, name).copy())
         self.ctime_ns = safe_ctime(scan.ctime_ns, scanned_ns)
-        self.inode = scan.inode.copy()
-        self.device = scan.device.copy()
+        for name in _OF_CONTENT:
+            setattr(self, name, np.zeros(n, COLUMNS[name]))
         self.size = np.where(scan.kind == Kind.FILE, scan.size, 0).astype(np.uint64)
-        self.crc32 = np.zeros(n, np.uint32)
-        self.stored_sum = np.zeros(n, np.uint64)
         self.extent_start = np.zeros(n, np.int64)
-        self.extent_count = np.zeros(n, np.uint32)
         self.extra_start = np.zeros(n, np.int64)
-        self.extra_length = np.zeros(n, np.uint32)
         self.extents: list[NDArray[np.void]] = [before.extents]
         self.extent_total = len(before.extents)
         self.extras: list[bytes] = [before.extra_bytes]
         self.extra_total = len(before.extra_bytes)
 
     def add_extents(self, rows: NDArray[np.void]) -> int:
-        """Put extents behind the others; returns where they start."""
+        """Append extents; return the position of the first."""
         start = self.extent_total
         self.extents.append(rows)
         self.extent_total += len(rows)
@@ -154,7 +155,7 @@ class Assembly:
         index: Index,
         publish: Callable[[Sequence[PackRow]], None],
     ) -> Written:
-        """Write what is new of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
+        """Write the new parts of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
         self._chunks = ManifestChunks(self._packs, self._id_key, index)
         self._paths = split(scan.path_bytes, scan.path_length)
         self._notices: list[Notice] = [*scan.notices, *got.notices]
@@ -164,7 +165,7 @@ class Assembly:
         self._alive(rows, scan, keep, primary, got)
         self._fill_links(rows, scan, keep)
         same = keep | self._fill_secondaries(rows, before, match, primary, keep)
-        refs = self._blocks(rows, scan, before, match, same)
+        refs = self._blocks(rows, before, match, same)
         listing = tuple(self._chunks.add(part) for part in listing_parts(refs))
         publish(self._chunks.finish())
         alive = rows.alive
@@ -184,15 +185,18 @@ class Assembly:
     def _fill_kept(self, rows: _Rows, before: Before, match: NDArray[np.int64], keep: NDArray[np.bool_]) -> None:
         at = keep.nonzero()[0]
         old = match[at]
-        rows.size[at] = before.size[old]
-        rows.crc32[at] = before.crc32[old]
-        rows.stored_sum[at] = before.stored_sum[old]
-        rows.extent_start[at] = starts_of(before.extent_count)[old]
-        rows.extent_count[at] = before.extent_count[old]
-        rows.extra_start[at] = starts_of(before.extra_length)[old]
-        rows.extra_length[at] = before.extra_length[old]
+        for name in _OF_CONTENT:
+            getattr(rows, name)[at] = getattr(before, name)[old]
+        rows.extent_start[at] = before.extent_starts[old]
+        rows.extra_start[at] = before.extra_starts[old]
 
     def _fill_read(self, rows: _Rows, scan: Scan, got: Gathered, index: Index) -> None:
+        """Take over what the workers read: sizes, checksums, extents, extras and, of files, their stat."""
+        # Results come in the order in which workers finished, and a large file has one for each of its parts. The
+        # extents and extras of all results stand back to back in that order; so where each result's begin is computed
+        # first, from running sums, and only then the results are sorted by file and part, with their starts. The first
+        # part of each file fills its row; files of several parts are joined after that, which overwrites the row.
+        # `sums` has the stored bytes before each extent: a run's stored bytes are one subtraction.
         results = np.frombuffer(b"".join(got.rows), RESULT_DTYPE)
         extents = np.frombuffer(b"".join(got.extents), EXTENT_DTYPE).copy()
         _resolve(extents, index)
@@ -212,7 +216,7 @@ class Assembly:
         for name in ("size", "crc32", "extent_count", "extra_length"):
             getattr(rows, name)[at] = results[name][is_first]
         itself = scan.content[at] == From.FILE
-        for name in ("mode", "uid", "gid", "mtime_ns", "inode", "device"):
+        for name in _OF_STAT:
             getattr(rows, name)[at[itself]] = results[name][is_first][itself]
         rows.ctime_ns[at[itself]] = safe_ctime(results["ctime_ns"][is_first][itself], self._scanned_ns)
         rows.extent_start[at] = extent_start[is_first] + base
@@ -250,7 +254,11 @@ class Assembly:
                 self._notices.append(changed_notice(self._paths[i]))
 
     def _move_to_lists(self, rows: _Rows, i: int) -> None:
-        """Put the extents of a large file into chunks of their own, cut by their content."""
+        """Move the extents of a large file to chunks of their own, cut by content."""
+        # A list ends behind each extent whose id has its lowest 6 bits zero, one in 64: so a change in the file moves
+        # only the borders next to it, and the other lists stay chunks that are stored already. A list shorter than the
+        # minimum goes on past a cut, and one longer than the maximum is cut without one; the end of the file is the
+        # last cut. This decides which chunks equal those of earlier backups: another rule would store all lists anew.
         start, count = int(rows.extent_start[i]), int(rows.extent_count[i])
         extents = _slice(rows.extents, start, count)
         first = np.frombuffer(extents["id"].tobytes(), "<u2").reshape(-1, 16)[:, 0]
@@ -283,7 +291,7 @@ class Assembly:
             if start < len(part):
                 return decode_extra(part[start : start + length])
             start -= len(part)
-        raise AssertionError("an extra stands in no part")
+        raise AssertionError("an extra is in none of the parts")
 
     def _alive(
         self, rows: _Rows, scan: Scan, keep: NDArray[np.bool_], primary: NDArray[np.int64], got: Gathered
@@ -297,7 +305,7 @@ class Assembly:
         lost = (primary >= 0) & ~rows.alive[primary]
         rows.alive &= ~lost
         for i in lost.nonzero()[0].tolist():
-            name = self._paths[i].decode(errors="backslashreplace")
+            name = shown(self._paths[i])
             self._notices.append(
                 Notice(
                     self._paths[i],
@@ -307,7 +315,7 @@ class Assembly:
             )
 
     def _fill_links(self, rows: _Rows, scan: Scan, keep: NDArray[np.bool_]) -> None:
-        """Targets of new symbolic links, attributes of new folders."""
+        """Fill in the targets of new symbolic links and the attributes of new folders."""
         target_start = starts_of(scan.target_length)
         for i in (~keep & (scan.kind == Kind.SYMLINK)).nonzero()[0].tolist():
             start = int(target_start[i])
@@ -326,43 +334,27 @@ class Assembly:
         primary: NDArray[np.int64],
         keep: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Further hard links repeat the first one's content; returns which of them are as in the backup before."""
+        """Repeat the first hard link's content in the further ones; return those that are as in the previous backup."""
         same = np.zeros(len(primary), bool)
         at = ((primary >= 0) & rows.alive).nonzero()[0]
         if not len(at):
             return same
         first = primary[at]
-        for column in (
-            rows.mode,
-            rows.uid,
-            rows.gid,
-            rows.mtime_ns,
-            rows.ctime_ns,
-            rows.inode,
-            rows.device,
-            rows.size,
-            rows.crc32,
-            rows.stored_sum,
-            rows.extent_start,
-            rows.extent_count,
-        ):
+        for name in (*_OF_STAT, "ctime_ns", "size", "crc32", "stored_sum", "extent_start", "extent_count"):
+            column = getattr(rows, name)
             column[at] = column[first]
-        extra_starts = starts_of(before.extra_length)
         for i, p in zip(at.tolist(), first.tolist(), strict=True):
             extra = encode_extra(msgspec.structs.replace(self._extra_of(rows, p), hard_link=self._paths[p]))
             rows.set_extra(i, extra)
             j = int(match[i])
             if keep[p] and j >= 0:
-                start = int(extra_starts[j])
-                old = before.extra_bytes[start : start + int(before.extra_length[j])]
+                old = before.extra_data(j)
                 same[i] = old == extra and before.ctime_ns[j] == rows.ctime_ns[i] and before.inode[j] == rows.inode[i]
         return same
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
-    def _blocks(
-        self, rows: _Rows, scan: Scan, before: Before, match: NDArray[np.int64], same: NDArray[np.bool_]
-    ) -> list[BlockRef]:
+    def _blocks(self, rows: _Rows, before: Before, match: NDArray[np.int64], same: NDArray[np.bool_]) -> list[BlockRef]:
         at = rows.alive.nonzero()[0]
         if len(at) == len(before) == len(match) and same.all() and (match == np.arange(len(match))).all():
             return list(self._before_refs)
@@ -383,12 +375,15 @@ class Assembly:
             ):
                 refs.append(self._before_refs[number])
                 continue
-            block = self._block(rows, scan, part, extents, extras)
+            block = self._block(rows, part, extents, extras)
             refs.append(ref_of(block, self._chunks.add(encode_block(block))))
         return refs
 
     def _borders(self, at: NDArray[np.int64], rows: _Rows) -> list[tuple[int, int]]:
-        """Where blocks start and end; decided by the paths (and, for huge ones, extents) near the border alone."""
+        """Return the borders of blocks; decided only by the paths (and, for huge entries, extents) near each border."""
+        # A block ends behind each path whose CRC-32 has its lowest 7 bits zero, one in 128: an entry that comes or goes
+        # moves only the borders next to it, and the blocks behind stay what they were. `n` entries and `extents` of the
+        # block so far are counted against the limits.
         paths, crc32 = self._paths, zlib.crc32
         counts = rows.extent_count[at].tolist()
         borders, start, extents = [], 0, 0
@@ -409,27 +404,11 @@ class Assembly:
     def _block(
         self,
         rows: _Rows,
-        scan: Scan,
         part: NDArray[np.int64],
         extents: NDArray[np.void],
         extras: NDArray[np.uint8],
     ) -> Block:
-        columns: dict[str, NDArray[np.generic]] = {
-            "kind": scan.kind[part],
-            "mode": rows.mode[part],
-            "uid": rows.uid[part],
-            "gid": rows.gid[part],
-            "mtime_ns": rows.mtime_ns[part],
-            "size": rows.size[part],
-            "crc32": rows.crc32[part],
-            "stored_sum": rows.stored_sum[part],
-            "extent_count": rows.extent_count[part],
-            "path_length": scan.path_length[part],
-            "extra_length": rows.extra_length[part],
-            "ctime_ns": rows.ctime_ns[part],
-            "inode": rows.inode[part],
-            "device": rows.device[part],
-        }
+        columns: dict[str, NDArray[np.generic]] = {name: getattr(rows, name)[part] for name in COLUMNS}
         return Block(
             columns,
             extents[gather(rows.extent_start[part], rows.extent_count[part])],
@@ -450,9 +429,9 @@ def _resolve(extents: NDArray[np.void], index: Index) -> None:
 
 
 def _slice(parts: Sequence[NDArray[np.void]], start: int, count: int) -> NDArray[np.void]:
-    """`count` extents from `start` on, counted over all parts; a run never crosses parts."""
+    """Return `count` extents from `start` on, counted over all parts; a run never crosses parts."""
     for part in parts:
         if start < len(part):
             return part[start : start + count]
         start -= len(part)
-    raise AssertionError("extents stand in no part")
+    raise AssertionError("extents are in none of the parts")

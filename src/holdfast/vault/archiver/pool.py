@@ -1,7 +1,7 @@
-"""The crew: worker processes that ingest in parallel, and the threads here that feed them.
+"""The process pool: worker processes that ingest in parallel, and the threads here that feed them.
 
-One thread per worker hands it jobs and takes its results, two jobs ahead so that it never waits. A small backup needs
-no crew: `Alone` does the jobs in this process behind the same interface.
+One thread per worker sends it jobs, two ahead so that it never waits, and takes its results. A small backup needs no
+processes: `Alone` runs the jobs in this process behind the same interface.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from holdfast.vault.source import ReadableSource
 
 JOBS_AHEAD = 2
 LOOK_SECONDS = 0.25
-"""How often it is asked whether the crew is to stop."""
+"""The interval between checks for a cancelled backup."""
 
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 _encode = msgspec.msgpack.Encoder().encode
@@ -63,7 +63,7 @@ class _Worker:
         try:
             send_frame(self._to, body)
         except BrokenPipeError:
-            self.receive()  # its last word says why, or that it died
+            self.receive()  # its last message says why, or that it died
             raise
 
     def receive(self) -> Result:
@@ -79,15 +79,15 @@ class _Worker:
         return reply.result
 
     def kill(self) -> None:
-        """End it, whatever it is doing; from any thread."""
+        """Kill it, whatever it is doing; from any thread."""
         if self._process.poll() is None:
             self._process.kill()
 
     def close(self) -> None:
-        """End it and let go of it."""
+        """End it and release its pipes."""
         self.kill()
         self._process.wait()
-        with suppress(BrokenPipeError):  # what was still to be sent; closed all the same
+        with suppress(BrokenPipeError):  # unsent bytes do not matter any more; the pipe is closed all the same
             self._to.close()
         self._from.close()
 
@@ -119,7 +119,7 @@ class Crew:
             raise
 
     def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
-        """Do all jobs; `gather` gets each result, one call at a time.
+        """Run all jobs; `gather` gets each result, one call at a time.
 
         Raises the first failure of any worker, after the others have ended what they were given; and Cancelled, which
         ends them in the middle of it.
@@ -167,7 +167,7 @@ class Crew:
             raise failures[0]
 
     def close(self) -> None:
-        """End the workers; what they had not made durable is dropped."""
+        """End the workers; anything not yet durable is discarded."""
         for worker in self._workers:
             worker.close()
         os.close(self._claims_fd)
@@ -175,7 +175,7 @@ class Crew:
 
 
 class Alone:
-    """Does the jobs in this process: for small backups, and for stores that live in memory."""
+    """Runs the jobs in this process: for small backups, and for stores that live in memory."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class Alone:
         self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
 
     def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
-        """Do all jobs; `gather` gets each result. Raises Cancelled, between two of them."""
+        """Run all jobs; `gather` gets each result. Raises Cancelled, between two of them."""
         for job in jobs:
             if cancelled():
                 raise Cancelled("The backup was cancelled.")
@@ -199,6 +199,6 @@ class Alone:
         gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))
 
     def close(self) -> None:
-        """Drop what is not durable."""
+        """Discard packs that are not durable."""
         self._ingest.abort()
         self._reader.close()

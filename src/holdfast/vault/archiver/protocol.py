@@ -1,4 +1,4 @@
-"""What crew and worker processes say to each other.
+"""The protocol between the process pool and its workers.
 
 Frames on the pipes: u32 length, then a body. To the worker: first a pickled `Setup` (parent to own child only), then
 MessagePack jobs, an empty frame for the end. From it: MessagePack replies; the last one carries the remaining packs.
@@ -22,7 +22,7 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a worker needs before its first job."""
+    """Everything that a worker needs before its first job."""
 
     source: ReadableSource
     store: Store
@@ -36,7 +36,7 @@ class Setup:
 
 
 class Failure(msgspec.Struct, tag="failure"):
-    """A worker's last word when it failed."""
+    """The last message of a worker that failed."""
 
     kind: str
     message: str

@@ -1,4 +1,4 @@
-"""Known chunks: the part of an index that ingest needs, in memory that the worker processes share."""
+"""The shared index: the part of an index that ingest needs, in memory that the worker processes share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from holdfast.vault.pack.index import Index, Places
 
 
 class Known:
-    """What ingest needs of an index, in memory that worker processes share: 20 bytes a chunk."""
+    """The columns of an index that ingest needs, in memory that worker processes share: 20 bytes a chunk."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
 
     def stored(self, ids: Sequence[bytes]) -> list[int | None]:
-        """For each id, the stored length of its chunk, or None when the vault does not have it."""
+        """Return for each id the stored length of its chunk, or None when the vault does not have it."""
         if not len(self._index):
             return [None] * len(ids)
         places = self._index.locate(b"".join(ids))
@@ -29,7 +29,7 @@ class Known:
 
     @staticmethod
     def share(index: Index) -> int:
-        """A descriptor of memory with the index's columns, to be handed to the workers."""
+        """Return a descriptor of memory with the index's columns, to be passed to the workers."""
         fd = os.memfd_create("holdfast-known", os.MFD_CLOEXEC)
         for column in (index.high, index.low, index.stored_column()):
             data = memoryview(column.tobytes())
@@ -39,7 +39,7 @@ class Known:
 
     @staticmethod
     def attach(fd: int, count: int) -> Known:
-        """The shared columns of `count` chunks."""
+        """Map the shared columns of `count` chunks."""
         if not count:
             return Known(Index.empty())
         memory = mmap.mmap(fd, count * 20, access=mmap.ACCESS_READ)

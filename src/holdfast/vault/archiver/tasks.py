@@ -1,4 +1,4 @@
-"""The tasks of an archiver: files to read, what is known already, and what comes back."""
+"""The tasks of an archiver: files to read, chunks the vault has already, and results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ gathered; numpy itself stays out of the workers (0.2 s and 20 MB each)."""
 
 
 class KnownChunks(Protocol):
-    """Which chunks the vault has already."""
+    """The chunks that the vault has already."""
 
     def stored(self, ids: Sequence[bytes]) -> list[int | None]:
-        """For each id, the stored length of its chunk, or None when the vault does not have it."""
+        """Return for each id the stored length of its chunk, or None when the vault does not have it."""
 
 
 class NothingKnown:
@@ -80,7 +80,7 @@ Job = Batch | Part | Whole
 
 
 class Result(msgspec.Struct, array_like=True, gc=False):
-    """What came of one job. `rows`, `extents`: rows of RESULT_FIELDS and of EXTENT_DTYPE, packed."""
+    """The result of one job. `rows`, `extents`: rows of RESULT_FIELDS and of EXTENT_DTYPE, packed."""
 
     rows: bytes
     extents: bytes
@@ -93,7 +93,7 @@ class Result(msgspec.Struct, array_like=True, gc=False):
 
 @dataclass(slots=True)
 class Gathered:
-    """What the workers sent back, as arrays in the making."""
+    """The workers' results, collected as growing arrays."""
 
     rows: list[bytes] = field(default_factory=list)
     extents: list[bytes] = field(default_factory=list)

@@ -22,10 +22,10 @@ from holdfast.vault.pack.seal import VaultKeys
 
 
 def main() -> None:
-    """Serve one crew until it has no more jobs."""
+    """Run the jobs of one pool until it has no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
     stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not fall between the frames
+    os.dup2(2, 1)  # output printed by a library must not mix with the frames
     first = read_frame(stdin)
     if first is None:
         return

@@ -1,4 +1,4 @@
-"""Layouts: what a backup looks like as a download, computed from its manifest.
+"""Layouts: the bytes of a backup's downloads, computed from its manifest.
 
 Terms
 -----
@@ -6,10 +6,10 @@ Terms
 the first byte is made. *Piece*: literal bytes, or a part of a chunk's segment. *Body*: an entry's content as it stands
 in a layout.
 
-- `pieces` what a layout is made of, and what it needs to see of a backup
+- `pieces` the parts of a layout, and the view of a backup that it needs; `listing` a block as the backup lists it
 - `zip` the zip; `zip_records` its headers, `names` how a path becomes a name in it
 - `targz` the tar.gz; `tar_header` its members' headers as tar, `tar_deflate` the same deflated by a rule of our own
-- `contents` what both share: bodies out of extents, and cutting at a byte range
+- `contents` the part that both share: bodies made from extents, and cutting at a byte range
 
 A layout is a pure function: no clock, no randomness, no compressing library, no packs. The bytes that it gives for a
 manifest must never change, as a customer may resume a download years later; tests pin them. docs/layouts.md has every

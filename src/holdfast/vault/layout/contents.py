@@ -1,4 +1,4 @@
-"""What the layouts share: an entry's content as pieces, and cutting pieces at the end of a byte range."""
+"""The common part of the layouts: an entry's content as pieces, and cutting pieces at the end of a byte range."""
 
 from __future__ import annotations
 
@@ -10,21 +10,10 @@ import numpy as np
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout.pieces import ManifestView, Piece, SegmentPiece
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.entry import Extra, decode_extra
+from holdfast.vault.manifest.entry import Extra
 
 LITERAL_BYTES_MAX = 64 * 1024
-"""About the longest literal piece that is joined from several."""
-
-
-def extras_of(block: Block) -> dict[int, Extra]:
-    """The extras of the entries that have one, by their number."""
-    if not block.extra_bytes:
-        return {}
-    blob, ends, lengths = block.extra_bytes, block.extra_ends, block.extra_length
-    return {
-        i: decode_extra(blob[ends[i] - length : ends[i]])
-        for i, length in zip(lengths.nonzero()[0].tolist(), lengths[lengths > 0].tolist(), strict=True)
-    }
+"""At most about this many bytes of literal pieces are joined into one."""
 
 
 class Contents:
@@ -41,7 +30,9 @@ class Contents:
         self._stored: list[int] = block.extents["stored"].tolist()
         self._repeat: list[int] = block.extents["repeat"].tolist()
         self.simple: list[SegmentPiece | None] = [None] * len(block)
-        """The content of each file whose content is one segment, once: so it is for nearly every file."""
+        """The content of each file whose content is one segment, once: the case of nearly every file."""
+        # Of entries with one extent, `last` is its position. It is the whole content if it stands once and has as many
+        # stored bytes as the entry promises; any other goes the long way, which finds what does not add up.
         last = np.cumsum(block.extent_count, dtype=np.int64) - 1
         at = (block.extent_count == 1).nonzero()[0]
         at = at[(block.extents["repeat"][last[at]] == 1) & (block.extents["stored"][last[at]] == block.stored_sum[at])]
@@ -49,11 +40,11 @@ class Contents:
             self.simple[i] = SegmentPiece(self._ids[e], stored, 0, stored)
 
     def is_deflated(self, i: int) -> bool:
-        """Whether entry `i` is a file whose content is segments."""
+        """Return True if entry `i` is a file whose content is segments."""
         return self.stored_sum[i] > 0
 
     def inline(self, i: int) -> bytes:
-        """The content of file `i`, whose content is no segments. FormatError when it is not there."""
+        """Return the content of file `i`, which has no segments. Raise FormatError when it is missing."""
         extra = self._extras.get(i)
         content = extra.inline if extra is not None else None
         if len(content or b"") != self.size[i]:
@@ -61,7 +52,7 @@ class Contents:
         return content or b""
 
     def segments(self, i: int, skip: int) -> Iterator[SegmentPiece]:
-        """The segments of file `i` from byte `skip` of them on. FormatError when their sum is another than promised."""
+        """Return the segments of file `i` from their byte `skip` on. Raise FormatError when they sum to another length."""
         left = self.stored_sum[i]
         for chunk_id, stored, repeat in self._runs(i, skip):
             run = stored * repeat
@@ -81,7 +72,7 @@ class Contents:
             raise FormatError("A manifest block has a file whose extents do not add up.")
 
     def _runs(self, i: int, skip: int) -> Iterator[tuple[bytes, int, int]]:
-        """(chunk id, stored length, repeat) of each extent; a list that `skip` passes over is given as one run."""
+        """Yield (chunk id, stored length, repeat) of each extent; a list that `skip` passes over is yielded as one run."""
         extra = self._extras.get(i)
         if extra is None or not extra.lists:
             for e in range(self._end[i] - self._count[i], self._end[i]):
@@ -95,29 +86,29 @@ class Contents:
             skip = 0
             extents = self._view.extent_list(ref)
             if sum(e.stored * e.repeat for e in extents) != ref.stored_sum:
-                raise FormatError("An extent list does not add up to what its file says.")
+                raise FormatError("An extent list does not add up to the length that its file has.")
             for extent in extents:
                 yield extent.chunk_id, extent.stored, extent.repeat
 
 
 def target_of(extra: Extra | None) -> bytes:
-    """Where a symbolic link points. FormatError when its extra does not say."""
+    """Return the target of a symbolic link. Raise FormatError when its extra has none."""
     if extra is None or not extra.target:
         raise FormatError("A manifest block has a symbolic link without a target.")
     return extra.target
 
 
 def blocks_from(starts: Sequence[int], start: int) -> Iterator[tuple[int, int]]:
-    """(number, bytes of it to skip) of each block that ends after byte `start`.
+    """Yield (number, bytes of it to skip) of each block that ends after byte `start`.
 
-    `starts`: where each block begins, and where the last one ends.
+    `starts`: the start of each block, and the end of the last one.
     """
     for number in range(bisect_right(starts, start) - 1, len(starts) - 1):
         yield number, max(0, start - starts[number])
 
 
 def limit(pieces: Iterable[Piece], length: int) -> Iterator[Piece]:
-    """The first `length` bytes of `pieces`. FormatError when there are fewer."""
+    """Yield the first `length` bytes of `pieces`. Raise FormatError when there are fewer."""
     if length <= 0:
         return
     for piece in pieces:

@@ -11,7 +11,7 @@ from holdfast.vault.manifest.listing import BlockRef, BlockSums
 
 
 def block_digest(block: Block) -> bytes:
-    """16 bytes over what a customer can see of a block: all but ctime, inode and device."""
+    """Return 16 bytes over everything that a customer can see of a block: all but ctime, inode and device."""
     hasher = blake3(derive_key_context="holdfast 1 block digest")
     for column in (
         block.kind,
@@ -34,7 +34,7 @@ def block_digest(block: Block) -> bytes:
 
 
 def ref_of(block: Block, cid: bytes) -> BlockRef:
-    """How the backup's list names a block."""
+    """Return the reference by which the backup's list names a block."""
     local, central, zip64 = zip_layout.measure(block)
     return BlockRef(
         cid, block_digest(block), block.path(0), BlockSums(len(block), local, central, zip64, targz.measure_tar(block))

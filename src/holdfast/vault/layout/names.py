@@ -1,10 +1,10 @@
-"""How a path becomes a name in the zip.
+"""Names in the zip, made from paths.
 
 Paths are bytes; names in our zips are UTF-8 and say so. The rule:
 
 1. A path that is valid UTF-8 is its own name, byte for byte; it is never changed, whatever characters it has.
 2. In any other path, each byte that is not part of a valid UTF-8 sequence becomes `%XX` (two upper-case hex digits);
-   all other bytes stay. Valid is what RFC 3629 says: no overlong forms, no surrogates, nothing above U+10FFFF.
+   all other bytes stay. Valid is meant as in RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 3. A name over NAME_BYTES_MAX bytes is cut to that many, and back to the last whole character.
 4. A folder's name ends in one more `/`.
 
@@ -25,7 +25,7 @@ Java refuses the archive. No file system gives names near this; the limit keeps 
 
 
 def zip_name(path: bytes) -> bytes:
-    """The name of a path, by rules 1 to 3."""
+    """Return the name of a path, by rules 1 to 3."""
     try:
         path.decode()
         name = path
@@ -39,7 +39,7 @@ def zip_name(path: bytes) -> bytes:
 
 
 def zip_names(block: Block) -> list[bytes]:
-    """The names of all entries of a block, in order."""
+    """Return the names of all entries of a block, in order."""
     paths = block.paths()
     if not _is_plain(block):
         paths = [zip_name(path) for path in paths]
@@ -49,7 +49,7 @@ def zip_names(block: Block) -> list[bytes]:
 
 
 def zip_name_lengths(block: Block) -> NDArray[np.int64]:
-    """The lengths of all entries' names, in bytes."""
+    """Return the lengths of all entries' names, in bytes."""
     lengths = block.path_length.astype(np.int64)
     if not _is_plain(block):
         lengths[:] = [len(zip_name(path)) for path in block.paths()]
@@ -58,5 +58,5 @@ def zip_name_lengths(block: Block) -> NDArray[np.int64]:
 
 
 def _is_plain(block: Block) -> bool:
-    """Whether every path is its own name for certain: the common case, told without looking at single paths."""
+    """Return True if every path is certainly its own name: the common case, decided without reading single paths."""
     return block.path_bytes.isascii() and int(block.path_length.max(initial=0)) <= NAME_BYTES_MAX

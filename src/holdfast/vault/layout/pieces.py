@@ -1,4 +1,4 @@
-"""What a layout is made of: literal bytes, and the segments of chunks.
+"""The pieces of a layout: literal bytes, and the segments of chunks.
 
 A *layout* (zip, tar.gz) is a function of a manifest alone. It is given out as *pieces* in order;
 `vault/reader/records.py` turns pieces into bytes, reading the segments from the packs with read-ahead. A layout never

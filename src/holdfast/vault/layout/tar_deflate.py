@@ -1,4 +1,4 @@
-"""The deflate of what surrounds file contents in the tar.gz: member headers and padding.
+"""The deflate of everything around file contents in the tar.gz: member headers and padding.
 
 Written here, not by a library, because these bytes must be the same for ever, and because headers are mostly zeros.
 Everything is segments: byte-aligned, not final, referring to nothing before them (RFC 1951; docs/layouts.md has the
@@ -81,11 +81,11 @@ class Bits(NamedTuple):
     size: int
 
     def then(self, other: Bits) -> Bits:
-        """These bits, then the others."""
+        """Return these bits followed by the others."""
         return Bits(self.value | other.value << self.size, self.size + other.size)
 
     def to_bytes(self, extra: int = 0) -> bytes:
-        """As bytes, with at least `extra` zero bits behind."""
+        """Return the bits as bytes, with at least `extra` zero bits behind."""
         return self.value.to_bytes((self.size + extra + 7) // 8, "little")
 
 
@@ -93,17 +93,17 @@ _NOTHING = Bits(0, 0)
 
 
 def _code(code: int, count: int) -> Bits:
-    """A Huffman code: its highest bit comes first."""
+    """Return a Huffman code as bits: its highest bit comes first."""
     return Bits(int(f"{code:0{count}b}"[::-1], 2), count)
 
 
 def literals(data: bytes) -> Bits:
-    """Bytes below 0x90 as literals."""
+    """Encode bytes below 0x90 as literals."""
     return Bits(int.from_bytes(data.translate(LITERALS), "little"), 8 * len(data))
 
 
 def _match(length: int) -> Bits:
-    """The `length` bytes that follow are as the one before: a match of distance 1."""
+    """Encode a match of distance 1: the next `length` bytes equal the one before."""
     if length == _MATCH_MAX:
         symbol, extra = 285, _NOTHING
     else:
@@ -114,12 +114,12 @@ def _match(length: int) -> Bits:
 
 
 def run(byte: int, length: int) -> Bits:
-    """`length` times the same byte."""
+    """Encode `length` times the same byte."""
     if length < _RUN_MIN:
         return literals(bytes([byte]) * length)
     bits, left = literals(bytes([byte])), length - 1
     while left:
-        # A rest of one or two cannot be a match, so the match before it leaves three.
+        # A remainder of one or two cannot be a match, so the match before it leaves three.
         take = left if left <= _MATCH_MAX else min(_MATCH_MAX, left - _MATCH_MIN)
         bits, left = bits.then(_match(take)), left - take
     return bits
@@ -130,13 +130,13 @@ _START = Bits(_BLOCK_START, _BLOCK_START_BITS)
 
 @lru_cache(maxsize=BLOCK_BYTES + 1)
 def zeros(length: int) -> bytes:
-    """`length` zero bytes (none give nothing) as a segment."""
+    """Return `length` zero bytes as a segment; an empty one for none."""
     return _START.then(run(0, length)).to_bytes(_END_BITS) + _SYNC if length else b""
 
 
 @lru_cache(maxsize=1024)
 def _pax_front(length: int) -> bytes:
-    """The header block of a pax header with `length` bytes of records, up to where the records begin."""
+    """Return the header block of a pax header with `length` bytes of records, up to the first record."""
     bits = _START
     for byte, group in groupby(pax_header(length)):
         bits = bits.then(run(byte, len(list(group))))
@@ -145,7 +145,7 @@ def _pax_front(length: int) -> bytes:
 
 
 def pax_segment(records: bytes) -> bytes:
-    """A pax header with its records as stored blocks, without its padding; nothing for no records."""
+    """Return a pax header with its records as stored blocks, without padding; empty without records."""
     if not records:
         return b""
     if len(records) <= STORED_BYTES_MAX:
@@ -155,7 +155,7 @@ def pax_segment(records: bytes) -> bytes:
 
 
 def pax_segment_length(length: int) -> int:
-    """Length of `pax_segment` for `length` bytes of records."""
+    """Return the length of `pax_segment` for `length` bytes of records."""
     if not length:
         return 0
     return len(_pax_front(length)) + length + 5 * (-(-length // STORED_BYTES_MAX) - 1)
@@ -174,7 +174,7 @@ _REST_BITS = 8 * FIELDS_BYTES + _NO_LINK_TAIL.size
 
 
 def member_segment(padding: int, name: bytes, fields: bytes, link: bytes) -> bytes:
-    """A member's header block behind `padding` zeros (of the pax records before it).
+    """Return a member's header block behind `padding` zeros (of the pax records before it).
 
     `name`, `link`: at most 100 bytes below 0x90. `fields`: already translated by LITERALS.
     """

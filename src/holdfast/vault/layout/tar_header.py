@@ -1,9 +1,9 @@
-"""Members of the tar as tar: ustar header blocks, and the pax records that say what those cannot.
+"""Members of the tar as tar: ustar header blocks, and pax records for the values that those cannot hold.
 
 Source: IEEE Std 1003.1-2017, pax, "ustar Interchange Format" and "pax Extended Header". `SCHILY.xattr.` is star's, as
 GNU tar and libarchive read and write it; `hdrcharset=BINARY` before names that are not UTF-8 is POSIX's.
 
-A pax header stands before a member only for what its ustar header cannot say: a name or link target over 100 bytes or
+A pax header precedes a member only for values that its ustar header cannot hold: a name or link target over 100 bytes or
 not ASCII, a size from 8 GiB on, an owner over 2,097,151, a time with a fraction, before 1970 or after 2242, extended
 attributes.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.units import SECOND_NS
 from holdfast.vault.layout.contents import target_of
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
@@ -29,10 +30,9 @@ TAIL_ZEROS = 247
 """Names of owner and group, device numbers, prefix: all empty."""
 
 _MODE, _UID, _GID, _SIZE, _MTIME, _CHECKSUM, _TYPE = 0, 8, 16, 24, 36, 48, 56
-"""Where each field begins, counted from the end of the name."""
+"""The start of each field, counted from the end of the name."""
 _OWNER_MAX = 0o7777777
 _SIZE_MAX = _SECONDS_MAX = 0o77777777777
-_NS = 1_000_000_000
 _TYPES = np.zeros(4, np.uint8)
 _TYPES[[Kind.FILE, Kind.FOLDER, Kind.SYMLINK]] = tuple(b"052")
 _HARD_LINK = ord("1")
@@ -46,7 +46,7 @@ _POWERS_OF_TEN = np.array([10**n for n in range(1, 19)])
 
 @lru_cache(maxsize=1024)
 def pax_header(length: int) -> bytes:
-    """The header block of a pax header with `length` bytes of records."""
+    """Return the header block of a pax header with `length` bytes of records."""
     block = b"".join(
         (
             b"@PaxHeader".ljust(NAME_BYTES, b"\0"),
@@ -64,7 +64,7 @@ def pax_header(length: int) -> bytes:
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """One pax record: its own length in decimal, a blank, key=value, a line feed."""
+    """Return one pax record: its own length in decimal, a blank, key=value, a line feed."""
     rest = len(key) + len(value) + 3
     length = rest + len(str(rest))
     if len(str(length)) > len(str(rest)):
@@ -85,13 +85,13 @@ def _is_long(name: bytes) -> bool:
 
 
 def _decimal(ns: int) -> bytes:
-    """Nanoseconds as decimal seconds."""
-    seconds, fraction = divmod(abs(ns), _NS)
+    """Return nanoseconds as decimal seconds."""
+    seconds, fraction = divmod(abs(ns), SECOND_NS)
     return b"%b%d.%09d" % (b"-" if ns < 0 else b"", seconds, fraction)
 
 
 def pax_records(name: bytes, link: bytes, size: int, uid: int, gid: int, mtime_ns: int, extra: Extra) -> bytes:
-    """The pax records that a member needs, in this order; none for most."""
+    """Return the pax records that a member needs, in this order; none for most."""
     records = []
     if not (_is_utf8(name) and _is_utf8(link)):
         records.append(_record(b"hdrcharset", b"BINARY"))
@@ -105,7 +105,7 @@ def pax_records(name: bytes, link: bytes, size: int, uid: int, gid: int, mtime_n
         records.append(_record(b"uid", b"%d" % uid))
     if gid > _OWNER_MAX:
         records.append(_record(b"gid", b"%d" % gid))
-    if mtime_ns % _NS or not 0 <= mtime_ns // _NS <= _SECONDS_MAX:
+    if mtime_ns % SECOND_NS or not 0 <= mtime_ns // SECOND_NS <= _SECONDS_MAX:
         records.append(_record(b"mtime", _decimal(mtime_ns)))
     for key, value in extra.xattrs:
         # A key ends at the first "=", so GNU tar writes that one, and "%", as a hex number. So do we.
@@ -114,14 +114,18 @@ def pax_records(name: bytes, link: bytes, size: int, uid: int, gid: int, mtime_n
 
 
 class TarLengths:
-    """What stands in the member headers of a block's entries, in lengths, as columns."""
+    """The lengths of all parts of the member headers of a block's entries, as columns."""
 
     def __init__(self, block: Block, extras: dict[int, Extra]) -> None:
+        # Nearly every member has a header of 512 bytes and at most one pax record, a fraction of a second, whose length
+        # follows from the digits of the time: all those lengths are computed as columns. The odd ones (long or foreign
+        # names, links, attributes, large numbers) have records that must be made to be measured; that is done last,
+        # when the contents of hard links are known to be none.
         self.block = block
         is_folder = block.kind == Kind.FOLDER
         full_length = block.path_length.astype(np.int64) + is_folder
         self.links: dict[int, bytes] = {}
-        """What the links point to, by entry number: targets of symbolic links, first entries of hard ones."""
+        """The targets of the links, by entry number: targets of symbolic links, first entries of hard ones."""
         self.hard_links: list[int] = []
         self.content = np.where(block.kind == Kind.FILE, block.size.astype(np.int64), 0)
         """Bytes of each member's content, unpacked and unpadded."""
@@ -140,13 +144,13 @@ class TarLengths:
         self.link_length = np.zeros(len(block), np.int64)
         for i, link in self.links.items():
             self.link_length[i] = min(len(link), NAME_BYTES)
-        seconds = block.mtime_ns // _NS
-        self.has_fraction = (block.mtime_ns % _NS != 0) & ~is_odd
+        seconds = block.mtime_ns // SECOND_NS
+        self.has_fraction = (block.mtime_ns % SECOND_NS != 0) & ~is_odd
         digits = np.searchsorted(_POWERS_OF_TEN, seconds, side="right") + 1
         self.records_length = np.where(self.has_fraction, _MTIME_RECORD_FIXED + digits, 0)
         """Bytes of each member's pax records."""
         self.odd_records: dict[int, bytes] = {}
-        """The pax records of the members that are not a matter of a fraction of a second."""
+        """The pax records of the members that need more than a fraction of a second."""
         for i in is_odd.nonzero()[0].tolist():
             self.odd_records[i] = pax_records(
                 block.path(i) + (b"/" if is_folder[i] else b""),
@@ -160,17 +164,17 @@ class TarLengths:
             self.records_length[i] = len(self.odd_records[i])
 
     def _odd(self, full_length: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Members whose pax records have to be made to know their length, as far as columns tell."""
+        """Return the members whose pax records must be made to know their length, as far as columns tell."""
         block = self.block
         odd = full_length > NAME_BYTES
         odd |= (block.uid > _OWNER_MAX) | (block.gid > _OWNER_MAX) | (self.content > _SIZE_MAX)
-        odd |= (block.mtime_ns < 0) | (block.mtime_ns >= (_SECONDS_MAX + 1) * _NS)
+        odd |= (block.mtime_ns < 0) | (block.mtime_ns >= (_SECONDS_MAX + 1) * SECOND_NS)
         if not block.path_bytes.isascii():
             odd |= [not path.isascii() for path in block.paths()]
         return odd
 
     def raw_lengths(self) -> NDArray[np.int64]:
-        """Bytes of each whole member in the tar: headers, content, padding."""
+        """Return the bytes of each whole member in the tar: headers, content, padding."""
         pax = np.where(self.records_length > 0, BLOCK_BYTES + _padded(self.records_length), 0)
         return pax + BLOCK_BYTES + _padded(self.content)
 
@@ -193,7 +197,7 @@ class TarHeaders(TarLengths):
         """FIELDS_BYTES of each entry."""
 
     def _records(self) -> list[bytes]:
-        seconds, fractions = np.divmod(self.block.mtime_ns, _NS)
+        seconds, fractions = np.divmod(self.block.mtime_ns, SECOND_NS)
         records = [
             b"%d mtime=%d.%09d\n" % (length, second, fraction) if fraction else b""
             for length, second, fraction in zip(
@@ -210,7 +214,7 @@ class TarHeaders(TarLengths):
     def _fields(self) -> NDArray[np.uint8]:
         block = self.block
         rows = np.zeros((len(block), FIELDS_BYTES), np.uint8)
-        seconds = block.mtime_ns // _NS
+        seconds = block.mtime_ns // SECOND_NS
         _put_octal(rows, _MODE, 7, block.mode)
         _put_octal(rows, _UID, 7, _or_zero(block.uid, _OWNER_MAX))
         _put_octal(rows, _GID, 7, _or_zero(block.gid, _OWNER_MAX))
@@ -229,7 +233,7 @@ class TarHeaders(TarLengths):
         return rows
 
     def raw(self, i: int) -> bytes:
-        """All header blocks of member `i`."""
+        """Return all header blocks of member `i`."""
         name, records, at = self.names[i], self.records[i], FIELDS_BYTES * i
         tail = self.links[i].ljust(NAME_BYTES, b"\0") + _TAIL if i in self.links else _NO_LINK_TAIL
         pad, fields = _ZEROS[NAME_BYTES - len(name)], self.fields[at : at + FIELDS_BYTES]
@@ -249,7 +253,7 @@ def _padded(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _or_zero(values: NDArray[Any], most: int) -> NDArray[np.int64]:
-    """Values as they are, but 0 (a pax record has the true one) where they do not fit."""
+    """Return the values, but 0 where one does not fit (a pax record has the true one)."""
     wide = values.astype(np.int64)
     return np.where((wide >= 0) & (wide <= most), wide, 0)
 

@@ -18,7 +18,7 @@ from isal.isal_zlib import crc32, crc32_combine
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import FormatError
-from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
+from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, limit
 from holdfast.vault.layout.pieces import ManifestView, Piece
 from holdfast.vault.layout.tar_deflate import (
     FIXED_BITS,
@@ -49,7 +49,7 @@ _PADDINGS = [bytes(n) for n in range(BLOCK_BYTES)]
 
 
 def _member_bytes(block: Block, lengths: TarLengths) -> NDArray[np.int64]:
-    """Deflated bytes of each member of a block."""
+    """Return the deflated bytes of each member of a block."""
     bits = _FRONT_BITS[-lengths.records_length % BLOCK_BYTES] + FIXED_BITS
     bits += _NAME_BITS[lengths.name_length] + _NAME_BITS[lengths.link_length]
     sizes: NDArray[np.int64] = (bits + 7) // 8 + SYNC_BYTES
@@ -63,17 +63,17 @@ def _member_bytes(block: Block, lengths: TarLengths) -> NDArray[np.int64]:
 
 
 def measure_tar(block: Block) -> int:
-    """Deflated bytes of the members of a block, `BlockSums.tar`."""
-    return int(_member_bytes(block, TarLengths(block, extras_of(block))).sum())
+    """Return the deflated bytes of the members of a block, `BlockSums.tar`."""
+    return int(_member_bytes(block, TarLengths(block, block.extras())).sum())
 
 
 def total_bytes(view: ManifestView) -> int:
-    """Length of the whole tar.gz."""
+    """Return the length of the whole tar.gz."""
     return _Plan(view).total
 
 
 def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
-    """Bytes `start` to `stop` of the tar.gz. Raises FormatError, and what `view` raises."""
+    """Yield bytes `start` to `stop` of the tar.gz. Raises FormatError, and what `view` raises."""
     plan = _Plan(view)
     if not 0 <= start <= stop <= plan.total:
         raise ValueError(f"bytes {start} to {stop} of a tar.gz of {plan.total}")
@@ -83,11 +83,11 @@ def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
 
 
 class _Plan:
-    """Where everything begins."""
+    """The starts of all parts."""
 
     def __init__(self, view: ManifestView) -> None:
         self.starts = list(accumulate((ref.sums.tar for ref in view.blocks), initial=len(GZIP_HEADER)))
-        """Of each block's members, and the end of the last."""
+        """The start of each block's members, and the end of the last."""
         self.end_start = self.starts[-1]
         self.trailer_start = self.end_start + len(_END)
         self.total = self.trailer_start + _TRAILER.size
@@ -103,7 +103,7 @@ class _Sum:
         """Block and entry of the first member in it."""
 
     def add_block(self, headers: TarHeaders, number: int, first: int) -> None:
-        """Note that a block's members from `first` on are in it."""
+        """Record that a block's members from `first` on are in it."""
         if self.first is None:
             self.first = (number, first)
         self.size += int(headers.raw_lengths()[first:].sum())
@@ -115,7 +115,7 @@ class _Sum:
 
 
 def _pieces_from(view: ManifestView, plan: _Plan, start: int, total: _Sum | None) -> Iterator[Piece]:
-    """All bytes of the tar.gz from `start` on; without the trailer when there is no `total`."""
+    """Yield all bytes of the tar.gz from `start` on; without the trailer when `total` is None."""
     if start < len(GZIP_HEADER):
         yield GZIP_HEADER[start:]
     for number, skip in blocks_from(plan.starts, max(start, len(GZIP_HEADER))):
@@ -131,7 +131,7 @@ def _pieces_from(view: ManifestView, plan: _Plan, start: int, total: _Sum | None
 
 
 def _sum_before(view: ManifestView, until: tuple[int, int] | None) -> _Sum:
-    """CRC-32 and length of all members before the given block and entry (of all without one)."""
+    """Return CRC-32 and length of all members before the given block and entry (of all without one)."""
     blocks = range(len(view.blocks))
     last, entries = until if until is not None else (len(blocks), 0)
     total = _Sum()
@@ -139,7 +139,7 @@ def _sum_before(view: ManifestView, until: tuple[int, int] | None) -> _Sum:
         if number == last and not entries:
             break
         block = view.block(number)
-        headers = TarHeaders(block, extras_of(block))
+        headers = TarHeaders(block, block.extras())
         stop = entries if number == last else len(block)
         crc, crcs, contents = total.crc, block.crc32.tolist(), headers.content.tolist()
         for i in range(stop):
@@ -150,7 +150,7 @@ def _sum_before(view: ManifestView, until: tuple[int, int] | None) -> _Sum:
 
 
 def _add_member(crc: int, raw: bytes, content: int, content_crc: int) -> int:
-    """CRC-32 of a tar with one more member."""
+    """Add one more member to the CRC-32 of a tar."""
     crc = crc32(raw, crc)
     if content:
         crc = crc32(_PADDINGS[-content % BLOCK_BYTES], crc32_combine(crc, content_crc, content))
@@ -158,14 +158,18 @@ def _add_member(crc: int, raw: bytes, content: int, content_crc: int) -> int:
 
 
 def _member_pieces(view: ManifestView, number: int, plan: _Plan, skip: int, total: _Sum | None) -> Iterator[Piece]:
-    """The members of one block, from byte `skip` of them on; `total` gets all members of which a byte is given."""
+    """Yield the members of one block from byte `skip` on; `total` gets all members of which a byte is given."""
+    # `ends` has the end of each member within the block's bytes: the first one that ends behind `skip` is the one to
+    # begin in, and `skip` becomes a position in it. It alone is cut; all others are given whole. Heads, paddings and
+    # inline contents are held back and joined, as a piece for each would cost more than the bytes: they go out before
+    # a segment, or when they are long enough. A file's padding is joined with the next member's head.
     block = view.block(number)
-    extras = extras_of(block)
+    extras = block.extras()
     headers = TarHeaders(block, extras)
     sizes = _member_bytes(block, headers)
     ends = np.cumsum(sizes)
     if int(ends[-1]) != plan.starts[number + 1] - plan.starts[number]:
-        raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
+        raise FormatError("A manifest block has another length than the backup's list of blocks states.")
     contents = Contents(view, block, extras)
     first = int(np.searchsorted(ends, skip, side="right"))
     skip -= int(ends[first] - sizes[first])
@@ -215,7 +219,7 @@ def _member_pieces(view: ManifestView, number: int, plan: _Plan, skip: int, tota
 
 
 def _member_from(contents: Contents, head: bytes, padding: bytes, i: int, content: int, skip: int) -> Iterator[Piece]:
-    """Member `i` from byte `skip` of it on."""
+    """Yield member `i` from its byte `skip` on."""
     if not content or not contents.is_deflated(i):
         data = stored_blocks(contents.inline(i)) if content else b""
         yield (head + data + padding)[skip:]

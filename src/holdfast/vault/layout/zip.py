@@ -15,7 +15,7 @@ from itertools import accumulate
 import numpy as np
 
 from holdfast.vault.errors import FormatError
-from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, extras_of, limit
+from holdfast.vault.layout.contents import LITERAL_BYTES_MAX, Contents, blocks_from, limit
 from holdfast.vault.layout.pieces import ManifestView, Piece
 from holdfast.vault.layout.zip_records import (
     LIMIT_32,
@@ -31,18 +31,18 @@ from holdfast.vault.pack.segment import FINAL
 
 
 def measure(block: Block) -> tuple[int, int, int]:
-    """(`zip_local`, `zip_central`, `zip64_entries`) of a block, as `BlockSums` says."""
+    """Return (`zip_local`, `zip_central`, `zip64_entries`) of a block, as defined by `BlockSums`."""
     sizes = ZipSizes(block)
     return int(sizes.local.sum()), int(sizes.central.sum()), int(sizes.is_zip64.sum())
 
 
 def total_bytes(view: ManifestView) -> int:
-    """Length of the whole zip."""
+    """Return the length of the whole zip."""
     return _Plan(view).total
 
 
 def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
-    """Bytes `start` to `stop` of the zip. Raises FormatError, and what `view` raises."""
+    """Yield bytes `start` to `stop` of the zip. Raises FormatError, and what `view` raises."""
     plan = _Plan(view)
     if not 0 <= start <= stop <= plan.total:
         raise ValueError(f"bytes {start} to {stop} of a zip of {plan.total}")
@@ -51,12 +51,12 @@ def pieces(view: ManifestView, start: int, stop: int) -> Iterator[Piece]:
 
 
 class _Plan:
-    """Where every block's part begins: in the local headers, and in the central directory."""
+    """The start of every block's part: in the local headers, and in the central directory."""
 
     def __init__(self, view: ManifestView) -> None:
         refs = view.blocks
         self.local_starts = [0, *accumulate(ref.sums.zip_local for ref in refs)]
-        """Of each block, and the end of the last."""
+        """The start of each block, and the end of the last."""
         self.central_start = self.local_starts[-1]
         self.central_starts = [self.central_start]
         for number, ref in enumerate(refs):
@@ -74,31 +74,35 @@ class _Plan:
             far = joined * ZIP64_JOINED_OFFSET_BYTES + (sums.entries - joined) * ZIP64_OFFSET_BYTES
             return sums.zip_central + far
         block = view.block(number)  # the one block in which the zip passes 4 GiB
-        return sums.zip_central + int(ZipHeaders(block, extras_of(block), start).far_bytes().sum())
+        return sums.zip_central + int(ZipHeaders(block, block.extras(), start).far_bytes().sum())
 
 
 def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]:
-    """All bytes of the zip from `start` on."""
+    """Yield all bytes of the zip from `start` on."""
     for number, skip in blocks_from(plan.local_starts, start):
         yield from _local_pieces(view, number, plan, skip)
     for number, skip in blocks_from(plan.central_starts, max(start, plan.central_start)):
         block = view.block(number)
-        records = ZipHeaders(block, extras_of(block), plan.local_starts[number]).central_records()
+        records = ZipHeaders(block, block.extras(), plan.local_starts[number]).central_records()
         data = b"".join(records)
         if len(data) != plan.central_starts[number + 1] - plan.central_starts[number]:
-            raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
+            raise FormatError("A manifest block has another length than the backup's list of blocks states.")
         yield data[skip:]
     if start < plan.total:
         yield plan.end[max(0, start - plan.central_starts[-1]) :]
 
 
 def _local_pieces(view: ManifestView, number: int, plan: _Plan, skip: int) -> Iterator[Piece]:
-    """The local headers and contents of one block, from byte `skip` of it on."""
+    """Yield the local headers and contents of one block, from its byte `skip` on."""
+    # `headers.ends` has the end of each entry within the block's bytes: the first one that ends behind `skip` is the
+    # one to begin in, and it alone is cut. Heads and inline contents are held back and joined, as a piece for each
+    # would cost more than the bytes: they go out before a segment, or when they are long enough. The two bytes that end
+    # a deflate stream are joined with the next entry's head.
     block = view.block(number)
-    extras = extras_of(block)
+    extras = block.extras()
     headers = ZipHeaders(block, extras, plan.local_starts[number])
     if int(headers.ends[-1]) != plan.local_starts[number + 1] - plan.local_starts[number]:
-        raise FormatError("A manifest block does not have the length that the backup's list of blocks says.")
+        raise FormatError("A manifest block has another length than the backup's list of blocks states.")
     contents = Contents(view, block, extras)
     targets = headers.targets
     heads = headers.local_headers()
@@ -135,7 +139,7 @@ def _local_pieces(view: ManifestView, number: int, plan: _Plan, skip: int) -> It
 
 
 def _entry_from(contents: Contents, targets: dict[int, bytes], head: bytes, i: int, skip: int) -> Iterator[Piece]:
-    """Entry `i` from byte `skip` of its local header and content on."""
+    """Yield entry `i` from byte `skip` of its local header and content on."""
     if contents.is_deflated(i):
         if skip < len(head):
             yield head[skip:]

@@ -1,10 +1,10 @@
-"""The records of a zip: local headers, central records, end records. Only bytes; where they go is `zip`'s affair.
+"""The records of a zip: local headers, central records, end records. Bytes only; `zip` decides their places.
 
 Sources: PKWARE APPNOTE 6.3.10 (4.3.7 local header, 4.3.12 central record, 4.3.14 to 4.3.16 end records, 4.5.3 zip64,
 4.5.5 NTFS); Info-ZIP's extended timestamp 0x5455; libarchive's `xl` 0x6c78 (archive_read_support_format_zip.c,
 process_extra: bitmap u8, then as its bits say: 1 version made by u16, 2 internal attributes u16, 4 external u32).
 
-What is done so that every unpacker reads it (docs/layouts.md says why): sizes and CRC-32 in the local headers, never a
+To be read by every unpacker (docs/layouts.md says why): sizes and CRC-32 in the local headers, never a
 data descriptor; zip64 only where a limit is hit, its extra field first and of exact size; local and central headers
 agree in all that both have; host Unix, so that modes and links count; the UTF-8 flag always; the `xl` field, so that a
 piped bsdtar, which never sees the central directory, keeps modes and links.
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.units import SECOND_NS
 from holdfast.vault.layout.contents import target_of
 from holdfast.vault.layout.names import zip_name_lengths, zip_names
 from holdfast.vault.manifest.block import Block
@@ -28,13 +29,13 @@ from holdfast.vault.manifest.entry import Extra, Kind
 from holdfast.vault.pack.segment import FINAL
 
 LIMIT_32 = 0xFFFF_FFFF
-"""From this value on (sizes, offsets) a field says so itself and the value stands in the zip64 extra field."""
+"""From this value on (sizes, offsets), a field holds this marker and the value is in the zip64 extra field."""
 LIMIT_16 = 0xFFFF
 
 ZIP64_OFFSET_BYTES = 12
-"""What a central record grows by when its local header lies beyond 4 GiB: the extra field's head and the offset."""
+"""Growth of a central record whose local header lies beyond 4 GiB: the extra field's head and the offset."""
 ZIP64_JOINED_OFFSET_BYTES = 8
-"""The same where the extra field is there already for the sizes."""
+"""The same growth when the sizes have an extra field already."""
 
 _LOCAL = np.dtype(
     [
@@ -81,13 +82,12 @@ _DOS_FOLDER = 0x10
 _TYPE_BITS = np.zeros(4, np.uint32)
 _TYPE_BITS[[Kind.FILE, Kind.FOLDER, Kind.SYMLINK]] = (0o100000, 0o040000, 0o120000)
 
-_NS = 1_000_000_000
 _DOS_FIRST, _DOS_LAST = 315_532_800, 4_354_819_198  # 1980-01-01 00:00:00, 2107-12-31 23:59:58
 _NTFS_EPOCH_TICKS = 116_444_736_000_000_000  # 1601 to 1970, in units of 100 ns
 
 
 def _template(dtype: np.dtype[Any], **values: int) -> NDArray[np.void]:
-    """One row that has the values that all rows share."""
+    """Return one row with the values that all rows share."""
     row: NDArray[np.void] = np.zeros(1, dtype)
     for name, value in values.items():
         row[name] = value
@@ -102,10 +102,10 @@ _TAIL_TEMPLATE = _template(
 
 
 class ZipSizes:
-    """What each entry of a block takes in the zip, as columns."""
+    """The bytes that each entry of a block takes in the zip, as columns."""
 
     def __init__(self, block: Block, extras: dict[int, Extra] | None = None) -> None:
-        """`extras`: by entry number; needed are those of symbolic links, which are decoded here when not given."""
+        """`extras`: by entry number; only those of symbolic links are needed, and decoded here when not given."""
         links = (block.kind == Kind.SYMLINK).nonzero()[0].tolist()
         self.targets = {i: target_of(extras.get(i) if extras is not None else block.extra(i)) for i in links}
         self.size = block.size.astype(np.int64)
@@ -116,7 +116,7 @@ class ZipSizes:
         self.packed = np.where(self.is_deflated, block.stored_sum.astype(np.int64) + len(FINAL), self.size)
         """Bytes of the content as it stands in the zip."""
         self.is_zip64 = (self.size >= LIMIT_32) | (self.packed >= LIMIT_32)
-        self.seconds = block.mtime_ns // _NS
+        self.seconds = block.mtime_ns // SECOND_NS
         # Old versions of libarchive take the timestamp as unsigned, so before 1970 the NTFS field has the time too.
         self.is_ntfs = (self.seconds < 0) | (self.seconds >= 1 << 31)
         extra = np.where(self.is_ntfs, _NTFS.size, _TIMESTAMP.itemsize)
@@ -137,7 +137,7 @@ class ZipHeaders(ZipSizes):
         self.names = zip_names(block)
         ends = np.cumsum(self.local)
         self.ends: NDArray[np.int64] = ends
-        """Where each entry ends, counted from the start of the block."""
+        """The end of each entry, counted from the start of the block."""
         offsets = ends - self.local + start
         self._block = block
         self._offsets = offsets
@@ -150,7 +150,7 @@ class ZipHeaders(ZipSizes):
         )
 
     def _shared(self, template: NDArray[np.void], extra_length: int) -> NDArray[np.void]:
-        """Headers with the fields that local and central ones share."""
+        """Return headers with the fields that local and central ones share."""
         rows = np.repeat(template, len(self.names))
         rows["method"] = np.where(self.is_deflated, _DEFLATED, _STORED)
         rows["time"], rows["date"] = _dos_times(self.seconds)
@@ -172,12 +172,12 @@ class ZipHeaders(ZipSizes):
 
     def _tails(self) -> NDArray[np.void]:
         rows = np.repeat(_TAIL_TEMPLATE, len(self.names))
-        rows["mtime"] = self.seconds.astype(np.int32)  # what does not fit is put right by `_time`
+        rows["mtime"] = self.seconds.astype(np.int32)  # `_time` corrects values that do not fit
         rows["external"] = self._external
         return rows
 
     def local_headers(self) -> list[bytes]:
-        """The local header of each entry, with name and extra fields."""
+        """Return the local header of each entry, with name and extra fields."""
         rows = self._shared(_LOCAL_TEMPLATE, _TAIL.itemsize)
         tails = _cut(self._tails())
         for i in (self.is_zip64 | self.is_ntfs).nonzero()[0].tolist():
@@ -185,7 +185,7 @@ class ZipHeaders(ZipSizes):
         return [head + name + tail for head, name, tail in zip(_cut(rows), self.names, tails, strict=True)]
 
     def central_records(self) -> list[bytes]:
-        """The central record of each entry."""
+        """Return the central record of each entry."""
         rows = self._shared(_CENTRAL_TEMPLATE, _TIMESTAMP.itemsize)
         rows["external"] = self._external
         rows["offset"] = np.minimum(self._offsets, LIMIT_32)
@@ -196,7 +196,7 @@ class ZipHeaders(ZipSizes):
         return [head + name + tail for head, name, tail in zip(_cut(rows), self.names, tails, strict=True)]
 
     def far_bytes(self) -> NDArray[np.int64]:
-        """What each central record grows by because its local header lies beyond 4 GiB."""
+        """Return the growth of each central record because its local header lies beyond 4 GiB."""
         grown = np.where(self.is_zip64, ZIP64_JOINED_OFFSET_BYTES, ZIP64_OFFSET_BYTES)
         return np.where(self._is_far, grown, 0)
 
@@ -219,19 +219,19 @@ class ZipHeaders(ZipSizes):
 
 
 def _cut(rows: NDArray[np.void]) -> list[bytes]:
-    """The bytes of each row."""
+    """Return the bytes of each row."""
     cut: list[bytes] = rows.view(f"V{rows.dtype.itemsize}").tolist()
     return cut
 
 
 def _dos_times(seconds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """MS-DOS time and date, in UTC, within 1980 to 2107."""
+    """Return MS-DOS time and date, in UTC, within 1980 to 2107."""
     days, of_day = np.divmod(np.clip(seconds, _DOS_FIRST, _DOS_LAST) - _DOS_FIRST, 86_400)
     return _DOS_TIMES[of_day >> 1], _DOS_DATES[days]
 
 
 def _dos_tables() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """MS-DOS times by half the seconds of a day, and dates by days since 1980."""
+    """Return tables of MS-DOS times by half the seconds of a day, and dates by days since 1980."""
     seconds = np.arange(0, 86_400, 2)
     times = seconds // 3600 << 11 | seconds // 60 % 60 << 5 | seconds % 60 // 2
     days = np.arange(np.datetime64("1980-01-01"), np.datetime64("2108-01-01"))
@@ -245,7 +245,7 @@ _DOS_TIMES, _DOS_DATES = _dos_tables()
 
 
 def end_records(entries: int, central_bytes: int, central_start: int) -> bytes:
-    """What stands after the central directory."""
+    """Return the records after the central directory."""
     end = _END.pack(
         b"PK\x05\x06",
         0,

@@ -1,8 +1,8 @@
-"""Audit: whether a backup is whole: its root, its lists, and for each of its files that the vault has every chunk.
+"""The check of a backup: its root, its lists, and that the vault has every chunk of each of its files.
 
-Only manifests are read here, each shared part of them once; that the chunks themselves are good is `pack_check.py`'s to
-say. A chunk counts as there when the index has it with the stored length that the manifest promises (the download's
-length depends on that) and it is not among those that were found bad.
+Only manifests are read here, each shared part of them once; `pack_check.py` checks the chunks themselves. A chunk
+counts as present when the index has it with the stored length that the manifest promises (the download's
+length depends on that) and it was not found to be bad.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store, StoreError, StoreUnreachable
-from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError, VaultError
+from holdfast.stores.port import Store, StoreError, StoreUnreachable
+from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError, FormatError, VaultError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.layout.contents import extras_of
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import Block, decode_block, decode_list
 from holdfast.vault.manifest.entry import Extent, Extra, Kind
@@ -27,13 +26,14 @@ from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.root import Root, decode_listing, digest_of, read_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
 
 _BLOCKS_AT_ONCE = 64
 
 FILES_NAMED_MAX = 1000
-"""Of more hit files than this in one backup, only the count is kept."""
+"""At most this many damaged files of a backup are named; of more, only the count is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class HitFile:
     path: bytes
     message: str
     count: int = 1
-    """How many entries: more than one for a lost list."""
+    """Number of entries: more than one for a lost list."""
 
 
 @dataclass(slots=True)
@@ -54,18 +54,18 @@ class Hit:
     files: list[HitFile] = field(default_factory=list)
     """At most FILES_NAMED_MAX."""
     count: int = 0
-    """How many files; of a lost list, the number of its entries."""
+    """Number of files; of a lost list, the number of its entries."""
     is_unreadable: bool = False
-    """Nothing of it can be read: its root or its list of blocks is lost."""
+    """True when nothing of it can be read: its root or its list of blocks is lost."""
 
     def add(self, path: bytes, message: str, count: int = 1) -> None:
-        """Note one more."""
+        """Add one damaged file."""
         self.count += count
         if len(self.files) < FILES_NAMED_MAX:
             self.files.append(HitFile(path, message, count))
 
     def lose_all(self, message: str) -> Hit:
-        """Note that nothing of the backup can be read."""
+        """Record that nothing of the backup can be read."""
         self.is_unreadable = True
         self.add(b"", message)
         return self
@@ -73,7 +73,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is kept of a block that was read and found whole."""
+    """The facts kept about a block that was read and found whole."""
 
     first: bytes
     last: bytes
@@ -84,10 +84,10 @@ class _Seen:
 
 
 class Audit:
-    """Audits backups of one vault against one index. Not to be shared between threads; `close` it."""
+    """Checks backups of one vault against one index. Not to be shared between threads; `close` it."""
 
     def __init__(self, store: Store, keys: VaultKeys, index: Index, bad: NDArray[np.bool_] | None = None) -> None:
-        """`bad`: for each position of the index, whether that chunk was found to be lost."""
+        """`bad`: for each position of the index, True if that chunk was found to be lost."""
         self._store = store
         self._keys = keys
         self.index = index
@@ -95,9 +95,9 @@ class Audit:
         self._bad = np.zeros(len(index), bool) if bad is None else bad
         self._whole: dict[bytes, _Seen] = {}
         self.used: NDArray[np.bool_] = np.zeros(len(index), bool)
-        """For each position of the index, whether an audited backup needs that chunk."""
+        """For each position of the index, True if a checked backup needs that chunk."""
         self.missing: set[bytes] = set()
-        """Ids of chunks that an audited backup needs and that the index does not have."""
+        """Ids of chunks that a checked backup needs and that the index does not have."""
         self.suspects: set[bytes] = set()
         """Packs with manifest chunks that the index has and that could not be read."""
 
@@ -106,11 +106,11 @@ class Audit:
         self._reader.close()
 
     def backup(self, backup_id: str) -> Hit | None:
-        """What of a backup is lost; None when it is whole. Raises StoreUnreachable."""
+        """Check a backup; return its losses, or None when it is whole. Raises StoreUnreachable."""
         hit = Hit(backup_id)
         try:
             root = self._root(backup_id)
-        except ObjectMissing:
+        except BackupMissing:
             return hit.lose_all("Its root is missing from the store, so nothing of it can be read.")
         except StoreUnreachable:
             raise
@@ -128,10 +128,10 @@ class Audit:
         return hit if hit.count else None
 
     def _root(self, backup_id: str) -> Root:
-        """Read a root, twice when it is not good."""
+        """Read a root, a second time when it is not good."""
         try:
             return read_root(self._store, self._keys, backup_id)
-        except (ObjectMissing, StoreUnreachable):
+        except (BackupMissing, StoreUnreachable):
             raise
         except (StoreError, VaultError):
             return read_root(self._store, self._keys, backup_id)
@@ -149,21 +149,21 @@ class Audit:
                 hit.add(ref.first_path, _lost_entries(ref, before), ref.sums.entries)
                 continue
             if last and _key(seen.first) <= _key(last):
-                hit.add(seen.first, "The backup's paths are not in their order.")
+                hit.add(seen.first, "The backup's paths are out of order.")
             last = seen.last
             sums += (seen.files, seen.folders, seen.symlinks, seen.content_bytes)
         root = snapshot.root
         if is_complete and tuple(sums.tolist()) != (root.files, root.folders, root.symlinks, root.content_bytes):
-            hit.add(b"", "Its counts are not those of its files.")
+            hit.add(b"", "Its counts do not match its files.")
         if digest_of(refs) != root.digest:
-            hit.add(b"", "Its digest is not that of its files.")
+            hit.add(b"", "Its digest does not match its files.")
         if is_complete and not hit.count and not _has_its_lengths(snapshot):
-            hit.add(b"", "Its downloads have other lengths than its root says.")
+            hit.add(b"", "Its downloads would have other lengths than its root states.")
 
     def _looked_at(
         self, snapshot: Snapshot, refs: Sequence[BlockRef], hit: Hit
     ) -> Iterator[tuple[BlockRef, _Seen | None]]:
-        """Each block and what is known of it; those not seen before are read, some at a time."""
+        """Yield each block with the facts about it; those not met before are read, several at a time."""
         for start in range(0, len(refs), _BLOCKS_AT_ONCE):
             some = refs[start : start + _BLOCKS_AT_ONCE]
             fresh = [ref.chunk_id for ref in some if ref.chunk_id not in self._whole]
@@ -175,25 +175,25 @@ class Audit:
                     yield ref, self._whole[ref.chunk_id]
 
     def _block(self, snapshot: Snapshot, ref: BlockRef, data: bytes | None, hit: Hit) -> _Seen | None:
-        """Look at one block; None when it cannot be read. What is whole is remembered."""
+        """Check one block; return None when it cannot be read. Whole blocks are remembered."""
         if data is None:
             return None
         try:
             block = decode_block(data)
-            extras = extras_of(block)
+            extras = block.extras()
             if not len(block):
                 return None
         except (FormatError, ValueError):
             return None
         count = hit.count
         if ref_of(block, ref.chunk_id) != ref:
-            hit.add(ref.first_path, "The list of entries is not the one that the backup names.")
+            hit.add(ref.first_path, "The list of entries differs from the one that the backup names.")
         paths = block.paths()
         keys = [_key(path) for path in paths]
         if any(a >= b for a, b in pairwise(keys)):
-            hit.add(paths[0], "The backup's paths are not in their order.")
+            hit.add(paths[0], "The backup's paths are out of order.")
         for i in self._hit_entries(snapshot, block, extras):
-            hit.add(paths[i], f"The file {paths[i].decode(errors='backslashreplace')} can't be read.")
+            hit.add(paths[i], f"The file {shown(paths[i])} cannot be read.")
         is_file = block.kind == Kind.FILE
         seen = _Seen(
             paths[0],
@@ -208,7 +208,10 @@ class Audit:
         return seen
 
     def _hit_entries(self, snapshot: Snapshot, block: Block, extras: dict[int, Extra]) -> list[int]:
-        """Numbers of the entries whose content is not all there."""
+        """Return the numbers of the entries whose content is incomplete."""
+        # `owner` has for each extent of the block the number of its entry, so that what is found of extents (lost ones,
+        # and the sum of their lengths, which must be the file's) is told of entries in one step. What has no extents of
+        # its own is looked at one by one: large files by their lists, small ones by the content in their extra.
         extents = block.extents
         lost = self._lost(extents["id"].tobytes(), extents["stored"])
         owner = np.repeat(np.arange(len(block)), block.extent_count)
@@ -228,7 +231,7 @@ class Audit:
         return sorted(hit)
 
     def _lists_whole(self, snapshot: Snapshot, extra: Extra, size: int) -> bool:
-        """Whether all extents of a large file are there, and add up."""
+        """Return True if all extents of a large file are present and add up."""
         is_whole, total = True, 0
         parts = self._manifest(snapshot, [ref.chunk_id for ref in extra.lists])
         for ref, data in zip(extra.lists, parts, strict=True):
@@ -248,7 +251,7 @@ class Audit:
     # -- chunks ----------------------------------------------------------------------------------------------------
 
     def _lost(self, ids: bytes, stored: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """For each data chunk, whether it is not there; the others are marked as used."""
+        """Return for each data chunk True if it is lost; the others are marked as used."""
         at = self.index.positions(ids)
         lost = at < 0
         self.missing.update(ids[32 * i : 32 * i + 32] for i in lost.nonzero()[0].tolist())
@@ -259,7 +262,7 @@ class Audit:
         return lost
 
     def _manifest(self, snapshot: Snapshot, ids: Sequence[bytes]) -> list[bytes | None]:
-        """The contents of manifest chunks; None for each that is lost."""
+        """Return the contents of manifest chunks; None for each that is lost."""
         if not ids:
             return []
         at = self.index.positions(b"".join(ids))
@@ -292,14 +295,14 @@ def _raise_lost(chunk_id: bytes) -> NoReturn:
 
 
 def _lost_entries(ref: BlockRef, before: bytes | None) -> str:
-    """What to say of a block that is lost: its entries can only be named by their number and the first one."""
-    first = ref.first_path.decode(errors="backslashreplace")
-    until = "to the end" if before is None else f"to before {before.decode(errors='backslashreplace')}"
-    return f"The list of {ref.sums.entries} entries from {first} {until} is lost, so they can't be read."
+    """Return the sentence for a lost block: its entries can only be named by their number and the first path."""
+    first = shown(ref.first_path)
+    until = "to the end" if before is None else f"to before {shown(before)}"
+    return f"The list of {ref.sums.entries} entries from {first} {until} is lost, so they cannot be read."
 
 
 def _key(path: bytes) -> bytes:
-    """Sorts as the manifest does: component by component (no name has a NUL)."""
+    """Return a key that sorts as the manifest does: component by component (no name has a NUL)."""
     return path.replace(b"/", b"\0")
 
 

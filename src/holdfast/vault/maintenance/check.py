@@ -1,12 +1,12 @@
-"""Check: whether a vault is what its ledger and its backups' manifests say, and which files of which backups are hit.
+"""Check: compares a vault with its ledger and its backups' manifests, and names the damaged files of each backup.
 
 1. Packs: each live one by its size, ends and table; with `read` whole, by its name and record by record. Packs of
    manifests are always read whole: they are small, and everything else is found through them. The rolling read-back
-   gives the packs whose turn it is (`some`), and goes on to the next steps only when one is damaged.
-2. What is damaged is put into quarantine (`quarantine.py`), unless `repair` is off.
-3. Every backup is held against the index that is left (`backup_check.py`).
+   passes the packs that are due (`some`), and goes on to the next steps only when one is damaged.
+2. Damaged packs are put into quarantine (`quarantine.py`), unless `repair` is off.
+3. Every backup is compared with the remaining index (`backup_check.py`).
 
-The order makes the answer right whatever comes in between: the index of step 3 has no chunk that is known to be lost,
+The order makes the answer right whatever happens in between: the index of step 3 has no chunk that is known to be lost,
 and a backup that built on one was fenced by step 2.
 """
 
@@ -30,17 +30,16 @@ from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import TAG_BYTES, VaultKeys
 from holdfast.vault.pack.writer import PackKind
 
-_FOREVER_NS = 2**62
 _SALVAGE_ROUNDS = 4
 """A manifest that came back may name more chunks that can: its list, a block, an extent list, the content."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckProgress:
-    """How far a check is: bytes of packs looked at, then backups."""
+    """The progress of a check: bytes of packs checked, then backups."""
 
     files: int
-    """Backups audited."""
+    """Files of the backups checked."""
     bytes: int
     total_files: int
     total_bytes: int
@@ -48,7 +47,7 @@ class CheckProgress:
 
 @dataclass(slots=True)
 class CheckReport:
-    """What a check found in one vault. Sizes in bytes."""
+    """The result of a check of one vault. Sizes in bytes."""
 
     packs: int = 0
     read_packs: int = 0
@@ -60,7 +59,7 @@ class CheckReport:
     good_packs: list[bytes] = field(default_factory=list)
     """Packs that were read whole and found good."""
     is_repaired: bool = False
-    """The damaged packs were put into quarantine."""
+    """True when the damaged packs were put into quarantine."""
     saved_records: int = 0
     """Good records that were copied out of damaged packs."""
     salvaged_chunks: int = 0
@@ -74,7 +73,7 @@ class CheckReport:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing is damaged."""
+        """True when nothing is damaged."""
         return not self.findings and not self.hits
 
 
@@ -110,7 +109,7 @@ class Check:
     ) -> CheckReport:
         """Check the whole vault and the given backups.
 
-        `backups` gives the ids of those that the caller's books call successful, asked for when they are needed.
+        `backups` returns the ids of those that succeeded by the caller's records, and is called when they are needed.
         `share`: of the packs' bytes, this much (0 to 1) is read; `shuffle` puts the packs in the order of choosing.
 
         Raises StoreUnreachable, Cancelled, LedgerMoved, StoreError.
@@ -131,7 +130,7 @@ class Check:
         return self._report
 
     def some(self, pack_ids: Sequence[bytes], backups: Callable[[], Sequence[str]], now_ns: int) -> CheckReport:
-        """Read the given packs whole; the backups are only looked at when one of them is damaged. Else as `all`."""
+        """Read the given packs whole; backups are checked only when one of the packs is damaged. Otherwise as `all`."""
         for pack_id in pack_ids:
             self._examine(pack_id, read=True)
         if self._report.findings:
@@ -160,11 +159,11 @@ class Check:
     # -- packs -----------------------------------------------------------------------------------------------------
 
     def _examine(self, pack_id: bytes, *, read: bool) -> None:
-        """Look at one pack, and enter what is wrong with it."""
+        """Check one pack, and add the finding if it is damaged."""
         self._look()
         rows = self._ledger.pack_rows([pack_id])
         if not rows:
-            return  # condemned meanwhile
+            return  # condemned in the meantime
         row = rows[0]
         if read:
             self._report.read_packs += 1
@@ -172,7 +171,7 @@ class Check:
         if not read and self._examiner.outside(row) is None:
             return
         finding = self._examiner.whole(row)
-        # A pack that was pruned meanwhile is not missing.
+        # A pack pruned in the meantime is not missing.
         if finding is None:
             self._report.good_packs.append(pack_id)
         elif self._ledger.pack_rows([pack_id]):
@@ -180,7 +179,7 @@ class Check:
             self._report.missing_chunks += int(finding.bad.sum())
 
     def _records(self, audit: Audit) -> None:
-        """Read the records that an audited backup needs; packs with bad ones are examined whole."""
+        """Read the records that a checked backup needs; packs with bad ones are read whole."""
         index, used = audit.index, audit.used
         self._total(1, int(index.stored_column()[used].astype(np.int64).sum()))
         suspects = set(audit.suspects)
@@ -208,7 +207,7 @@ class Check:
 
     def _audit(self, backups: Callable[[], Sequence[str]], now_ns: int) -> None:
         in_store = dict(packs_in(self._store))
-        condemned = {pack_id for pack_id, _ in self._ledger.condemned(_FOREVER_NS)}
+        condemned = {pack_id for pack_id, _ in self._ledger.condemned()}
         ids: Sequence[str] = ()
         for _ in range(_SALVAGE_ROUNDS):
             ids = backups()
@@ -230,13 +229,13 @@ class Check:
                 break
             self._report.salvaged_chunks += saved
         self._report.backups = len(ids)
-        # Asked for again: what was entered meanwhile is no stray.
+        # Asked for again: a backup recorded meanwhile is not a stray.
         live = set(self._ledger.live_pack_ids())
         self._report.stray_packs = len(set(in_store) - condemned - live)
         self._report.stray_roots = len(set(backup_ids(self._store)) - set(ids) - set(backups()))
 
     def _auditor(self) -> Audit:
-        """An audit over the index of what is known to be good."""
+        """Return a backup check over the index of everything known to be good."""
         return auditor(self._store, self._keys, self._ledger, self._report.findings)
 
     def _look(self) -> None:
@@ -258,7 +257,7 @@ class Check:
 
 
 def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Finding] = ()) -> Audit:
-    """An audit over the ledger's index, less what the findings say is lost. `close` it."""
+    """Return a backup check over the ledger's index, less the losses in the findings. `close` it."""
     unreadable = {f.pack_id for f in findings if f.is_missing or f.table is None}
     by_id = {f.pack_id: f for f in findings}
     rows = ledger.pack_rows([p for p in ledger.live_pack_ids() if p not in unreadable])
@@ -272,7 +271,7 @@ def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Fi
 
 
 def _bad(index: Index, findings: dict[bytes, Finding]) -> NDArray[np.bool_]:
-    """For each position of the index, whether its record was found to be lost."""
+    """Return for each position of the index True if its record was found to be lost."""
     bad = np.zeros(len(index), bool)
     for number, pack_id in enumerate(index.packs):
         finding = findings.get(pack_id)

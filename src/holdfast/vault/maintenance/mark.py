@@ -1,7 +1,7 @@
-"""Mark: which chunks of a vault the backups in its store need, found from their roots.
+"""Mark: finds the chunks that the backups in a vault's store need, starting from their roots.
 
-Blocks, parts of the list and extent lists that several backups share are read once, so marking costs what is different
-in them.
+Blocks, parts of the list and extent lists that several backups share are read once, so the cost of marking depends on
+their differences.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store
-from holdfast.vault.errors import ChunkMissing, DamagedError
+from holdfast.stores.port import Store
+from holdfast.vault.errors import BackupMissing, ChunkMissing, DamagedError
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import starts_of
-from holdfast.vault.manifest.entry import decode_extra
 from holdfast.vault.manifest.root import ROOTS_PREFIX, decode_listing, read_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
@@ -24,12 +22,12 @@ from holdfast.vault.reader.snapshot import Snapshot
 
 
 def backup_ids(store: Store) -> list[str]:
-    """Ids of all backups whose roots are in the store."""
+    """Return the ids of all backups whose roots are in the store."""
     return [name.removeprefix(ROOTS_PREFIX) for name, _ in store.list(ROOTS_PREFIX)]
 
 
 class Marker:
-    """Marks what backups need, over the positions of one index. `close` it."""
+    """Marks the chunks that backups need, over the positions of one index. `close` it."""
 
     def __init__(self, store: Store, keys: VaultKeys, index: Index) -> None:
         self._store = store
@@ -38,22 +36,22 @@ class Marker:
         self._reader = RecordReader(store, keys, lambda refresh: index)
         self._seen: set[bytes] = set()
         self.used: NDArray[np.bool_] = np.zeros(len(index), bool)
-        """For each position of the index, whether a marked backup needs that chunk."""
+        """For each position of the index, True if a marked backup needs that chunk."""
 
     def close(self) -> None:
         """Release the open packs."""
         self._reader.close()
 
     def mark_all(self, backup_ids: Iterable[str], on_backup: Callable[[], None] = lambda: None) -> None:
-        """Mark what the given backups need; one whose root is gone by now needs nothing.
+        """Mark the chunks that the given backups need; one whose root is gone by now needs nothing.
 
         Raises DamagedError, FormatError for a manifest that cannot be read, and ChunkMissing for a chunk that is in no
-        pack: then nobody can tell what is needed, and nothing must be thrown away.
+        pack: then it is unknown what is needed, and nothing may be deleted.
         """
         for backup_id in backup_ids:
             try:
                 self._mark(backup_id)
-            except ObjectMissing:
+            except BackupMissing:
                 continue
             except (DamagedError, ChunkMissing) as error:
                 raise type(error)(f"Backup {backup_id}: {error}") from error
@@ -71,7 +69,7 @@ class Marker:
                 self._use(b"".join(e.chunk_id for e in extents))
 
     def _fresh(self, ids: Sequence[bytes]) -> list[bytes]:
-        """Those chunks of kind manifest that were not looked at yet; they are marked."""
+        """Return the manifest chunks not met before, and mark them."""
         fresh = [i for i in dict.fromkeys(ids) if i not in self._seen]
         self._seen.update(fresh)
         self._use(b"".join(fresh))
@@ -84,19 +82,11 @@ class Marker:
         missing = (at < 0).nonzero()[0]
         if len(missing):
             start = 32 * int(missing[0])
-            raise ChunkMissing(f"chunk {ids[start : start + 32].hex()[:12]} is in no pack of the vault.")
+            raise ChunkMissing(f"chunk {ids[start : start + 32].hex()[:12]} is in none of the vault's packs.")
         self.used[at] = True
 
 
 def _list_ids(block: Block) -> list[bytes]:
-    """Ids of the extent lists of a block's large files."""
+    """Return the ids of the extent lists of a block's large files."""
     listed = (block.extra_length > 0) & (block.stored_sum > 0) & (block.extent_count == 0)
-    if not listed.any():
-        return []
-    starts = starts_of(block.extra_length)
-    ids = []
-    for i in listed.nonzero()[0].tolist():
-        start = int(starts[i])
-        extra = decode_extra(block.extra_bytes[start : start + int(block.extra_length[i])])
-        ids += [ref.chunk_id for ref in extra.lists]
-    return ids
+    return [ref.chunk_id for i in listed.nonzero()[0].tolist() for ref in block.extra(i).lists]

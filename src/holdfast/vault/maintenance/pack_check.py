@@ -1,8 +1,8 @@
-"""Examine packs: whether they are what their ledger row says, down to each record.
+"""The check of a pack: compares it with its ledger row, down to each record.
 
-A pack's name is the hash of its bytes, so a whole one is told without a key; of one that is not, the records that
-still open, inflate and have their length and CRC-32 are as good as ever. What looks damaged is read a second time
-before it is called so: a fault on the way from the disk is no damage.
+A pack's name is the hash of its bytes, so a whole one is recognised without a key. In a damaged one, records that
+still open, inflate and have their length and CRC-32 are good. A pack that seems damaged is read a second time
+before it is reported: a fault on the way from the disk is not damage.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from holdfast.vault.pack.writer import (
 )
 
 _PIECE_BYTES = 64 * 1024
-"""An object that cannot be read as a whole is read in such pieces; what of it cannot be read counts as zeros."""
+"""Piece size for an object that cannot be read as a whole; unreadable pieces count as zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +43,23 @@ class Finding:
     pack_id: bytes
     kind: int
     why: str
-    """What is wrong, after "the pack"."""
+    """The fault, as a phrase after "the pack"."""
     is_missing: bool
     table: Table | None
-    """What should be in it; None when neither the ledger nor the pack can tell any more."""
+    """The records it should have; None when neither the ledger nor the pack has the table any more."""
     bad: NDArray[np.bool_]
-    """For each record of `table`, whether it is lost."""
+    """For each record of `table`, True if it is lost."""
 
 
 class Examiner:
-    """Examines the packs of one vault."""
+    """Checks the packs of one vault."""
 
     def __init__(self, store: Store, keys: VaultKeys) -> None:
         self._store = store
         self._keys = keys
 
     def outside(self, row: PackRow) -> str | None:
-        """What is wrong with a pack as far as its size, its ends and its row tell; None: nothing.
+        """Check a pack's size, ends and row; return the fault, or None.
 
         Raises StoreUnreachable.
         """
@@ -70,7 +70,7 @@ class Examiner:
             if self._store.get_range(pack_name(row.pack_id), 0, HEADER_BYTES) != pack_header(row.kind):
                 return "has a damaged header"
             if read_footer(self._keys, self._store, row.pack_id) != row:
-                return "ends otherwise than the catalog says"
+                return "has another trailer than the catalog"
         except StoreUnreachable:
             raise
         except ObjectMissing:
@@ -80,12 +80,12 @@ class Examiner:
         return None
 
     def whole(self, row: PackRow) -> Finding | None:
-        """Read a pack whole, and open every record of it. None when all is well. Raises StoreUnreachable."""
+        """Read a pack whole and open every record of it. Return None when all are good. Raises StoreUnreachable."""
         found, _ = self.read(row)
         return found
 
     def read(self, row: PackRow) -> tuple[Finding | None, bytes]:
-        """As `whole`, with the bytes of the pack (none when it is missing)."""
+        """As `whole`, but return also the bytes of the pack (none when it is missing)."""
         data = self._bytes(row)
         finding = self._look(row, data)
         if finding is not None:
@@ -95,7 +95,7 @@ class Examiner:
         return finding, data or b""
 
     def records(self, row: PackRow, wanted: NDArray[np.uint32]) -> bool:
-        """Whether the records at the given offsets (sorted) of a pack are good. Raises StoreUnreachable."""
+        """Return True if the records at the given offsets (sorted) of a pack are good. Raises StoreUnreachable."""
         try:
             table = open_table(self._keys, row)
             reader = self._store.open(pack_name(row.pack_id))
@@ -121,7 +121,7 @@ class Examiner:
             reader.close()
 
     def good_records(self, row: PackRow) -> Iterator[tuple[Table, int, memoryview]]:
-        """The records of a damaged pack that are good: (table, number, sealed bytes)."""
+        """Yield the good records of a damaged pack: (table, number, sealed bytes)."""
         found, data = self.read(row)
         table = found.table if found is not None else open_table(self._keys, row)
         if table is None:
@@ -146,7 +146,7 @@ class Examiner:
             return self._in_pieces(name)
 
     def _in_pieces(self, name: str) -> bytes | None:
-        """What can be read of an object on a disk with bad places."""
+        """Read an object piece by piece from a disk with bad sectors."""
         try:
             reader = self._store.open(name)
         except ObjectMissing:
@@ -173,15 +173,15 @@ class Examiner:
         bad = np.zeros(0, bool) if table is None else self._bad(table, data)
         why = trouble
         if hashlib.sha256(data).digest() != row.pack_id:
-            why = "has another size than it should" if len(data) != row.size else "has other bytes than its name says"
+            why = "has another size than it should" if len(data) != row.size else "does not match the hash in its name"
         elif bad.any():
-            why = "has records that do not open, although its bytes are those of its name"
+            why = "has records that do not open, although it matches the hash in its name"
         if not why:
             return None
         return Finding(row.pack_id, row.kind, why, False, table, bad)
 
     def _table(self, row: PackRow, data: bytes | None) -> tuple[Table | None, str]:
-        """The pack's table, from the ledger or else from its own end, and what is wrong with the ledger's."""
+        """Return the pack's table, from the ledger or else from its own end, and the fault of the ledger's."""
         own = _own_row(row, data)
         try:
             table = open_table(self._keys, row)
@@ -189,9 +189,9 @@ class Examiner:
             try:
                 return (open_table(self._keys, own) if own is not None else None), "has a damaged row in the catalog"
             except (DamagedError, FormatError, ValueError):
-                return None, "has a damaged row in the catalog, and no table of its own"
+                return None, "has a damaged row in the catalog, and no readable table of its own"
         same = own is None or replace(own, size=row.size) == row
-        return table, "" if same else "ends otherwise than the catalog says"
+        return table, "" if same else "has another trailer than the catalog"
 
     def _bad(self, table: Table, data: bytes) -> NDArray[np.bool_]:
         view = memoryview(data)
@@ -203,7 +203,7 @@ class Examiner:
         return bad
 
     def _is_good(self, table: Table, i: int, sealed: memoryview) -> bool:
-        """Whether a record opens, inflates, and has the length and the CRC-32 that the table says."""
+        """Return True if a record opens, inflates, and has the length and the CRC-32 that the table states."""
         kind = SealKind.DATA if table.kind is PackKind.DATA else SealKind.MANIFEST
         associated = self._keys.associated(kind) + table.ids[32 * i : 32 * i + 32]
         cipher = self._keys.cipher(table.origins[int(table.origin[i])])
@@ -216,7 +216,7 @@ class Examiner:
 
 
 def _own_row(row: PackRow, data: bytes | None) -> PackRow | None:
-    """What a pack's own end says of it; None when that is damaged."""
+    """Return the row that a pack's own end gives; None when that is damaged."""
     if data is None or len(data) < FOOTER_BYTES:
         return None
     length, records, salt, _, kind, _, magic = FOOTER.unpack(data[-FOOTER_BYTES:])
@@ -227,7 +227,7 @@ def _own_row(row: PackRow, data: bytes | None) -> PackRow | None:
 
 
 def sample(rows: Sequence[tuple[bytes, int, int]], order: Sequence[int], share: float) -> list[bytes]:
-    """Ids of packs that together have at least `share` (0 to 1) of all bytes, in the given order of choosing.
+    """Return ids of packs that together have at least `share` (0 to 1) of all bytes, in the given order.
 
     `rows`: (pack id, kind, size).
     """

@@ -1,12 +1,12 @@
-"""Prune: throw away what no backup needs, and nothing else.
+"""Prune: deletes what no backup needs, and nothing else.
 
-1. Mark what the backups in the store need (`mark.py`). When anything of that is missing, nothing is thrown away.
+1. Mark the chunks that the backups in the store need (`mark.py`). When one of them is missing, nothing is deleted.
 2. Packs of which nothing is needed are dead. From those with over a quarter dead, and from many small ones, the needed
-   records are copied to new packs, as they are sealed. Packs that a crash left behind, which the ledger never had, are
+   records are copied to new packs, as they are sealed. Packs that a crash left behind, unknown to the ledger, are
    dead too.
 3. In one transaction the ledger condemns the dead and the copied ones, takes up the new ones, and moves the epoch on.
-   It refuses when a backup was entered or another prune came since step 1; then all begins again. A backup in the
-   making that relied on what was condemned finds the epoch moved, and starts again.
+   It refuses when a backup was recorded or another prune ran since step 1; then everything starts again. A running
+   backup that relied on a condemned pack finds the epoch advanced, and starts again.
 4. Condemned packs are deleted when the readers' grace is over (`sweep`).
 
 A crash at any point leaves packs that nobody needs, which the next prune finds. No lock is held between the steps.
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.pack.copy import copy_record, packs_in
@@ -39,26 +40,26 @@ DEAD_SHARE_MAX = 0.25
 
 SMALL_PACK_BYTES = 4 * 1024 * 1024
 SMALL_PACKS_MIN = 16
-"""So many small packs of one kind are joined; fewer are not worth the copying."""
+"""At least this many small packs of one kind are joined; fewer are not worth the copying."""
 
-GRACE_NS = 24 * 3600 * 1_000_000_000
-"""How long readers that opened a pack before it was condemned may go on."""
+GRACE_NS = DAY_NS
+"""At most this long may readers go on that opened a pack before it was condemned."""
 
 TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class CopyBudget:
-    """How much one prune may copy. The pack at which it ends is still copied whole, so every prune gets on."""
+    """The limit on what one prune copies. The pack that reaches it is still copied whole, so every prune progresses."""
 
     bytes_max: int
     is_over: Callable[[], bool] = lambda: False
-    """Asked before each further pack: whether the time is over."""
+    """Called before each further pack; True when the time is up."""
 
 
 @dataclass(frozen=True, slots=True)
 class PruneProgress:
-    """How far a prune is: backups marked, then packs copied."""
+    """The progress of a prune: backups marked, then packs copied."""
 
     step: str
     done: int
@@ -77,7 +78,7 @@ class WornPack:
 
 @dataclass(slots=True)
 class PrunePlan:
-    """What a prune will do. Pack ids; sizes in bytes."""
+    """The plan of a prune. Pack ids; sizes in bytes."""
 
     marks: tuple[int, int]
     index: Index
@@ -89,40 +90,40 @@ class PrunePlan:
     dead_bytes: int = 0
     repack_bytes: int = 0
     kept_bytes: int = 0
-    """Of `repack_bytes`: what will be copied."""
+    """The part of `repack_bytes` that will be copied."""
     waiting_packs: int = 0
-    """Packs that should be copied too and wait for the next prune, as the budget does not reach."""
+    """Packs that should be copied too but exceed the budget; they wait for the next prune."""
 
     @property
     def freed_bytes(self) -> int:
-        """By how much the store gets smaller when the grace is over."""
+        """Bytes by which the store shrinks when the grace is over."""
         return self.dead_bytes + self.repack_bytes - self.kept_bytes
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """True when there is nothing to do."""
         return not (self.dead or self.left_behind or self.repack)
 
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What a prune did. Sizes in bytes."""
+    """The result of a prune. Sizes in bytes."""
 
     dead_packs: int
     repacked_packs: int
     left_behind_packs: int
     freed_bytes: int
-    """By how much the store gets smaller when the grace is over."""
+    """Bytes by which the store shrinks when the grace is over."""
     deleted_bytes: int
-    """Deleted now: condemned by this prune or an earlier one, and the grace is over."""
+    """Bytes deleted now: condemned by this prune or an earlier one, and past the grace."""
     waiting_bytes: int
-    """Condemned, and still there for readers."""
+    """Bytes condemned, and still there for readers."""
     copied_bytes: int = 0
-    """What was written anew."""
+    """Bytes written to new packs."""
     waiting_packs: int = 0
-    """Packs that should be copied and wait for the next prune, as the budget was used up."""
+    """Packs that should be copied but wait for the next prune, as the budget was used up."""
     damaged: tuple[str, ...] = ()
-    """Packs that should have been copied and are damaged; they stay. `check` says what they hit."""
+    """Packs that should have been copied but are damaged; they stay. `check` names the damaged files."""
 
 
 class Prune:
@@ -149,7 +150,7 @@ class Prune:
         self._damaged: list[str] = []
 
     def run(self, now_ns: int, grace_ns: int = GRACE_NS) -> PruneResult:
-        """Prune, and delete what was condemned over `grace_ns` ago.
+        """Prune, and delete packs condemned more than `grace_ns` ago.
 
         Raises ChunkMissing, DamagedError, FormatError (a backup's manifest cannot be read whole: nothing is thrown
         away), Cancelled, StoreError, LedgerMoved (backups keep coming in between).
@@ -177,13 +178,13 @@ class Prune:
         )
 
     def plan(self) -> PrunePlan:
-        """Mark, and decide what goes. Changes nothing. Raises as `run`."""
-        # First the marks, then the objects, the index, the roots: what comes later than the marks moves them, or is
+        """Mark, and decide what to delete. Changes nothing. Raises as `run`."""
+        # First the marks, then the objects, the index, the roots: anything later than the marks moves them, or is
         # fenced by the epoch that moves with the condemning.
         marks = self._ledger.marks()
         in_store = dict(packs_in(self._store))
         known = self._ledger.live_packs()
-        condemned = {pack_id for pack_id, _ in self._ledger.condemned(_FOREVER_NS)}
+        condemned = {pack_id for pack_id, _ in self._ledger.condemned()}
         index = self._index(True)
         ids = backup_ids(self._store)
         marker = Marker(self._store, self._keys, index)
@@ -206,7 +207,7 @@ class Prune:
         return planned
 
     def _sort(self, planned: PrunePlan, known: list[tuple[bytes, int, int]]) -> None:
-        """Which packs are dead and which are to be copied."""
+        """Sort packs into dead ones and ones to copy."""
         live = _bytes_by_pack(planned.index, planned.used)
         held = _bytes_by_pack(planned.index, np.ones(len(planned.index), bool))
         wasteful: list[WornPack] = []
@@ -227,7 +228,7 @@ class Prune:
             self._choose(planned, packs, SMALL_PACKS_MIN)
 
     def _choose(self, planned: PrunePlan, packs: list[WornPack], least: int) -> None:
-        """Plan to copy those packs that the budget reaches; none when they are fewer than `least`.
+        """Plan to copy the packs that fit the budget; none when they are fewer than `least`.
 
         Joining two small packs into one that is still small is no gain: `least` are joined at once, or none.
         """
@@ -248,7 +249,7 @@ class Prune:
         planned.waiting_packs += len(packs) - len(chosen)
 
     def _commit(self, planned: PrunePlan, now_ns: int) -> int:
-        """Copy, then condemn; returns the bytes of the new packs. Raises LedgerMoved, with the new packs gone again."""
+        """Copy, then condemn; return the bytes of the new packs. Raises LedgerMoved, with the new packs deleted again."""
         if planned.is_empty:
             return 0
         made: list[PackRow] = []
@@ -265,7 +266,7 @@ class Prune:
         return sum(row.size for row in made)
 
     def _repack(self, planned: PrunePlan) -> list[PackRow]:
-        """Copy the needed records of `planned.repack`; packs that are damaged, or too late, are taken out of it."""
+        """Copy the needed records of `planned.repack`; remove packs from it that are damaged or over the budget."""
         made: list[PackRow] = []
         copied: list[WornPack] = []
         for kind in PackKind:
@@ -287,7 +288,7 @@ class Prune:
         return made
 
     def _copy_records(self, planned: PrunePlan, pack_id: bytes, writer: PackWriter) -> bool:
-        """Copy what is needed of one pack. False when it is damaged, with nothing copied."""
+        """Copy the needed records of one pack. Return False, with nothing copied, when it is damaged."""
         try:
             data = self._store.get(pack_name(pack_id))
         except ObjectMissing:
@@ -297,7 +298,7 @@ class Prune:
             return False
         rows = self._ledger.pack_rows([pack_id])
         if not rows:
-            raise LedgerMoved("A pack was condemned meanwhile.")
+            raise LedgerMoved("Another prune condemned a pack in the meantime.")
         table = open_table(self._keys, rows[0])
         at = planned.index.positions(table.ids)
         number = planned.index.packs.index(pack_id)
@@ -314,7 +315,7 @@ class Prune:
         return True
 
     def sweep(self, before_ns: int) -> int:
-        """Delete packs condemned at or before a time; returns how many bytes. Raises StoreError."""
+        """Delete packs condemned at or before a time; return their bytes. Raises StoreError."""
         gone = self._ledger.condemned(before_ns)
         for pack_id, _ in gone:
             self._store.delete(pack_name(pack_id))
@@ -325,14 +326,11 @@ class Prune:
     def _look(self, progress: PruneProgress) -> None:
         self._on_progress(progress)
         if self._cancelled():
-            raise Cancelled("The prune was cancelled; nothing was thrown away.")
-
-
-_FOREVER_NS = 2**62
+            raise Cancelled("The prune was cancelled; nothing was deleted.")
 
 
 def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:
-    """Bytes of the marked records of each pack that has any."""
+    """Return the bytes of the marked records of each pack that has any."""
     sizes = np.bincount(
         index.pack_column()[used],
         weights=index.stored_column()[used].astype(np.float64) + TAG_BYTES,
@@ -344,7 +342,7 @@ def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:
 def bytes_freed(
     index: Index, leaving: NDArray[np.bool_], staying: NDArray[np.bool_], pack_sizes: Mapping[bytes, int]
 ) -> int:
-    """Bytes that the store gets smaller by when what is only `leaving` goes: whole packs, and records out of others."""
+    """Return the bytes by which the store shrinks without what only `leaving` needs: whole packs, and single records."""
     others = _bytes_by_pack(index, staying)
     return sum(
         gone if pack_id in others else pack_sizes.get(pack_id, gone)

@@ -1,6 +1,6 @@
-"""Quarantine: damaged packs leave the index; what is good in them is copied to new packs first.
+"""Quarantine: damaged packs leave the index; their good records are copied to new packs first.
 
-Then the lost chunks are in no pack any more: the next backup that meets their content stores them anew, and every
+Then the lost chunks are in none of the packs: the next backup that meets their content stores them again, and every
 backup that needs them is whole again. The damaged objects stay in the store: prune deletes nothing while a backup
 misses a chunk, so what is left of them can be salvaged by hand.
 """
@@ -19,7 +19,6 @@ from holdfast.vault.pack.table import open_table, read_footer
 from holdfast.vault.pack.writer import PackKind, PackWriter, pack_name, run_now
 
 TRIES = 5
-_FOREVER_NS = 2**62
 
 
 def quarantine(
@@ -30,7 +29,7 @@ def quarantine(
     now_ns: int,
     look: Callable[[], None] = lambda: None,
 ) -> int:
-    """Take damaged and missing packs out of use, their good records saved; returns how many records were.
+    """Take damaged and missing packs out of use; return the number of good records saved from them.
 
     `look` is called between packs and may raise Cancelled; then nothing was changed. Raises LedgerMoved (backups keep
     coming in between), StoreFull, StoreError.
@@ -73,7 +72,7 @@ def salvage(
     marks = ledger.marks()
     left = set(missing)
     made: list[PackRow] = []
-    for pack_id, _ in ledger.condemned(_FOREVER_NS):
+    for pack_id, _ in ledger.condemned():
         look()
         try:
             row = read_footer(keys, store, pack_id)

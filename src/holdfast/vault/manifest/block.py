@@ -1,4 +1,4 @@
-"""The manifest: what a backup holds, entry by entry, in blocks of packed columns.
+"""The manifest: the contents of a backup, entry by entry, in blocks of packed columns.
 
 Terms
 -----
@@ -27,53 +27,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import FormatError
+from holdfast.vault.manifest.columns import COLUMNS, EntryColumns
 from holdfast.vault.manifest.entry import FLAG_HOLE, NO_EXTRA, Entry, Extent, Extra, Kind, decode_extra, encode_extra
 
 BLOCK_MAGIC = b"HFB1"
 LIST_MAGIC = b"HFX1"
 EXTENT_DTYPE = np.dtype([("id", "V32"), ("stored", "<u4"), ("raw", "<u4"), ("repeat", "<u4"), ("flags", "<u4")])
-# One column per field, in the order in which a block stores them.
-_COLUMNS: tuple[tuple[str, str], ...] = (
-    ("kind", "u1"),
-    ("mode", "<u2"),
-    ("uid", "<u4"),
-    ("gid", "<u4"),
-    ("mtime_ns", "<i8"),
-    ("size", "<u8"),
-    ("crc32", "<u4"),
-    ("stored_sum", "<u8"),
-    ("extent_count", "<u4"),
-    ("path_length", "<u2"),
-    ("extra_length", "<u4"),
-    ("ctime_ns", "<i8"),
-    ("inode", "<u8"),
-    ("device", "<u8"),
-)
-COLUMN_NAMES = tuple(name for name, _ in _COLUMNS)
 _HEADER = struct.Struct("<4sIIII")  # magic, entries, extents, bytes of paths, bytes of extras
 
 
-class Block:
-    """A decoded block: numpy columns of equal length `n`, and the variable parts by offset.
+class Block(EntryColumns):
+    """A decoded block: columns of equal length, and the variable parts by offset.
 
-    Columns: kind, mode, uid, gid, mtime_ns, size, crc32, stored_sum, extent_count, path_length, extra_length,
-    ctime_ns, inode, device. `extents`: structured array (EXTENT_DTYPE), all entries' one after the other.
+    `extents`: structured array (EXTENT_DTYPE), all entries' one after the other.
     """
-
-    kind: NDArray[np.uint8]
-    mode: NDArray[np.uint16]
-    uid: NDArray[np.uint32]
-    gid: NDArray[np.uint32]
-    mtime_ns: NDArray[np.int64]
-    size: NDArray[np.uint64]
-    crc32: NDArray[np.uint32]
-    stored_sum: NDArray[np.uint64]
-    extent_count: NDArray[np.uint32]
-    path_length: NDArray[np.uint16]
-    extra_length: NDArray[np.uint32]
-    ctime_ns: NDArray[np.int64]
-    inode: NDArray[np.uint64]
-    device: NDArray[np.uint64]
 
     def __init__(
         self, columns: dict[str, NDArray[np.generic]], extents: NDArray[np.void], paths: bytes, extras: bytes
@@ -89,21 +56,21 @@ class Block:
 
     @cached_property
     def path_ends(self) -> list[int]:
-        """End offset of each path in `path_bytes`."""
+        """Return the end offset of each path in `path_bytes`."""
         return _ends(self.path_length)
 
     @cached_property
     def extent_ends(self) -> list[int]:
-        """End position of each entry's extents in `extents`."""
+        """Return the end position of each entry's extents in `extents`."""
         return _ends(self.extent_count)
 
     @cached_property
     def extra_ends(self) -> list[int]:
-        """End offset of each entry's extra in `extra_bytes`."""
+        """Return the end offset of each entry's extra in `extra_bytes`."""
         return _ends(self.extra_length)
 
     def paths(self) -> list[bytes]:
-        """All paths, in order."""
+        """Return all paths, in order."""
         blob, start, out = self.path_bytes, 0, []
         for end in self.path_ends:
             out.append(blob[start:end])
@@ -111,19 +78,26 @@ class Block:
         return out
 
     def path(self, i: int) -> bytes:
-        """Path of entry `i`."""
+        """Return the path of entry `i`."""
         return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
 
-    def extra(self, i: int) -> Extra:
-        """The extra of entry `i` (an empty one for most)."""
-        length = int(self.extra_length[i])
-        if not length:
-            return NO_EXTRA
+    def extra_data(self, i: int) -> bytes:
+        """The bytes of the extra of entry `i`; none for most."""
         end = self.extra_ends[i]
-        return decode_extra(self.extra_bytes[end - length : end])
+        return self.extra_bytes[end - int(self.extra_length[i]) : end]
+
+    def extra(self, i: int) -> Extra:
+        """Return the extra of entry `i` (an empty one for most)."""
+        return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
+
+    def extras(self) -> dict[int, Extra]:
+        """The extras of the entries that have one, by their number."""
+        blob, ends, at = self.extra_bytes, self.extra_ends, self.extra_length.nonzero()[0]
+        lengths = self.extra_length[at].tolist()
+        return {i: decode_extra(blob[ends[i] - n : ends[i]]) for i, n in zip(at.tolist(), lengths, strict=True)}
 
     def entry_extents(self, i: int) -> tuple[Extent, ...]:
-        """The extents that stand in entry `i` itself (none for inline contents and for extent lists)."""
+        """Return the extents in entry `i` itself (none for inline contents and for extent lists)."""
         count = int(self.extent_count[i])
         if not count:
             return ()
@@ -131,7 +105,7 @@ class Block:
         return tuple(unpack_extents(self.extents[end - count : end]))
 
     def entry(self, i: int) -> Entry:
-        """Entry `i`, unpacked."""
+        """Return entry `i`, unpacked."""
         return Entry(
             path=self.path(i),
             kind=Kind(int(self.kind[i])),
@@ -149,7 +123,7 @@ class Block:
         )
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, in order."""
+        """Yield all entries, in order."""
         return (self.entry(i) for i in range(len(self)))
 
 
@@ -159,7 +133,7 @@ def _ends(lengths: NDArray[Any]) -> list[int]:
 
 
 def unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
-    """Extents from rows of EXTENT_DTYPE."""
+    """Unpack extents from rows of EXTENT_DTYPE."""
     ids = rows["id"].tobytes()
     for i, (stored, raw, repeat, flags) in enumerate(
         zip(rows["stored"].tolist(), rows["raw"].tolist(), rows["repeat"].tolist(), rows["flags"].tolist(), strict=True)
@@ -168,7 +142,7 @@ def unpack_extents(rows: NDArray[np.void]) -> Iterator[Extent]:
 
 
 def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
-    """Extents as a structured array (EXTENT_DTYPE)."""
+    """Pack extents into a structured array (EXTENT_DTYPE)."""
     rows = [(e.chunk_id, e.stored, e.raw, e.repeat, FLAG_HOLE if e.is_hole else 0) for e in extents]
     return np.array(rows, dtype=EXTENT_DTYPE)
 
@@ -176,49 +150,41 @@ def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
 def block_of(entries: Sequence[Entry]) -> Block:
     """A block of the given entries (in order)."""
     extras = [encode_extra(e.extra) for e in entries]
-    values: dict[str, list[int]] = {
-        "kind": [e.kind for e in entries],
-        "mode": [e.mode for e in entries],
-        "uid": [e.uid for e in entries],
-        "gid": [e.gid for e in entries],
-        "mtime_ns": [e.mtime_ns for e in entries],
-        "size": [e.size for e in entries],
-        "crc32": [e.crc32 for e in entries],
-        "stored_sum": [e.stored_sum for e in entries],
+    lengths = {
         "extent_count": [len(e.extents) for e in entries],
         "path_length": [len(e.path) for e in entries],
         "extra_length": [len(x) for x in extras],
-        "ctime_ns": [e.ctime_ns for e in entries],
-        "inode": [e.inode for e in entries],
-        "device": [e.device for e in entries],
     }
-    columns = {name: np.array(values[name], dtype=dtype) for name, dtype in _COLUMNS}
+    columns: dict[str, NDArray[np.generic]] = {
+        name: np.array(lengths[name] if name in lengths else [getattr(e, name) for e in entries], dtype)
+        for name, dtype in COLUMNS.items()
+    }
     extents = pack_extents([x for e in entries for x in e.extents])
     return Block(columns, extents, b"".join(e.path for e in entries), b"".join(extras))
 
 
 def encode_block(block: Block) -> bytes:
-    """The bytes of a block, as docs/formats.md says."""
+    """Return the bytes of a block, as specified in docs/formats.md."""
     header = _HEADER.pack(BLOCK_MAGIC, len(block), len(block.extents), len(block.path_bytes), len(block.extra_bytes))
     extents = block.extents
-    parts = [header, *(getattr(block, name).tobytes() for name, _ in _COLUMNS)]
+    parts = [header, *(getattr(block, name).tobytes() for name in COLUMNS)]
     parts += [extents[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
     return b"".join([*parts, block.path_bytes, block.extra_bytes])
 
 
 def decode_block(data: bytes | memoryview) -> Block:
-    """Read a block; FormatError when the bytes are not exactly one."""
+    """Decode a block; raise FormatError unless the bytes are exactly one."""
     if len(data) < _HEADER.size:
         raise FormatError("A manifest block is cut short.")
     magic, n, extent_n, path_n, extra_n = _HEADER.unpack_from(data)
     if magic != BLOCK_MAGIC:
         raise FormatError("This is not a manifest block of a known version.")
     at = _HEADER.size
-    expected = at + n * sum(np.dtype(d).itemsize for _, d in _COLUMNS) + extent_n * 48 + path_n + extra_n
+    expected = at + n * sum(dtype.itemsize for dtype in COLUMNS.values()) + extent_n * 48 + path_n + extra_n
     if len(data) != expected:
         raise FormatError("A manifest block has the wrong length.")
     columns: dict[str, NDArray[np.generic]] = {}
-    for name, dtype in _COLUMNS:
+    for name, dtype in COLUMNS.items():
         columns[name] = np.frombuffer(data, dtype=dtype, count=n, offset=at)
         at += columns[name].nbytes
     extents, at = _decode_extents(data, at, extent_n)
@@ -239,13 +205,13 @@ def _decode_extents(data: bytes | memoryview, at: int, count: int) -> tuple[NDAr
 
 
 def encode_list(rows: NDArray[np.void]) -> bytes:
-    """The bytes of an extent list, from rows of EXTENT_DTYPE."""
+    """Return the bytes of an extent list, from rows of EXTENT_DTYPE."""
     columns = [rows[f].tobytes() for f in ("stored", "raw", "repeat", "flags", "id")]
     return b"".join([LIST_MAGIC, struct.pack("<I", len(rows)), *columns])
 
 
 def decode_list(data: bytes | memoryview) -> tuple[Extent, ...]:
-    """Read an extent list; FormatError when the bytes are not exactly one."""
+    """Decode an extent list; raise FormatError unless the bytes are exactly one."""
     if len(data) < 8 or bytes(data[:4]) != LIST_MAGIC:
         raise FormatError("This is not an extent list of a known version.")
     (count,) = struct.unpack_from("<I", data, 4)

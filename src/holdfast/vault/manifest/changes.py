@@ -1,11 +1,13 @@
-"""Changes between two walks of a folder: which entries are as they were, and how far a stat can be trusted."""
+"""Changes between two walks of a folder: the entries that stayed the same, and how far a stat can be trusted."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.manifest.columns import Before, split
+from holdfast.units import SECOND_NS
+from holdfast.vault.manifest.columns import split
+from holdfast.vault.manifest.previous import Before
 from holdfast.vault.source import From, Scan
 
 RACY_NS = 50_000_000
@@ -13,12 +15,12 @@ RACY_NS = 50_000_000
 (at most 10 ms on Linux), unseen; it is read again next time."""
 
 
-RACY_WHOLE_SECONDS_NS = 2_000_000_000
+RACY_WHOLE_SECONDS_NS = 2 * SECOND_NS
 """The same where the file system only keeps whole seconds (or two, FAT)."""
 
 
 def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
-    """For each entry of the scan, the number of the entry of the same path in the backup before, or -1."""
+    """Return for each entry of the scan the number of the previous backup's entry of the same path, or -1."""
     if np.array_equal(scan.path_length, before.path_length) and scan.path_bytes == before.path_bytes:
         return np.arange(len(before), dtype=np.int64)
     places = {path: i for i, path in enumerate(split(before.path_bytes, before.path_length))}
@@ -27,7 +29,7 @@ def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
 
 
 def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which entries have not changed since the backup before, as far as their stat tells.
+    """Return True for each entry that has not changed since the previous backup, as far as its stat tells.
 
     The device number is left out: it changes with every boot on some file systems, and inode, ctime, mtime and size
     together already tell.
@@ -42,6 +44,6 @@ def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[n
 
 
 def safe_ctime(ctime_ns: NDArray[np.int64], scanned_ns: int) -> NDArray[np.int64]:
-    """ctime as the manifest keeps it: 0 (never equal) where a later change could have the same one."""
-    margin = np.where(ctime_ns % 1_000_000_000 == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
+    """Return ctime as the manifest stores it: 0 (never equal) where a later change could have the same one."""
+    margin = np.where(ctime_ns % SECOND_NS == 0, RACY_WHOLE_SECONDS_NS, RACY_NS)
     return np.where(ctime_ns > scanned_ns - margin, 0, ctime_ns)

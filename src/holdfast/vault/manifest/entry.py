@@ -1,4 +1,4 @@
-"""An entry of a manifest, unpacked, and the codec of what only some entries have.
+"""An entry of a manifest, unpacked, and the codec of its extra.
 
 Kept apart from the blocks so that worker processes, which only make extents and extras, need not load numpy.
 """
@@ -16,14 +16,14 @@ from holdfast.vault.errors import FormatError
 FLAG_HOLE = 1
 
 INLINE_BYTES_MAX = 256
-"""Contents up to this size stand in the entry itself."""
+"""At most this many bytes of content are stored in the entry itself."""
 
 INLINE_EXTENTS_MAX = 64
-"""A file with more extents than this has them in extent lists."""
+"""At most this many extents are stored in the entry itself; a file with more has extent lists."""
 
 
 class Kind(IntEnum):
-    """What an entry is."""
+    """The kind of an entry."""
 
     FILE = 1
     FOLDER = 2
@@ -61,12 +61,12 @@ class Extra(
         "lists": "l",
     },
 ):
-    """What only some entries have; MessagePack map with one-letter keys, absent when empty."""
+    """The fields that only some entries have; MessagePack map with one-letter keys, absent when empty."""
 
     inline: bytes | None = None
     """Content of a small file (1 to INLINE_BYTES_MAX bytes)."""
     target: bytes | None = None
-    """Where a symbolic link points, byte for byte."""
+    """Target of a symbolic link, byte for byte."""
     hard_link: bytes | None = None
     """Path of the first entry with the same inode; this entry repeats its content (extents stand here too)."""
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
@@ -101,19 +101,19 @@ class Entry:
 
     @property
     def stored_sum(self) -> int:
-        """Bytes of all segments of the content, one after the other (0 for inline and empty ones)."""
+        """Return the bytes of all segments of the content, one after the other (0 for inline and empty ones)."""
         if self.extra.lists:
             return sum(ref.stored_sum for ref in self.extra.lists)
         return sum(e.stored * e.repeat for e in self.extents)
 
 
 def encode_extra(extra: Extra) -> bytes:
-    """The bytes of an extra; none for an empty one."""
+    """Return the bytes of an extra; none for an empty one."""
     return b"" if extra == NO_EXTRA else _extra_encoder.encode(extra)
 
 
 def decode_extra(data: bytes) -> Extra:
-    """Read an extra. FormatError when it is not one."""
+    """Decode an extra. Raise FormatError when it is not one."""
     try:
         return _extra_decoder.decode(data)
     except msgspec.MsgspecError as error:
@@ -121,5 +121,5 @@ def decode_extra(data: bytes) -> Extra:
 
 
 def pack_extent(chunk_id: bytes, stored: int, raw: int, repeat: int, flags: int) -> bytes:
-    """One row of EXTENT_DTYPE."""
+    """Return one row of EXTENT_DTYPE."""
     return _extent_struct.pack(chunk_id, stored, raw, repeat, flags)

@@ -1,4 +1,4 @@
-"""Manifest blocks in a backup's list of blocks: how each is named, measured and summed."""
+"""Manifest blocks in a backup's list of blocks: their names, measures and sums."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class BlockSums(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one block contributes to the lengths of the layouts. Bytes, but for the two counts."""
+    """The contribution of one block to the lengths of the layouts. Bytes, except for the two counts."""
 
     entries: int
     zip_local: int

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import msgspec
 from blake3 import blake3
 
-from holdfast.stores.port import Store
-from holdfast.vault.errors import DamagedError, FormatError
+from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.errors import BackupMissing, DamagedError, FormatError
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.pack.seal import FORMAT_VERSION, SealKind, VaultKeys, new_salt
 
@@ -24,7 +24,7 @@ _LISTING_REFS_MAX = 512
 
 
 class Root(msgspec.Struct, frozen=True):
-    """What the root object says. Sizes in bytes."""
+    """The contents of the root object. Sizes in bytes."""
 
     backup_id: str
     commit_seq: int
@@ -41,11 +41,11 @@ class Root(msgspec.Struct, frozen=True):
     listing: tuple[bytes, ...]
     """Ids of the chunks that hold the list of blocks, in order."""
     labels: dict[str, str] = {}
-    """What the caller wants found again beside the content (application, name); opaque here."""
+    """Data of the caller that must be found again with the content (application, name); opaque here."""
     finished_ns: int = 0
-    """When the root was written."""
+    """Time at which the root was written."""
     stored_bytes: int = 0
-    """What the backup added to the store, the root itself left out."""
+    """Bytes that the backup added to the store, without the root itself."""
 
 
 _root_decoder = msgspec.msgpack.Decoder(Root)
@@ -56,12 +56,12 @@ ROOTS_PREFIX = "backups/"
 
 
 def root_name(backup_id: str) -> str:
-    """The object's name of a root."""
+    """Return the object name of a root."""
     return ROOTS_PREFIX + backup_id
 
 
 def write_root(store: Store, keys: VaultKeys, root: Root) -> int:
-    """Store a root durably; returns its size. Raises StoreError."""
+    """Store a root durably; return its size. Raises StoreError."""
     salt = new_salt()
     header = _HEADER.pack(_MAGIC, FORMAT_VERSION, SealKind.ROOT, 0, salt)
     sealed = keys.seal_whole(SealKind.ROOT, salt, msgspec.msgpack.encode(root))
@@ -70,8 +70,11 @@ def write_root(store: Store, keys: VaultKeys, root: Root) -> int:
 
 
 def read_root(store: Store, keys: VaultKeys, backup_id: str) -> Root:
-    """Read a root. Raises ObjectMissing, DamagedError, FormatError."""
-    data = store.get(root_name(backup_id))
+    """Read a root. Raises BackupMissing, DamagedError, FormatError, StoreError."""
+    try:
+        data = store.get(root_name(backup_id))
+    except ObjectMissing:
+        raise _gone(backup_id) from None
     if len(data) < _HEADER.size:
         raise DamagedError(f"The root of backup {backup_id} is cut short.")
     magic, version, kind, flags, salt = _HEADER.unpack_from(data)
@@ -86,13 +89,25 @@ def read_root(store: Store, keys: VaultKeys, backup_id: str) -> Root:
     return root
 
 
+def root_size(store: Store, backup_id: str) -> int:
+    """Return the bytes of a root in the store. Raises BackupMissing, StoreError."""
+    try:
+        return store.size(root_name(backup_id))
+    except ObjectMissing:
+        raise _gone(backup_id) from None
+
+
+def _gone(backup_id: str) -> BackupMissing:
+    return BackupMissing(f"The root of backup {backup_id} is gone from the store.")
+
+
 def digest_of(refs: Sequence[BlockRef]) -> bytes:
-    """The digest of a backup from those of its blocks."""
+    """Return the digest of a backup from those of its blocks."""
     return blake3(b"".join(r.digest for r in refs), derive_key_context="holdfast 1 backup digest").digest()
 
 
 def listing_parts(refs: Sequence[BlockRef]) -> list[bytes]:
-    """The list of blocks as encoded parts whose borders depend on the blocks near them alone."""
+    """Return the list of blocks as encoded parts whose borders depend only on the blocks near them."""
     parts: list[bytes] = []
     start = 0
     for i, ref in enumerate(refs, 1):
@@ -103,7 +118,7 @@ def listing_parts(refs: Sequence[BlockRef]) -> list[bytes]:
 
 
 def decode_listing(part: bytes) -> list[BlockRef]:
-    """Read one part of the list of blocks. FormatError when it is not one."""
+    """Decode one part of the list of blocks. Raise FormatError when it is not one."""
     try:
         return _refs_decoder.decode(part)
     except msgspec.MsgspecError as error:

@@ -1,1 +1,8 @@
-"""Sealed records in packs, and which packs are live: from a chunk's bytes to the vault's index and ledger."""
+"""Packs: from a chunk's bytes to sealed records, and to the vault's index and ledger.
+
+Terms
+-----
+*Chunk*: a piece of content, named by its keyed hash. *Segment*: its bytes as raw deflate. *Record*: a sealed segment.
+*Pack*: an object of up to 32 MiB of records, with a sealed *table* of them at its end. *Index*: the place of each chunk.
+*Ledger*: the live packs of a vault. *Epoch*: a number that prune advances; it fences backups that rely on pruned packs.
+"""

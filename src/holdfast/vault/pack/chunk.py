@@ -1,7 +1,7 @@
 """Cutting content into chunks, and naming them.
 
 Ordinary files: FastCDC (Xia et al., "The Design of Fast Content-Defined Chunking", IEEE TPDS 2020; library
-pyfastcdc) with the vault's own gear seed, so that chunk lengths say nothing about known files to who sees only packs.
+pyfastcdc) with the vault's own gear seed, so that chunk lengths reveal nothing about known files to a reader of packs.
 Page files (SQLite): fixed places, small, so that an update costs the pages it touched.
 """
 
@@ -17,18 +17,18 @@ CHUNK_BYTES_MIN = 64 * 1024
 CHUNK_BYTES_AVERAGE = 256 * 1024
 CHUNK_BYTES_MAX = 1024 * 1024
 PAGE_CUT_BYTES = 8 * 1024
-"""Page files are cut every so many bytes (docs/performance.md has what other sizes cost and save)."""
+"""Size of the chunks of page files (docs/performance.md compares other sizes)."""
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
 def chunk_id(data: bytes | memoryview, key: bytes) -> bytes:
-    """The 32-byte name of a chunk: BLAKE3 of its content keyed with the vault's key."""
+    """Return the 32-byte name of a chunk: BLAKE3 of its content keyed with the vault's key."""
     return blake3(data, key=key).digest()
 
 
 def is_page_file(head: bytes | memoryview) -> bool:
-    """Whether a file that starts with `head` (16 bytes are enough) is made of pages that change in place."""
+    """Return True if a file that starts with `head` (16 bytes are enough) consists of pages that change in place."""
     return head[:16] == _SQLITE_MAGIC
 
 
@@ -41,7 +41,7 @@ class Chunker:
         )
 
     def lengths(self, window: memoryview, *, is_end: bool) -> Iterator[int]:
-        """Lengths of the chunks at the start of `window`.
+        """Return the lengths of the chunks at the start of `window`.
 
         Unless `is_end`, chunks that could still change with more bytes behind them are left for the next window, so
         the cuts do not depend on how the file is read. A window of at least CHUNK_BYTES_MAX always gives one.
@@ -55,12 +55,12 @@ class Chunker:
 
 
 def page_lengths(size: int) -> Iterator[int]:
-    """Lengths of the chunks of `size` bytes of a page file."""
+    """Return the lengths of the chunks of `size` bytes of a page file."""
     yield from (min(PAGE_CUT_BYTES, size - at) for at in range(0, size, PAGE_CUT_BYTES))
 
 
 def crc_of_zeros(size: int, repeat: int) -> int:
-    """CRC-32 of `repeat` times `size` zero bytes, by doubling."""
+    """Return the CRC-32 of `repeat` times `size` zero bytes, by doubling."""
     crc, length = isal_zlib.crc32(bytes(size)), size
     total = 0
     while repeat:

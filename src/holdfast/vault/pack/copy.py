@@ -1,4 +1,4 @@
-"""Copying records from pack to pack as they are sealed; and which packs there are in a store."""
+"""Copying sealed records from pack to pack, and listing the packs of a store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.vault.pack.writer import PACKS_PREFIX, PackWriter, pack_name
 
 
 def copy_record(writer: PackWriter, table: Table, number: int, sealed: memoryview) -> None:
-    """Take record `number` of a pack's table over. Raises StoreFull, StoreError."""
+    """Copy record `number` of a pack's table. Raises StoreFull, StoreError."""
     writer.copy(
         table.ids[32 * number : 32 * number + 32],
         sealed,
@@ -24,7 +24,7 @@ def copy_record(writer: PackWriter, table: Table, number: int, sealed: memoryvie
 
 
 def packs_in(store: Store) -> Iterator[tuple[bytes, int]]:
-    """(pack id, size) of all packs in the store, whoever knows of them."""
+    """Yield (pack id, size) of all packs in the store, known to the ledger or not."""
     for name, size in store.list(PACKS_PREFIX):
         digits = name.rpartition("/")[2]
         with suppress(ValueError):

@@ -1,7 +1,7 @@
-"""The index of one vault: where each chunk is, as packed sorted arrays. About 36 bytes a chunk; no object per chunk.
+"""The index of one vault: the place of each chunk, as packed sorted arrays. About 36 bytes a chunk, without objects.
 
 A chunk is found by the first 16 bytes of its id. The ids are keyed, so nobody can make two that agree there, and by
-chance it does not happen (2^-64 at 2^32 chunks); were it to, the record would not open, because its associated data
+chance it does not happen (2^-64 at 2^32 chunks); if it did, the record would not open, because its associated data
 has all 32 bytes.
 """
 
@@ -23,7 +23,7 @@ _PREFIX = np.dtype([("high", ">u8"), ("low", ">u8"), ("rest", "V16")])
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where chunks are: columns of one length, in the order they were asked for. `pack` is -1 for unknown ones."""
+    """The places of chunks: columns of one length, in the order of the request. `pack` is -1 for unknown ones."""
 
     pack: NDArray[np.int32]
     offset: NDArray[np.uint32]
@@ -53,7 +53,7 @@ class Index:
 
     @staticmethod
     def empty() -> Index:
-        """The index of a vault without packs."""
+        """Return the index of a vault without packs."""
         none = np.empty(0, np.uint32)
         return Index(
             (),
@@ -67,7 +67,10 @@ class Index:
         return len(self.high)
 
     def with_packs(self, keys: VaultKeys, rows: Iterable[PackRow]) -> Index:
-        """This index and the chunks of the given packs; of a chunk that is in two, the first one stands."""
+        """Return this index with the chunks of the given packs added; of a chunk in two packs, the first place counts."""
+        # All ids and places are put one after the other, the old ones first, and sorted by id. The sort is stable, so
+        # of equal ids the one of the earlier pack comes first, and the others are dropped. Tables count their packs and
+        # origins from zero: what was there before is added to them.
         packs, origins = list(self.packs), list(self.origins)
         old = self._places
         highs, lows = [self.high], [self.low]
@@ -94,7 +97,7 @@ class Index:
         return Index(tuple(packs), tuple(origins), high, low, Places(*merged))
 
     def positions(self, ids: bytes) -> NDArray[np.int64]:
-        """Positions in the index of the chunks whose 32-byte ids stand back to back in `ids`; -1 for unknown ones."""
+        """Return the positions of the chunks whose 32-byte ids lie back to back in `ids`; -1 for unknown ones."""
         wanted = np.frombuffer(ids, _PREFIX)
         if not len(self.high):
             return np.full(len(wanted), -1, np.int64)
@@ -110,7 +113,7 @@ class Index:
         return np.where(found, at, -1)
 
     def locate(self, ids: bytes) -> Places:
-        """Where the chunks are whose 32-byte ids stand back to back in `ids`."""
+        """Return the places of the chunks whose 32-byte ids lie back to back in `ids`."""
         at = self.positions(ids)
         p = self._places
         if not len(self.high):
@@ -119,13 +122,13 @@ class Index:
         return Places(np.where(at >= 0, p.pack[at], -1), p.offset[at], p.stored[at], p.origin[at], p.counter[at])
 
     def pack_column(self) -> NDArray[np.int32]:
-        """Pack of each chunk (its number in `packs`), in the order of `high` and `low`."""
+        """Return the pack of each chunk (its number in `packs`), in the order of `high` and `low`."""
         return self._places.pack
 
     def offset_column(self) -> NDArray[np.uint32]:
-        """Offset of each chunk's record in its pack, in the order of `high` and `low`."""
+        """Return the offset of each chunk's record in its pack, in the order of `high` and `low`."""
         return self._places.offset
 
     def stored_column(self) -> NDArray[np.uint32]:
-        """Stored length of each chunk, in the order of `high` and `low`."""
+        """Return the stored length of each chunk, in the order of `high` and `low`."""
         return self._places.stored

@@ -31,11 +31,11 @@ class MasterKey:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that tell one master key from another and say nothing about it."""
+        """Return 16 hex digits that identify a master key and reveal nothing about it."""
         return blake3(self._key, derive_key_context="holdfast 1 master key fingerprint").hexdigest(8)
 
     def hex(self) -> str:
-        """The key itself, for the recovery sheet."""
+        """Return the key itself, for the recovery sheet."""
         return self._key.hex()
 
     def wrap(self, plain: bytes, purpose: str) -> bytes:
@@ -44,7 +44,7 @@ class MasterKey:
         return _VERSION + nonce + self._cipher.encrypt(nonce, plain, purpose.encode())
 
     def unwrap(self, sealed: bytes, purpose: str) -> bytes:
-        """Open what `wrap` sealed for the same purpose. KeyMismatch when it does not open."""
+        """Open a secret that `wrap` sealed for the same purpose. Raise KeyMismatch when it does not open."""
         nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
             if sealed[:1] != _VERSION:
@@ -53,10 +53,10 @@ class MasterKey:
         except (InvalidTag, ValueError):
             raise KeyMismatch(
                 f"A stored key ({purpose.split(':')[0]}) does not open with this master key; "
-                "put back the master key that this instance was made with (your recovery sheet has it)."
+                "restore the master key that this instance was created with (it is on your recovery sheet)."
             ) from None
 
 
 def new_data_key() -> bytes:
-    """A fresh key for one vault."""
+    """Return a new key for one vault."""
     return os.urandom(KEY_BYTES)

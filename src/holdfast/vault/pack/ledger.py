@@ -1,12 +1,12 @@
-"""The ledger: which packs of a vault are live. A protocol; the catalog implements it in SQL, tests in memory.
+"""The ledger: the live packs of a vault. A protocol; the catalog implements it in SQL, tests in memory.
 
 Terms
 -----
-*Epoch*: a number of the vault that prune moves on when it condemns packs. A session (one backup in the making) notes
-it at its start; whatever it publishes later is refused when the epoch is another: the chunks that the session relied
+*Epoch*: a number of the vault that prune advances when it condemns packs. A session (one running backup) notes
+it at its start; later packs of it are refused when the epoch has changed: the chunks that the session relied
 on may be gone. So prune is safe by counting, never by clocks.
-*Commits*: how many backups were ever entered in the caller's books. Prune condemns only when no backup came since it
-looked which ones there are: one that did may need what prune takes for dead.
+*Commits*: the number of backups ever recorded by the caller. Prune condemns only when no backup was added since it
+listed them: a newer one may need what prune considers dead.
 *Condemned*: a pack that nothing needs any more. It is no longer live (no new backup builds on it, no index has it), but
 its object stays for the readers that opened it before; after their grace it is deleted and forgotten.
 """
@@ -34,32 +34,32 @@ class PackRow:
 
 
 class LedgerMoved(VaultError):
-    """Another prune, or a backup that finished, came between; nothing was changed. Look again."""
+    """Another prune ran or a backup finished in between; nothing was changed. Read the marks again."""
 
 
 class Ledger(Protocol):
     """The packs of one vault. Safe to use from several threads."""
 
     def epoch(self) -> int:
-        """The vault's epoch now."""
+        """Return the vault's current epoch."""
 
     def live_pack_ids(self) -> list[bytes]:
-        """Ids of all live packs, in the order of their publishing."""
+        """Return the ids of all live packs, in the order of their publishing."""
 
     def live_packs(self) -> list[tuple[bytes, int, int]]:
-        """(pack id, kind, size) of all live packs, in the order of their publishing."""
+        """Return (pack id, kind, size) of all live packs, in the order of their publishing."""
 
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
-        """Rows of the given live packs, in that order; ids that are not live are left out."""
+        """Return the rows of the given live packs, in that order; ids that are not live are left out."""
 
     def publish(self, epoch: int, packs: Sequence[PackRow]) -> None:
-        """Enter durable packs, in one transaction that is durable at return; one already live is fine.
+        """Record durable packs, in one transaction that is durable at return; one already live is fine.
 
         Raises SessionFenced, with nothing entered, when the vault's epoch is not `epoch`.
         """
 
     def marks(self) -> tuple[int, int]:
-        """(epoch, commits) as of one moment."""
+        """Return (epoch, commits) as of one moment."""
 
     def condemn(
         self,
@@ -69,17 +69,17 @@ class Ledger(Protocol):
         now_ns: int,
         left_behind: Sequence[tuple[bytes, int]] = (),
     ) -> None:
-        """In one transaction: condemn packs, enter the durable `replacements` as live ones, move the epoch on.
+        """In one transaction, condemn packs, record the durable `replacements` as live, and advance the epoch.
 
         `left_behind`: (pack id, size) of packs that the ledger never had; entered as condemned ones. Raises
         LedgerMoved, with nothing changed, when the vault's marks are not `marks`.
         """
 
-    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
-        """(pack id, size) of packs that were condemned at or before a time, oldest first."""
+    def condemned(self, before_ns: int | None = None) -> list[tuple[bytes, int]]:
+        """(pack id, size) of packs that were condemned, oldest first; with `before_ns` those at or before that time."""
 
     def forget(self, pack_ids: Sequence[bytes]) -> None:
-        """Drop condemned packs whose objects are gone."""
+        """Delete the rows of condemned packs whose objects are gone."""
 
 
 class MemoryLedger:
@@ -104,7 +104,7 @@ class MemoryLedger:
         """What the caller's books do when they enter a backup. Raises SessionFenced."""
         with self._lock:
             if epoch != self._epoch:
-                raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+                raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
             self._commits += 1
 
     def live_pack_ids(self) -> list[bytes]:
@@ -122,7 +122,7 @@ class MemoryLedger:
     def publish(self, epoch: int, packs: Sequence[PackRow]) -> None:
         with self._lock:
             if epoch != self._epoch:
-                raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+                raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
             for row in packs:
                 self._packs.setdefault(row.pack_id, row)
 
@@ -140,7 +140,7 @@ class MemoryLedger:
     ) -> None:
         with self._lock:
             if marks != (self._epoch, self._commits):
-                raise LedgerMoved("The vault changed while it was pruned.")
+                raise LedgerMoved("The vault changed while it was being pruned.")
             self._epoch += 1
             for pack_id in pack_ids:
                 row = self._packs.pop(pack_id, None)
@@ -152,9 +152,9 @@ class MemoryLedger:
             for row in replacements:
                 self._packs.setdefault(row.pack_id, row)
 
-    def condemned(self, before_ns: int) -> list[tuple[bytes, int]]:
+    def condemned(self, before_ns: int | None = None) -> list[tuple[bytes, int]]:
         with self._lock:
-            return [(p, size) for p, (at, size) in self._condemned.items() if at <= before_ns]
+            return [(p, size) for p, (at, size) in self._condemned.items() if before_ns is None or at <= before_ns]
 
     def forget(self, pack_ids: Sequence[bytes]) -> None:
         with self._lock:

@@ -29,7 +29,7 @@ TRAILER_COUNTER = 0xFFFF_FFFF
 
 
 class SealKind(IntEnum):
-    """What a sealed piece is; part of its associated data."""
+    """The kind of a sealed piece; part of its associated data."""
 
     DATA = 1
     MANIFEST = 2
@@ -57,7 +57,7 @@ class VaultKeys:
         return AESGCM(blake3(salt, key=self._seal_key).digest())
 
     def associated(self, kind: SealKind) -> bytes:
-        """Start of the associated data of a piece of this kind; the chunk id (or salt) follows it."""
+        """Return the start of the associated data of a piece of this kind; the chunk id (or salt) follows it."""
         return self._associated[kind]
 
     def seal_whole(self, kind: SealKind, salt: bytes, plain: bytes) -> bytes:
@@ -65,7 +65,7 @@ class VaultKeys:
         return self.cipher(salt).encrypt(nonce(TRAILER_COUNTER), plain, self._associated[kind] + salt)
 
     def open_whole(self, kind: SealKind, salt: bytes, sealed: bytes, what: str) -> bytes:
-        """Open a trailer or a root. DamagedError names `what` when its tag does not fit."""
+        """Open a trailer or a root. Raise DamagedError, which names `what`, when its tag does not match."""
         try:
             return self.cipher(salt).decrypt(nonce(TRAILER_COUNTER), sealed, self._associated[kind] + salt)
         except InvalidTag:
@@ -73,10 +73,10 @@ class VaultKeys:
 
 
 def new_salt() -> bytes:
-    """A fresh salt: names one pack's (or root's) key. Random, so a retried pack never reuses a nonce."""
+    """Return a new salt: it names one pack's (or root's) key. Random, so a retried pack never reuses a nonce."""
     return os.urandom(SALT_BYTES)
 
 
 def nonce(counter: int) -> bytes:
-    """The 12-byte nonce of record number `counter`."""
+    """Return the 12-byte nonce of record number `counter`."""
     return counter.to_bytes(12, "little")

@@ -30,7 +30,7 @@ _SMALL_BYTES = 8_192
 
 
 class Encoder(IntEnum):
-    """What made a segment; stands with each chunk in its pack's trailer."""
+    """The encoder that made a segment; recorded with each chunk in its pack's trailer."""
 
     STORED = 0
     """Stored blocks only: data that does not shrink."""
@@ -44,7 +44,7 @@ _ISAL_LEVEL = {Encoder.ISAL_1: 1, Encoder.ISAL_3: 3}
 
 
 def stored_blocks(data: bytes | memoryview) -> bytes:
-    """`data` as non-final stored blocks: 5 bytes more for each 65,535."""
+    """Return `data` as non-final stored blocks: 5 bytes more for each 65,535."""
     parts: list[bytes | memoryview] = []
     for start in range(0, len(data), STORED_BYTES_MAX):
         piece = data[start : start + STORED_BYTES_MAX]
@@ -78,7 +78,7 @@ class SegmentMaker:
         self._sampler = _Deflater(Encoder.ISAL_1)
 
     def make(self, data: bytes | memoryview, crc32: int) -> tuple[bytes, Encoder]:
-        """The segment of a chunk and the encoder that made it; read back and compared with `crc32` before it is given.
+        """Return the segment of a chunk and its encoder; it was read back and compared with `crc32`.
 
         Raises DamagedError when it does not read back: a fault of memory or of the compressing library.
         """
@@ -91,7 +91,7 @@ class SegmentMaker:
         return segment, encoder
 
     def _shrinks(self, data: bytes | memoryview) -> bool:
-        """Whether a sample of a larger chunk gets smaller; saves most of the work on media and archives."""
+        """Return True if a sample of a larger chunk shrinks; saves most of the work on media and archives."""
         size = len(data)
         for at in (0, (size - _SAMPLE_BYTES) // 2, size - _SAMPLE_BYTES):
             if len(self._sampler.deflate(data[at : at + _SAMPLE_BYTES])) < _SAMPLE_BYTES * 31 // 32:
@@ -100,10 +100,10 @@ class SegmentMaker:
 
 
 def inflate_segment(segment: bytes | memoryview, raw_max: int) -> bytes:
-    """Inflate a segment of at most `raw_max` bytes. DamagedError when it is longer or not valid."""
+    """Inflate a segment of at most `raw_max` bytes. Raise DamagedError when it is longer or not valid."""
     inflater = isal_zlib.decompressobj(-15)
     try:
-        # One byte of room more than there should be, so that a segment that is too long shows.
+        # One byte of room more than needed, so that a segment that is too long is detected.
         data = inflater.decompress(segment, raw_max + 1)
     except _IsalError as error:
         raise DamagedError("A stored segment is not valid deflate.") from error
@@ -134,7 +134,7 @@ class StreamInflater:
         self._inflater = isal_zlib.decompressobj(-15)
 
     def feed(self, buffer: bytes | memoryview) -> Iterator[bytes]:
-        """What the next buffer inflates to, in pieces of at most INFLATED_BYTES_MAX. DamagedError."""
+        """Yield what the next buffer inflates to, in pieces of at most INFLATED_BYTES_MAX. Raises DamagedError."""
         try:
             data = self._inflater.decompress(buffer, INFLATED_BYTES_MAX)
             while data:
@@ -147,9 +147,9 @@ class StreamInflater:
 
 
 def check_segment(segment: bytes, raw: int, crc32: int) -> None:
-    """Inflate a segment that we made, compare length and CRC-32 of what comes out. DamagedError when they differ."""
+    """Inflate a segment that we made; raise DamagedError when the length or CRC-32 of the result differs."""
     try:
-        # Two ways to the same: for small segments the one without a copy is a quarter quicker, for others the other.
+        # Two ways to the same result: for small segments the one without a copy is a quarter faster, for large the other.
         if raw <= _SMALL_BYTES:
             data = isal_zlib.decompressobj(-15).decompress(segment, raw + 1)
         else:

@@ -29,7 +29,7 @@ from holdfast.vault.pack.writer import (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is in one pack: columns of equal length, in the order of the records."""
+    """The contents of one pack: columns of equal length, in the order of the records."""
 
     kind: PackKind
     origins: tuple[bytes, ...]
@@ -46,19 +46,22 @@ class Table:
 
     @property
     def offsets(self) -> NDArray[np.uint32]:
-        """Where each record starts in the pack."""
+        """Return the start of each record in the pack."""
         sizes = self.stored.astype(np.int64) + TAG_BYTES
         return (HEADER_BYTES + np.cumsum(sizes) - sizes).astype(np.uint32)
 
 
 def open_table(keys: VaultKeys, row: PackRow) -> Table:
-    """The table of a pack from its ledger row. DamagedError when it does not open, FormatError when it is odd."""
+    """Read a pack's table from its ledger row. Raise DamagedError when it does not open, FormatError when malformed."""
     what = f"The table of pack {row.pack_id.hex()[:12]}"
     deflated = keys.open_whole(SealKind.TRAILER, row.salt, row.table, what)
     try:
         plain = zlib.decompress(deflated, -15)
     except zlib.error as error:
         raise DamagedError(f"{what} is damaged.") from error
+    # Behind the head stand the origins (16 bytes each) and then the records by columns: ids (32 bytes each), four
+    # columns of u32, the encoder (u8) and the origin (u16). `at` is where the next column begins. The length is checked
+    # before anything is cut, so that a damaged count reads nothing that is not there.
     n, origin_n, kind = TABLE_HEAD.unpack_from(plain)
     at = TABLE_HEAD.size
     if len(plain) != at + 16 * origin_n + n * (32 + 16 + 1 + 2):
@@ -79,7 +82,7 @@ def open_table(keys: VaultKeys, row: PackRow) -> Table:
 
 
 def read_footer(keys: VaultKeys, store: Store, pack_id: bytes) -> PackRow:
-    """The ledger row of a pack, from the pack itself by two range reads. For rebuilding and checking."""
+    """Read the ledger row of a pack from the pack itself, by two range reads. For rebuilding and checking."""
     name = pack_name(pack_id)
     size = store.size(name)
     footer = store.get_range(name, max(0, size - FOOTER_BYTES), FOOTER_BYTES)

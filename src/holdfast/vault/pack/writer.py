@@ -9,7 +9,7 @@ Bytes of a pack (integers little-endian; docs/formats.md, "Pack"):
 
 The table: records u32, origins u16, kind u16; origins (16-byte salts; the first is the pack's own); then columns:
 ids 32 bytes, stored u32, raw u32, crc32 u32, counter u32, encoder u8, origin u16. Offsets are the running sum.
-*Origin* and *counter* say under which salt and nonce a record was sealed, so that prune can copy it to another pack
+*Origin* and *counter* give the salt and nonce under which a record was sealed, so that prune can copy it to another pack
 without opening it.
 
 A pack is named by the SHA-256 of its bytes: anyone can check one without a key (`sha256sum`).
@@ -33,7 +33,7 @@ PACK_BYTES_TARGET = 24 * 1024 * 1024
 """A pack is ended at the first record that brings it here; so none is over 32 MiB."""
 
 RECORDS_MAX = 65_000
-"""A pack is also ended at so many records: its table stays small (tiny chunks), and every origin has a number (u16)."""
+"""At most this many records in a pack: its table stays small (tiny chunks), and every origin has a number (u16)."""
 
 FLAGS_KNOWN = 0
 _HEADER = struct.Struct("<4sBBH")
@@ -46,7 +46,7 @@ _BUFFER_BYTES = 1024 * 1024
 
 
 class PackKind(IntEnum):
-    """What a pack's records hold; data and manifests never share one."""
+    """The content of a pack's records; data and manifests never share one."""
 
     DATA = 1
     MANIFEST = 2
@@ -56,13 +56,13 @@ PACKS_PREFIX = "packs/"
 
 
 def pack_name(pack_id: bytes) -> str:
-    """The object's name of a pack: `packs/<first two hex digits>/<64 hex digits>`."""
+    """Return the object name of a pack: `packs/<first two hex digits>/<64 hex digits>`."""
     digits = pack_id.hex()
     return f"{PACKS_PREFIX}{digits[:2]}/{digits}"
 
 
 def pack_header(kind: int) -> bytes:
-    """The first bytes of a pack."""
+    """Return the first bytes of a pack."""
     return _HEADER.pack(_HEADER_MAGIC, FORMAT_VERSION, kind, FLAGS_KNOWN)
 
 
@@ -149,7 +149,7 @@ class PackWriter:
     def copy(
         self, chunk_id: bytes, sealed: bytes | memoryview, raw: int, crc32: int, encoder: int, salt: bytes, counter: int
     ) -> None:
-        """Take over a record as it was sealed elsewhere, under `salt` with `counter`. Raises StoreFull, StoreError."""
+        """Copy a record as sealed elsewhere, under `salt` with `counter`. Raises StoreFull, StoreError."""
         if self._object is None:
             self._begin()
         self._append(sealed)
@@ -170,7 +170,7 @@ class PackWriter:
             self.end_pack()
 
     def end_pack(self) -> None:
-        """End the pack in the making, if there is one; it becomes durable in the background."""
+        """End the open pack, if there is one; it becomes durable in the background."""
         if self._object is None:
             return
         n = len(self._ids)
@@ -202,7 +202,7 @@ class PackWriter:
         self._pending.append(self._submit(finish))
 
     def rows(self, *, wait: bool) -> list[PackRow]:
-        """Rows of the packs that became durable since the last call; with `wait`, of all ended ones.
+        """Return the rows of packs that became durable since the last call; with `wait`, of all ended ones.
 
         Raises what making them durable raised (StoreFull, StoreError).
         """
@@ -211,14 +211,14 @@ class PackWriter:
         return [f.result() for f in done]
 
     def abort(self) -> None:
-        """Drop the pack in the making."""
+        """Discard the open pack."""
         if self._object is not None:
             self._object.abort()
         self._reset()
 
 
 def run_now(work: Callable[[], PackRow]) -> Future[PackRow]:
-    """Do the slow end of a pack on this thread, behind the interface of an executor."""
+    """Run the slow end of a pack on this thread, behind the interface of an executor."""
     future: Future[PackRow] = Future()
     try:
         future.set_result(work())

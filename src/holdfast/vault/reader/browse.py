@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from holdfast.vault.layout.listing import ref_of
-from holdfast.vault.manifest.block import COLUMN_NAMES, Block
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.manifest.columns import COLUMNS
 from holdfast.vault.manifest.entry import Entry, Extent, Kind, ListRef
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.reader.snapshot import Snapshot
@@ -23,12 +24,12 @@ Key = list[bytes]
 
 
 def key_of(path: bytes) -> Key:
-    """What paths are ordered by: component by component. The root is the empty list."""
+    """Return the sort key of a path: its components. The root's is the empty list."""
     return path.split(b"/") if path else []
 
 
 class Browser:
-    """Looks into one opened backup."""
+    """Finds entries of one opened backup."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -38,7 +39,7 @@ class Browser:
         return [key_of(ref.first_path) for ref in self._snapshot.blocks]
 
     def entry(self, path: bytes) -> Entry | None:
-        """The entry at a path; None when there is none. The root has no entry."""
+        """Return the entry at a path; None when there is none. The root has no entry."""
         at = self._position(key_of(path))
         if at is None:
             return None
@@ -46,7 +47,7 @@ class Browser:
         return block.entry(at[1]) if block.path(at[1]) == path else None
 
     def children(self, folder: bytes) -> Iterator[Entry]:
-        """The entries directly in a folder, in order; the root's for an empty path."""
+        """Yield the entries directly in a folder, in order; the root's for an empty path."""
         prefix = folder + b"/" if folder else b""
         at = self._position(key_of(folder), behind=bool(folder))
         while at is not None:
@@ -63,7 +64,7 @@ class Browser:
                 at = (number, i + 1) if i + 1 < len(block) else self._begin_of(number + 1)
 
     def span(self, folder: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Where what is below a folder begins and ends: (block, entry) of the first one and behind the last one."""
+        """Return the span of the entries below a folder: (block, entry) of the first one and behind the last one."""
         end = (len(self._snapshot.blocks), 0)
         first = self._position(key_of(folder), behind=bool(folder)) or end
         last = self._position([*key_of(folder), _BEHIND_ALL]) if folder else None
@@ -73,7 +74,7 @@ class Browser:
         return (number, 0) if number < len(self._snapshot.blocks) else None
 
     def _position(self, key: Key, *, behind: bool = False) -> tuple[int, int] | None:
-        """(block, entry) of the first entry at or after a key (`behind`: after it); None when there is none."""
+        """Return (block, entry) of the first entry at or after a key (`behind`: after it); None when there is none."""
         number = max(0, bisect_right(self._firsts, key) - 1)
         if number >= len(self._firsts):
             return None
@@ -84,7 +85,7 @@ class Browser:
 
 
 class SubtreeView:
-    """What is below a folder as a backup of its own, for the layouts: paths are relative to the folder."""
+    """The subtree of a folder as a backup of its own, for the layouts: paths are relative to the folder."""
 
     def __init__(self, snapshot: Snapshot, folder: bytes) -> None:
         self._snapshot = snapshot
@@ -98,22 +99,22 @@ class SubtreeView:
 
     @cached_property
     def blocks(self) -> Sequence[BlockRef]:
-        """A reference for each part of a block; their ids name nothing that is stored."""
+        """Return a reference for each part of a block; their ids name nothing that is stored."""
         return [ref_of(self.block(n), self._snapshot.blocks[part[0]].chunk_id) for n, part in enumerate(self._parts)]
 
     def block(self, number: int) -> Block:
-        """The part of a block that lies below the folder."""
+        """Return the part of a block that lies below the folder."""
         of, start, stop = self._parts[number]
         return _slice(self._snapshot.block(of), start, stop, self._cut)
 
     def extent_list(self, ref: ListRef) -> tuple[Extent, ...]:
-        """As the whole backup's."""
+        """Decode an extent list, as in the whole backup."""
         return self._snapshot.extent_list(ref)
 
 
 def _slice(block: Block, start: int, stop: int | None, cut: int) -> Block:
     rows = slice(start, stop)
-    columns = {name: getattr(block, name)[rows] for name in COLUMN_NAMES}
+    columns = {name: getattr(block, name)[rows] for name in COLUMNS}
     columns["path_length"] = columns["path_length"] - cut
     last = len(block) if stop is None else stop
     extents = block.extents[_ends(block.extent_ends, start) : _ends(block.extent_ends, last)]

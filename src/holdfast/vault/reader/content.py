@@ -17,9 +17,9 @@ _CHUNKS_AT_ONCE = 32
 
 
 def content_range(snapshot: Snapshot, entry: Entry, start: int, stop: int) -> Iterator[memoryview]:
-    """Bytes `start` to `stop` of a file, in pieces of at most a chunk. A whole file is compared with its CRC-32.
+    """Yield bytes `start` to `stop` of a file, in pieces of at most a chunk. A whole file is compared with its CRC-32.
 
-    Raises DamagedError, ChunkMissing; what was given out before is what the store has.
+    Raises DamagedError, ChunkMissing; bytes yielded before that are as stored.
     """
     if not 0 <= start <= stop <= entry.size:
         raise ValueError(f"bytes {start} to {stop} of a file of {entry.size}")
@@ -33,14 +33,14 @@ def content_range(snapshot: Snapshot, entry: Entry, start: int, stop: int) -> It
         crc = isal_zlib.crc32(piece, crc)
         at += len(piece)
         if at == stop and stop - start == entry.size and crc != entry.crc32:
-            raise DamagedError("The file does not give back what was backed up.")
+            raise DamagedError("The stored file does not match what was backed up.")
         yield piece
     if at != stop:
-        raise DamagedError("The file is shorter in the store than its entry says.")
+        raise DamagedError("The stored file is shorter than its entry states.")
 
 
 def _chunks(snapshot: Snapshot, entry: Entry, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
-    """(content, bytes of it to skip) of each chunk that holds any of the wanted bytes; a hole's as often as it is."""
+    """Yield (content, bytes of it to skip) of each chunk with any of the wanted bytes; a hole's as often as it repeats."""
     batch: list[tuple[Extent, int, int]] = []  # extent, copies, bytes to skip in the first one
     for extent, copies, skip in _wanted(snapshot, entry, start, stop):
         batch.append((extent, copies, skip))
@@ -55,7 +55,7 @@ def _read(snapshot: Snapshot, batch: list[tuple[Extent, int, int]]) -> Iterator[
     for (extent, copies, skip), segment in zip(batch, segments, strict=True):
         data = inflate_segment(segment, extent.raw)
         if len(data) != extent.raw:
-            raise DamagedError("A stored segment has another length than its file says.")
+            raise DamagedError("A stored segment has another length than its file states.")
         for copy in range(copies):
             yield data, 0 if copy else skip
 
@@ -79,7 +79,7 @@ def _wanted(snapshot: Snapshot, entry: Entry, start: int, stop: int) -> Iterator
 
 
 def _lists(snapshot: Snapshot, entry: Entry) -> Iterator[tuple[Callable[[], tuple[Extent, ...]], int]]:
-    """(extents when asked for, bytes of content) of each extent list, or of the entry itself."""
+    """Yield (extents on request, bytes of content) of each extent list, or of the entry itself."""
     if not entry.extra.lists:
         yield (lambda: entry.extents), entry.size
     for ref in entry.extra.lists:

@@ -1,4 +1,4 @@
-"""Diff: what is different between two backups. Blocks that both have are not read."""
+"""Diff: the differences between two backups. Blocks that both have are not read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Difference:
 
 
 def differences(old: Snapshot, new: Snapshot) -> list[Difference]:
-    """All paths that are different, in the order of the manifests. Raises DamagedError, ChunkMissing, FormatError."""
+    """Yield all paths that differ, in the order of the manifests. Raises DamagedError, ChunkMissing, FormatError."""
     common = {ref.digest for ref in old.blocks} & {ref.digest for ref in new.blocks}
     before, after = ({e.path: e for e in _own_entries(snapshot, common)} for snapshot in (old, new))
     found = []

@@ -15,16 +15,17 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from holdfast.vault.errors import DamagedError
-from holdfast.vault.layout.contents import Contents, extras_of
+from holdfast.vault.layout.contents import Contents
 from holdfast.vault.layout.pieces import Piece, SegmentPiece
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent, Extra, Kind
 from holdfast.vault.pack.chunk import chunk_id, crc_of_zeros
 from holdfast.vault.pack.segment import StreamInflater, inflate_file
+from holdfast.vault.paths import shown
 from holdfast.vault.reader.snapshot import Snapshot
 
 SMALL_BYTES_MAX = 4 * 1024 * 1024
-"""Files up to this size come whole."""
+"""At most this many bytes has a file that comes whole."""
 
 
 class Small:
@@ -67,7 +68,7 @@ class _Due:
 def extract(
     snapshot: Snapshot, wanted: NDArray[np.bool_], on_block: Callable[[Block, int], None] = lambda block, base: None
 ) -> Iterator[Small | Large]:
-    """The wanted files of a backup, in its order. `wanted`: one flag per entry; only files are given.
+    """Yield the wanted files of a backup, in its order. `wanted`: one flag per entry; only files are yielded.
 
     `on_block(block, number of its first entry)` is called before anything of a block is given. While this runs, the
     snapshot must be used for nothing else. Raises DamagedError, ChunkMissing, FormatError, StoreError.
@@ -92,7 +93,7 @@ def extract(
         if isinstance(last, Large):
             yield last
         elif last.stored:
-            raise DamagedError(f"The file {_shown(last.block.path(last.at))} is cut short in the store.")
+            raise DamagedError(f"The file {shown(last.block.path(last.at))} is cut short in the store.")
         else:
             yield _whole(snapshot, last, held[:0])
 
@@ -115,10 +116,10 @@ def _pieces(
 def _block_pieces(
     snapshot: Snapshot, block: Block, base: int, rows: list[int], due: deque[_Due | Large]
 ) -> Iterator[Piece]:
-    extras = extras_of(block)
+    extras = block.extras()
     contents = Contents(snapshot, block, extras)
     sizes, stored, crcs = contents.size, contents.stored_sum, block.crc32.tolist()
-    # A file without holes stores something for each of its bytes; a flag says it for sure.
+    # A file without holes stores something for each of its bytes; a flag makes it certain.
     with_holes = _with_holes(block)
     for i in rows:
         size = sizes[i]
@@ -151,7 +152,7 @@ def _with_holes(block: Block) -> list[bool]:
 def _whole(snapshot: Snapshot, due: _Due, stream: memoryview) -> Small:
     data = inflate_file(stream, due.size) if due.stored else due.inline
     if len(data) != due.size or isal_zlib.crc32(data) != due.crc32:
-        raise DamagedError(f"The file {_shown(due.block.path(due.at))} does not give back what was backed up.")
+        raise DamagedError(f"The file {shown(due.block.path(due.at))} does not match what was backed up.")
     return Small(due.number, due.block, due.at, data)
 
 
@@ -164,7 +165,7 @@ class Part:
     size: int
 
     def write(self, write_at: Callable[[int, bytes], None]) -> tuple[int, int, int]:
-        """Inflate it and hand it to `write_at(offset, bytes)`; returns (offset, size, CRC-32) for `check_whole`.
+        """Inflate it and pass it to `write_at(offset, bytes)`; return (offset, size, CRC-32) for `check_whole`.
 
         For any thread. Raises DamagedError when there are not `size` bytes.
         """
@@ -185,11 +186,11 @@ class Part:
             left -= len(data)
             yield data
         if left:
-            raise DamagedError("A stored segment has another length than its file says.")
+            raise DamagedError("A stored segment has another length than its file states.")
 
 
 def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[Part]:
-    """The content of a file with chunks, part by part in order, holes left out.
+    """Yield the content of a file with chunks, part by part in order, holes left out.
 
     The caller inflates, and compares the whole (`check_whole`). While this runs, the snapshot must be used for nothing
     else. Raises as `extract`.
@@ -209,7 +210,7 @@ def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[Part]:
             yield Part(at, buffer, raw)
             at += raw
     if at != entry.size:
-        raise DamagedError(f"The file {_shown(entry.path)} has another length in the store.")
+        raise DamagedError(f"The file {shown(entry.path)} has another length in the store.")
 
 
 def check_whole(entry: Entry, parts: Iterable[tuple[int, int, int]]) -> None:
@@ -221,11 +222,11 @@ def check_whole(entry: Entry, parts: Iterable[tuple[int, int, int]]) -> None:
         crc = isal_zlib.crc32_combine(crc, part_crc, size)
         at = offset + size
     if at != entry.size or crc != entry.crc32:
-        raise DamagedError(f"The file {_shown(entry.path)} does not give back what was backed up.")
+        raise DamagedError(f"The file {shown(entry.path)} does not match what was backed up.")
 
 
 def _runs(snapshot: Snapshot, entry: Entry) -> Iterator[list[Extent]]:
-    """The extents in order, in lists of only holes or only data."""
+    """Yield the extents in order, in lists of only holes or only data."""
     for extents in _lists(snapshot, entry):
         run: list[Extent] = []
         for extent in extents:
@@ -252,7 +253,7 @@ def _segments(extents: list[Extent]) -> Iterator[SegmentPiece]:
 
 
 def same_content(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Callable[[memoryview, int], int]) -> bool:
-    """Whether a file has the content of an entry of the same size; compared by the ids of its chunks.
+    """Return True if a file has the content of an entry of the same size; compared by the ids of its chunks.
 
     `read_into(buffer, offset)` fills a buffer and returns how many bytes there were.
     """
@@ -272,7 +273,7 @@ def same_content(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Cal
 
 
 def is_given_back(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Callable[[memoryview, int], int]) -> bool:
-    """As `same_content`, and that its CRC-32 is the entry's too: what the manifest promises, in both of its ways."""
+    """As `same_content`, and the CRC-32 must match too: both checks of the manifest."""
     crc = 0
 
     def read(buffer: memoryview, offset: int) -> int:
@@ -282,7 +283,3 @@ def is_given_back(snapshot: Snapshot, entry: Entry, id_key: bytes, read_into: Ca
         return count
 
     return same_content(snapshot, entry, id_key, read) and crc == entry.crc32
-
-
-def _shown(path: bytes) -> str:
-    return path.decode(errors="backslashreplace")

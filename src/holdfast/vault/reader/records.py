@@ -1,7 +1,7 @@
-"""Reading records back: located through the index, read in long runs, opened, and given out only when their tag fits.
+"""Reading records back: located through the index, read in long runs, opened, and returned only when their tag matches.
 
 `render` turns a layout's pieces into bytes. Records that stand side by side in a pack are read with one call; buffers
-are kept. Nothing of a record is given out before its tag was checked.
+are kept. Nothing of a record is returned before its tag was checked.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from holdfast.vault.pack.seal import TAG_BYTES, SealKind, VaultKeys, nonce
 from holdfast.vault.pack.writer import pack_name
 
 READ_BYTES_MAX = 2 * 1024 * 1024
-"""Longest single read from a pack; also what one download holds of ciphertext."""
+"""At most this many bytes are read from a pack at once; also the ciphertext that one download holds."""
 
 GAP_BYTES_MAX = 64 * 1024
-"""Unwanted bytes between two records that are read along rather than skipped with another call."""
+"""At most this many unwanted bytes between two records are read too, to save another call."""
 
 PLAN_PIECES = 2048
-"""How many pieces are located at once."""
+"""Number of pieces that are located at once."""
 
 OUTPUT_BYTES = 1024 * 1024
 OPEN_PACKS_MAX = 32
@@ -41,7 +41,7 @@ class RecordReader:
     """Reads records of one vault. Not to be shared between threads; `close` it."""
 
     def __init__(self, store: Store, keys: VaultKeys, index: Callable[[bool], Index]) -> None:
-        """`index(refresh)` gives the vault's index, read anew from the ledger when `refresh`."""
+        """`index(refresh)` returns the vault's index, read again from the ledger when `refresh`."""
         self._store = store
         self._keys = keys
         self._index = index
@@ -70,20 +70,20 @@ class RecordReader:
         return reader
 
     def _plan(self, ids: list[bytes]) -> list[Place]:
-        """Where each chunk is. Raises ChunkMissing."""
+        """Locate each chunk. Raises ChunkMissing."""
         blob = b"".join(ids)
         plan = _places(self._held, blob)
         if None in plan:
-            # Not in the index of when this reader was made. Those that are stay where they were: a prune since then
-            # may have dropped their packs from the index, but leaves the objects for us.
+            # Missing from the index of this reader's start. The others keep their places: a prune since then
+            # may have removed their packs from the index, but leaves the objects for us.
             fresh = self._index(True)
             plan = [there or now for there, now in zip(plan, _places(fresh, blob), strict=True)]
             if None in plan:
-                raise ChunkMissing(f"Chunk {ids[plan.index(None)].hex()[:12]} is in no pack of the vault.")
+                raise ChunkMissing(f"Chunk {ids[plan.index(None)].hex()[:12]} is in none of the vault's packs.")
         return [place for place in plan if place is not None]
 
     def _plan_anew(self, ids: list[bytes], gone: PackGone) -> list[Place]:
-        """Where each chunk is by the ledger as it is now. Raises `gone` when the first one is where it was."""
+        """Locate each chunk by the current ledger. Raise `gone` when the first one has not moved."""
         before = _places(self._held, ids[0])
         self._held = self._index(True)
         plan = [place for place in _places(self._held, b"".join(ids)) if place is not None]
@@ -98,7 +98,7 @@ class RecordReader:
         return place
 
     def _runs(self, ids: list[bytes]) -> Iterator[list[Record]]:
-        """The sealed records of `ids`, in order, in runs that were read with one call.
+        """Yield the sealed records of `ids`, in order, in runs that were read with one call.
 
         The bytes are valid until the next run is asked for, or anything else of this reader.
         """
@@ -127,11 +127,11 @@ class RecordReader:
             i = j
 
     def _open_into(self, kind: SealKind, record: Record, place: memoryview) -> None:
-        """Open one record into `place`. DamagedError when its tag does not fit; then `place` holds nothing of it."""
+        """Open one record into `place`. Raise DamagedError when its tag does not match; then `place` holds none of it."""
         if self._opens(kind, record, place):
             return
         chunk_id, pack_id = record[:2]
-        # `check` may have moved what is good out of a damaged pack, and a later backup stored anew what is not.
+        # `check` may have copied good records out of a damaged pack, and a later backup stored the lost ones again.
         now = _places(self._index(True), chunk_id)[0]
         if now is not None and now[0] != pack_id and now[2] == len(record[2]):
             other, offset, sealed, salt, counter = now
@@ -143,7 +143,7 @@ class RecordReader:
         raise DamagedError(f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]}).")
 
     def _opens(self, kind: SealKind, record: Record, place: memoryview) -> bool:
-        """Open one record into `place`; False, with nothing of it in there, when its tag does not fit."""
+        """Open one record into `place`; return False, with none of it in there, when its tag does not match."""
         chunk_id, _, sealed, salt, counter = record
         try:
             self._keys.cipher(salt).decrypt_into(nonce(counter), sealed, self._associated[kind] + chunk_id, place)
@@ -152,7 +152,7 @@ class RecordReader:
         return True
 
     def segments(self, kind: SealKind, ids: list[bytes]) -> Iterator[bytes]:
-        """The segments of chunks, in order. Raises ChunkMissing, DamagedError."""
+        """Yield the segments of chunks, in order. Raises ChunkMissing, DamagedError."""
         for start in range(0, len(ids), PLAN_PIECES):
             part = ids[start : start + PLAN_PIECES]
             for run in self._runs(part):
@@ -161,13 +161,13 @@ class RecordReader:
                     out = bytearray(len(record[2]) - TAG_BYTES)
                     self._open_into(kind, record, memoryview(out))
                     opened.append(bytes(out))
-                # Only now, so that who asks for segments may use this reader for others in between.
+                # Only now, so that the caller may use this reader for other records in between.
                 yield from opened
 
     def render(self, pieces: Iterable[Piece]) -> Iterator[memoryview]:
-        """The bytes of a layout, in buffers of about OUTPUT_BYTES that belong to the caller.
+        """Yield the bytes of a layout, in buffers of about OUTPUT_BYTES that belong to the caller.
 
-        Raises ChunkMissing, DamagedError; what was given out before is right.
+        Raises ChunkMissing, DamagedError; bytes yielded before that are correct.
         """
         out = memoryview(bytearray(OUTPUT_BYTES))
         fill = 0
@@ -187,7 +187,9 @@ class RecordReader:
                     continue
                 record = next(records)
                 if len(record[2]) - TAG_BYTES != piece.stored:
-                    raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest says.")
+                    raise DamagedError(
+                        f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest states."
+                    )
                 if piece.take > OUTPUT_BYTES - fill:
                     if fill:
                         yield out[:fill]
@@ -207,7 +209,7 @@ class RecordReader:
 
 
 def _places(index: Index, ids: bytes) -> list[Place | None]:
-    """Where each of the chunks is whose ids stand back to back; None for those that the index does not have."""
+    """Locate the chunks whose ids lie back to back; None for those that the index does not have."""
     places = index.locate(ids)
     packs, origins = index.packs, index.origins
     return [
@@ -224,7 +226,7 @@ def _places(index: Index, ids: bytes) -> list[Place | None]:
 
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Pieces in lists short enough to be planned at once: few at first, so that the first byte comes soon."""
+    """Yield pieces in lists short enough to be planned at once: few at first, so that the first byte comes soon."""
     batch: list[Piece] = []
     size, limit = 0, 16
     for piece in pieces:

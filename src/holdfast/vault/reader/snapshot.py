@@ -1,4 +1,4 @@
-"""A snapshot: one backup opened for reading, decoded only as far as it is looked at."""
+"""A snapshot: one backup opened for reading, decoded only as far as needed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from holdfast.vault.reader.records import RecordReader
 
 BLOCKS_CACHED = 4
 _MANIFEST_CHUNK_BYTES_MAX = 16 * 1024 * 1024
-"""No honest manifest chunk is larger; a limit so that a damaged length cannot ask for all memory."""
+"""At most this many bytes has a valid manifest chunk; a damaged length must not allocate all memory."""
 
 
 class Snapshot:
     """Satisfies `layout.pieces.ManifestView`. Not to be shared between threads; `close` it."""
 
     def __init__(self, root: Root, reader: RecordReader, view: Callable[[Block], Block] = lambda block: block) -> None:
-        """`view` is what is seen of each block, such as `tame`."""
+        """`view` is what is seen of each block, such as `unprivileged`."""
         self._view = view
         self.root = root
         self.reader = reader
@@ -35,13 +35,13 @@ class Snapshot:
         self.reader.close()
 
     def chunks(self, ids: Sequence[bytes]) -> Iterator[bytes]:
-        """The contents of manifest chunks, in order. Raises ChunkMissing, DamagedError."""
+        """Yield the contents of manifest chunks, in order. Raises ChunkMissing, DamagedError."""
         for segment in self.reader.segments(SealKind.MANIFEST, list(ids)):
             yield inflate_segment(segment, _MANIFEST_CHUNK_BYTES_MAX)
 
     @cached_property
     def blocks(self) -> Sequence[BlockRef]:
-        """All blocks of the backup, in order."""
+        """Return all blocks of the backup, in order."""
         return [ref for part in self.chunks(self.root.listing) for ref in decode_listing(part)]
 
     def block(self, number: int) -> Block:
@@ -57,20 +57,20 @@ class Snapshot:
     def _checked(self, number: int, data: bytes) -> Block:
         block = decode_block(data)
         if len(block) != self.blocks[number].sums.entries:
-            raise FormatError("A manifest block has another number of entries than the backup's list says.")
+            raise FormatError("A manifest block has another number of entries than the backup's list states.")
         return self._view(block)
 
     def all_blocks(self) -> Iterator[Block]:
-        """All blocks in order, read in long runs and not cached."""
+        """Yield all blocks in order, read in long runs and not cached."""
         for number, data in enumerate(self.chunks([ref.chunk_id for ref in self.blocks])):
             yield self._checked(number, data)
 
     def decoded(self, ids: Sequence[bytes]) -> Iterator[Block]:
-        """Blocks by the ids of their chunks, read in long runs and not cached."""
+        """Yield blocks by the ids of their chunks, read in long runs and not cached."""
         return (decode_block(data) for data in self.chunks(ids))
 
     def extent_lists(self, ids: Sequence[bytes]) -> Iterator[tuple[Extent, ...]]:
-        """Extent lists by the ids of their chunks, read in long runs."""
+        """Yield extent lists by the ids of their chunks, read in long runs."""
         return (decode_list(data) for data in self.chunks(ids))
 
     def extent_list(self, ref: ListRef) -> tuple[Extent, ...]:
@@ -78,12 +78,12 @@ class Snapshot:
         return decode_list(next(self.chunks([ref.chunk_id])))
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, in order."""
+        """Yield all entries, in order."""
         for block in self.all_blocks():
             yield from block.entries()
 
     def content(self, entry: Entry) -> Iterator[bytes]:
-        """The content of a file entry, chunk by chunk, inflated and checked against its lengths."""
+        """Yield the content of a file entry, chunk by chunk, inflated and checked against its lengths."""
         if entry.extra.inline is not None:
             yield entry.extra.inline
             return

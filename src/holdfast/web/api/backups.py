@@ -22,12 +22,11 @@ from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import unavailable
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import cut_page
 
 POLL_SECONDS = 0.075
-"""How often a held answer looks at its backup."""
+"""The interval at which a held answer reads its backup."""
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -136,16 +135,6 @@ def _start(desk: Desk, app_id: str, body: NewBackup, idempotency_key: str | None
         )
     except Invalid as refusal:  # the name is well-formed, as was just looked at
         raise name_taken(refusal) from None
-    if backup.state is not State.QUEUED:
-        return backup
-    try:
-        # Also for one that was asked for before: whoever asked may have died before this line. Twice is harmless.
-        desk.jobs.enqueue_take(backup.id, app_id, backup.node)
-    except Exception as error:
-        message = "The backup could not be queued; start another one."
-        deeds.fail_unqueued(instance, backup, message)
-        desk.log.error("enqueue_failed", backup_id=backup.id, exc_info=error)
-        raise unavailable("The queue of the backups can't be reached just now; try again.") from error
     return backup
 
 

@@ -30,10 +30,10 @@ from holdfast.web.streaming import ASKED_FOR_HEAD, until_gone
 
 HEARTBEAT_SECONDS = 15.0
 KEY_SECONDS = 10.0
-"""How often it is looked whether the key still opens the account."""
+"""The interval at which the key is checked again."""
 
 STALL_SECONDS = 60
-"""A client that takes nothing for so long is gone, whatever its connection says."""
+"""A client that takes nothing for this long is gone, whatever its connection says."""
 
 RECONNECT_MS = 3000
 
@@ -141,7 +141,7 @@ class EventStream:
         return _message(str(event.kind), shown_event(self._desk.instance, event), event.seq)
 
     def _progress(self, listener: Listener) -> bytes:
-        """What moved since it was told last."""
+        """Return the work that moved since the last report."""
         running = [w for w in listener.running if self._app_id in (None, w.app_id) and w.progress is not None]
         moved = [work for work in running if self._told.get(work.id) != work.progress]
         self._told = {work.id: work.progress for work in running}

@@ -40,7 +40,7 @@ async def serve_metrics(desk: Desk, scope: HTTPScope, receive: Receive, send: Se
 
 
 def is_operator(config: Config, scope: Scope) -> bool:
-    """Whether who asks may see the metrics."""
+    """True if the caller may see the metrics."""
     if config.metrics_token:
         shown = (header(scope, b"authorization") or "").removeprefix("Bearer ")
         return compare_digest(shown.encode("utf-8", "replace"), config.metrics_token.encode("ascii"))

@@ -114,7 +114,7 @@ def allowed_methods(error: HTTPException) -> Headers:
 
 
 def known_error(error: BaseException) -> ApiError | None:
-    """What an exception means to a client; None when it is a fault of ours."""
+    """Return what an exception means to a client; None when it is a fault of ours."""
     if (refusal := unavailable_of(error)) is not None:
         return unavailable(refusal.message)
     match error:

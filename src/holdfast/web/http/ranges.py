@@ -25,7 +25,7 @@ class Span:
 
 
 class Condition(Enum):
-    """What the conditional headers say about a GET or HEAD."""
+    """The verdict of the conditional headers on a GET or HEAD."""
 
     SEND = 200
     UNCHANGED = 304
@@ -60,7 +60,7 @@ def parse_range(value: str, length: int) -> Span | None:
 
 
 def range_holds(if_range: str | None, etag: str, last_modified: datetime) -> bool:
-    """Whether a Range may be answered in parts: no If-Range, the same strong ETag, or the very same date."""
+    """True if a Range may be answered in parts: no If-Range, the same strong ETag, or the very same date."""
     if if_range is None:
         return True
     if_range = if_range.strip()
@@ -71,7 +71,7 @@ def range_holds(if_range: str | None, etag: str, last_modified: datetime) -> boo
 
 
 def condition(headers: Mapping[str, str], etag: str, last_modified: datetime | None) -> Condition:
-    """What If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since say, in the order of section 13.2.2.
+    """Evaluate If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since, in the order of section 13.2.2.
 
     `headers` has lower-case names.
     """
@@ -89,7 +89,7 @@ def condition(headers: Mapping[str, str], etag: str, last_modified: datetime | N
 
 
 def matches_any(none_match: str, etag: str) -> bool:
-    """Whether an If-None-Match names this ETag; W/ makes no difference here (weak comparison)."""
+    """True if an If-None-Match names this ETag; W/ makes no difference here (weak comparison)."""
     if none_match.strip() == "*":
         return True
     bare = etag.removeprefix("W/")

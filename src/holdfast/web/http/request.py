@@ -1,4 +1,4 @@
-"""What a request says, read strictly: query, JSON body, path, headers.
+"""Read a request strictly: query, JSON body, path, headers.
 
 Every refusal names the field and what it must be: `INVALID_<FIELD>`. Litestar's own parsing is not used for this,
 because its errors name neither in a form that API.md could promise.
@@ -17,6 +17,7 @@ from litestar.types import Scope
 
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX
 from holdfast.schemas.fields import Body
+from holdfast.units import SECOND_NS
 from holdfast.web.http.errors import ApiError, BadRequest
 
 BODY_BYTES_MAX = 64 * 1024
@@ -31,7 +32,7 @@ _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
 
-_NS_MAX = (2**63 - 1) // 1_000_000_000 * 1_000_000_000
+_NS_MAX = (2**63 - 1) // SECOND_NS * SECOND_NS
 """The last whole second that the catalog can hold: in April 2262."""
 
 _RULES = {
@@ -193,4 +194,4 @@ def moment(field: str, text: str) -> int:
         raise invalid(field) from None
     if time.tzinfo is None:
         raise invalid(field)
-    return max(0, min(int(time.timestamp()) * 1_000_000_000, _NS_MAX))
+    return max(0, min(int(time.timestamp()) * SECOND_NS, _NS_MAX))

@@ -21,7 +21,7 @@ AHEAD_BUFFERS_MAX = 3
 """Buffers that may lie ready. With buffers of at most 1 MiB a stream stays far below its 64 MB."""
 
 FILL_BUFFERS_MAX = 32
-"""After so many buffers a fill goes to the end of the queue, so that fast clients don't starve the others."""
+"""After at most this many buffers a fill goes to the end of the queue, so that fast clients don't starve the others."""
 
 
 class Pump:

@@ -64,7 +64,7 @@ class Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self.was_asked = False
-        """Whether anything was received, and so a client that waits for "100 Continue" sends."""
+        """True once anything was received, so that a client that waits for "100 Continue" sends."""
         self.is_complete = False
 
     async def receive(self) -> Any:

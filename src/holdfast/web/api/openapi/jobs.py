@@ -82,7 +82,7 @@ def paths() -> Json:
             ),
             "delete": operation(
                 "cancelJob",
-                "Cancel a job, or a backup in the making",
+                "Cancel a job, or a running backup",
                 {200: {"description": "It stops, or has stopped.", "content": json_of(enveloped(job))}},
                 (402, 404, 409),
                 parameters=(job_id,),

@@ -1,0 +1,117 @@
+"""The commands as a shell runs them, the server as a process, and an instance to run them on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kit.servers import running
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `holdfast` on the test's own home."""
+
+    def holdfast(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
+            env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    return holdfast
+
+
+@pytest.fixture
+def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
+    """An instance with an account and the application `bot`: (account id, app id)."""
+    run("init", "--time-zone", "Europe/Berlin")
+    settings = tmp_path / "home" / "holdfast.toml"
+    settings.write_text(re.sub("cooldown_seconds = [0-9]+", "cooldown_seconds = 0", settings.read_text()))
+    account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
+    assert list(account) == ["account_id", "api_key"]
+    root = tmp_path / "app"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.txt").write_text("hello\n")
+    (root / "sub" / "b").write_bytes(os.urandom(200_000))
+    app = json.loads(run("app", "add", "bot", "--account", account["account_id"], "--path", root, "--json").stdout)
+    assert list(app) == ["app_id"]
+    return account["account_id"], app["app_id"]
+
+
+class Server:
+    """`holdfast serve` as a process."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.port = port
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.cli.main", "--home", str(home), "serve", "--port", str(port)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+
+    def call(self, key: str, method: str, path: str) -> Any:
+        return httpx.request(
+            method, f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": key}, timeout=60
+        ).json()
+
+    def jobs_pid(self) -> int:
+        """The process that runs the jobs, by its command line among the server's children."""
+        pid = self.process.pid
+        # The children of each thread: the supervisor starts the process from a thread of its own.
+        lists = (path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+        children = [int(child) for children in lists for child in children]
+        (found,) = [c for c in children if b"holdfast.worker.process" in Path(f"/proc/{c}/cmdline").read_bytes()]
+        return found
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=60)
+        return errors
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    return running.free_port()
+
+
+@pytest.fixture
+def server(bot: tuple[str, str], tmp_path: Path, free_port: int) -> Iterator[Server]:
+    """A server on the home of `bot`."""
+    started = Server(tmp_path / "home", free_port)
+    yield started
+    if started.process.poll() is None:
+        started.stop()
+
+
+def heed_interrupts() -> None:
+    """Before a program starts: a job in the background of a shell ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def damage_data(home: Path) -> None:
+    """Flip a bit in the largest pack."""
+    path = max((p for p in home.glob("store/vaults/*/packs/*/*")), key=lambda p: p.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[5000] ^= 1
+    path.write_bytes(data)
