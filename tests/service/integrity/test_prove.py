@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from kit.archives import member, tar_of
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import start_job
@@ -133,7 +134,7 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     assert "does not match what was backed up" in (done.error_message or "")
     (event,) = happened(world, EventKind.VERIFY_FAILED)
     assert (event.backup_id, event.data["code"]) == (second.id, "NOT_PROVED")
-    shown = full_object(world.instance, world.again(second))
+    shown = to_builtins(full_object(world.instance, world.again(second)))
     assert shown["error"]["code"] == "NOT_PROVED"
     assert (shown["state"], shown["restore_proved_at"]) == ("successful", None)
     prove(world, second)
