@@ -19,6 +19,7 @@ from kit.world import World
 
 from holdfast.catalog.records import Backup, Job, JobState
 from holdfast.restorer.staging import Staging, reopened
+from holdfast.schemas.jobs import ChangedPath
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups
@@ -135,9 +136,9 @@ def test_a_preview_changes_nothing_and_says_what_will(full: World) -> None:
     messed = tree_of(full.root)
     preview = preview_restore(full.instance, backup, full.app, Wanted())
     assert tree_of(full.root) == messed
-    assert {p["path"] for p in preview.paths_removed} >= {"new folder", "new folder/new", "new folder/new/file"}
-    assert {"path": "deep/f002", "kind": "file", "size": 74} in preview.paths_added
-    assert "inline" in {p["path"] for p in preview.paths_changed}
+    assert {p.path for p in preview.paths_removed} >= {"new folder", "new folder/new", "new folder/new/file"}
+    assert ChangedPath("deep/f002", "file", 74) in preview.paths_added
+    assert "inline" in {p.path for p in preview.paths_changed}
     done = result_of(restore(full, backup))
     assert (done.added, done.changed, done.removed) == (preview.added, preview.changed, preview.removed)
     with pytest.raises(NotFound):
