@@ -113,8 +113,7 @@ def redis_tool(name: str = "cli", package: str = "redis-tools") -> Tool:
                 raise ToolTooOld(f"{path} is of version {version[0]}; at least 6 is needed: install a newer {package}.")
             return Tool(path, version)
     raise ToolMissing(
-        f"This machine has no redis-{name}; install the package {package} (on Debian: "
-        f"apt-get install {package})."
+        f"This machine has no redis-{name}; install the package {package} (on Debian: apt-get install {package})."
     )
 
 
