@@ -1,4 +1,4 @@
-"""`python -m bench full|quick`."""
+"""`python -m bench full|quick|data|idle`."""
 
 from __future__ import annotations
 

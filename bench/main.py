@@ -1,7 +1,9 @@
-"""`python -m bench full|quick|data`: the benchmark from its datasets to its report.
+"""`python -m bench full|quick|data|idle`: the benchmark from its datasets to its report.
 
 full: everything, about half an hour; writes docs/performance.md. quick: small data, under three minutes once the
 datasets are made; only prints, for its figures do not measure the targets. data: only makes the datasets of both.
+idle: what a server takes when nothing is asked of it, and how soon it begins a backup; two minutes, only prints, and
+fails when a target is missed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from bench.daily import measure_daily
 from bench.datasets import DATABASE_NAME, Datasets, make_datasets
 from bench.downloads import compare_downloads
 from bench.holdfast import HoldfastApi, HoldfastCommand, warm_up
+from bench.idle import measure_idle
 from bench.listing import measure_listing
 from bench.machine import facts
 from bench.measure import MeasuredCommandFailed
@@ -60,7 +63,7 @@ EXTENTS: dict[Size, Extent] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("form", choices=["full", "quick", "data"], help="what to do")
+    parser.add_argument("form", choices=["full", "quick", "data", "idle"], help="what to do")
     parser.add_argument("--only", default="a,b,c,d,list,daily", help="parts to run, e.g. --only a,list")
     arguments = parser.parse_args()
     place = Workplace.of_checkout()
@@ -68,6 +71,8 @@ def main() -> None:
         make_datasets(place, "full", _say)
         make_datasets(place, "quick", _say)
         return
+    if arguments.form == "idle":
+        sys.exit(0 if measure_idle(place.fresh_run(), _say) else 1)
     sys.exit(run(place, arguments.form, arguments.only.split(",")))
 
 

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from kit.servers.postgresql import postgresql_programs, postgresql_server
+from kit.servers.postgresql import postgresql
 from kit.world import world
 
 from holdfast.catalog.database.engine import Catalog, open_catalog, sqlite_url
 
-__all__ = ["world"]
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Callable[[], str]]:
-    """Makes an empty database and gives its URL."""
-    programs = postgresql_programs()
-    if programs is None:
-        pytest.skip("needs PostgreSQL's programs (Debian: postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="hfpg"))
-    made = 0
-
-    def new_database() -> str:
-        nonlocal made
-        made += 1
-        with psycopg.connect(url.format(name="postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE test{made}".encode())
-        return url.format(name=f"test{made}")
-
-    try:
-        with postgresql_server(folder, programs) as url:
-            yield new_database
-    finally:
-        shutil.rmtree(folder)
+__all__ = ["postgresql", "world"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -38,7 +38,7 @@ from holdfast.service.retention.retain import retain_after
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
-from holdfast.worker.job_kinds import recover, run_job
+from holdfast.worker.job_kinds import JOBS, recover
 
 IS_WHOLE = os.environ.get("HOLDFAST_CRASHTEST") == "whole"
 STEP = 1 if IS_WHOLE else 7
@@ -205,7 +205,7 @@ def verify(ground: Ground, deed: str, said: list[str], scratch: Path) -> None:
         resume_deletions(instance)
         keep_records(instance)
         for waiting in queued_jobs(instance):
-            run_job(instance, waiting.id, lambda: False)
+            JOBS[waiting.kind](instance, waiting.id)
         for queued in queued_backups(instance):
             run_backup(instance, queued.id)
         expected = dict(ground.trees)

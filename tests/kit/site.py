@@ -4,50 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from holdfast.catalog.records import App, Backup
+from holdfast.catalog.jobs.work import open_work
+from holdfast.catalog.records import App, Backup, JobState, Work
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewKey, add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.web.app import Front, create_app
 from holdfast.web.server import WebServer, listen
-from holdfast.worker.job_kinds import run_job
+from holdfast.worker.queue import Worker
+from kit.executor import StepsOnly
 
 WAIT_SECONDS = 20
-
-
-@dataclass
-class RecordedJobs:
-    """Jobs that only note what was queued, or run it at once in a thread of their own."""
-
-    instance: Instance
-    runs: bool = False
-    broken: bool = False
-    queued: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def enqueue_take(self, backup_id: str, app_id: str, node: str) -> None:
-        if self.broken:
-            raise ConnectionError("no queue")
-        self.queued.append((backup_id, app_id, node))
-        if self.runs:
-            threading.Thread(target=run_backup, args=(self.instance, backup_id)).start()
-
-    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
-        if self.broken:
-            raise ConnectionError("no queue")
-        self.queued.append((job_id, app_id, node))
-        if self.runs:
-            threading.Thread(target=run_job, args=(self.instance, job_id, lambda: False)).start()
-
-    def close(self) -> None:
-        """Part of the interface."""
 
 
 @dataclass
@@ -58,17 +34,33 @@ class Site:
     instance: Instance
     front: Front
     server: WebServer
-    jobs: RecordedJobs
     silver: NewKey
     app: App
     other: NewKey
     other_app: App
     bronze: NewKey
     folder: Path
+    worker: Worker | None = None
 
-    def client(self, api_key: str | None = None, **more: object) -> httpx.Client:
+    def start_worker(self) -> None:
+        """Have what is queued run, in threads of this process."""
+        assert self.worker is None
+        self.worker = Worker(self.instance, StepsOnly)
+        self.worker.start()
+
+    def stop_worker(self) -> None:
+        """Have what is queued wait."""
+        if self.worker is not None:
+            self.worker.stop()
+            self.worker = None
+
+    def queued(self) -> list[Work]:
+        """What waits for the worker."""
+        return open_work(self.instance.catalog, [JobState.QUEUED])
+
+    def client(self, api_key: str | None = None, **more: Any) -> httpx.Client:
         headers = {} if api_key is None else {"Authorization": api_key}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)  # type: ignore[arg-type]
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)
 
     def take(self, app: App | None = None, name: str | None = None) -> Backup:
         """A backup of an application, taken here and now."""
@@ -109,16 +101,17 @@ def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
         for n, plan in enumerate(("Silver", "Titanium", "Bronze"))
     )
     app, other_app = (add_app(instance, owner.account.id, "bot", data) for owner in (silver, other))
-    jobs = RecordedJobs(instance)
-    front = create_app(instance, jobs)
+    front = create_app(instance)
     ready = threading.Event()
     server = WebServer(front, sockets, lambda _: ready.set(), grace_seconds=5)
     thread = threading.Thread(target=server.serve_until_stopped)
     thread.start()
     assert ready.wait(WAIT_SECONDS)
+    site = Site(url, instance, front, server, silver, app, other, other_app, bronze, data)
     try:
-        yield Site(url, instance, front, server, jobs, silver, app, other, other_app, bronze, data)
+        yield site
     finally:
+        site.stop_worker()
         server.stop()
         thread.join(WAIT_SECONDS)
         instance.close()

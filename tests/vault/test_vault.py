@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -281,7 +282,7 @@ steps = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=1, max_size=3))
-def test_any_history_of_trees_comes_back(tmp_path_factory: pytest.TempPathFactory, history: list) -> None:  # type: ignore[type-arg]
+def test_any_history_of_trees_comes_back(tmp_path_factory: pytest.TempPathFactory, history: list[Any]) -> None:
     import shutil
 
     base = tmp_path_factory.mktemp("history")

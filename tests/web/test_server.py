@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from kit.site import WAIT_SECONDS, RecordedJobs, Site
+from kit.site import WAIT_SECONDS, Site
 
 from holdfast.service.instance.home import create_instance
 from holdfast.web.server import PortInUse, ServerError, listen, run
@@ -20,7 +20,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match=rf"^Port {port} on 127.0.0.1 is in use by another program; .*--port\.$"):
-            run(instance, RecordedJobs(instance), "127.0.0.1", port, lambda _: None)
+            run(instance, "127.0.0.1", port, lambda _: None)
     instance.close()
 
 
@@ -64,7 +64,7 @@ def test_a_held_answer_comes_early_when_the_server_stops(site: Site, silver: htt
     path = f"/v3/apps/{site.app.id}/backups?wait=90"
     asking = threading.Thread(target=lambda: answers.append(silver.post(path)))
     asking.start()
-    while not site.jobs.queued:
+    while not site.queued():
         assert asking.is_alive()
     site.server.stop()
     asking.join(WAIT_SECONDS)

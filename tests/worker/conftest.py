@@ -1,5 +1,6 @@
 """Fixtures of the queue's tests."""
 
+from kit.servers.postgresql import postgresql
 from kit.world import world
 
-__all__ = ["world"]
+__all__ = ["postgresql", "world"]

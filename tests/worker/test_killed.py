@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import random
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,8 +28,7 @@ from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.backups import find_backup, list_backups
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup
-from holdfast.worker.queue import JobsClient
+from holdfast.service.take.run import request_backup, take_now
 from holdfast.worker.supervisor import WatchedJobs
 
 T = TypeVar("T")
@@ -56,7 +55,7 @@ def watched(world: World) -> Iterator[WatchedJobs]:
     jobs.stop()
 
 
-def until(look: Callable[[], T], seconds: float = SECONDS) -> T:
+def until(look: Callable[[], T | None], seconds: float = SECONDS) -> T:
     """Ask until there is an answer that counts."""
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -123,19 +122,16 @@ def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
     world: World, live: Instance, watched: WatchedJobs
 ) -> None:
     fill(world, 24)
-    client = JobsClient(live.home, live.config)
     chance = random.Random(7)
     for pause in (0.0, 0.3):
         asked, _ = request_backup(live, world.app.id)
-        client.enqueue_take(asked.id, asked.app_id, asked.node)
-        until(lambda asked=asked: runs(live, asked.id))  # type: ignore[misc]
+        until(partial(runs, live, asked.id))
         time.sleep(pause + chance.random() / 10)
         kill(watched)
         work = ended(live, asked.id)
         assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.FAILED, "INTERRUPTED"))
         assert started(live, asked.id) == 1
-    client.close()
-    good = run_backup(live, request_backup(live, world.app.id)[0].id)
+    good = take_now(live, world.app.id)
     assert good.state is State.SUCCESSFUL
     assert reads(live, good)
     until(lambda: not left_over(world, live))
@@ -143,16 +139,13 @@ def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
 
 def test_restores_and_verifications_too(world: World, live: Instance, watched: WatchedJobs) -> None:
     fill(world, 24)
-    good = run_backup(live, request_backup(live, world.app.id)[0].id)
-    client = JobsClient(live.home, live.config)
+    good = take_now(live, world.app.id)
     before = sorted(path.name for path in world.root.iterdir())
     (world.root / "large.bin").write_bytes(b"changed")
     for pause in (0.2,):
         restore = request_restore(live, good, world.app, Wanted())
         verify = request_verify(live, good, world.app.node)
-        for job in (restore, verify):
-            client.enqueue_job(job.id, job.app_id, job.node)
-        until(lambda restore=restore: runs(live, restore.id))  # type: ignore[misc]
+        until(partial(runs, live, restore.id))
         time.sleep(pause)
         kill(watched)
         for job in (restore, verify):
@@ -163,38 +156,13 @@ def test_restores_and_verifications_too(world: World, live: Instance, watched: W
         assert not list(world.root.parent.glob(".holdfast-restore-*"))
         # A safety backup that was being made is ended as well, so that the next restore is not refused.
         until(lambda: not under_way.open_work(live.catalog))
-    client.close()
-
-
-def test_what_the_queue_lost_is_run_all_the_same(world: World, live: Instance, watched: WatchedJobs) -> None:
-    """Whoever asked died before it queued it; or its turn ended with nothing done (DBOS begins no id twice)."""
-    lost, _ = request_backup(live, world.app.id)
-    assert ended(live, lost.id).state is JobState.SUCCESSFUL
-    client = JobsClient(live.home, live.config)
-    asked, _ = request_backup(live, world.app.id)
-    lock = os.open(live.run / f"take-{asked.id}.lock", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    client.enqueue_take(asked.id, asked.app_id, asked.node)
-
-    def has_ended() -> bool:
-        known = client._client.list_workflows(workflow_ids=[asked.id])
-        return bool(known) and known[0].status == "SUCCESS"
-
-    until(has_ended)
-    assert get_work(live, asked.id).state is JobState.QUEUED
-    os.close(lock)
-    assert ended(live, asked.id).state is JobState.SUCCESSFUL
-    client.close()
 
 
 def test_a_second_process_waits_and_then_makes_anew_what_the_stop_of_the_first_cut_off(
     world: World, live: Instance, watched: WatchedJobs
 ) -> None:
     fill(world, 96)
-    client = JobsClient(live.home, live.config)
     asked, _ = request_backup(live, world.app.id)
-    client.enqueue_take(asked.id, asked.app_id, asked.node)
-    client.close()
     until(lambda: get_work(live, asked.id).progress)
     second = WatchedJobs(live.home, lambda trouble: None)
     second.start()

@@ -19,7 +19,7 @@ from holdfast.cli.state import state
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import App, Backup
+    from holdfast.catalog.records import Backup
     from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
@@ -41,13 +41,22 @@ def create(
     json: Json = False,
 ) -> None:
     """Take a backup now, and wait until it is finished."""
+    from holdfast.service.errors import Conflict
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.run import run_backup
+    from holdfast.service.take.run import queued_backups, recover_backups, run_backup, take_now
 
     with state.instance() as instance:
-        backup = _requested(instance, find_app(instance, name), called)
+        found = find_app(instance, name)
+        recover_backups(instance)
         with progress_bar(f"Backing up {name}") as note:
-            done = run_backup(instance, backup.id, on_progress=note)
+            try:
+                done = take_now(instance, found.id, name=called, on_progress=note)
+            except Conflict:
+                # A process may have queued one and died before it began.
+                waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
+                if not waiting:
+                    raise
+                done = run_backup(instance, waiting[0], on_progress=note)
         print_taken(instance, done, as_json=json)
 
 
@@ -69,21 +78,6 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
         )
         for warning in done.warnings:
             print(f"Warning: {warning.message}", file=sys.stderr)
-
-
-def _requested(instance: Instance, found: App, called: str | None) -> Backup:
-    """A fresh queued backup; or the one that a process queued which died before it began."""
-    from holdfast.service.errors import Conflict
-    from holdfast.service.take.run import queued_backups, recover_backups, request_backup
-
-    recover_backups(instance)
-    try:
-        return request_backup(instance, found.id, name=called)[0]
-    except Conflict:
-        waiting = [b for b in queued_backups(instance) if b.app_id == found.id]
-        if not waiting:
-            raise
-        return waiting[0]
 
 
 @app.command("list")

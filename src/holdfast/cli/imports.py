@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
@@ -31,9 +31,10 @@ def import_archive(
     json: Json = False,
 ) -> None:
     """Make an archive a backup of an application, and wait until it is finished."""
+    from holdfast.service.instance.locks import held
     from holdfast.service.registry.apps import find_app
     from holdfast.service.take.import_backup import Upload
-    from holdfast.service.take.run import recover_backups, run_backup
+    from holdfast.service.take.run import recover_backups, run_backup, take_lock
 
     with state.instance() as instance:
         found = find_app(instance, name)
@@ -42,10 +43,13 @@ def import_archive(
             opened = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115
         except OSError as error:
             raise typer.Exit(fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")) from None
-        with opened, Upload(instance, found.id, called) as upload:
-            backup = _queued(upload, opened, file)
-        with progress_bar(f"Importing {file}") as note:
-            done = run_backup(instance, backup.id, on_progress=note)
+        with ExitStack() as own:
+            with opened, Upload(instance, found.id, called) as upload:
+                # Before anybody can see the backup: it is this process that runs it, and not the worker.
+                own.enter_context(held(instance, take_lock(upload.backup_id)))
+                backup = _queued(upload, opened, file)
+            with progress_bar(f"Importing {file}") as note:
+                done = run_backup(instance, backup.id, on_progress=note, is_held=True)
         print_taken(instance, done, as_json=json)
 
 

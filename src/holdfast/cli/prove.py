@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -31,13 +32,13 @@ def prove(
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
 
-    with state.instance() as instance:
+    with state.instance() as instance, ExitStack() as own:
         recover_proves(instance)
         app = find_app(instance, name)
         one = newest_backup(instance, app.id) if backup is None else find_backup(instance, app.id, backup)
-        job = request_prove(instance, one)
+        job = request_prove(instance, one, own)
         with progress_bar(f"Proving {one.name}") as note:
-            done = run_prove(instance, job.id, on_progress=note)
+            done = run_prove(instance, job.id, on_progress=note, is_held=True)
         if json:
             print_json(view(instance, done))
         if done.state is not JobState.SUCCESSFUL:

@@ -111,7 +111,6 @@ def run_server(
 
     from holdfast.service.instance.logs import configure_logs
     from holdfast.web.server import ServerError, run
-    from holdfast.worker.queue import JobsClient
     from holdfast.worker.supervisor import WatchedJobs
 
     port = _settle(host, port, base_url, backups_url)
@@ -120,23 +119,19 @@ def run_server(
         watched = WatchedJobs(state.home, logging.getLogger("holdfast.worker.supervisor").error)
         _check_port(host, port)
         watched.start()
-        jobs = None
         try:
             if not watched.wait_ready(_READY_SECONDS):
                 raise typer.Exit(fail("JOBS", "The jobs' process does not start; its messages above say why."))
-            jobs = JobsClient(instance.home, instance.config)
 
             def ready(port: int) -> None:
                 _write_server_file(instance, host, port)
                 threading.Thread(target=on_ready, args=(instance, port), daemon=True).start()
 
-            run(instance, jobs, host, port, ready)
+            run(instance, host, port, ready)
         except ServerError as error:
             raise typer.Exit(fail("SERVER", str(error))) from None
         finally:
             watched.stop()
-            if jobs is not None:
-                jobs.close()
             with suppress(FileNotFoundError):
                 (instance.run / "server.json").unlink()
 

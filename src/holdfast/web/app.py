@@ -42,12 +42,11 @@ from holdfast.web.http.errors import (
 from holdfast.web.http.request import BODY_BYTES_MAX, header, routing_path
 from holdfast.web.request_metrics import Kind
 from holdfast.web.streaming import ASKED_FOR_HEAD
-from holdfast.worker.port import Jobs
 
 
-def create_app(instance: Instance, jobs: Jobs) -> Front:
-    """The ASGI application of an instance; `jobs` is where new backups are queued. Starts no threads by itself."""
-    desk = Desk(instance, jobs)
+def create_app(instance: Instance) -> Front:
+    """The ASGI application of an instance. Starts no threads by itself."""
+    desk = Desk(instance)
     api = Litestar(
         route_handlers=[
             *backup_routes(desk),

@@ -25,7 +25,6 @@ from holdfast.service.metrics import InstanceCollector
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.throttle import Throttle
 from holdfast.web.request_metrics import Traffic
-from holdfast.worker.port import Jobs
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,9 +47,8 @@ UPLOADS_AT_ONCE_MAX = 4
 class Desk:
     """One per process; made by `create_app`."""
 
-    def __init__(self, instance: Instance, jobs: Jobs, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, instance: Instance, now: Callable[[], float] = time.monotonic) -> None:
         self.instance = instance
-        self.jobs = jobs
         self.now = now
         self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")

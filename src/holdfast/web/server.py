@@ -20,7 +20,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from holdfast.service.instance.home import Instance
 from holdfast.web.app import Front, create_app
 from holdfast.web.http.envelope import JSON_HEADERS, SECURITY_HEADERS, failure
-from holdfast.worker.port import Jobs
 
 GRACE_SECONDS = 30.0
 HEAD_BYTES_MAX = 64 * 1024
@@ -184,16 +183,10 @@ class WebServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run(
-    instance: Instance,
-    jobs: Jobs,
-    host: str,
-    port: int,
-    on_ready: Callable[[int], None],
-) -> None:
+def run(instance: Instance, host: str, port: int, on_ready: Callable[[int], None]) -> None:
     """Serve an instance until SIGINT or SIGTERM. `on_ready` gets the port once requests are answered.
 
     Raises PortInUse, ServerError before anything is started.
     """
     sockets = listen(host, port)
-    WebServer(create_app(instance, jobs), sockets, on_ready).serve_until_stopped()
+    WebServer(create_app(instance), sockets, on_ready).serve_until_stopped()

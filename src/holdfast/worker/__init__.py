@@ -2,7 +2,8 @@
 
 Terms
 -----
-*Job*: a deed that was asked for now and is run later, at most once at a time, and again after a crash. *Node*: a
-machine of the instance; a job runs on the node its application lives on. *Port*: the interface (`port.py`) behind which
-DBOS stands.
+*Work*: a backup or a job, asked for now and run later, at most once at a time. *Queue*: the rows of the catalog in
+state `queued`. *Claim*: move the oldest such row that may begin to `running`. *Executor*: runs the steps of what was
+claimed (`port.py`; DBOS stands behind it). *Node*: a machine of the instance; work runs on the node its application
+lives on. *Periodic task*: what runs again and again by itself.
 """

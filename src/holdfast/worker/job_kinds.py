@@ -1,64 +1,84 @@
-"""The kinds of jobs, and the deed of each."""
+"""The kinds of work, the steps of each, and how to bring to an end what a dead process left."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import partial
 from typing import Protocol
 
-from holdfast.catalog.jobs.work import open_work
-from holdfast.catalog.records import Job, JobState, Work
+from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.jobs.work import BACKUP
+from holdfast.catalog.records import Job, State, Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity import prove, verify
-from holdfast.service.jobs import lifecycle as jobs
+from holdfast.service.jobs.lifecycle import job_lock
 from holdfast.service.restore import files as restore
 from holdfast.service.restore import plan
+from holdfast.service.retention.retain import retain_after
 from holdfast.service.take import run as take
-from holdfast.units import SECOND_NS
+from holdfast.vault.errors import Stopped
+from holdfast.worker.port import Steps
 
 
-class Deed(Protocol):
+class RunJob(Protocol):
     """Runs a queued job of one kind to its end."""
 
-    def __call__(self, instance: Instance, job_id: str, *, cancelled: Callable[[], bool]) -> Job: ...
+    def __call__(
+        self, instance: Instance, job_id: str, *, cancelled: Callable[[], bool] = ..., is_held: bool = False
+    ) -> Job: ...
 
 
-DEEDS: dict[str, Deed] = {
+JOBS: dict[str, RunJob] = {
     restore.KIND: restore.run_restore,
     verify.KIND: verify.run_verify,
     prove.KIND: prove.run_prove,
 }
 
-
 _log = logging.getLogger(__name__)
 
 
-def run_job(instance: Instance, job_id: str, cancelled: Callable[[], bool]) -> Job:
-    """Run a queued job of whatever kind. Raises NotFound."""
-    return DEEDS[jobs.get_job(instance, job_id).kind](instance, job_id, cancelled=cancelled)
+def steps_of(instance: Instance, claimed: Container[str], stopping: Callable[[], bool]) -> dict[str, Steps]:
+    """The steps of each kind of work. What is not `claimed` by this process is not begun: a dead one left it, and
+    `recover` has ended it, or it waits in the queue again."""
+
+    def stop() -> bool:
+        if stopping():
+            raise Stopped("The server was stopped before it was finished.")
+        return False
+
+    def run_backup(backup_id: str) -> None:
+        if backup_id in claimed:
+            take.run_backup(instance, backup_id, cancelled=stop, is_held=True)
+
+    def retain(backup_id: str) -> None:
+        backup = backup_by_id(instance.catalog, backup_id)
+        if backup is not None and backup.state is State.SUCCESSFUL and not stopping():
+            retain_after(instance, backup.app_id, stopping)
+
+    def run_job(kind: str, job_id: str) -> None:
+        if job_id in claimed:
+            JOBS[kind](instance, job_id, cancelled=stop, is_held=True)
+
+    jobs: dict[str, Steps] = {kind: ((kind, partial(run_job, kind)),) for kind in JOBS}
+    return jobs | {BACKUP: (("take", run_backup), ("retain", retain))}
+
+
+def lock_name(work: Work) -> str:
+    """The lock that whoever runs it holds."""
+    return take.take_lock(work.id) if work.kind == BACKUP else job_lock(work.id)
+
+
+def is_for_queue(work: Work) -> bool:
+    """False for a restore that only the process which asked for it may begin."""
+    return work.kind != restore.KIND or not plan.is_inline(work)
 
 
 def recover(instance: Instance) -> None:
     """Bring to an end what a process of this node left running when it died. What goes wrong with one kind is logged,
     and the others are looked at all the same."""
-    for look in (restore.recover_restores, verify.recover_verifies, prove.recover_proves, take.recover_backups):
+    for recover_kind in (restore.recover_restores, verify.recover_verifies, prove.recover_proves, take.recover_backups):
         try:
-            look(instance)
-        except Exception as error:  # whatever it is: the next round looks again
+            recover_kind(instance)
+        except Exception as error:  # whatever it is: the next run looks again
             _log.warning("what a dead process left is not all brought to an end: %s", error, exc_info=error)
-
-
-def waiting(instance: Instance, since_seconds: float = 0.0) -> list[Work]:
-    """What of this node waits for its turn in the queue, for so long at least."""
-    before = instance.clock.now_ns() - int(since_seconds * SECOND_NS)
-    return [
-        work
-        for work in open_work(instance.catalog, [JobState.QUEUED], node=instance.config.node)
-        if work.created_at <= before and not (work.kind == restore.KIND and plan.is_inline(work))
-    ]
-
-
-def partition(deed: Job | Work) -> str:
-    """Of deeds in the same partition of a node's queue one runs at a time."""
-    # A test restore writes nowhere near its application: it must not hold its backups up, but other test restores.
-    return prove.KIND if deed.kind == prove.KIND else deed.app_id

@@ -1,18 +1,25 @@
-"""What the rest of Holdfast asks of the queue. `queue.py` implements it with DBOS."""
+"""The durable executor, as the queue needs it. `executor.py` implements it with DBOS."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from holdfast.catalog.records import Work
 
-class Jobs(Protocol):
-    """Hands deeds over to the jobs' process. Safe to use from several threads."""
+Steps = Sequence[tuple[str, Callable[[str], None]]]
+"""The steps of one kind of work, each with its name. A step gets the work's id; it is run again if its process dies
+within it."""
 
-    def enqueue_take(self, backup_id: str, app_id: str, node: str) -> None:
-        """Have a queued backup run on its node, soon; the same backup twice is fine. Durable at return."""
 
-    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
-        """Have a queued job run on its node, soon; the same job twice is fine. Durable at return."""
+class Executor(Protocol):
+    """Runs claimed work step by step, and keeps which steps are done, so that a restart goes on behind the last one."""
+
+    def start(self) -> None:
+        """Go on with what a dead process of this node left."""
+
+    def run(self, work: Work) -> None:
+        """Run all steps of claimed work in this thread. Raises what a step raises."""
 
     def close(self) -> None:
-        """Release the queue."""
+        """Wait for what was gone on with, and release everything."""

@@ -2,7 +2,7 @@
 
 Apart from the web process, so that a backup never slows the API down. It ends when it is told to (SIGTERM), or when
 the process that started it is gone (its standard input closes). There is one for each home at a time: the next one
-waits until the last one is gone, because each takes what it finds running in the queue for a dead one's.
+waits until the last one is gone, because each takes what it finds running for a dead one's.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from holdfast.service.instance.locks import JOBS_LOCK, held
 from holdfast.service.instance.logs import FORESEEN, configure_logs
 from holdfast.service.registry.account_record import keep_records
 from holdfast.service.registry.backups import resume_deletions
-from holdfast.worker.job_kinds import recover, waiting
-from holdfast.worker.periodic import Rounds
-from holdfast.worker.periodic_tasks import DUTIES
-from holdfast.worker.queue import REQUEUE_AFTER_SECONDS, JobsClient, JobsWorker
+from holdfast.worker.executor import DurableExecutor
+from holdfast.worker.job_kinds import recover
+from holdfast.worker.periodic import PeriodicTasks
+from holdfast.worker.periodic_tasks import PERIODIC_TASKS
+from holdfast.worker.queue import Worker
 
 _log = logging.getLogger("holdfast.worker.process")  # this module runs as __main__
 
-PRUNE_SECONDS = 3600
-REQUEUE_SECONDS = 5
 END_SECONDS = 15.0
-"""When it has not ended so long after it was told to, it breaks off: whatever it does may be cut off anywhere."""
+"""The process breaks off this long after it was told to end: whatever it does may be cut off anywhere."""
 
 READY = b"ready\n"
 
@@ -60,24 +59,16 @@ def main(home: Path) -> None:
     threading.Thread(
         target=_try, args=("not all accounts' records were looked at", keep_records, instance), daemon=True
     ).start()
-    worker = JobsWorker(instance)
+    worker = Worker(instance, DurableExecutor)
     worker.start()
-    client = JobsClient(home, instance.config)
-    _try("what waits is not all in the queue", _requeue, instance, client, 0.0)
-    rounds = Rounds(instance, client, DUTIES)
-    rounds.start()
+    tasks = PeriodicTasks(instance, PERIODIC_TASKS)
+    tasks.start()
     _log.info("jobs_started", extra={"node": instance.config.node, "pid": os.getpid()})
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
-    pruned_at = time.monotonic()
-    while not stop.wait(REQUEUE_SECONDS):
-        _try("what waits is not all in the queue", _requeue, instance, client, REQUEUE_AFTER_SECONDS)
-        if time.monotonic() - pruned_at >= PRUNE_SECONDS:
-            pruned_at = time.monotonic()
-            _try("old entries stay in the queue", worker.prune)
+    stop.wait()
     worker.stop()
-    rounds.stop()
-    client.close()
+    tasks.stop()
     alive.close()
     instance.close()
     _log.info("jobs_stopped")
@@ -103,10 +94,6 @@ def _end_in_time(stop: threading.Event) -> None:
     stop.wait()
     time.sleep(END_SECONDS)
     os._exit(1)
-
-
-def _requeue(instance: Instance, client: JobsClient, since_seconds: float) -> None:
-    client.enqueue_lost(waiting(instance, since_seconds))
 
 
 def _try(what: str, deed: Callable[..., object], *given: object) -> None:

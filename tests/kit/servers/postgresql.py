@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg
+import pytest
 
 SERVER_USER = "postgres"
 
@@ -46,3 +50,26 @@ def postgresql_server(folder: Path, programs: Path) -> Iterator[str]:
         yield f"postgresql://holdfast@/{{name}}?host={folder}"
     finally:
         run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """Makes an empty database and gives its URL."""
+    programs = postgresql_programs()
+    if programs is None:
+        pytest.skip("needs PostgreSQL's programs (Debian: postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="hfpg"))
+    made = 0
+
+    def new_database() -> str:
+        nonlocal made
+        made += 1
+        with psycopg.connect(url.format(name="postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE test{made}".encode())
+        return url.format(name=f"test{made}")
+
+    try:
+        with postgresql_server(folder, programs) as url:
+            yield new_database
+    finally:
+        shutil.rmtree(folder)

@@ -18,7 +18,7 @@ from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import delete_now
 from holdfast.service.retention.prune import prune_account
 from holdfast.stores.port import StoreFull
-from holdfast.worker.periodic import Round, Rounds
+from holdfast.worker.periodic import PeriodicTask, PeriodicTasks
 
 Configure = Callable[..., io.BytesIO]
 
@@ -85,7 +85,7 @@ def test_what_was_foreseen_is_a_sentence_and_a_fault_of_ours_a_traceback(world: 
             return
         raise error
 
-    rounds = Rounds(world.instance, None, [Round("tidy", 0.001, turn)])  # type: ignore[arg-type]
+    rounds = PeriodicTasks(world.instance, [PeriodicTask("tidy", 0.001, turn)])
     rounds.start()
     for thread in rounds._threads:
         thread.join(20)

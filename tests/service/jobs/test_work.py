@@ -10,6 +10,7 @@ import pytest
 from kit.world import World
 from sqlalchemy import text
 
+from holdfast.catalog.backups import rows
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import EventKind, JobState, State, Work
 from holdfast.service.errors import Conflict, NotFound
@@ -21,7 +22,6 @@ from holdfast.service.jobs.events import look_back
 from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_view
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take import run as take
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
 from holdfast.sources.directory.source import DirectorySource
@@ -191,7 +191,7 @@ def test_a_lock_whose_file_was_taken_away_counts_for_nothing(world: World) -> No
 def test_one_that_just_finished_is_not_taken_for_a_dead_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recovery lists what runs, and gets the lock only when it has ended."""
     backup = world.take()
-    running = [take.rows.backup_by_id(world.instance.catalog, backup.id)]
-    monkeypatch.setattr(take.rows, "backups_in", lambda *_: running)
+    running = [rows.backup_by_id(world.instance.catalog, backup.id)]
+    monkeypatch.setattr(rows, "backups_in", lambda *_: running)
     assert recover_backups(world.instance) == []
     assert list((world.instance.home / "store").glob(f"vaults/*/backups/{backup.id}"))

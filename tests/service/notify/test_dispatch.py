@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -197,7 +198,12 @@ def test_a_slow_receiver_holds_up_no_other(open_world: World, receiver: Receiver
         slow.before = lambda: go_on.wait(20)
         told(open_world, slow)
         told(open_world, receiver)
-        receiver.before = lambda: len(receiver.received) == 3 and others_came.set()
+
+        def count() -> None:
+            if len(receiver.received) == 3:
+                others_came.set()
+
+        receiver.before = count
         for _ in range(3):
             fail(open_world)
         thread = threading.Thread(target=go, args=(open_world,))
@@ -364,14 +370,15 @@ def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) 
         open_world.instance, made, events=["verify.failed", "backup.failed", "backup.failed"], label="Pager"
     )
     assert (changed.events, changed.label) == (("backup.failed", "verify.failed"), "Pager")
-    for wrong in (
+    refused: tuple[dict[str, Any], ...] = (
         {"events": []},
         {"events": ["backup.queued"]},
         {"label": " "},
         {"label": "a\nb"},
         {"label": "x" * 101},
-    ):
+    )
+    for wrong in refused:
         with pytest.raises(Invalid):
-            change_endpoint(open_world.instance, made, **wrong)  # type: ignore[arg-type]
+            change_endpoint(open_world.instance, made, **wrong)
     with pytest.raises(NotFound):
         find_endpoint(open_world.instance, "0" * 32)

@@ -9,7 +9,7 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.jobs.schedules import due_times
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import App, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import apps, backups
@@ -21,7 +21,7 @@ from holdfast.service.take.schedule import Schedule, set_right, set_schedule, ti
 from holdfast.stores.port import StoreError
 
 
-def add(world: World, path: Path, name: str = "x") -> apps.App:
+def add(world: World, path: Path, name: str = "x") -> App:
     return apps.add_app(world.instance, world.account.id, name, path)
 
 
@@ -189,7 +189,7 @@ def test_its_schedule_does_not_come_between(world: World, monkeypatch: pytest.Mo
 
     def deleted_while_it_is_due(instance: Instance, backup: Backup) -> None:
         delete_now(instance, backup)
-        assert tick(instance, lambda backup: None) == []
+        assert tick(instance) == []
 
     monkeypatch.setattr(apps, "delete_now", deleted_while_it_is_due)
     assert apps.remove_app(world.instance, world.app) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.world import World
@@ -44,8 +45,8 @@ def app(world: World) -> App:
     return find_app(world.instance, world.app.id)
 
 
-def restored(world: World, backup: Backup, **wanted: object) -> None:
-    job = request_restore(world.instance, backup, app(world), Wanted(**wanted))  # type: ignore[arg-type]
+def restored(world: World, backup: Backup, **wanted: Any) -> None:
+    job = request_restore(world.instance, backup, app(world), Wanted(**wanted))
     done = run_restore(world.instance, job.id)
     assert done.state is JobState.SUCCESSFUL, done.error_message
 
@@ -217,7 +218,7 @@ def test_a_folder_with_ignored_files_is_never_replaced(world: World) -> None:
     (world.root / "thing" / "dear.cache").write_text("nobody has this")
     for mode in ("mirror", "overlay"):
         with pytest.raises(Conflict) as caught:
-            preview_restore(world.instance, backup, app(world), Wanted(mode=mode))  # type: ignore[arg-type]
+            preview_restore(world.instance, backup, app(world), Wanted(mode=mode))
         assert caught.value.code == "TARGET_IN_THE_WAY"
         assert "ignore patterns" in caught.value.message
     (world.root / "thing" / "dear.cache").unlink()

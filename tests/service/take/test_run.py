@@ -13,15 +13,16 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import CatalogUnreachable
+from holdfast.catalog.jobs import rows as job_rows
+from holdfast.catalog.jobs import work as under_way
 from holdfast.catalog.records import State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items
-from holdfast.service.take import run as take
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.vault.archiver.archive import Progress
 
@@ -146,10 +147,10 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for where, name in (
-        (take.under_way, "is_backup_cancel_asked"),
-        (take.rows, "record_progress"),
-        (jobs.rows, "is_cancel_asked"),
-        (jobs.rows, "record_job_progress"),
+        (under_way, "is_backup_cancel_asked"),
+        (rows, "record_progress"),
+        (job_rows, "is_cancel_asked"),
+        (job_rows, "record_job_progress"),
     ):
         monkeypatch.setattr(where, name, away)
     done = world.take()
@@ -161,7 +162,7 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
 def test_a_catalog_that_is_away_at_the_end_is_said_without_where_it_is(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take.rows, "finish_backup", away)
+    monkeypatch.setattr(rows, "finish_backup", away)
     failed = world.take()
     assert (failed.state, failed.error_code) == (State.FAILED, "CATALOG_UNREACHABLE")
     assert failed.error_message is not None
@@ -186,7 +187,7 @@ def test_a_prune_in_the_middle_makes_it_start_again(world: World) -> None:
     from holdfast.catalog.database.tables import accounts
 
     asked, _ = request_backup(world.instance, world.app.id)
-    fenced = []
+    fenced: list[bool] = []
 
     def fence(progress: Progress) -> None:
         if not fenced:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
+import subprocess
 import zipfile
 import zlib
 from pathlib import Path
@@ -91,8 +91,8 @@ def test_bsdtar_restores_modes_and_links_from_file_and_pipe(
         run("bsdtar", "-xpf", path, "-C", tmp_path)
     else:
         # A real pipe: with a file on stdin bsdtar would seek to the central directory.
-        with os.popen(f"cat '{path}'") as source:
-            run("bsdtar", "-xpf", "-", "-C", tmp_path, stdin=source.buffer)  # type: ignore[attr-defined]
+        with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as source:
+            run("bsdtar", "-xpf", "-", "-C", tmp_path, stdin=source.stdout)
     assert tree(tmp_path) == expected_tree(made.view.entries, made.contents)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.trees import contents_of
@@ -106,9 +107,9 @@ def test_a_backup_in_the_making_is_fenced(bench: Bench, write: Write) -> None:
     delete(bench, "b0")  # b1 below relies on its chunks
 
     class PruneInBetween(DirectorySource):
-        def scan(self):  # type: ignore[no-untyped-def]
+        def scan(self, *given: Any, **options: Any) -> Any:
             bench.vault().prune(now_ns=NOW, grace_ns=0)
-            return super().scan()
+            return super().scan(*given, **options)
 
     write("b", os.urandom(5000))
     with pytest.raises(SessionFenced):

@@ -28,7 +28,7 @@ def test_start_queues_one_and_says_where_it_is(site: Site, silver: httpx.Client)
     assert answer.headers["location"] == f"/v3/apps/{site.app.id}/backups/{backup['id']}"
     assert (backup["name"], backup["state"], backup["is_locked"]) == ("mine", "queued", True)
     assert (backup["url"], backup["key"], backup["size"]) == (None, "", 0)
-    assert site.jobs.queued == [(backup["id"], site.app.id, "main")]
+    assert [(work.id, work.app_id, work.node) for work in site.queued()] == [(backup["id"], site.app.id, "main")]
     assert silver.get(answer.headers["location"]).json()["response"] == backup
 
 
@@ -42,11 +42,11 @@ def test_a_second_start_meanwhile_is_refused(site: Site, silver: httpx.Client) -
     silver.post(f"/v3/apps/{site.app.id}/backups")
     answer = silver.post(f"/v3/apps/{site.app.id}/backups")
     assert code_of(answer) == (409, "BACKUP_IN_PROGRESS")
-    assert len(site.jobs.queued) == 1
+    assert len(site.queued()) == 1
 
 
 def test_wait_holds_the_answer_until_it_is_finished(site: Site, silver: httpx.Client) -> None:
-    site.jobs.runs = True
+    site.start_worker()
     answer = silver.post(f"/v3/apps/{site.app.id}/backups?wait=20")
     assert answer.status_code == 200
     assert answer.json()["response"]["state"] == "successful"
@@ -65,15 +65,6 @@ def test_the_same_idempotency_key_gives_the_same_backup(site: Site, silver: http
     assert (again.status_code, again.json()) == (202, first.json())
     reused = silver.post(path, json={"name": "other"}, headers=headers)
     assert code_of(reused) == (422, "IDEMPOTENCY_KEY_REUSED")
-
-
-def test_a_queue_that_cannot_be_reached_is_said_and_blocks_nothing(site: Site, silver: httpx.Client) -> None:
-    site.jobs.broken = True
-    answer = silver.post(f"/v3/apps/{site.app.id}/backups")
-    assert code_of(answer) == (503, "UNAVAILABLE")
-    assert int(answer.headers["retry-after"]) > 0
-    site.jobs.broken = False
-    assert silver.post(f"/v3/apps/{site.app.id}/backups").status_code == 202
 
 
 @pytest.mark.parametrize("name", ["plain", "mit Leerzeichen: 10 %", "日本 🎉", "a+b?c#d", "100%2F"])

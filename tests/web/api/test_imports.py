@@ -25,7 +25,7 @@ GOOD = zip_of(zip_member("d/a", b"hello" * 1000), zip_member("b", os.urandom(3_0
 @pytest.fixture
 def working(site: Site) -> Site:
     """A site whose jobs run."""
-    site.jobs.runs = True
+    site.start_worker()
     return site
 
 
@@ -53,7 +53,7 @@ def test_an_archive_becomes_a_backup(working: Site, silver: httpx.Client) -> Non
 def test_without_wait_it_is_202(site: Site, silver: httpx.Client) -> None:
     answer = silver.post(address(site), content=GOOD)
     assert (answer.status_code, answer.json()["response"]["state"]) == (202, "queued")
-    assert [queued[0] for queued in site.jobs.queued] == [answer.json()["response"]["id"]]
+    assert [work.id for work in site.queued()] == [answer.json()["response"]["id"]]
 
 
 def test_a_download_comes_back_with_the_same_key(working: Site, silver: httpx.Client) -> None:
@@ -166,14 +166,6 @@ def test_other_peoples_applications_and_plans(site: Site, silver: httpx.Client) 
         assert nobody.post(address(site), content=GOOD).status_code == 401
         assert bronze.post(address(site), content=GOOD).status_code == 402
     assert leftovers(site) == []
-
-
-def test_a_queue_that_cannot_be_reached_leaves_nothing(site: Site, silver: httpx.Client) -> None:
-    site.jobs.broken = True
-    assert silver.post(address(site), content=GOOD).status_code == 503
-    assert leftovers(site) == []
-    site.jobs.broken = False
-    assert silver.post(address(site), content=GOOD).status_code == 202
 
 
 def test_who_hangs_up_leaves_nothing(site: Site, silver: httpx.Client) -> None:

@@ -12,7 +12,7 @@ from kit.site import Site
 
 @pytest.fixture
 def taken(site: Site) -> str:
-    site.jobs.runs = True
+    site.start_worker()
     return f"/v3/apps/{site.app.id}/backups/{site.take().id}"
 
 
@@ -74,7 +74,7 @@ def test_refusals(site: Site, silver: httpx.Client, taken: str) -> None:
 
 
 def test_a_job_is_its_accounts_alone_and_can_be_cancelled(site: Site, silver: httpx.Client, taken: str) -> None:
-    site.jobs.runs = False
+    site.stop_worker()
     location = silver.post(f"{taken}/restore", json={}).headers["location"]
     with site.client(site.other.api_key) as other:
         assert other.get(location).json()["code"] == "JOB_NOT_FOUND"
@@ -83,11 +83,3 @@ def test_a_job_is_its_accounts_alone_and_can_be_cancelled(site: Site, silver: ht
     assert silver.post(f"/v3/apps/{site.app.id}/backups", json={}).json()["code"] == "RESTORE_IN_PROGRESS"
     assert silver.delete(location).json()["response"]["state"] == "cancelled"
     assert silver.delete(location).json()["code"] == "JOB_ENDED"
-
-
-def test_without_the_queue_nothing_is_left_open(site: Site, silver: httpx.Client, taken: str) -> None:
-    site.jobs.broken = True
-    answer = silver.post(f"{taken}/restore", json={})
-    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
-    site.jobs.broken = False
-    assert silver.post(f"{taken}/restore", json={}).status_code == 202

@@ -62,7 +62,7 @@ def test_it_is_served_with_the_addresses_of_the_instance(two_hosts: Site) -> Non
 
 
 def test_schemathesis_finds_nothing_with_all_checks(site: Site, tmp_path: Path) -> None:
-    site.jobs.runs = True
+    site.start_worker()
     site.take()
     (tmp_path / "schemathesis.toml").write_text(SCHEMATHESIS)
     command = [

@@ -31,7 +31,7 @@ def data_packs(site: Site) -> list[Path]:
 
 
 def test_a_backup_is_read_back_found_damaged_and_healed(site: Site, silver: httpx.Client) -> None:
-    site.jobs.runs = True
+    site.start_worker()
     backup = site.take()
     path = f"/v3/apps/{site.app.id}/backups/{backup.id}"
     job = verified(silver, path)

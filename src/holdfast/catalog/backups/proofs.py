@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
+from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
 from holdfast.catalog.records import OPEN_JOBS, Job, State
@@ -85,6 +86,7 @@ def claim_prove(catalog: Catalog, app_id: str, due_at: int, next_at: int | None,
         if job is not None:
             values = {name: getattr(job, name) for name in Job.__struct_fields__}
             connection.execute(jobs.insert().values(values))
+            announce(connection, job.node)
         return True
 
 

@@ -13,6 +13,7 @@ from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
 from holdfast.catalog.accounts.apps import app_of
 from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
+from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.log import enter_event
@@ -80,6 +81,7 @@ def enter_backup(connection: Connection, backup: Backup) -> None:
     values["warnings"] = msgspec.json.encode(backup.warnings).decode()
     values["progress"] = values["damage"] = None
     connection.execute(backups.insert().values(values))
+    announce(connection, backup.node)
     enter_event(
         connection,
         EventKind.BACKUP_QUEUED,
@@ -203,12 +205,13 @@ def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
     return backup_of(row) if row else None
 
 
-def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int) -> bool:
-    """queued -> running. Return False when it was not queued (any more)."""
+def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
+    """queued -> running. Return False when it was not queued (any more), or one of `conditions` does not hold."""
     with catalog.write() as connection:
+        _app_held(connection, backup_id)
         done = connection.execute(
             backups.update()
-            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
+            .where(backups.c.id == backup_id, backups.c.state == State.QUEUED, *conditions)
             .values(state=State.RUNNING, node=node)
         )
         if done.rowcount == 1:

@@ -145,4 +145,4 @@ def _end(tally: Tally, run: str, kind: str, state: str, code: str, at: int) -> N
         failures[code] = failures.get(code, 0) + 1
     started = tally.begun.pop(run, None)
     if started is not None and state == "successful":
-        tally.durations.setdefault(kind, Durations()).note(max(0, at - started) / 1e9)
+        tally.durations.setdefault(kind, Durations()).note(max(0, at - started) / SECOND_NS)

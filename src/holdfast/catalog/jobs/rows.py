@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 
+from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
 from holdfast.catalog.events.log import enter_event
@@ -51,6 +52,7 @@ def insert_job(catalog: Catalog, job: Job) -> None:
                 if connection.execute(making).first():
                     raise BackupUnderWay
             connection.execute(jobs.insert().values(values))
+            announce(connection, job.node)
     except IntegrityError:
         raise RestoreUnderWay from None
 
@@ -79,11 +81,16 @@ def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
     return _job_of(row) if row else None
 
 
-def start_job(catalog: Catalog, job_id: str, now_ns: int) -> bool:
-    """queued -> running. Return False when it was not queued (any more)."""
+def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
+    """queued -> running. Return False when it was not queued (any more), or one of `conditions` does not hold."""
+    app = select(jobs.c.app_id).where(jobs.c.id == job_id).scalar_subquery()
     with catalog.write() as connection:
+        # Of two that begin something of the same application at once, the second one sees the first.
+        connection.execute(select(apps.c.id).where(apps.c.id == app).with_for_update(key_share=True))
         done = connection.execute(
-            jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED).values(state=JobState.RUNNING)
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED, *conditions)
+            .values(state=JobState.RUNNING)
         )
         if done.rowcount == 1:
             _enter(connection, job_id, "started", now_ns)

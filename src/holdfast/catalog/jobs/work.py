@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select, true
 
 from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
@@ -74,16 +74,28 @@ def account_work(catalog: Catalog, account_id: str, limit: int, after: str | Non
     return _newest_first(found)[:limit]
 
 
-def open_work(catalog: Catalog, states: Sequence[JobState] = OPEN_JOBS, *, node: str | None = None) -> list[Work]:
-    """Return the queued and running work, oldest first; of one node, or of all."""
+def open_work(
+    catalog: Catalog,
+    states: Sequence[JobState] = OPEN_JOBS,
+    *,
+    node: str | None = None,
+    limit: int | None = None,
+    conditions: tuple[ColumnElement[bool], ColumnElement[bool]] = (true(), true()),
+) -> list[Work]:
+    """Return the queued and running work, oldest first; of one node, or of all; at most `limit`.
+
+    `conditions`: further ones of the caller, for jobs and for backups.
+    """
     with catalog.read() as connection:
         found: list[Work] = []
-        for make, table, is_open in ((_jobs, jobs, open_jobs), (_backups, backups, open_backups)):
-            query = make(table.c.state.in_(states)).where(is_open)
+        tables = (_jobs, jobs, open_jobs), (_backups, backups, open_backups)
+        for (make, table, is_open), condition in zip(tables, conditions, strict=True):
+            query = make(table.c.state.in_(states)).where(is_open, condition)
             if node is not None:
                 query = query.where(table.c.node == node)
+            query = query.order_by(table.c.created_at, table.c.id).limit(limit)
             found += map(_work_of, connection.execute(query).all())
-    return _newest_first(found)[::-1]
+    return _newest_first(found)[::-1][:limit]
 
 
 def ended_work(catalog: Catalog, since_ns: int, limit: int) -> list[Work]:

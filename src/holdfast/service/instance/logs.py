@@ -49,7 +49,7 @@ _events = logging.getLogger("holdfast.journal")
 _events.addHandler(logging.NullHandler())
 
 
-def event(name: str, level: int = logging.INFO, **fields: object) -> None:
+def event(name: str, level: int = logging.INFO, /, **fields: object) -> None:
     """Log an event of an operation, with its ids and sizes as fields. All else is logged by a module's `_log`."""
     _events.log(level, name, extra=fields)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from holdfast.catalog.backups import proofs as rows
 from holdfast.catalog.backups.damage import NOT_PROVED, Found, enter_found
@@ -35,6 +36,7 @@ from holdfast.service.integrity.trial_restore import (
 )
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import enter_hits, enter_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
@@ -69,18 +71,25 @@ def prove_due(instance: Instance) -> Job | None:
     # An application without a good backup waits for its first one, as at the start.
     job = None if backup is None else jobs.new_job(instance, KIND, backup, app_id, node, "{}")
     next_at = due_at + period if due_at + period > now_ns else now_ns + period
-    claimed = rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job)
-    return job if claimed else None
+    if not rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job):
+        return None
+    wake(instance)
+    return job
 
 
-def request_prove(instance: Instance, backup: Backup) -> Job:
-    """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS)."""
+def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = None) -> Job:
+    """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS).
+
+    `own` is given the job's lock before anybody can see the job: then the caller runs it, and not the worker.
+    """
     require_usable(backup, "restored")
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
     with held(instance, "prove-request") as is_free:
         if not is_free or rows.is_under_way(instance.catalog, instance.config.node):
             message = "A test restore is under way on this machine already; wait for it."
             raise Conflict("PROVE_IN_PROGRESS", message)
+        if own is not None:
+            own.enter_context(held(instance, jobs.job_lock(job.id)))
         insert_job(instance.catalog, job)
     return job
 
@@ -121,9 +130,12 @@ def run_prove(
     *,
     on_progress: jobs.Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued test restore to its end: successful when all matched. Raises NotFound, CatalogError."""
-    done = jobs.run_job(instance, job_id, _prove, _failure, on_progress=on_progress, cancelled=cancelled)
+    done = jobs.run_job(
+        instance, job_id, _prove, _failure, on_progress=on_progress, cancelled=cancelled, is_held=is_held
+    )
     if done.state in (JobState.FAILED, JobState.CANCELLED):
         rows.prove_by(instance.catalog, done.app_id, instance.clock.now_ns() + DAY_NS)
     return done
@@ -143,7 +155,7 @@ def recover_proves(instance: Instance) -> None:
     for folder in scratch_parent(instance).glob(f"{SCRATCH_PREFIX}*"):
         job_id = folder.name.removeprefix(SCRATCH_PREFIX)
         if is_ours(folder) and not _is_open(instance, job_id):
-            with held(instance, f"job-{job_id}") as is_free:
+            with held(instance, jobs.job_lock(job_id)) as is_free:
                 if is_free:
                     remove_scratch(instance, job_id)
 

@@ -139,9 +139,12 @@ def run_verify(
     *,
     on_progress: jobs.Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled)
+    return jobs.run_job(
+        instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled, is_held=is_held
+    )
 
 
 def recover_verifies(instance: Instance) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import msgspec
@@ -22,6 +22,8 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
+from holdfast.service.jobs.wake import wake
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
@@ -63,6 +65,7 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
     except rows.BackupUnderWay:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
+    wake(instance)
     return job
 
 
@@ -106,12 +109,14 @@ def run_job(
     *,
     on_progress: Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued job in this process to its end; returns it as it then is.
 
     `deed(instance, job, note, cancelled)` does it and returns the result; `failure` gives code and sentence of what it
     raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
-    that has ended, is returned as it is. Raises NotFound, CatalogError, and LeftOpen when the deed did.
+    that has ended, is returned as it is. `is_held`: the caller holds the job's lock, and may have moved the job to
+    `running` already. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
     look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
     enter = noting(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
@@ -120,9 +125,10 @@ def run_job(
         on_progress(progress)
         enter(progress)
 
-    with held(instance, f"job-{job_id}") as is_ours:
+    with nullcontext(True) if is_held else held(instance, job_lock(job_id)) as is_ours:
         started_ns = instance.clock.now_ns()
-        if is_ours and rows.start_job(instance.catalog, job_id, started_ns):
+        is_claimed = is_held and get_job(instance, job_id).state is JobState.RUNNING
+        if is_ours and (is_claimed or rows.start_job(instance.catalog, job_id, started_ns)):
             try:
                 job = get_job(instance, job_id)
                 event("job_started", **_about(job))
@@ -139,13 +145,18 @@ def run_job(
     return get_job(instance, job_id)
 
 
+def job_lock(job_id: str) -> str:
+    """The name of the lock that whoever runs a job holds."""
+    return f"job-{job_id}"
+
+
 def _about(job: Job) -> dict[str, Any]:
     ids = {"job_id": job.id, "backup_id": job.backup_id, "app_id": job.app_id, "account_id": job.account_id}
     return {"kind": job.kind, **ids}
 
 
 def _tell_end(job: Job, took_ns: int) -> None:
-    fields: dict[str, Any] = {**_about(job), "seconds": round(took_ns / 1e9, 3)}
+    fields: dict[str, Any] = {**_about(job), "seconds": round(took_ns / SECOND_NS, 3)}
     if job.state is JobState.FAILED:
         event("job_failed", logging.WARNING, **fields, code=job.error_code, reason=job.error_message)
     else:
@@ -174,7 +185,7 @@ def recover_jobs(instance: Instance, kind: str, tidy: Callable[[Job], None]) -> 
     """Bring jobs of this node to an end whose process died: `tidy(job)` does it, holding the job's lock."""
     for job in rows.jobs_in(instance.catalog, [JobState.RUNNING], instance.config.node):
         if job.kind == kind:
-            with held(instance, f"job-{job.id}") as is_ours:
+            with held(instance, job_lock(job.id)) as is_ours:
                 if is_ours and get_job(instance, job.id).state is JobState.RUNNING:
                     tidy(job)
 

@@ -37,7 +37,7 @@ from holdfast.service.restore.plan import (
     planned_restore,
     target_root,
 )
-from holdfast.service.take.run import WARNINGS_MAX, request_backup, run_backup
+from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
@@ -87,10 +87,13 @@ def run_restore(
     *,
     on_progress: jobs.Note = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Job:
     """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
     try:
-        done = jobs.run_job(instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled)
+        done = jobs.run_job(
+            instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled, is_held=is_held
+        )
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
     if done.state not in OPEN_JOBS:
@@ -247,8 +250,7 @@ def _safety_backup(
 ) -> str | None:
     if not wanted.safety_backup or wanted.to is not None:
         return None
-    asked, _ = request_backup(instance, target.id, origin="safety")
-    done = run_backup(instance, asked.id, cancelled=stop)
+    done = take_now(instance, target.id, origin="safety", cancelled=stop)
     if done.state is not State.SUCCESSFUL:
         if stop():
             raise Cancelled("The restore was cancelled; nothing was changed.")

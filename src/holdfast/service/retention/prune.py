@@ -95,7 +95,7 @@ def _prune(
     condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
     next_at = None if condemned_at is None else condemned_at + GRACE_NS
     pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
-    seconds = round((instance.clock.now_ns() - now_ns) / 1e9, 3)
+    seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
     event("prune_finished", account_id=account.id, seconds=seconds, **sizes)
     return done

@@ -119,7 +119,7 @@ class Upload:
             self._app.id,
             name=self._name,
             origin=IMPORTED,
-            import_id=self.backup_id,
+            backup_id=self.backup_id,
             is_limited=self._is_limited,
         )
         self._is_queued = True

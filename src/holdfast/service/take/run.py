@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
 from holdfast.service.jobs.lifecycle import looking, noting
+from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_marks
@@ -40,7 +41,7 @@ from holdfast.service.take.source import chosen_source, sweep_copies
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
-from holdfast.units import DAY_NS
+from holdfast.units import DAY_NS, SECOND_NS
 from holdfast.vault.archiver.archive import Progress
 from holdfast.vault.errors import (
     Cancelled,
@@ -78,12 +79,13 @@ def request_backup(
     origin: str = "manual",
     is_locked: bool = False,
     idempotency_key: str | None = None,
-    import_id: str | None = None,
+    backup_id: str | None = None,
     is_limited: bool = False,
 ) -> tuple[Backup, bool]:
     """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
 
-    `import_id`: the id that an import has already; its archive lies on this node, wherever the application is.
+    `backup_id`: the id that it has already, as its archive lies on this node or a process of it runs the backup at
+    once; then the backup is this node's, wherever the application is.
     `is_limited`: the plan's limits count, as the account asks for it and not the operator, the schedule or a restore.
     Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
     """
@@ -103,8 +105,8 @@ def request_backup(
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
         backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
-        if import_id is not None:
-            backup = msgspec.structs.replace(backup, id=import_id, node=instance.config.node)
+        if backup_id is not None:
+            backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
         try:
             rows.insert_backup(instance.catalog, backup, permit)
         except rows.BackupNameTaken:
@@ -126,6 +128,7 @@ def request_backup(
                 "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
             ) from None
         else:
+            wake(instance)
             return backup, True
     raise name_taken(default)
 
@@ -184,22 +187,49 @@ def queued_backup(
     )
 
 
+def take_now(
+    instance: Instance,
+    app_id: str,
+    *,
+    name: str | None = None,
+    origin: str = "manual",
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Backup:
+    """Enter a backup and run it in this process, to its end. Raises as `request_backup` and `run_backup` do.
+
+    Its lock is held before anybody can see it, so the worker does not begin it first.
+    """
+    backup_id = new_id(instance.clock.now_ns())
+    with held(instance, take_lock(backup_id)):
+        request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
+        return run_backup(instance, backup_id, on_progress=on_progress, cancelled=cancelled, is_held=True)
+
+
+def take_lock(backup_id: str) -> str:
+    """The name of the lock that whoever runs a backup holds."""
+    return f"take-{backup_id}"
+
+
 def run_backup(
     instance: Instance,
     backup_id: str,
     *,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
+    is_held: bool = False,
 ) -> Backup:
     """Run a queued backup in this process, to its end; returns it as it then is: successful, or failed with a reason.
 
     One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
-    the backup is queued again, for the next process to begin anew. Raises NotFound, CatalogError.
+    the backup is queued again, for the next process to begin anew. `is_held`: the caller holds the backup's lock, and
+    may have moved the backup to `running` already. Raises NotFound, CatalogError.
     """
     look = looking(instance, lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id), cancelled)
-    with held(instance, f"take-{backup_id}") as is_ours:
+    with nullcontext(True) if is_held else held(instance, take_lock(backup_id)) as is_ours:
         now_ns = instance.clock.now_ns()
-        if is_ours and rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns):
+        is_claimed = is_held and _found(instance, backup_id).state is State.RUNNING
+        if is_ours and (is_claimed or rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns)):
             backup = _found(instance, backup_id)
             about: dict[str, Any] = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", **about, origin=backup.origin)
@@ -212,7 +242,7 @@ def run_backup(
 
 
 def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
-    seconds = round(took_ns / 1e9, 3)
+    seconds = round(took_ns / SECOND_NS, 3)
     if done.state is State.FAILED:
         why: dict[str, Any] = {"code": done.error_code, "reason": done.error_message}
         event("backup_failed", logging.WARNING, **about, seconds=seconds, **why)
@@ -417,7 +447,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
     logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
     warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
-        with held(instance, f"take-{backup.id}") as is_ours:
+        with held(instance, take_lock(backup.id)) as is_ours:
             # Looked at again: whoever ran it may have let go of the lock because it is finished.
             if is_ours and _found(instance, backup.id).state is State.RUNNING:
                 _fail(

@@ -1,9 +1,8 @@
 """Schedules: when an application is backed up by itself, and the tick that starts what is due.
 
 Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are,
-by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. What dies
-between that and the queue is queued again (`worker/process.py`). However many times were missed (the machine was off),
-the one that stands in the row is made up for, once.
+by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. However
+many times were missed (the machine was off), the one that stands in the row is made up for, once.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from holdfast.catalog.records import App, AppSettings, Backup, Retention
 from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.wake import wake
 from holdfast.service.policy.cron import next_due, next_dues, parse_cron, shortest_interval
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import keep_record
@@ -161,13 +161,8 @@ def _notices(instance: Instance, app: App) -> list[str]:
     return []
 
 
-def tick(
-    instance: Instance, hand_over: Callable[[Backup], None], stopping: Callable[[], bool] = lambda: False
-) -> list[rows.Claimed]:
-    """Start what is due on this node: enter the backups, then `hand_over` each to the queue. Returns what was claimed.
-
-    What cannot be handed over is entered all the same, and handed over later (`worker/process.py`).
-    """
+def tick(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[rows.Claimed]:
+    """Queue the backups that are due on this node. Returns what was claimed."""
     claimed: list[rows.Claimed] = []
     while not stopping():
         now_ns = instance.clock.now_ns()
@@ -179,7 +174,7 @@ def tick(
                 continue
             claimed.append(run)
             if run.backup is not None:
-                _hand_over(run.backup, hand_over)
+                wake(instance)
             else:
                 _log.warning(
                     "the scheduled backup of application %s (%s) is left out this time: %s",
@@ -204,13 +199,6 @@ def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
         return queued_backup(app, name, SCHEDULED, False, now_ns)
 
     return rows.claim_run(instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup)
-
-
-def _hand_over(backup: Backup, hand_over: Callable[[Backup], None]) -> None:
-    try:
-        hand_over(backup)
-    except Exception as error:  # whatever the queue says: the backup is entered, and is handed over later
-        _log.warning("backup %s waits, as the queue cannot take it now: %s", backup.id, error)
 
 
 def set_right(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:

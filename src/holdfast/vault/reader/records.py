@@ -187,7 +187,9 @@ class RecordReader:
                     continue
                 record = next(records)
                 if len(record[2]) - TAG_BYTES != piece.stored:
-                    raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} differs in length from its manifest.")
+                    raise DamagedError(
+                        f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest states."
+                    )
                 if piece.take > OUTPUT_BYTES - fill:
                     if fill:
                         yield out[:fill]

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 from msgspec import UNSET
 
-from holdfast.catalog.backups.rows import backup_by_id, fail_backup
+from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.records import Account, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found, backup_not_found
 from holdfast.service.registry import backups as deeds
@@ -22,7 +22,6 @@ from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import unavailable
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import check_after, cut_page
 
@@ -135,16 +134,6 @@ def _start(desk: Desk, app_id: str, body: inputs.NewBackup, idempotency_key: str
         )
     except Invalid as refusal:  # the name is well-formed, as was just looked at
         raise name_taken(refusal) from None
-    if backup.state is not State.QUEUED:
-        return backup
-    try:
-        # Also for one that was asked for before: whoever asked may have died before this line. Twice is harmless.
-        desk.jobs.enqueue_take(backup.id, app_id, backup.node)
-    except Exception as error:
-        message = "The backup could not be queued; start another one."
-        fail_backup(instance.catalog, backup.id, "NOT_QUEUED", message, instance.clock.now_ns())
-        desk.log.error("enqueue_failed", backup_id=backup.id, exc_info=error)
-        raise unavailable("The queue of the backups can't be reached just now; try again.") from error
     return backup
 
 

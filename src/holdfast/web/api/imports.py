@@ -8,17 +8,15 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Invalid
-from holdfast.service.instance.import_scratch import remove_scratch
 from holdfast.service.registry import backups as deeds
 from holdfast.service.take.import_backup import Upload
 from holdfast.web.api.backups import hold, name_taken, owner
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import answer_error, known_error, unavailable
+from holdfast.web.http.errors import answer_error, known_error
 from holdfast.web.http.uploads import Body, RefusedBody, announced_bytes, body_pieces
 
 AnyRequest = Request[Any, Any, Any]
@@ -63,23 +61,14 @@ async def _received(desk: Desk, scope: Scope, body: Body, app_id: str, name: str
             raise upload.too_large()
         async for piece in body_pieces(body):
             await desk.call(upload.write, piece)
-        return await desk.call(_queued, desk, upload)
+        return await desk.call(_queued, upload)
     finally:
         # Not through a thread: a task that is cancelled could not wait for it.
         upload.close()
 
 
-def _queued(desk: Desk, upload: Upload) -> Backup:
+def _queued(upload: Upload) -> Backup:
     try:
-        backup = upload.queue()
+        return upload.queue()
     except Invalid as refusal:
         raise name_taken(refusal) if refusal.field == "name" else refusal from None
-    try:
-        desk.jobs.enqueue_take(backup.id, backup.app_id, backup.node)
-    except Exception as error:
-        message = "The import could not be queued; upload the archive again."
-        fail_backup(desk.instance.catalog, backup.id, "NOT_QUEUED", message, desk.instance.clock.now_ns())
-        remove_scratch(desk.instance, backup.id)
-        desk.log.error("enqueue_failed", backup_id=backup.id, exc_info=error)
-        raise unavailable("The queue of the backups can't be reached just now; try again.") from error
-    return backup

@@ -9,7 +9,7 @@ from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.records import App, Job, JobState, Work
+from holdfast.catalog.records import App, Job, Work
 from holdfast.service.errors import Conflict, app_not_found
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as deeds
@@ -24,7 +24,6 @@ from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import unavailable
 from holdfast.web.http.paging import cut_page
 
 AnyRequest = Request[Any, Any, Any]
@@ -103,18 +102,6 @@ def accepted(desk: Desk, job: Job) -> Answer:
     return success(deeds.view(desk.instance, job), 202, [(b"location", location)])
 
 
-def enqueue(desk: Desk, job: Job) -> Job:
-    """Hand a job to the queue. Raises UNAVAILABLE, with the job failed."""
-    try:
-        desk.jobs.enqueue_job(job.id, job.app_id, job.node)
-    except Exception as error:
-        message = "The job could not be queued; ask for it again."
-        deeds.finish(desk.instance, job.id, JobState.FAILED, error_code="NOT_QUEUED", error_message=message)
-        desk.log.error("enqueue_failed", job_id=job.id, exc_info=error)
-        raise unavailable("The queue of the jobs can't be reached just now; try again.") from error
-    return job
-
-
 def _wanted(body: inputs.Restore) -> Wanted:
     return Wanted(paths=tuple(body.paths), mode=body.mode, safety_backup=body.safety_backup)
 
@@ -143,8 +130,8 @@ def _preview(desk: Desk, app: App, ref: str, body: inputs.Restore) -> dict[str, 
 
 def _restore(desk: Desk, app: App, ref: str, body: inputs.Restore) -> Job:
     backup = find_backup(desk.instance, app.id, ref)
-    return enqueue(desk, request_restore(desk.instance, backup, _target(desk, app, body), _wanted(body)))
+    return request_restore(desk.instance, backup, _target(desk, app, body), _wanted(body))
 
 
 def _verify(desk: Desk, app: App, ref: str) -> Job:
-    return enqueue(desk, request_verify(desk.instance, find_backup(desk.instance, app.id, ref), app.node))
+    return request_verify(desk.instance, find_backup(desk.instance, app.id, ref), app.node)

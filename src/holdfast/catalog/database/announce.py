@@ -1,0 +1,46 @@
+"""Telling the workers of other machines that something was queued: PostgreSQL's NOTIFY, with the transaction.
+
+A catalog in a file has one machine, whose worker is told by `service/jobs/wake.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from holdfast.catalog.database.engine import Catalog
+
+CHANNEL = "holdfast_queue"
+LISTEN_SECONDS = 1.0
+"""At most this long until a listener sees that it is to stop."""
+
+
+def announce(connection: Connection, node: str) -> None:
+    """Tell the worker of a node, when this transaction is committed, that something waits for it."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_notify(:channel, :node)"), {"channel": CHANNEL, "node": node})
+
+
+def listen(catalog: Catalog, node: str, heard: Callable[[], None], stopping: Callable[[], bool]) -> None:
+    """Call `heard` whenever something was announced to a node; returns when told to stop. Raises the driver's errors.
+
+    Does nothing on a catalog in a file.
+    """
+    if catalog.is_sqlite:
+        return
+    pooled = catalog.engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    pooled.detach()  # not given back to the pool: whoever got it would go on listening
+    with closing(driver):
+        driver.autocommit = True
+        driver.execute(f"LISTEN {CHANNEL}")
+        heard()  # perhaps: of what came before nothing is told
+        while not stopping():
+            for notification in driver.notifies(timeout=LISTEN_SECONDS):
+                if notification.payload == node:
+                    heard()
+                if stopping():
+                    return
