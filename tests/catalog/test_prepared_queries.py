@@ -86,7 +86,7 @@ def test_a_damaged_file_is_said_in_a_sentence_and_is_looked_at_anew(tmp_path: Pa
     good = (tmp_path / "c").read_bytes()
     (tmp_path / "c").write_bytes(good[:100] + bytes(len(good) - 100))
     hot = HotQueries(catalog)
-    with pytest.raises(CatalogDamaged, match=r"damaged .*put back a good copy"):
+    with pytest.raises(CatalogDamaged, match=r"damaged .*restore a good copy"):
         hot.account_by_key(key_hash("ana"))
     (tmp_path / "c").write_bytes(good)
     assert hot.account_by_key(key_hash("ana")) is not None
