@@ -38,7 +38,7 @@ class Limits(Shown, frozen=True):
 
 
 class Usage(Shown, frozen=True):
-    """What an account uses."""
+    """The usage of an account."""
 
     apps: Count
     backups: Count

@@ -63,7 +63,7 @@ class RetainedBackup(Shown, frozen=True):
 
 
 class RetentionPreview(Shown, frozen=True):
-    """What retention would do with an application's backups."""
+    """The decisions that retention would take on an application's backups."""
 
     rules: Rules
     backups: Sequence[RetainedBackup]
@@ -95,7 +95,7 @@ class MatchedPath(Shown, frozen=True):
 
 
 class Ignored(Shown, frozen=True):
-    """What an application's patterns leave out now. `files`, `bytes`: of all of it; `total_*`: of the whole folder.
+    """The files that patterns leave out now. `files`, `bytes`: of all of it; `total_*`: of the whole folder.
 
     `patterns`: in their order, those that match nothing too. `paths`: the largest, largest first; `more_paths`: how
     many others there are, with `more_files` and `more_bytes`. `notices`: what of `.backupignore` is not used, and why.
@@ -114,7 +114,7 @@ class Ignored(Shown, frozen=True):
 
 
 class Schedule(Shown, frozen=True):
-    """When an application is backed up by itself, and what of that is kept."""
+    """The schedule of an application's backups, and their retention."""
 
     cron: Cron
     retention: Rules

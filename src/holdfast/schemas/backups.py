@@ -59,7 +59,7 @@ class ListedBackup(Shown, frozen=True):
 
 
 class BackupWarning(Shown, frozen=True):
-    """What went wrong with one path."""
+    """The problem with one path."""
 
     path: str
     code: str

@@ -32,7 +32,7 @@ class ProgressData(Shown, frozen=True):
 
 
 class ProgressEvent(Shown, frozen=True):
-    """How far something that runs is, in the shape of an event; it has no number."""
+    """The progress of running work, in the shape of an event without a number."""
 
     seq: None
     kind: str
@@ -62,7 +62,7 @@ def event_of(record: records.Event, zone: tzinfo) -> Event:
 
 
 def progress_event(work: records.Work, now_ns: int, zone: tzinfo, *, is_backup: bool) -> ProgressEvent:
-    """How far something that runs is."""
+    """Return the progress event of running work."""
     job_id = None if is_backup else work.id
     data = ProgressData(work.kind, progress_of(work.progress))
     return ProgressEvent(None, "progress", iso(now_ns, zone), work.app_id, work.backup_id, job_id, data)

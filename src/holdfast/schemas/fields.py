@@ -38,7 +38,7 @@ class Note(Shown, frozen=True):
 
 
 class Progress(Shown, frozen=True):
-    """How far something that runs is."""
+    """The progress of running work."""
 
     files: Count
     bytes: Bytes
@@ -47,7 +47,7 @@ class Progress(Shown, frozen=True):
 
 
 def progress_of(record: Progressed | None) -> Progress | None:
-    """How far something is; None when it does not run."""
+    """Return the progress of work; None when it does not run."""
     if record is None:
         return None
     return Progress(record.files, record.bytes, record.total_files, record.total_bytes)

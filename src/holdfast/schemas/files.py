@@ -1,4 +1,4 @@
-"""What is in backups: files, differences, finds."""
+"""Files in backups, differences and finds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Difference(Shown, frozen=True):
 
 
 class Diff(Shown, frozen=True):
-    """What another backup has different."""
+    """The differences of two backups."""
 
     added: Count
     removed: Count

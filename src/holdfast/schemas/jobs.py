@@ -63,7 +63,7 @@ class ChangedPath(Shown, frozen=True):
 
 
 class RestorePreview(Shown, frozen=True):
-    """What a restore would do. Counts are of files, folders and links; the lists show the first of them."""
+    """The effects of a restore. Counts are of files, folders and links; the lists show the first of them."""
 
     added: Count
     changed: Count

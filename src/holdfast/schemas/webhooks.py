@@ -35,7 +35,7 @@ Label = Annotated[
 
 
 class Delivery(Shown, frozen=True):
-    """What was sent to a webhook."""
+    """A delivery to a webhook."""
 
     id: Annotated[Id, msgspec.Meta(description="The header `webhook-id` is `msg_` and this, at every attempt.")]
     type: Annotated[str, msgspec.Meta(description="The event, or `webhook.test`.")]

@@ -123,5 +123,5 @@ def unavailable_of(error: BaseException) -> Unavailable | None:
 
 
 def is_catalog_error(error: BaseException) -> bool:
-    """Whether it is one of the catalog, with a sentence for a person."""
+    """True for an error of the catalog that has a sentence for a person."""
     return isinstance(error, CatalogError)

@@ -227,7 +227,7 @@ def delivery_by_id(catalog: Catalog, delivery_id: str) -> Delivery | None:
 
 
 def newest_of_kind(catalog: Catalog, account_id: str | None, kind: str) -> int | None:
-    """When the newest delivery of a kind was made, among the endpoints of an account or the operator's."""
+    """Return the time of the newest delivery of a kind, among the endpoints of an account or the operator's."""
     query = (
         select(func.max(deliveries.c.created_at))
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)

@@ -55,7 +55,7 @@ def shown_event(instance: Instance, event: Event) -> schemas.Event:
 
 
 def shown_progress(instance: Instance, work: Work) -> schemas.ProgressEvent:
-    """How far something that runs is, in the shape of an event."""
+    """Return the progress of running work, in the shape of an event."""
     return schemas.progress_event(work, instance.clock.now_ns(), instance.zone, is_backup=work.kind == BACKUP)
 
 

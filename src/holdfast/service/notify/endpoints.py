@@ -186,7 +186,7 @@ def shown_delivery(instance: Instance, delivery: Delivery) -> schemas.Delivery:
 
 
 def list_deliveries(instance: Instance, endpoint: Endpoint, limit: int, after: str | None = None) -> list[Delivery]:
-    """What was sent to an endpoint, newest first, behind the delivery with the id `after`."""
+    """List what was sent to an endpoint, newest first, behind the delivery with the id `after`."""
     return deliveries.list_deliveries(instance.catalog, endpoint.id, limit, after)
 
 

@@ -120,7 +120,7 @@ def backup_now(instance: Instance, backup: Backup) -> Backup:
 
 
 def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
-    """Raise NotFound when there is no backup `after` (of this account, of this application).
+    """Raise NotFound unless there is a backup `after` (of this account, of this application).
 
     An empty page in its place would look like the end to a client whose backup was deleted between two pages.
     """

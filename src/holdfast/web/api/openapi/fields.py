@@ -1,4 +1,4 @@
-"""What the schemas of all subjects are put together from."""
+"""The parts that schemas of all subjects share."""
 
 from __future__ import annotations
 
