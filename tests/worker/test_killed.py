@@ -200,3 +200,18 @@ def test_everything_is_killed_and_served_again(world: World, live: Instance) -> 
     finally:
         second.terminate()
         assert second.wait(SECONDS) == 0
+
+
+def test_a_process_whose_parent_is_gone_before_it_is_ready_stops_in_order(world: World, live: Instance) -> None:
+    fill(world, 48)
+    asked, _ = request_backup(live, world.app.id)
+    command = [sys.executable, "-m", "holdfast.worker.process", str(live.home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        until(partial(runs, live, asked.id))
+        process.stdin.close()
+        process.wait(SECONDS)
+    work = get_work(live, asked.id)
+    assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.QUEUED, None))
