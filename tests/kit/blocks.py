@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.manifest.block import COLUMNS, Block, pack_extents
+from holdfast.vault.manifest.block import Block, pack_extents
+from holdfast.vault.manifest.columns import COLUMNS
 from holdfast.vault.manifest.entry import Entry, encode_extra
 
 

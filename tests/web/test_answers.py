@@ -16,7 +16,6 @@ from holdfast.catalog.backups.rows import fail_backup, record_progress, start_ba
 from holdfast.catalog.events.endpoints import all_endpoints
 from holdfast.catalog.events.log import enter_event, events_after
 from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, EventKind, Progressed
-from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.web.app import Front, create_app
@@ -135,29 +134,27 @@ def _contents(call: Caller, backup: str) -> None:
 
 
 def _jobs(call: Caller, backup: str) -> None:
-    instance = call.world.instance
-
-    def run(job_id: str) -> None:
+    def run(job: dict[str, Any]) -> None:
         call.world.clock.ns += STEP_NS
-        JOBS[get_job(instance, job_id).kind](instance, job_id)
-        call("GET", f"/v3/jobs/{job_id}")
+        JOBS[job["kind"]](call.world.instance, job["id"])
+        call("GET", f"/v3/jobs/{job['id']}")
 
     for waiting in (call("GET", "/v3/backups") or [])[:1]:
-        run_backup(instance, waiting["id"])
+        run_backup(call.world.instance, waiting["id"])
         call("GET", f"/v3/jobs/{waiting['id']}")
     verify = call("POST", f"{backup}/verify")
     call("GET", f"/v3/jobs/{verify['id']}")
-    run(verify["id"])
+    run(verify)
     (call.world.root / "sub" / "more").write_bytes(b"x")
     call("POST", f"{backup}/restore", {"dry_run": True})
     restore = call("POST", f"{backup}/restore", {"mode": "overlay"})
     call("POST", f"{backup}/restore")
-    run(restore["id"])
+    run(restore)
     cancelled = call("POST", f"{backup}/restore", {"paths": ["hello.txt"], "safety_backup": False})
     call("DELETE", f"/v3/jobs/{cancelled['id']}")
     call("DELETE", f"/v3/jobs/{cancelled['id']}")
     failing = call("POST", f"{backup}/restore", {"paths": ["none"]})
-    run(failing["id"])
+    run(failing)
     for query in ("", "?limit=1"):
         call("GET", f"/v3/jobs{query}")
 

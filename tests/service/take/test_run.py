@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.backups import rows
@@ -22,7 +23,7 @@ from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items
+from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.vault.archiver.archive import Progress
 
@@ -42,7 +43,7 @@ def test_the_list_item_is_the_published_sample(world: World) -> None:
     asked, _ = request_backup(world.instance, world.app.id)
     world.clock.ns += 9_000_000_000
     done = run_backup(world.instance, asked.id)
-    (item,) = list_items(world.instance, world.app.id)
+    (item,) = to_builtins(list_items(world.instance, list_rows(world.instance, world.app.id)))
     assert list(item) == ["name", "size", "modified", "key", "created_at", "is_successful"]
     assert item == {
         "name": "Backup at 2024-12-07 22:07:11",
@@ -105,7 +106,7 @@ def test_a_missing_folder_fails_with_a_sentence(world: World) -> None:
     assert (done.state, done.error_code) == (State.FAILED, "SOURCE_MISSING")
     assert done.error_message is not None
     assert str(world.root) in done.error_message
-    (item,) = list_items(world.instance, world.app.id)
+    (item,) = to_builtins(list_items(world.instance, list_rows(world.instance, world.app.id)))
     assert (item["is_successful"], item["size"], item["key"]) == (False, 0, "")
 
 

@@ -45,4 +45,4 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     data = bytearray(whole(bytes(100)))
     data[50] ^= 1
     path.write_bytes(data)
-    assert problem_of(path) == "its checksum does not fit"
+    assert problem_of(path) == "its checksum does not match"

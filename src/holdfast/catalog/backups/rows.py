@@ -273,7 +273,7 @@ def finish_backup(
         if now is None:
             return False
         if now != epoch:
-            raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+            raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)

@@ -78,7 +78,7 @@ class SqlLedger:
                 select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id).with_for_update(key_share=True)
             ).scalar()
             if now != epoch:
-                raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+                raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
             there = {
                 row[0]
                 for row in connection.execute(
@@ -139,7 +139,7 @@ class SqlLedger:
         gone = [*pack_ids, *(pack_id for pack_id, _ in left_behind)]
         with self._catalog.write() as connection:
             if self._marks(connection, hold=True) != marks:
-                raise LedgerMoved("The vault changed while it was pruned.")
+                raise LedgerMoved("The vault changed while it was being pruned.")
             connection.execute(
                 accounts.update().where(accounts.c.id == self._account_id).values(vault_epoch=marks[0] + 1)
             )

@@ -82,7 +82,7 @@ class Block(EntryColumns):
         return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
 
     def extra_data(self, i: int) -> bytes:
-        """The bytes of the extra of entry `i`; none for most."""
+        """Return the bytes of the extra of entry `i`; none for most."""
         end = self.extra_ends[i]
         return self.extra_bytes[end - int(self.extra_length[i]) : end]
 
@@ -91,7 +91,7 @@ class Block(EntryColumns):
         return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
 
     def extras(self) -> dict[int, Extra]:
-        """The extras of the entries that have one, by their number."""
+        """Return the extras of the entries that have one, by their number."""
         blob, ends, at = self.extra_bytes, self.extra_ends, self.extra_length.nonzero()[0]
         lengths = self.extra_length[at].tolist()
         return {i: decode_extra(blob[ends[i] - n : ends[i]]) for i, n in zip(at.tolist(), lengths, strict=True)}
