@@ -14,9 +14,9 @@ from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.pack.ledger import MemoryLedger
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.vault import TakeResult, Vault
+from kit.memory_ledger import MemoryLedger
 
 LATER_NS = 10_000_000_000
 """Scans are said to happen this much later than now, so that fresh files do not count as changing just now."""

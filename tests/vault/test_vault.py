@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit.memory_ledger import MemoryLedger
 from kit.trees import contents_of
 from kit.vault_bench import Bench
 
@@ -19,7 +20,6 @@ from holdfast.stores.local import LocalStore
 from holdfast.vault.archiver.archive import Progress
 from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, SessionFenced
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.pack.ledger import MemoryLedger
 
 Write = Callable[[str, bytes], Path]
 RNG = random.Random(11)

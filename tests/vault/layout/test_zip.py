@@ -10,12 +10,12 @@ import zlib
 from pathlib import Path
 
 import pytest
+from kit.blocks import block_of
 from kit.layouts import MTIME_NS, FakeView, Maker, Sample, expected_tree, folder, java, run, sample, symlink, tree
 
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.layout.names import zip_name
-from holdfast.vault.manifest.block import block_of
 from holdfast.vault.manifest.entry import Entry, Kind
 
 

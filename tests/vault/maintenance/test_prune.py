@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.memory_ledger import MemoryLedger
 from kit.trees import contents_of
 from kit.vault_bench import Bench
 
@@ -18,7 +19,7 @@ from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.prune import SMALL_PACKS_MIN, CopyBudget
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
-from holdfast.vault.pack.ledger import LedgerMoved, MemoryLedger, PackRow
+from holdfast.vault.pack.ledger import LedgerMoved, PackRow
 from holdfast.vault.pack.writer import pack_name
 
 NOW = 1_000
