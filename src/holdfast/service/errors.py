@@ -103,12 +103,12 @@ class Unavailable(ServiceError):
 
 def app_not_found() -> NotFound:
     """The error for an application that is not there."""
-    return NotFound("APP_NOT_FOUND", "There is no such application.")
+    return NotFound("APP_NOT_FOUND", "No such application exists.")
 
 
 def backup_not_found() -> NotFound:
     """The error for a backup that is not there."""
-    return NotFound("BACKUP_NOT_FOUND", "There is no such backup of this application.")
+    return NotFound("BACKUP_NOT_FOUND", "This application has no such backup.")
 
 
 def unavailable_of(error: BaseException) -> Unavailable | None:

@@ -63,6 +63,6 @@ async def serve_download(
         raise MethodRefused("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
     download = await desk.call(find_download, desk.instance, link.account_id, link.name, link.key, link.format)
     if download is None:
-        refusal = RouteMissing("BACKUP_NOT_FOUND", "There is no such backup, or the key is not the one of this backup.")
+        refusal = RouteMissing("BACKUP_NOT_FOUND", "No such backup exists, or the key belongs to another one.")
         raise desk.refuse_after_failure(desk.link_throttle, scope, refusal)
     await send_thing(desk, download, download.backup.account_id, scope, receive, send, request_id)

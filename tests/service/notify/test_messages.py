@@ -57,7 +57,7 @@ https://panel.example.org/apps/1
         """
 [failure] bot: backup failed
 The backup “nightly” failed at 2024-12-07 22:07 CET. The disk is full; free some space.
-There is no good backup of it yet, so nothing could be restored.
+It has no good backup yet, so nothing could be restored.
 Mend the cause and take a new one.
 Account: ana@~example.com (a1)
 https://panel.example.org/apps/1
@@ -98,7 +98,7 @@ https://panel.example.org/apps/1
         """
 [failure] bot: no good backup in time
 By its schedule bot should have had a good backup by 2024-12-07 22:07 CET, and it has none.
-There is no good backup of it yet, so nothing could be restored.
+It has no good backup yet, so nothing could be restored.
 See whether its backups fail or do not run, and take one.
 https://panel.example.org/apps/1
 """,

@@ -85,7 +85,7 @@ def test_lists_and_owners(world: World) -> None:
     for account, app_id in ((world.account.id, theirs.id), (other.id, "0" * 32), (other.id, "theirs")):
         with pytest.raises(NotFound) as caught:
             apps.get_app(world.instance, account, app_id)
-        assert (caught.value.code, caught.value.message) == ("APP_NOT_FOUND", "There is no such application.")
+        assert (caught.value.code, caught.value.message) == ("APP_NOT_FOUND", "No such application exists.")
 
 
 def test_the_view(world: World) -> None:

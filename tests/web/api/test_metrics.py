@@ -1,4 +1,4 @@
-"""`/metrics`: for the operator alone; to everybody else there is no such route."""
+"""`/metrics`: for the operator alone; for everybody else the route does not exist."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Instance:
             if vault is None:
                 account = account_by_id(self.catalog, account_id)
                 if account is None:
-                    raise NotFound("ACCOUNT_NOT_FOUND", f"There is no account {account_id}.")
+                    raise NotFound("ACCOUNT_NOT_FOUND", f"No account {account_id} exists.")
                 vault = Vault(
                     vault_id=account_id,
                     store=self.vault_store(account_id),
@@ -235,7 +235,7 @@ def check_format(home: Path) -> None:
         words = path.read_text(encoding="utf-8", errors="replace").split()
     except (FileNotFoundError, NotADirectoryError):
         raise InstanceError(
-            f"There is no Holdfast instance in {home}; make one with `holdfast --home {home} init`, "
+            f"No Holdfast instance exists in {home}; make one with `holdfast --home {home} init`, "
             "or name another with --home or HOLDFAST_HOME."
         ) from None
     except OSError as error:

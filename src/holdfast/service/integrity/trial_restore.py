@@ -105,7 +105,7 @@ def restored_and_compared(
         plan = planned.plan
         need = plan.write_bytes + ENTRY_BYTES * int((plan.change_of >= 0).sum())
         if room.f_bavail * room.f_frsize < need + RESERVE_BYTES:
-            message = f"A test restore needs {need:,} bytes in {scratch.parent}, and there is no room; free some."
+            message = f"A test restore needs {need:,} bytes in {scratch.parent}, which is full; free some."
             raise ScratchError("SCRATCH_FULL", message)
         total = plan.write_bytes
 

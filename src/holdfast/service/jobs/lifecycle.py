@@ -199,7 +199,7 @@ def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> J
     """One job; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
     job = rows.job_by_id(instance.catalog, job_id)
     if job is None or account_id not in (None, job.account_id):
-        raise NotFound("JOB_NOT_FOUND", "There is no such job.")
+        raise NotFound("JOB_NOT_FOUND", "No such job exists.")
     return job
 
 

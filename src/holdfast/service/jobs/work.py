@@ -25,7 +25,7 @@ def get_work(instance: Instance, work_id: str, account_id: str | None = None) ->
     """A job, or a backup as one; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
     work = rows.work_by_id(instance.catalog, work_id)
     if work is None or account_id not in (None, work.account_id):
-        raise NotFound("JOB_NOT_FOUND", "There is no such job.")
+        raise NotFound("JOB_NOT_FOUND", "No such job exists.")
     return work
 
 

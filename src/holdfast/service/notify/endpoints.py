@@ -111,7 +111,7 @@ def get_endpoint(instance: Instance, account_id: str, endpoint_id: str) -> Endpo
     """One endpoint of an account. Raises NotFound, also for another account's."""
     endpoint = rows.endpoint_by_id(instance.catalog, endpoint_id)
     if endpoint is None or endpoint.account_id != account_id:
-        raise NotFound("WEBHOOK_NOT_FOUND", "There is no such webhook.")
+        raise NotFound("WEBHOOK_NOT_FOUND", "No such webhook exists.")
     return endpoint
 
 
@@ -119,7 +119,7 @@ def find_endpoint(instance: Instance, endpoint_id: str) -> Endpoint:
     """The endpoint an operator means. Raises NotFound."""
     endpoint = rows.endpoint_by_id(instance.catalog, endpoint_id)
     if endpoint is None:
-        raise NotFound("WEBHOOK_NOT_FOUND", f"There is no endpoint {endpoint_id}; `holdfast notice list` shows them.")
+        raise NotFound("WEBHOOK_NOT_FOUND", f"No endpoint {endpoint_id} exists; `holdfast notice list` shows them.")
     return endpoint
 
 

@@ -211,7 +211,7 @@ def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> st
 
 def _last_good(facts: Facts) -> str:
     if facts.last_good_at is None:
-        return "There is no good backup of it yet, so nothing could be restored."
+        return "It has no good backup yet, so nothing could be restored."
     return f"The last good backup is from {_time(facts.last_good_at, facts.zone)}; what is newer is not safe yet."
 
 

@@ -4,7 +4,7 @@ They bind the API and the dashboard, not the operator's commands, schedules, or 
 counted in the transaction that enters the backup, so of two requests at once not both get the last one. A failed or
 cancelled backup counts for nothing; one that was deleted since still counts as taken.
 
-A day is the last 24 hours, from whenever it is asked: so there is no hour at which everybody starts.
+A day is the last 24 hours, from the moment of asking, so that not everybody starts at the same hour.
 """
 
 from __future__ import annotations

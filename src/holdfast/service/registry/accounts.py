@@ -99,7 +99,7 @@ def get_account(instance: Instance, account_id: str) -> Account:
     """One account. Raises NotFound."""
     account = rows.account_by_id(instance.catalog, account_id)
     if account is None:
-        raise NotFound("ACCOUNT_NOT_FOUND", f"There is no account {account_id}; `holdfast account list` shows them.")
+        raise NotFound("ACCOUNT_NOT_FOUND", f"No account {account_id} exists; `holdfast account list` shows them.")
     return account
 
 
@@ -155,7 +155,7 @@ def require_plan(instance: Instance, plan: str) -> None:
     """Raise Invalid unless there is such a plan."""
     if plan not in instance.config.plans:
         known = ", ".join(instance.config.plans)
-        raise Invalid("plan", f"There is no plan {plan!r}; the plans are {known}.")
+        raise Invalid("plan", f"No plan {plan!r} exists; the plans are {known}.")
 
 
 def usage(instance: Instance, account: Account) -> tuple[int, int]:

@@ -90,7 +90,7 @@ def find_app(instance: Instance, name_or_id: str) -> App:
     if exact:
         return exact[0]
     if not found:
-        raise NotFound("APP_NOT_FOUND", f"There is no application {name_or_id}; `holdfast app list` shows all of them.")
+        raise NotFound("APP_NOT_FOUND", f"No application {name_or_id} exists; `holdfast app list` shows all of them.")
     if len(found) > 1:
         raise Conflict("AMBIGUOUS_NAME", f"{len(found)} applications are named {name_or_id}; use the id.")
     return found[0]

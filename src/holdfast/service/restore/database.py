@@ -109,9 +109,7 @@ def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
         return done
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DumpNoRoom(
-                f"There is no room for the dump in {path.parent}; free some. Nothing was changed."
-            ) from None
+            raise DumpNoRoom(f"The dump has no room in {path.parent}; free some. Nothing was changed.") from None
         raise
     finally:
         snapshot.close()

@@ -106,7 +106,7 @@ class Upload:
             os.fsync(self._lock)
             sync_folder(folder.parent)
             if not self._size:
-                raise Invalid("archive", "There is no archive in the body; send the bytes of a zip or a tar.")
+                raise Invalid("archive", "The body has no archive; send the bytes of a zip or a tar.")
             check_archive(archive_path(self._instance, self.backup_id), self._limits)
         except ArchiveTooLarge as error:
             raise TooLarge(str(error)) from None

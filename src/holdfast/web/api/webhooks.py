@@ -103,7 +103,7 @@ def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
         account = require_account(desk, scope)
         webhook_id = inputs.path_segment(scope, _ID_SEGMENT)
         if not inputs.is_id(webhook_id):
-            raise NotFound("WEBHOOK_NOT_FOUND", "There is no such webhook.")
+            raise NotFound("WEBHOOK_NOT_FOUND", "No such webhook exists.")
         return await desk.call(deeds.get_endpoint, instance, account.id, webhook_id)
 
     return [

@@ -92,7 +92,7 @@ class OutOfService(ApiError):
 
 
 def route_not_found() -> ApiError:
-    return RouteMissing("ROUTE_NOT_FOUND", "There is no such route; the documentation at /docs lists all of them.")
+    return RouteMissing("ROUTE_NOT_FOUND", "No such route exists; the documentation at /docs lists all of them.")
 
 
 def unavailable(message: str) -> ApiError:
