@@ -21,6 +21,7 @@ LONG_FILES = {
     "catalog/backups/rows.py": "every change of state of a backup, each a statement that looks at the state it changes",
     "restorer/staging.py": "gives way to the native engine's writer",
     "service/take/run.py": "the run of a backup, from its row to its end",
+    "vault/vault.py": "the facade over the vault's rooms",
     "vault/archiver/ingest.py": "gives way to the native engine",
     "vault/archiver/manifest_writer.py": "gives way to the native engine",
 }

@@ -26,8 +26,8 @@ from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.paths import shown
-from holdfast.vault.reader.extract import Large, Part, Small, check_whole
-from holdfast.vault.source import Notice
+from holdfast.vault.reader.extract import FilePart, Large, Small, check_whole
+from holdfast.vault.source import PathWarning
 
 BATCH_FILES_MAX = 256
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -148,7 +148,7 @@ class Staging:
         self._writer = ThreadPoolExecutor(WRITERS, thread_name_prefix="restore")
         self._written: list[Future[None]] = []
         self._folders: list[_Folder] = []
-        self.notices: list[Notice] = []
+        self.notices: list[PathWarning] = []
 
     def close(self) -> None:
         """Release what is open; the folder stays."""
@@ -162,7 +162,7 @@ class Staging:
         self,
         plan: RestorePlan,
         contents: Callable[[Callable[[Block, int], None]], Iterable[Small | Large]],
-        large_parts: Callable[[Entry], Iterator[Part]],
+        large_parts: Callable[[Entry], Iterator[FilePart]],
         target: DirectoryReader,
         on_bytes: Callable[[int, int], None],
         cancelled: Callable[[], bool],
@@ -261,7 +261,7 @@ class Staging:
             except OSError as error:
                 inside = path.partition(b"/")[2] or path
                 self.notices.append(
-                    Notice(
+                    PathWarning(
                         path,
                         "ATTRIBUTE_LEFT_OUT",
                         f"The attribute {shown(key)} of {shown(inside)} could not be set ({error.strerror}).",
@@ -299,7 +299,7 @@ class Staging:
         self,
         path: bytes,
         entry: Entry,
-        parts: Iterator[Part],
+        parts: Iterator[FilePart],
         on_bytes: Callable[[int, int], None],
         cancelled: Callable[[], bool],
     ) -> None:

@@ -61,15 +61,15 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     job = new_job(instance, kind, backup, app_id, node, request)
     try:
         rows.insert_job(instance.catalog, job)
-    except rows.RestoreUnderWay:
+    except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
-    except rows.BackupUnderWay:
+    except rows.BackupRunning:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
     wake(instance)
     return job
 
 
-def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
+def cancel_check(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
     """A cancel check that queries the catalog (`is_asked`) at most every 500 ms, however often it is called."""
     looked_at = 0
     asked = False
@@ -86,7 +86,7 @@ def looking(instance: Instance, is_asked: Callable[[], bool], cancelled: Callabl
     return look
 
 
-def noting(instance: Instance, write: Note) -> Note:
+def progress_report(instance: Instance, write: Note) -> Note:
     """A progress report that writes to the catalog (`write`) at most every 500 ms, however often it is called."""
     noted_at = 0
 
@@ -104,7 +104,7 @@ def noting(instance: Instance, write: Note) -> Note:
 def run_job(
     instance: Instance,
     job_id: str,
-    deed: Callable[[Instance, Job, Note, Callable[[], bool]], msgspec.Struct],
+    operation: Callable[[Instance, Job, Note, Callable[[], bool]], msgspec.Struct],
     failure: Callable[[BaseException], Failure],
     *,
     on_progress: Note = lambda progress: None,
@@ -118,8 +118,8 @@ def run_job(
     that has ended, is returned as it is. `is_held`: the caller holds the job's lock, and may have moved the job to
     `running` already. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
-    look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
-    enter = noting(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
+    look = cancel_check(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
+    enter = progress_report(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
 
     def note(progress: Progressed) -> None:
         on_progress(progress)
@@ -132,7 +132,7 @@ def run_job(
             try:
                 job = get_job(instance, job_id)
                 event("job_started", _about(job))
-                result = msgspec.json.encode(deed(instance, job, note, look)).decode()
+                result = msgspec.json.encode(operation(instance, job, note, look)).decode()
             except LeftOpen:
                 raise
             except BaseException as error:

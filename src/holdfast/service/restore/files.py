@@ -28,7 +28,7 @@ from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
-from holdfast.service.restore.database import Deed, load_dump, scratch_folder, target_of
+from holdfast.service.restore.database import DatabaseRestore, load_dump, scratch_folder, target_of
 from holdfast.service.restore.plan import (
     Planned,
     Wanted,
@@ -45,7 +45,7 @@ from holdfast.units import SECOND_NS
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
-from holdfast.vault.source import Notice
+from holdfast.vault.source import PathWarning
 
 KIND = "restore"
 INLINE_BEGINS_NS = 30 * SECOND_NS
@@ -166,10 +166,10 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
     require_usable(backup, "restored")
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
-        deed = Deed(instance, backup, target_app, wanted.database, scratch, note, stop)
+        operation = DatabaseRestore(instance, backup, target_app, wanted.database, scratch, note, stop)
         is_own = wanted.database.to is None
         size, made = load_dump(
-            deed, lambda: _safety_backup(instance, target_app, wanted, note, stop) if is_own else None
+            operation, lambda: _safety_backup(instance, target_app, wanted, note, stop) if is_own else None
         )
         return Restored(0, 0, 0, 1, size, made, ())
     root = target_root(target_app, wanted)
@@ -202,7 +202,7 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
             remove_staging(staging.folder)
         except TargetError:
             message = f"The restore is finished, but what it replaced still lies in {staging.folder}; remove it."
-            notices.append(Notice(b"", "STAGING_LEFT", message))
+            notices.append(PathWarning(b"", "STAGING_LEFT", message))
         return Restored(
             len(plan.added),
             len(plan.changed),
@@ -271,7 +271,7 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
         yield Warned(FOLDER, "DATABASES_NOT_RESTORED", message)
 
 
-def _warnings(notices: list[Notice]) -> Iterator[Warned]:
+def _warnings(notices: list[PathWarning]) -> Iterator[Warned]:
     for notice in notices[:WARNINGS_MAX]:
         yield Warned(shown(notice.path), notice.code, notice.message)
 

@@ -18,7 +18,7 @@ from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.paths import shown
-from holdfast.vault.source import Notice, Scan
+from holdfast.vault.source import PathWarning, Scan
 
 LOOK_SECONDS = 0.25
 """The interval between checks for a cancelled walk."""
@@ -121,7 +121,7 @@ def _stopped_by(cancelled: Callable[[], bool], stop: ctypes.c_int32) -> Iterator
         raise why[0]
 
 
-def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice]:
+def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[PathWarning]:
     out, at = [], 0
     for code, detail, length, _ in rows:
         path = paths[at : at + length]
@@ -130,7 +130,7 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
         if code == 1:
             what = _SPECIAL.get(detail, "special file")
             out.append(
-                Notice(path, "SPECIAL_FILE", f"{name} is a {what}, which a backup cannot hold; it was left out.")
+                PathWarning(path, "SPECIAL_FILE", f"{name} is a {what}, which a backup cannot hold; it was left out.")
             )
         elif code == 2:
             why = (
@@ -142,11 +142,15 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
                 )
                 else f"could not be listed ({os.strerror(detail)})"
             )
-            out.append(Notice(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
+            out.append(PathWarning(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
         elif code == 3:
-            out.append(Notice(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out."))
+            out.append(
+                PathWarning(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out.")
+            )
         else:
             out.append(
-                Notice(path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out.")
+                PathWarning(
+                    path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out."
+                )
             )
     return out

@@ -1,0 +1,60 @@
+"""Words that the field does not know are refused in identifiers; ARCHITECTURE.md's glossary has the ones to use."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "holdfast"
+FILES = sorted([*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+
+RETIRED = re.compile(
+    r"(?:^|_)(?:deeds?|desk|crews?|pumps?|tally|tallies|tamed?|afresh|messengers?|noting|looking)(?:_|$)"
+)
+"""In no identifier, whatever its case."""
+RETIRED_NAMES = {"hub", "hot", "turn", "turns", "keep", "reach", "feed", "fresh", "trial", "known", "figures"}
+"""Not as the name of a module or of a class."""
+
+
+def words(identifier: str) -> str:
+    """An identifier in snake case: `ThreadPump` is `thread_pump`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module defines, uses or imports, but for those of tests, which are sentences."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                yield name
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                if not name.startswith("test_"):
+                    yield name
+            case ast.alias(name=name, asname=alias):
+                yield from (alias or name).split(".")
+
+
+def test_a_retired_word_would_be_found() -> None:
+    tree = ast.parse("class ThreadPump: pass\nfrom a import desk\ndef f(small_deed): tally_of = 1")
+    assert {name for name in identifiers(tree) if RETIRED.search(words(name))} == {
+        "ThreadPump",
+        "desk",
+        "small_deed",
+        "tally_of",
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_identifiers_are_words_of_the_field(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    found = {name for name in (path.stem, *identifiers(tree)) if RETIRED.search(words(name))}
+    assert not found
+    classes = {words(node.name).lstrip("_") for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    assert not ({path.stem, *classes} & RETIRED_NAMES)
