@@ -25,7 +25,7 @@ from holdfast.service.take import run as take
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import Cancelled, Stopped
 
 

@@ -24,7 +24,7 @@ from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Progress
 from holdfast.vault.vault import Vault
 
 

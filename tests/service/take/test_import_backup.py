@@ -24,7 +24,7 @@ from holdfast.service.registry.apps import view
 from holdfast.service.registry.backups import full_object, list_backups
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Progress
 
 GOOD = tar_of(member("d/a", b"hello" * 2000), member("b", os.urandom(70_000)), mode="w:gz")
 

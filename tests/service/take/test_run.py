@@ -23,7 +23,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items
 from holdfast.service.take import run as take
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Progress
 
 
 def test_a_backup_goes_from_queued_to_successful(world: World) -> None:

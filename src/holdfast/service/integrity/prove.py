@@ -41,6 +41,7 @@ from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import enter_hits, enter_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
+from holdfast.vault.control import Control
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 
@@ -199,7 +200,9 @@ def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], boo
 
 def _lost(instance: Instance, backup: Backup, why: str, stop: Callable[[], bool]) -> NotProved | None:
     """Find out whether something of the backup is lost from the store, and enter that; None: nothing is."""
-    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), cancelled=stop)
+    report = instance.vault(backup.account_id).check_one(
+        backup.id, now_ns=instance.clock.now_ns(), control=Control(stop)
+    )
     if report.findings:
         enter_lost(instance, backup.account_id)
     found = backup_by_id(instance.catalog, backup.id)

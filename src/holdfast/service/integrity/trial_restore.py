@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.records import Backup, Progressed, Warned
+from holdfast.catalog.records import Backup, Warned
 from holdfast.restorer.compare import Mismatch, other_contents, other_entries
 from holdfast.restorer.staging import Staging, TargetError, remove_staging
 from holdfast.restorer.swap import Swap
@@ -33,6 +33,7 @@ from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.checking import check_databases
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
@@ -109,10 +110,10 @@ def restored_and_compared(
             raise ScratchError("SCRATCH_FULL", message)
         total = plan.write_bytes
 
-        def half(progress: Progressed) -> None:
+        def half(progress: Progress) -> None:
             if stop():
                 raise Cancelled("The test restore was cancelled.")
-            note(Progressed(progress.files, progress.bytes, plan.write_files, 2 * total))
+            note(Progress(progress.files, progress.bytes, plan.write_files, 2 * total))
 
         staging = Staging(scratch / "staging", owners=may_set_owners())
         try:
@@ -148,7 +149,7 @@ def _compare(
         files += 1
         compared += size
         done = plan.write_bytes + compared
-        note(Progressed(plan.write_files, done, plan.write_files, max(done, 2 * plan.write_bytes)))
+        note(Progress(plan.write_files, done, plan.write_files, max(done, 2 * plan.write_bytes)))
 
     try:
         vault = instance.vault(backup.account_id)

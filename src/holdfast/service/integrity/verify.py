@@ -14,16 +14,17 @@ import msgspec
 
 from holdfast.catalog.backups.read_back import mark_read
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, Warned
+from holdfast.catalog.records import Account, Backup, Job, JobState, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, enter_hits, enter_lost, successful
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
 from holdfast.vault.maintenance.backup_check import Hit
-from holdfast.vault.maintenance.check import CheckProgress, CheckReport
+from holdfast.vault.maintenance.check import CheckReport
 
 KIND = "verify"
 
@@ -91,8 +92,7 @@ def check_account(
     share: float = 0.0,
     repair: bool = True,
     shuffle: Callable[[list[int]], None] = random.shuffle,
-    on_progress: Callable[[Progressed], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> Checked:
     """Check an account's vault and all its backups; `share` (0 to 1) of the data is read.
 
@@ -107,8 +107,7 @@ def check_account(
         share=share,
         repair=repair,
         shuffle=shuffle,
-        on_progress=_noting(on_progress),
-        cancelled=cancelled,
+        control=control,
     )
     found = successful(instance, account.id)
     hits = {hit.backup_id: hit for hit in report.hits}
@@ -160,7 +159,7 @@ def recover_verifies(instance: Instance) -> None:
 def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
     report = instance.vault(backup.account_id).check_one(
-        backup.id, now_ns=instance.clock.now_ns(), on_progress=_noting(note), cancelled=stop
+        backup.id, now_ns=instance.clock.now_ns(), control=Control(stop, note)
     )
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     hit = report.hits[0] if report.hits else None
@@ -211,7 +210,3 @@ def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, 
             DamagedBackup(b.id, b.app_id, b.name, hit.count, hit.is_unreadable, damaged_paths(hit)) for b, hit in hits
         ),
     )
-
-
-def _noting(note: Callable[[Progressed], None]) -> Callable[[CheckProgress], None]:
-    return lambda p: note(Progressed(p.files, p.bytes, p.total_files, p.total_bytes))

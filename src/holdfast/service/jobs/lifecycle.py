@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
-from holdfast.catalog.records import Backup, Job, JobState, Progressed, new_id
+from holdfast.catalog.records import Backup, Job, JobState, new_id
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
@@ -24,6 +24,7 @@ from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
 from holdfast.service.jobs.wake import wake
 from holdfast.units import SECOND_NS
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import Cancelled, Stopped
 
 LOOK_EVERY_NS = 500_000_000
@@ -31,7 +32,7 @@ LOOK_EVERY_NS = 500_000_000
 
 _log = logging.getLogger(__name__)
 
-Note = Callable[[Progressed], None]
+Note = Callable[[Progress], None]
 
 
 def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
@@ -90,7 +91,7 @@ def noting(instance: Instance, write: Note) -> Note:
     """A progress report that writes to the catalog (`write`) at most every 500 ms, however often it is called."""
     noted_at = 0
 
-    def note(progress: Progressed) -> None:
+    def note(progress: Progress) -> None:
         nonlocal noted_at
         now_ns = instance.clock.now_ns()
         if now_ns - noted_at >= LOOK_EVERY_NS:
@@ -121,7 +122,7 @@ def run_job(
     look = looking(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
     enter = noting(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
 
-    def note(progress: Progressed) -> None:
+    def note(progress: Progress) -> None:
         on_progress(progress)
         enter(progress)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.catalog.records import App, Backup, Progressed
+from holdfast.catalog.records import App, Backup
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.databases import Dump, databases_of, dump_in
@@ -23,6 +23,7 @@ from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.errors import DumpNoRoom
 from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import Cancelled, DamagedError
 from holdfast.vault.reader.browse import Browser
 from holdfast.vault.reader.content import content_range
@@ -47,7 +48,7 @@ class Deed:
     app: App
     wanted: WantedDatabase
     scratch: Path
-    note: Callable[[Progressed], None]
+    note: Callable[[Progress], None]
     stop: Callable[[], bool]
 
 
@@ -105,7 +106,7 @@ def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
                     raise Cancelled("The restore was cancelled; nothing was changed.")
                 file.write(piece)
                 done += len(piece)
-                deed.note(Progressed(0, done, 1, entry.size))
+                deed.note(Progress(0, done, 1, entry.size))
         return done
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

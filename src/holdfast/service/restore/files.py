@@ -18,7 +18,7 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, Progressed, State, Warned
+from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, State, Warned
 from holdfast.restorer.staging import Staging, TargetError, TargetFull, remove_staging, staging_folder, target_error
 from holdfast.restorer.swap import Outcome, RollBackFailed, Swap, clean_up, forget
 from holdfast.service.errors import Conflict, NotFound, app_not_found
@@ -42,6 +42,7 @@ from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
@@ -229,7 +230,7 @@ def stage(planned: Planned, staging: Staging, note: jobs.Note, stop: Callable[[]
         nonlocal files, size
         files += more_files
         size += more
-        note(Progressed(files, size, plan.write_files, plan.write_bytes))
+        note(Progress(files, size, plan.write_files, plan.write_bytes))
 
     wanted = plan.change_of >= 0
     for number in plan.links:

@@ -19,7 +19,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as under_way
-from holdfast.catalog.records import App, Backup, Progressed, State, Warned, new_id
+from holdfast.catalog.records import App, Backup, State, Warned, new_id
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
@@ -42,7 +42,7 @@ from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, Scr
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.units import DAY_NS, SECOND_NS
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import (
     Cancelled,
     KeyMismatch,
@@ -298,7 +298,7 @@ def _take(
         if not is_counted:
             is_counted = True
             log.say(_to_read(progress))
-        enter(Progressed(*msgspec.structs.astuple(progress)))
+        enter(progress)
 
     hooks = Hooks(instance, app, backup, log, warnings, cancelled)
 
@@ -327,8 +327,7 @@ def _take(
                             "created_at": str(backup.created_at),
                             **chosen.labels,
                         },
-                        on_progress=note,
-                        cancelled=cancelled,
+                        control=Control(cancelled, note),
                     )
                 chosen.check_whole(result)
                 if backup.is_locked:

@@ -15,10 +15,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from holdfast.catalog.database.engine import CatalogUnreachable
-from holdfast.catalog.records import Account, Event, Progressed
+from holdfast.catalog.records import Account, Event
 from holdfast.service.errors import ServiceError
 from holdfast.service.jobs.events import PAGE, Place, event_view, next_events, place_of, progress_view
 from holdfast.service.registry.apps import get_app
+from holdfast.vault.control import Progress
 from holdfast.web.auth import require_backups
 from holdfast.web.context import Desk
 from holdfast.web.event_hub import Hub, Listener
@@ -84,7 +85,7 @@ class EventStream:
         self._app_id = app_id
         self._after = place.after
         self._is_gap = place.is_gap
-        self._told: dict[str, Progressed | None] = {}
+        self._told: dict[str, Progress | None] = {}
         """For each thing that runs, the progress that was told last."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
