@@ -50,13 +50,13 @@ def create(
         recover_backups(instance)
         with progress_bar(f"Backing up {name}") as control:
             try:
-                done = take_now(instance, found.id, name=called, on_progress=control.progress)
+                done = take_now(instance, found.id, name=called, control=control)
             except Conflict:
                 # A process may have queued one and died before it began.
                 waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
                 if not waiting:
                     raise
-                done = run_backup(instance, waiting[0], on_progress=control.progress)
+                done = run_backup(instance, waiting[0], control=control)
         print_taken(instance, done, as_json=json)
 
 

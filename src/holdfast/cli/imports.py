@@ -49,7 +49,7 @@ def import_archive(
                 own.enter_context(held(instance, take_lock(upload.backup_id)))
                 backup = _queued(upload, opened, file)
             with progress_bar(f"Importing {file}") as control:
-                done = run_backup(instance, backup.id, on_progress=control.progress, is_held=True)
+                done = run_backup(instance, backup.id, control=control, is_held=True)
         print_taken(instance, done, as_json=json)
 
 

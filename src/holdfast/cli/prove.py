@@ -38,7 +38,7 @@ def prove(
         one = newest_backup(instance, app.id) if backup is None else find_backup(instance, app.id, backup)
         job = request_prove(instance, one, own)
         with progress_bar(f"Proving {one.name}") as control:
-            done = run_prove(instance, job.id, on_progress=control.progress, is_held=True)
+            done = run_prove(instance, job.id, control=control, is_held=True)
         if json:
             print_json(view(instance, done))
         if done.state is not JobState.SUCCESSFUL:

@@ -152,7 +152,7 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     from holdfast.service.restore.files import Restored, run_restore
 
     with progress_bar(f"Restoring {called}") as control:
-        done = run_restore(instance, job.id, on_progress=control.progress)
+        done = run_restore(instance, job.id, control=control)
     if json:
         print_json(view(instance, done))
     if done.state is not JobState.SUCCESSFUL:

@@ -136,14 +136,11 @@ def run_verify(
     instance: Instance,
     job_id: str,
     *,
-    on_progress: jobs.Note = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(
-        instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled, is_held=is_held
-    )
+    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, control=control, is_held=is_held)
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -156,11 +153,9 @@ def recover_verifies(instance: Instance) -> None:
     jobs.recover_jobs(instance, KIND, tidy)
 
 
-def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Verified:
+def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
-    report = instance.vault(backup.account_id).check_one(
-        backup.id, now_ns=instance.clock.now_ns(), control=Control(stop, note)
-    )
+    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     hit = report.hits[0] if report.hits else None
     if report.findings:

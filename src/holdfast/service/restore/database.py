@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.catalog.records import App, Backup
+from holdfast.restorer.staging import CANCELLED
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.databases import Dump, databases_of, dump_in
@@ -23,8 +24,8 @@ from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.errors import DumpNoRoom
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.vault.control import Progress
-from holdfast.vault.errors import Cancelled, DamagedError
+from holdfast.vault.control import Control, Progress
+from holdfast.vault.errors import DamagedError
 from holdfast.vault.reader.browse import Browser
 from holdfast.vault.reader.content import content_range
 
@@ -48,8 +49,7 @@ class Deed:
     app: App
     wanted: WantedDatabase
     scratch: Path
-    note: Callable[[Progress], None]
-    stop: Callable[[], bool]
+    control: Control
 
 
 def target_of(instance: Instance, app: App, dump: Dump, wanted: WantedDatabase) -> DatabaseSpec:
@@ -83,8 +83,7 @@ def load_dump(deed: Deed, safety_backup: Callable[[], str | None]) -> tuple[int,
         size = _fetch(deed, dump, path)
         load = _ready(deed, dump, spec, path)
         safety = safety_backup()
-        if deed.stop():
-            raise Cancelled("The restore was cancelled; nothing was changed.")
+        deed.control.check(CANCELLED)
         load()
         return size, safety
     finally:
@@ -102,11 +101,10 @@ def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
             for piece in content_range(snapshot, entry, 0, entry.size):
-                if deed.stop():
-                    raise Cancelled("The restore was cancelled; nothing was changed.")
+                deed.control.check(CANCELLED)
                 file.write(piece)
                 done += len(piece)
-                deed.note(Progress(0, done, 1, entry.size))
+                deed.control.progress(Progress(0, done, 1, entry.size))
         return done
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -120,7 +118,7 @@ def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
 
 def _ready(deed: Deed, dump: Dump, spec: DatabaseSpec, path: Path) -> Callable[[], None]:
     """Find the tool, check the dump and see that the target answers; returns what loads it."""
-    short, long = Patience(cancelled=deed.stop), Patience(LOAD_SECONDS, deed.stop)
+    short, long = Patience(control=deed.control), Patience(LOAD_SECONDS, deed.control)
     if dump.kind == "postgres":
         restores = postgres.tool_for_load(spec, path)
         return lambda: postgres.load(spec, restores, path, long, is_same=deed.wanted.to is None)

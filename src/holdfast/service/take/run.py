@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -27,7 +27,7 @@ from holdfast.service.instance.import_scratch import remove_scratch, sweep_impor
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
-from holdfast.service.jobs.lifecycle import looking, noting
+from holdfast.service.jobs.lifecycle import catalog_control
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
@@ -42,7 +42,7 @@ from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, Scr
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.units import DAY_NS, SECOND_NS
-from holdfast.vault.control import Control, Progress
+from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import (
     Cancelled,
     KeyMismatch,
@@ -193,8 +193,7 @@ def take_now(
     *,
     name: str | None = None,
     origin: str = "manual",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> Backup:
     """Enter a backup and run it in this process, to its end. Raises as `request_backup` and `run_backup` do.
 
@@ -203,7 +202,7 @@ def take_now(
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
         request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
-        return run_backup(instance, backup_id, on_progress=on_progress, cancelled=cancelled, is_held=True)
+        return run_backup(instance, backup_id, control=control, is_held=True)
 
 
 def take_lock(backup_id: str) -> str:
@@ -215,17 +214,21 @@ def run_backup(
     instance: Instance,
     backup_id: str,
     *,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Backup:
     """Run a queued backup in this process, to its end; returns it as it then is: successful, or failed with a reason.
 
-    One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
+    One that somebody else runs, or that is finished, is returned as it is. `control` may raise Stopped: then
     the backup is queued again, for the next process to begin anew. `is_held`: the caller holds the backup's lock, and
     may have moved the backup to `running` already. Raises NotFound, CatalogError.
     """
-    look = looking(instance, lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id), cancelled)
+    control = catalog_control(
+        instance,
+        lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id),
+        lambda progress: rows.record_progress(instance.catalog, backup_id, progress),
+        control,
+    )
     with nullcontext(True) if is_held else held(instance, take_lock(backup_id)) as is_ours:
         now_ns = instance.clock.now_ns()
         is_claimed = is_held and _found(instance, backup_id).state is State.RUNNING
@@ -233,7 +236,7 @@ def run_backup(
             backup = _found(instance, backup_id)
             about: dict[str, Any] = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", **about, origin=backup.origin)
-            _run(instance, backup, on_progress, look)
+            _run(instance, backup, control)
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
@@ -251,12 +254,10 @@ def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
         event("backup_finished", **about, seconds=seconds, **sizes, warnings=len(done.warnings))
 
 
-def _run(
-    instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
-) -> None:
+def _run(instance: Instance, backup: Backup, control: Control) -> None:
     log, warnings = BackupLog(instance.clock), list[Warned]()
     try:
-        _take(instance, backup, on_progress, cancelled, log, warnings)
+        _take(instance, backup, control, log, warnings)
     except BaseException as error:
         with suppress(StoreError):
             instance.local_store.sweep_unfinished()  # the packs that its workers were writing
@@ -279,8 +280,7 @@ def _run(
 def _take(
     instance: Instance,
     backup: Backup,
-    on_progress: Callable[[Progress], None],
-    cancelled: Callable[[], bool],
+    control: Control,
     log: BackupLog,
     warnings: list[Warned],
 ) -> None:
@@ -289,24 +289,21 @@ def _take(
     if app is None:
         raise app_not_found()
     log.say("Started.")
-    enter = noting(instance, lambda progress: rows.record_progress(instance.catalog, backup.id, progress))
     is_counted = False
 
-    def note(progress: Progress) -> None:
+    def count(progress: Progress) -> None:
         nonlocal is_counted
-        on_progress(progress)
         if not is_counted:
             is_counted = True
             log.say(_to_read(progress))
-        enter(progress)
 
-    hooks = Hooks(instance, app, backup, log, warnings, cancelled)
+    hooks = Hooks(instance, app, backup, log, warnings, control)
 
     def on_read() -> None:
         log.say("All is read.")
         hooks.let_go()
 
-    with chosen_source(instance, app, backup, cancelled, log=log.say, on_read=on_read) as chosen:
+    with chosen_source(instance, app, backup, control, log=log.say, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
             previous = _previous(instance, app) if chosen.is_incremental else None
             is_counted = False
@@ -327,7 +324,7 @@ def _take(
                             "created_at": str(backup.created_at),
                             **chosen.labels,
                         },
-                        control=Control(cancelled, note),
+                        control=Control(report=count, outer=control),
                     )
                 chosen.check_whole(result)
                 if backup.is_locked:
