@@ -1,4 +1,4 @@
-"""The book of a run: every measured value under what was done, to which dataset, by which tool.
+"""The book of a run: every measured value by work, dataset and tool.
 
 Several turns of the same measure stand side by side; what is shown is their median (of memory: the highest).
 """
@@ -22,13 +22,13 @@ class Book:
 
     values: dict[tuple[str, str, str, Quantity], list[float]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
-    """Sentences for the report: what could not be measured, and why."""
+    """Sentences for the report: the measures that failed, and why."""
 
     def note(self, work: str, dataset: str, tool: str, quantity: Quantity, value: float) -> None:
         self.values.setdefault((work, dataset, tool, quantity), []).append(value)
 
     def get(self, work: str, dataset: str, tool: str, quantity: Quantity) -> float | None:
-        """The value to show; None when it was not measured."""
+        """Return the value to show; None when it was not measured."""
         found = self.values.get((work, dataset, tool, quantity))
         if not found:
             return None
@@ -39,7 +39,7 @@ class Book:
         return {tool for _, _, tool, _ in self.values}
 
     def write(self, path: Path) -> None:
-        """All single values as JSON, for whoever wants to look closer."""
+        """All single values as JSON, for a closer look."""
         rows = [
             {"work": work, "dataset": dataset, "tool": tool, "quantity": quantity, "turns": turns}
             for (work, dataset, tool, quantity), turns in self.values.items()

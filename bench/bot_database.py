@@ -1,7 +1,7 @@
 """Dataset *c*: a bot's SQLite database with users, messages and two indexes, and two ways in which 1 % of it changes.
 
-*cu*: 1 % of the messages edited, uniformly. *cs*: as a day of a bot looks: most changes among the newest messages, and
-new ones. An edit keeps the length of its row, so that what moves in the file is what changed and not the b-tree.
+*cu*: 1 % of the messages edited, uniformly. *cs*: like a day of a bot: most changes among the newest messages, and new
+ones. An edit keeps the length of its row, so that the changes in the file are the edits and not moves of the b-tree.
 Everything comes from seeds: the same rows from every run.
 """
 
@@ -23,11 +23,11 @@ BATCH_ROWS = 20_000
 CHANNELS = 800
 FIRST_MESSAGE_MS = 1_680_000_000_000
 INDEXED_SHARE = 0.9
-"""The indexes are made when so many of the messages stand; the rest is inserted into them, so that their pages are
-filled as in a database that lives, not packed full as after a dump."""
+"""The indexes are made after this share of the messages; the rest is inserted into them, so that their pages are
+filled as in a live database, not packed full as after a dump."""
 
 TOKEN_SHARE = 0.115
-"""Words that are links and mentions: what keeps real chat from shrinking as prose does."""
+"""Share of words that are links and mentions: they keep real chat from shrinking as prose does."""
 
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, joined_at INTEGER NOT NULL, xp INTEGER NOT NULL,
@@ -46,7 +46,7 @@ Message = tuple[int, int, int, int, int, str]
 
 
 def make_database(path: Path, messages: int) -> None:
-    """Writes a new database with `messages` messages and a twentieth as many users to `path`."""
+    """Write a new database with `messages` messages and a twentieth as many users to `path`."""
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA page_size=4096")
         database.execute("PRAGMA journal_mode=OFF")
@@ -64,7 +64,7 @@ def make_database(path: Path, messages: int) -> None:
 
 
 def change_uniformly(path: Path) -> None:
-    """Makes *cu* of a database, in place: 1 % of the messages edited, spread evenly."""
+    """Make *cu* of a database, in place: 1 % of the messages edited, spread evenly."""
     with sqlite3.connect(path) as database:
         ids = _ids(database)
         chosen = np.random.default_rng(4).choice(len(ids), len(ids) // 100, replace=False)
@@ -73,7 +73,7 @@ def change_uniformly(path: Path) -> None:
 
 
 def change_newest(path: Path, day: int = 0) -> None:
-    """Makes *cs* of a database, in place: of 1 % of the messages, 87 in 100 edits near the newest, 3 anywhere, 10 new.
+    """Make *cs* of a database, in place: of 1 % of the messages, 87 in 100 edits near the newest, 3 anywhere, 10 new.
 
     Another `day` changes others.
     """
@@ -95,7 +95,7 @@ def _ids(database: sqlite3.Connection) -> npt.NDArray[np.int64]:
 
 
 def _edit(database: sqlite3.Connection, ids: npt.NDArray[np.int64]) -> None:
-    """Edits messages: the same words in reverse order, which keeps the row's length."""
+    """Edit messages: the same words in reverse order, which keeps the row's length."""
     select = "SELECT content FROM messages WHERE id=?"
     edits = []
     for message_id in ids.tolist():

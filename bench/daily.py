@@ -1,4 +1,4 @@
-"""What the n-th daily backup costs: a small tree that changes a little each day, backed up again and again."""
+"""The cost of the n-th daily backup: a small tree that changes a little each day, backed up again and again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATE_RUNS = "the last ten"
 
 
 def measure_daily(runs: int, run: Path, book: Book, say: Callable[[str], None]) -> None:
-    """Takes `runs` backups through the API; notes the mean seconds and added bytes of runs 6-15 and of the last ten."""
+    """Take `runs` backups through the API; note the mean seconds and added bytes of runs 6-15 and of the last ten."""
     folder = run / "daily"
     make_small_tree(folder)
     server = Server(Home(run / "home-daily", folder))
@@ -44,7 +44,7 @@ def measure_daily(runs: int, run: Path, book: Book, say: Callable[[str], None]) 
 
 
 def make_small_tree(folder: Path) -> None:
-    """300 text files in 20 folders, about 2 MB."""
+    """Make 300 text files in 20 folders, about 2 MB."""
     random = np.random.default_rng(8)
     for number in range(FILES):
         path = folder / f"part-{number % 20:02}" / f"file-{number:03}.txt"

@@ -4,7 +4,7 @@
 forms *cs* and *cu*, *d* files that don't shrink. The quick form has a tenth of them.
 
 A dataset is whole or absent: it is made under another name, then renamed; its recipe stands beside it, and when the
-recipe changes it is made anew.
+recipe changes it is made again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Datasets:
 
 
 def make_datasets(place: Workplace, size: Size, say: Say) -> Datasets:
-    """Makes what is missing. The first time it downloads about 0.9 GB and takes some minutes."""
+    """Make the missing datasets. The first time it downloads about 0.9 GB and takes some minutes."""
     if size == "full":
         return _make_full(place, say)
     full = place.data("full")
@@ -107,7 +107,7 @@ def _incompressible(folder: Path, share: float, say: Say) -> Path:
 
 
 def _made(folder: Path, recipe: str, make: Callable[[Path], None], say: Say) -> Path:
-    """The dataset's folder, made by `make` when it is missing or of another recipe."""
+    """Return the dataset's folder, made by `make` when it is missing or of another recipe."""
     note = folder.with_name(folder.name + ".recipe")
     if folder.exists() and note.exists() and note.read_text() == recipe:
         return folder

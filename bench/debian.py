@@ -38,7 +38,7 @@ class Suite:
 
 
 def fetch_package(downloads: Path, name: str, suite: Suite | None = None) -> Path:
-    """The `.deb` of `name`, downloaded once into `downloads`: the candidate of this machine, or of `suite`."""
+    """Return the `.deb` of `name`, downloaded once into `downloads`: the candidate of this machine, or of `suite`."""
     folder = downloads if suite is None else downloads / suite.name
     folder.mkdir(exist_ok=True)
     found = sorted(folder.glob(f"{name}_*.deb"))
@@ -50,12 +50,12 @@ def fetch_package(downloads: Path, name: str, suite: Suite | None = None) -> Pat
             run_quietly(["apt-get", "-q", *options, "update"])
         run_quietly(["apt-get", "-q", *options, "download", name], cwd=folder)
     except (OSError, subprocess.CalledProcessError) as error:
-        sentence = f"The package {name} can't be had: `apt-get download {name}` failed (try `apt-get update` first)."
+        sentence = f"The package {name} is missing: `apt-get download {name}` failed (try `apt-get update` first)."
         raise PackageNotAvailable(sentence) from error
     return sorted(folder.glob(f"{name}_*.deb"))[-1]
 
 
 def unpack_package(package: Path, folder: Path) -> None:
-    """Unpacks the files of a `.deb` below `folder`; runs none of its scripts."""
+    """Unpack the files of a `.deb` below `folder`; run none of its scripts."""
     folder.mkdir(parents=True, exist_ok=True)
     run_quietly(["dpkg-deb", "-x", str(package), str(folder)])

@@ -64,7 +64,7 @@ def compare_downloads(
     book: Book,
     say: Say,
 ) -> None:
-    """Measures downloads of the newest backup of `api`, and of the others' newest."""
+    """Measure downloads of the newest backup of `api`, and of the others' newest."""
     server = api.restart()
     newest = server.newest()
     zip_url = str(newest["url"])
@@ -104,7 +104,7 @@ def compare_downloads(
 
 
 def fetch(url: str, output: Path = Path(os.devnull)) -> Fetched:
-    """One download by curl, to nowhere unless `output` is given. Raises CalledProcessError."""
+    """Return one download by curl, to nowhere unless `output` is given. Raises CalledProcessError."""
     shown = "%{time_starttransfer} %{time_total} %{size_download}"
     first, total, size = run_quietly(["curl", "-sSf", "-o", str(output), "-w", shown, url]).split()
     return Fetched(float(first), float(total), int(size))
@@ -121,7 +121,7 @@ def _timed(work: str, dataset: str, tool: str, url: str, book: Book, say: Say) -
 
 
 class _Nginx:
-    """nginx with `sendfile` on a folder; gives its URL, or None when there is no nginx."""
+    """nginx with `sendfile` on a folder; gives its URL, or None without nginx."""
 
     def __init__(self, nginx: Peer, folder: Path) -> None:
         self._nginx = nginx

@@ -33,7 +33,7 @@ class Home:
     """One instance: its folder, account, API key and application."""
 
     def __init__(self, path: Path, folder: Path, level: str = "fast") -> None:
-        """Makes the instance and an application whose data is `folder`."""
+        """Make the instance and an application whose data is `folder`."""
         self.path = path
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -69,7 +69,7 @@ class Server:
     """A running `holdfast serve` of a home."""
 
     def __init__(self, home: Home, before: Sequence[str] = ()) -> None:
-        """Starts it and waits until it answers; `before` stands before the command, such as `taskset -c 0`."""
+        """Start it and wait until it answers; `before` is put before the command, such as `taskset -c 0`."""
         self.home = home
         self._log = (home.path.parent / f"{home.path.name}.log").open("ab")
         command = [*before, str(PROGRAM), "serve", "--port", str(home.port), "--base-url", home.url]
@@ -81,7 +81,7 @@ class Server:
         return [self._process.pid]
 
     def backup(self) -> dict[str, Any]:
-        """POSTs a backup and waits until it is finished; the full object. Raises MeasuredCommandFailed."""
+        """POST a backup, wait until it is finished, return the full object. Raises MeasuredCommandFailed."""
         path = f"/v3/apps/{self.home.app_id}/backups"
         backup: dict[str, Any] = self.request("POST", f"{path}?wait=90", b"{}")
         while backup["state"] in ("queued", "running"):
@@ -92,13 +92,13 @@ class Server:
         return backup
 
     def newest(self) -> dict[str, Any]:
-        """The full object of the newest backup."""
+        """Return the full object of the newest backup."""
         backups = self.request("GET", f"/v3/apps/{self.home.app_id}/backups?view=full")
         newest: dict[str, Any] = backups[-1]
         return newest
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Any:
-        """One call of the API; what stands in the envelope. Raises MeasuredCommandFailed for anything but success."""
+        """Call the API; return the contents of the envelope. Raises MeasuredCommandFailed for anything but success."""
         parts = urlsplit(self.home.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         headers = {"Authorization": self.home.api_key, "Content-Type": "application/json"}
@@ -113,7 +113,7 @@ class Server:
         return json.loads(said)["response"]
 
     def stop(self) -> None:
-        """Stops it as Ctrl-C does, and its processes with it if they outlive that."""
+        """Stop it as Ctrl-C does, and its processes too if they outlive that."""
         if self._process.poll() is None:
             members = process_trees([self._process.pid])
             self._process.send_signal(signal.SIGINT)
@@ -135,7 +135,7 @@ class Server:
             else:
                 return
         self.stop()
-        raise MeasuredCommandFailed(f"`holdfast serve` did not get ready; see {self._log.name}")
+        raise MeasuredCommandFailed(f"`holdfast serve` did not become ready; see {self._log.name}")
 
 
 class HoldfastCommand:
@@ -155,7 +155,7 @@ class HoldfastCommand:
         return measure_command([str(PROGRAM), "backup", "create", APP, "--json"], env=self._begun().environment)
 
     def restore(self, target: Path) -> Measured:
-        """The whole newest backup into an empty folder."""
+        """Return the whole newest backup into an empty folder."""
         environment = self._begun().environment
         listed = json.loads(run_quietly([str(PROGRAM), "backup", "list", APP, "--json"], env=environment))
         command = [str(PROGRAM), "restore", APP, listed[-1]["name"], "--to", str(target), "--json"]
@@ -200,7 +200,7 @@ class HoldfastApi:
         return self.server.home.stored()
 
     def restart(self) -> Server:
-        """A fresh server on the same home: it has served nothing yet."""
+        """Return a fresh server on the same home: it has served nothing yet."""
         home = self.server.home
         self.server.stop()
         self._server = Server(home)

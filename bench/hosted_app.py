@@ -56,7 +56,7 @@ MEDIA_PACKAGES = ("mate-backgrounds", "plasma-workspace-wallpapers", "wesnoth-1.
 
 
 def make_hosted_app(place: Workplace, folder: Path) -> None:
-    """Fills the empty `folder` with about 105,000 files, 1.4 GB."""
+    """Fill the empty `folder` with about 105,000 files, 1.4 GB."""
     _install_node_packages(place, folder)
     _install_python_packages(place, folder)
     for name in MEDIA_PACKAGES:

@@ -46,7 +46,7 @@ INSERT INTO backups (id, account_id, app_id, name, state, origin, created_at, fi
 
 
 def measure_listing(backups: int, wrk: Peer, run: Path, book: Book, say: Callable[[str], None]) -> None:
-    """Notes requests a second and the 99th percentile of the time to answer."""
+    """Note requests a second and the 99th percentile of the time to answer."""
     folder = run / "listed-app"
     folder.mkdir()
     home = Home(run / "home-listing", folder)
@@ -74,7 +74,7 @@ def measure_listing(backups: int, wrk: Peer, run: Path, book: Book, say: Callabl
 
 
 def fill_catalog(home: Home, backups: int) -> None:
-    """Inserts other accounts, applications and backups until the catalog has `backups`, 100 in each application."""
+    """Insert other accounts, applications and backups until the catalog has `backups`, 100 in each application."""
     apps = backups // BACKUPS_PER_APP - 1
     accounts = max(1, apps // APPS_PER_ACCOUNT)
     statements = FILL.format(

@@ -1,4 +1,4 @@
-"""Facts of the machine and the run: what a reader needs to judge the figures."""
+"""Facts of the machine and the run, which a reader needs to judge the figures."""
 
 from __future__ import annotations
 

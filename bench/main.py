@@ -1,7 +1,7 @@
 """`python -m bench full|quick|data|idle`: the benchmark from its datasets to its report.
 
 full: everything, about half an hour; writes docs/performance.md. quick: small data, under three minutes once the
-datasets are made; only prints, for its figures are no measure of the targets. data: only makes the datasets of both.
+datasets are made; only prints, for its figures do not measure the targets. data: only makes the datasets of both.
 idle: what a server takes when nothing is asked of it, and how soon it begins a backup; two minutes, only prints, and
 fails when a target is missed.
 """
@@ -44,7 +44,7 @@ DATASETS = ("a", "b", "c", "d")
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of everything a form does."""
+    """The extent of the benchmark in one of its forms."""
 
     turns: int
     listed_backups: int
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def run(place: Workplace, form: Size, only: Sequence[str]) -> int:
-    """The benchmark; the exit code is 1 when a part of it failed."""
+    """Return the benchmark; the exit code is 1 when a part of it failed."""
     extent = EXTENTS[form]
     datasets = make_datasets(place, form, _say)
     _say("the programs to compare with:")
@@ -157,7 +157,7 @@ def _peer_tools(
 
 
 def _changes(name: str, datasets: Datasets, folder: Path, extent: Extent) -> list[Change]:
-    """The changes of a dataset, in their order."""
+    """Return the changes of a dataset, in their order."""
     database = folder / DATABASE_NAME
 
     def newest(turn: int) -> None:

@@ -1,9 +1,9 @@
 """Running a command and measuring it: seconds, and peak memory of all processes that take part.
 
 Memory is the sum of the *proportional* set sizes (PSS) of a process tree, so that pages which forked workers share
-count once. Reading PSS makes the kernel walk page tables, about 1 ms for 200 MB; so that looking doesn't slow down what
-is looked at, the watch takes at most a tenth of one core: a sample every 20 ms, or less often for many big processes.
-A peak shorter than that can be missed.
+count once. Reading PSS makes the kernel walk page tables, about 1 ms for 200 MB; so that watching doesn't slow down the
+command, the watch takes at most a tenth of one core: a sample every 20 ms, or less often for many big processes. A peak
+shorter than that can be missed.
 
 Only what the caller names is sampled: the command's own tree and, for a server, the trees of the given process ids.
 """
@@ -46,7 +46,7 @@ def measure_command(
     with_processes: Sequence[int] = (),
     accepted: Sequence[int] = (0,),
 ) -> Measured:
-    """Runs a command to its end. Its output goes to files, so that a full pipe never holds it up.
+    """Run a command to its end. Its output goes to files, so that a full pipe never holds it up.
 
     `with_processes`: ids of servers whose trees count too. Raises MeasuredCommandFailed when the exit code is not one
     of `accepted`.
@@ -68,7 +68,7 @@ def measure_command(
 
 
 def measure_call(call: Callable[[], bytes], *, with_processes: Sequence[int]) -> Measured:
-    """Measures a call of this process that makes servers work; memory is that of the servers' trees."""
+    """Measure a call of this process that makes servers work; memory is that of the servers' trees."""
     watch = MemoryWatch(with_processes)
     started = time.perf_counter()
     with watch:
@@ -103,7 +103,7 @@ class MemoryWatch:
 
 
 def process_trees(roots: Sequence[int]) -> set[int]:
-    """Ids of the given processes and all their descendants that live now."""
+    """Return the ids of the given processes and all their descendants that live now."""
     found: set[int] = set()
     ahead = list(roots)
     while ahead:
@@ -118,7 +118,7 @@ def process_trees(roots: Sequence[int]) -> set[int]:
 
 
 def memory_of(roots: Sequence[int]) -> int:
-    """Sum of the proportional set sizes of process trees, in bytes."""
+    """Return the sum of the proportional set sizes of process trees, in bytes."""
     return sum(map(proportional_bytes, process_trees(roots)))
 
 
@@ -147,7 +147,7 @@ def stored_bytes(folder: Path) -> int:
 
 
 def warm(folder: Path) -> None:
-    """Reads a tree once, so that every tool meets it in the page cache."""
+    """Read a tree once, so that every tool meets it in the page cache."""
     read = f"find '{folder}' -type f -print0 | xargs -0 cat"
     subprocess.run(["bash", "-c", f"set -o pipefail; {read}"], stdout=subprocess.DEVNULL, check=True)
 

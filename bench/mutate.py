@@ -1,4 +1,4 @@
-"""What changes between two backups: 1 % of the files of a tree, or a little of a few big files.
+"""The changes between two backups: 1 % of the files of a tree, or a little of a few big files.
 
 Every change is made in place on the folder that the tools back up, from a seed, so that all of them see the same tree
 in the same order: first, unchanged, changed. Changing again with another seed gives the next day.
@@ -20,7 +20,7 @@ INSERTED_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How many files were edited, are new, are gone."""
+    """Numbers of files edited, added and removed."""
 
     edited: int
     new: int
@@ -28,7 +28,7 @@ class Changes:
 
 
 def change_tree(folder: Path, seed: int, share: float = 0.01) -> Changes:
-    """Changes `share` of the regular files below `folder`: 8 in 10 edited by a line, 1 new, 1 gone."""
+    """Change `share` of the regular files below `folder`: 8 in 10 edited by a line, 1 new, 1 gone."""
     files = regular_files(folder)
     random = np.random.default_rng(seed)
     count = max(3, round(len(files) * share))
@@ -46,7 +46,7 @@ def change_tree(folder: Path, seed: int, share: float = 0.01) -> Changes:
 
 
 def change_big_files(folder: Path, seed: int) -> None:
-    """Overwrites 8 MiB of the biggest file in place and inserts 100 bytes in the middle of the next one."""
+    """Overwrite 8 MiB of the biggest file in place and insert 100 bytes in the middle of the next one."""
     by_size = sorted(regular_files(folder), key=lambda path: (-path.stat().st_size, path))
     random = np.random.default_rng(seed)
     biggest, second = by_size[0], by_size[1]
@@ -59,7 +59,7 @@ def change_big_files(folder: Path, seed: int) -> None:
 
 
 def regular_files(folder: Path) -> list[Path]:
-    """All regular files below `folder`, in an order that is the same on every machine."""
+    """Return all regular files below `folder`, in an order that is the same on every machine."""
     found = []
     for parent, _, names in os.walk(folder):
         found += [Path(parent, name) for name in names if not os.path.islink(os.path.join(parent, name))]
@@ -71,7 +71,7 @@ def _line(seed: int, number: int) -> bytes:
 
 
 def _insert(path: Path, inserted: bytes, where: float) -> None:
-    """Inserts bytes after the line end next to `where` (0 to 1) of a file, as an editor does: the inode stays."""
+    """Insert bytes after the line end next to `where` (0 to 1) of a file, as an editor does: the inode stays."""
     content = path.read_bytes()
     at = content.find(b"\n", int(len(content) * where), int(len(content) * where) + 4096) + 1
     at = at or int(len(content) * where)

@@ -1,7 +1,7 @@
 """The programs that holdfast is compared with: found on the machine or fetched into `.bench/peers`, never installed.
 
-A program that can't be had is a `NotAvailable` with one sentence; its columns then say "not available", and no figure
-is made up for it.
+A missing program is a `NotAvailable` with one sentence; its columns then say "not available", and no figure
+is invented for it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class NotAvailable:
-    """Why a program can't be had, in one sentence."""
+    """The reason that a program is not available, in one sentence."""
 
     reason: str
 
@@ -54,7 +54,7 @@ class Peers:
 
 
 def find_peers(place: Workplace, say: Callable[[str], None]) -> Peers:
-    """Finds or fetches every peer and says what was found."""
+    """Find or fetch every peer and print the result."""
     peers = Peers(
         restic=_tried(lambda: _restic(place)),
         borg=_tried(lambda: _borg(place)),
@@ -127,7 +127,7 @@ def _debian_program(place: Workplace, name: str, package: str, version: list[str
 
 
 def _with_libraries(program: Path, folder: Path) -> Path:
-    """A small script that runs the program with the libraries that were unpacked beside it."""
+    """Return a small script that runs the program with the libraries that were unpacked beside it."""
     library = next(folder.glob("usr/lib/*/*.so*")).parent
     script = folder / f"{program.name}.sh"
     script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{library}" exec "{program}" "$@"\n')
@@ -136,7 +136,7 @@ def _with_libraries(program: Path, folder: Path) -> Path:
 
 
 def _version(program: str, arguments: list[str]) -> str:
-    """The first line that a program says about its version; wrk says it with exit code 1, nginx on stderr."""
+    """Return the first line that a program says about its version; wrk says it with exit code 1, nginx on stderr."""
     done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
     said = (done.stdout or done.stderr).strip().splitlines()
     if not said or done.returncode not in (0, 1):

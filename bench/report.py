@@ -27,7 +27,7 @@ class MarkersMissing(Exception):
 
 
 def report(book: Book, facts: Sequence[tuple[str, str]]) -> str:
-    """The whole report."""
+    """Return the whole report."""
     parts = [
         "### What must be reached\n\n" + _targets(all_targets(book)),
         "### Taking backups: seconds (peak memory in MB)\n\n" + _takes(book, "seconds"),
@@ -42,7 +42,7 @@ def report(book: Book, facts: Sequence[tuple[str, str]]) -> str:
 
 
 def write_between_markers(page: Path, text: str) -> None:
-    """Replaces what stands between the markers of a page. Raises MarkersMissing."""
+    """Replace the text between the markers of a page. Raises MarkersMissing."""
     old = page.read_text()
     head, begin, rest = old.partition(BEGIN)
     _, end, tail = rest.partition(END)
@@ -52,7 +52,7 @@ def write_between_markers(page: Path, text: str) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with columns of even width."""
+    """Return a Markdown table with columns of even width."""
     widths = [max(3, *(len(row[i]) for row in [head, *rows])) for i in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(

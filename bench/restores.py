@@ -17,19 +17,19 @@ HEADER_BYTES = 100
 
 
 class Restorer(Protocol):
-    """What gives a backup back."""
+    """A tool that restores a backup."""
 
     @property
     def name(self) -> str: ...
 
     def restore(self, target: Path) -> Measured:
-        """Restores the newest backup into the empty folder `target`. Raises MeasuredCommandFailed."""
+        """Restore the newest backup into the empty folder `target`. Raises MeasuredCommandFailed."""
 
 
 def compare_restores(
     dataset: str, source: Path, tools: Sequence[Restorer], run: Path, turns: int, book: Book, say: Callable[[str], None]
 ) -> None:
-    """Measures all tools. Raises CalledProcessError when a tree that came back is another."""
+    """Measure all tools. Raises CalledProcessError when a restored tree differs."""
     target = run / "restored"
     again = list(tools)
     for turn in range(turns):
@@ -48,7 +48,7 @@ def compare_restores(
 
 
 def _require_same(source: Path, target: Path) -> None:
-    """Raises CalledProcessError when the trees differ.
+    """Raise CalledProcessError if the trees differ.
 
     Of SQLite databases the header is left out: SQLite's own copy of one has another change counter there.
     """

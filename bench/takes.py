@@ -18,7 +18,7 @@ from bench.shell import run_quietly
 from bench.tools import Tool
 
 LONG_SECONDS = 5.0
-"""A measure that took longer is taken once; shorter ones as often as the plan says."""
+"""At most this long is a measure repeated, as often as the plan says; a longer one is taken once."""
 
 Say = Callable[[str], None]
 
@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured of one dataset."""
+    """The measures of one dataset."""
 
     dataset: str
     folder: Path
@@ -44,7 +44,7 @@ class Plan:
 
 
 def working_copy(original: Path, folder: Path) -> Path:
-    """A copy of a dataset that may be changed, in place of an earlier one, in the page cache."""
+    """Return a copy of a dataset that may be changed, in place of an earlier one, in the page cache."""
     shutil.rmtree(folder, ignore_errors=True)
     run_quietly(["cp", "-a", str(original), str(folder)])
     warm(folder)
@@ -52,7 +52,7 @@ def working_copy(original: Path, folder: Path) -> Path:
 
 
 def compare_takes(plan: Plan, tools: Sequence[Tool], only_first: Sequence[Tool], book: Book, say: Say) -> None:
-    """Measures all tools; they are left with their repositories, for downloads of the newest state.
+    """Measure all tools; they keep their repositories, for downloads of the newest state.
 
     `only_first`: tools that take only the first backup, for what it stores.
     """
@@ -82,7 +82,7 @@ def _repeated(work: str, plan: Plan, tools: Sequence[Tool], book: Book, say: Say
 
 
 def _turn(work: str, plan: Plan, tool: Tool, book: Book, say: Say) -> Measured:
-    os.sync()  # so that nobody pays for what another left to be written
+    os.sync()  # so that no tool pays for the unwritten data of another
     before = tool.stored()
     measured = tool.take()
     after = tool.stored()

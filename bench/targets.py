@@ -1,4 +1,4 @@
-"""What must be reached: the table of the project's figures, each line computed from a book.
+"""The targets: the table of the project's figures, each line computed from a book.
 
 A share is our value over the peer's in the same run. Where holdfast was measured both ways (through the API, as a shell
 command), both are shown and both must reach the target.
@@ -22,7 +22,7 @@ Values = tuple[tuple[str, float | None], ...]
 
 Unit = Literal["share", "times", "ms", "MB", "per second"]
 DAILY_SHARE_MAX = 1.1
-"""What counts as "as the 10th": two means of ten runs each differ by some percent by themselves."""
+"""At most this share counts as "as the 10th": two means of ten runs each differ by some percent by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Target:
     at_least: bool = False
 
     def reached(self, bound: float) -> Literal["yes", "no", "not measured"]:
-        """Whether every way reaches a bound."""
+        """Return True if every way reaches a bound."""
         measured = [value for _, value in self.values if value is not None]
         if len(measured) < len(self.values) or not measured:
             return "not measured"

@@ -1,4 +1,4 @@
-"""The tools in the comparison, each behind the same four deeds: begin anew, take, tell what is stored, end.
+"""The tools in the comparison, each behind the same four operations: begin, take, stored, end.
 
 A tool takes backups of one folder into a repository of its own. Beginning (making an empty repository, starting a
 server) is never measured; taking is, from the command's start to its end.
@@ -19,29 +19,29 @@ PASSWORD = "the benchmark's repositories are nobody's secret"
 
 
 class ToolMissing(Exception):
-    """A program of the tool can't be had; the message says why."""
+    """A program of the tool is not available; the message says why."""
 
 
 class Tool(Protocol):
-    """What takes backups of one folder."""
+    """A program that takes backups of one folder."""
 
     name: str
 
     def begin(self, folder: Path) -> None:
-        """Starts over with an empty repository for backups of `folder`."""
+        """Start over with an empty repository for backups of `folder`."""
 
     def take(self) -> Measured:
-        """Takes one backup. Raises MeasuredCommandFailed."""
+        """Take one backup. Raises MeasuredCommandFailed."""
 
     def stored(self) -> int:
-        """Bytes of the repository now."""
+        """Return the bytes of the repository now."""
 
     def end(self) -> None:
-        """Stops what was started and deletes the repository."""
+        """Stop everything that was started and delete the repository."""
 
 
 def program(peer: Peer) -> Program:
-    """The program of a peer. Raises ToolMissing."""
+    """Return the program of a peer. Raises ToolMissing."""
     if isinstance(peer, NotAvailable):
         raise ToolMissing(peer.reason)
     return peer
@@ -74,11 +74,11 @@ class Restic:
         return stored_bytes(self._repository)
 
     def restore(self, target: Path) -> Measured:
-        """The whole newest backup into an empty folder."""
+        """Return the whole newest backup into an empty folder."""
         return measure_command([self._path, "restore", "-q", "latest", "--target", str(target)], env=self._environment)
 
     def dump_zip(self) -> Measured:
-        """The whole newest backup as a zip, written to nowhere."""
+        """Return the whole newest backup as a zip, written to nowhere."""
         line = f"{shlex.quote(self._path)} dump -q -a zip latest / > /dev/null"
         return measure_command(["sh", "-c", line], env=self._environment)
 
@@ -120,11 +120,11 @@ class Borg:
         return stored_bytes(self._repository)
 
     def restore(self, target: Path) -> Measured:
-        """The whole newest backup into an empty folder."""
+        """Return the whole newest backup into an empty folder."""
         return measure_command([self._path, "extract", f"::{self._taken}"], cwd=target, env=self._environment)
 
     def export_tar(self) -> Measured:
-        """The whole newest backup as a tar, to a pipe."""
+        """Return the whole newest backup as a tar, to a pipe."""
         line = f"{shlex.quote(self._path)} export-tar ::{self._taken} - | cat > /dev/null"
         return measure_command(["bash", "-c", f"set -o pipefail; {line}"], env=self._environment)
 

@@ -1,7 +1,7 @@
-"""Where the benchmark keeps what it makes: one folder of the checkout, ignored by git, safe to delete at any time.
+"""The benchmark's own folder in the checkout: ignored by git, safe to delete at any time.
 
 `downloads/` has packages as they came, `data/` the datasets as made (never changed by a run), `peers/` the programs to
-compare with, `run/` what a run works on: copies of the datasets, repositories, homes. A run begins with it empty.
+compare with, `run/` the data of a run: copies of the datasets, repositories, homes. A run begins with it empty.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Workplace:
         return self._folder("data") if size == "full" else self._folder("data/quick")
 
     def fresh_run(self) -> Path:
-        """The run's folder, emptied of what an earlier run left."""
+        """Return the run's folder, emptied of what an earlier run left."""
         folder = self.root / "run"
         if folder.exists():
             shutil.rmtree(folder)

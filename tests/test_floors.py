@@ -16,6 +16,7 @@ FLOORS = {
     "sources": 2,
     "restorer": 3,
     "catalog": 4,
+    "schemas": 4,
     "service": 5,
     "worker": 6,
     "cli": 7,

@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 import pytest
 from kit.rows import account, app, backup, done, key_hash
+from sqlalchemy import QueuePool
 
 from holdfast.catalog.accounts.rows import account_by_id, set_api_key, set_plan
 from holdfast.catalog.backups.rows import insert_backup, list_backups, rename_backup
@@ -69,7 +70,8 @@ def test_many_threads_take_nobody_elses_connection(catalog: Catalog) -> None:
 
     with ThreadPoolExecutor(threads) as pool:
         assert all(pool.map(look, range(threads)))
-        assert catalog.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert isinstance(catalog.engine.pool, QueuePool)
+        assert catalog.engine.pool.checkedout() == 0
         assert account_by_id(catalog, "ana") is not None
     hot.close()
     assert hot.account_by_key(key_hash("ana")) is not None, "it opens again after a close"
@@ -84,7 +86,7 @@ def test_a_damaged_file_is_said_in_a_sentence_and_is_looked_at_anew(tmp_path: Pa
     good = (tmp_path / "c").read_bytes()
     (tmp_path / "c").write_bytes(good[:100] + bytes(len(good) - 100))
     hot = HotQueries(catalog)
-    with pytest.raises(CatalogDamaged, match=r"damaged .*put back a good copy"):
+    with pytest.raises(CatalogDamaged, match=r"damaged .*restore a good copy"):
         hot.account_by_key(key_hash("ana"))
     (tmp_path / "c").write_bytes(good)
     assert hot.account_by_key(key_hash("ana")) is not None

@@ -15,7 +15,7 @@ def test_damage_is_reported_and_healed(run: Run, bot: tuple[str, str], tmp_path:
     damage_data(tmp_path / "home")
     assert run("check").returncode == 0  # only reading the data tells
     found = run("check", "--read-data", "--no-repair", "--app", "bot", code=1).stdout
-    assert "has other bytes than its name says; 1 of its chunks are lost" in found
+    assert "does not match the hash in its name; 1 of its chunks are lost" in found
     assert "bot, first" in found
     assert "The file sub/b can't be read." in found
     assert "Nothing was changed" in found

@@ -15,6 +15,9 @@ import pytest
 from kit.command import Run, Server
 from kit.receiver import receiving
 
+# Up to thirty commands one after the other, each a process that loads all of Holdfast.
+pytestmark = pytest.mark.timeout(400)
+
 
 def test_help_and_version_need_no_instance(run: Run) -> None:
     assert "backup" in run("--help").stdout

@@ -45,7 +45,7 @@ def test_from_standard_input(run: Run, bot: tuple[str, str], tmp_path: Path) -> 
 def test_what_cannot_be_imported_is_1_and_says_why(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     (tmp_path / "evil.tar").write_bytes(tar_of(member("../evil", b"x")))
-    assert "no zip and no tar" in run("backup", "import", "bot", "text", code=1).stderr
+    assert "neither a zip nor a tar" in run("backup", "import", "bot", "text", code=1).stderr
     assert "member ../evil has '..'" in run("backup", "import", "bot", "evil.tar", code=1).stderr
     assert "No such file" in run("backup", "import", "bot", "nothing.zip", code=1).stderr
     assert "Is a directory" in run("backup", "import", "bot", tmp_path, code=1).stderr

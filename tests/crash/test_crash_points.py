@@ -41,6 +41,7 @@ from holdfast.vault.errors import VaultError
 from holdfast.worker.job_kinds import JOBS, recover
 
 IS_WHOLE = os.environ.get("HOLDFAST_CRASHTEST") == "whole"
+pytestmark = pytest.mark.timeout(7200 if IS_WHOLE else 300)  # the whole dies at every effect
 STEP = 1 if IS_WHOLE else 7
 """Every so many effects in the short form, another first one for each mode."""
 

@@ -7,6 +7,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 Part = tuple[tarfile.TarInfo, bytes]
 
@@ -20,10 +21,10 @@ def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields
     return info, data
 
 
-def tar_of(*parts: Part, format: int = tarfile.PAX_FORMAT, mode: str = "w") -> bytes:
+def tar_of(*parts: Part, format: int = tarfile.PAX_FORMAT, mode: Literal["w", "w:gz", "w:bz2", "w:xz"] = "w") -> bytes:
     """A tar of members; `mode` as tarfile's."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode, format=format, errors="surrogateescape") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=out, mode=mode, format=format, errors="surrogateescape") as tar:
         for info, data in parts:
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Makes the golden repository of the current format version: `python tests/kit/golden_repository.py`.
+"""Makes the golden repository of the current format version: `PYTHONPATH=tests python -m kit.golden_repository`.
 
 Run once per format version, and the result committed; every later Holdfast has to read it. Never run it to make a
 failing test pass: what is in it is what customers have on their disks.
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
-from holdfast.vault.pack.ledger import MemoryLedger
 from holdfast.vault.vault import Vault
+from kit.memory_ledger import MemoryLedger
 
 GOLDEN = Path(__file__).parents[1] / "vault" / "golden"
 DATA_KEY = bytes(range(32))

@@ -21,9 +21,10 @@ from isal import isal_zlib
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.layout.pieces import Piece, SegmentPiece
-from holdfast.vault.manifest.block import Block, block_of, decode_block, encode_block
+from holdfast.vault.manifest.block import Block, decode_block, encode_block
 from holdfast.vault.manifest.entry import Entry, Extent, Extra, Kind, ListRef
 from holdfast.vault.manifest.listing import BlockRef, BlockSums
+from kit.blocks import block_of
 
 MTIME_NS = 1_700_000_001_000_000_000
 FRACTION_NS = 1_700_000_001_123_456_789

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
@@ -88,7 +89,7 @@ def done(catalog: Catalog, of: App, number: int, name: str | None = None) -> Bac
     insert_backup(catalog, made)
     assert start_backup(catalog, made.id, "main", 1)
     finished_at = (number + 1) * SECOND
-    values = {
+    values: dict[str, Any] = {
         "zip_bytes": 10**10 + number,
         "digest": bytes([number % 256]) * 32,
         "link_key": f"{number:040x}",

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -57,9 +58,9 @@ class Site:
         """What waits for the worker."""
         return open_work(self.instance.catalog, [JobState.QUEUED])
 
-    def client(self, api_key: str | None = None, **more: object) -> httpx.Client:
+    def client(self, api_key: str | None = None, **more: Any) -> httpx.Client:
         headers = {} if api_key is None else {"Authorization": api_key}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)  # type: ignore[arg-type]
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WAIT_SECONDS, **more)
 
     def take(self, app: App | None = None, name: str | None = None) -> Backup:
         """A backup of an application, taken here and now."""

@@ -27,7 +27,12 @@ def main() -> None:
     database.execute("INSERT INTO two VALUES (0)")
     database.execute("COMMIT")
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     print("ready", flush=True)
     chance = random.Random(1)
     written = 0

@@ -84,6 +84,7 @@ class Stage:
     def downloaded(self, backup: Backup) -> zipfile.ZipFile:
         """The backup as a customer gets it."""
         found = find_download(self.world.instance, self.world.account.id, backup.name, backup.link_key, "zip")
+        assert found is not None
         path = self.tmp_path / "download.zip"
         path.write_bytes(b"".join(found.stream(0, found.length)))
         archive = zipfile.ZipFile(path)

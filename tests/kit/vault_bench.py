@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.pack.ledger import MemoryLedger
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.vault import TakeResult, Vault
+from kit.memory_ledger import MemoryLedger
 
 LATER_NS = 10_000_000_000
 """Scans are said to happen this much later than now, so that fresh files do not count as changing just now."""
@@ -35,7 +36,7 @@ class Bench:
         """A vault as a fresh process would open it."""
         return Vault(vault_id="acc1", store=self.store, data_key=b"k" * 32, ledger=self.ledger, workers=self.workers)
 
-    def take(self, **options: object) -> TakeResult:
+    def take(self, **options: Any) -> TakeResult:
         """Back the folder up, after the backup before it."""
         backup_id = f"b{len(self.taken)}"
         result = self.vault().take(
@@ -44,7 +45,7 @@ class Bench:
             backup_id=backup_id,
             commit_seq=len(self.taken),
             now_ns=time.time_ns() + LATER_NS,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         self.ledger.commit(result.epoch)
         self.taken.append(backup_id)

@@ -10,8 +10,7 @@ from pathlib import Path
 import msgspec
 from kit.world import World
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.openmetrics import exposition, parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast.catalog import statistics as figures
@@ -131,7 +130,8 @@ def test_names_and_helps_follow_the_conventions(world: World) -> None:
             if family.type == "counter":
                 assert sample.name.endswith("_total")
     assert len({family.name for family in families}) == len(families)
-    assert list(parse_openmetrics(openmetrics(registry).decode()))
+    text = exposition.generate_latest(registry).decode()
+    assert list(parser.text_string_to_metric_families(text))
 
 
 def test_a_slow_catalog_is_asked_seldom(world: World) -> None:

@@ -23,10 +23,10 @@ def test_the_order_of_a_commit_is_durable(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("fsync", "rename"):
         real = getattr(os, name)
 
-        def step(*args: object, name: str = name, real: object = real) -> object:
+        def step(*args: object, name: str = name, real: Callable[..., object] = real) -> object:
             what = "folder" if name == "fsync" and os.path.isdir(f"/proc/self/fd/{args[0]}") else name
             steps.append(what)
-            return real(*args)  # type: ignore[operator]
+            return real(*args)
 
         monkeypatch.setattr(os, name, step)
     writer = store.writer()

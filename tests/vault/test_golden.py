@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from kit.golden_repository import DATA_KEY, GOLDEN, TIME_NS, VAULT_ID, make_tree
+from kit.memory_ledger import MemoryLedger
 from kit.trees import contents_of
 
 from holdfast.stores.local import LocalStore
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.pack.ledger import MemoryLedger
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.table import read_footer
 from holdfast.vault.reader.snapshot import Snapshot

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kit.memory_ledger import MemoryLedger
 from kit.vault_bench import Bench
 
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Buffer, ObjectWriter
-from holdfast.vault.pack.ledger import MemoryLedger, PackRow
+from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.writer import PackKind, pack_name
 
 

@@ -6,10 +6,12 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit.memory_ledger import MemoryLedger
 from kit.trees import contents_of
 from kit.vault_bench import Bench
 
@@ -18,7 +20,6 @@ from holdfast.stores.local import LocalStore
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, SessionFenced
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.pack.ledger import MemoryLedger
 
 Write = Callable[[str, bytes], Path]
 RNG = random.Random(11)
@@ -281,7 +282,7 @@ steps = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(steps, min_size=1, max_size=3))
-def test_any_history_of_trees_comes_back(tmp_path_factory: pytest.TempPathFactory, history: list) -> None:  # type: ignore[type-arg]
+def test_any_history_of_trees_comes_back(tmp_path_factory: pytest.TempPathFactory, history: list[Any]) -> None:
     import shutil
 
     base = tmp_path_factory.mktemp("history")

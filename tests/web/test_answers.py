@@ -16,28 +16,16 @@ from holdfast.catalog.backups.rows import fail_backup, record_progress, start_ba
 from holdfast.catalog.events.endpoints import all_endpoints
 from holdfast.catalog.events.log import enter_event, events_after
 from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, EventKind
+from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.vault.control import Progress
 from holdfast.web.app import Front, create_app
-from holdfast.worker.job_kinds import run_job
+from holdfast.worker.job_kinds import JOBS
 
 GOLDEN = Path(__file__).parent / "golden"
 HEADERS_KEPT = ("location", "link", "retry-after", "allow")
 TARGET = "ntfys://1.1.1.1/topic"
-
-
-class Idle:
-    """Jobs that stay where they are until the test runs them."""
-
-    def enqueue_take(self, backup_id: str, app_id: str, node: str) -> None:
-        """Part of the interface."""
-
-    def enqueue_job(self, job_id: str, app_id: str, node: str) -> None:
-        """Part of the interface."""
-
-    def close(self) -> None:
-        """Part of the interface."""
 
 
 class Caller:
@@ -69,7 +57,7 @@ def test_every_answer_is_as_it_was(tmp_path: Path) -> None:
     record = Record(GOLDEN / "answers.txt", {str(tmp_path): "<tmp>"})
     with recorded_instance(tmp_path) as world:
         record.replaced[world.account.id] = "<account>"
-        call = Caller(create_app(world.instance, Idle()), world, record)
+        call = Caller(create_app(world.instance), world, record)
         backup = _backups(call)
         _contents(call, backup)
         _jobs(call, backup)
@@ -84,7 +72,7 @@ def test_every_webhook_has_the_body_that_it_had(tmp_path: Path) -> None:
     record = Record(GOLDEN / "webhooks.txt", {str(tmp_path): "<tmp>"})
     with recorded_instance(tmp_path) as world:
         record.replaced[world.account.id] = "<account>"
-        call = Caller(create_app(world.instance, Idle()), world, Record(GOLDEN / "none"))
+        call = Caller(create_app(world.instance), world, Record(GOLDEN / "none"))
         backup = _backups(call)
         _jobs(call, backup)
         _enter_events(world)
@@ -148,12 +136,13 @@ def _contents(call: Caller, backup: str) -> None:
 
 
 def _jobs(call: Caller, backup: str) -> None:
+    instance = call.world.instance
+
     def run(job_id: str) -> None:
         call.world.clock.ns += STEP_NS
-        run_job(call.world.instance, job_id, lambda: False)
+        JOBS[get_job(instance, job_id).kind](instance, job_id)
         call("GET", f"/v3/jobs/{job_id}")
 
-    instance = call.world.instance
     for waiting in (call("GET", "/v3/backups") or [])[:1]:
         run_backup(instance, waiting["id"])
         call("GET", f"/v3/jobs/{waiting['id']}")

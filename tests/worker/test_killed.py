@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,7 +55,7 @@ def watched(world: World) -> Iterator[WatchedJobs]:
     jobs.stop()
 
 
-def until(look: Callable[[], T], seconds: float = SECONDS) -> T:
+def until(look: Callable[[], T | None], seconds: float = SECONDS) -> T:
     """Ask until there is an answer that counts."""
     end = time.monotonic() + seconds
     while not (found := look()):
@@ -124,7 +125,7 @@ def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
     chance = random.Random(7)
     for pause in (0.0, 0.3):
         asked, _ = request_backup(live, world.app.id)
-        until(lambda asked=asked: runs(live, asked.id))  # type: ignore[misc]
+        until(partial(runs, live, asked.id))
         time.sleep(pause + chance.random() / 10)
         kill(watched)
         work = ended(live, asked.id)
@@ -144,7 +145,7 @@ def test_restores_and_verifications_too(world: World, live: Instance, watched: W
     for pause in (0.2,):
         restore = request_restore(live, good, world.app, Wanted())
         verify = request_verify(live, good, world.app.node)
-        until(lambda restore=restore: runs(live, restore.id))  # type: ignore[misc]
+        until(partial(runs, live, restore.id))
         time.sleep(pause)
         kill(watched)
         for job in (restore, verify):
@@ -199,3 +200,18 @@ def test_everything_is_killed_and_served_again(world: World, live: Instance) -> 
     finally:
         second.terminate()
         assert second.wait(SECONDS) == 0
+
+
+def test_a_process_whose_parent_is_gone_before_it_is_ready_stops_in_order(world: World, live: Instance) -> None:
+    fill(world, 48)
+    asked, _ = request_backup(live, world.app.id)
+    command = [sys.executable, "-m", "holdfast.worker.process", str(live.home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        until(partial(runs, live, asked.id))
+        process.stdin.close()
+        process.wait(SECONDS)
+    work = get_work(live, asked.id)
+    assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.QUEUED, None))

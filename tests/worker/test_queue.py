@@ -11,6 +11,7 @@ import pytest
 from kit.executor import StepsOnly
 from kit.world import World
 
+from holdfast.catalog.jobs import queue as rows
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import App, JobState, State, Work
 from holdfast.service.instance.home import Instance
@@ -172,7 +173,7 @@ def test_what_a_process_runs_itself_is_not_claimed(world: World, gated: tuple[Wo
 def test_what_somebody_held_is_begun_when_it_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "LOOK_SECONDS", 0.01)
     looked = threading.Semaphore(0)
-    waiting: Callable[..., list[Work]] = queue.waiting
+    waiting: Callable[..., list[Work]] = rows.waiting
 
     def look(*given: object) -> list[Work]:
         found = waiting(*given)

@@ -1,4 +1,4 @@
-"""The two queries that most requests come down to, compiled once and run on the driver's own connection.
+"""The two queries behind most requests, compiled once and run on the driver's own connection.
 
 SQLAlchemy builds and describes the statement; leaving it out of each call saves nine tenths of its time.
 """
@@ -23,7 +23,7 @@ ListRow = tuple[str, int, int | None, str, int, str]
 
 
 class HotQueries:
-    """Compiled for one catalog. One driver connection per thread, outside the pool, so that it takes nobody's place.
+    """Compiled for one catalog. One driver connection per thread, outside the pool, which keeps its own.
 
     Each query sees what is committed when it starts. All of them raise CatalogUnreachable, CatalogDamaged.
     """
@@ -50,7 +50,7 @@ class HotQueries:
         )
 
     def _compiled(self, statement: Select[Any]) -> tuple[str, str | None]:
-        """The SQL, and the parameter's name where the driver wants names."""
+        """Return the SQL, and the parameter's name where the driver wants names."""
         compiled = statement.compile(dialect=self._catalog.engine.dialect)
         return str(compiled), None if compiled.positional else next(iter(compiled.params))
 
@@ -102,17 +102,17 @@ class HotQueries:
         self._local = threading.local()
 
     def account_by_key(self, key_hash: bytes) -> Account | None:
-        """The account whose API key has this SHA-256."""
+        """Return the account whose API key has this SHA-256."""
         rows = self._rows(self._account, key_hash)
         return account_of(rows[0]) if rows else None
 
     def app_owner(self, app_id: str) -> str | None:
-        """The id of the account that an application belongs to."""
+        """Return the id of the account that an application belongs to."""
         rows = self._rows(self._owner, app_id)
         return rows[0][0] if rows else None
 
     def version(self) -> tuple[int, int] | None:
-        """Something that is another whenever anything was committed; for one thread. None where there is none.
+        """Return a value that changes with every commit; for one thread. None if the database has none.
 
         SQLite's `data_version`: it tells of the commits of all other connections, and these here never write. The
         numbers of two connections say nothing of each other, so each connection of ours has its own number too.
@@ -123,5 +123,5 @@ class HotQueries:
         return self._local.number, int(rows[0][0])
 
     def list_rows(self, app_id: str) -> list[ListRow]:
-        """All backups of an application, oldest first, as far as the list shows them."""
+        """Return all backups of an application, oldest first, as far as the list shows them."""
         return self._rows(self._list, app_id)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.vault.control import Progress
+from holdfast.vault.control import Progress as Progress
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
@@ -26,7 +26,7 @@ def new_id(now_ns: int) -> str:
 
 
 class State(StrEnum):
-    """Where a backup stands."""
+    """The state of a backup."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -56,9 +56,9 @@ class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which backups of an application are kept: those that any rule keeps. With no rule at all, every one.
+    """The rules for keeping backups of an application: any rule keeps its backups. Without rules all are kept.
 
-    `keep_last`: so many of the newest; `keep_hourly` to `keep_yearly`: the newest of each of so many hours, days, weeks
+    `keep_last`: number of newest ones; `keep_hourly` to `keep_yearly`: the newest of each of so many hours, days, weeks
     (ISO), months, years that have any; `keep_within`: all that are not older than that, as `36h`, `30d`, `8w`.
     """
 
@@ -72,14 +72,14 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How an application is backed up, and what of that is kept. `ignore`: patterns in gitignore syntax, one a line."""
+    """The settings of an application's backups and retention. `ignore`: patterns in gitignore syntax, one a line."""
 
     ignore: tuple[str, ...] = ()
     databases: tuple[DatabaseSpec, ...] = ()
     before: Hook | None = None
     after: Hook | None = None
     cron: str = ""
-    """When a backup is taken by itself: a cron expression in the instance's time zone; empty: never."""
+    """The schedule of automatic backups: a cron expression in the instance's time zone; empty: never."""
     retention: Retention = Retention()
 
 
@@ -134,11 +134,11 @@ class Backup(msgspec.Struct, frozen=True):
     request_hash: str | None
     commit_seq: int | None
     damage: tuple[Warned, ...] = ()
-    """What of it can't be read any more, as the last check found it; empty when all can."""
+    """The files that can't be read any more, as the last check found them; empty when all can."""
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -151,9 +151,9 @@ OPEN_JOBS = (JobState.QUEUED, JobState.RUNNING)
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A deed on one backup that takes its time: `kind` is `restore`, `verify` or `prove`.
+    """A long operation on one backup: `kind` is `restore`, `verify` or `prove`.
 
-    `app_id`: for a restore the application that is written to. `request`, `result`: JSON, as their deed writes it.
+    `app_id`: for a restore the application that is written to. `request`, `result`: JSON, as their operation writes it.
     """
 
     id: str
@@ -174,11 +174,11 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Work(Job, frozen=True):
-    """A job; or a backup looked at as one: its `kind` is `backup`, its `backup_id` its own id."""
+    """A job; or a backup in the form of one: its `kind` is `backup`, its `backup_id` its own id."""
 
 
 class EventKind(StrEnum):
-    """What can happen."""
+    """The kind of an event."""
 
     BACKUP_QUEUED = "backup.queued"
     BACKUP_STARTED = "backup.started"
@@ -196,7 +196,7 @@ class EventKind(StrEnum):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened. `seq`: its number, never given twice; `at`: nanoseconds; `data`: what JSON can hold."""
+    """Something that happened. `seq`: its number, never used twice; `at`: nanoseconds; `data`: what JSON can hold."""
 
     seq: int
     account_id: str
@@ -215,11 +215,11 @@ NOTICE_KINDS = (
     EventKind.RESTORE_FINISHED,
     EventKind.VERIFY_FAILED,
 )
-"""What an endpoint may ask to be told of."""
+"""The kinds of events that an endpoint can subscribe to."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where somebody is told of events: an account's, or with `account_id` None the operator's, for all accounts.
+    """A URL that is notified of events: an account's, or with `account_id` None the operator's, for all accounts.
 
     `kind`: `webhook` or `apprise`. `url_sealed`, `secret_sealed`: wrapped with the master key.
     """
@@ -236,7 +236,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -244,7 +244,7 @@ class DeliveryState(StrEnum):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One event on its way to one endpoint; without `event_seq` a test. `attempts`: so many were begun."""
+    """One event on its way to one endpoint; without `event_seq` a test. `attempts`: number of attempts begun."""
 
     id: str
     endpoint_id: str

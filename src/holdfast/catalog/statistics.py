@@ -1,4 +1,4 @@
-"""Figures of a whole instance, for who watches it: each is one query, over all accounts."""
+"""Statistics of a whole instance, for monitoring: each is one query, over all accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
 
 
 class AppFigures(msgspec.Struct, frozen=True):
-    """How an application stands. `good_...`: its newest successful backup that is no import; `last_...`: the newest of
+    """The backups of an application. `good_...`: its newest successful one, imports aside; `last_...`: the newest of
     any state; None where there is none. Times in nanoseconds."""
 
     app_id: str
@@ -51,7 +51,7 @@ class PackFigures(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """What waits or runs. `kind`: `backup`, or that of a job; `oldest_at`: when the first of them was asked for."""
+    """Queued or running work. `kind`: `backup`, or that of a job; `oldest_at`: when the first was requested."""
 
     kind: str
     state: str
@@ -68,21 +68,21 @@ class DeliveryFigures(msgspec.Struct, frozen=True):
 
 
 class ReadBack(msgspec.Struct, frozen=True):
-    """How far the store was read back: live packs never read since they were written, and the oldest reading."""
+    """The progress of the read-back: live packs never read since they were written, and the oldest reading."""
 
     unread: int
     oldest_read_at: int | None
 
 
 class PruneWanted(msgspec.Struct, frozen=True):
-    """Accounts with something to gain by a prune, and since when."""
+    """Accounts whose prune is due, and since when."""
 
     accounts: int
     oldest_at: int | None
 
 
 def app_figures(catalog: Catalog) -> list[AppFigures]:
-    """All applications. Two look-ups in an index each, so the length of their histories does not count."""
+    """Return all applications. Two look-ups in an index each, so the length of their histories does not count."""
     good, last = backups.alias("good"), backups.alias("last")
     query = (
         select(
@@ -116,7 +116,7 @@ def _newest(*, is_good: bool) -> ScalarSelect[Any]:
 
 
 def backup_figures(catalog: Catalog) -> list[BackupFigures]:
-    """Backups by account and state. Reads all of them."""
+    """Return backups by account and state. Reads all of them."""
     damaged = func.sum(case((backups.c.damage.is_not(None), 1), else_=0))
     query = select(
         backups.c.account_id, backups.c.state, func.count(), func.sum(backups.c.content_bytes), damaged
@@ -126,7 +126,7 @@ def backup_figures(catalog: Catalog) -> list[BackupFigures]:
 
 
 def pack_figures(catalog: Catalog) -> list[PackFigures]:
-    """Packs by account and state."""
+    """Return packs by account and state."""
     query = select(packs.c.account_id, packs.c.state, func.count(), func.sum(packs.c.size)).group_by(
         packs.c.account_id, packs.c.state
     )
@@ -135,7 +135,7 @@ def pack_figures(catalog: Catalog) -> list[PackFigures]:
 
 
 def waiting(catalog: Catalog) -> list[Waiting]:
-    """What is queued, running or being deleted."""
+    """Return the work that is queued, running or being deleted."""
     of_backups = (
         select(backups.c.state, func.count(), func.min(backups.c.created_at))
         .where(backups.c.state.in_(_written_out(State.QUEUED, State.RUNNING, State.DELETING)))
@@ -164,7 +164,7 @@ def delivery_figures(catalog: Catalog) -> list[DeliveryFigures]:
 
 
 def disabled_endpoints(catalog: Catalog) -> list[tuple[str, str, str]]:
-    """Endpoints that are switched off: id, account, label."""
+    """Return endpoints that are switched off: id, account, label."""
     query = select(endpoints.c.id, endpoints.c.account_id, endpoints.c.label).where(
         endpoints.c.disabled_at.is_not(None)
     )
@@ -173,7 +173,7 @@ def disabled_endpoints(catalog: Catalog) -> list[tuple[str, str, str]]:
 
 
 def failing_deliveries(catalog: Catalog, since: int) -> list[tuple[str, int, str]]:
-    """Endpoints of which a delivery failed for good since a time: label, how many, the latest reason."""
+    """Return the endpoints of which a delivery failed for good since a time: label, how many, the latest reason."""
     query = (
         select(endpoints.c.label, deliveries.c.error)
         .join(deliveries, deliveries.c.endpoint_id == endpoints.c.id)
@@ -188,7 +188,7 @@ def failing_deliveries(catalog: Catalog, since: int) -> list[tuple[str, int, str
 
 
 def read_back(catalog: Catalog) -> ReadBack:
-    """How far the live packs were read back."""
+    """Return the progress of the read-back of live packs."""
     with catalog.read() as connection:
         unread = connection.execute(
             select(func.count()).select_from(packs).where(packs.c.state == LIVE, packs.c.read_at.is_(None))
@@ -198,7 +198,7 @@ def read_back(catalog: Catalog) -> ReadBack:
 
 
 def prune_wanted(catalog: Catalog) -> PruneWanted:
-    """Which vaults have something to throw away."""
+    """Return the vaults with something to prune."""
     query = select(func.count(), func.min(accounts.c.prune_wanted_at)).where(accounts.c.prune_wanted_at.is_not(None))
     with catalog.read() as connection:
         count, oldest = connection.execute(query).one()
@@ -206,13 +206,13 @@ def prune_wanted(catalog: Catalog) -> PruneWanted:
 
 
 def count_accounts(catalog: Catalog) -> int:
-    """How many accounts there are."""
+    """Return the number of accounts."""
     with catalog.read() as connection:
         return int(connection.execute(select(func.count()).select_from(accounts)).scalar_one())
 
 
 def newest_time(catalog: Catalog) -> int:
-    """The latest time that stands in the catalog's backups and events; 0 when there is none."""
+    """Return the latest time that stands in the catalog's backups and events; 0 when there is none."""
     query = select(
         func.max(backups.c.created_at), func.max(backups.c.finished_at), select(func.max(events.c.at)).scalar_subquery()
     )

@@ -32,7 +32,7 @@ def add(
 @app.command("list")
 def list_all(json: Json = False) -> None:
     """List all accounts."""
-    from holdfast.service.instance.clock import iso
+    from holdfast.schemas.times import iso
     from holdfast.service.registry.accounts import list_accounts, usage
 
     with state.instance() as instance:

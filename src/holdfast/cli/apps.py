@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.output import Json, builtins, print_json, print_table
 from holdfast.cli.state import state
 
 app = typer.Typer(no_args_is_help=True)
@@ -39,11 +39,12 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List applications."""
-    from holdfast.service.registry.apps import list_apps, view
+    from holdfast.service.registry.apps import list_apps, shown_app
 
     with state.instance() as instance:
         found = [
-            {**view(instance, a), "account_id": a.account_id, "path": a.path} for a in list_apps(instance, account)
+            {**builtins(shown_app(instance, a)), "account_id": a.account_id, "path": a.path}
+            for a in list_apps(instance, account)
         ]
     if json:
         print_json(found)

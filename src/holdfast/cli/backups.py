@@ -74,7 +74,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
     if not as_json:
         print(
             f"{done.name}: {done.files} files, {size_text(done.content_bytes)}; "
-            f"added {size_text(done.stored_bytes)} to the store.\n{shown['url']}"
+            f"added {size_text(done.stored_bytes)} to the store.\n{shown.url}"
         )
         for warning in done.warnings:
             print(f"Warning: {warning.message}", file=sys.stderr)
@@ -84,14 +84,14 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
 def list_all(name: AppName, json: Json = False) -> None:
     """List an application's backups, oldest first."""
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.registry.backups import list_backups, list_items
+    from holdfast.service.registry.backups import list_backups, list_items, list_rows
 
     with state.instance() as instance:
         found = find_app(instance, name)
         if json:
-            print_json(list_items(instance, found.id))
+            print_json(list_items(instance, list_rows(instance, found.id)))
             return
-        from holdfast.service.instance.clock import local_time
+        from holdfast.schemas.times import local_time
 
         print_table(
             ("ID", "STATE", "STARTED", "SIZE", "ADDED", "LOCKED", "NAME"),

@@ -43,10 +43,7 @@ def files(name: AppName, backup: BackupName, path: PathInBackup = "", json: Json
     shown = {"folder": "/", "symlink": " -> "}
     print_table(
         ("MODE", "SIZE", "MODIFIED", "NAME"),
-        [
-            (e["mode"], str(e["size"]), e["mtime"], e["name"] + shown.get(e["kind"], "") + (e["target"] or ""))
-            for e in entries
-        ],
+        [(e.mode, str(e.size), e.mtime, e.name + shown.get(e.kind, "") + (e.target or "")) for e in entries],
     )
 
 
@@ -79,14 +76,14 @@ def diff(
     if json:
         print_json(found)
         return
-    for one in found["paths"]:
-        sizes = " -> ".join(str(size) for size in (one["size_before"], one["size_after"]) if size is not None)
-        print(f"{_SIGNS[one['what']]} {one['path']}{'/' if one['kind'] == 'folder' else ''}  ({sizes})")
-    if found["is_truncated"]:
+    for one in found.paths:
+        sizes = " -> ".join(str(size) for size in (one.size_before, one.size_after) if size is not None)
+        print(f"{_SIGNS[one.what]} {one.path}{'/' if one.kind == 'folder' else ''}  ({sizes})")
+    if found.is_truncated:
         print("... and more")
     print(
-        f"{found['added']} added (+), {found['removed']} removed (-), {found['changed']} changed (~), "
-        f"{found['metadata']} with other rights or times only (=)."
+        f"{found.added} added (+), {found.removed} removed (-), {found.changed} changed (~), "
+        f"{found.metadata} with other rights or times only (=)."
     )
 
 
@@ -103,15 +100,15 @@ def find(
     if json:
         print_json(found)
     else:
-        for one in found["paths"]:
-            print(one["path"])
-            for version in one["versions"]:
-                backups = version["backups"]
-                last = f" to {backups[-1]['name']}" if len(backups) > 1 else ""
-                print(f"  {version['mtime']}  {version['size']} bytes  in {len(backups)}: {backups[0]['name']}{last}")
-        if found["is_truncated"]:
+        for one in found.paths:
+            print(one.path)
+            for version in one.versions:
+                backups = version.backups
+                last = f" to {backups[-1].name}" if len(backups) > 1 else ""
+                print(f"  {version.mtime}  {version.size} bytes  in {len(backups)}: {backups[0].name}{last}")
+        if found.is_truncated:
             print("... and more")
-    for bad in found["unreadable"]:
-        print(f"Warning: backup {bad['id']}: {bad['message']}", file=sys.stderr)
-    if not found["paths"]:
+    for bad in found.unreadable:
+        print(f"Warning: backup {bad.id}: {bad.message}", file=sys.stderr)
+    if not found.paths:
         raise typer.Exit(fail("PATH_NOT_FOUND", f"No backup of {name} has anything that matches {pattern!r}."))

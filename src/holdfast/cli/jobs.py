@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.output import Json, builtins, print_json, print_table
 from holdfast.cli.state import state
 from holdfast.units import SECOND_NS, size_text
 
@@ -35,14 +35,19 @@ def jobs(
     """Show what runs, what waits, and what ended lately: backups, restores, verifications."""
     if context.invoked_subcommand is not None:
         return
-    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.jobs.work import seen_work
 
     with state.instance() as instance:
         under_way, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
         found = [*under_way, *ended]
         if json:
-            print_json([{**view(instance, work), "account_id": work.account_id, "node": work.node} for work in found])
+            print_json(
+                [
+                    {**builtins(shown_job(instance, work)), "account_id": work.account_id, "node": work.node}
+                    for work in found
+                ]
+            )
             return
         if not found:
             print("Nothing runs, nothing waits, and nothing ended in the last day.")
@@ -71,13 +76,13 @@ def cancel(
 ) -> None:
     """Have it stop: what waits at once, what runs within two seconds. Nothing of it stays."""
     from holdfast.catalog.records import OPEN_JOBS
-    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.jobs.work import cancel_work, get_work
 
     with state.instance() as instance:
         work = cancel_work(instance, get_work(instance, job))
         if json:
-            print_json(view(instance, work))
+            print_json(shown_job(instance, work))
         else:
             print("It stops within two seconds." if work.state in OPEN_JOBS else "It is cancelled.")
 
@@ -119,12 +124,12 @@ def log(
 
 
 def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_json: bool) -> None:
-    from holdfast.service.jobs.events import event_view, message_of
+    from holdfast.service.jobs.events import message_of, shown_event
 
     if as_json:
         import json
 
-        view: dict[str, Any] = {**event_view(instance, event), "account_id": event.account_id}
+        view: dict[str, Any] = {**builtins(shown_event(instance, event)), "account_id": event.account_id}
         print(json.dumps(view, ensure_ascii=False), flush=True)
         return
     name = names.get(event.app_id or "", event.app_id or "")
@@ -138,7 +143,7 @@ def _app_names(instance: Instance) -> dict[str, str]:
 
 
 def _clock_text(instance: Instance, ns: int) -> str:
-    from holdfast.service.instance.clock import local_time
+    from holdfast.schemas.times import local_time
 
     return f"{local_time(ns, instance.zone):%Y-%m-%d %H:%M:%S}"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.output import Json, builtins, print_json, print_table
 from holdfast.cli.state import state
 
 app = typer.Typer(no_args_is_help=True)
@@ -30,7 +30,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Tell somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
-    from holdfast.service.notify.endpoints import add_endpoint, view
+    from holdfast.service.notify.endpoints import add_endpoint, shown_endpoint
     from holdfast.service.registry.accounts import get_account
 
     if url in (None, "-"):  # so that a token in it is in no list of processes
@@ -39,7 +39,7 @@ def add(
         if account is not None:
             get_account(instance, account)
         made = add_endpoint(instance, account, url or "", events or None, label)
-        shown = view(instance, made.endpoint)
+        shown = builtins(shown_endpoint(instance, made.endpoint))
     if json:
         print_json({**shown, "account_id": account, "secret": made.secret})
         return
@@ -55,12 +55,13 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List endpoints: the operator's and those of all accounts."""
-    from holdfast.catalog.events.endpoints import all_endpoints
-    from holdfast.service.notify.endpoints import list_endpoints, view
+    from holdfast.service.notify.endpoints import all_endpoints, list_endpoints, shown_endpoint
 
     with state.instance() as instance:
-        found = all_endpoints(instance.catalog) if account is None else list_endpoints(instance, account)
-        shown = [{**view(instance, endpoint), "account_id": endpoint.account_id} for endpoint in found]
+        found = all_endpoints(instance) if account is None else list_endpoints(instance, account)
+        shown = [
+            {**builtins(shown_endpoint(instance, endpoint)), "account_id": endpoint.account_id} for endpoint in found
+        ]
     if json:
         print_json(shown)
     else:
@@ -96,11 +97,11 @@ def remove(endpoint_id: EndpointId, json: Json = False) -> None:
 @app.command("enable")
 def enable(endpoint_id: EndpointId, json: Json = False) -> None:
     """Send to an endpoint again that was disabled. What was given up meanwhile is not sent."""
-    from holdfast.service.notify.endpoints import change_endpoint, find_endpoint, view
+    from holdfast.service.notify.endpoints import change_endpoint, find_endpoint, shown_endpoint
 
     with state.instance() as instance:
         endpoint = change_endpoint(instance, find_endpoint(instance, endpoint_id), is_enabled=True)
-        shown = view(instance, endpoint)
+        shown = builtins(shown_endpoint(instance, endpoint))
     if json:
         print_json(shown)
     else:
@@ -111,12 +112,12 @@ def enable(endpoint_id: EndpointId, json: Json = False) -> None:
 def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
     """Send a test now and say what came of it; exit code 1 when it did not arrive."""
     from holdfast.service.notify.dispatch import send_test
-    from holdfast.service.notify.endpoints import delivery_view, find_endpoint
+    from holdfast.service.notify.endpoints import find_endpoint, shown_delivery
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
         sent = send_test(instance, endpoint)
-        shown = delivery_view(instance, sent)
+        shown = builtins(shown_delivery(instance, sent))
     if json:
         print_json(shown)
     elif sent.error is None:
@@ -134,12 +135,11 @@ def log(
     json: Json = False,
 ) -> None:
     """List what was sent to an endpoint, newest first."""
-    from holdfast.catalog.events.deliveries import list_deliveries
-    from holdfast.service.notify.endpoints import delivery_view, find_endpoint
+    from holdfast.service.notify.endpoints import find_endpoint, list_deliveries, shown_delivery
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
-        shown = [delivery_view(instance, one) for one in list_deliveries(instance.catalog, endpoint.id, limit)]
+        shown = [builtins(shown_delivery(instance, one)) for one in list_deliveries(instance, endpoint, limit)]
     if json:
         print_json(shown)
     else:

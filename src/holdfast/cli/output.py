@@ -20,9 +20,16 @@ def _note_json(value: bool) -> bool:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", callback=_note_json)]
 
 
+def builtins(value: Any) -> Any:
+    """A struct of `schemas/` as dicts and lists."""
+    import msgspec
+
+    return msgspec.to_builtins(value)
+
+
 def print_json(value: Any) -> None:
-    """A value as JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """A value, also one of `schemas/`, as JSON on standard output."""
+    print(json.dumps(builtins(value), indent=2, ensure_ascii=False))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -43,8 +50,7 @@ def fail(code: str, message: str) -> int:
 
 def known_failure(error: Exception) -> tuple[str, str] | None:
     """Code and sentence of an error that the floors below foresee; None for a fault of the program."""
-    from holdfast.catalog.database.engine import CatalogError
-    from holdfast.service.errors import ServiceError
+    from holdfast.service.errors import ServiceError, is_catalog_error
     from holdfast.service.instance.config import ConfigError
     from holdfast.service.instance.home import InstanceError
     from holdfast.stores.port import StoreError
@@ -52,10 +58,11 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
 
     if isinstance(error, ServiceError):
         return error.code, error.message
+    if is_catalog_error(error):
+        return "CATALOG", str(error)
     for kind, code in (
         (InstanceError, "INSTANCE"),
         (ConfigError, "CONFIGURATION"),
-        (CatalogError, "CATALOG"),
         (StoreError, "STORE"),
         (VaultError, "VAULT"),
     ):

@@ -28,7 +28,7 @@ def prove(
     from holdfast.catalog.records import JobState
     from holdfast.service.integrity.prove import newest_backup, recover_proves, request_prove, run_prove
     from holdfast.service.integrity.trial_restore import Proved
-    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
 
@@ -40,7 +40,7 @@ def prove(
         with progress_bar(f"Proving {one.name}") as control:
             done = run_prove(instance, job.id, control=control, is_held=True)
         if json:
-            print_json(view(instance, done))
+            print_json(shown_job(instance, done))
         if done.state is not JobState.SUCCESSFUL:
             raise typer.Exit(
                 fail(done.error_code or "PROVE_IN_PROGRESS", done.error_message or "Another process does.")

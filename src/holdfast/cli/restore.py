@@ -19,9 +19,9 @@ from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup, Job
+    from holdfast.schemas.jobs import RestorePreview
     from holdfast.service.instance.home import Instance
     from holdfast.service.restore.files import Restored
-    from holdfast.service.restore.plan import Preview
     from holdfast.sources.databases.spec import DatabaseSpec
 
 
@@ -148,13 +148,13 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     import msgspec
 
     from holdfast.catalog.records import JobState
-    from holdfast.service.jobs.lifecycle import view
+    from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.restore.files import Restored, run_restore
 
     with progress_bar(f"Restoring {called}") as control:
         done = run_restore(instance, job.id, control=control)
     if json:
-        print_json(view(instance, done))
+        print_json(shown_job(instance, done))
     if done.state is not JobState.SUCCESSFUL:
         raise typer.Exit(
             fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
@@ -162,10 +162,10 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     return msgspec.json.decode(done.result or "", type=Restored)
 
 
-def _print_preview(preview: Preview) -> None:
+def _print_preview(preview: RestorePreview) -> None:
     for sign, seen in (("+", preview.paths_added), ("~", preview.paths_changed), ("-", preview.paths_removed)):
         for one in seen:
-            print(f"{sign} {one['path']}{'/' if one['kind'] == 'folder' else ''}")
+            print(f"{sign} {one.path}{'/' if one.kind == 'folder' else ''}")
     if preview.is_truncated:
         print("... and more")
     print(

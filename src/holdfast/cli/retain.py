@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.output import Json, builtins, print_json, print_table
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def retain(
 ) -> None:
     """Let old backups go by the application's rules and its plan's caps."""
     from holdfast.service.registry.apps import find_app, list_apps
-    from holdfast.service.retention.retain import plan_retention, retain_app, view
+    from holdfast.service.retention.retain import plan_retention, retain_app, shown_retention
 
     shown = []
     with state.instance() as instance:
@@ -36,7 +36,9 @@ def retain(
             else:
                 done = retain_app(instance, app)
                 verdicts, gone = done.verdicts, done.gone
-            shown.append({"app_id": app.id, "app": app.name, **view(instance, app, verdicts), "gone": gone})
+            shown.append(
+                {"app_id": app.id, "app": app.name, **builtins(shown_retention(instance, app, verdicts)), "gone": gone}
+            )
             if not json:
                 _print(instance, app, verdicts, None if dry_run else gone)
     if json:
@@ -45,7 +47,7 @@ def retain(
 
 def _print(instance: Instance, app: App, verdicts: list[Verdict], gone: list[str] | None) -> None:
     """The table of an application; `gone`: None when nothing was to be done."""
-    from holdfast.service.instance.clock import local_time
+    from holdfast.schemas.times import local_time
 
     going = sum(v.goes_by is not None for v in verdicts)
     said = f"{going} would go" if gone is None else f"{len(gone)} went"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json
+from holdfast.cli.output import Json, builtins, fail, print_json
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def schedule(
 ) -> None:
     """Show or set when an application is backed up by itself, and what of that is kept."""
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.schedule import schedule_of, set_schedule, view
+    from holdfast.service.take.schedule import schedule_of, set_schedule, shown_schedule
 
     if off and cron is not None:
         raise typer.Exit(fail("INVALID_CRON", "Give either a cron expression or --off."))
@@ -59,11 +59,11 @@ def schedule(
         )
         if wanted != before:
             app = set_schedule(instance, app, wanted)
-        shown = view(instance, app)
+        shown = shown_schedule(instance, app)
     if json:
         print_json(shown)
     else:
-        _print(shown)
+        _print(builtins(shown))
 
 
 def _changed(now: Schedule, cron: str | None, rules: dict[str, Any]) -> Schedule:

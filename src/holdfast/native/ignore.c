@@ -28,13 +28,13 @@ struct token { uint8_t kind, byte; uint16_t set; };
 struct rule {
     const char *text; /* without `!`, a leading and the trailing slash; in the set's own copy */
     size_t size;
-    size_t literal; /* so many bytes of it have no wildcard */
+    size_t literal; /* number of its first bytes without a wildcard */
     uint8_t is_negative, folders_only, by_name, is_ending;
     uint8_t can_match;
     struct token *tokens;
     size_t count;
     uint64_t (*sets)[4];
-    char *tail; /* what every match ends with */
+    char *tail; /* the end of every match */
     size_t tail_size;
 };
 
@@ -71,7 +71,7 @@ static void add(uint64_t *set, int c)
     set[c >> 6] |= (uint64_t)1 << (c & 63);
 }
 
-/* A bracket expression at `p`, behind its `[`. Where it ends (at the `]`), or NULL when it can never match. */
+/* Compile a bracket expression at `p`, behind its `[`. Return its end (at the `]`), or NULL if it can never match. */
 static const unsigned char *parse_set(const unsigned char *p, uint64_t *set)
 {
     int is_negative = *p == '!' || *p == '^', before = 0;
@@ -118,7 +118,7 @@ static const unsigned char *parse_set(const unsigned char *p, uint64_t *set)
     return p;
 }
 
-/* What every match ends with: most texts are refused by it, without a run. 0, or -ENOMEM. */
+/* Find the end of every match: most texts are refused by it, without a run. Return 0, or -ENOMEM. */
 static int find_tail(struct rule *rule)
 {
     size_t first = rule->count;
@@ -180,8 +180,8 @@ static int compile(struct rule *rule, const char *text, int is_path)
     return find_tail(rule);
 }
 
-/* Whether the rule's automaton takes the whole text. The states it may be in are the bits of a set, gone through from
- * low to high, so that a state that is entered without a byte (behind a star) is still met. */
+/* Return 1 if the rule's automaton accepts the whole text. The states it may be in are the bits of a set, gone through
+ * from low to high, so that a state that is entered without a byte (behind a star) is still met. */
 static int run(struct ignore *set, const struct rule *rule, const unsigned char *text, size_t size)
 {
     if (size < rule->tail_size || memcmp(text + size - rule->tail_size, rule->tail, rule->tail_size))
@@ -230,7 +230,7 @@ static int run(struct ignore *set, const struct rule *rule, const unsigned char 
     return 0;
 }
 
-/* One line of a file of patterns, which is no comment and has no trailing space. 0, or -ENOMEM. */
+/* One line of a file of patterns, which is not a comment and has no trailing space. 0, or -ENOMEM. */
 static int parse_rule(struct rule *rule, char *text)
 {
     size_t size = strlen(text), literal = 0;
@@ -305,7 +305,7 @@ int holdfast_ignore_new(const char *texts, size_t size, size_t count, struct ign
     return 0;
 }
 
-/* Whether a rule can match anything at all. */
+/* Return 1 if a rule can match anything at all. */
 int holdfast_ignore_can_match(const struct ignore *set, size_t number)
 {
     return set->rules[number].can_match;
@@ -328,7 +328,7 @@ int32_t holdfast_ignore_decide(struct ignore *set, const char *path, size_t size
 {
     set->steps_max += STEPS_PER_ENTRY;
     if (!is_folder && size == 13 && !memcmp(path, ".backupignore", 13))
-        return IGNORE_NOT; /* whoever restores wants to know what was left out */
+        return IGNORE_NOT; /* a restore must know what was left out */
     for (size_t i = set->count; i-- > 0;) {
         const struct rule *rule = &set->rules[i];
         if (!rule->can_match || (rule->folders_only && !is_folder))

@@ -89,7 +89,7 @@ ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 
 
 def walk_array(handle: ctypes.c_void_p, which: int) -> bytes:
-    """A copy of one array of a walk."""
+    """Return a copy of one array of a walk."""
     data, size = ctypes.c_void_p(), ctypes.c_size_t()
     _walk_array(handle, which, ctypes.byref(data), ctypes.byref(size))
     return ctypes.string_at(data, size.value) if size.value else b""

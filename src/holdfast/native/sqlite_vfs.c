@@ -42,7 +42,7 @@ static vfs *stock;
 static vfs ours;
 static char names[NAMES_MAX][NAME_BYTES_MAX];
 
-/* Whether `name` is one of the databases, its write-ahead log or its journal. */
+/* Return 1 if `name` is one of the databases, its write-ahead log or its journal. */
 static int is_ours(const char *name)
 {
     for (int i = 0; name && i < NAMES_MAX; i++) {
@@ -72,7 +72,7 @@ static int delete_ours(vfs *v, const char *name, int sync)
     return is_ours(name) ? stock->delete(stock, name, sync) : IOERR_DELETE;
 }
 
-/* Not "it is not there" for other names: a journal whose super-journal is gone would be thrown away unread. */
+/* Other names are not reported as missing: a journal whose super-journal is gone would be deleted unread. */
 static int access_ours(vfs *v, const char *name, int flags, int *out)
 {
     (void)v;

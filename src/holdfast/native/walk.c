@@ -6,7 +6,7 @@
  *
  * Order: depth first, names of one folder by their bytes, a folder before what is in it.
  *
- * What ignore patterns leave out (_ignore.c) is not descended into.
+ * Folders that ignore patterns leave out (ignore.c) are not descended into.
  */
 #define _GNU_SOURCE
 #include "ignore.h"
@@ -171,7 +171,7 @@ static int walk_child(struct walk *w, int parent, const char *name, const struct
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
-            return 0; /* it is no folder any more: gone, or something else for the next backup to see */
+            return 0; /* it is no longer a folder: gone, or something else for the next backup to see */
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             return -errno;
         int why = errno;
@@ -185,7 +185,7 @@ static int walk_child(struct walk *w, int parent, const char *name, const struct
     return rc;
 }
 
-/* Whether a file may be a database's log or journal: what is in it is part of a database that may not be left out. */
+/* Return 1 if a file may be a log or journal of a database, whose contents may not be left out without it. */
 static int is_sidecar(const char *name)
 {
     static const char *const ends[] = { "-wal", "-shm", "-journal" };
@@ -267,7 +267,7 @@ static int walk_folder(struct walk *w, int fd, int depth)
 }
 
 /* Walk the tree below the open folder `fd`, but not the paths `skip`, nor what `ignore` leaves out (NULL: nothing). 0, or
- * a negative errno; -EOVERFLOW when the patterns take too long. `stop` is looked at before each name. */
+ * a negative errno; -EOVERFLOW when the patterns take too long. `stop` is checked before each name. */
 int holdfast_walk(int fd, const volatile int32_t *stop, const char *const *skip, struct ignore *ignore,
                   struct walk **out)
 {

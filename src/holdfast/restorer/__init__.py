@@ -3,12 +3,12 @@
 Terms
 -----
 *Change*: one path of the target that is put, taken away or replaced, with everything below it, by one rename each way.
-*Staging*: a folder of ours alone (mode 0700) on the target's file system, with `new/<n>` (what change number n puts),
+*Staging*: a private folder (mode 0700) on the target's file system, with `new/<n>` (what change number n puts),
 `old/<n>` (what it took away).
 *Journal*: all changes, durable before the first of them; in the instance's home, never beside the target.
 *Fix*: a change of mode, owner, times or attributes of something that stays.
 
-The target's owner may change it under us at any moment. What they do to their own tree is their affair; what must never
+The target's owner may change it under us at any moment. Changes to their own tree are up to them; what must never
 happen is that we write, or change the rights of, anything outside it.
 """
 

@@ -1,4 +1,4 @@
-"""Whether what a restore wrote is what the backup says: a fresh walk of it held against the manifest, entry by entry.
+"""The check of a restored tree: a new walk of it is compared with the manifest, entry by entry.
 
 Nothing that the restore itself knew or counted is believed here. Of attributes only those of the backup are asked for:
 a file system may add its own.
@@ -41,7 +41,7 @@ def other_entries(
     owners: bool,
     may_lack_attributes: bool,
 ) -> Iterator[Mismatch]:
-    """What of the `wanted` entries of a backup (one flag for each) is missing or other in a walk, contents left aside.
+    """Yield the `wanted` entries of a backup (one flag for each) that are missing or differ in a walk, contents aside.
 
     `links`: entries that are hard links, and the path of each one's first. `owners`: whether they were set, and count.
     `may_lack_attributes`: the disk could not keep all of them.
@@ -51,7 +51,7 @@ def other_entries(
     is_known = match >= 0
     is_known[is_known] = wanted[match[is_known]]
     for j in (~is_known).nonzero()[0].tolist():
-        yield Mismatch(theirs[j], "is there, and the backup does not have it")
+        yield Mismatch(theirs[j], "exists, but the backup does not have it")
     place = np.full(len(before), -1, np.int64)
     place[match[is_known]] = is_known.nonzero()[0]
     for i in (wanted & (place < 0)).nonzero()[0].tolist():
@@ -98,7 +98,7 @@ def _other_links(
         names[number] = names[of]
         same = of >= 0 and place[of] >= 0 and place[number] >= 0
         if same and scan.inode[place[of]] != scan.inode[place[number]]:
-            yield Mismatch(paths[number], "is no hard link of the file that it was one of")
+            yield Mismatch(paths[number], "is not a hard link of the same file as in the backup")
     files = here[before.kind[here] == Kind.FILE]
     for number in files[names[files] != scan.nlink[place[files]]].tolist():
         yield Mismatch(paths[number], "has another number of hard links")
@@ -153,7 +153,7 @@ def other_contents(
     on_file: Callable[[int], None],
     control: Control,
 ) -> Iterator[Mismatch]:
-    """Those of the `wanted` files whose content, read from the disk, is not that of their entry.
+    """Yield those of the `wanted` files whose content, read from the disk, is not that of their entry.
 
     `on_file(bytes)` is called after each. Raises Cancelled, and what `is_given_back` raises.
     """
@@ -184,7 +184,7 @@ def other_contents(
 
 
 def _opened(reader: DirectoryReader, path: bytes) -> int:
-    """A descriptor of a file that is ours; of one whose mode locks us out too (but root)."""
+    """Return a descriptor of a file that is ours; of one whose mode locks us out too (but root)."""
     try:
         return reader.open(path)
     except PermissionError:

@@ -1,4 +1,4 @@
-"""What a restore has to change: the wanted entries of a backup against a fresh walk of the target."""
+"""The plan of a restore: the wanted entries of a backup compared with a new walk of the target."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Seen:
 
 @dataclass(slots=True)
 class RestorePlan:
-    """What has to be done. `change_of`: for each entry of the backup, the number of the change that puts it, or -1."""
+    """The changes to make. `change_of`: for each entry of the backup, the number of the change that puts it, or -1."""
 
     change_of: NDArray[np.int32]
     paths: list[bytes]
@@ -71,7 +71,7 @@ class RestorePlan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the target is as it should be."""
+        """True if the target is as it should be."""
         return not (self.changes or self.fixes)
 
 
@@ -129,7 +129,7 @@ class Planner:
         self.plan = RestorePlan(np.full(len(before), -1, np.int32), self._paths, before.kind.tolist())
 
     def make(self) -> RestorePlan:
-        """The plan. Raises PathNotInBackup, TargetInTheWay, and what `same_file` raises."""
+        """Return the plan. Raises PathNotInBackup, TargetInTheWay, and what `same_file` raises."""
         self._selected = self._selection()
         unchanged = self._unchanged()
         self._put(unchanged)
@@ -151,7 +151,7 @@ class Planner:
         return [path in above or path.startswith(below) for path in self._paths]
 
     def _is_chosen(self, path: bytes) -> bool:
-        """Whether a path is one of those to be restored or below one (and not only above one)."""
+        """Return True if a path is one of those to be restored or below one (and not only above one)."""
         return not self._only or path in self._only or path.startswith(tuple(p + b"/" for p in self._only))
 
     def _unchanged(self) -> list[bool]:
@@ -218,7 +218,7 @@ class Planner:
         return number
 
     def _link_holds(self, extra: Extra, j: int, change_of: NDArray[np.int32]) -> bool:
-        """Whether a further hard link still is one of the first link's file, which stays."""
+        """Return True if a further hard link still is one of the first link's file, which stays."""
         if extra.hard_link is None or not self._is_wanted(extra.hard_link):
             return True
         first = self._place.get(extra.hard_link, -1)
@@ -230,7 +230,7 @@ class Planner:
         )
 
     def _stays(self, i: int, j: int, path: bytes, extra: Extra) -> bool:
-        """Whether what the target has at a path stays, perhaps with a fix; else it is replaced."""
+        """Return True if what the target has at a path stays, perhaps with a fix; else it is replaced."""
         kind = self.plan.kinds[i]
         if int(self._scan.kind[j]) != kind:
             return False
@@ -267,7 +267,7 @@ class Planner:
         return bool(self._scan.mtime_ns[j] == self._before.mtime_ns[i])
 
     def _take_away(self) -> None:
-        """What goes with a folder that is replaced; and for a mirror what the backup does not have, by its top."""
+        """Take away the contents of a replaced folder; for a mirror, also all that the backup lacks, by its top."""
         replaced = {change.path for change in self.plan.changes if change.takes}
         skip = b""
         taking = False
@@ -294,7 +294,7 @@ class Planner:
             skip, taking = path + b"/", True
 
     def _is_stale_sidecar(self, path: bytes) -> bool | None:
-        """Whether a file of the target that the backup lacks belonged to a database that is replaced (True), or belongs
+        """Tell if a file of the target that the backup lacks belonged to a database that is replaced (True), or belongs
         to one that stays as it is (False); None: neither."""
         end = next((end for end in SIDECARS if path.endswith(end)), None)
         database = path[: -len(end)] if end else b""
@@ -327,7 +327,7 @@ class TargetInTheWay(Exception):
 
 
 class IgnoredInTheWay(TargetInTheWay):
-    """What no backup has, because patterns ignore it, lies where the backup has something else than a folder."""
+    """A path that patterns ignore, and so no backup has, is a folder where the backup has something else."""
 
     def __init__(self, path: bytes) -> None:
         Exception.__init__(
@@ -338,7 +338,7 @@ class IgnoredInTheWay(TargetInTheWay):
 
 
 def _folders_of(paths: Iterable[bytes]) -> set[bytes]:
-    """All folders above the paths."""
+    """Return all folders above the paths."""
     out: set[bytes] = set()
     for path in paths:
         folder = path.rpartition(b"/")[0]

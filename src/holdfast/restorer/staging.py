@@ -48,7 +48,7 @@ class TargetFull(TargetError):
 
 
 def target_error(error: OSError, where: Path) -> TargetError:
-    """What an error of the target's disk means, as a sentence."""
+    """Turn an error of the target's disk into one with a sentence for people."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return TargetFull(f"The disk of {where} is full; free some space there and restore again.")
     if error.errno == errno.EXDEV:
@@ -57,7 +57,7 @@ def target_error(error: OSError, where: Path) -> TargetError:
 
 
 def staging_folder(root: Path, restore_id: str) -> Path:
-    """Where the staging of a restore to `root` is: beside it, or inside where beside is another disk or not ours.
+    """Return the staging folder of a restore to `root`: beside it, or inside if beside is another disk or not ours.
 
     Of a restore that was begun it is the one that is there.
     """
@@ -90,12 +90,12 @@ def _checked_identity(fd: int) -> tuple[int, int]:
     """(device, inode) of a folder that is ours alone. Raises OSError."""
     found = os.fstat(fd)
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
-        raise OSError(errno.EPERM, "somebody put another folder in the place of the staging")
+        raise OSError(errno.EPERM, "another folder was put in the place of the staging folder")
     return found.st_dev, found.st_ino
 
 
 def _open_parts(fd: int) -> tuple[int, int]:
-    """Descriptors of `new` and `old`. Raises OSError."""
+    """Return the descriptors of `new` and `old`. Raises OSError."""
     new = os.open("new", _OPEN_FOLDER, dir_fd=fd)
     try:
         return new, os.open("old", _OPEN_FOLDER, dir_fd=fd)
@@ -110,7 +110,7 @@ def reopened(folder: Path, identity: tuple[int, int]) -> Iterator[tuple[int, int
     fd = os.open(folder, _OPEN_FOLDER)
     try:
         if _checked_identity(fd) != identity:
-            raise OSError(errno.ESTALE, "another folder is in the place of the staging")
+            raise OSError(errno.ESTALE, "another folder is in the place of the staging folder")
         new, old = _open_parts(fd)
     finally:
         os.close(fd)
@@ -175,7 +175,7 @@ class Staging:
         tops = [len(change.path) for change in plan.changes]
 
         def place(number: int) -> bytes:
-            """Where an entry is staged, relative to `new`."""
+            """Return the path at which an entry is staged, relative to `new`."""
             change = int(plan.change_of[number])
             return b"%d" % change + plan.paths[number][tops[change] :]
 
@@ -200,7 +200,7 @@ class Staging:
         except OSError as error:
             raise target_error(error, self.folder.parent) from error
 
-    # -- what is no file -------------------------------------------------------------------------------------------
+    # -- folders and links -----------------------------------------------------------------------------------------
 
     def _make_rest(self, plan: RestorePlan, block: Block, base: int, place: Callable[[int], bytes]) -> None:
         """Make the folders and symbolic links of a block, before its files."""

@@ -1,4 +1,4 @@
-"""The swap: what is staged goes in, what it replaces goes out, one rename each; and the way back.
+"""The swap: staged things go in and replaced things go out, one rename each; and the way back.
 
 The journal is durable before the first rename and goes last, by a rename to `.done`; so whoever comes after a crash
 knows what to do: with a journal the restore is undone, with `.done` it was finished, with neither nothing was touched.
@@ -36,7 +36,7 @@ _NOT_AS_IT_WAS = (FileNotFoundError, NotADirectoryError, SourceFileRefused)
 
 
 class Old(msgspec.Struct, frozen=True, array_like=True):
-    """How a file or folder was that is fixed, or in which something is renamed."""
+    """The former state of a file or folder that is fixed, or in which something is renamed."""
 
     path: bytes
     kind: int
@@ -57,7 +57,7 @@ class JournalChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """All that undoing needs."""
+    """Everything that undoing needs."""
 
     root: bytes
     staging: bytes
@@ -68,7 +68,7 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 class Outcome(Enum):
-    """What a crash left of a restore."""
+    """The state in which a crash left a restore."""
 
     UNTOUCHED = "untouched"
     UNDONE = "undone"
@@ -163,14 +163,14 @@ class Swap:
         folder = target.open_folder(above)
         try:
             if change.takes:
-                with suppress(FileNotFoundError):  # the application took it away itself meanwhile
+                with suppress(FileNotFoundError):  # the application removed it itself in the meantime
                     os.rename(name, number, src_dir_fd=folder, dst_dir_fd=old)
             if change.puts:
                 for attempt in range(_PUT_TRIES):
                     code = native.rename_new(new, number, folder, name)
                     if code != -errno.EEXIST:
                         break
-                    # The application made it anew in this instant; that is no part of the old state.
+                    # The application made it anew in this instant; that is not part of the old state.
                     os.rename(name, b"%s-%d" % (number, attempt), src_dir_fd=folder, dst_dir_fd=old)
                 if code:
                     raise OSError(-code, os.strerror(-code))
@@ -270,7 +270,7 @@ def _undo(change: JournalChange, reader: DirectoryReader, new: int, old: int) ->
 
 
 def _patiently_opened(reader: DirectoryReader, path: bytes) -> int:
-    """The folder at `path`; an application that is just moving it about gets a moment to put it back."""
+    """Return the folder at `path`; an application that is just moving it about gets a moment to put it back."""
     for _ in range(_OPEN_TRIES):
         with suppress(*_NOT_AS_IT_WAS):
             return reader.open_folder(path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from holdfast.catalog.database.engine import CatalogError, CatalogUnreachable
+from holdfast.stores.port import StoreUnreachable
+
 
 class ServiceError(Exception):
     """An operation could not be done. `code`: UPPER_SNAKE, as in the API; `message`: one sentence.
@@ -106,3 +109,19 @@ def app_not_found() -> NotFound:
 def backup_not_found() -> NotFound:
     """The error for a backup that is not there."""
     return NotFound("BACKUP_NOT_FOUND", "There is no such backup of this application.")
+
+
+def unavailable_of(error: BaseException) -> Unavailable | None:
+    """The refusal that an unreachable catalog or store means to whoever asks; None for any other error."""
+    if isinstance(error, Unavailable):
+        return error
+    if isinstance(error, CatalogUnreachable):
+        return Unavailable("The catalog of the backups can't be reached just now; try again.")
+    if isinstance(error, StoreUnreachable):
+        return Unavailable("The store of the backups can't be reached just now; try again.")
+    return None
+
+
+def is_catalog_error(error: BaseException) -> bool:
+    """True for an error of the catalog that has a sentence for a person."""
+    return isinstance(error, CatalogError)

@@ -1,4 +1,4 @@
-"""The errors of a source; what a source gives is in `vault/source.py`."""
+"""The errors of a source; its interface is in `vault/source.py`."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class SourceError(Exception):
 
 
 class SourceMissing(SourceError):
-    """The folder is not there, or is no folder."""
+    """The folder is missing, or is not a folder."""

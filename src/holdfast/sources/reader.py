@@ -25,13 +25,13 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CL
 
 
 class SourceFileRefused(OSError):
-    """What is at the path now is no regular file below the root."""
+    """The path no longer leads to a regular file below the root."""
 
 
 def open_root(root: Path) -> int:
-    """A descriptor of the folder `root`, an absolute path, reached through no link.
+    """Return a descriptor of the folder `root`, an absolute path, reached through no link.
 
-    The path had no links when the application was added; one that came since may be the tenant's, who would have us
+    The path had no links when the application was added; a later one may be the tenant's, who would make us
     read another folder. Raises SourceFileRefused then, and OSError.
     """
     top = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -67,7 +67,7 @@ class DirectoryReader:
             self._root = -1
 
     def open(self, path: bytes) -> int:
-        """A read-only descriptor of the regular file at `path`.
+        """Return a read-only descriptor of the regular file at `path`.
 
         Raises FileNotFoundError, PermissionError, SourceFileRefused (now a link, a folder, a pipe), OSError.
         """
@@ -75,15 +75,15 @@ class DirectoryReader:
         fd = self._open(path, _READ)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise SourceFileRefused(errno.EINVAL, "it is no regular file any more")
+            raise SourceFileRefused(errno.EINVAL, "it is no longer a regular file")
         return fd
 
     def open_folder(self, path: bytes) -> int:
-        """A descriptor of the folder at `path`; of the root for an empty one. Raises as `open`."""
+        """Return a descriptor of the folder at `path`; of the root for an empty one. Raises as `open`."""
         return self._open(path, _FOLDER) if path else os.dup(self._root)
 
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of an open file, sorted by name; none where the file system has none."""
+        """Return extended attributes of an open file, sorted by name; none where the file system has none."""
         try:
             names = os.listxattr(fd)
         except OSError:
@@ -95,7 +95,7 @@ class DirectoryReader:
         return tuple(sorted(found))
 
     def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of the folder at `path`; none when it cannot be opened (any more)."""
+        """Return extended attributes of the folder at `path`; none when it cannot be opened (any more)."""
         try:
             fd = self._open(path, _FOLDER)
         except OSError:
@@ -106,12 +106,12 @@ class DirectoryReader:
             os.close(fd)
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """Nothing is known that would speak against a file as it was read."""
+        """Return nothing: plain files are trusted as they were read."""
         return None
 
     def stream(self, path: bytes) -> SourceStream:
-        """A folder has none. Raises StreamFailed."""
-        raise StreamFailed(f"{shown(path)} is no stream.")
+        """Return a folder has none. Raises StreamFailed."""
+        raise StreamFailed(f"{shown(path)} is not a stream.")
 
     def _open(self, path: bytes, flags: int) -> int:
         if not self._by_component:
@@ -130,7 +130,7 @@ class DirectoryReader:
     def _walk_to(self, path: bytes, flags: int) -> int:
         *folders, name = path.split(b"/")
         if any(part in (b"", b".", b"..") for part in (*folders, name)):
-            raise SourceFileRefused(errno.EINVAL, "its path is none below the root")
+            raise SourceFileRefused(errno.EINVAL, "its path does not lie below the root")
         same = 0
         while same < min(len(folders), len(self._chain)) and self._chain[same][0] == folders[same]:
             same += 1

@@ -1,4 +1,4 @@
-"""Small files beside the objects (a journal, a mark, a key) that are there whole, or not at all, whatever happens."""
+"""Small files beside the objects (a journal, a mark, a key) that exist whole or not at all, even after a crash."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 UNFINISHED = ".unfinished"
-"""What a write that was cut off leaves has this behind its name; the next write of the file takes it away."""
+"""Suffix of the file that an interrupted write leaves behind; the next write of the file removes it."""
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:

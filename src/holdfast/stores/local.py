@@ -1,11 +1,11 @@
 """A store on a local disk that is durable when it says so.
 
 An object is written to a temporary name in the same file system, synced, renamed, and its folder synced; so after a
-power cut it is there whole, or not at all. A temporary file is locked (flock) while its writer lives: what a dead
-process left is told apart without clocks, and removed by `sweep_unfinished`.
+power cut it exists whole, or not at all. A temporary file is locked (flock) while its writer lives: files that a dead
+process left are recognised without clocks, and removed by `sweep_unfinished`.
 
-A store whose folder went away (a disk that is not mounted) is unreachable, never empty: nobody may take the absence
-of everything for the absence of one object.
+A store whose folder went away (a disk that is not mounted) is unreachable, never empty: the absence of
+everything must not be mistaken for the absence of one object.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class LocalStore:
             raise disk_error(error, self._root) from error
 
     def sweep_unfinished(self) -> int:
-        """Remove what dead processes left in the making; returns how many files. Files of living ones stay."""
+        """Remove unfinished files of dead processes; return their number. Files of living ones stay."""
         removed = 0
         try:
             for path in self._unfinished.iterdir():
@@ -140,7 +140,7 @@ class LocalStore:
 
     def _path(self, name: str) -> Path:
         if checked(name).partition("/")[0] == _UNFINISHED:
-            raise ValueError(f"not an object name here, where objects in the making lie: {name!r}")
+            raise ValueError(f"not an object name here, where unfinished objects lie: {name!r}")
         return self._root / name
 
     def _is_there(self) -> bool:
@@ -148,7 +148,7 @@ class LocalStore:
 
     def _gone(self) -> StoreError:
         return StoreUnreachable(
-            f"The store's folder {self._root} is gone or is another one; mount its disk or put it back, and try again."
+            f"The store's folder {self._root} is gone or was replaced; mount its disk or put it back, and try again."
         )
 
     def _missing(self, name: str) -> StoreError:

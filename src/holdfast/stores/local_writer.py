@@ -1,6 +1,6 @@
-"""How bytes become durable on a local disk: the object in the making, and folders whose names last.
+"""Durable writes on a local disk: the unfinished object, and folders whose names are synced.
 
-An error ends the object: what was written before it is never committed, and a failed fsync is never tried again.
+An error ends the object: bytes written before it are never committed, and a failed fsync is never retried.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from holdfast.stores.durable import sync_folder
 from holdfast.stores.port import Buffer, StoreError, StoreFull, StoreUnreachable
 
 WRITE_BACK_BYTES = 4 * 1024 * 1024
-"""The kernel is told to start writing after so many bytes, so that the fsync at the end has little left to do."""
+"""At most this many bytes are buffered before the kernel starts writing, so that the last fsync has little to do."""
 
 BEGIN_TRIES_MAX = 100
-"""A sweep may take a new file in the instant between its making and its lock; then another one is made."""
+"""At most this many new files are tried: a sweep may remove one between its creation and its lock."""
 
 _SYNC_FILE_RANGE_WRITE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -28,7 +28,7 @@ _sync_file_range = getattr(_libc, "sync_file_range", None)
 
 
 class LocalWriter:
-    """An object in the making: a locked file in `unfinished`, renamed to `path_of(name)` at its commit."""
+    """An unfinished object: a locked file in `unfinished`, renamed to `path_of(name)` at its commit."""
 
     def __init__(self, root: Path, unfinished: Path, durable: set[Path], path_of: Callable[[str], Path]) -> None:
         """`durable` as for `make_folder`. Raises StoreFull, StoreUnreachable, StoreError."""
@@ -67,14 +67,14 @@ class LocalWriter:
         self._check_open()
         target = self._path_of(name)
         try:
-            # A failed fsync is never tried again: the kernel may have dropped the dirty pages, and the second one
+            # A failed fsync is never retried: the kernel may have dropped the dirty pages, and the second one
             # would say that all is well (rsyslog, PostgreSQL learned this in 2018).
             os.fsync(self._fd)
             make_folder(target.parent, self._durable)
             os.rename(self._path, target)
             sync_folder(target.parent)
         except OSError as error:
-            self._durable.intersection_update({self._root})  # whoever took a folder away, look again
+            self._durable.intersection_update({self._root})  # a folder was removed: sync them all again
             self.abort()
             raise disk_error(error, self._root) from error
         self._close()
@@ -86,17 +86,17 @@ class LocalWriter:
             self._close()
 
     def _close(self) -> None:
-        with suppress(OSError):  # all that matters was said by the fsync
+        with suppress(OSError):  # the fsync has reported everything that matters
             os.close(self._fd)
         self._fd = -1
 
     def _check_open(self) -> None:
         if self._fd < 0:
-            raise StoreError("This object is stored or was given up already; it has to be written anew.")
+            raise StoreError("This object was already committed or aborted; write it again with a new writer.")
 
 
 def _begin(unfinished: Path) -> tuple[Path, int]:
-    """A new file that is locked as long as it is open, and its descriptor."""
+    """Return a new file that is locked as long as it is open, and its descriptor."""
     for _ in range(BEGIN_TRIES_MAX):
         path = unfinished / os.urandom(16).hex()
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -130,10 +130,10 @@ def make_folder(folder: Path, durable: set[Path]) -> None:
 
 
 def disk_error(error: OSError, root: Path) -> StoreError:
-    """What an error of the disk that holds `root` means, as a sentence."""
+    """Turn an error of the disk that holds `root` into one with a sentence for people."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreFull(f"The disk that holds {root} is full; free some space there and try again.")
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ESTALE):
         why = error.strerror
-        return StoreUnreachable(f"The store's folder {root} cannot be used ({why}); check it and its rights.")
+        return StoreUnreachable(f"The store's folder {root} cannot be used ({why}); check it and its permissions.")
     return StoreError(f"The disk that holds {root} reported an error ({error.strerror}); check the disk.")

@@ -67,7 +67,7 @@ class _MemoryWriter:
 
     def _open_data(self) -> bytearray:
         if self._data is None:
-            raise StoreError("This object is stored or was given up already; it has to be written anew.")
+            raise StoreError("This object was already committed or aborted; write it again with a new writer.")
         return self._data
 
 

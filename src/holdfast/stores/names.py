@@ -10,19 +10,19 @@ _PREFIX = re.compile(rf"({_PART}/)*({_PART})?")
 
 
 def is_name(name: str) -> bool:
-    """Whether an object may be called so."""
+    """Return True if this is a valid object name."""
     return _NAME.fullmatch(name) is not None
 
 
 def checked(name: str) -> str:
-    """The name itself; ValueError when no object may be called so (a fault of the program, never of a user)."""
+    """Return the name itself; raise ValueError if it is invalid (a fault of the program, never of a user)."""
     if not is_name(name):
         raise ValueError(f"not an object name: {name!r}")
     return name
 
 
 def checked_prefix(prefix: str) -> str:
-    """The prefix itself; ValueError when no object's name can begin so."""
+    """Return the prefix itself; raise ValueError if no valid name begins with it."""
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"not the beginning of an object name: {prefix!r}")
     return prefix

@@ -12,7 +12,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class StoreError(Exception):
-    """The store could not do what was asked; the message is one sentence for a person."""
+    """The store failed to carry out a request; the message is one sentence for a person."""
 
 
 class ObjectMissing(StoreError):
@@ -24,7 +24,7 @@ class ObjectMissing(StoreError):
 
 
 class StoreFull(StoreError):
-    """No space (or quota) left; nothing of the object in the making is kept."""
+    """The space (or quota) is used up; nothing of the unfinished object is kept."""
 
 
 class StoreUnreachable(StoreError):
@@ -32,7 +32,7 @@ class StoreUnreachable(StoreError):
 
 
 class ObjectWriter(Protocol):
-    """An object in the making. Invisible, under no name, until `commit`; gone without a trace after `abort`."""
+    """An unfinished object. Invisible and without a name until `commit`; gone without a trace after `abort`."""
 
     def write(self, data: Buffer) -> None:
         """Append bytes. Raises StoreFull, StoreError. The buffer may be reused when this returns."""
@@ -44,7 +44,7 @@ class ObjectWriter(Protocol):
         """
 
     def abort(self) -> None:
-        """Forget what was written. Allowed after a failed write or commit, and more than once."""
+        """Discard the bytes written. Allowed after a failed write or commit, and more than once."""
 
 
 class ObjectReader(Protocol):
@@ -52,10 +52,10 @@ class ObjectReader(Protocol):
 
     @property
     def size(self) -> int:
-        """Length in bytes."""
+        """Return the length in bytes."""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill `buffer` from `offset` on; returns how many bytes there were (fewer only at the object's end)."""
+        """Fill `buffer` from `offset` on; return the number of bytes (fewer only at the object's end)."""
 
     def close(self) -> None:
         """Release it; more than once is fine."""
@@ -72,19 +72,19 @@ class Store(Protocol):
         """Begin an object whose name is known only at its end."""
 
     def get(self, name: str) -> bytes:
-        """All bytes of an object. Raises ObjectMissing."""
+        """Return all bytes of an object. Raises ObjectMissing."""
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset` on, fewer only at the object's end. Raises ObjectMissing."""
+        """Return `length` bytes from `offset` on, fewer only at the object's end. Raises ObjectMissing."""
 
     def open(self, name: str) -> ObjectReader:
         """Open for reading. Raises ObjectMissing."""
 
     def size(self, name: str) -> int:
-        """Length in bytes. Raises ObjectMissing."""
+        """Return length in bytes. Raises ObjectMissing."""
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Names (with sizes) that start with `prefix`, sorted. Objects in the making are not among them."""
+        """Yield names (with sizes) that start with `prefix`, sorted. Unfinished objects are not included."""
 
     def delete(self, name: str) -> None:
         """Remove durably; a name that is not there is fine."""

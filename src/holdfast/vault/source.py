@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-
-from holdfast.vault.manifest.columns import columns_of
 
 
 class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -64,6 +62,15 @@ class Scan:
     notices: list[Notice]
     spared: list[int] = field(default_factory=list)
     """Numbers of ignored files that may be sidecars of databases that are not ignored."""
+
+
+def columns_of(table: type) -> dict[str, np.dtype[Any]]:
+    """Return the columns of a class by name, in its order: its fields that are numpy arrays. All are little-endian."""
+    return {
+        name: np.dtype(get_args(get_args(hint)[1])[0]).newbyteorder("<")
+        for name, hint in get_type_hints(table).items()
+        if get_origin(hint) is np.ndarray
+    }
 
 
 SCAN_COLUMNS = columns_of(Scan)
@@ -139,9 +146,9 @@ class Source(ReadableSource, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a source made of the entries that are to be read."""
+    """The entries to be read, as the source prepared them."""
 
     scan: Scan
     """The tree, perhaps with other entries than before."""
     from_before: Sequence[int] = ()
-    """Entries whose content is taken from the backup before; the next backup reads them again."""
+    """Entries whose content is taken from the previous backup; the next backup reads them again."""

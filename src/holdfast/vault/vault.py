@@ -61,7 +61,7 @@ class TakeResult:
     files: int
     content_bytes: int
     stored_bytes: int
-    """What it added to the store."""
+    """Bytes that it added to the store."""
     commit_seq: int
     finished_ns: int
     notices: list[Notice]
@@ -79,7 +79,7 @@ class _Previous:
 
 
 class Vault:
-    """Everything one account stores. Safe to use from several threads; one take at a time is the caller's affair."""
+    """Everything one account stores. Safe to use from several threads; the caller runs one take at a time."""
 
     def __init__(
         self, *, vault_id: str, store: Store, data_key: bytes, ledger: Ledger, level: str = "fast", workers: int = 2
@@ -96,7 +96,7 @@ class Vault:
         self._cached_index: Index | None = None
 
     def index(self, refresh: bool) -> Index:
-        """The vault's index; with `refresh` as the ledger has it now. Raises DamagedError, FormatError."""
+        """Return the vault's index; with `refresh` as the ledger has it now. Raises DamagedError, FormatError."""
         with self._lock:
             if self._cached_index is None or refresh:
                 held = self._cached_index or Index.empty()
@@ -110,7 +110,7 @@ class Vault:
             return self._cached_index
 
     def open(self, backup_id: str, view: Callable[[Block], Block] = lambda block: block) -> Snapshot:
-        """Open a backup for reading; `view` is what is seen of each block.
+        """Open a backup for reading; `view` changes each block as it is read.
 
         Raises BackupMissing, DamagedError, FormatError, StoreError.
         """
@@ -118,11 +118,11 @@ class Vault:
         return Snapshot(root, RecordReader(self._store, self._keys, self.index), view)
 
     def root(self, backup_id: str) -> Root:
-        """The root of a backup. Raises BackupMissing, DamagedError, FormatError, StoreError."""
+        """Read the root of a backup. Raises BackupMissing, DamagedError, FormatError, StoreError."""
         return read_root(self._store, self._keys, backup_id)
 
     def missing_of(self, backup_id: str) -> str | None:
-        """Why a backup is not whole, as far as its manifest and the index tell; None when it is.
+        """Return the reason that a backup is not whole, as far as its manifest and the index tell; None when it is.
 
         Its content is not read. Raises StoreError.
         """
@@ -136,7 +136,7 @@ class Vault:
         return None
 
     def same_content(self, snapshot: Snapshot, entry: Entry, read_into: Callable[[memoryview, int], int]) -> bool:
-        """Whether a file has the content of an entry of the same size. See `extract.same_content`."""
+        """Return True if a file has the content of an entry of the same size. See `extract.same_content`."""
         return same_content(snapshot, entry, self._keys.chunk_id_key, read_into)
 
     def is_given_back(self, snapshot: Snapshot, entry: Entry, read_into: Callable[[memoryview, int], int]) -> bool:
@@ -155,7 +155,7 @@ class Vault:
         labels: Mapping[str, str] | None = None,
         control: Control = NEVER,
     ) -> TakeResult:
-        """Take a backup of `source`; what did not change since the backup `previous` is not read again.
+        """Take a backup of `source`; files that did not change since the backup `previous` are not read again.
 
         When this returns, the backup is durable in the store; it is the caller's to enter it in its own books, in a
         transaction that still finds `TakeResult.epoch`. Raises Cancelled, SessionFenced, StoreError, VaultError,
@@ -210,7 +210,7 @@ class Vault:
             finally:
                 snapshot.close()
         except (DamagedError, ChunkMissing, FormatError) as error:
-            message = f"The backup before this one could not be read, so every file was read again: {error}"
+            message = f"The previous backup could not be read, so every file was read again: {error}"
             return _Previous(nothing, [], np.zeros(0, bool), [Notice(b"", "PREVIOUS_UNREADABLE", message)])
 
     def _open_crew(self, source: Source, index: Index, files: int, size: int, chunks: int) -> Crew | Alone:
@@ -238,7 +238,7 @@ class Vault:
                 packs.abort()
 
     def _measured(self, root: Root, refs: Sequence[BlockRef]) -> Root:
-        """The root of a new backup with the lengths of its downloads."""
+        """Return the root of a new backup with the lengths of its downloads."""
         snapshot = Snapshot(root, RecordReader(self._store, self._keys, self.index))
         snapshot.blocks = refs
         try:
@@ -256,7 +256,7 @@ class Vault:
         budget: CopyBudget | None = None,
         control: Control = NEVER,
     ) -> PruneResult:
-        """Throw away what no backup in the store needs; without a `budget` all at once. Raises as `Prune.run`."""
+        """Delete everything that no stored backup needs; without a `budget` all at once. Raises as `Prune.run`."""
         return self._prune(control, budget).run(now_ns, grace_ns)
 
     def plan_prune(
@@ -264,7 +264,7 @@ class Vault:
         *,
         control: Control = NEVER,
     ) -> PrunePlan:
-        """What `prune` would do; changes nothing. Raises as `Prune.run`."""
+        """Return the plan of `prune`; change nothing. Raises as `Prune.run`."""
         return self._prune(control).plan()
 
     def _prune(
@@ -313,12 +313,12 @@ class Vault:
         now_ns: int,
         control: Control = NEVER,
     ) -> CheckReport:
-        """Read all that one backup needs; see `Check.one`."""
+        """Read everything that one backup needs; see `Check.one`."""
         check = Check(self._store, self._keys, self._ledger, control=control)
         return check.one(backup_id, now_ns)
 
     def hits(self, backup_ids: Sequence[str]) -> list[Hit]:
-        """Which of the backups are not whole, as far as their manifests and the index tell. Raises StoreError."""
+        """Return the backups that are not whole, as far as their manifests and the index tell. Raises StoreError."""
         audit = auditor(self._store, self._keys, self._ledger)
         try:
             return [hit for hit in map(audit.backup, backup_ids) if hit is not None]
@@ -326,7 +326,7 @@ class Vault:
             audit.close()
 
     def bytes_only_in(self, backup_id: str) -> int:
-        """Bytes of the store that only this backup needs: what pruning frees once it is deleted.
+        """Return the bytes of the store that only this backup needs: pruning frees them once it is deleted.
 
         Raises BackupMissing when it is gone; DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be
         read.
@@ -361,9 +361,9 @@ def _result_of(root: Root, root_bytes: int, epoch: int, notices: list[Notice]) -
 
 
 def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
-    """For each entry of a backup, whether the index still has every chunk of its content, with the stored length.
+    """Return True for each entry of which the index still has every chunk, with the stored length.
 
-    A chunk that was lost and stored anew by another encoder has another length: then its file is read again.
+    A chunk that was lost and stored again by another encoder has another length: then its file is read again.
     """
     present = _all_there(index, before.extents["id"].tobytes(), before.extents["stored"])
     missing = np.zeros(len(present) + 1, np.int64)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from holdfast.service.instance.home import Instance, open_instance
@@ -64,8 +64,9 @@ def main(home: Path) -> None:
     tasks = PeriodicTasks(instance, PERIODIC_TASKS)
     tasks.start()
     _log.info("jobs_started", extra={"node": instance.config.node, "pid": os.getpid()})
-    sys.stdout.buffer.write(READY)
-    sys.stdout.buffer.flush()
+    with suppress(BrokenPipeError):  # the parent is gone: what runs already must be told to stop, as below
+        sys.stdout.buffer.write(READY)
+        sys.stdout.buffer.flush()
     stop.wait()
     worker.stop()
     tasks.stop()

@@ -76,14 +76,17 @@ def test_a_due_test_restore_is_claimed_once(catalog: Catalog) -> None:
     made = done(catalog, bot, 1)
     due = proving.due_app(catalog, bot.node, 1 << 62)
     assert due is not None
-    finished = backup_by_id(catalog, made.id).finished_at  # type: ignore[union-attr]
+    found = backup_by_id(catalog, made.id)
+    assert found is not None
+    finished = found.finished_at
     assert finished is not None
     assert finished + DAY_NS <= due[1] < finished + 2 * DAY_NS
     assert proving.due_app(catalog, bot.node, due[1] - 1) is None
     assert proving.due_app(catalog, "elsewhere", 1 << 62) is None
     job = Job(
-        "1" * 32, bot.account_id, bot.id, made.id, "prove", JobState.QUEUED, "{}", *[None] * 4, False, bot.node, 1, None
-    )
+        "1" * 32, bot.account_id, bot.id, made.id, "prove", JobState.QUEUED, "{}", None, None, None, None,
+        False, bot.node, 1, None,
+    )  # fmt: skip
     assert proving.claim_prove(catalog, *due, due[1] + 100, job)
     again = msgspec.structs.replace(job, id="2" * 32)
     assert not proving.claim_prove(catalog, *due, due[1] + 100, again)

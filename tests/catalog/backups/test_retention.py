@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from kit import rows
 
@@ -24,10 +26,10 @@ def app(catalog: Catalog) -> App:
 
 
 def job_on(catalog: Catalog, app: App, backup_id: str) -> None:
-    values = dict.fromkeys(Job.__struct_fields__)
+    values: dict[str, Any] = dict.fromkeys(Job.__struct_fields__)
     values |= {"id": "j", "account_id": app.account_id, "app_id": app.id, "backup_id": backup_id, "kind": "verify"}
     values |= {"state": JobState.QUEUED, "request": "{}", "cancel_asked": False, "node": "main", "created_at": 1}
-    insert_job(catalog, Job(**values))  # type: ignore[arg-type]
+    insert_job(catalog, Job(**values))
 
 
 def test_a_backup_goes_only_behind_a_newer_good_one(catalog: Catalog, app: App) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import msgspec
 from kit.rows import SECOND, account, app, backup
@@ -50,7 +51,8 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
                 failed = msgspec.structs.replace(backup(bot, number + 1), origin="scheduled")
                 due = schedules.due_times(catalog, bot.id)
                 schedules.set_times(catalog, bot, due, schedules.DueTimes(at, at, None))
-                schedules.claim_run(catalog, bot.id, at, lambda app: None, lambda app, taken, made=failed: made)
+                take = partial(lambda made, app, taken: made, failed)
+                schedules.claim_run(catalog, bot.id, at, lambda app: None, take)
                 schedules.raise_overdue(catalog, bot.id, at, lambda app, good, last: {})
                 assert ask_cancel_backup(catalog, failed.id, "It was cancelled.", at)
                 assert retaining.mark_outdated(catalog, failed.id, at)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from kit.rows import account, app, done
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups.rows import backup_by_id, record_progress
@@ -67,10 +67,10 @@ def test_an_older_catalog_is_upgraded_and_one_is_enough(url: str, monkeypatch: p
     open_catalog(url, create=True).close()
     upgrades = []
 
-    def next_one(connection: object) -> None:
+    def next_one(connection: Connection) -> None:
         upgrades.append(connection)
-        connection.execute(text("CREATE TABLE new_one (id INTEGER)"))  # type: ignore[attr-defined]
-        connection.execute(text("UPDATE alembic_version SET version_num = '9000'"))  # type: ignore[attr-defined]
+        connection.execute(text("CREATE TABLE new_one (id INTEGER)"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '9000'"))
 
     monkeypatch.setattr(engine, "SCHEMA_VERSION", "9000")
     monkeypatch.setattr("holdfast.catalog.database.migrations.upgrade", next_one)
@@ -84,9 +84,9 @@ def test_an_older_catalog_is_upgraded_and_one_is_enough(url: str, monkeypatch: p
 def test_an_upgrade_that_fails_leaves_the_catalog_as_it_was(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_catalog(url, create=True).close()
 
-    def broken(connection: object) -> None:
-        connection.execute(text("CREATE TABLE half (id INTEGER)"))  # type: ignore[attr-defined]
-        connection.execute(text("DELETE FROM alembic_version"))  # type: ignore[attr-defined]
+    def broken(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (id INTEGER)"))
+        connection.execute(text("DELETE FROM alembic_version"))
         raise KeyError("a fault in a migration")
 
     with monkeypatch.context() as patched:

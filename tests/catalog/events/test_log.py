@@ -35,7 +35,9 @@ def test_the_life_of_a_backup(catalog: Catalog) -> None:
     assert [event.seq for event in seen] == sorted({event.seq for event in seen})
     assert last_event_seq(catalog) == last_event_seq(catalog, bot.account_id) == seen[-1].seq
     assert events_after(catalog, seen[2].seq, 2) == seen[3:5]
-    assert rows.backup_by_id(catalog, failed.id).state is State.FAILED  # type: ignore[union-attr]
+    found = rows.backup_by_id(catalog, failed.id)
+    assert found is not None
+    assert found.state is State.FAILED
 
 
 def test_numbers_are_never_given_twice(catalog: Catalog) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from kit.memory_ledger import MemoryLedger
 from kit.world import World
 
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.vault.errors import SessionFenced
-from holdfast.vault.pack.ledger import Ledger, MemoryLedger, PackRow
+from holdfast.vault.pack.ledger import Ledger, PackRow
 
 
 def row(n: int) -> PackRow:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,10 +46,10 @@ def place() -> Iterator[Path]:
 
 
 @contextmanager
-def running(command: Sequence[str | Path], folder: Path, ready: Callable[[], bool], **how: object) -> Iterator[int]:
+def running(command: Sequence[str | Path], folder: Path, ready: Callable[[], bool], **how: Any) -> Iterator[int]:
     """A server's process; given out when it answers. Its output goes to `folder/log`."""
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # type: ignore[call-overload]
+        process = subprocess.Popen(
             [*map(str, command)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **how
         )
     try:
@@ -105,7 +106,7 @@ def _postgres_programs() -> tuple[Path, Path, str]:
     return inside, clients, libraries(root)
 
 
-def _unprivileged() -> dict[str, object]:
+def _unprivileged() -> dict[str, Any]:
     """PostgreSQL refuses to run as root."""
     return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
 
@@ -120,7 +121,7 @@ def postgres() -> Iterator[Server]:
             shutil.chown(folder, "nobody", "nogroup")
         (folder / "password").write_text(PASSWORD)
         environ = {**os.environ, "LC_ALL": "C", **({"LD_LIBRARY_PATH": where} if where else {})}
-        made = subprocess.run(  # type: ignore[call-overload]
+        made = subprocess.run(
             [tools / "initdb", "-D", folder / "data", "-A", "scram-sha-256", "-U", "holdfast", "-N", "-E", "UTF8",
              "--locale=C", "--pwfile", folder / "password"],
             cwd=folder, capture_output=True, text=True, env=environ, **who,
@@ -134,7 +135,7 @@ def postgres() -> Iterator[Server]:
         def is_ready() -> bool:
             return ready.exists() and "ready" in ready.read_text()
 
-        command = [tools / "postgres", "-D", folder / "data", *options]
+        command: list[str | Path] = [tools / "postgres", "-D", folder / "data", *options]
         with running(command, folder, is_ready, cwd=folder, env=environ, **who):
             yield Server("postgres", f"postgresql://holdfast@/{{name}}?host={folder}", clients, folder)
 
@@ -193,7 +194,7 @@ def mariadb() -> Iterator[Server]:
         if made.returncode:
             pytest.fail(f"mariadbd could not be set up: {made.stderr.decode()[-2000:]}", pytrace=False)
         socket_path = folder / "s"
-        command = [*common, f"--socket={socket_path}", "--skip-networking", f"--pid-file={data}/pid"]
+        command = [*map(str, common), f"--socket={socket_path}", "--skip-networking", f"--pid-file={data}/pid"]
         with running(command, folder, lambda: answers(socket_path)):
             yield Server("mariadb", f"mariadb://holdfast@localhost/{{name}}?socket={socket_path}", tools, folder)
 
@@ -212,7 +213,7 @@ def redis(*settings: str) -> Iterator[Server]:
     """A Redis on a port of this machine, with a password."""
     tools, port = _redis_programs(), free_port()
     with place() as folder:
-        command = [
+        command: list[str | Path] = [
             tools / "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "",
             "--requirepass", PASSWORD, "--repl-diskless-sync-delay", "0", "--unixsocket", folder / "s", *settings,
         ]  # fmt: skip

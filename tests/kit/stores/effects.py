@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from holdfast.catalog.database.engine import Catalog, CatalogUnreachable
@@ -111,13 +112,14 @@ def install(instance: Instance, effects: Effects) -> None:
         if now:
             os._exit(DIED)
 
-    Catalog.write = counted_write  # type: ignore[method-assign]
-    do = effects.do
-    rename, unlink, put = os.rename, os.unlink, native.rename_new
-    fix, journal, files = swap._set, swap.write_durably, native.write_files
-    swap.os.rename = lambda *a, **o: do(rename, *a, **o)  # type: ignore[assignment]
-    swap.os.unlink = lambda *a, **o: do(unlink, *a, **o)  # type: ignore[assignment]
-    native.rename_new = lambda *a: do(put, *a)
-    native.write_files = lambda *a: do(files, *a)
-    swap._set = lambda *a, **o: do(fix, *a, **o)
-    swap.write_durably = lambda *a: do(journal, *a)
+    for owner, name in (
+        (os, "rename"),
+        (os, "unlink"),
+        (native, "rename_new"),
+        (native, "write_files"),
+        (swap, "_set"),
+        (swap, "write_durably"),
+    ):
+        setattr(owner, name, partial(effects.do, getattr(owner, name)))
+    for_patching: Any = Catalog
+    for_patching.write = counted_write

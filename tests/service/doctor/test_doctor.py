@@ -23,7 +23,7 @@ from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.jobs.rows import insert_job, start_job
 from holdfast.catalog.records import App, Job, JobState, Warned
-from holdfast.service.doctor import apps, diagnose, kept, machine
+from holdfast.service.doctor import diagnose, kept, machine
 from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, Line, lines_of
 from holdfast.service.doctor.finding import Check, Level, warning
 from holdfast.service.instance.disks import Disk
@@ -400,7 +400,7 @@ def test_a_disk_that_does_not_write_durably(patient: Patient, monkeypatch: pytes
 
 
 def test_a_folder_that_may_not_be_read(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apps.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     (line,) = patient.lines()
     assert (line.check, line.level) == ("folders", Level.PROBLEM)
 

@@ -153,7 +153,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("[plans.Gold]\nrank = 1\nbackup_per_day = 2", "unknown field `backup_per_day`"),
         ("[plans.Gold]\napi_backups = true", "missing required field `rank`"),
         ("[plans.Gold]\nrank = 1\nstorage_bytes = -1", "plan 'Gold'"),
-        (database(dsn="postgresql://ana:hunter2@h/shop"), "no password in a DSN"),
+        (database(dsn="postgresql://ana:hunter2@h/shop"), "must not contain a password"),
         (database(dsn="h"), "must be a URL like postgresql://"),
         (database(app="bot"), "`$.databases[0].app`"),
         (database(kind="oracle"), "`$.databases[0].kind`"),

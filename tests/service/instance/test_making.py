@@ -35,12 +35,12 @@ def test_what_cannot_be_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
     value: str,
-    arguments: dict[str, str],
+    arguments: dict[str, Any],
     error: type[Exception],
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(error):
-        create_instance(tmp_path / "home", **arguments)  # type: ignore[arg-type]
+        create_instance(tmp_path / "home", **arguments)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from kit.archives import member, tar_of
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import start_job
@@ -131,10 +132,10 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     world.clock.ns += SECOND
     done = prove(world, second)
     assert (done.state, done.error_code) == (JobState.FAILED, "NOT_PROVED")
-    assert "does not give back what was backed up" in (done.error_message or "")
+    assert "does not match what was backed up" in (done.error_message or "")
     (event,) = happened(world, EventKind.VERIFY_FAILED)
     assert (event.backup_id, event.data["code"]) == (second.id, "NOT_PROVED")
-    shown = full_object(world.instance, world.again(second))
+    shown = to_builtins(full_object(world.instance, world.again(second)))
     assert shown["error"]["code"] == "NOT_PROVED"
     assert (shown["state"], shown["restore_proved_at"]) == ("successful", None)
     prove(world, second)
@@ -215,10 +216,10 @@ def break_hard_link(tree: Path) -> None:
         (lambda tree: (tree / "a.txt").chmod(0o600), "a.txt has another mode"),
         (lambda tree: os.utime(tree / "sub", ns=(1, 1)), "sub has another time"),
         (lambda tree: (tree / "sub" / "b.bin").unlink(), "sub/b.bin is missing"),
-        (lambda tree: (tree / "more").mkdir(), "more is there, and the backup does not have it"),
+        (lambda tree: (tree / "more").mkdir(), "more exists, but the backup does not have it"),
         (lambda tree: os.truncate(tree / "sub" / "b.bin", 5), "sub/b.bin has another size"),
         (change_link, "link points elsewhere"),
-        (break_hard_link, "sub/again.txt is no hard link of the file that it was one of"),
+        (break_hard_link, "sub/again.txt is not a hard link of the same file as in the backup"),
         (lambda tree: os.removexattr(tree / "a.txt", "user.note"), "a.txt has other attributes"),
     ],
 )

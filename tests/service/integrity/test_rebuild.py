@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from kit.trees import fill, tree_of
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.records import State
 from holdfast.service.access.download import find_download
@@ -62,12 +63,12 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
     other = add_account(world.instance, "b@example.com", "Bronze")
     set_plan(world.instance, other.account.id, "Titanium")
     newest_key = rotate_key(world.instance, other.account.id).api_key
-    before = [full_object(world.instance, b) for b in list_backups(world.instance, world.app.id)]
+    before = [to_builtins(full_object(world.instance, b)) for b in list_backups(world.instance, world.app.id)]
     lose_catalog(world)
     instance = reopen(world, reopened)
     done = rebuild(instance)
     assert [d.problems for d in done] == [[], []]
-    after = [full_object(instance, b) for b in list_backups(instance, world.app.id)]
+    after = [to_builtins(full_object(instance, b)) for b in list_backups(instance, world.app.id)]
     assert after == before
     assert {a.email: a.plan for a in list_accounts(instance)} == {
         "ana@example.com": "Silver",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.jobs.rows import start_job
 from holdfast.catalog.records import Backup, JobState, Warned
@@ -45,7 +46,7 @@ def test_all_is_well_and_says_so(world: World) -> None:
     world.clock.ns += 1_000_000_000
     assert check(world).is_clean
     assert world.again(backup).verified_at == world.clock.ns
-    assert full_object(world.instance, world.again(backup))["error"] is None
+    assert to_builtins(full_object(world.instance, world.again(backup)))["error"] is None
 
 
 def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
@@ -54,7 +55,7 @@ def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
     result = check(world)
     assert [b.id for b in result.damaged_backups] == [first.id]
     assert world.again(first).damage == (Warned("sub/b.bin", "DAMAGED", "The file sub/b.bin can't be read."),)
-    shown = full_object(world.instance, world.again(first))
+    shown = to_builtins(full_object(world.instance, world.again(first)))
     assert shown["state"] == "successful"
     assert shown["error"] == {
         "code": "DAMAGED",
@@ -66,7 +67,7 @@ def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
     assert shown["verified_at"] is None
     second = world.take()
     assert world.again(first).damage == world.again(second).damage == ()
-    assert full_object(world.instance, world.again(first))["error"] is None
+    assert to_builtins(full_object(world.instance, world.again(first)))["error"] is None
     assert check(world).is_clean
     assert world.again(first).verified_at is not None
 
@@ -107,7 +108,7 @@ def test_a_lost_root(world: World) -> None:
     backup = world.take()
     world.instance.vault_store(world.account.id).delete(root_name(backup.id))
     assert check(world, share=0).damaged_backups[0].is_unreadable
-    error = full_object(world.instance, world.again(backup))["error"]
+    error = to_builtins(full_object(world.instance, world.again(backup)))["error"]
     assert error["message"].startswith("Its root is missing from the store")
 
 
@@ -123,7 +124,7 @@ def test_many_hit_files_are_counted(world: World) -> None:
     assert found.damage[-1].message == "There are 101 more files that can't be read."
     assert (
         "More than 1000 of its files can't be read: f0000, f0001, f0002 ...;"
-        in (full_object(world.instance, found)["error"]["message"])
+        in (to_builtins(full_object(world.instance, found))["error"]["message"])
     )
 
 

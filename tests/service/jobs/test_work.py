@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 from sqlalchemy import text
 
+from holdfast.catalog.backups import rows
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import EventKind, JobState, State, Work
 from holdfast.service.errors import Conflict, NotFound
@@ -18,10 +20,9 @@ from holdfast.service.instance.locks import held
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.events import look_back
-from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_view
+from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_with_log
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take import run as take
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
 from holdfast.sources.directory.source import DirectorySource
@@ -35,7 +36,7 @@ def stop() -> bool:
 
 def test_a_backup_is_a_job_too(world: World) -> None:
     backup = world.take()
-    view = work_view(world.instance, get_work(world.instance, backup.id, world.account.id))
+    view = to_builtins(work_with_log(world.instance, get_work(world.instance, backup.id, world.account.id)))
     assert (view["kind"], view["backup_id"], view["state"]) == ("backup", backup.id, "successful")
     assert view["result"] == {
         "files": 2,
@@ -55,7 +56,7 @@ def test_a_backup_is_a_job_too(world: World) -> None:
 def test_a_job_has_its_own_log(world: World) -> None:
     job = request_verify(world.instance, world.take(), "main")
     run_verify(world.instance, job.id)
-    log = work_view(world.instance, get_work(world.instance, job.id))["log"]
+    log = to_builtins(work_with_log(world.instance, get_work(world.instance, job.id)))["log"]
     assert [line["message"].startswith("The reading back of ") for line in log] == [False, True]
     assert log[0]["message"].endswith(" is being read back.")
     assert log[1]["message"].endswith(" ended as successful.")
@@ -171,7 +172,7 @@ def test_a_walk_stops(world: World) -> None:
         return True
 
     try:
-        DirectorySource(world.root).scan(cancelled)
+        DirectorySource(world.root).scan(Control(cancelled))
     except Cancelled:
         assert asked.is_set()
     else:
@@ -191,7 +192,7 @@ def test_a_lock_whose_file_was_taken_away_counts_for_nothing(world: World) -> No
 def test_one_that_just_finished_is_not_taken_for_a_dead_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recovery lists what runs, and gets the lock only when it has ended."""
     backup = world.take()
-    running = [take.rows.backup_by_id(world.instance.catalog, backup.id)]
-    monkeypatch.setattr(take.rows, "backups_in", lambda *_: running)
+    running = [rows.backup_by_id(world.instance.catalog, backup.id)]
+    monkeypatch.setattr(rows, "backups_in", lambda *_: running)
     assert recover_backups(world.instance) == []
     assert list((world.instance.home / "store").glob(f"vaults/*/backups/{backup.id}"))

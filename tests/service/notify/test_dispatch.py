@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from kit.receiver import Receiver, receiving
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.events.deliveries import claim_next, list_deliveries
@@ -25,7 +27,7 @@ from holdfast.service.notify.endpoints import (
     find_endpoint,
     list_endpoints,
     rotate_secret,
-    view,
+    shown_endpoint,
 )
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.take.run import request_backup
@@ -118,7 +120,7 @@ def test_what_is_not_taken_is_tried_again_for_three_days_and_then_given_up(
     (given_up,) = log_of(open_world, made)
     assert (given_up.state, given_up.attempts) == (DeliveryState.FAILED, 10)
     # Nothing arrived in all that time, so nothing more is sent.
-    shown = view(open_world.instance, find_endpoint(open_world.instance, made.endpoint.id))
+    shown = to_builtins(shown_endpoint(open_world.instance, find_endpoint(open_world.instance, made.endpoint.id)))
     assert shown["disabled_at"] is not None
     fail(open_world)
     assert go(open_world) == 0
@@ -197,7 +199,12 @@ def test_a_slow_receiver_holds_up_no_other(open_world: World, receiver: Receiver
         slow.before = lambda: go_on.wait(20)
         told(open_world, slow)
         told(open_world, receiver)
-        receiver.before = lambda: len(receiver.received) == 3 and others_came.set()
+
+        def count() -> None:
+            if len(receiver.received) == 3:
+                others_came.set()
+
+        receiver.before = count
         for _ in range(3):
             fail(open_world)
         thread = threading.Thread(target=go, args=(open_world,))
@@ -339,7 +346,11 @@ def test_secrets_are_in_no_file_no_log_and_no_answer(
     go(open_world)
     assert made.secret is not None
     secrets = ("s3cret", made.secret.removeprefix("whsec_"))
-    shown = repr(view(open_world.instance, made.endpoint)) + repr(log_of(open_world, made)) + caplog.text
+    shown = (
+        repr(to_builtins(shown_endpoint(open_world.instance, made.endpoint)))
+        + repr(log_of(open_world, made))
+        + caplog.text
+    )
     assert "was disabled" in caplog.text
     assert not any(secret in shown for secret in secrets)
     for path in (tmp_path / "home").glob("catalog.sqlite*"):
@@ -364,14 +375,15 @@ def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) 
         open_world.instance, made, events=["verify.failed", "backup.failed", "backup.failed"], label="Pager"
     )
     assert (changed.events, changed.label) == (("backup.failed", "verify.failed"), "Pager")
-    for wrong in (
+    refused: tuple[dict[str, Any], ...] = (
         {"events": []},
         {"events": ["backup.queued"]},
         {"label": " "},
         {"label": "a\nb"},
         {"label": "x" * 101},
-    ):
+    )
+    for wrong in refused:
         with pytest.raises(Invalid):
-            change_endpoint(open_world.instance, made, **wrong)  # type: ignore[arg-type]
+            change_endpoint(open_world.instance, made, **wrong)
     with pytest.raises(NotFound):
         find_endpoint(open_world.instance, "0" * 32)

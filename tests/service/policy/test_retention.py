@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -39,7 +40,7 @@ def at(text: str) -> int:
 def candidate(number: int, line: str) -> Candidate:
     """A backup from the left side of a line."""
     started, origin, *flags = line.split()
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for flag in flags:
         name, _, value = flag.partition("=")
         match name:
@@ -58,7 +59,7 @@ def candidate(number: int, line: str) -> Candidate:
             case _:
                 values["state"] = State(name)
     values.setdefault("order", number)
-    return Candidate(id=f"{number:03}", created_at=at(started), origin=origin, **values)  # type: ignore[arg-type]
+    return Candidate(id=f"{number:03}", created_at=at(started), origin=origin, **values)
 
 
 def said(verdict: Verdict) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.jobs.schedules import due_times
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import App, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import apps, backups
@@ -21,7 +22,7 @@ from holdfast.service.take.schedule import Schedule, set_right, set_schedule, ti
 from holdfast.stores.port import StoreError
 
 
-def add(world: World, path: Path, name: str = "x") -> apps.App:
+def add(world: World, path: Path, name: str = "x") -> App:
     return apps.add_app(world.instance, world.account.id, name, path)
 
 
@@ -88,7 +89,7 @@ def test_lists_and_owners(world: World) -> None:
 
 
 def test_the_view(world: World) -> None:
-    empty = apps.view(world.instance, world.app)
+    empty = to_builtins(apps.shown_app(world.instance, world.app))
     assert empty == {
         "id": world.app.id,
         "name": "bot",
@@ -102,7 +103,7 @@ def test_the_view(world: World) -> None:
     world.root.rename(world.root.with_name("moved"))
     world.clock.ns += 60_000_000_000
     assert world.take().state is State.FAILED
-    full = apps.view(world.instance, world.app)
+    full = to_builtins(apps.shown_app(world.instance, world.app))
     assert full == empty | {"last_good_backup_at": "2024-12-07T22:07:11+01:00", "storage": good.stored_bytes}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from holdfast.restorer import swap
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.restore.files import recover_restores, request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.stores.durable import write_durably
 
 
 class Counted:
@@ -26,12 +28,12 @@ class Counted:
         self.after = after
         self.count = 0
 
-    def __call__(self, deed: object, *args: object, **options: object) -> object:
+    def __call__(self, deed: Callable[..., object], *args: object, **options: object) -> object:
         number, self.count = self.count, self.count + 1
         if number != self.at:
-            return deed(*args, **options)  # type: ignore[operator]
+            return deed(*args, **options)
         if self.after:
-            deed(*args, **options)  # type: ignore[operator]
+            deed(*args, **options)
         if self.error is not None:
             raise self.error
         os._exit(9)
@@ -39,12 +41,12 @@ class Counted:
 
 def count_effects(monkeypatch: pytest.MonkeyPatch, counted: Counted) -> None:
     """All that the swap changes on the disk goes through these."""
-    rename, put, fix, journal, unlink = os.rename, native.rename_new, swap._set, swap.write_durably, os.unlink
-    monkeypatch.setattr(swap.os, "rename", lambda *a, **o: counted(rename, *a, **o))
+    rename, put, fix, journal, unlink = os.rename, native.rename_new, swap._set, write_durably, os.unlink
+    monkeypatch.setattr(os, "rename", lambda *a, **o: counted(rename, *a, **o))
     monkeypatch.setattr(native, "rename_new", lambda *a: counted(put, *a))
     monkeypatch.setattr(swap, "_set", lambda *a, **o: counted(fix, *a, **o))
     monkeypatch.setattr(swap, "write_durably", lambda *a: counted(journal, *a))
-    monkeypatch.setattr(swap.os, "unlink", lambda *a, **o: counted(unlink, *a, **o))
+    monkeypatch.setattr(os, "unlink", lambda *a, **o: counted(unlink, *a, **o))
 
 
 def small(root: Path) -> None:

@@ -19,6 +19,7 @@ from kit.world import World
 
 from holdfast.catalog.records import Backup, Job, JobState
 from holdfast.restorer.staging import Staging, reopened
+from holdfast.schemas.jobs import ChangedPath
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups
@@ -136,9 +137,9 @@ def test_a_preview_changes_nothing_and_says_what_will(full: World) -> None:
     messed = tree_of(full.root)
     preview = preview_restore(full.instance, backup, full.app, Wanted())
     assert tree_of(full.root) == messed
-    assert {p["path"] for p in preview.paths_removed} >= {"new folder", "new folder/new", "new folder/new/file"}
-    assert {"path": "deep/f002", "kind": "file", "size": 74} in preview.paths_added
-    assert "inline" in {p["path"] for p in preview.paths_changed}
+    assert {p.path for p in preview.paths_removed} >= {"new folder", "new folder/new", "new folder/new/file"}
+    assert ChangedPath("deep/f002", "file", 74) in preview.paths_added
+    assert "inline" in {p.path for p in preview.paths_changed}
     done = result_of(restore(full, backup))
     assert (done.added, done.changed, done.removed) == (preview.added, preview.changed, preview.removed)
     with pytest.raises(NotFound):
@@ -324,7 +325,7 @@ def test_a_name_that_is_not_utf8_is_restored_as_it_is_shown(full: World) -> None
     backup = full.take()
     name = os.fsencode(full.root) + b"/not utf-8 \xff\xfe"
     os.unlink(name)
-    assert preview_restore(full.instance, backup, full.app, Wanted()).paths_added[0]["path"] == "not utf-8 %FF%FE"
+    assert preview_restore(full.instance, backup, full.app, Wanted()).paths_added[0].path == "not utf-8 %FF%FE"
     result_of(restore(full, backup, Wanted(paths=("not utf-8 %FF%FE",))))
     assert Path(os.fsdecode(name)).read_bytes() == b"bytes"
 

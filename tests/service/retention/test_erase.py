@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.world import World
 
 from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.service.errors import AccessDenied, Conflict
 from holdfast.service.integrity.prove import prove_due
 from holdfast.service.integrity.read_back import read_back
@@ -63,7 +65,7 @@ def test_the_key_goes_before_the_packs(world: World, monkeypatch: pytest.MonkeyP
     class Watched:
         """Looks for the key when the first pack is to go, and then fails."""
 
-        def __init__(self, inner: object) -> None:
+        def __init__(self, inner: Any) -> None:
             self._inner = inner
 
         def __getattr__(self, name: str) -> object:
@@ -73,7 +75,7 @@ def test_the_key_goes_before_the_packs(world: World, monkeypatch: pytest.MonkeyP
             if name.startswith("packs/"):
                 found.append(everywhere(home, key))
                 raise StoreError("The disk that holds the store reported an error; check the disk.")
-            self._inner.delete(name)  # type: ignore[attr-defined]
+            self._inner.delete(name)
 
     real = world.instance.vault_store
     monkeypatch.setattr(world.instance, "vault_store", lambda account_id: Watched(real(account_id)))
@@ -107,7 +109,7 @@ def test_not_while_an_application_is_restored(world: World) -> None:
 
 
 def test_a_backup_that_is_asked_for_at_the_last_moment_stops_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erase.rebuilding, "check_nothing_under_way", lambda *given: None)
+    monkeypatch.setattr(rebuilding, "check_nothing_under_way", lambda *given: None)
     backup, _ = request_backup(world.instance, world.app.id)
     with pytest.raises(Conflict):
         erase_account(world.instance, world.account)

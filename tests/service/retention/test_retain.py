@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.reconcile import AGE_NS, reconcile_account, reconcile_round
-from holdfast.service.policy.retention import Why
+from holdfast.service.policy.retention import Why, judge
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import delete_backup, delete_now, list_backups, set_lock
@@ -50,7 +51,7 @@ def scheduled(world: World, app: App | None = None, origin: str = "scheduled") -
     return done
 
 
-def with_rules(world: World, **rules: int) -> App:
+def with_rules(world: World, **rules: Any) -> App:
     change_settings(
         world.instance.catalog,
         world.app.id,
@@ -108,10 +109,9 @@ def test_a_server_that_stops_waits_for_no_deletion_and_the_next_one_makes_up_for
 def test_one_that_is_locked_meanwhile_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = scheduled(world), scheduled(world)
     app = with_rules(world, keep_last=1)
-    judge = retain_module.judge
 
-    def judge_then_lock(*args: object) -> object:
-        verdicts = judge(*args)  # type: ignore[arg-type]
+    def judge_then_lock(*args: Any) -> object:
+        verdicts = judge(*args)
         set_lock(world.instance, first, is_locked=True)
         return verdicts
 
@@ -125,10 +125,9 @@ def test_one_that_is_locked_meanwhile_stays(world: World, monkeypatch: pytest.Mo
 def test_a_newest_one_that_is_deleted_meanwhile_keeps_the_older(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = scheduled(world), scheduled(world)
     app = with_rules(world, keep_last=1)
-    judge = retain_module.judge
 
-    def judge_then_delete(*args: object) -> object:
-        verdicts = judge(*args)  # type: ignore[arg-type]
+    def judge_then_delete(*args: Any) -> object:
+        verdicts = judge(*args)
         delete_backup(world.instance, second)
         return verdicts
 

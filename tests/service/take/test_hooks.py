@@ -9,6 +9,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.command import heed_interrupts
@@ -25,7 +26,7 @@ from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
 from holdfast.vault.control import Control, Progress
-from holdfast.vault.vault import Vault
+from holdfast.vault.vault import TakeResult, Vault
 
 
 @pytest.fixture
@@ -55,9 +56,9 @@ def test_both_run_around_the_copy_and_after_as_soon_as_all_is_read(
     seen: list[list[str]] = []
     take = Vault.take
 
-    def watched(self: Vault, source, previous, **options):  # type: ignore[no-untyped-def]
+    def watched(self: Vault, *given: Any, **options: Any) -> TakeResult:
         seen.append(lines(notes))
-        result = take(self, source, previous, **options)
+        result = take(self, *given, **options)
         seen.append(lines(notes))
         return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.world import World
@@ -44,8 +45,8 @@ def app(world: World) -> App:
     return find_app(world.instance, world.app.id)
 
 
-def restored(world: World, backup: Backup, **wanted: object) -> None:
-    job = request_restore(world.instance, backup, app(world), Wanted(**wanted))  # type: ignore[arg-type]
+def restored(world: World, backup: Backup, **wanted: Any) -> None:
+    job = request_restore(world.instance, backup, app(world), Wanted(**wanted))
     done = run_restore(world.instance, job.id)
     assert done.state is JobState.SUCCESSFUL, done.error_message
 
@@ -175,7 +176,7 @@ def test_a_mirror_leaves_alone_what_is_ignored(world: World) -> None:
     put(world.root, new__node_modules__y=10, new__z=5, plain=3)
     (world.root / "a.cache").touch()
     before = preview_restore(world.instance, backup, app(world), Wanted())
-    assert {str(p["path"]) for p in before.paths_removed} == {"new/z", "plain"}
+    assert {p.path for p in before.paths_removed} == {"new/z", "plain"}
     restored(world, backup)
     left = {str(p.relative_to(world.root)) for p in world.root.rglob("*")}
     assert left == {
@@ -217,7 +218,7 @@ def test_a_folder_with_ignored_files_is_never_replaced(world: World) -> None:
     (world.root / "thing" / "dear.cache").write_text("nobody has this")
     for mode in ("mirror", "overlay"):
         with pytest.raises(Conflict) as caught:
-            preview_restore(world.instance, backup, app(world), Wanted(mode=mode))  # type: ignore[arg-type]
+            preview_restore(world.instance, backup, app(world), Wanted(mode=mode))
         assert caught.value.code == "TARGET_IN_THE_WAY"
         assert "ignore patterns" in caught.value.message
     (world.root / "thing" / "dear.cache").unlink()

@@ -14,13 +14,14 @@ import msgspec
 import pytest
 from kit.archives import member, tar_of, zip_member, zip_of
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.records import Backup, State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from holdfast.service.instance.home import open_instance
 from holdfast.service.instance.import_scratch import contents_path, scratch_folder, sweep_imports
-from holdfast.service.registry.apps import view
+from holdfast.service.registry.apps import shown_app
 from holdfast.service.registry.backups import full_object, list_backups
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
@@ -49,7 +50,7 @@ def test_an_archive_becomes_a_backup(world: World) -> None:
     assert (queued.state, queued.origin, queued.name) == (State.QUEUED, "imported", "from elsewhere")
     done = run_backup(world.instance, queued.id)
     assert (done.state, done.files, done.content_bytes) == (State.SUCCESSFUL, 2, 80_000)
-    assert full_object(world.instance, done)["origin"] == "imported"
+    assert to_builtins(full_object(world.instance, done))["origin"] == "imported"
     assert leftovers(world) == []
 
 
@@ -72,10 +73,10 @@ def test_the_zip_too(world: World) -> None:
 def test_an_import_is_not_what_the_next_backup_goes_on_from(world: World) -> None:
     world.clock.ns = time.time_ns() + 10_000_000_000  # so that files do not count as changing just now
     world.take("first")
-    good_at = view(world.instance, world.app)["last_good_backup_at"]
+    good_at = to_builtins(shown_app(world.instance, world.app))["last_good_backup_at"]
     world.clock.ns += 3_600_000_000_000
     run_backup(world.instance, upload(world, GOOD).id)
-    assert view(world.instance, world.app)["last_good_backup_at"] == good_at
+    assert to_builtins(shown_app(world.instance, world.app))["last_good_backup_at"] == good_at
     seen: list[Progress] = []
     asked, _ = request_backup(world.instance, world.app.id, name="next")
     assert run_backup(world.instance, asked.id, control=Control(report=seen.append)).stored_bytes < 2000

@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.accounts.rows import account_by_id
+from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import CatalogUnreachable
+from holdfast.catalog.jobs import rows as job_rows
+from holdfast.catalog.jobs import work as under_way
 from holdfast.catalog.records import State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.jobs import lifecycle as jobs
-from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items
-from holdfast.service.take import run as take
+from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.vault.control import Control, Progress
 
@@ -41,7 +43,7 @@ def test_the_list_item_is_the_published_sample(world: World) -> None:
     asked, _ = request_backup(world.instance, world.app.id)
     world.clock.ns += 9_000_000_000
     done = run_backup(world.instance, asked.id)
-    (item,) = list_items(world.instance, world.app.id)
+    (item,) = to_builtins(list_items(world.instance, list_rows(world.instance, world.app.id)))
     assert list(item) == ["name", "size", "modified", "key", "created_at", "is_successful"]
     assert item == {
         "name": "Backup at 2024-12-07 22:07:11",
@@ -104,7 +106,7 @@ def test_a_missing_folder_fails_with_a_sentence(world: World) -> None:
     assert (done.state, done.error_code) == (State.FAILED, "SOURCE_MISSING")
     assert done.error_message is not None
     assert str(world.root) in done.error_message
-    (item,) = list_items(world.instance, world.app.id)
+    (item,) = to_builtins(list_items(world.instance, list_rows(world.instance, world.app.id)))
     assert (item["is_successful"], item["size"], item["key"]) == (False, 0, "")
 
 
@@ -146,10 +148,10 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for where, name in (
-        (take.under_way, "is_backup_cancel_asked"),
-        (take.rows, "record_progress"),
-        (jobs.rows, "is_cancel_asked"),
-        (jobs.rows, "record_job_progress"),
+        (under_way, "is_backup_cancel_asked"),
+        (rows, "record_progress"),
+        (job_rows, "is_cancel_asked"),
+        (job_rows, "record_job_progress"),
     ):
         monkeypatch.setattr(where, name, away)
     done = world.take()
@@ -161,7 +163,7 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
 def test_a_catalog_that_is_away_at_the_end_is_said_without_where_it_is(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take.rows, "finish_backup", away)
+    monkeypatch.setattr(rows, "finish_backup", away)
     failed = world.take()
     assert (failed.state, failed.error_code) == (State.FAILED, "CATALOG_UNREACHABLE")
     assert failed.error_message is not None
@@ -186,7 +188,7 @@ def test_a_prune_in_the_middle_makes_it_start_again(world: World) -> None:
     from holdfast.catalog.database.tables import accounts
 
     asked, _ = request_backup(world.instance, world.app.id)
-    fenced = []
+    fenced: list[bool] = []
 
     def fence(progress: Progress) -> None:
         if not fenced:

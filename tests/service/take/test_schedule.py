@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import pytest
 from kit.world import World
+from msgspec import to_builtins
 
 from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.events.log import events_after
@@ -18,7 +20,7 @@ from holdfast.service.integrity import rebuild
 from holdfast.service.policy.overdue import say_overdue
 from holdfast.service.registry import apps
 from holdfast.service.take.run import request_backup, run_backup
-from holdfast.service.take.schedule import Schedule, schedule_of, set_right, set_schedule, tick, view
+from holdfast.service.take.schedule import Schedule, schedule_of, set_right, set_schedule, shown_schedule, tick
 
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 24 * 3600 * SECOND
@@ -40,7 +42,7 @@ def ticked(world: World) -> list[Backup]:
     return [claimed.backup for claimed in tick(world.instance) if claimed.backup is not None]
 
 
-def overdue_events(world: World) -> list[dict[str, object]]:
+def overdue_events(world: World) -> list[dict[str, Any]]:
     found = events_after(world.instance.catalog, 0, 1000, app_id=world.app.id)
     return [event.data for event in found if event.kind is EventKind.BACKUP_OVERDUE]
 
@@ -79,7 +81,9 @@ def test_a_whole_night_of_ticks_over_the_change_of_clocks(world: World) -> None:
             started.append(datetime.fromtimestamp(backup.created_at // SECOND, world.instance.zone))
             run_backup(world.instance, backup.id)
     assert [f"{at:%m-%d %H %Z}" for at in started] == ["10-26 02 CEST"]
-    assert f"{datetime.fromtimestamp(times(world).next_run_at // SECOND, world.instance.zone):%d %H}" == "27 02"  # type: ignore[operator]
+    next_run_at = times(world).next_run_at
+    assert next_run_at is not None
+    assert f"{datetime.fromtimestamp(next_run_at // SECOND, world.instance.zone):%d %H}" == "27 02"
 
 
 def test_ticks_at_once_claim_once(world: World) -> None:
@@ -114,7 +118,7 @@ def test_another_schedule_is_another_time_and_none_is_none(world: World) -> None
     assert scheduled(world, "0 5 * * *") == at + 2 * HOUR
     set_schedule(world.instance, world.app, Schedule(""))
     assert times(world) == DueTimes(None, None, None)
-    assert apps.view(world.instance, world.app)["next_backup_at"] is None
+    assert to_builtins(apps.shown_app(world.instance, world.app))["next_backup_at"] is None
     world.clock.ns += 2 * DAY
     assert ticked(world) == []
 
@@ -123,14 +127,14 @@ def test_what_is_kept_and_ignored_stands_beside_other_settings(world: World) -> 
     wanted = Schedule("@daily", Retention(keep_daily=7, keep_within="2d"), ("*.log", "/cache/"))
     app = set_schedule(world.instance, world.app, wanted)
     assert schedule_of(app) == wanted
-    shown = view(world.instance, app)
+    shown = to_builtins(shown_schedule(world.instance, app))
     assert len(shown["next_runs"]) == 5
-    assert shown["next_runs"][0] == apps.view(world.instance, app)["next_backup_at"]
+    assert shown["next_runs"][0] == to_builtins(apps.shown_app(world.instance, app))["next_backup_at"]
     assert shown["time_zone"] == "Europe/Berlin"
     assert shown["ignored"]["total_files"] == 2
     assert shown["notices"] == []
     many = set_schedule(world.instance, app, msgspec.structs.replace(wanted, retention=Retention(keep_last=31)))
-    assert "room for 30" in view(world.instance, many)["notices"][0]
+    assert "room for 30" in to_builtins(shown_schedule(world.instance, many))["notices"][0]
 
 
 def test_refused_schedules_change_nothing(world: World) -> None:
@@ -189,11 +193,11 @@ def test_overdue_is_said_once_and_ended_by_a_good_backup(world: World) -> None:
         said["last_good_backup_at"]
         == datetime.fromtimestamp(good.created_at // SECOND, world.instance.zone).isoformat()
     )
-    assert said["error"]["code"] == "SOURCE_MISSING"  # type: ignore[index]
-    assert apps.view(world.instance, world.app)["overdue_since"] is not None
+    assert said["error"]["code"] == "SOURCE_MISSING"
+    assert to_builtins(apps.shown_app(world.instance, world.app))["overdue_since"] is not None
     world.root.with_name("away").rename(world.root)
     world.take()
-    assert apps.view(world.instance, world.app)["overdue_since"] is None
+    assert to_builtins(apps.shown_app(world.instance, world.app))["overdue_since"] is None
     assert (times(world).overdue_at or 0) > world.clock.ns
 
 

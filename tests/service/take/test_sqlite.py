@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,6 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.vault.control import Control
-from holdfast.vault.errors import Cancelled
 
 WRITER = Path(__file__).parents[2] / "kit" / "sqlite_writer.py"
 BACKUPS = 50
@@ -80,9 +80,9 @@ def make(path: Path, mode: str = "wal", rows: int = 500) -> None:
     )
 
 
-def restore(world: World, backup: Backup, to: Path | None = None, **wanted: object) -> None:
+def restore(world: World, backup: Backup, to: Path | None = None, **wanted: Any) -> None:
     """Restore, and see that it worked."""
-    asked = Wanted(to=None if to is None else str(to), **wanted)  # type: ignore[arg-type]
+    asked = Wanted(to=None if to is None else str(to), **wanted)
     job = run_restore(world.instance, request_restore(world.instance, backup, world.app, asked).id)
     assert job.state is JobState.SUCCESSFUL, job.error_message
 
@@ -182,11 +182,16 @@ def test_what_did_not_change_is_not_read_again(world: World, monkeypatch: pytest
     crash_after(path, "PRAGMA wal_autocheckpoint=0", "INSERT INTO t VALUES (9999, 'in the log')")
     world.clock.ns = path.stat().st_ctime_ns + 3600 * 10**9
     first = world.take()
-    copied = []
+    copied: list[object] = []
     from holdfast.sources.sqlite.copying import Copying
 
     copy = Copying.copy
-    monkeypatch.setattr(Copying, "copy", lambda self, path, *rest: copied.append(path) or copy(self, path, *rest))
+
+    def counted(self: Copying, path: Any, *rest: Any) -> Any:
+        copied.append(path)
+        return copy(self, path, *rest)
+
+    monkeypatch.setattr(Copying, "copy", counted)
     again = world.take("again")
     assert copied == []
     assert again.digest == first.digest
@@ -396,7 +401,6 @@ def test_cancelling_ends_the_copying_and_leaves_nothing(world: World) -> None:
     done = run_backup(world.instance, asked.id, control=Control(lambda: True))
     assert done.error_code == "CANCELLED"
     assert not list(world.instance.run.glob("copies-*"))
-    assert Cancelled
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another identity")

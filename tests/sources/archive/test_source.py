@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -202,10 +203,10 @@ def import_into(bench: Bench, folder: Path, data: bytes, backup_id: str) -> Take
     return result
 
 
-def download(bench: Bench, layout: object, length: int) -> bytes:
+def download(bench: Bench, layout: Any, length: int) -> bytes:
     snapshot = bench.open()
     try:
-        return b"".join(snapshot.reader.render(layout.pieces(snapshot, 0, length)))  # type: ignore[attr-defined]
+        return b"".join(snapshot.reader.render(layout.pieces(snapshot, 0, length)))
     finally:
         snapshot.close()
 
@@ -298,10 +299,10 @@ TREES = st.recursive(FILES, lambda below: st.dictionaries(NAMES, below, max_size
 TIMES = st.integers(-(10**18), 10**19 // 2)
 
 
-def flat(tree: dict[bytes, object], above: bytes = b"") -> dict[bytes, tuple[str, bytes, int] | None]:
+def flat(tree: dict[bytes, Any], above: bytes = b"") -> dict[bytes, tuple[str, bytes, int] | None]:
     out: dict[bytes, tuple[str, bytes, int] | None] = {}
     for name, below in tree.items():
-        out[above + name] = None if isinstance(below, dict) else below  # type: ignore[assignment]
+        out[above + name] = None if isinstance(below, dict) else below
         if isinstance(below, dict):
             out |= flat(below, above + name + b"/")
     return out

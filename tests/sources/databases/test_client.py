@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.stage import ends
@@ -18,8 +19,8 @@ from holdfast.vault.errors import Cancelled
 SHELL = "/bin/sh"
 
 
-def script(text: str, **how: object) -> Client:
-    return Client(SHELL, ["-c", text], environment("/usr/bin:/bin"), **how)  # type: ignore[arg-type]
+def script(text: str, **how: Any) -> Client:
+    return Client(SHELL, ["-c", text], environment("/usr/bin:/bin"), **how)
 
 
 def test_output_and_words_and_code() -> None:

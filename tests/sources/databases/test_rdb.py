@@ -15,7 +15,8 @@ CRC64 = anycrc.Model("CRC64-REDIS")
 def whole(body: bytes = b"\xfa\x09redis-ver\x057.0.0") -> bytes:
     """A file with a right checksum."""
     covered = b"REDIS0010" + body + b"\xff"
-    return covered + CRC64.calc(covered).to_bytes(8, "little")
+    checksum: int = CRC64.calc(covered)
+    return covered + checksum.to_bytes(8, "little")
 
 
 def test_the_checksum_is_that_of_redis() -> None:
@@ -44,4 +45,4 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     data = bytearray(whole(bytes(100)))
     data[50] ^= 1
     path.write_bytes(data)
-    assert problem_of(path) == "its checksum does not fit"
+    assert problem_of(path) == "its checksum does not match"

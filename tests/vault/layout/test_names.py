@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.blocks import block_of
 from kit.layouts import Maker, folder
 
 from holdfast.vault.layout.names import NAME_BYTES_MAX, zip_name, zip_name_lengths, zip_names
-from holdfast.vault.manifest.block import block_of
 
 
 @pytest.mark.parametrize(

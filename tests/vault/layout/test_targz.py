@@ -11,11 +11,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from kit.blocks import block_of
 from kit.layouts import FRACTION_NS, FakeView, Maker, Sample, expected_tree, folder, run, sample, symlink, tree
 
 from holdfast.vault.layout import targz
 from holdfast.vault.layout.tar_header import TarHeaders
-from holdfast.vault.manifest.block import block_of
 from holdfast.vault.manifest.entry import Entry, Kind
 
 

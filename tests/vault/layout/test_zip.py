@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
+import subprocess
 import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
+from kit.blocks import block_of
 from kit.layouts import MTIME_NS, FakeView, Maker, Sample, expected_tree, folder, java, run, sample, symlink, tree
 
 from holdfast.vault.errors import FormatError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.layout.names import zip_name
-from holdfast.vault.manifest.block import block_of
 from holdfast.vault.manifest.entry import Entry, Kind
 
 
@@ -91,8 +91,8 @@ def test_bsdtar_restores_modes_and_links_from_file_and_pipe(
         run("bsdtar", "-xpf", path, "-C", tmp_path)
     else:
         # A real pipe: with a file on stdin bsdtar would seek to the central directory.
-        with os.popen(f"cat '{path}'") as source:
-            run("bsdtar", "-xpf", "-", "-C", tmp_path, stdin=source.buffer)  # type: ignore[attr-defined]
+        with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as source:
+            run("bsdtar", "-xpf", "-", "-C", tmp_path, stdin=source.stdout)
     assert tree(tmp_path) == expected_tree(made.view.entries, made.contents)
 
 

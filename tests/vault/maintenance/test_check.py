@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -341,7 +342,9 @@ def test_a_read_that_fails_once_is_no_damage(bench: Bench, write: Write) -> None
     assert check(bench).is_clean
 
 
-def test_a_bad_place_on_the_disk_costs_only_what_is_there(bench: Bench, write: Write) -> None:
+def test_a_bad_place_on_the_disk_costs_only_what_is_there(
+    bench: Bench, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     two_backups(bench, write)
     pack_id = pack_of(bench, PackKind.DATA)
     _, chunk = region(bench, pack_id, "second record")
@@ -354,7 +357,7 @@ def test_a_bad_place_on_the_disk_costs_only_what_is_there(bench: Bench, write: W
                 raise StoreError("The disk reported an error.")
             return super().get(name)
 
-        def open(self, name: str):  # type: ignore[no-untyped-def]
+        def open(self, name: str) -> Any:
             reader = super().open(name)
             if name == pack_name(pack_id):
                 read_into = reader.read_into
@@ -364,7 +367,7 @@ def test_a_bad_place_on_the_disk_costs_only_what_is_there(bench: Bench, write: W
                         raise StoreError("The disk reported an error.")
                     return read_into(at, buffer)
 
-                reader.read_into = failing  # type: ignore[method-assign]
+                monkeypatch.setattr(reader, "read_into", failing)
             return reader
 
     bench.store = BadPlace(bench.root.parent / "store")
@@ -391,7 +394,7 @@ def test_it_stops_when_asked(bench: Bench, write: Write) -> None:
 
 def test_progress_ends_at_the_whole(bench: Bench, write: Write) -> None:
     two_backups(bench, write)
-    seen = []
+    seen: list[Any] = []
     bench.vault().check(lambda: bench.taken, now_ns=NOW, share=1, control=Control(report=seen.append))
     assert (seen[-1].files, seen[-1].bytes) == (2, seen[-1].total_bytes)
     assert [p.bytes for p in seen] == sorted(p.bytes for p in seen)
@@ -411,7 +414,7 @@ _STEPS = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_STEPS)
-def test_nothing_is_found_in_an_undamaged_vault(tmp_path_factory: pytest.TempPathFactory, steps: list) -> None:  # type: ignore[type-arg]
+def test_nothing_is_found_in_an_undamaged_vault(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("vault")
     (folder / "app").mkdir()
     bench = Bench(folder / "app", LocalStore(folder / "store"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kit.memory_ledger import MemoryLedger
 from kit.trees import contents_of
 from kit.vault_bench import Bench
 
@@ -17,7 +19,7 @@ from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.prune import SMALL_PACKS_MIN, CopyBudget
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
-from holdfast.vault.pack.ledger import LedgerMoved, MemoryLedger, PackRow
+from holdfast.vault.pack.ledger import LedgerMoved, PackRow
 from holdfast.vault.pack.writer import pack_name
 
 NOW = 1_000
@@ -106,9 +108,9 @@ def test_a_backup_in_the_making_is_fenced(bench: Bench, write: Write) -> None:
     delete(bench, "b0")  # b1 below relies on its chunks
 
     class PruneInBetween(DirectorySource):
-        def scan(self):  # type: ignore[no-untyped-def]
+        def scan(self, *given: Any, **options: Any) -> Any:
             bench.vault().prune(now_ns=NOW, grace_ns=0)
-            return super().scan()
+            return super().scan(*given, **options)
 
     write("b", os.urandom(5000))
     with pytest.raises(SessionFenced):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.blocks import block_of
 
 from holdfast.vault.errors import FormatError
-from holdfast.vault.manifest.block import block_of, decode_block, decode_list, encode_block, encode_list, pack_extents
+from holdfast.vault.manifest.block import decode_block, decode_list, encode_block, encode_list, pack_extents
 from holdfast.vault.manifest.entry import Entry, Extent, Extra, Kind, ListRef
 
 u32, u64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)

@@ -55,7 +55,7 @@ def test_one_changed_or_missing_byte_is_seen(data: st.DataObject) -> None:
 
 
 def test_the_error_says_what_to_do_and_tells_no_account() -> None:
-    with pytest.raises(KeyMismatch, match=r"\(data key\).*put back the master key.*recovery sheet") as caught:
+    with pytest.raises(KeyMismatch, match=r"\(data key\).*restore the master key.*recovery sheet") as caught:
         KEY.unwrap(b"", "data key:k3v9")
     assert "k3v9" not in str(caught.value)
 

@@ -75,6 +75,7 @@ def test_what_happens_is_told_and_gone_on_with(site: Site) -> None:
         first = events(told, 3)
     assert [kind for _, kind, _ in first] == ["backup.queued", "backup.started", "backup.finished"]
     number, _, data = first[0]
+    assert number is not None
     assert list(data) == ["seq", "kind", "at", "app_id", "backup_id", "job_id", "data"]
     assert (str(data["seq"]), data["app_id"], data["backup_id"], data["job_id"]) == (
         number,

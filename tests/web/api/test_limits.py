@@ -6,6 +6,7 @@ import io
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -39,9 +40,9 @@ def clock(site: Site) -> MovedClock:
     return clock
 
 
-def start(client: httpx.Client, site: Site, app_id: str | None = None, **more: object) -> httpx.Response:
+def start(client: httpx.Client, site: Site, app_id: str | None = None, **more: Any) -> httpx.Response:
     """Ask for a backup, and run it here when it was queued."""
-    answer = client.post(f"/v3/apps/{app_id or site.app.id}/backups", **more)  # type: ignore[arg-type]
+    answer = client.post(f"/v3/apps/{app_id or site.app.id}/backups", **more)
     if answer.status_code == 202:
         run_backup(site.instance, answer.json()["response"]["id"])
     return answer

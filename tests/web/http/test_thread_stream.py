@@ -39,7 +39,7 @@ class Source:
 def test_every_buffer_comes_in_order_and_then_the_end(threads: ThreadPoolExecutor) -> None:
     source = Source(FILL_BUFFERS_MAX * 3 + 1)
 
-    async def read() -> list[bytes]:
+    async def read() -> list[bytes | memoryview]:
         pump = Pump(source.stream(), threads)
         buffers = []
         while (buffer := await pump.next()) is not None:

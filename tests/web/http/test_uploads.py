@@ -74,8 +74,9 @@ def test_a_refused_body_is_read_to_its_end(expect: list[tuple[bytes, bytes]], me
     async def send(message: Any) -> None:
         sent.append(message)
 
-    answer = RefusedBody(failure("PAYLOAD_TOO_LARGE", "Too large."), Body(receive), linger_seconds=0.05)
-    asyncio.run(answer({"headers": expect, "method": "POST"}, receive, send))  # type: ignore[arg-type]
+    answer = RefusedBody(failure(413, "PAYLOAD_TOO_LARGE", "Too large."), Body(receive), linger_seconds=0.05)
+    scope: Any = {"headers": expect, "method": "POST"}
+    asyncio.run(answer(scope, receive, send))
     assert read == len(messages) - unread
     assert sent[0]["status"] == 413
     assert (b"connection", b"close") in sent[0]["headers"]

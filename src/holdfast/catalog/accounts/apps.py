@@ -26,7 +26,7 @@ class AppInUse(Exception):
 
 
 def app_of(row: Any) -> App:
-    """A record from a row of `COLUMNS`."""
+    """Make a record from a row of `COLUMNS`."""
     app_id, account_id, name, path, node, created_at, settings = row
     return App(app_id, account_id, name, path, node, created_at, _settings.decode(settings))
 
@@ -51,7 +51,7 @@ def insert_app(catalog: Catalog, app: App) -> None:
 
 
 def settings_text(settings: AppSettings) -> str:
-    """Settings as their column has them."""
+    """Return settings as their column stores them."""
     return msgspec.json.encode(settings).decode()
 
 
@@ -61,7 +61,7 @@ def change_settings(
     change: Callable[[AppSettings], AppSettings],
     times: Callable[[App, App], dict[str, int | None]] = lambda before, after: {},
 ) -> None:
-    """Replace an application's settings by what `change` makes of them, in one transaction.
+    """Replace an application's settings by the result of `change`, in one transaction.
 
     `times(before, after)`: columns of due times that change with them.
     """
@@ -75,14 +75,14 @@ def change_settings(
 
 
 def app_by_id(catalog: Catalog, app_id: str) -> App | None:
-    """One application."""
+    """Return one application."""
     with catalog.read() as connection:
         row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id)).first()
     return app_of(row) if row else None
 
 
 def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
-    """Applications of any account with this id or name."""
+    """Return the applications of any account with this id or name."""
     with catalog.read() as connection:
         rows = connection.execute(
             select(*COLUMNS).where(or_(apps.c.id == name_or_id, apps.c.name == name_or_id)).order_by(apps.c.created_at)
@@ -91,7 +91,7 @@ def find_apps(catalog: Catalog, name_or_id: str) -> list[App]:
 
 
 def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
-    """Applications of one account, or of all; oldest first."""
+    """Return the applications of one account, or of all; oldest first."""
     query = select(*COLUMNS).order_by(apps.c.created_at, apps.c.id)
     if account_id is not None:
         query = query.where(apps.c.account_id == account_id)
@@ -109,7 +109,7 @@ def delete_app(catalog: Catalog, app_id: str) -> None:
 
 
 def last_good_at(catalog: Catalog, app_id: str) -> int | None:
-    """When the newest successful backup of an application's folder was started, in nanoseconds; imports don't count."""
+    """Return the start of the newest successful backup of an application's folder (ns); imports don't count."""
     with catalog.read() as connection:
         found: int | None = connection.execute(
             select(func.max(backups.c.created_at)).where(
@@ -120,7 +120,7 @@ def last_good_at(catalog: Catalog, app_id: str) -> int | None:
 
 
 def stored_bytes(catalog: Catalog, app_id: str) -> int:
-    """What the backups of an application added to the store, in bytes."""
+    """Return the bytes that the backups of an application added to the store."""
     with catalog.read() as connection:
         return int(
             connection.execute(

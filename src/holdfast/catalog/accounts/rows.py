@@ -30,7 +30,7 @@ class EmailTaken(Exception):
 
 
 def account_of(row: Row[Any] | Sequence[Any]) -> Account:
-    """A record from a row of ACCOUNT_COLUMNS."""
+    """Make a record from a row of ACCOUNT_COLUMNS."""
     return Account(*row)
 
 
@@ -57,14 +57,14 @@ def insert_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> N
 
 
 def account_by_id(catalog: Catalog, account_id: str) -> Account | None:
-    """One account."""
+    """Return one account."""
     with catalog.read() as connection:
         row = connection.execute(select(*ACCOUNT_COLUMNS).where(accounts.c.id == account_id)).first()
     return account_of(row) if row else None
 
 
 def account_with_key(catalog: Catalog, account_id: str) -> tuple[Account, bytes] | None:
-    """One account, and the SHA-256 of its API key."""
+    """Return one account, and the SHA-256 of its API key."""
     with catalog.read() as connection:
         query = select(*ACCOUNT_COLUMNS, accounts.c.api_key_hash).where(accounts.c.id == account_id)
         row = connection.execute(query).first()
@@ -72,7 +72,7 @@ def account_with_key(catalog: Catalog, account_id: str) -> tuple[Account, bytes]
 
 
 def all_accounts(catalog: Catalog) -> list[Account]:
-    """All accounts, oldest first."""
+    """Return all accounts, oldest first."""
     with catalog.read() as connection:
         rows = connection.execute(select(*ACCOUNT_COLUMNS).order_by(accounts.c.created_at, accounts.c.id)).all()
     return [account_of(row) for row in rows]
@@ -95,7 +95,7 @@ def set_api_key(catalog: Catalog, account_id: str, api_key_hash: bytes, api_key_
 
 
 def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:
-    """(finished backups, bytes of live packs) of an account."""
+    """Return (finished backups, bytes of live packs) of an account."""
     with catalog.read() as connection:
         count = connection.execute(
             select(func.count()).where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)

@@ -1,7 +1,7 @@
-"""What is known to be wrong with backups, and the event that says so, once for each finding.
+"""The known damage of backups, and the event that reports each finding once.
 
-Two kinds of entries stand in a backup's `damage`: content that is lost from the store (`DAMAGED`), which a check finds
-and a later backup may heal; and what did not come back in a test restore as it was backed up (`NOT_PROVED`), which only
+A backup's `damage` has two kinds of entries: content that is lost from the store (`DAMAGED`), which a check finds
+and a later backup may heal; and files that a test restore did not give back as backed up (`NOT_PROVED`), which only
 a test restore that matches takes away.
 """
 
@@ -25,7 +25,7 @@ MORE_DAMAGED = "MORE_DAMAGED"
 NOT_PROVED = "NOT_PROVED"
 
 NAMED_MAX = 100
-"""Of more backups that one finding hits, an event names the newest ones; its count is whole."""
+"""At most this many damaged backups are named in an event, the newest ones; its count has all."""
 
 FILES_NAMED = 3
 
@@ -34,12 +34,12 @@ _warnings = msgspec.json.Decoder(tuple[Warned, ...])
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look at one backup gave. `damage`: all that is known to be wrong now; times in nanoseconds."""
+    """The result of checking one backup. `damage`: all damage known now; times in nanoseconds."""
 
     backup_id: str
     damage: tuple[Warned, ...]
     verified_at: int | None = None
-    """When all of it was read back and found good; None: that stays as it is."""
+    """Time at which all of it was read back and found good; None leaves it unchanged."""
     restore_proved_at: int | None = None
 
 
@@ -53,9 +53,9 @@ def damaged_backups(catalog: Catalog, account_id: str) -> list[Backup]:
 
 
 def enter_found(catalog: Catalog, found: Sequence[Found], now_ns: int) -> None:
-    """Enter what a look at backups gave, in one transaction; those that are not successful are left out.
+    """Record the results of checking backups, in one transaction; those that are not successful are left out.
 
-    Where something is wrong that was not known before, an event `verify.failed` says so: one for each application.
+    New damage is reported by an event `verify.failed`: one for each application.
     """
     hit: dict[str, list[tuple[Any, Found]]] = {}
     with catalog.write() as connection:
@@ -79,7 +79,7 @@ def enter_found(catalog: Catalog, found: Sequence[Found], now_ns: int) -> None:
 
 
 def _is_news(before: str | None, now: Sequence[Warned]) -> bool:
-    """Whether anything is wrong that was not. (That a count of further files got smaller is none.)"""
+    """Return True if anything is wrong that was not. (A smaller count of further files is not news.)"""
     known = _warnings.decode(before) if before is not None else ()
     return bool({(w.path, w.code) for w in now} - {(w.path, w.code) for w in known})
 
@@ -104,7 +104,7 @@ def _enter(connection: Connection, app_id: str, affected: list[tuple[Any, Found]
 
 
 def failed_at(connection: Connection, account_id: str, app_id: str, code: str | None = None) -> int | None:
-    """When something was last found to be wrong with an application's backups; with a code of only that kind."""
+    """Return the time at which damage was last found in an application's backups; with `code` only of that kind."""
     query = select(func.max(events.c.at)).where(
         events.c.account_id == account_id, events.c.app_id == app_id, events.c.kind == EventKind.VERIFY_FAILED
     )
@@ -115,7 +115,7 @@ def failed_at(connection: Connection, account_id: str, app_id: str, code: str | 
 
 
 def not_to_build_on(catalog: Catalog, account_id: str, app_id: str) -> int | None:
-    """Backups of an application from before this time may have a wrong list of files; None: none has.
+    """Return the time before which an application's backups may have a wrong list of files; None: none has.
 
     What did not come back in a test restore may stand in the backups that were built on that one, too.
     """
@@ -132,7 +132,7 @@ def not_to_build_on(catalog: Catalog, account_id: str, app_id: str) -> int | Non
 
 
 def apps_to_take_afresh(catalog: Catalog, node: str) -> list[str]:
-    """Applications of a node with something wrong in a backup, of which none was even asked for since it was found."""
+    """Return a node's applications with damage found in a backup, and no new backup requested since."""
     query = (
         select(backups.c.account_id, backups.c.app_id)
         .join(apps, apps.c.id == backups.c.app_id)

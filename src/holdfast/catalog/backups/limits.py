@@ -1,6 +1,6 @@
-"""What a plan's limits are counted from, read in the transaction in which a backup is entered.
+"""The counts for a price plan's limits, read in the transaction that records a backup.
 
-Counted is what was asked for by hand in the last day, from the events: so a backup that was deleted since still counts,
+Counted are the manual requests of the last day, from the events: so a backup that was deleted since still counts,
 and one that failed or was cancelled does not.
 """
 
@@ -21,11 +21,11 @@ from holdfast.catalog.records import EventKind
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What an account did. Times in nanoseconds, oldest first; the backup that is being entered is not among them."""
+    """The recent backups of an account. Times in nanoseconds, oldest first; the one being recorded is not included."""
 
     plan: str
     app_times: tuple[int, ...]
-    """When backups of the application were asked for by hand."""
+    """Times at which backups of the application were requested by hand."""
     account_times: tuple[int, ...]
     """The same of all of the account's applications."""
     live_bytes: int
@@ -44,7 +44,7 @@ _asked = msgspec.json.Decoder(_Asked)
 
 
 def counts_of(catalog: Catalog, account_id: str, app_id: str, since: int) -> Counts:
-    """The counts as they are now, for showing and for a first look. Raises CatalogError."""
+    """Return the current counts, for display and for an early check. Raises CatalogError."""
     with catalog.read() as connection:
         return counted(connection, account_id, app_id, since)
 
@@ -52,7 +52,7 @@ def counts_of(catalog: Catalog, account_id: str, app_id: str, since: int) -> Cou
 def counted(
     connection: Connection, account_id: str, app_id: str, since: int, *, but: str = "", hold: bool = False
 ) -> Counts:
-    """The counts of the time since `since`, without the backup `but`.
+    """Return the counts of the time since `since`, without the backup `but`.
 
     `hold`: the account's row is held to the end of the transaction, so that of two requests one sees the other.
     """
@@ -75,7 +75,7 @@ def counted(
 
 def _events(account_id: str, since: int) -> Select[Any]:
     """Queued and failed backups of an account, in the order in which it was entered."""
-    # Events are numbered about as time goes: the first one of the time is where the account's are looked for.
+    # Events are numbered roughly in order of time: the search for the account's starts at the first of that time.
     first = select(events.c.seq).where(events.c.at >= since).order_by(events.c.at).limit(1).scalar_subquery()
     return (
         select(events.c.kind, events.c.at, events.c.app_id, events.c.backup_id, events.c.data)

@@ -1,4 +1,4 @@
-"""Test restores in the catalog: which application's turn it is, claimed with the job that does it."""
+"""Test restores in the catalog: the next application, claimed together with the job for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KIND = "prove"
 def first_prove(connection: Connection, backup_id: str, finished_at: int) -> None:
     """With the first good backup of an application: its first test restore is due a day later, or up to two.
 
-    Which of them, its id says: applications that were added at once are not all due at once.
+    Its id decides the time in between, so that applications added together are not all due at once.
     """
     app_id = connection.execute(select(backups.c.app_id).where(backups.c.id == backup_id)).scalar_one()
     spread = int.from_bytes(blake2b(app_id.encode(), digest_size=8).digest(), "little") % DAY_NS
@@ -31,7 +31,7 @@ def first_prove(connection: Connection, backup_id: str, finished_at: int) -> Non
 
 
 def due_app(catalog: Catalog, node: str, now_ns: int) -> tuple[str, int] | None:
-    """The application of a node whose test restore has been due for longest, and since when.
+    """Return the application of a node whose test restore has been due for longest, and since when.
 
     None while a test restore of that node is queued or running, and when none is due.
     """
@@ -54,13 +54,13 @@ def _open_prove(connection: Connection, node: str) -> Row[Any] | None:
 
 
 def is_under_way(catalog: Catalog, node: str) -> bool:
-    """Whether a test restore of a node is queued or running."""
+    """Return True if a test restore of a node is queued or running."""
     with catalog.read() as connection:
         return _open_prove(connection, node) is not None
 
 
 def newest_backup_id(catalog: Catalog, app_id: str) -> str | None:
-    """The newest successful backup of an application, an imported one too."""
+    """Return the newest successful backup of an application, an imported one too."""
     query = (
         select(backups.c.id)
         .where(backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL)
@@ -75,7 +75,7 @@ def newest_backup_id(catalog: Catalog, app_id: str) -> str | None:
 def claim_prove(catalog: Catalog, app_id: str, due_at: int, next_at: int | None, job: Job | None) -> bool:
     """Move an application's next test restore on, and queue the job of this one; both or neither.
 
-    `due_at`: as it was found; `next_at`: None where there is nothing to restore. False when somebody was quicker.
+    `due_at`: as it was found; `next_at`: None without a backup to restore. Return False if another process was faster.
     """
     with catalog.write() as connection:
         moved = connection.execute(

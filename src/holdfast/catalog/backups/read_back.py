@@ -1,4 +1,4 @@
-"""The rolling read-back in the catalog: whose turn it is, which packs are due, when each was last found good."""
+"""The rolling read-back in the catalog: the node that reads, the packs that are due, and their last good reading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS_AT_ONCE = 200
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """Who reads the store back just now. Times in nanoseconds.
+    """The node that reads the store back now. Times in nanoseconds.
 
     `until`: after that another node may; `hour_bytes`: how much is read in an hour, worked out at `counted_at`.
     """
@@ -42,7 +42,7 @@ class DuePack(msgspec.Struct, frozen=True):
 def claim_turn(
     catalog: Catalog, node: str, now_ns: int, hold_ns: int, count_every_ns: int, hour_bytes: Callable[[int], int]
 ) -> Turn | None:
-    """Have the reading for `hold_ns`; None when another node has it.
+    """Claim the reading for `hold_ns`; return None when another node has it.
 
     `hour_bytes(bytes of all live packs)` is asked every `count_every_ns`: the sum is not for nothing.
     """
@@ -64,7 +64,7 @@ def claim_turn(
 
 
 def read_since(catalog: Catalog, since: int) -> int:
-    """Bytes of live packs that were read back since a time."""
+    """Return the bytes of live packs that were read back since a time."""
     query = select(func.coalesce(func.sum(packs.c.size), 0)).where(packs.c.state == LIVE, packs.c.read_at > since)
     with catalog.read() as connection:
         return int(connection.execute(query).scalar_one())
@@ -87,7 +87,7 @@ def due_packs(catalog: Catalog, read_before: int, limit: int) -> list[DuePack]:
 
 
 def mark_read(catalog: Catalog, account_id: str, pack_ids: Sequence[bytes], read_at: int) -> None:
-    """Enter that packs were read back whole and found good; never an earlier time than is there."""
+    """Record that packs were read back whole and found good; never an earlier time than before."""
     with catalog.write() as connection:
         for start in range(0, len(pack_ids), _ROWS_AT_ONCE):
             connection.execute(
@@ -103,7 +103,7 @@ def mark_read(catalog: Catalog, account_id: str, pack_ids: Sequence[bytes], read
 
 
 def all_read_at(catalog: Catalog, account_id: str) -> int | None:
-    """Since when all live packs of an account were read back and found good; None: not all were."""
+    """Return the time since which all live packs of an account were read back and found good; None: not all were."""
     query = select(func.count(), func.count(packs.c.read_at), func.min(packs.c.read_at)).where(
         packs.c.account_id == account_id, packs.c.state == LIVE
     )

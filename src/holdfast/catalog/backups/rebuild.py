@@ -1,4 +1,4 @@
-"""What rebuilding and erasing do to the catalog: rows entered as the store has them, and rows that go for good."""
+"""Rebuilding and erasing in the catalog: rows recorded as the store has them, and rows deleted for good."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.catalog.database.tables import accounts, apps, backups, deliveries
 from holdfast.catalog.records import OPEN_JOBS, Account, App, Backup, State
 
 ERASED = b""
-"""What stands for a data key that was erased."""
+"""The value in place of an erased data key."""
 
 
 _UNDER_WAY = (State.QUEUED, State.RUNNING)
@@ -31,7 +31,7 @@ class InTheWay(Exception):
 
 
 def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bool:
-    """Enter an account as its record has it; True when it was not there. What it counts (epoch, commits) stays.
+    """Record an account as its account record has it; return True when it was missing. Its epoch and commits stay.
 
     Raises InTheWay.
     """
@@ -55,7 +55,7 @@ def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bo
 
 
 def enter_app(catalog: Catalog, app: App) -> bool:
-    """Enter an application as the record has it; True when it was not there. Raises InTheWay."""
+    """Record an application as the account record has it; return True when it was missing. Raises InTheWay."""
     values = {"name": app.name, "path": app.path, "node": app.node, "settings": settings_text(app.settings)}
     with _in_the_way(f"Another application has the name {app.name}."), catalog.write() as connection:
         if connection.execute(apps.update().where(apps.c.id == app.id).values(**values)).rowcount:
@@ -75,7 +75,7 @@ def _in_the_way(message: str) -> Iterator[None]:
 
 
 def drop_apps_but(catalog: Catalog, account_id: str, kept: set[str]) -> int:
-    """Remove applications that the record does not have and that have no backups; returns how many."""
+    """Remove applications that the account record lacks and that have no backups; return their number."""
     dropped = 0
     with catalog.read() as connection:
         found = [row[0] for row in connection.execute(select(apps.c.id).where(apps.c.account_id == account_id))]
@@ -104,7 +104,7 @@ def drop_backup(catalog: Catalog, backup_id: str) -> None:
 
 
 def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
-    """Fence whatever was under way on the vault, and count on from `commit_seq` at least."""
+    """Fence everything running on the vault, and count on from at least `commit_seq`."""
     with catalog.write() as connection:
         now = connection.execute(
             select(accounts.c.commit_seq).where(accounts.c.id == account_id).with_for_update(key_share=True)
@@ -121,15 +121,15 @@ def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
 
 
 def check_nothing_under_way(catalog: Catalog, account_id: str) -> None:
-    """Raises UnderWay when a backup or a restore of an account is queued or running."""
+    """Raise UnderWay if a backup or a restore of an account is queued or running."""
     with catalog.read() as connection:
         _check_nothing_under_way(connection, account_id)
 
 
 def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
-    """Overwrite an account's wrapped keys, so that nothing of its vault opens again; returns what was overwritten.
+    """Overwrite an account's wrapped keys, so that nothing of its vault opens again; return the old bytes.
 
-    All that belongs to the account goes in the same transaction: no schedule, proof or notice must find it while its
+    Everything of the account is deleted in the same transaction: no schedule, proof or notice must find it while its
     packs vanish. On SQLite the old bytes are zeroed where they stood, and the write-ahead log is emptied. Raises
     UnderWay, with nothing changed, and CatalogError when another process keeps the log from being emptied.
     """
@@ -190,7 +190,7 @@ def wipe(catalog: Catalog) -> None:
 
 
 def is_left_in_files(catalog: Catalog, secrets: list[bytes]) -> bool:
-    """Whether any of the given bytes is still in a file of an SQLite catalog. Always False for a database server."""
+    """Return True if any of the given bytes is still in a file of an SQLite catalog. False for a database server."""
     if catalog.engine.dialect.name != "sqlite":
         return False
     for end in ("", "-wal", "-journal"):

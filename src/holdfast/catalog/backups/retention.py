@@ -1,6 +1,6 @@
-"""What retention needs of the catalog: the backups as its policy sees them, and the step by which one begins to go.
+"""Retention in the catalog: the backups as its policy sees them, and the step that starts to delete one.
 
-What it must never do: let a backup go to which no newer good one is committed. That stands in the statement itself.
+It must never delete a backup unless a newer good one is committed. The statement itself ensures that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SAFETY = "safety"
 """Origin of a backup that a restore took, so that it can be undone."""
 
 BY_HAND = ("manual", IMPORTED)
-"""Origins of backups that somebody took on purpose."""
+"""Origins of backups that a person requested."""
 
 _FINISHED = (State.SUCCESSFUL, State.FAILED)
 
@@ -41,12 +41,12 @@ class Candidate:
 
     @property
     def is_good(self) -> bool:
-        """Whether an older one may go because this one is there."""
+        """True if an older one may go because this one is there."""
         return self.state is State.SUCCESSFUL and self.origin != IMPORTED and not self.is_damaged
 
     @property
     def is_by_hand(self) -> bool:
-        """Whether somebody took it on purpose."""
+        """True if a person requested it."""
         return self.origin in BY_HAND
 
 
@@ -54,7 +54,7 @@ _is_in_use = exists().where(jobs.c.backup_id == backups.c.id, jobs.c.state.in_(O
 
 
 def candidates(catalog: Catalog, *, app_id: str | None = None, account_id: str | None = None) -> list[Candidate]:
-    """The backups of an application, or of an account, oldest first."""
+    """Return the backups of an application, or of an account, oldest first."""
     with catalog.read() as connection:
         return candidates_in(connection, app_id=app_id, account_id=account_id)
 
@@ -62,7 +62,7 @@ def candidates(catalog: Catalog, *, app_id: str | None = None, account_id: str |
 def candidates_in(
     connection: Connection, *, app_id: str | None = None, account_id: str | None = None
 ) -> list[Candidate]:
-    """The same, within a transaction."""
+    """Return the same, within a transaction."""
     query = select(
         backups.c.id,
         backups.c.created_at,
@@ -90,9 +90,9 @@ def candidates_in(
 
 
 def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
-    """successful or failed -> deleting, because retention lets it go. False, with nothing changed, when it may not.
+    """successful or failed -> deleting, as retention decided. Return False, with nothing changed, if it must stay.
 
-    It may not when it is locked by now, when a job works on it, or when no newer good backup of its application is
+    It must stay when it is locked by now, when a job works on it, or when no newer good backup of its application is
     there (a failed one needs none).
     """
     newer = backups.alias()
@@ -123,7 +123,7 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
 
 
 def apps_with_several(catalog: Catalog, node: str) -> list[str]:
-    """Ids of a node's applications that have more than one finished backup: of others nothing could go."""
+    """Return the ids of a node's applications with more than one finished backup; others have nothing to delete."""
     query = (
         select(backups.c.app_id)
         .join(apps, apps.c.id == backups.c.app_id)

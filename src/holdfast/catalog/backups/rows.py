@@ -44,7 +44,7 @@ class RestoreUnderWay(Exception):
 
 
 def backup_of(row: Row[Any]) -> Backup:
-    """A record from a row of all columns."""
+    """Return a record from a row of all columns."""
     values = list(row)
     values[_STATE] = State(values[_STATE])
     values[_WARNINGS] = _warnings.decode(values[_WARNINGS])
@@ -57,7 +57,7 @@ def backup_of(row: Row[Any]) -> Backup:
 def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], None] | None = None) -> None:
     """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup).
 
-    `permit` is shown what the account did in the last day, in the same transaction; what it raises undoes everything.
+    `permit` gets the account's counts of the last day, in the same transaction; its exceptions undo everything.
     """
     try:
         with catalog.write() as connection:
@@ -96,26 +96,26 @@ def enter_backup(connection: Connection, backup: Backup) -> None:
 
 
 def is_restoring(connection: Connection, app_id: str) -> bool:
-    """Whether a restore into the application is queued or running."""
+    """Return True if a restore into the application is queued or running."""
     restoring = select(jobs.c.id).where(jobs.c.app_id == app_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS))
     return connection.execute(restoring).first() is not None
 
 
 def is_name_taken(connection: Connection, app_id: str, name: str) -> bool:
-    """Whether the application has a backup of this name."""
+    """Return True if the application has a backup of this name."""
     same = select(backups.c.id).where(backups.c.app_id == app_id, backups.c.name == name)
     return connection.execute(same).first() is not None
 
 
 def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
-    """One backup."""
+    """Return one backup."""
     with catalog.read() as connection:
         row = connection.execute(select(*_COLUMNS).where(backups.c.id == backup_id)).first()
     return backup_of(row) if row else None
 
 
 def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
-    """One backup of an application, by id or by name; an id goes first."""
+    """Return one backup of an application, by id or by name; an id goes first."""
     with catalog.read() as connection:
         rows = connection.execute(
             select(*_COLUMNS).where(
@@ -136,7 +136,7 @@ def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | 
 
 
 def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, after: str | None) -> list[Backup]:
-    """Backups of an account, newest first."""
+    """Return the backups of an account, newest first."""
     query = (
         select(*_COLUMNS)
         .where(backups.c.account_id == account_id)
@@ -149,7 +149,7 @@ def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, a
 
 
 def _beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) -> Any:
-    """Nothing is beyond a backup that is another owner's: that one does not exist for this."""
+    """Return the condition for rows beyond a backup; another owner's backup does not exist for this one."""
     at = select(backups.c.created_at).where(same_owner, backups.c.id == after).scalar_subquery()
     if newest_first:
         return or_(backups.c.created_at < at, and_(backups.c.created_at == at, backups.c.id < after))
@@ -168,7 +168,7 @@ def backups_by_name(catalog: Catalog, account_id: str, name: str) -> list[Backup
 
 
 def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: int) -> Backup | None:
-    """The newest backup that was asked for with this key since a time."""
+    """Return the newest backup that was asked for with this key since a time."""
     with catalog.read() as connection:
         row = connection.execute(
             select(*_COLUMNS)
@@ -180,7 +180,7 @@ def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: in
 
 
 def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = None) -> list[Backup]:
-    """All backups in the given states, oldest first; of one node, or of all."""
+    """Return all backups in the given states, oldest first; of one node, or of all."""
     query = select(*_COLUMNS).where(backups.c.state.in_(states)).order_by(backups.c.created_at)
     if OPEN_STATES.issuperset(states):
         query = query.where(open_backups)
@@ -207,7 +207,7 @@ def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
 
 
 def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
-    """queued -> running. False when it was not queued (any more), or one of `conditions` does not hold."""
+    """queued -> running. Return False when it was not queued (any more), or one of `conditions` does not hold."""
     with catalog.write() as connection:
         _app_held(connection, backup_id)
         done = connection.execute(
@@ -221,7 +221,7 @@ def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *cond
 
 
 def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
-    """Enter what happened to a backup, with what says which one it is."""
+    """Record an event of a backup, with the data that identifies it."""
     row = connection.execute(
         select(backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin).where(
             backups.c.id == backup_id
@@ -234,7 +234,7 @@ def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, 
 
 
 def record_progress(catalog: Catalog, backup_id: str, progress: Progress) -> None:
-    """Note how far a running backup is. Cheap: not worth a wait for the disk."""
+    """Record the progress of a running backup, without waiting for the disk."""
     with catalog.write(durable=False) as connection:
         connection.execute(
             backups.update()
@@ -244,7 +244,7 @@ def record_progress(catalog: Catalog, backup_id: str, progress: Progress) -> Non
 
 
 def next_commit_seq(catalog: Catalog, account_id: str) -> int:
-    """The next number in the order of an account's backups."""
+    """Return the next number in the order of an account's backups."""
     with catalog.write() as connection:
         connection.execute(
             accounts.update().where(accounts.c.id == account_id).values(commit_seq=accounts.c.commit_seq + 1)
@@ -262,19 +262,19 @@ def finish_backup(
     overdue_at: Callable[[App], int | None] = lambda app: None,
     **values: Any,
 ) -> bool:
-    """running -> successful, with what is known now. False when it was not running (any more).
+    """running -> successful, with its results. Return False when it was not running (any more).
 
     `overdue_at`: when the application is overdue after this backup; not asked for an imported one, which says nothing
     of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
     """
     with catalog.write() as connection:
-        # The application's row before the account's, as whoever enters a backup has them.
+        # The application's row before the account's, in the order of every backup that is recorded.
         app = _app_held(connection, backup_id)
         now = _epoch_held(connection, backup_id)
         if now is None:
             return False
         if now != epoch:
-            raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+            raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
@@ -312,7 +312,7 @@ def finish_backup(
 
 
 def _epoch_held(connection: Connection, backup_id: str) -> int | None:
-    """The epoch of the vault of a backup, its account's row held; None when the backup is gone."""
+    """Return the epoch of the vault of a backup, its account's row held; None when the backup is gone."""
     epoch: int | None = connection.execute(
         select(accounts.c.vault_epoch)
         .join(backups, backups.c.account_id == accounts.c.id)
@@ -343,7 +343,7 @@ def fail_backup(
     log: str | None = None,
     warnings: Sequence[Warned] = (),
 ) -> bool:
-    """queued or running -> failed, with a reason. False when it was neither."""
+    """queued or running -> failed, with a reason. Return False when it was neither."""
     with catalog.write() as connection:
         done = connection.execute(
             backups.update()
@@ -364,7 +364,7 @@ def fail_backup(
 
 
 def log_of(catalog: Catalog, backup_id: str) -> str | None:
-    """A backup's log as it was entered with its end; None when there is none (yet)."""
+    """Return a backup's log as it was entered with its end; None when there is none (yet)."""
     with catalog.read() as connection:
         found: str | None = connection.execute(select(backups.c.log).where(backups.c.id == backup_id)).scalar()
         return found
@@ -380,14 +380,14 @@ def rename_backup(catalog: Catalog, backup_id: str, name: str) -> None:
 
 
 def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int) -> bool:
-    """Change what is given of a backup's locks. False, with nothing changed, when a time lock would get shorter."""
+    """Change the given locks of a backup. Return False, with nothing changed, when a time lock would get shorter."""
     change: dict[str, Any] = {}
     if is_locked is not None:
         change["is_locked"] = is_locked
     query = backups.update().where(backups.c.id == backup_id)
     if locked_until is not None:
         change["locked_until"] = locked_until
-        # In the same statement: of two that set a lock at once, the shorter one must not come out on top.
+        # In the same statement: of two locks set at once, the shorter one must not win.
         query = query.where(
             or_(
                 backups.c.locked_until.is_(None),
@@ -402,7 +402,7 @@ def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_un
 
 
 def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
-    """successful or failed -> deleting, unless it is locked. False when it is in another state, or locked."""
+    """successful or failed -> deleting, unless it is locked. Return False when in another state, or locked."""
     with catalog.write() as connection:
         done = connection.execute(
             backups.update()

@@ -1,6 +1,6 @@
 """Opening a catalog: SQLite by default, PostgreSQL by URL. The one place that knows their differences.
 
-What it must never do: change a catalog that a newer Holdfast wrote, or leave one half made or half upgraded.
+It must never change a catalog that a newer Holdfast wrote, or leave one half made or half upgraded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata
 BUSY_SECONDS = 30
 CONNECTIONS_KEPT = 5
 CONNECTIONS_MAX = 64
-"""More than all threads of one process that use the catalog at once."""
+"""At most this many connections; more than the threads of one process that use the catalog at once."""
 
 _SCHEMA_LOCK = 0x686F6C64  # "hold": one change of the schema at a time on PostgreSQL
 
@@ -38,7 +38,7 @@ class CatalogUnreachable(CatalogError):
 
 
 class CatalogDamaged(CatalogError):
-    """The database says of itself that it is damaged."""
+    """The database reports damage in itself."""
 
 
 class Catalog:
@@ -51,12 +51,12 @@ class Catalog:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a file, `where`."""
+        """True if it is a file, `where`."""
         return self._is_sqlite
 
     @property
     def commits_in_order(self) -> bool:
-        """Whether one writes at a time, so that a lower number of an event never comes after a higher one."""
+        """True if one writes at a time, so that a lower number of an event never comes after a higher one."""
         return self._is_sqlite
 
     @contextmanager
@@ -101,13 +101,13 @@ class Catalog:
                     connection.exec_driver_sql("PRAGMA synchronous=FULL")
 
     def fact(self, name: str) -> str | None:
-        """What the instance remembers under a name."""
+        """Return the value that the instance stores under a name."""
         with self.read() as connection:
             value: str | None = connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
             return value
 
     def set_fact(self, name: str, value: str) -> None:
-        """Remember something; replaces."""
+        """Store a value under a name, replacing the old one."""
         with self.write() as connection:
             connection.execute(facts.delete().where(facts.c.name == name))
             connection.execute(facts.insert().values(name=name, value=value))
@@ -119,7 +119,7 @@ class Catalog:
 
 @contextmanager
 def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
-    """What the driver says of a catalog that cannot be used, as a CatalogError.
+    """Turn the driver's errors about an unusable catalog into CatalogError.
 
     Violated constraints and faults of ours (wrong SQL) go through as they are.
     """
@@ -127,19 +127,19 @@ def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise CatalogUnreachable(f"The catalog {where} is too busy just now; try again.") from error
+        raise CatalogUnreachable(f"The catalog {where} is too busy at the moment; try again.") from error
     except (DBAPIError, driver.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         why = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
         if isinstance(cause, driver.OperationalError | driver.InterfaceError):
             raise CatalogUnreachable(f"The catalog {where} cannot be used now ({why}).") from error
         if type(cause) is driver.DatabaseError:
-            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); put back a good copy of it.") from error
+            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); restore a good copy of it.") from error
         raise
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a catalog in a file."""
+    """Return the URL of a catalog in a file."""
     return URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
 
 
@@ -153,7 +153,7 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
     if engine.dialect.name == "sqlite":
         where = engine.url.database or "in memory"
         if not create and not Path(where).exists():
-            raise CatalogError(f"The catalog {where} is missing; restore it, or make a new instance elsewhere.")
+            raise CatalogError(f"The catalog {where} is missing; restore it, or create a new instance elsewhere.")
     try:
         with errors_as_sentences(engine, where):
             _prepare(engine, where, create)
@@ -167,7 +167,7 @@ def _prepare(engine: Engine, where: str, create: bool) -> None:
     with engine.connect() as connection:
         version = _version(connection)
     if version is None and not create:
-        raise CatalogError(f"{where} is no catalog of Holdfast.")
+        raise CatalogError(f"{where} is not a catalog of Holdfast.")
     if version is not None and version > SCHEMA_VERSION:
         raise CatalogNewer(f"The catalog {where} was written by a newer Holdfast; use that version or later.")
     if engine.dialect.name == "sqlite":

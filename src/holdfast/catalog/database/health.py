@@ -1,4 +1,4 @@
-"""Whether the database under a catalog is well."""
+"""The health of the database under a catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAULTS_MAX = 10
 
 
 class Health(msgspec.Struct, frozen=True):
-    """What the database says of itself. `faults`: what is damaged; `wal_bytes`: SQLite's write-ahead log."""
+    """The database's own report. `faults`: the damage found; `wal_bytes`: size of SQLite's write-ahead log."""
 
     database: str
     faults: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What one of the nodes does once in a while for the whole instance: whose turn it is, claimed as a fact."""
+"""Leases: tasks that one of the nodes does for the whole instance, claimed as facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.catalog.database.tables import facts
 
 
 def claim_turn(catalog: Catalog, what: str, now_ns: int, until_ns: int) -> bool:
-    """Claim what is to be done once until a time, by one node. False: it was done already, or is being done."""
+    """Claim a task for one node until a time. Return False when it was done already, or is being done."""
     try:
         with catalog.write() as connection:
             last = connection.execute(select(facts.c.value).where(facts.c.name == what).with_for_update()).scalar()

@@ -66,7 +66,7 @@ apps = Table(
     UniqueConstraint("account_id", "name", name="uq_apps_account_name"),
 )
 """`next_run_at`: when the schedule's next backup is due; `overdue_at`: when the application becomes overdue unless a
-good backup comes before; `overdue_since`: since when it is, as was said; `prove_at`: when its next test restore is
+good backup comes before; `overdue_since`: since when it is, as reported; `prove_at`: when its next test restore is
 due."""
 Index("ix_apps_next_run", apps.c.node, apps.c.next_run_at)
 Index("ix_apps_overdue", apps.c.overdue_at)
@@ -189,7 +189,7 @@ events = Table(
     Column("data", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-"""What happened, in the order in which it was committed (per account). `seq` is never given twice; old rows go."""
+"""The events, in the order of their commits (per account). `seq` is never used twice; old rows are deleted."""
 Index("ix_events_account", events.c.account_id, events.c.seq)
 Index("ix_events_at", events.c.at)
 Index("ix_events_backup", events.c.backup_id)
@@ -207,7 +207,7 @@ endpoints = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
 )
-"""Where an account is told of events; without `account_id` the operator is, of those of all accounts.
+"""The endpoints that notify an account of events; without `account_id` the operator, of those of all accounts.
 
 `kind`: `webhook` or `apprise`; `label`: what may be shown of its URL; `events`: the kinds that are wanted, as JSON."""
 

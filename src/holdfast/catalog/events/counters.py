@@ -1,4 +1,4 @@
-"""The tally: how often what happened, since the instance was made. It only grows, whatever is deleted.
+"""The counters: how often each event happened since the instance was made. They only grow, whatever is deleted.
 
 Folded from the events, whose rows go after a while: the fact `tally` holds the counts and the number of the last event
 that is in them, so an event counts once, whoever folds and however often a process dies. A *run* is a backup or a job
@@ -23,7 +23,7 @@ from holdfast.units import DAY_NS, SECOND_NS
 
 FACT = "tally"
 BUCKET_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)
-"""Upper ends of the durations' classes; one more class has all that took longer."""
+"""Upper bounds of the durations' classes; a further class has all longer ones."""
 
 _EVENTS_AT_ONCE = 5000
 _SETTLED_NS = 60 * SECOND_NS
@@ -33,13 +33,13 @@ _RUN_NS_MAX = 14 * DAY_NS
 
 
 class Durations(msgspec.Struct):
-    """How long runs took. `counts`: one per class of BUCKET_SECONDS, and one for all above."""
+    """The durations of runs. `counts`: one per class of BUCKET_SECONDS, and one for all above."""
 
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BUCKET_SECONDS) + 1))
     seconds: float = 0.0
 
     def note(self, seconds: float) -> None:
-        """Count one more."""
+        """Add one duration."""
         self.counts[bisect_left(BUCKET_SECONDS, seconds)] += 1
         self.seconds += seconds
 
@@ -65,7 +65,7 @@ _COLUMNS = (events.c.seq, events.c.kind, events.c.at, events.c.backup_id, events
 
 
 def read_tally(catalog: Catalog, now_ns: int) -> Tally:
-    """The counts as they are now; changes nothing."""
+    """Return the counts as they are now; changes nothing."""
     with catalog.read() as connection:
         text = connection.execute(select(facts.c.value).where(facts.c.name == FACT)).scalar()
         tally = _tally.decode(text) if text else Tally()
@@ -75,7 +75,7 @@ def read_tally(catalog: Catalog, now_ns: int) -> Tally:
 
 
 def keep_tally(catalog: Catalog, now_ns: int) -> None:
-    """Write the counts down, so that the events in them may go, and the next reading has few to fold."""
+    """Store the counts, so that their events can be deleted, and the next reading has few to fold."""
     more = True
     while more:
         with suppress(IntegrityError), catalog.write(durable=False) as connection:  # another node wrote the first one
@@ -93,7 +93,7 @@ def keep_tally(catalog: Catalog, now_ns: int) -> None:
 
 
 def _fold_more(connection: Connection, catalog: Catalog, tally: Tally, now_ns: int) -> bool:
-    """Count the next events; whether there may be more."""
+    """Count the next events; return True if there may be more."""
     query = select(*_COLUMNS).where(events.c.seq > tally.seq).order_by(events.c.seq).limit(_EVENTS_AT_ONCE)
     rows = connection.execute(query).all()
     settled = list(rows if catalog.commits_in_order else _settled(rows, now_ns))
@@ -105,7 +105,7 @@ def _fold_more(connection: Connection, catalog: Catalog, tally: Tally, now_ns: i
 
 
 def _settled(rows: Iterable[Any], now_ns: int) -> Iterable[Any]:
-    """Those before the first young one: where accounts commit side by side, a lower number may still come."""
+    """Return those before the first young one: where accounts commit side by side, a lower number may still come."""
     for row in rows:
         if row.at > now_ns - _SETTLED_NS:
             return

@@ -1,8 +1,8 @@
-"""Deliveries in the catalog: which event is still to be told to which endpoint (a transactional outbox).
+"""Deliveries in the catalog: the events that endpoints have yet to receive (a transactional outbox).
 
-A delivery is entered with its event, in the same transaction, so none is lost and none is made up. Whoever wants to
-send it claims it first, by moving its next attempt ahead: when the sender dies it comes again by itself. So the same
-delivery may arrive twice, with the same id, but never is one forgotten.
+A delivery is recorded with its event, in the same transaction, so none is lost and none is invented. A sender first
+claims it by moving its next attempt ahead: when the sender dies, the delivery becomes due again. So the same
+delivery may arrive twice, with the same id, but is never lost.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endp
 from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000
-"""So many may wait for one endpoint; beyond that the oldest is given up for the newest."""
+"""At most this many may wait for one endpoint; beyond that the oldest is given up for the newest."""
 
 FOR_PEOPLE = "apprise"
 """Kind of the endpoints whose messages people read."""
 
 TOLD_AGAIN_NS = 20 * HOUR_NS
-"""So long are people told once of what goes on failing: a daily backup that fails is told of each day."""
+"""At most once in this time are people told of a repeated failure: a daily backup that fails is reported daily."""
 
 CROWDED_OUT = f"More than {PENDING_MAX} notices waited for this endpoint; the oldest are given up."
 
@@ -53,7 +53,7 @@ def fan_out(
 ) -> None:
     """Enter the deliveries of an event, with its transaction. `at`: nanoseconds; `data`: the event's.
 
-    People (apprise) are not told again of a scheduled backup that failed as the one before.
+    People (apprise) are not notified again of a scheduled backup that failed like the previous one.
     """
     if kind not in NOTICE_KINDS:
         return
@@ -86,7 +86,7 @@ def fan_out(
 
 
 def _is_told(connection: Connection, endpoint_id: str, app_id: str | None, code: object, at: int) -> bool:
-    """Whether an endpoint was told lately that backups of an application fail so, and none succeeded since."""
+    """Return True if an endpoint was told lately that backups of an application fail so, and none succeeded since."""
     query = (
         select(events.c.seq, events.c.account_id, events.c.data)
         .join(deliveries, deliveries.c.event_seq == events.c.seq)
@@ -166,7 +166,7 @@ def insert_delivery(catalog: Catalog, delivery: Delivery) -> None:
 
 
 def set_body(catalog: Catalog, delivery_id: str, body: str) -> None:
-    """Keep what is sent, so that every attempt sends the same."""
+    """Store the body, so that every attempt sends the same."""
     with catalog.write() as connection:
         connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(body=body))
 
@@ -174,14 +174,14 @@ def set_body(catalog: Catalog, delivery_id: str, body: str) -> None:
 def finish_delivery(
     catalog: Catalog, delivery: Delivery, state: DeliveryState, now_ns: int, status: int | None, error: str | None
 ) -> None:
-    """Enter the end of a delivery, unless somebody else has claimed it by now."""
+    """Record the end of a delivery, unless another sender has claimed it by now."""
     _set(catalog, delivery, state=state, next_at=None, finished_at=now_ns, status=status, error=error)
 
 
 def postpone_delivery(
     catalog: Catalog, delivery: Delivery, next_at: int, status: int | None, error: str, pause_until: int
 ) -> None:
-    """Enter a failed attempt. Nothing else is sent to the endpoint before `pause_until` either (nanoseconds)."""
+    """Record a failed attempt. Nothing is sent to the endpoint before `pause_until` (nanoseconds)."""
     _set(catalog, delivery, next_at=next_at, status=status, error=error)
     with catalog.write(durable=False) as connection:
         connection.execute(
@@ -210,7 +210,7 @@ def _set(catalog: Catalog, delivery: Delivery, **values: Any) -> None:
 
 
 def list_deliveries(catalog: Catalog, endpoint_id: str, limit: int, after: str | None = None) -> list[Delivery]:
-    """The deliveries of an endpoint, newest first; those older than the one with the id `after`."""
+    """Return the deliveries of an endpoint, newest first; those older than the one with the id `after`."""
     query = select(*_COLUMNS).where(deliveries.c.endpoint_id == endpoint_id)
     if after is not None:
         query = query.where(deliveries.c.id < after)
@@ -220,14 +220,14 @@ def list_deliveries(catalog: Catalog, endpoint_id: str, limit: int, after: str |
 
 
 def delivery_by_id(catalog: Catalog, delivery_id: str) -> Delivery | None:
-    """One delivery."""
+    """Return one delivery."""
     with catalog.read() as connection:
         row = connection.execute(select(*_COLUMNS).where(deliveries.c.id == delivery_id)).first()
     return _delivery_of(row) if row else None
 
 
 def newest_of_kind(catalog: Catalog, account_id: str | None, kind: str) -> int | None:
-    """When the newest delivery of a kind was made, among the endpoints of an account or the operator's."""
+    """Return the time of the newest delivery of a kind, among the endpoints of an account or the operator's."""
     query = (
         select(func.max(deliveries.c.created_at))
         .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
@@ -239,7 +239,7 @@ def newest_of_kind(catalog: Catalog, account_id: str | None, kind: str) -> int |
 
 
 def has_delivered_since(catalog: Catalog, endpoint_id: str, since: int) -> bool:
-    """Whether anything arrived at an endpoint since a time (nanoseconds)."""
+    """Return True if anything arrived at an endpoint since a time (nanoseconds)."""
     query = select(deliveries.c.id).where(
         deliveries.c.endpoint_id == endpoint_id,
         deliveries.c.state == DeliveryState.DELIVERED,

@@ -1,4 +1,4 @@
-"""Endpoints in the catalog: where accounts, and the operator, are told of events."""
+"""Endpoints in the catalog: the URLs that notify accounts, and the operator, of events."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _events = msgspec.json.Decoder(tuple[str, ...])
 
 
 class TooManyEndpoints(Exception):
-    """The account, or the operator, has as many as there may be."""
+    """The account, or the operator, has the maximum of endpoints."""
 
 
 def endpoint_of(row: Row[Any] | tuple[Any, ...]) -> Endpoint:
-    """A record from a row of ENDPOINT_COLUMNS."""
+    """Return a record from a row of ENDPOINT_COLUMNS."""
     values = list(row)
     values[_EVENTS] = _events.decode(values[_EVENTS])
     return Endpoint(*values)
@@ -44,7 +44,7 @@ def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int) -> None:
 
 
 def endpoints_of(catalog: Catalog, account_id: str | None) -> list[Endpoint]:
-    """The endpoints of an account, or with None the operator's; oldest first."""
+    """Return the endpoints of an account, or with None the operator's; oldest first."""
     mine = endpoints.c.account_id.is_not_distinct_from(account_id)
     query = select(*ENDPOINT_COLUMNS).where(mine).order_by(endpoints.c.created_at, endpoints.c.id)
     with catalog.read() as connection:
@@ -59,7 +59,7 @@ def all_endpoints(catalog: Catalog) -> list[Endpoint]:
 
 
 def endpoint_by_id(catalog: Catalog, endpoint_id: str) -> Endpoint | None:
-    """One endpoint."""
+    """Return one endpoint."""
     with catalog.read() as connection:
         row = connection.execute(select(*ENDPOINT_COLUMNS).where(endpoints.c.id == endpoint_id)).first()
     return endpoint_of(row) if row else None

@@ -1,4 +1,4 @@
-"""Events in the catalog: what happened, entered in the same transaction, so none is lost or made up.
+"""Events in the catalog, recorded in the transaction of the change itself, so none is lost or invented.
 
 Events of one account get their numbers in the order in which they are committed: whoever has read up to a number never
 misses an earlier one.
@@ -60,14 +60,14 @@ def events_after(
 
 
 def event_by_seq(catalog: Catalog, seq: int) -> Event | None:
-    """One event; None when it was forgotten."""
+    """Return one event; None when it was forgotten."""
     with catalog.read() as connection:
         row = connection.execute(select(*_COLUMNS).where(events.c.seq == seq)).first()
     return _event_of(row) if row else None
 
 
 def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:
-    """The number of the newest event, of one account or of all; 0 when there is none."""
+    """Return the number of the newest event, of one account or of all; 0 when there is none."""
     query = select(func.max(events.c.seq))
     if account_id is not None:
         query = query.where(events.c.account_id == account_id)
@@ -76,7 +76,7 @@ def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:
 
 
 def first_event_seq(catalog: Catalog) -> int:
-    """The number of the oldest event of all that is kept; 0 when there is none."""
+    """Return the number of the oldest event of all that is kept; 0 when there is none."""
     with catalog.read() as connection:
         return int(connection.execute(select(func.min(events.c.seq))).scalar() or 0)
 
@@ -92,7 +92,7 @@ def newer_events(catalog: Catalog, seen: Mapping[str, int]) -> dict[str, int]:
 
 
 def work_events(catalog: Catalog, backup_id: str, job_id: str | None, limit: int) -> list[Event]:
-    """The first events of a job on a backup, or (`job_id` None) of a backup itself, in order."""
+    """Return the first events of a job on a backup, or (`job_id` None) of a backup itself, in order."""
     query = select(*_COLUMNS).where(events.c.backup_id == backup_id, events.c.job_id == job_id)
     with catalog.read() as connection:
         return [_event_of(row) for row in connection.execute(query.order_by(events.c.seq).limit(limit)).all()]
@@ -108,7 +108,7 @@ def events_since(catalog: Catalog, since: int, app_id: str | None, limit: int) -
 
 
 def deleted_before(catalog: Catalog, backup_ids: Sequence[str], account_id: str, before: int) -> set[str]:
-    """Those of the given backups of an account of which is known that they were deleted before a time."""
+    """Return those of the given backups of an account of which is known that they were deleted before a time."""
     query = select(events.c.backup_id).where(
         events.c.account_id == account_id, events.c.kind == EventKind.BACKUP_DELETED, events.c.at < before
     )
@@ -117,7 +117,7 @@ def deleted_before(catalog: Catalog, backup_ids: Sequence[str], account_id: str,
 
 
 def forget_events(catalog: Catalog, before: int) -> int:
-    """Remove events from before a time (nanoseconds); returns how many."""
+    """Remove events from before a time (nanoseconds); return their number."""
     with catalog.write() as connection:
         return connection.execute(events.delete().where(events.c.at < before)).rowcount
 

@@ -1,4 +1,4 @@
-"""The queue: the rows of backups and jobs in state `queued`. There is no other one.
+"""The queue: the rows of backups and jobs in state `queued`. No other queue exists.
 
 A worker looks at what waits and claims one row at a time. The claim is one statement that looks at the state which it
 changes, so of many that claim the same row one gets it. Of work in the same *partition* one runs at a time: all of an

@@ -1,4 +1,4 @@
-"""Jobs in the catalog: deeds on a backup that take their time. Every change of state looks at the one it changes."""
+"""Jobs in the catalog: long operations on a backup. Every change of state checks the state that it changes."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def insert_job(catalog: Catalog, job: Job) -> None:
 
 
 def job_by_id(catalog: Catalog, job_id: str) -> Job | None:
-    """One job."""
+    """Return one job."""
     with catalog.read() as connection:
         row = connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).first()
     return _job_of(row) if row else None
 
 
 def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job]:
-    """All jobs of a node in the given states, oldest first."""
+    """Return all jobs of a node in the given states, oldest first."""
     query = select(*_COLUMNS).where(jobs.c.state.in_(states), jobs.c.node == node).order_by(jobs.c.created_at)
     if set(OPEN_JOBS).issuperset(states):
         query = query.where(open_jobs)
@@ -75,7 +75,7 @@ def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job
 
 
 def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
-    """The verification of a backup that is queued or running."""
+    """Return the verification of a backup that is queued or running."""
     query = select(*_COLUMNS).where(jobs.c.backup_id == backup_id, jobs.c.kind == "verify", jobs.c.state.in_(OPEN_JOBS))
     with catalog.read() as connection:
         row = connection.execute(query.limit(1)).first()
@@ -83,7 +83,7 @@ def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
 
 
 def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
-    """queued -> running. False when it was not queued (any more), or one of `conditions` does not hold."""
+    """queued -> running. Return False when it was not queued (any more), or one of `conditions` does not hold."""
     app = select(jobs.c.app_id).where(jobs.c.id == job_id).scalar_subquery()
     with catalog.write() as connection:
         # Of two that begin something of the same application at once, the second one sees the first.
@@ -119,7 +119,7 @@ def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: 
 
 
 def record_job_progress(catalog: Catalog, job_id: str, progress: Progress) -> None:
-    """Note how far a running job is; not worth a wait for the disk."""
+    """Record the progress of a running job, without waiting for the disk."""
     with catalog.write(durable=False) as connection:
         connection.execute(
             jobs.update()
@@ -129,7 +129,7 @@ def record_job_progress(catalog: Catalog, job_id: str, progress: Progress) -> No
 
 
 def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
-    """Have an open job stop: a queued one is cancelled now, a running one at its next look. False: it had ended."""
+    """Cancel an open job: a queued one now, a running one at its next check. Return False if it had ended."""
     with catalog.write() as connection:
         ended = connection.execute(
             jobs.update()
@@ -145,7 +145,7 @@ def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
 
 
 def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:
-    """Whether a job was asked to stop."""
+    """Return True if a job was asked to stop."""
     with catalog.read() as connection:
         return bool(connection.execute(select(jobs.c.cancel_asked).where(jobs.c.id == job_id)).scalar())
 

@@ -1,7 +1,7 @@
-"""Due times in the catalog: which applications are due or overdue, by one indexed query each, and their claiming.
+"""Due times in the catalog: the applications that are due or overdue, by one indexed query each, and their claims.
 
-A claim is one transaction that finds the application due, moves the time on and enters what follows. So however many
-look at once, and wherever one dies, it is done once.
+A claim is one transaction that finds the application due, advances the time and records the result. However many
+processes try at once, and wherever one dies, it is done once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _TIMES = tuple(apps.c[name] for name in DueTimes.__struct_fields__)
 
 
 def due_query(node: str, now_ns: int, limit: int) -> Select[str]:
-    """Which applications of a node are due, the longest due first."""
+    """Select the applications of a node that are due, the longest due first."""
     return (
         select(apps.c.id)
         .where(apps.c.node == node, apps.c.next_run_at <= now_ns)
@@ -60,12 +60,12 @@ def due_query(node: str, now_ns: int, limit: int) -> Select[str]:
 
 
 def overdue_query(now_ns: int, limit: int) -> Select[str]:
-    """Which applications are overdue and nobody was told, the longest overdue first."""
+    """Select the overdue applications that were not reported yet, the longest overdue first."""
     return select(apps.c.id).where(apps.c.overdue_at <= now_ns).order_by(apps.c.overdue_at).limit(limit)
 
 
 def ids_of(catalog: Catalog, query: Select[str]) -> list[str]:
-    """What a query of this module finds."""
+    """Return the ids that a query of this module finds."""
     with catalog.read() as connection:
         return [row[0] for row in connection.execute(query).all()]
 
@@ -179,14 +179,14 @@ def _last_try(connection: Connection, app_id: str) -> LastTry | None:
 
 
 def due_times(catalog: Catalog, app_id: str) -> DueTimes:
-    """The due times of an application."""
+    """Return the due times of an application."""
     with catalog.read() as connection:
         row = connection.execute(select(*_TIMES).where(apps.c.id == app_id)).first()
     return DueTimes(*row) if row else DueTimes(None, None, None)
 
 
 def apps_with_times(catalog: Catalog, node: str | None, after_id: str, limit: int) -> list[tuple[App, DueTimes]]:
-    """Applications with ids above `after_id`, in the order of their ids; of one node, or of all."""
+    """Return the applications with ids above `after_id`, in the order of their ids; of one node, or of all."""
     query = select(*COLUMNS, *_TIMES).where(apps.c.id > after_id).order_by(apps.c.id).limit(limit)
     if node is not None:
         query = query.where(apps.c.node == node)

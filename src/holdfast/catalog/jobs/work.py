@@ -1,4 +1,4 @@
-"""Work: backups and jobs looked at as one list, what is under way and what has ended."""
+"""Work: backups and jobs as one list, open and ended ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _work_of(row: Row[Any]) -> Work:
 
 
 def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
-    """One job, or one backup that is not being deleted."""
+    """Return one job, or one backup that is not being deleted."""
     with catalog.read() as connection:
         for query in (_jobs(jobs.c.id == work_id), _backups(backups.c.id == work_id)):
             row = connection.execute(query).first()
@@ -56,7 +56,7 @@ def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
 
 
 def account_work(catalog: Catalog, account_id: str, limit: int, after: str | None = None) -> list[Work]:
-    """An account's work, newest first; only what comes after (is older than) the work with the id `after`."""
+    """Return an account's work, newest first; only what comes after (is older than) the work with the id `after`."""
     found: list[Work] = []
     with catalog.read() as connection:
         for make, table in ((_jobs, jobs), (_backups, backups)):
@@ -83,9 +83,9 @@ def open_work(
     limit: int | None = None,
     conditions: tuple[ColumnElement[bool], ColumnElement[bool]] = (true(), true()),
 ) -> list[Work]:
-    """What is queued or runs, oldest first; of one node, or of all; at most `limit`.
+    """Return the queued and running work, oldest first; of one node, or of all; at most `limit`.
 
-    `conditions`: of those that matter to the caller, for jobs and for backups.
+    `conditions`: further ones of the caller, for jobs and for backups.
     """
     with catalog.read() as connection:
         found: list[Work] = []
@@ -100,7 +100,7 @@ def open_work(
 
 
 def ended_work(catalog: Catalog, since_ns: int, limit: int) -> list[Work]:
-    """What was asked for since a time and has ended, newest first, of all accounts."""
+    """Return the ended work that was requested since a time, newest first, of all accounts."""
     first = f"{since_ns // 1_000_000:012x}"  # ids begin with their time, so this is a range of the primary key
     with catalog.read() as connection:
         found = [
@@ -121,8 +121,8 @@ def _newest_first(found: Iterable[Work]) -> list[Work]:
 
 
 def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
-    """Have an open backup stop: a queued one fails now, as CANCELLED, a running one at its next look. False: it had
-    ended."""
+    """Cancel an open backup: a queued one fails now, as CANCELLED, a running one at its next check. Return False if it
+    had ended."""
     with catalog.write() as connection:
         ended = connection.execute(
             backups.update()
@@ -143,7 +143,7 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
 
 
 def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:
-    """Whether a backup was asked to stop."""
+    """Return True if a backup was asked to stop."""
     with catalog.read() as connection:
         return bool(connection.execute(select(backups.c.cancel_asked).where(backups.c.id == backup_id)).scalar())
 

@@ -1,4 +1,4 @@
-"""The vault's ledger in SQL: which packs of an account are live, fenced by the account's epoch."""
+"""The vault's ledger in SQL: the live packs of an account, fenced by the account's epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROWS_AT_ONCE = 200
 
 
 def live_bytes(connection: Connection, account_id: str | None = None) -> int:
-    """Bytes of the live packs of an account, or of all."""
+    """Return the bytes of the live packs of an account, or of all."""
     query = select(func.coalesce(func.sum(packs.c.size), 0)).where(packs.c.state == LIVE)
     if account_id is not None:
         query = query.where(packs.c.account_id == account_id)
@@ -73,12 +73,12 @@ class SqlLedger:
 
     def publish(self, epoch: int, packs_made: Sequence[PackRow]) -> None:
         with self._catalog.write() as connection:
-            # The row is locked to the end of the transaction: prune moves the epoch on before or after, never between.
+            # The row is locked to the end of the transaction: prune advances the epoch before or after, never between.
             now = connection.execute(
                 select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id).with_for_update(key_share=True)
             ).scalar()
             if now != epoch:
-                raise SessionFenced("The vault was pruned while this backup was made; it starts again.")
+                raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
             there = {
                 row[0]
                 for row in connection.execute(
@@ -110,7 +110,7 @@ class SqlLedger:
             )
 
     def reconcile(self, found: Sequence[PackRow], gone: Sequence[bytes]) -> None:
-        """Enter packs that are in the store as live, and drop those that are not there any more, in whatever state."""
+        """Record packs in the store as live, and delete the rows of those no longer there, in whatever state."""
         with self._catalog.write() as connection:
             self._enter(connection, found)
             for start in range(0, len(gone), _ROWS_AT_ONCE):
@@ -139,7 +139,7 @@ class SqlLedger:
         gone = [*pack_ids, *(pack_id for pack_id, _ in left_behind)]
         with self._catalog.write() as connection:
             if self._marks(connection, hold=True) != marks:
-                raise LedgerMoved("The vault changed while it was pruned.")
+                raise LedgerMoved("The vault changed while it was being pruned.")
             connection.execute(
                 accounts.update().where(accounts.c.id == self._account_id).values(vault_epoch=marks[0] + 1)
             )
@@ -178,7 +178,7 @@ class SqlLedger:
 
 
 def condemned_since(catalog: Catalog, before: int) -> int:
-    """How many packs of all accounts were condemned before a time and are still kept."""
+    """Return the number of packs of all accounts that were condemned before a time and still exist."""
     with catalog.read() as connection:
         query = select(func.count()).where(packs.c.state == CONDEMNED, packs.c.condemned_at < before)
         return int(connection.execute(query).scalar_one())

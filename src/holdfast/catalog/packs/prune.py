@@ -1,9 +1,9 @@
-"""Which account's vault is to be pruned next, and who prunes it: asked and answered in the catalog.
+"""Prunes in the catalog: the account whose vault is next, and the node that prunes it.
 
 `accounts.prune_wanted_at` is the time from which on a prune has something to gain: when a backup was deleted, or when
 the grace of condemned packs ends. Before a prune looks, the time is moved on (`begin_prune`); so a deletion that comes
 while it runs is told from those that it saw. Who prunes holds a claim, a fact with an end, so that a node that died
-keeps nobody from it for long.
+blocks the others only for a while.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOOKED_AT = 100
 
 
 def due_prunes(catalog: Catalog, *, settled_before: int, impatient_before: int) -> list[str]:
-    """Ids of accounts whose prune is due, the one that waited longest first.
+    """Return the ids of accounts whose prune is due, the one that waited longest first.
 
     Due is what was wanted at or before `settled_before`, of an account of which no backup is being made; one that was
     wanted at or before `impatient_before` in any case.
@@ -75,13 +75,13 @@ def _fact(account_id: str) -> str:
 
 
 def begin_prune(catalog: Catalog, account_id: str, again_at: int) -> None:
-    """A prune is about to look: should it never end, it is due again at `again_at`."""
+    """Record that a prune starts: if it never ends, it is due again at `again_at`."""
     with catalog.write() as connection:
         connection.execute(accounts.update().where(accounts.c.id == account_id).values(prune_wanted_at=again_at))
 
 
 def end_prune(catalog: Catalog, account_id: str, again_at: int, next_at: int | None) -> None:
-    """A prune has ended: the next one is wanted at `next_at`, unless a deletion that it did not see wants it sooner."""
+    """Record the end of a prune: the next is due at `next_at`, or sooner for a deletion that it did not see."""
     with catalog.write() as connection:
         connection.execute(
             accounts.update()
@@ -91,19 +91,19 @@ def end_prune(catalog: Catalog, account_id: str, again_at: int, next_at: int | N
 
 
 def want_prune(catalog: Catalog, account_id: str, at: int) -> None:
-    """Have an account pruned at a time, or earlier where that is wanted already."""
+    """Request a prune of an account at a time, or earlier if that was requested before."""
     with catalog.write() as connection:
         enter_wanted(connection, account_id, at)
 
 
 def enter_wanted(connection: Connection, account_id: str, at: int) -> None:
-    """The same in a transaction that is under way."""
+    """Request a prune within an open transaction."""
     sooner = or_(accounts.c.prune_wanted_at.is_(None), accounts.c.prune_wanted_at > at)
     connection.execute(accounts.update().where(accounts.c.id == account_id, sooner).values(prune_wanted_at=at))
 
 
 def want_sweeps(catalog: Catalog, condemned_before: int, now_ns: int) -> None:
-    """Have those accounts pruned that nobody thought of, and that have packs which may be deleted by now."""
+    """Request a prune of accounts without one that have packs which may be deleted by now."""
     waiting = exists().where(
         packs.c.account_id == accounts.c.id, packs.c.state == CONDEMNED, packs.c.condemned_at <= condemned_before
     )
@@ -114,7 +114,7 @@ def want_sweeps(catalog: Catalog, condemned_before: int, now_ns: int) -> None:
 
 
 def first_condemned_at(catalog: Catalog, account_id: str) -> int | None:
-    """When the oldest of an account's condemned packs was condemned; None when there is none."""
+    """Return the time at which the oldest of an account's condemned packs was condemned; None without any."""
     with catalog.read() as connection:
         found: int | None = connection.execute(
             select(func.min(packs.c.condemned_at)).where(packs.c.account_id == account_id, packs.c.state == CONDEMNED)
@@ -123,7 +123,7 @@ def first_condemned_at(catalog: Catalog, account_id: str) -> int | None:
 
 
 def is_shrinking(catalog: Catalog, account_id: str, now_ns: int) -> bool:
-    """Whether an account will store less by itself: something was deleted that no prune has seen, or one runs."""
+    """Return True if an account's storage will shrink: a deletion awaits a prune, or one is running."""
     going = exists().where(backups.c.account_id == account_id, backups.c.state == State.DELETING)
     with catalog.read() as connection:
         row = connection.execute(select(accounts.c.prune_wanted_at, going).where(accounts.c.id == account_id)).first()
@@ -134,7 +134,7 @@ def is_shrinking(catalog: Catalog, account_id: str, now_ns: int) -> bool:
 
 
 def is_making(catalog: Catalog, account_id: str) -> bool:
-    """Whether a backup of the account is being made."""
+    """Return True if a backup of the account is being made."""
     query = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY)).limit(1)
     with catalog.read() as connection:
         return connection.execute(query).first() is not None

@@ -11,12 +11,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from holdfast.catalog.records import Backup, State
+from holdfast.schemas import files as schemas
+from holdfast.schemas.fields import EntryKind
+from holdfast.schemas.files import Diff, File, FileVersion, Finds, FoundIn, FoundPath, UnreadableBackup
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import list_backups, require_usable
 from holdfast.service.registry.paths import paths_of
@@ -57,20 +60,25 @@ def _found(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
     raise NotFound("PATH_NOT_FOUND", f"The backup has nothing at {text!r}.")
 
 
-def _row(entry: Entry, zone: Any) -> dict[str, Any]:
+def _row(entry: Entry, zone: tzinfo) -> File:
     target = entry.extra.target
-    return {
-        "name": shown(entry.path.rpartition(b"/")[2]),
-        "path": shown(entry.path),
-        "kind": entry.kind.name.lower(),
-        "size": entry.size,
-        "mode": f"{entry.mode:04o}",
-        "mtime": iso(entry.mtime_ns, zone),
-        "target": None if target is None else shown(target),
-    }
+    return File(
+        name=shown(entry.path.rpartition(b"/")[2]),
+        path=shown(entry.path),
+        kind=kind_of(entry),
+        size=entry.size,
+        mode=f"{entry.mode:04o}",
+        mtime=iso(entry.mtime_ns, zone),
+        target=None if target is None else shown(target),
+    )
 
 
-def list_folder(instance: Instance, backup: Backup, path: str) -> list[dict[str, Any]]:
+def kind_of(entry: Entry) -> EntryKind:
+    """The kind of an entry as it is shown."""
+    return entry.kind.name.lower()  # type: ignore[return-value]
+
+
+def list_folder(instance: Instance, backup: Backup, path: str) -> list[File]:
     """List what is directly in a folder, in order; of a file or link, itself. Raises Invalid, NotFound, Conflict."""
     with _opened(instance, backup) as snapshot:
         browser = Browser(snapshot)
@@ -141,31 +149,28 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
         return Content(instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-1"')
 
 
-def diff(instance: Instance, old: Backup, new: Backup) -> dict[str, Any]:
+def diff(instance: Instance, old: Backup, new: Backup) -> Diff:
     """Return what is different in `new`. Raises Conflict."""
     with _opened(instance, old) as before, _opened(instance, new) as after:
         found = differences(before, after)
     counts = {what: sum(d.what == what for d in found) for what in ("added", "removed", "changed", "metadata")}
-    return {
-        **counts,
-        "paths": [_difference(d, instance.zone) for d in found[:SHOWN_MAX]],
-        "is_truncated": len(found) > SHOWN_MAX,
-    }
+    shown = [_difference(d) for d in found[:SHOWN_MAX]]
+    return Diff(**counts, paths=shown, is_truncated=len(found) > SHOWN_MAX)
 
 
-def _difference(difference: Difference, zone: Any) -> dict[str, Any]:
+def _difference(difference: Difference) -> schemas.Difference:
     entry = difference.after or difference.before
     assert entry is not None
-    return {
-        "path": shown(difference.path),
-        "kind": entry.kind.name.lower(),
-        "what": difference.what,
-        "size_before": None if difference.before is None else difference.before.size,
-        "size_after": None if difference.after is None else difference.after.size,
-    }
+    return schemas.Difference(
+        path=shown(difference.path),
+        kind=kind_of(entry),
+        what=difference.what,
+        size_before=None if difference.before is None else difference.before.size,
+        size_after=None if difference.after is None else difference.after.size,
+    )
 
 
-def find(instance: Instance, app_id: str, pattern: str) -> dict[str, Any]:
+def find(instance: Instance, app_id: str, pattern: str) -> Finds:
     """In which backups of an application a path is. `pattern`: `*`, `?`, `[...]`; without a slash it means the name.
 
     Each path once, with its versions, oldest first: size, time, and the backups that have it so. Raises Invalid.
@@ -185,13 +190,10 @@ def find(instance: Instance, app_id: str, pattern: str) -> dict[str, Any]:
                 for entry in _matching(snapshot, known, matches, by_name=by_name):
                     _add_version(versions.setdefault(entry.path, []), entry, backup)
         except Conflict as error:
-            unreadable.append({"id": backup.id, "message": error.message})
+            unreadable.append(UnreadableBackup(backup.id, error.message))
     paths = sorted(versions, key=key_of)
-    return {
-        "paths": [_versions(path, versions[path], instance.zone) for path in paths[:SHOWN_MAX]],
-        "is_truncated": len(paths) > SHOWN_MAX,
-        "unreadable": unreadable,
-    }
+    shown = [_versions(path, versions[path], instance.zone) for path in paths[:SHOWN_MAX]]
+    return Finds(shown, len(paths) > SHOWN_MAX, unreadable)
 
 
 def _matching(snapshot: Snapshot, known: dict[bytes, list[Entry]], matches: Any, *, by_name: bool) -> Iterator[Entry]:
@@ -216,16 +218,16 @@ def _add_version(versions: list[tuple[Entry, list[Backup]]], entry: Entry, backu
     versions.append((entry, [backup]))
 
 
-def _versions(path: bytes, versions: list[tuple[Entry, list[Backup]]], zone: Any) -> dict[str, Any]:
-    return {
-        "path": shown(path),
-        "versions": [
-            {
-                "kind": entry.kind.name.lower(),
-                "size": entry.size,
-                "mtime": iso(entry.mtime_ns, zone),
-                "backups": [{"id": b.id, "name": b.name, "created_at": iso(b.created_at, zone)} for b in backups],
-            }
+def _versions(path: bytes, versions: list[tuple[Entry, list[Backup]]], zone: tzinfo) -> FoundPath:
+    return FoundPath(
+        shown(path),
+        [
+            FileVersion(
+                kind_of(entry),
+                entry.size,
+                iso(entry.mtime_ns, zone),
+                [FoundIn(b.id, b.name, iso(b.created_at, zone)) for b in backups],
+            )
             for entry, backups in versions
         ],
-    }
+    )

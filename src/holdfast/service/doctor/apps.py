@@ -8,8 +8,8 @@ from pathlib import Path
 
 from holdfast.catalog.records import State
 from holdfast.catalog.statistics import AppFigures, app_figures
+from holdfast.schemas.times import iso
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from holdfast.catalog.accounts.apps import list_apps
 from holdfast.catalog.statistics import app_figures, newest_time
+from holdfast.schemas.times import iso, local_time
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
-from holdfast.service.instance.clock import iso, local_time
 from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance
 from holdfast.sources.databases.spec import Kind

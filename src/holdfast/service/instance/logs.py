@@ -13,7 +13,7 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, BinaryIO, Literal
 
 import msgspec
@@ -49,9 +49,9 @@ _events = logging.getLogger("holdfast.journal")
 _events.addHandler(logging.NullHandler())
 
 
-def event(name: str, level: int = logging.INFO, **fields: object) -> None:
+def event(name: str, fields: Mapping[str, object], level: int = logging.INFO) -> None:
     """Log an event of an operation, with its ids and sizes as fields. All else is logged by a module's `_log`."""
-    _events.log(level, name, extra=fields)
+    _events.log(level, name, extra=dict(fields))
 
 
 def redact(line: bytes) -> bytes:

@@ -22,8 +22,8 @@ from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, NotFound, ServiceError
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.trial_restore import (

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from holdfast.catalog.events import log as rows
 from holdfast.catalog.jobs.work import BACKUP, open_work
 from holdfast.catalog.records import Event, EventKind, JobState, Work
-from holdfast.service.instance.clock import iso
+from holdfast.schemas import events as schemas
 from holdfast.service.instance.home import Instance
 
 PAGE = 200
@@ -52,31 +49,14 @@ def running_work(instance: Instance) -> list[Work]:
     return open_work(instance.catalog, [JobState.RUNNING])
 
 
-def event_view(instance: Instance, event: Event) -> dict[str, Any]:
-    """An event as the API shows it."""
-    return {
-        "seq": event.seq,
-        "kind": str(event.kind),
-        "at": iso(event.at, instance.zone),
-        "app_id": event.app_id,
-        "backup_id": event.backup_id,
-        "job_id": event.job_id,
-        "data": event.data,
-    }
+def shown_event(instance: Instance, event: Event) -> schemas.Event:
+    """An event as it is shown."""
+    return schemas.event_of(event, instance.zone)
 
 
-def progress_view(instance: Instance, work: Work) -> dict[str, Any]:
-    """Return the progress of running work, in the shape of an event but without a number."""
-    progress = None if work.progress is None else msgspec.to_builtins(work.progress)
-    return {
-        "seq": None,
-        "kind": "progress",
-        "at": iso(instance.clock.now_ns(), instance.zone),
-        "app_id": work.app_id,
-        "backup_id": work.backup_id,
-        "job_id": None if work.kind == BACKUP else work.id,
-        "data": {"kind": work.kind, "progress": progress},
-    }
+def shown_progress(instance: Instance, work: Work) -> schemas.ProgressEvent:
+    """Return the progress of running work, in the shape of an event."""
+    return schemas.progress_event(work, instance.clock.now_ns(), instance.zone, is_backup=work.kind == BACKUP)
 
 
 def look_back(instance: Instance, since_ns: int, app_id: str | None) -> list[Event]:

@@ -16,8 +16,8 @@ import msgspec
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
 from holdfast.catalog.records import Backup, Job, JobState, new_id
+from holdfast.schemas import jobs as schemas
 from holdfast.service.errors import Conflict, NotFound
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
@@ -116,7 +116,7 @@ def run_job(
         if is_ours and (is_claimed or rows.start_job(instance.catalog, job_id, started_ns)):
             try:
                 job = get_job(instance, job_id)
-                event("job_started", **_about(job))
+                event("job_started", _about(job))
                 result = msgspec.json.encode(deed(instance, job, control)).decode()
             except LeftOpen:
                 raise
@@ -141,11 +141,11 @@ def _about(job: Job) -> dict[str, Any]:
 
 
 def _tell_end(job: Job, took_ns: int) -> None:
-    fields: dict[str, Any] = {**_about(job), "seconds": round(took_ns / SECOND_NS, 3)}
+    fields: dict[str, object] = {**_about(job), "seconds": round(took_ns / SECOND_NS, 3)}
     if job.state is JobState.FAILED:
-        event("job_failed", logging.WARNING, **fields, code=job.error_code, reason=job.error_message)
+        event("job_failed", {**fields, "code": job.error_code, "reason": job.error_message}, logging.WARNING)
     else:
-        event("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", **fields)
+        event("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", fields)
 
 
 class LeftOpen(Exception):
@@ -195,18 +195,6 @@ def cancel_job(instance: Instance, job: Job) -> Job:
     return get_job(instance, job.id)
 
 
-def view(instance: Instance, job: Job) -> dict[str, object]:
-    """A job as the API shows it."""
-    zone = instance.zone
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "app_id": job.app_id,
-        "backup_id": job.backup_id,
-        "state": str(job.state),
-        "created_at": iso(job.created_at, zone),
-        "finished_at": None if job.finished_at is None else iso(job.finished_at, zone),
-        "progress": None if job.progress is None else msgspec.to_builtins(job.progress),
-        "result": None if job.result is None else msgspec.json.decode(job.result),
-        "error": None if job.error_code is None else {"code": job.error_code, "message": job.error_message or ""},
-    }
+def shown_job(instance: Instance, job: Job) -> schemas.Job:
+    """A job as it is shown."""
+    return schemas.job_of(job, instance.zone)

@@ -53,7 +53,7 @@ class Wakeups:
                 _log.warning("%s cannot be made, so what is queued begins up to two seconds later: %s", _NAME, error)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until somebody wakes this worker, at most so long; False when nobody did."""
+        """Wait until somebody wakes this worker, at most this long; False when nobody did."""
         self._socket.settimeout(seconds)
         try:
             self._socket.recv(_DATAGRAM_BYTES_MAX)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from holdfast.catalog.events.log import work_events
 from holdfast.catalog.jobs import work as rows
 from holdfast.catalog.jobs.work import BACKUP
-from holdfast.catalog.records import Event, Work
+from holdfast.catalog.records import Work
+from holdfast.schemas.jobs import JobLine, JobWithLog, job_with_log
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, NotFound
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch
 from holdfast.service.jobs import lifecycle as jobs
@@ -58,11 +57,8 @@ def cancel_work(instance: Instance, work: Work) -> Work:
     return now
 
 
-def work_view(instance: Instance, work: Work) -> dict[str, Any]:
-    """It as the API shows it, with its log."""
+def work_with_log(instance: Instance, work: Work) -> JobWithLog:
+    """It as it is shown, with its log."""
     events = work_events(instance.catalog, work.backup_id, None if work.kind == BACKUP else work.id, LOG_LINES_MAX)
-    return {**jobs.view(instance, work), "log": [_line(instance, event) for event in events]}
-
-
-def _line(instance: Instance, event: Event) -> dict[str, str]:
-    return {"at": iso(event.at, instance.zone), "message": message_of(event)}
+    log = [JobLine(iso(event.at, instance.zone), message_of(event)) for event in events]
+    return job_with_log(work, log, instance.zone)

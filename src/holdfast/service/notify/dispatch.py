@@ -20,8 +20,8 @@ import msgspec
 from holdfast.catalog.events import deliveries as rows
 from holdfast.catalog.events.endpoints import disable_endpoint
 from holdfast.catalog.records import Delivery, DeliveryState, Endpoint, new_id
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, LimitReached
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify import apprise_sender as messenger
 from holdfast.service.notify import webhook

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as rows
-from holdfast.catalog.events.deliveries import list_deliveries
 from holdfast.catalog.records import NOTICE_KINDS, Delivery, Endpoint, EventKind
+from holdfast.schemas import webhooks as schemas
+from holdfast.schemas.webhooks import LABEL_CHARACTERS_MAX, Webhook, webhook_of
 from holdfast.service.errors import Conflict, Invalid, NotFound
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify import apprise_sender as messenger
 from holdfast.service.notify import webhook
@@ -29,7 +30,6 @@ WEBHOOK, APPRISE = "webhook", "apprise"
 ENDPOINTS_MAX = 10
 """Of one account, and of the operator."""
 
-LABEL_CHARACTERS_MAX = 100
 OVERLAP_NS = DAY_NS
 """The previous secret signs too for this long."""
 
@@ -174,38 +174,25 @@ def secrets_of(instance: Instance, endpoint: Endpoint) -> list[str]:
     return [one.text for one in _opened(instance, endpoint) if one.until is None or one.until > now_ns]
 
 
-def view(instance: Instance, endpoint: Endpoint) -> dict[str, object]:
-    """An endpoint as the API shows it: nothing of its URL but what its label says."""
-    zone = instance.zone
-    last = list_deliveries(instance.catalog, endpoint.id, 1)
-    return {
-        "id": endpoint.id,
-        "kind": endpoint.kind,
-        "label": endpoint.label,
-        "events": list(endpoint.events),
-        "created_at": iso(endpoint.created_at, zone),
-        "disabled_at": None if endpoint.disabled_at is None else iso(endpoint.disabled_at, zone),
-        "last_delivery": delivery_view(instance, last[0]) if last else None,
-    }
+def shown_endpoint(instance: Instance, endpoint: Endpoint) -> Webhook:
+    """An endpoint as it is shown: nothing of its URL but what its label says."""
+    last = deliveries.list_deliveries(instance.catalog, endpoint.id, 1)
+    return webhook_of(endpoint, last[0] if last else None, instance.zone)
 
 
-def delivery_view(instance: Instance, delivery: Delivery) -> dict[str, object]:
-    """A delivery as the API shows it."""
+def shown_delivery(instance: Instance, delivery: Delivery) -> schemas.Delivery:
+    """A delivery as it is shown."""
+    return schemas.delivery_of(delivery, instance.zone)
 
-    def time(ns: int | None) -> str | None:
-        return None if ns is None else iso(ns, instance.zone)
 
-    return {
-        "id": delivery.id,
-        "type": delivery.kind,
-        "state": str(delivery.state),
-        "attempts": delivery.attempts,
-        "created_at": iso(delivery.created_at, instance.zone),
-        "next_attempt_at": time(delivery.next_at),
-        "finished_at": time(delivery.finished_at),
-        "status": delivery.status,
-        "error": delivery.error,
-    }
+def list_deliveries(instance: Instance, endpoint: Endpoint, limit: int, after: str | None = None) -> list[Delivery]:
+    """List what was sent to an endpoint, newest first, behind the delivery with the id `after`."""
+    return deliveries.list_deliveries(instance.catalog, endpoint.id, limit, after)
+
+
+def all_endpoints(instance: Instance) -> list[Endpoint]:
+    """The operator's endpoints and those of all accounts."""
+    return rows.all_endpoints(instance.catalog)
 
 
 def _checked_events(events: Sequence[str]) -> tuple[str, ...]:

@@ -11,13 +11,16 @@ from datetime import tzinfo
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from holdfast.catalog.accounts.apps import app_by_id, last_good_at
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.events.log import event_by_seq
 from holdfast.catalog.records import Backup, Delivery, Endpoint, Event, EventKind, JobState
-from holdfast.service.instance.clock import iso, local_time
+from holdfast.schemas.fields import Note
+from holdfast.schemas.times import iso, iso_or_none, local_time
+from holdfast.schemas.webhooks import Happened, Tried, WebhookBody
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify.apprise_sender import Urgency
 from holdfast.service.registry.backups import full_object
@@ -169,32 +172,30 @@ def _error_of(event: Event) -> dict[str, str] | None:
     return {"code": str(said["code"]), "message": str(said.get("message") or "")}
 
 
-def _webhook(
-    instance: Instance, event: Event, backup: Backup | None, facts: Facts, notice: Notice
-) -> dict[str, object]:
-    """The message for programs: `type`, `timestamp` (of the event), `data`."""
-    good = facts.last_good_at
-    data: dict[str, object] = {
-        "account_id": event.account_id,
-        "app_id": event.app_id,
-        "app": facts.app or None,
-        "backup_id": event.backup_id,
-        "job_id": event.job_id,
-        "message": notice.title + ". " + " ".join(notice.text.split("\n")[:-1]),
-        "link": facts.link,
-        "error": _error_of(event),
-        "last_good_backup_at": None if good is None else iso(good, instance.zone),
-        "backup": None if backup is None else _shown(instance, backup),
-    }
-    if event.kind is EventKind.RESTORE_FINISHED:
-        data["state"] = facts.state
-    return {"type": str(event.kind), "timestamp": iso(event.at, instance.zone), "data": data}
+def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Facts, notice: Notice) -> WebhookBody:
+    """The message for programs."""
+    error = _error_of(event)
+    data = Happened(
+        account_id=event.account_id,
+        app_id=event.app_id,
+        app=facts.app or None,
+        backup_id=event.backup_id,
+        job_id=event.job_id,
+        message=notice.title + ". " + " ".join(notice.text.split("\n")[:-1]),
+        link=facts.link,
+        error=Note(error["code"], error["message"]) if error else None,
+        last_good_backup_at=iso_or_none(facts.last_good_at, instance.zone),
+        backup=None if backup is None else _shown(instance, backup),
+        state=facts.state if event.kind is EventKind.RESTORE_FINISHED else UNSET,
+    )
+    return WebhookBody(str(event.kind), iso(event.at, instance.zone), data)
 
 
 def _shown(instance: Instance, backup: Backup) -> dict[str, Any]:
     """The full backup object without what opens it: a receiver has the API for that."""
-    shown = {name: value for name, value in full_object(instance, backup).items() if name not in _SECRET_FIELDS}
-    return {**shown, "warnings": shown["warnings"][:WARNINGS_SAID_MAX]}
+    full = full_object(instance, backup)
+    shown = {name: getattr(full, name) for name in full.__struct_fields__ if name not in _SECRET_FIELDS}
+    return {**shown, "warnings": full.warnings[:WARNINGS_SAID_MAX]}
 
 
 def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str:
@@ -204,9 +205,8 @@ def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> st
     base = instance.config.base_url
     if endpoint.kind == "apprise":
         return msgspec.json.encode(Notice("Holdfast: test", f"{said}\n{base}", "info")).decode()
-    data = {"account_id": endpoint.account_id, "message": said, "link": base}
-    timestamp = iso(delivery.created_at, instance.zone)
-    return msgspec.json.encode({"type": TEST_KIND, "timestamp": timestamp, "data": data}).decode()
+    body = WebhookBody(TEST_KIND, iso(delivery.created_at, instance.zone), Tried(endpoint.account_id, said, base))
+    return msgspec.json.encode(body).decode()
 
 
 def _last_good(facts: Facts) -> str:

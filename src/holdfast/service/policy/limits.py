@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 from holdfast.catalog.backups.limits import Counts, counts_of
 from holdfast.catalog.records import Account, App
+from holdfast.schemas.account import Limits
+from holdfast.schemas.times import iso
 from holdfast.service.errors import LimitReached
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import Plan
 from holdfast.service.policy.retention import Terms, room_for_another
@@ -51,17 +52,17 @@ def taken_today(instance: Instance, account: Account) -> int:
     return len(counts_of(instance.catalog, account.id, "", since).account_times)
 
 
-def view(plan: Plan) -> dict[str, int | None]:
-    """A plan's limits as the API shows them; null where there is none."""
-    return {
-        "backups_per_app": plan.backups_per_app or None,
-        "backups_per_day": plan.backups_per_day or None,
-        "storage": plan.storage_bytes or None,
-        "cooldown_seconds": plan.cooldown_seconds or None,
-        "account_cooldown_seconds": plan.account_cooldown_seconds or None,
-        "keep_days_max": plan.keep_days_max or None,
-        "schedule_minutes_min": plan.schedule_minutes_min or None,
-    }
+def shown_limits(plan: Plan) -> Limits:
+    """A plan's limits as they are shown; null where there is none."""
+    return Limits(
+        backups_per_app=plan.backups_per_app or None,
+        backups_per_day=plan.backups_per_day or None,
+        storage=plan.storage_bytes or None,
+        cooldown_seconds=plan.cooldown_seconds or None,
+        account_cooldown_seconds=plan.account_cooldown_seconds or None,
+        keep_days_max=plan.keep_days_max or None,
+        schedule_minutes_min=plan.schedule_minutes_min or None,
+    )
 
 
 def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from holdfast.catalog.jobs import schedules as rows
 from holdfast.catalog.records import App, State
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Invalid
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.cron import next_due, parse_cron
 from holdfast.units import DAY_NS, SECOND_NS

@@ -23,7 +23,7 @@ from enum import StrEnum
 
 from holdfast.catalog.backups.retention import SAFETY, Candidate
 from holdfast.catalog.records import Retention, State
-from holdfast.service.instance.clock import local_time
+from holdfast.schemas.times import local_time
 from holdfast.units import DAY_NS, HOUR_NS
 
 _UNITS_NS = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}

@@ -12,8 +12,8 @@ from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.jobs.schedules import due_times, stop_schedule
 from holdfast.catalog.records import App
 from holdfast.restorer import STAGING_PREFIX
+from holdfast.schemas import apps as schemas
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import accounts
 from holdfast.service.registry.account_record import keep_record
@@ -122,20 +122,14 @@ def remove_app(instance: Instance, app: App) -> int:
     return len(backups)
 
 
-def view(instance: Instance, app: App) -> dict[str, object]:
-    """An application as the API shows it."""
-    good = rows.last_good_at(instance.catalog, app.id)
+def shown_app(instance: Instance, app: App) -> schemas.App:
+    """An application as it is shown."""
     times = due_times(instance.catalog, app.id)
-
-    def time(ns: int | None) -> str | None:
-        return None if ns is None else iso(ns, instance.zone)
-
-    return {
-        "id": app.id,
-        "name": app.name,
-        "created_at": iso(app.created_at, instance.zone),
-        "last_good_backup_at": time(good),
-        "next_backup_at": time(times.next_run_at),
-        "overdue_since": time(times.overdue_since),
-        "storage": rows.stored_bytes(instance.catalog, app.id),
-    }
+    return schemas.app_of(
+        app,
+        instance.zone,
+        last_good_at=rows.last_good_at(instance.catalog, app.id),
+        next_at=times.next_run_at,
+        overdue_since=times.overdue_since,
+        stored_bytes=rows.stored_bytes(instance.catalog, app.id),
+    )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 from urllib.parse import quote
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import NOT_PROVED
-from holdfast.catalog.prepared_queries import ListRow
 from holdfast.catalog.records import Backup, State
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, ListRow, backup_of, listed_of, row_of
+from holdfast.schemas.backups import Backup as FullBackup
+from holdfast.schemas.fields import Note, note_of
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, keep_marks
 from holdfast.stores.port import StoreError
@@ -23,8 +26,6 @@ from holdfast.vault.manifest.root import root_name
 
 Format = Literal["zip", "tar.gz"]
 FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
-
-NAME_CHARACTERS_MAX = 191
 
 LINK_KEY_DIGITS = 40
 
@@ -46,88 +47,46 @@ def list_account_backups(
     return rows.list_account_backups(instance.catalog, account_id, limit, after)
 
 
-def list_items(instance: Instance, app_id: str) -> list[dict[str, Any]]:
-    """The whole list of an application in the API's six fields, by the quick way."""
+def list_items(instance: Instance, rows: Sequence[ListRow]) -> list[ListedBackup]:
+    """The list of an application, of its rows."""
     zone = instance.zone
-    return [_item(row, zone) for row in instance.hot.list_rows(app_id)]
+    return [listed_of(row, zone) for row in rows]
 
 
-def _item(row: ListRow, zone: Any) -> dict[str, Any]:
-    name, size, finished_at, key, created_at, state = row
-    good = state == State.SUCCESSFUL
-    return {
-        "name": name,
-        "size": size if good else 0,
-        "modified": iso(finished_at if finished_at is not None else created_at, zone),
-        "key": key if good else "",
-        "created_at": iso(created_at, zone),
-        "is_successful": good,
-    }
+def list_rows(instance: Instance, app_id: str) -> list[ListRow]:
+    """The rows of an application's whole list, oldest first, by the quick way."""
+    return instance.hot.list_rows(app_id)
 
 
-def list_item(instance: Instance, backup: Backup) -> dict[str, Any]:
-    """A backup in the API's six fields, in their order."""
-    row = (backup.name, backup.zip_bytes, backup.finished_at, backup.link_key, backup.created_at, str(backup.state))
-    return _item(row, instance.zone)
+def list_item(instance: Instance, backup: Backup) -> ListedBackup:
+    """A backup in the list."""
+    return listed_of(row_of(backup), instance.zone)
 
 
-def full_object(instance: Instance, backup: Backup) -> dict[str, Any]:
-    """The API's full backup object."""
-    zone = instance.zone
-
-    def time(ns: int | None) -> str | None:
-        return None if ns is None else iso(ns, zone)
-
-    progress = backup.progress
-    return {
-        **list_item(instance, backup),
-        "id": backup.id,
-        "app_id": backup.app_id,
-        "state": str(backup.state),
-        "origin": backup.origin,
-        "url": download_url(instance, backup) if backup.state is State.SUCCESSFUL else None,
-        "files": backup.files,
-        "content_size": backup.content_bytes,
-        "stored_size": backup.stored_bytes,
-        "is_locked": backup.is_locked,
-        "locked_until": time(backup.locked_until),
-        "error": _error(backup),
-        "warnings": [
-            {"path": w.path, "code": w.code, "message": w.message} for w in (*backup.damage, *backup.warnings)
-        ],
-        "progress": None
-        if progress is None
-        else {
-            "files": progress.files,
-            "bytes": progress.bytes,
-            "total_files": progress.total_files,
-            "total_bytes": progress.total_bytes,
-        },
-        "verified_at": time(backup.verified_at),
-        "restore_proved_at": time(backup.restore_proved_at),
-    }
+def full_object(instance: Instance, backup: Backup) -> FullBackup:
+    """A backup as a whole."""
+    url = download_url(instance, backup) if backup.state is State.SUCCESSFUL else None
+    return backup_of(backup, instance.zone, url, _error(backup))
 
 
-def _error(backup: Backup) -> dict[str, str] | None:
+def _error(backup: Backup) -> Note | None:
     """Why a backup failed, or what of a successful one is lost by now."""
     if backup.error_code is not None:
-        return {"code": backup.error_code, "message": backup.error_message or ""}
+        return note_of(backup.error_code, backup.error_message)
     if not backup.damage:
         return None
     lost = [w for w in backup.damage if w.code != NOT_PROVED]
     if not lost:
-        return {"code": NOT_PROVED, "message": f"{backup.damage[0].message} Use another backup."}
+        return Note(NOT_PROVED, f"{backup.damage[0].message} Use another backup.")
     files = [w.path for w in lost if w.path]
     if not files:
-        return {"code": "DAMAGED", "message": f"{lost[0].message} Take a new backup."}
+        return Note("DAMAGED", f"{lost[0].message} Take a new backup.")
     count = "1 of its files" if len(lost) == 1 else f"{len(lost)} of its files"
     if not lost[-1].path:
         count = f"More than {len(files)} of its files"
     named = ", ".join(files[:_NAMED]) + (" ..." if len(files) > _NAMED else "")
-    return {
-        "code": "DAMAGED",
-        "message": f"{count} can't be read: {named}; take a new backup, which heals what is still the same.",
-    }
+    message = f"{count} can't be read: {named}; take a new backup, which heals what is still the same."
+    return Note("DAMAGED", message)
 
 
 def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> str:
@@ -150,6 +109,31 @@ def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
     if backup is None:
         raise backup_not_found()
     return backup
+
+
+def backup_now(instance: Instance, backup: Backup) -> Backup:
+    """A backup as it is now. Raises NotFound (BACKUP_NOT_FOUND)."""
+    found = rows.backup_by_id(instance.catalog, backup.id)
+    if found is None:
+        raise backup_not_found()
+    return found
+
+
+def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
+    """Raise NotFound unless there is a backup `after` (of this account, of this application).
+
+    An empty page in its place would look like the end to a client whose backup was deleted between two pages.
+    """
+    if after is None:
+        return
+    backup = rows.backup_by_id(instance.catalog, after)
+    if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
+        raise backup_not_found()
+
+
+def fail_unqueued(instance: Instance, backup: Backup, message: str) -> None:
+    """Enter that a backup could not be handed to the queue."""
+    rows.fail_backup(instance.catalog, backup.id, "NOT_QUEUED", message, instance.clock.now_ns())
 
 
 def rename(instance: Instance, backup: Backup, name: str) -> Backup:
@@ -187,7 +171,7 @@ def set_lock(
 
 def _marked(instance: Instance, backup: Backup) -> Backup:
     """The backup as it is now, its name and locks written to the store too."""
-    found = _again(instance, backup)
+    found = backup_now(instance, backup)
     if found.state is State.SUCCESSFUL:
         keep_marks(instance, found)
     return found
@@ -245,13 +229,6 @@ def resume_deletions(instance: Instance) -> int:
         except StoreError as error:
             _log.warning("the deletion of backup %s waits: %s", backup.id, error)
     return done
-
-
-def _again(instance: Instance, backup: Backup) -> Backup:
-    found = rows.backup_by_id(instance.catalog, backup.id)
-    if found is None:
-        raise backup_not_found()
-    return found
 
 
 def check_name(name: str) -> None:

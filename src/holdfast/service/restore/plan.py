@@ -14,6 +14,7 @@ import msgspec
 from holdfast.catalog.records import IMPORTED, App, Backup, Job
 from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
 from holdfast.restorer.staging import CANCELLED
+from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import own_paths
@@ -61,20 +62,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
 
 
-class Preview(msgspec.Struct, frozen=True):
-    """The effects of a restore. Counts are of files, folders and links; the lists show at most SHOWN_PATHS_MAX."""
-
-    added: int
-    changed: int
-    removed: int
-    write_bytes: int
-    paths_added: list[dict[str, object]]
-    paths_changed: list[dict[str, object]]
-    paths_removed: list[dict[str, object]]
-    is_truncated: bool
-
-
-def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
+def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> RestorePreview:
     """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
     require_usable(backup, "restored")
     root = target_root(target, wanted)
@@ -243,13 +231,14 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
     return xattrs
 
 
-def _preview(plan: RestorePlan) -> Preview:
-    def first(seen: list[Seen]) -> list[dict[str, object]]:
+def _preview(plan: RestorePlan) -> RestorePreview:
+    def first(seen: list[Seen]) -> list[ChangedPath]:
         return [
-            {"path": shown(s.path), "kind": Kind(s.kind).name.lower(), "size": s.size} for s in seen[:SHOWN_PATHS_MAX]
+            ChangedPath(shown(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
+            for s in seen[:SHOWN_PATHS_MAX]
         ]
 
-    return Preview(
+    return RestorePreview(
         added=len(plan.added),
         changed=len(plan.changed),
         removed=len(plan.removed),

@@ -94,7 +94,7 @@ def _prune(
     pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
     seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
-    event("prune_finished", account_id=account.id, seconds=seconds, **sizes)
+    event("prune_finished", {"account_id": account.id, "seconds": seconds, **sizes})
     return done
 
 

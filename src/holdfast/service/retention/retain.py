@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from holdfast.catalog.accounts.apps import app_by_id, list_apps
 from holdfast.catalog.backups import retention as rows
@@ -17,8 +18,9 @@ from holdfast.catalog.backups import rows as backup_rows
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import Account, App, State
+from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of
+from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.retention import Terms, Verdict, Why, judge, make_room
@@ -84,27 +86,28 @@ def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
         retain_after(instance, app_id, stopping)
 
 
-def view(instance: Instance, app: App, verdicts: Sequence[Verdict]) -> dict[str, object]:
-    """Rules and verdicts as the API and the command show them."""
-    zone = instance.zone
-    return {
-        "rules": {name: getattr(app.settings.retention, name) for name in app.settings.retention.__struct_fields__},
-        "backups": [
-            {
-                "id": v.backup.id,
-                "name": v.backup.name,
-                "created_at": iso(v.backup.created_at, zone),
-                "state": str(v.backup.state),
-                "origin": v.backup.origin,
-                "goes": v.goes_by is not None,
-                "kept_by": [str(why) for why in v.kept_by],
-                "goes_by": None if v.goes_by is None else str(v.goes_by),
-            }
-            for v in verdicts
-        ],
-        "kept": sum(v.goes_by is None for v in verdicts),
-        "going": sum(v.goes_by is not None for v in verdicts),
-    }
+def shown_retention(instance: Instance, app: App, verdicts: Sequence[Verdict]) -> RetentionPreview:
+    """Rules and verdicts as they are shown."""
+    return RetentionPreview(
+        rules=rules_of(app.settings.retention),
+        backups=[_shown(v, instance.zone) for v in verdicts],
+        kept=sum(v.goes_by is None for v in verdicts),
+        going=sum(v.goes_by is not None for v in verdicts),
+    )
+
+
+def _shown(verdict: Verdict, zone: tzinfo) -> RetainedBackup:
+    backup = verdict.backup
+    return RetainedBackup(
+        id=backup.id,
+        name=backup.name,
+        created_at=iso(backup.created_at, zone),
+        state=backup.state.value,
+        origin=backup.origin,  # type: ignore[arg-type]
+        goes=verdict.goes_by is not None,
+        kept_by=[str(why) for why in verdict.kept_by],
+        goes_by=None if verdict.goes_by is None else str(verdict.goes_by),
+    )
 
 
 def _planned(instance: Instance, app: App) -> list[Verdict]:

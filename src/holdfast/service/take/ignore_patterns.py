@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.records import App, AppSettings, Backup
+from holdfast.schemas.apps import Ignored, MatchedBy, MatchedPath
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import keep_record
@@ -47,48 +48,6 @@ from holdfast.vault.source import Notice, Scan
 
 PATHS_SHOWN_MAX = 100
 """At most this many of the largest ignored paths are in a preview; the totals count all."""
-
-
-class MatchedBy(msgspec.Struct, frozen=True):
-    """One pattern and what it leaves out, all below matched folders included.
-
-    `source`: `settings` or `.backupignore`; `line`: its number there, from 1.
-    """
-
-    pattern: str
-    source: str
-    line: int
-    files: int
-    bytes: int
-
-
-class MatchedPath(msgspec.Struct, frozen=True):
-    """A path that is left out; of a folder with all below it. `kind`: `file`, `folder`, `symlink`."""
-
-    path: str
-    kind: str
-    files: int
-    bytes: int
-    pattern: str
-
-
-class Ignored(msgspec.Struct, frozen=True):
-    """The files that patterns leave out now. `files`, `bytes`: of all of it; `total_*`: of the whole folder.
-
-    `patterns`: in their order, those that match nothing too. `paths`: the largest, largest first; `more_paths`: how
-    many others there are, with `more_files` and `more_bytes`. `notices`: what of `.backupignore` is not used, and why.
-    """
-
-    patterns: list[MatchedBy]
-    paths: list[MatchedPath]
-    more_paths: int
-    more_files: int
-    more_bytes: int
-    files: int
-    bytes: int
-    total_files: int
-    total_bytes: int
-    notices: list[str]
 
 
 def set_patterns(instance: Instance, app: App, patterns: Sequence[str]) -> App:

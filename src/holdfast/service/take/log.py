@@ -12,7 +12,8 @@ import msgspec
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.records import Backup
-from holdfast.service.instance.clock import Clock, iso
+from holdfast.schemas.times import iso
+from holdfast.service.instance.clock import Clock
 from holdfast.service.instance.home import Instance
 
 LOG_BYTES_MAX = 256 * 1024

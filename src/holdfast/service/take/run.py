@@ -20,8 +20,8 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as under_way
 from holdfast.catalog.records import App, Backup, State, Warned, new_id
+from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
-from holdfast.service.instance.clock import local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
 from holdfast.service.instance.locks import held
@@ -234,8 +234,8 @@ def run_backup(
         is_claimed = is_held and _found(instance, backup_id).state is State.RUNNING
         if is_ours and (is_claimed or rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns)):
             backup = _found(instance, backup_id)
-            about: dict[str, Any] = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
-            event("backup_started", **about, origin=backup.origin)
+            about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
+            event("backup_started", {**about, "origin": backup.origin})
             _run(instance, backup, control)
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
@@ -247,11 +247,11 @@ def run_backup(
 def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
     seconds = round(took_ns / SECOND_NS, 3)
     if done.state is State.FAILED:
-        why: dict[str, Any] = {"code": done.error_code, "reason": done.error_message}
-        event("backup_failed", logging.WARNING, **about, seconds=seconds, **why)
+        why = {"code": done.error_code, "reason": done.error_message}
+        event("backup_failed", {**about, "seconds": seconds, **why}, logging.WARNING)
     elif done.state is State.SUCCESSFUL:
         sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
-        event("backup_finished", **about, seconds=seconds, **sizes, warnings=len(done.warnings))
+        event("backup_finished", {**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
 
 
 def _run(instance: Instance, backup: Backup, control: Control) -> None:

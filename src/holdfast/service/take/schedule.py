@@ -17,8 +17,10 @@ from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.jobs import schedules as rows
 from holdfast.catalog.jobs.schedules import DueTimes
 from holdfast.catalog.records import App, AppSettings, Backup, Retention
+from holdfast.schemas import apps as schemas
+from holdfast.schemas.fields import Note
+from holdfast.schemas.times import iso
 from holdfast.service.errors import Invalid, ServiceError
-from holdfast.service.instance.clock import iso
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy.cron import next_due, next_dues, parse_cron, shortest_interval
@@ -115,8 +117,8 @@ def _next_run(instance: Instance, app: App, after_ns: int) -> int | None:
     return next_due(cron, after_ns, instance.zone, app.id, instance.config.schedule_jitter_seconds).at
 
 
-def view(instance: Instance, app: App) -> dict[str, Any]:
-    """An application's schedule as the API shows it, with its next runs and what its patterns leave out now."""
+def shown_schedule(instance: Instance, app: App) -> schemas.Schedule:
+    """An application's schedule as it is shown, with its next runs and what its patterns leave out now."""
     settings = app.settings
     runs: list[str] = []
     if settings.cron:
@@ -124,27 +126,27 @@ def view(instance: Instance, app: App) -> dict[str, Any]:
         dues = next_dues(parse_cron(settings.cron), now_ns, instance.zone, app.id, jitter, SHOWN_RUNS)
         runs = [iso(due.at, instance.zone) for due in dues]
     ignored, error = _ignored(instance, app)
-    return {
-        "cron": settings.cron or None,
-        "retention": {name: getattr(settings.retention, name) for name in Retention.__struct_fields__},
-        "ignore": list(settings.ignore),
-        "next_runs": runs,
-        "time_zone": instance.config.time_zone,
-        "ignored": ignored,
-        "ignored_error": error,
-        "notices": _notices(instance, app),
-    }
+    return schemas.Schedule(
+        cron=settings.cron or None,
+        retention=schemas.rules_of(settings.retention),
+        ignore=list(settings.ignore),
+        next_runs=runs,
+        time_zone=instance.config.time_zone,
+        ignored=ignored,
+        ignored_error=error,
+        notices=_notices(instance, app),
+    )
 
 
-def _ignored(instance: Instance, app: App) -> tuple[dict[str, Any] | None, dict[str, str] | None]:
+def _ignored(instance: Instance, app: App) -> tuple[schemas.Ignored | None, Note | None]:
     """Return what the patterns leave out of the folder, or why that is not known."""
     if app.node != instance.config.node:
         message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
-        return None, {"code": "OTHER_NODE", "message": message}
+        return None, Note("OTHER_NODE", message)
     try:
-        return msgspec.to_builtins(preview_ignored(instance, app)), None
+        return preview_ignored(instance, app), None
     except ServiceError as error:
-        return None, {"code": error.code, "message": error.message}
+        return None, Note(error.code, error.message)
 
 
 def _notices(instance: Instance, app: App) -> list[str]:

@@ -1,4 +1,4 @@
-"""Why an archive is refused, and the limits that it may not pass."""
+"""Errors that refuse an archive, and the limits that it must not exceed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from holdfast.vault.paths import shown
 
 ENTRIES_MAX = 2_000_000
 NAMES_BYTES_MAX = 256 * 1024 * 1024
-"""Of all paths, link targets and extended attributes together: they are held in memory."""
+"""At most this many bytes of paths, link targets and extended attributes together: they are held in memory."""
 
 CANCELLED = "The import was cancelled."
 
@@ -21,11 +21,11 @@ class ArchiveRefused(SourceError):
 
 
 class ArchiveTooLarge(ArchiveRefused):
-    """Unpacked it passes a limit."""
+    """The unpacked archive exceeds a limit."""
 
 
 class ScratchFailed(SourceError):
-    """The archive may be fine, but the disk that it is unpacked to is not."""
+    """The disk failed while an archive was unpacked to it; the archive itself may be fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ class Limits:
 
 
 def shown_member(path: bytes) -> str:
-    """A member's name for a sentence: printable, and not endless."""
+    """Return a member's name for a sentence: printable, and not endless."""
     text = shown(path)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"
 
 
 def refused(path: bytes, why: str) -> ArchiveRefused:
-    """The error for one member; `why` goes on where "The member x" ends."""
+    """Return the error for one member; `why` goes on where "The member x" ends."""
     return ArchiveRefused(f"The archive's member {shown_member(path)} {why}; nothing was imported.")
 
 
 def damaged(what: str) -> ArchiveRefused:
-    """The error for an archive that cannot be read on."""
-    return ArchiveRefused(f"The archive is damaged or not complete: {what}; make or upload it again.")
+    """Return the error for an archive that cannot be read on."""
+    return ArchiveRefused(f"The archive is damaged or incomplete: {what}; make or upload it again.")
 
 
 def too_large(limit: int) -> ArchiveTooLarge:
-    """The error for contents over the limit."""
+    """Return the error for contents over the limit."""
     return ArchiveTooLarge(
-        f"Unpacked the archive is larger than the {limit:,} bytes that this account may import; "
+        f"The unpacked archive is larger than the {limit:,} bytes that this account may import; "
         "import less, or ask for a larger plan."
     )

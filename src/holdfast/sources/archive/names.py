@@ -1,4 +1,4 @@
-"""From a member's name to a path of a backup; refused is what would lie outside the tree, or on no file system."""
+"""Paths of a backup, made from members' names; refuses names outside the tree, or invalid on any file system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from holdfast.sources.archive.errors import refused
 
 PATH_BYTES_MAX = 32_767 - 1
-"""As long a path as the walk of a folder gives."""
+"""At most this many bytes has a path, as in the walk of a folder."""
 
 COMPONENT_BYTES_MAX = 255
 TARGET_BYTES_MAX = 4095
@@ -18,7 +18,7 @@ _DRIVE = re.compile(rb"[A-Za-z]:[\\/]")
 
 
 def checked_path(name: bytes) -> bytes:
-    """The path of a member's name: components that are empty or "." dropped; empty for the root itself.
+    """Return the path of a member's name: components that are empty or "." dropped; empty for the root itself.
 
     Raises ArchiveRefused.
     """
@@ -38,7 +38,7 @@ def checked_path(name: bytes) -> bytes:
 
 
 def checked_target(path: bytes, target: bytes) -> bytes:
-    """The target of a symbolic link, as far as it can be judged alone. Raises ArchiveRefused."""
+    """Return the target of a symbolic link, as far as it can be judged alone. Raises ArchiveRefused."""
     if not target or b"\0" in target:
         raise refused(path, "is a symbolic link without a proper target")
     if len(target) > TARGET_BYTES_MAX:
@@ -49,7 +49,7 @@ def checked_target(path: bytes, target: bytes) -> bytes:
 
 
 def unescaped(name: bytes) -> bytes:
-    """A name of one of our own zips as the path that it was made of (`vault.layout.names`, rule 2).
+    """Return a name of one of our own zips as the path that it was made of (`vault.layout.names`, rule 2).
 
     Only where that rule gives the same name again; otherwise the percent signs are the path's own.
     """
@@ -67,7 +67,7 @@ def escaped(path: bytes) -> bytes:
 
 
 def from_windows(name: bytes) -> bytes:
-    """A name that was made on a system whose separator is the backslash. Raises ArchiveRefused (a drive's letter)."""
+    """Convert a name from a system with backslashes as separators. Raises ArchiveRefused (a drive's letter)."""
     if _DRIVE.match(name):
         raise refused(name, "has an absolute path")
     return name.replace(b"\\", b"/")

@@ -49,12 +49,12 @@ class Scratch:
             os.mkdir(f"{self.folder}/{n:02x}", 0o700)
 
     def place(self, path: bytes) -> str:
-        """Where the content of `path` is."""
+        """Return the place of the content of `path`."""
         name = blake2b(path, key=self.key, digest_size=16).hexdigest()
         return f"{self.folder}/{name[:2]}/{name[2:]}"
 
     def open_new(self, path: bytes) -> int:
-        """A descriptor to write the content of `path` to. Raises OSError."""
+        """Return a descriptor to write the content of `path` to. Raises OSError."""
         return os.open(self.place(path), _MAKE, 0o600)
 
     def link(self, first: bytes, path: bytes) -> None:
@@ -70,7 +70,7 @@ class Scratch:
             file.write(msgspec.msgpack.encode(tuple(sorted(xattrs))))
 
     def xattrs(self, path: bytes) -> Xattrs:
-        """What was put."""
+        """Return the attributes that `put_xattrs` stored."""
         try:
             fd = os.open(self.place(path) + ".x", _READ)
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class Scratch:
 
 
 class DiskWatch:
-    """Counts what is written, and asks now and then how much room is left."""
+    """Counts bytes written, and checks from time to time the free space of the disk."""
 
     def __init__(self, folder: str, reserve: int = DISK_RESERVE_BYTES) -> None:
         self._folder = folder
@@ -88,7 +88,7 @@ class DiskWatch:
         self._since = _ASK_DISK_EVERY_BYTES
 
     def wrote(self, size: int) -> None:
-        """Note bytes that are about to be written. Raises DiskLow."""
+        """Count bytes that are about to be written. Raises DiskLow."""
         self._since += size
         if self._since >= _ASK_DISK_EVERY_BYTES:
             self._since = 0
@@ -106,26 +106,26 @@ class ScratchReader:
         self._paths: dict[int, bytes] = {}
 
     def open(self, path: bytes) -> int:
-        """A read-only descriptor of the content of `path`. Raises FileNotFoundError, OSError."""
+        """Return a read-only descriptor of the content of `path`. Raises FileNotFoundError, OSError."""
         fd = os.open(self._scratch.place(path), _READ)
         if self._has_xattrs:
             self._paths[fd] = path  # the number is given again only when it was closed
         return fd
 
     def xattrs(self, fd: int) -> Xattrs:
-        """Extended attributes of an open content, sorted by name."""
+        """Return extended attributes of an open content, sorted by name."""
         return self._scratch.xattrs(self._paths[fd]) if self._has_xattrs else ()
 
     def folder_xattrs(self, path: bytes) -> Xattrs:
-        """Extended attributes of a folder, sorted by name."""
+        """Return extended attributes of a folder, sorted by name."""
         return self._scratch.xattrs(path) if self._has_xattrs else ()
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> None:
-        """An archive's files are what they are."""
+        """Return nothing: an archive's files do not change."""
 
     def stream(self, path: bytes) -> SourceStream:
-        """An archive has none. Raises StreamFailed."""
-        raise StreamFailed(f"{shown(path)} is no stream.")
+        """Return an archive has none. Raises StreamFailed."""
+        raise StreamFailed(f"{shown(path)} is not a stream.")
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""

@@ -28,25 +28,25 @@ class ArchiveSource:
     scratch: Scratch
     has_xattrs: bool
     files: int
-    """How many files a whole backup of it has."""
+    """Number of files that a whole backup of it has."""
     tree: Scan | None
 
     def scan(self) -> Scan:
-        """What the archive holds."""
+        """Return the contents of the archive."""
         assert self.tree is not None
         return self.tree
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
-        """Nothing is to be made ready."""
+        """Do nothing: everything was prepared when the archive was unpacked."""
         from holdfast.vault.source import Settled
 
         return Settled(scan)
 
     def close_reading(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
     def reader(self) -> ScratchReader:
-        """A reader of the contents."""
+        """Return a reader of the contents."""
         return ScratchReader(self.scratch, has_xattrs=self.has_xattrs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class ArchiveSource:
 
 
 def check_archive(path: Path, limits: Limits) -> None:
-    """Refuse what can be told without unpacking: no archive at all, a zip with a bad directory.
+    """Refuse files that are clearly wrong without unpacking: not an archive, a zip with a bad directory.
 
     Raises ArchiveRefused, OSError.
     """
@@ -105,10 +105,10 @@ def unpack(
         return ArchiveSource(scratch, has_xattrs, tree.files, tree.scan())
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = "there is no room to unpack the archive; the operator must free some, then import it again"
+            why = "the disk is too full to unpack the archive; the operator must free space, then import it again"
         else:
             why = f"the archive could not be unpacked ({error.strerror or error}); see the disk of the instance"
-        raise ScratchFailed(f"On the server {why}.") from error
+        raise ScratchFailed(f"On the server, {why}.") from error
 
 
 def _is_zip(file: BinaryIO) -> bool:

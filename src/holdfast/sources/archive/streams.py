@@ -29,7 +29,7 @@ ZSTD_WINDOW_LOG_MAX = 27
 
 
 class Decompressor(Protocol):
-    """What bz2, lzma and zstd have in common."""
+    """The interface that bz2, lzma and zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -41,7 +41,7 @@ class Decompressor(Protocol):
 
 
 class Deflate:
-    """zlib behind the same face. `wbits` as zlib's: 31 for gzip, -15 for raw deflate."""
+    """zlib behind the same interface. `wbits` as zlib's: 31 for gzip, -15 for raw deflate."""
 
     def __init__(self, wbits: int) -> None:
         self._inner = zlib.decompressobj(wbits)
@@ -64,7 +64,7 @@ class Deflate:
 
 
 ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, zstd.ZstdError)
-"""What the decompressors raise for damaged data (bz2: OSError and ValueError)."""
+"""Errors that the decompressors raise for damaged data (bz2: OSError and ValueError)."""
 
 
 def open_zstd() -> Decompressor:
@@ -88,7 +88,7 @@ class Stream:
     """The inflated bytes of a file, front to back; `bytes_max` of them at most."""
 
     def __init__(self, file: BinaryIO, bytes_max: int, limit: int) -> None:
-        """`limit`: what is said when there are more than `bytes_max`."""
+        """`limit`: the error raised when there are more than `bytes_max`."""
         self._file = file
         self._left = bytes_max
         self._limit = limit
@@ -147,7 +147,7 @@ class Stream:
             raise damaged(f"its {self._name} stream cannot be unpacked ({error})") from None
 
     def _behind(self, rest: bytes) -> bytes:
-        """What stands behind the end of one stream, without zeros; nothing at the end of the file."""
+        """Return the bytes behind the end of one stream, without zeros; none at the end of the file."""
         while True:
             rest = rest.lstrip(b"\0")
             if rest:

@@ -25,7 +25,7 @@ from holdfast.units import GIB, SECOND_NS
 from holdfast.vault.control import Control
 
 EXTENDED_BYTES_MAX = 4 * 1024 * 1024
-"""Of all extended headers of one member."""
+"""At most this many bytes of extended headers for one member."""
 
 OVERHEAD_BYTES_MAX = 8 * GIB
 """Headers and padding of an archive, beside the contents: 2,000,000 members with long names need about 4 GB."""
@@ -44,14 +44,14 @@ _FILES, _LINK, _SYMLINK, _FOLDER = (b"0", b"\0", b"7"), b"1", b"2", b"5"
 
 
 def check_start(file: BinaryIO, limits: Limits) -> None:
-    """Look whether a tar begins here. Raises ArchiveRefused."""
+    """Check that a tar begins here. Raises ArchiveRefused."""
     stream = Stream(file, OVERHEAD_BYTES_MAX, limits.content_bytes_max)
     start = file.read(8)
     file.seek(0)
     block = stream.read_exactly(BLOCK_BYTES) if compression_of(start) else file.read(BLOCK_BYTES)
     if block != _ZERO_BLOCK and not is_header(block):
         raise ArchiveRefused(
-            "This is no zip and no tar (also not one in gzip, xz, bzip2 or zstd); upload one of those."
+            "This file is neither a zip nor a tar (nor a tar in gzip, xz, bzip2 or zstd); upload one of those."
         )
 
 
@@ -93,10 +93,10 @@ class TarReader:
         self._end()
 
     def _end(self) -> None:
-        """Behind the end there are zeros only; and a compressed stream tells by its sum that all was right."""
+        """Check that only zeros follow the end; a compressed stream then verifies its checksum."""
         while data := self._stream.read(_COPY_BYTES):
             if data.strip(b"\0"):
-                raise ArchiveRefused("Behind the end of the tar there is something else; make a tar that is one.")
+                raise ArchiveRefused("The tar has data after its end; make it again.")
             self._control.check(CANCELLED)
 
     def _extend(self, header: Header, extended: Extended) -> None:

@@ -24,7 +24,7 @@ _XATTR = b"SCHILY.xattr."
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What one header block says. `mtime` in whole seconds."""
+    """The fields of one header block. `mtime` in whole seconds."""
 
     name: bytes
     kind: bytes
@@ -38,7 +38,7 @@ class Header:
 
 @dataclass(slots=True)
 class Extended:
-    """What extended headers say of the member that follows."""
+    """The values that extended headers give for the next member."""
 
     records: dict[bytes, bytes] = field(default_factory=dict)
     long_name: bytes | None = None
@@ -48,7 +48,7 @@ class Extended:
 
 
 def is_header(block: bytes) -> bool:
-    """Whether the checksum of a block says that it is a header."""
+    """Return True if the checksum of a block marks it as a header."""
     if len(block) != BLOCK_BYTES:
         return False
     try:
@@ -81,7 +81,7 @@ def parse_header(block: bytes) -> Header:
             link=_text(block[157:257]),
         )
     except ValueError:
-        raise refused(name, "has a header with a number that is none") from None
+        raise refused(name, "has a header with an invalid number") from None
 
 
 def parse_records(data: bytes) -> dict[bytes, bytes]:
@@ -94,30 +94,30 @@ def parse_records(data: bytes) -> dict[bytes, bytes]:
         record = data[found.end() if found else at : at + length]
         key, equals, value = record[:-1].partition(b"=")
         if not found or at + length > len(data) or record[-1:] != b"\n" or not equals or not key:
-            raise damaged("one of the extended headers in the tar is none")
+            raise damaged("one of the extended headers in the tar is invalid")
         records[key] = value
         at += length
     return records
 
 
 def decimal_ns(text: bytes, path: bytes) -> int:
-    """A pax time in nanoseconds; digits behind the ninth are cut off. Raises ArchiveRefused."""
+    """Return a pax time in nanoseconds; digits behind the ninth are cut off. Raises ArchiveRefused."""
     found = _DECIMAL.fullmatch(text)
     if not found:
-        raise refused(path, "has a time that is none")
+        raise refused(path, "has an invalid time")
     ns = int(found[2]) * SECOND_NS + int((found[3] or b"")[:9].ljust(9, b"0"))
     return -ns if found[1] else ns
 
 
 def whole(text: bytes, path: bytes) -> int:
-    """A pax number. Raises ArchiveRefused."""
+    """Return a pax number. Raises ArchiveRefused."""
     if not _DIGITS.fullmatch(text):
-        raise refused(path, "has an extended header with a number that is none")
+        raise refused(path, "has an extended header with an invalid number")
     return int(text)
 
 
 def xattrs_of(records: dict[bytes, bytes], path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """The extended attributes among pax records, sorted by name. Raises ArchiveRefused."""
+    """Return the extended attributes among pax records, sorted by name. Raises ArchiveRefused."""
     found = {}
     for key, value in records.items():
         if key.startswith(_XATTR):
@@ -133,7 +133,7 @@ def _text(data: bytes) -> bytes:
 
 
 def _number(data: bytes) -> int:
-    """A number in octal digits, or in base 256 (first bit set). ValueError when it is neither."""
+    """Return a number in octal digits, or in base 256 (first bit set). ValueError when it is neither."""
     if data[0] & 0x80:
         return int.from_bytes(bytes([data[0] & 0x7F]) + data[1:], "big") - (1 << 8 * len(data) - 1) * (data[0] >> 6 & 1)
     digits = data.partition(b"\0")[0].strip(b" ")

@@ -40,15 +40,15 @@ class Tree:
 
     @property
     def files(self) -> int:
-        """How many files there are, hard links counted each time."""
+        """Return the number of files, hard links counted each time."""
         return self._kind.count(FILE)
 
     def path(self, number: int) -> bytes:
-        """The path of an entry."""
+        """Return the path of an entry."""
         return self._paths[number]
 
     def add(self, path: bytes, kind: int, mode: int, uid: int, gid: int, mtime_ns: int) -> int:
-        """Add an entry; returns its number. Raises ArchiveRefused."""
+        """Add an entry; return its number. Raises ArchiveRefused."""
         if not (0 <= uid <= ID_MAX and 0 <= gid <= ID_MAX):
             raise refused(path, "has an owner that no file can have")
         if not -(2**63) <= mtime_ns < 2**63:
@@ -62,12 +62,12 @@ class Tree:
                 return there
             if kind != FOLDER and there in self._implied:
                 raise refused(path, f"is {_WHAT[kind]}, and other members lie below it")
-            raise refused(path, "is there twice")
+            raise refused(path, "is in the archive twice")
         self._make_parents(path, uid, gid, mtime_ns)
         return self._append(path, kind, mode, uid, gid, mtime_ns)
 
     def add_link(self, path: bytes, target: bytes) -> int:
-        """Add a hard link to an entry that is there; returns the number of that one. Raises ArchiveRefused."""
+        """Add a hard link to an existing entry; return the number of that entry. Raises ArchiveRefused."""
         first = self._places.get(target)
         if first is None:
             raise refused(
@@ -92,7 +92,7 @@ class Tree:
         return first
 
     def is_file(self, number: int) -> bool:
-        """Whether an entry is a file."""
+        """Return True if an entry is a file."""
         return self._kind[number] == FILE
 
     def set_size(self, number: int, size: int) -> None:
@@ -117,7 +117,7 @@ class Tree:
             )
 
     def check_links(self) -> None:
-        """Raises ArchiveRefused when a symbolic link leads out of the tree. To be called when all entries are there.
+        """Raise ArchiveRefused if a symbolic link leads out of the tree. To be called when all entries are added.
 
         A target may climb with ".." only before it passes another link: up to there its components are where they seem
         to be. Behind a link it only descends, into folders or into other links, for which the same holds. So no chain
@@ -144,7 +144,7 @@ class Tree:
                     has_passed_link = there is not None and self._kind[there] == SYMLINK
 
     def scan(self) -> Scan:
-        """The columns, in manifest order."""
+        """Return the columns, in manifest order."""
         paths = self._paths
         keys = [path.replace(b"/", b"\0") for path in paths]  # a zero byte is below all that a name can have
         order = sorted(range(len(paths)), key=keys.__getitem__)

@@ -39,7 +39,7 @@ _OPEN: dict[int, Callable[[], Decompressor]] = {
 
 
 def check_directory(file: BinaryIO, limits: Limits) -> None:
-    """All that the directory alone tells: names, kinds, sizes. Raises ArchiveRefused."""
+    """Check everything that the directory alone tells: names, kinds, sizes. Raises ArchiveRefused."""
     ZipReader(file, Tree(limits), limits, (0, 0)).read_directory()
 
 
@@ -86,9 +86,9 @@ class ZipReader:
             if kind == SYMLINK and member.size > TARGET_BYTES_MAX:
                 raise refused(member.path, f"is a symbolic link with a target of more than {TARGET_BYTES_MAX:,} bytes")
         if member.method == STORED and member.packed != member.size:
-            raise refused(member.path, "is stored as it is, yet has two sizes")
+            raise refused(member.path, "is stored uncompressed, yet has two different sizes")
         if max(member.offset, member.packed, member.size) >= 2**63:
-            raise refused(member.path, "has a size or a place that no file has")
+            raise refused(member.path, "has an impossible size or offset")
         self._number.append(number)
         self._method.append(member.method)
         self._flags.append(member.flags)
@@ -128,7 +128,7 @@ class ZipReader:
         return self._tree.path(self._number[i]) if self._number[i] >= 0 else b"./"
 
     def _to_content(self, i: int, stop: int) -> None:
-        """Go to where the content begins; what the local header says must be what the directory says."""
+        """Seek to the start of the content; the local header must agree with the directory."""
         self._file.seek(self._offset[i])
         head = self._file.read(_LOCAL.size)
         if len(head) < _LOCAL.size or head[:4] != b"PK\x03\x04":
@@ -138,13 +138,13 @@ class ZipReader:
         if zlib.crc32(name) != self._name_crc[i]:
             raise refused(self._path(i), "has another name in the zip's directory than before its content")
         if method != self._method[i] or (flags ^ self._flags[i]) & ENCRYPTED:
-            raise refused(self._path(i), "is packed in another way than the zip's directory says")
+            raise refused(self._path(i), "has another compression method than the zip's directory says")
         if self._offset[i] + _LOCAL.size + name_length + extra_length + self._packed[i] > stop:
             raise refused(self._path(i), "lies over another member in the zip")
         self._file.seek(extra_length, 1)
 
     def _unpack(self, i: int, write: Callable[[bytes], object]) -> None:
-        """Give the content to `write`, piece by piece. Raises ArchiveRefused unless size and CRC-32 are as said."""
+        """Pass the content to `write`, piece by piece. Raises ArchiveRefused unless size and CRC-32 are as stated."""
         method, left, packed, crc = self._method[i], self._size[i], self._packed[i], 0
         if method == STORED:
             while left:

@@ -57,7 +57,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Where the central directory is. `shift`: bytes that stand before the zip itself (a program that unpacks it)."""
+    """The place of the central directory. `shift`: bytes before the zip itself (a program that unpacks it)."""
 
     start: int
     size: int
@@ -90,7 +90,7 @@ def find_directory(file: BinaryIO) -> Directory:
         raise ArchiveRefused("The zip is one part of several; put the parts together first (`zip -s 0`).")
     shift = end - size - start
     if shift < 0:
-        raise damaged("the end of the zip says that its directory lies where it cannot")
+        raise damaged("the end of the zip gives an impossible place for its directory")
     return Directory(start + shift, size, entries, shift)
 
 
@@ -107,7 +107,7 @@ def _zip64_end(file: BinaryIO, at: int, end: int) -> tuple[int, int, int, int, i
 
 
 def members(file: BinaryIO, directory: Directory, limits: Limits) -> Iterator[Member]:
-    """All central records, in order. Raises ArchiveRefused."""
+    """Yield all central records, in order. Raises ArchiveRefused."""
     if directory.entries > limits.entries_max:
         raise ArchiveTooLarge(
             f"The archive has more than {limits.entries_max:,} files and folders; import it in parts."
@@ -126,11 +126,11 @@ def members(file: BinaryIO, directory: Directory, limits: Limits) -> Iterator[Me
             raise damaged("the zip's directory ends in the middle")
         yield _member(fields, rest[: lengths[0]], rest[lengths[0] : lengths[0] + lengths[1]], directory.shift)
     if left:
-        raise damaged("the zip's directory has more than its end says")
+        raise damaged("the zip's directory has more entries than its end record says")
 
 
 def path_of(name: bytes, flags: int, made_by: int, extras: dict[int, bytes]) -> bytes:
-    """The path of a member, empty for the root. Raises ArchiveRefused."""
+    """Return the path of a member, empty for the root. Raises ArchiveRefused."""
     unicode = extras.get(0x7075, b"")
     if not flags & UTF8_NAME:
         if len(unicode) > 5 and unicode[0] == 1 and struct.unpack_from("<L", unicode, 1)[0] == zlib.crc32(name):
@@ -152,7 +152,7 @@ def _member(fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> M
         raise refused(name, "is encrypted; make the zip without a password")
     if method not in (STORED, DEFLATED, BZIP2, ZSTD):
         how = _METHODS.get(method, f"method {method}")
-        raise refused(name, f"is compressed with {how}, which is not known here; make the zip with deflate")
+        raise refused(name, f"is compressed with {how}, which is not supported; make the zip with deflate")
     if disk not in (0, _LIMIT_16):
         raise refused(name, "lies in another part of the zip; put the parts together first (`zip -s 0`)")
     path = path_of(name, flags, made_by, extras)
@@ -165,7 +165,7 @@ def _member(fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> M
     if type_bits not in (_FILE, _FOLDER, _SYMLINK):
         raise refused(name, "is a device, a FIFO or a socket, which a backup cannot hold")
     if is_folder_name and type_bits != _FOLDER:
-        raise refused(name, "is a folder by its name, and none by its mode")
+        raise refused(name, "is a folder by its name, but not by its mode")
     if not path and type_bits != _FOLDER:
         raise refused(name, "has no name")
     if type_bits == _FOLDER and size:
@@ -189,21 +189,21 @@ def _member(fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> M
 
 
 def _extras(name: bytes, extra: bytes) -> dict[int, bytes]:
-    """The extra fields by their ids. Fewer than four bytes at the end are padding (Android's zipalign)."""
+    """Return the extra fields by their ids. Fewer than four bytes at the end are padding (Android's zipalign)."""
     found: dict[int, bytes] = {}
     at = 0
     while at + _EXTRA.size <= len(extra):
         key, length = _EXTRA.unpack_from(extra, at)
         at += _EXTRA.size
         if at + length > len(extra):
-            raise refused(name, "has an extra field that is longer than there is room")
+            raise refused(name, "has an extra field that is longer than the space for it")
         found.setdefault(key, extra[at : at + length])
         at += length
     return found
 
 
 def _zip64(name: bytes, values: bytes, *fields: int) -> tuple[int, ...]:
-    """Size, packed size and offset, each from the zip64 field where the record says so."""
+    """Return size, packed size and offset, each from the zip64 field where the record says so."""
     found = []
     for value in fields:
         if value == _LIMIT_32 and values:
@@ -227,7 +227,7 @@ def _owner(data: bytes) -> tuple[int | None, int | None]:
 
 
 def _mtime_ns(extras: dict[int, bytes], time: int, date: int) -> int:
-    """The best time that a record has: NTFS (100 ns), Unix seconds, or MS-DOS (taken as UTC, it does not say)."""
+    """Return the most exact time of a record: NTFS (100 ns), Unix seconds, or MS-DOS (taken as UTC)."""
     ntfs = extras.get(0x000A, b"")
     if len(ntfs) >= 16 and ntfs[4:8] == b"\x01\0\x18\0":
         return (int.from_bytes(ntfs[8:16], "little") - _NTFS_EPOCH_TICKS) * 100

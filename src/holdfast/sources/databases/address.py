@@ -1,4 +1,4 @@
-"""A DSN taken apart: where a database is, and who asks for it. It never holds a password."""
+"""The address in a DSN: the place of a database, and the user who connects. It never holds a password."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _OPTIONS: Mapping[Kind, frozenset[str]] = {
     "redis": frozenset({"cacert"}),
 }
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
-"""No option with such a name may stand in a DSN: it would end in a command line."""
+"""Options with such names are refused in a DSN: they would appear in a command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is. `socket`: path of a Unix socket, then host and port say nothing."""
+    """The place of a database. `socket`: path of a Unix socket; then host and port are unused."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Address:
 
 
 def address_of(kind: Kind, dsn: str) -> Address:
-    """Take a DSN apart. Raises DsnRefused; its message does not repeat the DSN, in which a password may stand."""
+    """Parse a DSN. Raises DsnRefused; its message does not repeat the DSN, which may contain a password."""
     example = _EXAMPLES[kind]
     try:
         parts = urlsplit(dsn)
@@ -52,19 +52,19 @@ def address_of(kind: Kind, dsn: str) -> Address:
         given = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     except ValueError:
         if kind != "postgres" or "," not in dsn:
-            raise DsnRefused(f"The DSN is no URL; write it like {example}.") from None
+            raise DsnRefused(f"The DSN is not a URL; write it like {example}.") from None
         raise DsnRefused("A DSN with several hosts is not supported; name the server that is to be dumped.") from None
     if parts.scheme not in _SCHEMES[kind] or not dsn.isprintable() or any(c.isspace() for c in dsn) or parts.fragment:
         raise DsnRefused(f"The DSN of a {kind} database must be a URL like {example}.")
     if parts.password is not None or any(_SECRET.search(name) for name in given):
         raise DsnRefused(
-            "There must be no password in a DSN, where others could see it; leave it out and say where it is with "
+            "A DSN must not contain a password, as others could see it; leave it out and give its place with "
             "--password-env VARIABLE or --password-file FILE."
         )
     unknown = sorted(given.keys() - _OPTIONS[kind]) if kind != "postgres" else []
     if unknown:
         known = ", ".join(sorted(_OPTIONS[kind]))
-        raise DsnRefused(f"The DSN has an option {unknown[0]!r} that is not known; {kind} has {known}.")
+        raise DsnRefused(f"The DSN has an unknown option {unknown[0]!r}; {kind} has {known}.")
     return _checked(kind, parts, port or _PORTS[kind], given)
 
 
@@ -75,11 +75,11 @@ def _checked(kind: Kind, parts: SplitResult, port: int, given: Mapping[str, str]
         if parts.scheme == "unix":
             socket, path = "/" + path, ""
         if path not in ("", "0"):
-            raise DsnRefused("A dump of Redis always has all databases of a server; leave the number out of the DSN.")
+            raise DsnRefused("A dump of Redis always contains all databases of a server; omit the number from the DSN.")
         path = ""
     elif not path or "/" in path:
         raise DsnRefused(f"The DSN must name one database, like {_EXAMPLES[kind]}.")
     if any(word.startswith("-") or "\0" in word or "\n" in word for word in (host, user, path, socket)):
-        raise DsnRefused("A name in the DSN starts with '-' or holds a control character; that cannot be.")
+        raise DsnRefused("A name in the DSN starts with '-' or contains a control character; correct the DSN.")
     is_tls = parts.scheme == "rediss" or "ssl-ca" in given
     return Address(host or ("" if kind == "postgres" else "127.0.0.1"), port, user, path, socket, is_tls, dict(given))

@@ -1,6 +1,6 @@
 """Running a database's own client: with a clean environment, with time limits, ended with whoever started it.
 
-What a client says on standard error is kept (the last of it), without the password, for the sentence about a failure.
+The end of a client's standard error is kept, without the password, for the sentence about a failure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POLL_MILLISECONDS = 200
 WORDS_BYTES_MAX = 4096
 SHOWN_CHARACTERS_MAX = 300
 OUTPUT_BYTES_MAX = 1024 * 1024
-"""Of clients whose output is an answer and no dump."""
+"""At most this many bytes of output from a client that answers a question instead of dumping."""
 
 NOWHERE = "/nonexistent"
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -32,16 +32,16 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a client may take, and who wants it to stop."""
+    """The limits on a client's time, and the check for cancelling."""
 
     silence_seconds: float = 900.0
-    """Without a byte of a dump for so long, a client is ended."""
+    """At most this long may a client deliver nothing of a dump before it is ended."""
     control: Control = NEVER
     clock: Callable[[], float] = time.monotonic
 
 
 def environment(path: str, **values: str) -> dict[str, str]:
-    """The environment of a client: nothing of ours (the master key may be in it) but what is named here."""
+    """Return the environment of a client: of ours (the master key may be in it) only the variables named here."""
     return {
         "PATH": path,
         "HOME": os.environ.get("HOME", "/"),  # certificates of libpq are looked for there
@@ -106,7 +106,7 @@ class Client:
 
     @property
     def words(self) -> str:
-        """The last it said, on one line, short, without the password."""
+        """Return the end of its standard error, on one short line, without the password."""
         text = scrubbed(self._words.decode(errors="replace"), self._password)
         line = " ".join(text.split())
         if len(line) > SHOWN_CHARACTERS_MAX:
@@ -114,7 +114,7 @@ class Client:
         return line or "nothing"
 
     def read_into(self, view: memoryview) -> int:
-        """Some of its output; 0 at the end of it. Raises Cancelled, DumpFailed (silent for too long)."""
+        """Read some of its output; return 0 at its end. Raises Cancelled, DumpFailed (silent for too long)."""
         while self._out in self._open:
             if self._out in self._ready():
                 got = os.readv(self._out, [view])
@@ -125,22 +125,22 @@ class Client:
         return 0
 
     def read_all(self) -> bytes:
-        """All its output, of which there must not be much. Raises as `read_into`."""
+        """Read all its output, at most OUTPUT_BYTES_MAX. Raises as `read_into`."""
         out, buffer = bytearray(), memoryview(bytearray(64 * 1024))
         while got := self.read_into(buffer):
             out += buffer[:got]
             if len(out) > OUTPUT_BYTES_MAX:
-                raise DumpFailed(f"{self.name} says more than it should.")
+                raise DumpFailed(f"{self.name} gave more output than expected.")
         return bytes(out)
 
     def throw_away(self) -> None:
-        """Read its output to the end, for nothing. Raises as `read_into`."""
+        """Read its output to the end and discard it. Raises as `read_into`."""
         buffer = memoryview(bytearray(1024 * 1024))
         while self.read_into(buffer):
             pass
 
     def finish(self) -> int:
-        """Wait for its end; returns its exit code. Raises as `read_into`."""
+        """Wait for its end; return its exit code. Raises as `read_into`."""
         buffer = memoryview(bytearray(64 * 1024))
         while self._out in self._open and self._err != self._out:
             if not self.read_into(buffer):
@@ -155,13 +155,13 @@ class Client:
         return self._process.returncode
 
     def ended(self) -> bool:
-        """Whether it has ended; hears what it said meanwhile."""
+        """Return True if it has ended; hears what it said meanwhile."""
         while self._open and self._poll.poll(0):
             self._ready()
         return self._process.poll() is not None
 
     def close(self) -> None:
-        """End it and all that it started, whatever they are doing."""
+        """Kill it and everything that it started, whatever they are doing."""
         if self._process.returncode is None:  # not waited for yet, so its group cannot be anybody else's
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -173,7 +173,7 @@ class Client:
         self._open = set()
 
     def _ready(self) -> list[int]:
-        """Descriptors that can be read; what stands on standard error was read. Empty when a while has passed."""
+        """Return the descriptors that can be read, standard error read already. Empty after a while without any."""
         events = self._poll.poll(POLL_MILLISECONDS)
         self._look()
         ready = [fd for fd, _ in events]
@@ -186,7 +186,7 @@ class Client:
         return ready
 
     def _look(self) -> None:
-        """Raises Cancelled when somebody wants to stop, DumpFailed when nothing moves."""
+        """Raise Cancelled on a request to stop, DumpFailed when nothing moves."""
         self._patience.control.check("It was cancelled while a database's client was running.")
         now = self._patience.clock()
         activity = self._activity()
@@ -195,7 +195,7 @@ class Client:
         if now - self._moved_at > self._patience.silence_seconds:
             raise DumpFailed(
                 f"{self.name} gave nothing for {self._patience.silence_seconds:.0f} seconds and was ended (perhaps it "
-                f"waits for a lock in the database); its last words: {self.words}"
+                f"waits for a lock in the database); its last message: {self.words}"
             )
 
     def _drop(self, fd: int) -> None:

@@ -1,4 +1,4 @@
-"""Why a database cannot be dumped or restored, each with the code for programs and the sentence for a person."""
+"""Errors of dumping and restoring databases, each with a code for programs and a sentence for a person."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from holdfast.vault.errors import SourceFailed
 
 
 class DatabaseFailed(SourceFailed):
-    """Base of what can go wrong with a database; the message is one sentence."""
+    """Base of all errors with a database; the message is one sentence."""
 
     code = "DATABASE_FAILED"
 
 
 class DsnRefused(DatabaseFailed):
-    """A DSN that is none, or that has a password in it."""
+    """The DSN is invalid, or has a password in it."""
 
     code = "INVALID_DSN"
 
 
 class PasswordMissing(DatabaseFailed):
-    """The password is not where it should be, or others could read it."""
+    """The password is missing from its place, or others could read it."""
 
     code = "DATABASE_PASSWORD_MISSING"
 
@@ -36,19 +36,19 @@ class ToolTooOld(DatabaseFailed):
 
 
 class DatabaseUnreachable(DatabaseFailed):
-    """The server does not answer, or does not let us in."""
+    """The server does not answer, or refuses the login."""
 
     code = "DATABASE_UNREACHABLE"
 
 
 class DatabaseRefused(DatabaseFailed):
-    """The server is of a sort that cannot be dumped or restored whole."""
+    """The server is of a kind that cannot be dumped or restored whole."""
 
     code = "DATABASE_REFUSED"
 
 
 class DumpFailed(DatabaseFailed):
-    """The dump was not made, or is not whole."""
+    """The dump failed, or is incomplete."""
 
     code = "DUMP_FAILED"
 

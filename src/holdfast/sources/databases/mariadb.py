@@ -1,7 +1,7 @@
-"""MariaDB: `mariadb-dump` in one transaction; its last line says that the dump is whole.
+"""MariaDB: `mariadb-dump` in one transaction; its last line marks the dump as complete.
 
 User, password and server stand in an option file that exists only in memory (a memfd, 0600), and no other option file
-is read. A dump is loaded by a client in its sandbox mode: SQL that somebody slipped into a dump runs no command here.
+is read. A dump is loaded by a client in its sandbox mode: malicious SQL in a dump cannot run a command here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AND ENGINE NOT IN ('InnoDB', 'ROCKSDB', 'SEQUENCE', 'BLACKHOLE', 'FEDERATED', 'S
 
 
 def find(spec: DatabaseSpec, patience: Patience) -> Found:
-    """The client for a database, what its server is, and tables of engines that know no transactions.
+    """Find the client for a database, its server's version, and its tables without transactions.
 
     Raises ToolMissing, DatabaseUnreachable, PasswordMissing.
     """
@@ -91,7 +91,7 @@ def _escaped(value: str) -> str:
 
 
 def _in_memory(text: str) -> int:
-    """A descriptor of a file that nobody else can open and that lies on no disk, at its start."""
+    """Return a descriptor of a file that nobody else can open and that lies on no disk, at its start."""
     fd = os.memfd_create("holdfast", os.MFD_CLOEXEC)
     os.fchmod(fd, 0o600)  # the client ignores a file that others may write
     os.write(fd, text.encode())
@@ -106,7 +106,7 @@ _DUMP = [
 
 
 def try_dump(spec: DatabaseSpec, tool: Tool, patience: Patience) -> None:
-    """Dump everything but the rows, and throw it away. Raises DumpFailed."""
+    """Dump everything but the rows, and discard it. Raises DumpFailed."""
     with _client(spec, tool, [*_DUMP, "--no-data"], patience) as client:
         client.throw_away()
         if client.finish():
@@ -123,7 +123,7 @@ class MariadbDump:
         self._client = _client(spec, tool, _DUMP, patience)
 
     def read_into(self, view: memoryview) -> int:
-        """Some of the dump; 0 at the end of a whole one. Raises StreamFailed, Cancelled."""
+        """Read some of the dump; return 0 at the end of a whole one. Raises StreamFailed, Cancelled."""
         try:
             got = self._client.read_into(view)
             if got:
@@ -138,7 +138,7 @@ class MariadbDump:
             )
         if not _END.search(self._tail):
             raise StreamFailed(
-                f"The dump of the database {self._spec.name} is not whole: its last line does not say that it is "
+                f"The dump of the database {self._spec.name} is incomplete: its last line does not say that it is "
                 "completed."
             )
         return 0
@@ -149,15 +149,15 @@ class MariadbDump:
 
 
 def check_dump(dump: Path) -> None:
-    """Raises DumpFailed when a dump is not whole."""
+    """Raise DumpFailed if a dump is incomplete."""
     with dump.open("rb") as file:
         file.seek(max(0, dump.stat().st_size - _TAIL_BYTES))
         if not _END.search(file.read()):
-            raise DumpFailed("The dump is not whole: its last line does not say that it is completed.")
+            raise DumpFailed("The dump is incomplete: its last line does not say that it is completed.")
 
 
 def tool_for_load(spec: DatabaseSpec, patience: Patience) -> Tool:
-    """The client that loads a dump. Raises ToolMissing, ToolTooOld (without a sandbox), DatabaseUnreachable."""
+    """Return the client that loads a dump. Raises ToolMissing, ToolTooOld (without a sandbox), DatabaseUnreachable."""
     tool = mariadb_tool("mariadb", "mysql")
     with Client(tool.path, ["--no-defaults", "--help"], environment(search_path()), patience=patience) as client:
         if b"--sandbox" not in client.read_all():
@@ -177,6 +177,6 @@ def load(spec: DatabaseSpec, tool: Tool, dump: Path, patience: Patience) -> None
         client.read_all()
         if client.finish():
             raise LoadFailed(
-                f"The database {spec.name} was restored only in part, up to the place where mariadb stopped; mend the "
+                f"The database {spec.name} was restored only in part, up to the place where mariadb stopped; fix the "
                 f"cause and restore it again. mariadb says: {client.words}"
             )

@@ -1,4 +1,4 @@
-"""Passwords of databases: read when they are needed, handed on in the environment or in memory, kept nowhere."""
+"""Passwords of databases: read when needed, passed on in the environment or in memory, stored nowhere."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PASSWORD_BYTES_MAX = 4096
 
 
 def password_of(spec: DatabaseSpec, environment: Mapping[str, str] = os.environ) -> str:
-    """The password of a database; empty where none is given. Raises PasswordMissing, whose message has none."""
+    """Return the password of a database; empty where none is given. Raises PasswordMissing, whose message has none."""
     if spec.password_env:
         found = environment.get(spec.password_env)
         if not found:
             raise PasswordMissing(
-                f"The password of the database {spec.name} should be in the environment variable {spec.password_env}, "
-                "and is not; set it for the process that takes the backups (where Holdfast is started)."
+                f"The password of the database {spec.name} is not in the environment variable {spec.password_env}; "
+                "set it for the process that takes the backups (where Holdfast is started)."
             )
         return _one_line(spec, found, f"the environment variable {spec.password_env}")
     if spec.password_file:
@@ -36,9 +36,9 @@ def _first_line(spec: DatabaseSpec) -> str:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise PasswordMissing(f"{where} is no file; write the password into the first line of one.")
+            raise PasswordMissing(f"{where} is not a file; write the password into the first line of one.")
         if found.st_uid not in (os.geteuid(), 0):
-            raise PasswordMissing(f"{where} belongs to somebody else; it must be owned by the user who runs Holdfast.")
+            raise PasswordMissing(f"{where} belongs to another user; it must be owned by the user who runs Holdfast.")
         if found.st_mode & 0o077:
             raise PasswordMissing(f"{where} can be read by others; run `chmod 600 {spec.password_file}`.")
         head = os.read(fd, PASSWORD_BYTES_MAX)
@@ -52,12 +52,12 @@ def _first_line(spec: DatabaseSpec) -> str:
 
 def _one_line(spec: DatabaseSpec, password: str, where: str) -> str:
     if not password:
-        raise PasswordMissing(f"There is no password of the database {spec.name} in {where}.")
+        raise PasswordMissing(f"The password of the database {spec.name} is missing from {where}.")
     if not password.isprintable() and any(ord(c) < 32 for c in password):
-        raise PasswordMissing(f"The password of the database {spec.name} in {where} holds control characters.")
+        raise PasswordMissing(f"The password of the database {spec.name} in {where} contains control characters.")
     return password
 
 
 def scrubbed(text: str, password: str) -> str:
-    """Text of somebody else's program, without the password should it stand there."""
+    """Return the text of another program with the password removed, if it is in there."""
     return text.replace(password, "***") if password else text

@@ -1,6 +1,6 @@
 """PostgreSQL: `pg_dump` in its custom format, uncompressed (we compress, and chunks that did not change are found).
 
-Whether a dump is whole is told by the tool that will have to read it: `pg_restore` reads along, through the whole
+A dump is checked by the tool that will have to read it: `pg_restore` reads along, through the whole
 archive, while it is streamed. It fails where the archive ends early or a table's data is missing.
 """
 
@@ -19,21 +19,21 @@ from holdfast.vault.errors import StreamFailed
 
 CONNECT_SECONDS = 10
 LOCK_WAIT = "60s"
-"""Patience with somebody who holds a table for himself."""
+"""At most this long does a dump wait for a lock on a table."""
 
 
 def find(spec: DatabaseSpec) -> Found:
-    """The client for a database, and what its server is.
+    """Find the client for a database, and its server's version.
 
     Raises ToolMissing, ToolTooOld, DatabaseUnreachable, PasswordMissing.
     """
-    postgres_tools()  # what is missing here is said before anybody is asked
+    postgres_tools()  # a missing tool is reported before the server is contacted
     number, size = _asked(spec)
     return Found(postgres_tool(number // 10_000), f"PostgreSQL {number // 10_000}.{number % 10_000}", size)
 
 
 def _asked(spec: DatabaseSpec) -> tuple[int, int]:
-    """The server's version as libpq has it, 150018 for 15.18, and about how many bytes the database has.
+    """Return the server's version as libpq gives it, 150018 for 15.18, and the approximate bytes of the database.
 
     Raises DatabaseUnreachable, PasswordMissing.
     """
@@ -74,7 +74,7 @@ def _dump_arguments(spec: DatabaseSpec) -> list[str]:
 
 
 def try_dump(spec: DatabaseSpec, tool: Tool, patience: Patience) -> None:
-    """Dump everything but the rows, and throw it away. Raises DumpFailed."""
+    """Dump everything but the rows, and discard it. Raises DumpFailed."""
     with _client(spec, tool.path, [*_dump_arguments(spec), "--schema-only"], patience) as client:
         client.throw_away()
         if client.finish():
@@ -95,7 +95,7 @@ class PostgresDump:
             raise
 
     def read_into(self, view: memoryview) -> int:
-        """Some of the dump; 0 at the end of a whole one. Raises StreamFailed, Cancelled."""
+        """Read some of the dump; return 0 at the end of a whole one. Raises StreamFailed, Cancelled."""
         try:
             got = self._client.read_into(view)
             if got:
@@ -115,7 +115,7 @@ class PostgresDump:
     def _end_check(self) -> None:
         problem = self._check.finish()
         if problem is not None:
-            raise StreamFailed(f"The dump of the database {self._spec.name} is not whole; pg_restore says: {problem}")
+            raise StreamFailed(f"The dump of the database {self._spec.name} is incomplete; pg_restore says: {problem}")
 
     def close(self) -> None:
         """End both programs."""
@@ -142,7 +142,7 @@ class ArchiveCheck:
         self._is_broken = False
 
     def write(self, data: memoryview) -> bool:
-        """More of the archive. False when pg_restore wants no more; `finish` says why."""
+        """Write more of the archive. Return False when pg_restore stopped reading; `finish` says why."""
         stream = self._process.stdin
         assert stream is not None
         try:
@@ -153,12 +153,12 @@ class ArchiveCheck:
         return not self._is_broken
 
     def finish(self) -> str | None:
-        """What is wrong with the archive; None when all of it could be read."""
+        """Return the fault of the archive; None when all of it could be read."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self._process.wait() or self._is_broken:
             said = os.pread(self._said, SHOWN_CHARACTERS_MAX, 0).decode(errors="replace")
-            return " ".join(said.split()) or "it has more behind its end"
+            return " ".join(said.split()) or "it has data after its end"
         return None
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class ArchiveCheck:
 
 
 def tool_for_load(spec: DatabaseSpec, dump: Path) -> Tool:
-    """The pg_restore that reads a dump and fits the server: of the server's version, else of the next newer one.
+    """Return the pg_restore that reads a dump and fits the server: of the server's version, else of the next newer one.
 
     A newer one may set what an older server does not know; an older one may not know the archive. Raises ToolMissing,
     DatabaseUnreachable, DumpFailed (none can read the dump to its end).

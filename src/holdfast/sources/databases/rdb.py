@@ -1,4 +1,4 @@
-"""Whether an RDB file is whole: its head, its end mark, and the CRC-64 behind that.
+"""The check of an RDB file: its head, its end mark, and the CRC-64 behind that.
 
 Format: https://rdb.fnordig.de/file_format.html; `REDIS` and four digits of a version, ..., 0xFF, CRC-64 over all before
 it (little-endian; 0 where the server has checksums switched off).
@@ -20,7 +20,7 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def problem_of(path: Path) -> str | None:
-    """What is wrong with an RDB file, as the rest of a sentence; None when it is whole. Raises OSError."""
+    """Return the fault of an RDB file, as the rest of a sentence; None when it is whole. Raises OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(9)
@@ -45,4 +45,4 @@ def problem_of(path: Path) -> str | None:
                 return "it is shorter than it was"
             crc = _CRC64.calc(piece, crc)
             left -= len(piece)
-        return None if crc == expected else "its checksum does not fit"
+        return None if crc == expected else "its checksum does not match"

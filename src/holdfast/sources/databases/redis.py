@@ -1,7 +1,7 @@
 """Redis and Valkey: `redis-cli --rdb` into a file (to a pipe it appends a mark of its own), checked to its last byte.
 
 An RDB file cannot be sent to a running server. So a restore starts a server of its own on the dump, on a Unix socket
-that only we can open, and hands every key over (DUMP, RESTORE) within one transaction of the target: it has the dump's
+that only we can open, and copies every key (DUMP, RESTORE) within one transaction of the target: it has the dump's
 keys in the end, or is as it was.
 """
 
@@ -39,7 +39,7 @@ _LOADING_WAIT_SECONDS = 0.05
 
 
 def find(spec: DatabaseSpec) -> Found:
-    """The client for a server, and what the server is.
+    """Find the client for a server, and the server's version.
 
     Raises ToolMissing, ToolTooOld, DatabaseUnreachable, DatabaseRefused (cluster), PasswordMissing.
     """
@@ -59,7 +59,7 @@ def _about(spec: DatabaseSpec, server: RedisConnection) -> dict[str, str]:
 
 @contextmanager
 def _connected(spec: DatabaseSpec) -> Iterator[RedisConnection]:
-    """A connection; what breaks in it is a DatabaseUnreachable."""
+    """Open a connection; its errors become DatabaseUnreachable."""
     password = password_of(spec)
     try:
         with RedisConnection(address_of("redis", spec.dsn), password, seconds=CONNECT_SECONDS) as server:
@@ -78,7 +78,7 @@ def try_dump(spec: DatabaseSpec) -> None:
 
 
 def dump(spec: DatabaseSpec, tool: Tool, path: Path, patience: Patience) -> int:
-    """Dump a server into the new file `path`; returns its size. Raises DumpFailed, DumpNoRoom, Cancelled."""
+    """Dump a server into the new file `path`; return its size. Raises DumpFailed, DumpNoRoom, Cancelled."""
     address, password = address_of("redis", spec.dsn), password_of(spec)
     environ = environment(search_path(), REDISCLI_AUTH=password)
 
@@ -94,14 +94,14 @@ def dump(spec: DatabaseSpec, tool: Tool, path: Path, patience: Patience) -> int:
         code = client.finish()
         if code and _is_full(path):
             raise DumpNoRoom(
-                f"There is no room on the server to dump the database {spec.name}; the operator must free some."
+                f"The server's disk is too full to dump the database {spec.name}; the operator must free space."
             )
         if code or not path.exists():
             raise DumpFailed(f"The database {spec.name} could not be dumped; {client.name} says: {client.words}")
         problem = problem_of(path)
         if problem is not None:
             raise DumpFailed(
-                f"The dump of the database {spec.name} is not whole: {problem}. {client.name} says: {client.words}"
+                f"The dump of the database {spec.name} is incomplete: {problem}. {client.name} says: {client.words}"
             )
     return path.stat().st_size
 
@@ -119,14 +119,14 @@ def _where(address: Address) -> list[str]:
 
 
 def check_dump(path: Path) -> None:
-    """Raises DumpFailed when a dump is not whole."""
+    """Raise DumpFailed if a dump is incomplete."""
     problem = problem_of(path)
     if problem is not None:
-        raise DumpFailed(f"The dump is not whole: {problem}.")
+        raise DumpFailed(f"The dump is incomplete: {problem}.")
 
 
 def tool_for_load(spec: DatabaseSpec) -> Tool:
-    """The server that reads a dump. Raises ToolMissing, DatabaseUnreachable, DatabaseRefused."""
+    """Return the server that reads a dump. Raises ToolMissing, DatabaseUnreachable, DatabaseRefused."""
     tool = redis_tool("server", "redis-server")
     with _connected(spec) as server:
         about = _about(spec, server)
@@ -138,7 +138,7 @@ def tool_for_load(spec: DatabaseSpec) -> Tool:
 
 
 def load(spec: DatabaseSpec, tool: Tool, dump_file: Path, patience: Patience) -> None:
-    """Have a running server hold what a dump has, and nothing else. Raises LoadFailed, DumpFailed, Cancelled."""
+    """Replace the contents of a running server by those of a dump. Raises LoadFailed, DumpFailed, Cancelled."""
     with (
         tempfile.TemporaryDirectory(prefix="holdfast-") as folder,  # short: a socket's path has at most 107 bytes
         _scratch_server(tool, dump_file, Path(folder), patience) as source,
@@ -168,7 +168,7 @@ def _scratch_server(tool: Tool, dump_file: Path, folder: Path, patience: Patienc
     }
     arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
     environ = environment(search_path())
-    activity = iter(range(1 << 62)).__next__  # it says nothing while it works; it is we who wait
+    activity = iter(range(1 << 62)).__next__  # it is silent while it works; the wait is ours
     with Client(tool.path, arguments, environ, patience=patience, activity=activity, merged=True) as client:
         address = replace(address_of("redis", "unix:///s"), socket=str(socket))
         while True:
@@ -217,7 +217,7 @@ def _hand_over(source: RedisConnection, target: RedisConnection, patience: Patie
 
 
 def _functions(source: RedisConnection) -> bytes:
-    """The server's functions, packed; empty where there are none (before Redis 7 there can't be)."""
+    """Return the server's functions, packed; empty where there are none (before Redis 7 there can't be)."""
     try:
         if not source.ask("FUNCTION", "LIST"):
             return b""
@@ -228,7 +228,7 @@ def _functions(source: RedisConnection) -> bytes:
 
 
 def _rehearse(source: RedisConnection, target: RedisConnection, databases: list[int]) -> None:
-    """Put one value under a name of its own and take it away: an older server would refuse all of them."""
+    """Restore one value under a temporary name and delete it: an older server would refuse all of them."""
     for number in databases[:1]:
         source.ask("SELECT", number)
         key = source.ask("RANDOMKEY")

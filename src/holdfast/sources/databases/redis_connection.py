@@ -49,7 +49,7 @@ class RedisConnection:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.disconnect()
 
     def set_timeout(self, seconds: float) -> None:
@@ -107,7 +107,7 @@ def _connection(address: Address, password: str, seconds: float) -> AbstractConn
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words where an error has such a cause, else the server's, with the code that the library cut."""
+    """Return the system's message if an error has such a cause, else the server's, with the code that was cut off."""
     for cause in (error, error.__cause__, error.__context__):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
@@ -116,7 +116,7 @@ def _reason(error: BaseException) -> str:
 
 
 def info(reply: Reply) -> dict[str, str]:
-    """The lines of INFO's answer, by name."""
+    """Return the lines of INFO's answer, by name."""
     assert isinstance(reply, bytes)
     pairs = (line.partition(":") for line in reply.decode(errors="replace").splitlines() if not line.startswith("#"))
     return {name: value for name, colon, value in pairs if colon}

@@ -1,6 +1,6 @@
 """An application's folder with the dumps of its databases in it: entries `_databases/<name>.<ext>` beside its files.
 
-What the folder itself has at `_databases` is left out of the backup, with a warning.
+The folder's own `_databases` is left out of the backup, with a warning.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Order:
 
 
 def find(spec: DatabaseSpec, patience: Patience) -> Found:
-    """The tool for a database, and what its server says of it. Raises DatabaseFailed (of any sort)."""
+    """Return the tool for a database, and its server's answer. Raises DatabaseFailed (of any kind)."""
     if spec.kind == "postgres":
         return postgres.find(spec)
     return mariadb.find(spec, patience) if spec.kind == "mariadb" else redis.find(spec)
@@ -59,7 +59,7 @@ class WithDumps:
     scratch: Path
     """A folder of its own for dumps that go through a file; whoever makes it removes it."""
     now_ns: int
-    """The time that the dumps' entries say."""
+    """The time of the dumps' entries."""
     patience: Patience = field(default_factory=Patience)
     orders: dict[bytes, Order] = field(default_factory=dict)
     files: dict[bytes, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class WithDumps:
         parent = os.getppid()
         silence = state.pop("silence_seconds")
         self.__dict__.update(state)
-        # Now in a worker process; nobody can tell it to stop, but it must not go on when who started it is gone.
+        # Now in a worker process; it cannot be told to stop, but must not go on when its parent is gone.
         self.patience = Patience(silence, Control(lambda: os.getppid() != parent))
 
     def scan(self) -> Scan:
@@ -87,8 +87,8 @@ class WithDumps:
         whole = self.folder.scan()
         if os.path.lexists(self.folder.folder.root / FOLDER):
             message = (
-                f"The application's own {FOLDER} was left out: that is where the dumps of its databases stand in a "
-                "backup. Give it another name."
+                f"The application's own {FOLDER} was left out: a backup has the dumps of its databases "
+                "there. Give it another name."
             )
             whole.notices.append(Notice(FOLDER_PATH, "DATABASES_FOLDER_LEFT_OUT", message))
         self._scan = self._with_dumps(whole)
@@ -113,7 +113,7 @@ class WithDumps:
             self.folder.log(f"The database {spec.name} ({found.server}) is dumped by {found.tool.text}.")
             if found.tables:
                 message = (
-                    f"Of the database {spec.name} these tables know no transactions and may be of another moment than "
+                    f"Of the database {spec.name} these tables have no transactions and may be of another moment than "
                     f"the others: {', '.join(found.tables)}."
                 )
                 whole.notices.append(Notice(spec.path, "TABLES_WITHOUT_TRANSACTIONS", message))
@@ -130,11 +130,11 @@ class WithDumps:
         return Settled(out, before)
 
     def close_reading(self) -> None:
-        """All is read: the application may do as it likes. Raises as the folder's source."""
+        """Release the application: everything is read. Raises as the folder's source."""
         self.folder.close_reading()
 
     def reader(self) -> DumpReader:
-        """A reader of files and dumps. Raises OSError when the folder cannot be opened."""
+        """Return a reader of files and dumps. Raises OSError when the folder cannot be opened."""
         return DumpReader(self.folder, self.orders, self.files, self.patience)
 
     def _dumped(self, spec: DatabaseSpec) -> Path:
@@ -152,7 +152,7 @@ class WithDumps:
         return sorted(self.specs, key=lambda spec: spec.path)
 
     def _with_dumps(self, scan: Any) -> Scan:
-        """A scan with the folder and the dumps at their place in the order of paths."""
+        """Return a scan with the folder and the dumps at their place in the order of paths."""
         import numpy as np
 
         from holdfast.vault.manifest.entry import Kind
@@ -189,7 +189,7 @@ def _inserted(old: NDArray[Any], at: int, values: Any, count: int) -> NDArray[An
 
 
 def _without(scan: Scan, at: int, count: int) -> Scan:
-    """A scan without `count` entries from `at` on."""
+    """Return a scan without `count` entries from `at` on."""
     import numpy as np
 
     ends = [0, *scan.path_length.cumsum(dtype=np.int64).tolist()]
@@ -198,7 +198,7 @@ def _without(scan: Scan, at: int, count: int) -> Scan:
 
 
 def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], path_bytes: bytes) -> Scan:
-    """A scan with every column changed; the list of notices stays the same one."""
+    """Return a scan with every column changed; the list of notices stays the same one."""
     from holdfast.vault.source import SCAN_COLUMNS, Scan
 
     columns: dict[str, Any] = {name: change(name, getattr(scan, name)) for name in SCAN_COLUMNS}
@@ -206,7 +206,7 @@ def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], pat
 
 
 def _place(path_bytes: bytes, ends: Sequence[int]) -> int:
-    """Number of the first entry that comes behind `_databases` (component by component); by bisection."""
+    """Return the number of the first entry that comes behind `_databases` (component by component); by bisection."""
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high) // 2
@@ -231,18 +231,18 @@ class DumpReader(LiveReader):
         self._patience = patience
 
     def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of a folder; of that of the dumps none."""
+        """Return extended attributes of a folder; of that of the dumps none."""
         return () if path == FOLDER_PATH else super().folder_xattrs(path)
 
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of an open file; of a dump none."""
+        """Return extended attributes of an open file; of a dump none."""
         return () if self._copied.get(fd) in self._dumped else super().xattrs(fd)
 
     def stream(self, path: bytes) -> SourceStream:
-        """The dump at `path`, begun now. Raises StreamFailed, PasswordMissing."""
+        """Return the dump at `path`, begun now. Raises StreamFailed, PasswordMissing."""
         order = self._orders.get(path)
         if order is None:
-            raise StreamFailed(f"{shown(path)} is no database.")
+            raise StreamFailed(f"{shown(path)} is not a database.")
         if order.spec.kind == "postgres":
             return postgres.PostgresDump(order.spec, order.tool, self._patience)
         return mariadb.MariadbDump(order.spec, order.tool, self._patience)

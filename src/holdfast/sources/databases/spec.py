@@ -1,4 +1,4 @@
-"""What an operator says of a database."""
+"""The settings of a database, as the operator gives them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 FOLDER = "_databases"
-"""Where dumps stand in a backup."""
+"""The folder of dumps in a backup."""
 
 Kind = Literal["postgres", "mariadb", "redis"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
@@ -30,5 +30,5 @@ class DatabaseSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def path(self) -> bytes:
-        """Where its dump stands in a backup."""
+        """Return the path of its dump in a backup."""
         return f"{FOLDER}/{self.name}.{EXTENSIONS[self.kind]}".encode()

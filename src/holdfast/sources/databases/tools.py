@@ -1,4 +1,4 @@
-"""Finding the databases' own tools on this machine, and which of several versions to take."""
+"""Finding the databases' own tools on this machine, and choosing among several versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from holdfast.sources.databases.client import environment
 from holdfast.sources.databases.errors import ToolMissing, ToolTooOld
 
 POSTGRES_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
-"""Where distributions keep several versions side by side (Debian; Red Hat)."""
+"""The folders in which distributions keep several versions side by side (Debian; Red Hat)."""
 
 REDIS_OLDEST = (6,)
 """Users came with Redis 6, and with them the option for one."""
@@ -42,7 +42,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to know before a dump. `size`: about so many bytes, as far as the server tells.
+    """The facts to know before a dump. `size`: approximate bytes, as far as the server tells.
 
     `tables`: those that are not dumped in one state with the others.
     """
@@ -54,17 +54,17 @@ class Found:
 
 
 def search_path() -> str:
-    """Where programs are looked for, and what clients get as their own PATH."""
+    """Return the folders in which programs are searched; clients get them as their PATH."""
     return os.environ.get("PATH") or os.defpath
 
 
 def postgres_tools() -> list[Tool]:
-    """All installed pg_dump that have their pg_restore beside them, the newest first. Raises ToolMissing."""
+    """Return all installed pg_dump that have their pg_restore beside them, the newest first. Raises ToolMissing."""
     folders = [folder for pattern in POSTGRES_FOLDERS for folder in glob.glob(pattern)]
     found: dict[str, Tool] = {}
     for folder in (*folders, *search_path().split(os.pathsep)):
         path = os.path.realpath(os.path.join(folder or ".", "pg_dump"))
-        # Debian's /usr/bin/pg_dump is a chooser of versions, which chooses by its own lights.
+        # Debian's /usr/bin/pg_dump is a chooser of versions, which follows rules of its own.
         if os.path.basename(path) != "pg_dump" or path in found or not os.access(path, os.X_OK):
             continue
         tool = Tool(path, _version(path, _NUMBER))
@@ -72,14 +72,14 @@ def postgres_tools() -> list[Tool]:
             found[path] = tool
     if not found:
         raise ToolMissing(
-            "There is no pg_dump on this machine; install the package postgresql-client (on Debian: "
+            "This machine has no pg_dump; install the package postgresql-client (on Debian: "
             "apt-get install postgresql-client)."
         )
     return sorted(found.values(), key=lambda tool: tool.version, reverse=True)
 
 
 def postgres_tool(server_version: int) -> Tool:
-    """The newest pg_dump, when it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
+    """Return the newest pg_dump, when it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
     newest = postgres_tools()[0]
     if newest.version[0] < server_version:
         raise ToolTooOld(
@@ -90,7 +90,7 @@ def postgres_tool(server_version: int) -> Tool:
 
 
 def mariadb_tool(*names: str) -> Tool:
-    """The first of some programs that there is, and is MariaDB's. Raises ToolMissing."""
+    """Return the first of some programs that there is, and is MariaDB's. Raises ToolMissing."""
     for name in names:
         path = shutil.which(name, path=search_path())
         if path:
@@ -98,7 +98,7 @@ def mariadb_tool(*names: str) -> Tool:
             if version:
                 return Tool(path, version)
     raise ToolMissing(
-        f"There is no {names[0]} of MariaDB on this machine; install the package mariadb-client (on Debian: "
+        f"This machine has no {names[0]} of MariaDB; install the package mariadb-client (on Debian: "
         "apt-get install mariadb-client)."
     )
 
@@ -113,13 +113,12 @@ def redis_tool(name: str = "cli", package: str = "redis-tools") -> Tool:
                 raise ToolTooOld(f"{path} is of version {version[0]}; at least 6 is needed: install a newer {package}.")
             return Tool(path, version)
     raise ToolMissing(
-        f"There is no redis-{name} on this machine; install the package {package} (on Debian: "
-        f"apt-get install {package})."
+        f"This machine has no redis-{name}; install the package {package} (on Debian: apt-get install {package})."
     )
 
 
 def _version(path: str, number: re.Pattern[str], needed: str = "") -> tuple[int, ...]:
-    """What a program says of its version; empty when it says nothing sensible."""
+    """Return the version that a program reports; empty when it reports nothing usable."""
     try:
         done = subprocess.run(
             [path, "--version"],

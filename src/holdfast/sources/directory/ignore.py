@@ -1,9 +1,9 @@
-"""Ignore patterns: what an application's backups leave out, with the meaning that git gives such patterns.
+"""Ignore patterns: the paths that an application's backups leave out, with git's meaning of such patterns.
 
 Terms: *pattern*: one line, as in a `.gitignore` (`*.log`, `/cache/`, `!keep.log`); the last one that fits decides, and
 what lies in a folder that is left out cannot be taken back in. *Rules*: patterns in their order, compiled
 (`native/ignore.c`). They come from the application's settings and then from `.backupignore` in its folder, whose owner
-is hostile: so their number, their length and the time that they take are limited, and what goes beyond a limit is said
+is hostile: so their number, length and matching time are limited, and a pattern beyond a limit is reported
 and not used.
 """
 
@@ -37,7 +37,7 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTT
 
 
 class PatternsTooSlow(Exception):
-    """Matching the patterns takes more time than any honest ones do."""
+    """Matching the patterns takes more time than any reasonable ones need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ class Rules:
 
     @property
     def handle(self) -> ctypes.c_void_p | None:
-        """What the walk takes; None when there is no pattern."""
+        """Return the handle for the walk; None without patterns."""
         return self._handle if self.patterns else None
 
     def can_match(self, number: int) -> bool:
-        """Whether a pattern can match anything at all (one with an open bracket cannot)."""
+        """Return True if a pattern can match anything at all (one with an open bracket cannot)."""
         return bool(native.ignore_can_match(self._handle, number))
 
     def match(self, scan: Scan) -> NDArray[np.int32]:
-        """For each entry of a walk the number of the pattern that leaves it out; -1: it stays.
+        """Return for each entry of a walk the number of the pattern that leaves it out; -1: it stays.
 
         What lies in a folder that is left out has -2 minus the folder's number. Raises PatternsTooSlow.
         """
@@ -93,7 +93,7 @@ class Rules:
 
 
 def patterns_of(lines: Sequence[str]) -> list[Pattern]:
-    """The patterns of an application's settings, whose lines were checked when they were set."""
+    """Return the patterns of an application's settings, whose lines were checked when they were set."""
     return [
         Pattern(text, SETTINGS, number)
         for number, line in enumerate(lines, 1)
@@ -102,7 +102,7 @@ def patterns_of(lines: Sequence[str]) -> list[Pattern]:
 
 
 def patterns_in(content: bytes) -> tuple[list[Pattern], list[Notice]]:
-    """The patterns of a `.backupignore`, and what a person should know of those that are not used."""
+    """Return the patterns of a `.backupignore`, and what a person should know of those that are not used."""
     notices = []
     cut = len(content) > FILE_BYTES_MAX
     if cut:
@@ -131,18 +131,18 @@ def patterns_in(content: bytes) -> tuple[list[Pattern], list[Notice]]:
 
 
 def read_ignore_file(root: int) -> tuple[list[Pattern], list[Notice]]:
-    """The patterns of `.backupignore` in the open folder `root`; none when there is no such file."""
+    """Return the patterns of `.backupignore` in the open folder `root`; none without such a file."""
     try:
         fd = os.open(IGNORE_FILE, _FLAGS, dir_fd=root)
     except FileNotFoundError:
         return [], []
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            return [], [_notice("IGNORE_FILE_UNREADABLE", "is no regular file; no pattern of it was used.")]
+            return [], [_notice("IGNORE_FILE_UNREADABLE", "is not a regular file; its patterns were not used.")]
         return [], [_notice("IGNORE_FILE_UNREADABLE", f"could not be read ({error.strerror}); it was not used.")]
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return [], [_notice("IGNORE_FILE_UNREADABLE", "is no regular file; no pattern of it was used.")]
+            return [], [_notice("IGNORE_FILE_UNREADABLE", "is not a regular file; its patterns were not used.")]
         content = b""
         while len(content) <= FILE_BYTES_MAX and (more := os.read(fd, FILE_BYTES_MAX + 1 - len(content))):
             content += more
@@ -165,7 +165,7 @@ def match_used(ours: Sequence[Pattern], theirs: Sequence[Pattern], scan: Scan) -
 
 
 def too_slow(pattern: Pattern) -> Notice:
-    """What is said of patterns that are not used because they take too long."""
+    """Return the notice for patterns that are not used because they take too long."""
     what = "of .backupignore" if pattern.source != SETTINGS else "in the application's settings"
     path = IGNORE_FILE if pattern.source != SETTINGS else b""
     message = f"The ignore patterns {what} take too long to match and were not used; write simpler ones."

@@ -1,4 +1,4 @@
-"""An application's folder while the application runs: its files, and of its SQLite databases sound copies."""
+"""An application's folder while the application runs: its files, and consistent copies of its SQLite databases."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ class LiveSource:
     scratch: Path
     """A folder of its own for the copies; made when it is needed."""
     wait_seconds: float = 30.0
-    """Patience with a database that somebody has locked."""
+    """At most this long does a copy wait for a locked database."""
     control: Control = NEVER
     log: Callable[[str], None] = lambda line: None
     on_read: Callable[[], None] = lambda: None
-    """Called when everything is read and the application may do as it likes."""
+    """Called when everything is read, to release the application."""
     copies: dict[bytes, str] = field(default_factory=dict)
     """For each database that was copied, where the copy is."""
     plain: dict[bytes, str] = field(default_factory=dict)
-    """What only looks like a database, and why it is none."""
+    """Files that only look like databases, and the reason that they are not."""
 
     def __post_init__(self) -> None:
         self._open = ExitStack()
@@ -112,7 +112,7 @@ class LiveSource:
         return self._seen(whole).scan
 
     def _seen(self, whole: Scan) -> Without:
-        """The scan without sidecars of databases, and without what was ignored and is no sidecar."""
+        """Return the scan without sidecars of databases, and without ignored files that are not sidecars."""
         from holdfast.sources.sqlite.recognise import Without
 
         hidden = {n for database in self._databases for n in database.sidecars}
@@ -150,7 +150,7 @@ class LiveSource:
                 from_before.append(database.number)
                 message = (
                     f"The database {shown(database.path)} could not be copied now ({outcome.why}); "
-                    "this backup has it as the backup before has it."
+                    "this backup has it as of the previous backup."
                 )
                 self._notices.append(Notice(database.path, "DATABASE_NOT_COPIED", message))
         if raw:
@@ -163,7 +163,7 @@ class LiveSource:
         return Settled(scan, [seen.number(number) for number in from_before])
 
     def close_reading(self) -> None:
-        """Hear what checking the copies gave. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
+        """Wait for the checks of the copies. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
         from holdfast.vault.source import Notice
 
         self.on_read()
@@ -183,7 +183,7 @@ class LiveSource:
             raise TakeAgain("A database turned out to be damaged.")
 
     def reader(self) -> LiveReader:
-        """A reader of the files. Raises OSError when the folder cannot be opened."""
+        """Return a reader of the files. Raises OSError when the folder cannot be opened."""
         return LiveReader(self.folder.root, self.copies, self.plain)
 
     def _let_go(self) -> None:
@@ -225,7 +225,7 @@ class LiveReader(DirectoryReader):
         self._copied: dict[int, bytes] = {}
 
     def open(self, path: bytes) -> int:
-        """A read-only descriptor of the file at `path`, or of its copy. Raises as `DirectoryReader.open`."""
+        """Return a read-only descriptor of the file at `path`, or of its copy. Raises as `DirectoryReader.open`."""
         place = self._copies.get(path)
         if place is None:
             fd = super().open(path)
@@ -234,12 +234,12 @@ class LiveReader(DirectoryReader):
         fd = os.open(place, _COPY)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise SourceFileRefused(22, "its copy is no file")
+            raise SourceFileRefused(22, "its copy is not a file")
         self._copied[fd] = path
         return fd
 
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Extended attributes of an open file, sorted by name; of a database those of the original."""
+        """Return extended attributes of an open file, sorted by name; of a database those of the original."""
         path = self._copied.get(fd)
         if path is None:
             return super().xattrs(fd)
@@ -253,7 +253,7 @@ class LiveReader(DirectoryReader):
             os.close(original)
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """What makes the plain copy of a file one that must not pass for a good one."""
+        """Return the reason that the plain copy of a file cannot be trusted."""
         if not is_header(head) or path in self._copies:
             return None
         why = self._plain.get(path)
@@ -261,7 +261,7 @@ class LiveReader(DirectoryReader):
             return (
                 "DATABASE_DAMAGED",
                 f"{shown(path)} starts like an SQLite database, but SQLite cannot read it ({why}); it was kept as a "
-                "plain file, and may be mixed if it changed meanwhile. If it is encrypted, that is as it should be.",
+                "plain file, and may be mixed if it changed meanwhile. If it is encrypted, this is expected.",
             )
         return (
             "DATABASE_RAW",
@@ -274,7 +274,7 @@ def _failure(kind: str, path: bytes, why: str) -> SourceFailed:
     name = shown(path)
     if kind == "no_room":
         return NoRoomForCopy(
-            f"There is no room on the server to copy the database {name} ({why}); the operator must free some."
+            f"The server's disk is too full to copy the database {name} ({why}); the operator must free space."
         )
     if kind == "busy":
         return DatabaseBusy(
@@ -283,5 +283,5 @@ def _failure(kind: str, path: bytes, why: str) -> SourceFailed:
         )
     return DatabaseUnreadable(
         f"The database {name} could not be copied ({why}), and no earlier backup has it; "
-        "see whether the application can open it, and take the backup again."
+        "check that the application can open it, and take the backup again."
     )

@@ -48,18 +48,18 @@ class DirectorySource:
             fd = open_root(self.root)
         except SourceFileRefused:
             raise SourceError(
-                f"A link has come into the path of the application's folder {self.root}; put the folder back, "
-                "or give the application the path where it is now."
+                f"The path of the application's folder {self.root} now contains a link; put the folder back, "
+                "or change the application's path to its new place."
             ) from None
         except (FileNotFoundError, NotADirectoryError):
             raise SourceMissing(
-                f"The application's folder {self.root} does not exist (or is no folder any more); "
+                f"The application's folder {self.root} does not exist (or is no longer a folder); "
                 "put it back or give the application another path."
             ) from None
         except OSError as error:
             raise SourceError(
                 f"The application's folder {self.root} cannot be opened ({error.strerror}); "
-                "give the backup's user the right to read it."
+                "give the user that takes the backups permission to read it."
             ) from None
         try:
             return self._walk(fd, control)
@@ -74,7 +74,7 @@ class DirectorySource:
             return walk(fd, self.excluded, control=control)
         ours = patterns_of(self.ignore)
         theirs, notices = read_ignore_file(fd)
-        # Of patterns that are made to take long those of the folder go first, which its owner can write at any time.
+        # Of patterns made to take long, the folder's are dropped first: its owner can write them at any time.
         for patterns, slow in (([*ours, *theirs], theirs), (ours, ours)):
             try:
                 scan = walk(fd, self.excluded, Rules(patterns), control)
@@ -89,14 +89,14 @@ class DirectorySource:
         return scan
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
-        """Nothing is to be made ready."""
+        """Do nothing: files are read as they are."""
         from holdfast.vault.source import Settled
 
         return Settled(scan)
 
     def close_reading(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
     def reader(self) -> DirectoryReader:
-        """A reader of the files. Raises OSError when the folder cannot be opened."""
+        """Return a reader of the files. Raises OSError when the folder cannot be opened."""
         return DirectoryReader(self.root)

@@ -21,7 +21,7 @@ from holdfast.vault.paths import shown
 from holdfast.vault.source import Notice, Scan
 
 CHECK_SECONDS = 0.25
-"""How often it is asked whether the walk is to stop."""
+"""The interval between checks for a cancelled walk."""
 
 ENTRY = np.dtype(
     [
@@ -133,7 +133,7 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
             )
         elif code == 2:
             why = (
-                "may not be listed; give the backup's user the right to read it"
+                "cannot be listed; give the user that takes the backups permission to read it"
                 if detail
                 in (
                     errno.EACCES,
@@ -141,9 +141,9 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
                 )
                 else f"could not be listed ({os.strerror(detail)})"
             )
-            out.append(Notice(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; what is in it was left out."))
+            out.append(Notice(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
         elif code == 3:
-            out.append(Notice(path, "TOO_DEEP", f"The folder {name} lies too deep; what is below it was left out."))
+            out.append(Notice(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out."))
         else:
             out.append(
                 Notice(path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out.")

@@ -1,4 +1,4 @@
-"""Having SQLite check the databases of a restored tree, in a process with no rights at all.
+"""Checking the databases of a restored tree by SQLite, in a process without any rights.
 
 The tree must be a scratch copy: each database gets another name, and the process's owner and mode.
 """
@@ -22,7 +22,7 @@ NOBODY = 65534
 def check_databases(
     scan: Scan, reader: DirectoryReader, scratch: Path, known: Sequence[bytes], control: Control
 ) -> list[Checked]:
-    """What SQLite says of each database of a walked tree, but for those `known` to be none. `scratch`: on its disk.
+    """Check each database of a walked tree, except for files `known` not to be one. `scratch`: on its disk.
 
     Raises Cancelled, CopierFailed, OSError.
     """

@@ -27,7 +27,7 @@ PAGES_A_STEP = 2000
 make the copy start again."""
 
 RESERVE_BYTES = 512 * 1024 * 1024
-"""No copy is begun that would leave the scratch disk less than this."""
+"""At least this much of the scratch disk must stay free after a copy."""
 
 PROBLEMS_SHOWN = 3
 _SOUND = ["ok"]
@@ -48,7 +48,7 @@ def answer(**fields: object) -> None:
 
 
 class Refused(Exception):
-    """No copy; `kind` says which way, `why` the rest of a sentence."""
+    """The copy failed; `kind` classifies the failure, `why` is the rest of a sentence."""
 
     def __init__(self, kind: str, why: str) -> None:
         super().__init__(why)
@@ -64,7 +64,7 @@ class Copier:
         self._copies = copies
 
     def copy(self, path: bytes, name: str, wait_seconds: float) -> int:
-        """Copy the database at `path` to the file `name`; returns its size. Raises Refused."""
+        """Copy the database at `path` to the file `name`; return its size. Raises Refused."""
         *folders, last = path.split(b"/")
         try:
             folder = self._folder(folders)
@@ -96,12 +96,12 @@ class Copier:
             os.close(folder)
 
     def _folder(self, folders: list[bytes]) -> int:
-        """A descriptor of the folder below the root, reached through no link."""
+        """Return a descriptor of the folder below the root, reached through no link."""
         at = os.dup(self._root)
         for part in folders:
             try:
                 if part in (b"", b".", b".."):
-                    raise OSError(22, "its path is none below the root")
+                    raise OSError(22, "its path does not lie below the root")
                 below = os.open(part, _SEARCH, dir_fd=at)
             finally:
                 os.close(at)
@@ -114,7 +114,7 @@ class Copier:
         except FileNotFoundError:
             raise Refused("gone", "it is gone") from None
         if not stat.S_ISREG(found.st_mode):
-            raise Refused("unreadable", "it is no regular file any more")
+            raise Refused("unreadable", "it is no longer a regular file")
         need = found.st_size
         with suppress(OSError):
             need += os.stat(last + b"-wal", dir_fd=folder, follow_symlinks=False).st_size
@@ -123,7 +123,7 @@ class Copier:
             raise Refused("no_room", f"the copy needs {need:,} bytes")
 
     def _has_no_log(self, folder: int, last: bytes) -> bool:
-        """Whether it is a database in WAL mode that nobody has open.
+        """Return True if it is a database in WAL mode that nobody has open.
 
         SQLite then makes a log and its index; only a connection that may write takes them away again when it closes.
         """
@@ -152,14 +152,14 @@ class Copier:
         return os.stat(target).st_size
 
     def check(self, name: str, *, deep: bool = False) -> tuple[str | None, str | None]:
-        """What is wrong with a copy (None: it is sound), and what else its owner should know.
+        """Check a copy; return its fault (None: it is sound), and a note for its owner.
 
         `deep`: that each index has what its table has, too. What only that finds was in the application's own database.
         """
         target = b"/proc/self/fd/%d/" % self._copies + name.encode()
         self._allow(_CHECKED, target)
         try:
-            # Immutable: it is nobody else's, and its header may say that it has a log.
+            # Immutable: only we have it open, and its header may say that it has a log.
             with closing(_connect(target, "mode=ro&immutable=1", 0)) as copy:
                 for pragma in ("cell_size_check=ON", "ignore_check_constraints=ON"):
                     copy.execute(f"PRAGMA {pragma}")
@@ -186,7 +186,7 @@ class Copier:
 
 
 def _problems(copy: sqlite3.Connection, pragma: str) -> list[str]:
-    """The first ones; `ok` alone when there are none."""
+    """Return the first ones; `ok` alone when there are none."""
     return [str(row[0]) for row in copy.execute(f"PRAGMA {pragma}({PROBLEMS_SHOWN})")]
 
 
@@ -268,7 +268,7 @@ def main() -> None:
     def read_requests() -> None:
         for line in sys.stdin:
             requests.put(json.loads(line))
-        os._exit(0)  # whoever started us has gone or wants no more
+        os._exit(0)  # the parent is gone or has no more requests
 
     def check_copies() -> None:
         while (todo := checks.get()) is not None:

@@ -1,4 +1,4 @@
-"""Having databases copied: starts the copiers, one for each owner, tells them what to copy, and waits with limits."""
+"""Running the copiers: one for each owner; sends them requests and waits with time limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.vault.errors import SourceFailed
 from holdfast.vault.paths import shown
 
 SLOWEST_BYTES_PER_SECOND = 4 * 1024 * 1024
-"""A copier that is slower than this (after its patience with locks) is ended: something is wrong with the file."""
+"""At least this fast must a copier be (after waiting for locks), or it is ended: the file must be faulty."""
 
 GRACE_SECONDS = 60.0
 POLL_MILLISECONDS = 200
@@ -67,7 +67,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What checking a copy gave: `problem` None when it is sound; `note`: what else its owner should know."""
+    """The result of checking a copy: `problem` None when it is sound; `note`: a further note for its owner."""
 
     path: bytes
     problem: str | None
@@ -118,17 +118,17 @@ class Copying:
             return Refused("unreadable", f"copying it took more than {limit:.0f} seconds")
 
     def folder(self, owner: tuple[int, int]) -> Path:
-        """Where the copies of an owner are, as the copier finds them."""
+        """Return the folder of an owner's copies, as the copier reaches it."""
         self._copier(owner)
         return self._scratch / str(owner[0])
 
     def check(self, path: bytes, size: int, owner: tuple[int, int]) -> None:
-        """Have a file checked that lies at `copy_path(path, owner)` already, more deeply than a copy is. Raises as
+        """Check a file that is already at `copy_path(path, owner)`, more deeply than a copy. Raises as
         `copy`."""
         self._copier(owner).check(path, size)
 
     def verdicts(self) -> list[Checked]:
-        """What checking the copies gave, when all are checked. Raises Cancelled, CopierFailed."""
+        """Wait for all checks of copies; return their results. Raises Cancelled, CopierFailed."""
         out = []
         for copier in self._copiers.values():
             try:
@@ -144,7 +144,7 @@ class Copying:
         self._copiers = {}
 
     def copy_path(self, path: bytes, owner: tuple[int, int]) -> Path:
-        """Where the copy of a database is."""
+        """Return the place of a database's copy."""
         return self._scratch / str(owner[0]) / copy_name(path)
 
     def _copier(self, owner: tuple[int, int]) -> _Copier:
@@ -253,10 +253,10 @@ class _Copier:
             self._process.stdin.write(msgspec.json.encode(request) + b"\n")
             self._process.stdin.flush()
         except OSError:
-            pass  # it has ended; its last answer, or that there is none, says more
+            pass  # it has ended; its last answer, or the lack of one, says more
 
     def _answer(self, deadline: float, path: bytes) -> Answer:
-        """The next answer. Raises _TooSlow at the deadline, Cancelled, CopierFailed."""
+        """Return the next answer. Raises _TooSlow at the deadline, Cancelled, CopierFailed."""
         assert self._process.stdout is not None
         fd = self._process.stdout.fileno()
         waiting = select.poll()
@@ -282,4 +282,4 @@ class _Copier:
     def _broken(self, answer: Answer) -> CopierFailed:
         if answer.event == "unusable":
             return CopierFailed(f"The SQLite of this Python cannot be used for backups: {answer.why}.")
-        return CopierFailed("SQLite's process gave an answer that makes no sense; take the backup again.")
+        return CopierFailed("SQLite's process gave an invalid answer; take the backup again.")

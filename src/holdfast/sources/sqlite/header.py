@@ -6,5 +6,5 @@ HEADER = b"SQLite format 3\x00"
 
 
 def is_header(head: bytes | memoryview) -> bool:
-    """Whether a file that starts with `head` says that it is an SQLite database."""
+    """Return True if a file that starts with `head` has SQLite's header."""
     return head[: len(HEADER)] == HEADER

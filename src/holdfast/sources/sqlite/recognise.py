@@ -1,4 +1,4 @@
-"""Which files of a scan are SQLite databases, and how one tells that they changed.
+"""Recognising the SQLite databases of a scan, and their changes.
 
 Format: https://www.sqlite.org/fileformat2.html (header, page sizes), https://www.sqlite.org/walformat.html (sidecars).
 """
@@ -28,7 +28,7 @@ PAGE_BYTES_MIN = 512
 
 _LOG = struct.Struct("<qQQ")
 _COPIED = np.uint64(0x53514C6974650001)
-"""Mixed into the inode of a database: an entry whose content is no copy is never taken for an unchanged one."""
+"""Mixed into the inode of a database: an entry whose content is not a copy is never taken for an unchanged one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Database:
 
 
 def recognise(scan: Scan, is_database: Callable[[bytes], bool]) -> list[Database]:
-    """The databases of a scan, in order; `is_database(path)` looks at a file's header."""
+    """Return the databases of a scan, in order; `is_database(path)` looks at a file's header."""
     ends = scan.path_length.cumsum(dtype=np.int64)
 
     def path_of(number: int) -> bytes:
@@ -77,7 +77,7 @@ def find_databases(
     known: Container[bytes] = (),
     control: Control = NEVER,
 ) -> list[Database]:
-    """The databases of a scan of the reader's folder, but for those `known` to be none. Raises Cancelled."""
+    """Return the databases of a scan of the reader's folder, but for those `known` to be none. Raises Cancelled."""
 
     def is_database(path: bytes) -> bool:
         control.check("It was cancelled while databases were looked for.")
@@ -86,7 +86,7 @@ def find_databases(
         try:
             fd = reader.open(path)
         except OSError:
-            return False  # whoever reads it says why
+            return False  # reading it will report the reason
         try:
             return is_header(os.pread(fd, 16, 0))
         except OSError:
@@ -98,7 +98,7 @@ def find_databases(
 
 
 def fold(scan: Scan, databases: Sequence[Database]) -> None:
-    """Have the entries of databases say when they or their write-ahead logs changed, and that they are copied."""
+    """Give the entries of databases the change times of their write-ahead logs too, and mark them as copied."""
     for database in databases:
         i, wal = database.number, database.wal
         scan.content[i] = From.COPY
@@ -113,7 +113,7 @@ def fold(scan: Scan, databases: Sequence[Database]) -> None:
 
 
 def unfold(scan: Scan, databases: Sequence[Database]) -> None:
-    """Have the entries of what is no database after all be those of plain files, which will be read."""
+    """Turn the entries of files that are not databases after all back into plain files, which will be read."""
     for database in databases:
         scan.content[database.number] = From.FILE
         scan.ctime_ns[database.number] = -1  # equal to that of no entry, so it is read
@@ -128,7 +128,7 @@ class Without:
         self.scan = _dropped(whole, self._removed) if removed else whole
 
     def number(self, whole_number: int) -> int:
-        """The number that an entry has here."""
+        """Return the number that an entry has here."""
         return whole_number - bisect_left(self._removed, whole_number)
 
 

@@ -43,7 +43,7 @@ class Claims:
         return fd
 
     def claim(self, ids: Sequence[bytes]) -> list[bool]:
-        """Claim ids. For each, return True if the caller must store it, as nobody (the caller included) claimed it before.
+        """Claim ids; return for each True if the caller must store it, as nobody (the caller included) claimed it yet.
 
         In a full table every id is the caller's: a chunk may then be stored twice, which only costs space.
         """

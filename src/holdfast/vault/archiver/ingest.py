@@ -140,7 +140,7 @@ class Ingest:
             for attempt in range(READ_TRIES):
                 stat = os.fstat(fd)
                 if stat.st_size > SMALL_BYTES_MAX:
-                    # It grew since the scan: the buffer's contents must be stored before the buffer is used for this file.
+                    # It grew since the scan: store the buffer's contents before the buffer is used for this file.
                     self._store_new()
                     return self._read_whole(path, fd, notices), 0
                 size = 0

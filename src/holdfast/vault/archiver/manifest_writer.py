@@ -424,7 +424,7 @@ def _resolve(extents: NDArray[np.void], index: Index) -> None:
         return
     places = index.locate(extents["id"][open_ones].tobytes())
     if (places.pack < 0).any():
-        raise ChunkMissing("A chunk that a worker undertook to store is in no pack; take the backup again.")
+        raise ChunkMissing("A chunk that a worker undertook to store is in none of the packs; take the backup again.")
     extents["stored"][open_ones] = places.stored
 
 

@@ -58,7 +58,11 @@ class _Worker:
         assert self._process.stdout is not None
         self._to: IO[bytes] = self._process.stdin
         self._from: IO[bytes] = self._process.stdout
-        self.send(pickle.dumps(setup))
+        try:
+            self.send(pickle.dumps(setup))
+        except BaseException:  # nobody else knows of it yet
+            self.close()
+            raise
 
     def send(self, body: bytes) -> None:
         try:

@@ -52,7 +52,7 @@ class Contents:
         return content or b""
 
     def segments(self, i: int, skip: int) -> Iterator[SegmentPiece]:
-        """Return the segments of file `i` from their byte `skip` on. Raise FormatError when they sum to another length."""
+        """Yield the segments of file `i` from their byte `skip` on. Raise FormatError if the lengths do not add up."""
         left = self.stored_sum[i]
         for chunk_id, stored, repeat in self._runs(i, skip):
             run = stored * repeat
@@ -72,7 +72,7 @@ class Contents:
             raise FormatError("A manifest block has a file whose extents do not add up.")
 
     def _runs(self, i: int, skip: int) -> Iterator[tuple[bytes, int, int]]:
-        """Yield (chunk id, stored length, repeat) of each extent; a list that `skip` passes over is yielded as one run."""
+        """Yield (chunk id, stored length, repeat) of each extent; a list that `skip` passes over comes as one run."""
         extra = self._extras.get(i)
         if extra is None or not extra.lists:
             for e in range(self._end[i] - self._count[i], self._end[i]):

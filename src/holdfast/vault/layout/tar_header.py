@@ -3,7 +3,7 @@
 Source: IEEE Std 1003.1-2017, pax, "ustar Interchange Format" and "pax Extended Header". `SCHILY.xattr.` is star's, as
 GNU tar and libarchive read and write it; `hdrcharset=BINARY` before names that are not UTF-8 is POSIX's.
 
-A pax header precedes a member only for values that its ustar header cannot hold: a name or link target over 100 bytes or
+A pax header precedes a member only for values that do not fit its ustar header: a name or link target over 100 bytes or
 not ASCII, a size from 8 GiB on, an owner over 2,097,151, a time with a fraction, before 1970 or after 2242, extended
 attributes.
 """

@@ -193,7 +193,7 @@ class Audit:
         if any(a >= b for a, b in pairwise(keys)):
             hit.add(paths[0], "The backup's paths are out of order.")
         for i in self._hit_entries(snapshot, block, extras):
-            hit.add(paths[i], f"The file {shown(paths[i])} cannot be read.")
+            hit.add(paths[i], f"The file {shown(paths[i])} can't be read.")
         is_file = block.kind == Kind.FILE
         seen = _Seen(
             paths[0],
@@ -298,7 +298,7 @@ def _lost_entries(ref: BlockRef, before: bytes | None) -> str:
     """Return the sentence for a lost block: its entries can only be named by their number and the first path."""
     first = shown(ref.first_path)
     until = "to the end" if before is None else f"to before {shown(before)}"
-    return f"The list of {ref.sums.entries} entries from {first} {until} is lost, so they cannot be read."
+    return f"The list of {ref.sums.entries} entries from {first} {until} is lost, so they can't be read."
 
 
 def _key(path: bytes) -> bytes:

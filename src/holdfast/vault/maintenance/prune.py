@@ -230,7 +230,7 @@ class Prune:
     def _choose(self, planned: PrunePlan, packs: list[WornPack], least: int) -> None:
         """Plan to copy the packs that fit the budget; none when they are fewer than `least`.
 
-        Joining two small packs into one that is still small is no gain: `least` are joined at once, or none.
+        Joining two small packs into one that is still small gains nothing: `least` are joined at once, or none.
         """
         left = None if self._budget is None else self._budget.bytes_max - planned.kept_bytes
         chosen: list[WornPack] = []
@@ -249,7 +249,7 @@ class Prune:
         planned.waiting_packs += len(packs) - len(chosen)
 
     def _commit(self, planned: PrunePlan, now_ns: int) -> int:
-        """Copy, then condemn; return the bytes of the new packs. Raises LedgerMoved, with the new packs deleted again."""
+        """Copy, then condemn; return the bytes of the new packs. Raises LedgerMoved, once the new packs are deleted."""
         if planned.is_empty:
             return 0
         made: list[PackRow] = []
@@ -341,7 +341,7 @@ def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:
 def bytes_freed(
     index: Index, leaving: NDArray[np.bool_], staying: NDArray[np.bool_], pack_sizes: Mapping[bytes, int]
 ) -> int:
-    """Return the bytes by which the store shrinks without what only `leaving` needs: whole packs, and single records."""
+    """Return the bytes by which the store shrinks when `leaving` goes: whole packs, and single records."""
     others = _bytes_by_pack(index, staying)
     return sum(
         gone if pack_id in others else pack_sizes.get(pack_id, gone)

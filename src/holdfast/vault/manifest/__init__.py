@@ -3,7 +3,7 @@
 Terms
 -----
 *Entry*: one path of the tree: a file, a folder or a symbolic link. *Extent*: a run of a file's content, one chunk
-repeated. *Extra*: the fields that only some entries have. *Block*: up to a few hundred entries as packed columns, stored
-as one chunk. *Listing*: the backup's list of its blocks, with the lengths that each has in the layouts. *Root*: the
+repeated. *Extra*: the fields that only some entries have. *Block*: up to a few hundred entries as packed columns, one
+chunk. *Listing*: the backup's list of its blocks, with the lengths that each has in the layouts. *Root*: the
 small sealed object that names the listing.
 """

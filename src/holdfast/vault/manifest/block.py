@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from holdfast.vault.errors import FormatError
 from holdfast.vault.manifest.columns import COLUMNS, EntryColumns
-from holdfast.vault.manifest.entry import FLAG_HOLE, NO_EXTRA, Entry, Extent, Extra, Kind, decode_extra, encode_extra
+from holdfast.vault.manifest.entry import FLAG_HOLE, NO_EXTRA, Entry, Extent, Extra, Kind, decode_extra
 
 BLOCK_MAGIC = b"HFB1"
 LIST_MAGIC = b"HFX1"
@@ -82,7 +82,7 @@ class Block(EntryColumns):
         return self.path_bytes[self.path_ends[i] - int(self.path_length[i]) : self.path_ends[i]]
 
     def extra_data(self, i: int) -> bytes:
-        """The bytes of the extra of entry `i`; none for most."""
+        """Return the bytes of the extra of entry `i`; none for most."""
         end = self.extra_ends[i]
         return self.extra_bytes[end - int(self.extra_length[i]) : end]
 
@@ -91,7 +91,7 @@ class Block(EntryColumns):
         return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
 
     def extras(self) -> dict[int, Extra]:
-        """The extras of the entries that have one, by their number."""
+        """Return the extras of the entries that have one, by their number."""
         blob, ends, at = self.extra_bytes, self.extra_ends, self.extra_length.nonzero()[0]
         lengths = self.extra_length[at].tolist()
         return {i: decode_extra(blob[ends[i] - n : ends[i]]) for i, n in zip(at.tolist(), lengths, strict=True)}
@@ -145,22 +145,6 @@ def pack_extents(extents: Sequence[Extent]) -> NDArray[np.void]:
     """Pack extents into a structured array (EXTENT_DTYPE)."""
     rows = [(e.chunk_id, e.stored, e.raw, e.repeat, FLAG_HOLE if e.is_hole else 0) for e in extents]
     return np.array(rows, dtype=EXTENT_DTYPE)
-
-
-def block_of(entries: Sequence[Entry]) -> Block:
-    """A block of the given entries (in order)."""
-    extras = [encode_extra(e.extra) for e in entries]
-    lengths = {
-        "extent_count": [len(e.extents) for e in entries],
-        "path_length": [len(e.path) for e in entries],
-        "extra_length": [len(x) for x in extras],
-    }
-    columns: dict[str, NDArray[np.generic]] = {
-        name: np.array(lengths[name] if name in lengths else [getattr(e, name) for e in entries], dtype)
-        for name, dtype in COLUMNS.items()
-    }
-    extents = pack_extents([x for e in entries for x in e.extents])
-    return Block(columns, extents, b"".join(e.path for e in entries), b"".join(extras))
 
 
 def encode_block(block: Block) -> bytes:

@@ -6,10 +6,10 @@ them; `gather` puts the runs of the wanted entries back to back. Nothing here ma
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin, get_type_hints
-
 import numpy as np
 from numpy.typing import NDArray
+
+from holdfast.vault.source import columns_of
 
 
 class EntryColumns:
@@ -33,15 +33,6 @@ class EntryColumns:
     ctime_ns: NDArray[np.int64]
     inode: NDArray[np.uint64]
     device: NDArray[np.uint64]
-
-
-def columns_of(table: type) -> dict[str, np.dtype[Any]]:
-    """Return the columns of a class by name, in its order: its fields that are numpy arrays. All are little-endian."""
-    return {
-        name: np.dtype(get_args(get_args(hint)[1])[0]).newbyteorder("<")
-        for name, hint in get_type_hints(table).items()
-        if get_origin(hint) is np.ndarray
-    }
 
 
 COLUMNS = columns_of(EntryColumns)

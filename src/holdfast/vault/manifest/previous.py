@@ -14,7 +14,7 @@ from holdfast.vault.manifest.entry import NO_EXTRA, Entry, Extra, Kind, decode_e
 
 
 class Before(EntryColumns):
-    """All entries of the backup before this one, but for their devices, which nothing is compared with."""
+    """All entries of the previous backup, without their devices, which are never compared."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         parts = list(blocks)
@@ -47,12 +47,12 @@ class Before(EntryColumns):
         return starts_of(self.extra_length)
 
     def extra_data(self, i: int) -> bytes:
-        """The bytes of the extra of entry `i`; none for most."""
+        """Return the bytes of the extra of entry `i`; none for most."""
         start = int(self.extra_starts[i])
         return self.extra_bytes[start : start + int(self.extra_length[i])]
 
     def extra(self, i: int) -> Extra:
-        """The extra of entry `i` (an empty one for most)."""
+        """Return the extra of entry `i` (an empty one for most)."""
         return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
 
 

@@ -67,7 +67,7 @@ class Index:
         return len(self.high)
 
     def with_packs(self, keys: VaultKeys, rows: Iterable[PackRow]) -> Index:
-        """Return this index with the chunks of the given packs added; of a chunk in two packs, the first place counts."""
+        """Return this index with the chunks of the given packs added; of a chunk in two packs, the first counts."""
         # All ids and places are put one after the other, the old ones first, and sorted by id. The sort is stable, so
         # of equal ids the one of the earlier pack comes first, and the others are dropped. Tables count their packs and
         # origins from zero: what was there before is added to them.

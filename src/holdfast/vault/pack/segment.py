@@ -149,7 +149,7 @@ class StreamInflater:
 def check_segment(segment: bytes, raw: int, crc32: int) -> None:
     """Inflate a segment that we made; raise DamagedError when the length or CRC-32 of the result differs."""
     try:
-        # Two ways to the same result: for small segments the one without a copy is a quarter faster, for large the other.
+        # Two ways to the same result: the one without a copy is a quarter faster for small segments, slower for large.
         if raw <= _SMALL_BYTES:
             data = isal_zlib.decompressobj(-15).decompress(segment, raw + 1)
         else:

@@ -9,7 +9,7 @@ Bytes of a pack (integers little-endian; docs/formats.md, "Pack"):
 
 The table: records u32, origins u16, kind u16; origins (16-byte salts; the first is the pack's own); then columns:
 ids 32 bytes, stored u32, raw u32, crc32 u32, counter u32, encoder u8, origin u16. Offsets are the running sum.
-*Origin* and *counter* give the salt and nonce under which a record was sealed, so that prune can copy it to another pack
+*Origin* and *counter* give the salt and nonce under which a record was sealed, so that prune can copy it
 without opening it.
 
 A pack is named by the SHA-256 of its bytes: anyone can check one without a key (`sha256sum`).

@@ -40,7 +40,7 @@ def content_range(snapshot: Snapshot, entry: Entry, start: int, stop: int) -> It
 
 
 def _chunks(snapshot: Snapshot, entry: Entry, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
-    """Yield (content, bytes of it to skip) of each chunk with any of the wanted bytes; a hole's as often as it repeats."""
+    """Yield (content, bytes of it to skip) of each chunk with any of the wanted bytes; a hole's once a repetition."""
     batch: list[tuple[Extent, int, int]] = []  # extent, copies, bytes to skip in the first one
     for extent, copies, skip in _wanted(snapshot, entry, start, stop):
         batch.append((extent, copies, skip))

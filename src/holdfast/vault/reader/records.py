@@ -127,7 +127,7 @@ class RecordReader:
             i = j
 
     def _open_into(self, kind: SealKind, record: Record, place: memoryview) -> None:
-        """Open one record into `place`. Raise DamagedError when its tag does not match; then `place` holds none of it."""
+        """Open one record into `place`. Raise DamagedError, with none of it in there, when its tag does not match."""
         if self._opens(kind, record, place):
             return
         chunk_id, pack_id = record[:2]
@@ -187,9 +187,7 @@ class RecordReader:
                     continue
                 record = next(records)
                 if len(record[2]) - TAG_BYTES != piece.stored:
-                    raise DamagedError(
-                        f"Chunk {piece.chunk_id.hex()[:12]} has another length than its manifest states."
-                    )
+                    raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} differs in length from its manifest.")
                 if piece.take > OUTPUT_BYTES - fill:
                     if fill:
                         yield out[:fill]

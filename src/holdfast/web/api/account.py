@@ -8,7 +8,8 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import Account
-from holdfast.service.instance.clock import iso
+from holdfast.schemas import account as schemas
+from holdfast.schemas import apps as shown_apps
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy import limits
 from holdfast.service.registry import accounts, apps
@@ -18,7 +19,7 @@ from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
-from holdfast.web.http.paging import check_after, cut_page
+from holdfast.web.http.paging import cut_page
 
 PAGE_DEFAULT = 100
 
@@ -44,7 +45,7 @@ def account_routes(desk: Desk) -> list[HTTPRouteHandler]:
         account = require_account(desk, request.scope)
         app_id = inputs.path_segment(request.scope, 2)
         app = await desk.call(apps.get_app, instance, account.id, app_id)
-        return with_etag(success(await desk.call(apps.view, instance, app)), request.scope)
+        return with_etag(success(await desk.call(apps.shown_app, instance, app)), request.scope)
 
     @get("/v3/backups")
     async def list_all_backups(request: AnyRequest) -> Answer:
@@ -56,30 +57,25 @@ def account_routes(desk: Desk) -> list[HTTPRouteHandler]:
     return [get_account, list_apps, get_app, list_all_backups]
 
 
-def _account(instance: Instance, account: Account) -> dict[str, object]:
+def _account(instance: Instance, account: Account) -> schemas.Account:
     backups, stored = accounts.usage(instance, account)
-    return {
-        "id": account.id,
-        "email": account.email,
-        "plan": account.plan,
-        "created_at": iso(account.created_at, instance.zone),
-        "usage": {
-            "apps": len(apps.list_apps(instance, account.id)),
-            "backups": backups,
-            "storage": stored,
-            "backups_today": limits.taken_today(instance, account),
-        },
-        "limits": limits.view(accounts.plan_of(instance, account)),
-    }
+    usage = schemas.Usage(
+        apps=len(apps.list_apps(instance, account.id)),
+        backups=backups,
+        storage=stored,
+        backups_today=limits.taken_today(instance, account),
+    )
+    shown = limits.shown_limits(accounts.plan_of(instance, account))
+    return schemas.account_of(account, usage, shown, instance.zone)
 
 
-def _apps(instance: Instance, account: Account) -> list[dict[str, object]]:
-    return [apps.view(instance, app) for app in apps.list_apps(instance, account.id)]
+def _apps(instance: Instance, account: Account) -> list[shown_apps.App]:
+    return [apps.shown_app(instance, app) for app in apps.list_apps(instance, account.id)]
 
 
 def _backups(instance: Instance, account: Account, fields: dict[str, str]) -> Answer:
     limit, after = inputs.page_limit(fields) or PAGE_DEFAULT, inputs.page_after(fields)
-    check_after(instance, after, account.id)
+    deeds.check_after(instance, after, account.id)
     found = deeds.list_account_backups(instance, account.id, limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, "/v3/backups", fields)
     return success([deeds.full_object(instance, backup) for backup in page], headers=link)

@@ -10,9 +10,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 from msgspec import UNSET
 
-from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.records import Account, Backup, State
-from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found, backup_not_found
+from holdfast.schemas.backups import BackupChange, BackupLog, DeletedBackup, NewBackup
+from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.registry import backups as deeds
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
@@ -23,7 +23,7 @@ from holdfast.web.context import Desk
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
-from holdfast.web.http.paging import check_after, cut_page
+from holdfast.web.http.paging import cut_page
 
 POLL_SECONDS = 0.075
 """The interval at which a held answer reads its backup."""
@@ -58,7 +58,7 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
         owner(desk, scope, app_id)
         seconds = inputs.integer(inputs.query(scope, "wait"), "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
         idempotency_key = inputs.idempotency_key(scope)
-        body = await inputs.json_body(request, inputs.NewBackup)
+        body = await inputs.json_body(request, NewBackup)
         backup = await desk.call(_start, desk, app_id, body, idempotency_key)
         finished = False
         if seconds:
@@ -79,7 +79,7 @@ def backup_routes(desk: Desk) -> list[HTTPRouteHandler]:
         scope = request.scope
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
         owner(desk, scope, app_id)
-        body = await inputs.json_body(request, inputs.BackupChange)
+        body = await inputs.json_body(request, BackupChange)
         backup = await desk.call(_change, desk, app_id, inputs.path_segment(scope, _BACKUP_SEGMENT), body)
         return success(deeds.full_object(instance, backup))
 
@@ -111,14 +111,15 @@ def owner(desk: Desk, scope: Scope, app_id: str) -> Account:
 def _listed(desk: Desk, account: Account, app_id: str, fields: dict[str, str]) -> Answer:
     instance = desk.instance
     full, limit, after = inputs.full_view(fields), inputs.page_limit(fields), inputs.page_after(fields)
-    check_after(instance, after, account.id, app_id)
+    deeds.check_after(instance, after, account.id, app_id)
     found = deeds.list_backups(instance, app_id, None if limit is None else limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, f"/v3/apps/{app_id}/backups", fields)
-    show = deeds.full_object if full else deeds.list_item
-    return success([show(instance, backup) for backup in page], headers=link)
+    if full:
+        return success([deeds.full_object(instance, backup) for backup in page], headers=link)
+    return success([deeds.list_item(instance, backup) for backup in page], headers=link)
 
 
-def _start(desk: Desk, app_id: str, body: inputs.NewBackup, idempotency_key: str | None) -> Backup:
+def _start(desk: Desk, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:
     instance = desk.instance
     name = None if body.name is UNSET else body.name
     if name is not None:
@@ -144,14 +145,11 @@ async def hold(desk: Desk, backup: Backup, until: float) -> tuple[Backup, bool]:
         if left <= 0 or desk.draining:
             return backup, False
         await asyncio.sleep(min(POLL_SECONDS, left))
-        found = await desk.call(backup_by_id, desk.instance.catalog, backup.id)
-        if found is None:
-            raise backup_not_found()
-        backup = found
+        backup = await desk.call(deeds.backup_now, desk.instance, backup)
     return backup, True
 
 
-def _change(desk: Desk, app_id: str, ref: str, body: inputs.BackupChange) -> Backup:
+def _change(desk: Desk, app_id: str, ref: str, body: BackupChange) -> Backup:
     """All of the change or none of it: what can be refused is looked at before anything is written."""
     instance = desk.instance
     backup = deeds.find_backup(instance, app_id, ref)
@@ -170,7 +168,7 @@ def _change(desk: Desk, app_id: str, ref: str, body: inputs.BackupChange) -> Bac
     return backup
 
 
-def _time_lock(body: inputs.BackupChange, backup: Backup, now_ns: int) -> int | None:
+def _time_lock(body: BackupChange, backup: Backup, now_ns: int) -> int | None:
     """The new end of the time lock; None when nothing changes.
 
     A time that is past, or null, means no lock: refused (by `set_lock`, as it sees 0) while there is one, and without
@@ -198,11 +196,11 @@ def name_taken(refusal: Invalid) -> Conflict:
     return Conflict("BACKUP_NAME_TAKEN", refusal.message)
 
 
-def _delete(desk: Desk, app_id: str, ref: str) -> dict[str, object]:
+def _delete(desk: Desk, app_id: str, ref: str) -> DeletedBackup:
     backup = deeds.find_backup(desk.instance, app_id, ref)
-    return {"id": backup.id, "freed_size": deeds.delete_backup(desk.instance, backup)}
+    return DeletedBackup(backup.id, deeds.delete_backup(desk.instance, backup))
 
 
 def _log(desk: Desk, app_id: str, ref: str) -> Answer:
     backup = deeds.find_backup(desk.instance, app_id, ref)
-    return success({"log": log_lines(desk.instance, backup, with_private=False)})
+    return success(BackupLog(log_lines(desk.instance, backup, with_private=False)))

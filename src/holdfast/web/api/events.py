@@ -14,10 +14,11 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
-from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.records import Account, Event
-from holdfast.service.errors import ServiceError
-from holdfast.service.jobs.events import PAGE, Place, event_view, next_events, place_of, progress_view
+from holdfast.schemas.events import GAP
+from holdfast.schemas.fields import Shown
+from holdfast.service.errors import ServiceError, unavailable_of
+from holdfast.service.jobs.events import PAGE, Place, next_events, place_of, shown_event, shown_progress
 from holdfast.service.registry.apps import get_app
 from holdfast.vault.control import Progress
 from holdfast.web.auth import require_backups
@@ -42,15 +43,6 @@ _HEADERS: Headers = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
-_GAP = {
-    "seq": None,
-    "kind": "gap",
-    "at": None,
-    "app_id": None,
-    "backup_id": None,
-    "job_id": None,
-    "data": {"message": "Some events after the one you named are not kept any more; read the lists anew."},
-}
 
 
 def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
@@ -109,7 +101,7 @@ class EventStream:
         gone.add_done_callback(lambda _: listener.wake())
         await self._send(send, b"retry: %d\n\n" % RECONNECT_MS)
         if self._is_gap:
-            await self._send(send, _message("gap", _GAP))
+            await self._send(send, _message("gap", GAP))
         sent_at = key_at = desk.now()
         while not (gone.done() or listener.is_over or desk.draining):
             page = await self._next()
@@ -130,34 +122,38 @@ class EventStream:
         desk = self._desk
         try:
             return await desk.call(next_events, desk.instance, self._account.id, self._app_id, self._after)
-        except CatalogUnreachable:
+        except Exception as error:
+            if unavailable_of(error) is None:
+                raise
             return []  # it goes on when the catalog is back
 
     def _is_open(self, scope: Scope) -> bool:
         try:
             return require_backups(self._desk, scope).id == self._account.id
-        except CatalogUnreachable:
-            return True
-        except (ApiError, ServiceError):
-            return False
+        except Exception as error:
+            if unavailable_of(error) is not None:
+                return True
+            if isinstance(error, ApiError | ServiceError):
+                return False
+            raise
 
     def _event(self, event: Event) -> bytes:
         self._after = event.seq
-        return _message(str(event.kind), event_view(self._desk.instance, event), event.seq)
+        return _message(str(event.kind), shown_event(self._desk.instance, event), event.seq)
 
     def _progress(self, listener: Listener) -> bytes:
         """Return the work that moved since the last report."""
         running = [w for w in listener.running if self._app_id in (None, w.app_id) and w.progress is not None]
         moved = [work for work in running if self._told.get(work.id) != work.progress]
         self._told = {work.id: work.progress for work in running}
-        return b"".join(_message("progress", progress_view(self._desk.instance, work)) for work in moved)
+        return b"".join(_message("progress", shown_progress(self._desk.instance, work)) for work in moved)
 
     async def _send(self, send: Send, body: bytes) -> None:
         async with asyncio.timeout(STALL_SECONDS):
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-def _message(kind: str, data: dict[str, Any], number: int | None = None) -> bytes:
+def _message(kind: str, data: Shown, number: int | None = None) -> bytes:
     """One event as it goes over the wire; JSON has no line breaks, so it is one line of data."""
     head = b"" if number is None else b"id: %d\n" % number
     return b"%sevent: %s\ndata: %s\n\n" % (head, kind.encode("ascii"), msgspec.json.encode(data))

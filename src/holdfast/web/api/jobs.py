@@ -8,12 +8,12 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.records import App, Job, Work
+from holdfast.schemas.jobs import Restore, RestorePreview
 from holdfast.service.errors import Conflict, app_not_found
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as deeds
-from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_view
+from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_with_log
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.restore.files import request_restore
@@ -46,7 +46,7 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
         app = await desk.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
         if app is None:
             raise app_not_found()
-        body = await inputs.json_body(request, inputs.Restore)
+        body = await inputs.json_body(request, Restore)
         ref = inputs.path_segment(scope, _BACKUP_SEGMENT)
         if body.dry_run:
             return success(await desk.call(_preview, desk, app, ref, body))
@@ -67,7 +67,7 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def get_job(request: AnyRequest) -> Answer:
         account = require_backups(desk, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
-        return success(await desk.call(lambda: work_view(instance, get_work(instance, job_id, account.id))))
+        return success(await desk.call(lambda: work_with_log(instance, get_work(instance, job_id, account.id))))
 
     @get("/v3/jobs")
     async def list_jobs(request: AnyRequest) -> Answer:
@@ -81,7 +81,7 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return account_work(instance, account.id, limit + 1, after)
 
         page, link = cut_page(await desk.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
-        return success([deeds.view(instance, work) for work in page], headers=link)
+        return success([deeds.shown_job(instance, work) for work in page], headers=link)
 
     @delete(_JOB, status_code=200)
     async def cancel_job(request: AnyRequest) -> Answer:
@@ -91,7 +91,7 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
         def cancel() -> Work:
             return cancel_work(instance, get_work(instance, job_id, account.id))
 
-        return success(deeds.view(instance, await desk.call(cancel)))
+        return success(deeds.shown_job(instance, await desk.call(cancel)))
 
     return [restore_backup, verify_backup, list_jobs, get_job, cancel_job]
 
@@ -99,36 +99,31 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
 def accepted(desk: Desk, job: Job) -> Answer:
     """The answer to a request that a job was made of."""
     location = f"/v3/jobs/{job.id}".encode("ascii")
-    return success(deeds.view(desk.instance, job), 202, [(b"location", location)])
+    return success(deeds.shown_job(desk.instance, job), 202, [(b"location", location)])
 
 
-def _wanted(body: inputs.Restore) -> Wanted:
+def _wanted(body: Restore) -> Wanted:
     return Wanted(paths=tuple(body.paths), mode=body.mode, safety_backup=body.safety_backup)
 
 
-def _target(desk: Desk, app: App, body: inputs.Restore) -> App:
+def _target(desk: Desk, app: App, body: Restore) -> App:
     if body.target_app_id is msgspec.UNSET:
         return app
-    target = app_by_id(desk.instance.catalog, body.target_app_id)
-    if target is None or target.account_id != app.account_id:
-        raise app_not_found()
-    return target
+    return get_app(desk.instance, app.account_id, body.target_app_id)
 
 
-def _preview(desk: Desk, app: App, ref: str, body: inputs.Restore) -> dict[str, Any]:
+def _preview(desk: Desk, app: App, ref: str, body: Restore) -> RestorePreview:
     backup = find_backup(desk.instance, app.id, ref)
     target = _target(desk, app, body)
     try:
-        preview = preview_restore(desk.instance, backup, target, _wanted(body))
+        return preview_restore(desk.instance, backup, target, _wanted(body))
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
         raise Conflict("APP_NOT_READABLE", str(error)) from error
-    shown: dict[str, Any] = msgspec.to_builtins(preview)
-    return shown
 
 
-def _restore(desk: Desk, app: App, ref: str, body: inputs.Restore) -> Job:
+def _restore(desk: Desk, app: App, ref: str, body: Restore) -> Job:
     backup = find_backup(desk.instance, app.id, ref)
     return request_restore(desk.instance, backup, _target(desk, app, body), _wanted(body))
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from holdfast.catalog.prepared_queries import ListRow
+from holdfast.schemas.backups import ListRow
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import list_items
+from holdfast.service.registry.backups import list_items, list_rows
 from holdfast.web.http.envelope import success
 from holdfast.web.http.etags import Tagged, tagged
 
@@ -35,15 +35,14 @@ class WholeLists:
         version = self._instance.hot.version()
         if kept is not None and version is not None and self._looked.get(app_id) == version:
             return kept[1]
-        rows = self._instance.hot.list_rows(app_id)
+        rows = list_rows(self._instance, app_id)
         if kept is not None and kept[0] == rows:
             self._kept.move_to_end(app_id)
             self._note(app_id, version)
             return kept[1]
-        made = tagged(success(list_items(self._instance, app_id)))
-        if self._instance.hot.list_rows(app_id) == rows:  # not changed between the two readings
-            self._keep(app_id, rows, made)
-            self._note(app_id, version)
+        made = tagged(success(list_items(self._instance, rows)))
+        self._keep(app_id, rows, made)
+        self._note(app_id, version)
         return made
 
     def _note(self, app_id: str, version: tuple[int, int] | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
+from holdfast.schemas import account as schemas
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import Plan
 from holdfast.service.policy import limits
@@ -32,24 +33,18 @@ def open_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/healthz")
     async def healthz() -> Answer:
-        return success({"ok": True})
+        return success(schemas.Health())
 
     @get("/readyz")
     async def readyz() -> Answer:
         await desk.call(_reach, desk.instance)
-        return success({"ok": True})
+        return success(schemas.Health())
 
     return [list_plans, healthz, readyz]
 
 
-def _plan(name: str, plan: Plan) -> dict[str, object]:
-    """A plan as the API shows it; a limit that there isn't is null."""
-    return {
-        "name": name,
-        "rank": plan.rank,
-        "api_backups": plan.api_backups,
-        **limits.view(plan),
-    }
+def _plan(name: str, plan: Plan) -> schemas.Plan:
+    return schemas.plan_of(name, plan.rank, plan.api_backups, limits.shown_limits(plan))
 
 
 def _reach(instance: Instance) -> None:

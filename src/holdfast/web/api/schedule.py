@@ -9,6 +9,7 @@ from litestar import Request, get, put
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import Account, App
+from holdfast.schemas.apps import NewSchedule, RetentionPreview, Schedule
 from holdfast.service.errors import app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import get_app
@@ -41,7 +42,7 @@ def schedule_routes(desk: Desk) -> list[HTTPRouteHandler]:
         account = require_backups(desk, request.scope)
         app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
         app = await desk.call(_app, instance, account, app_id)
-        body = await inputs.json_body(request, inputs.NewSchedule)
+        body = await inputs.json_body(request, NewSchedule)
         if body.cron is msgspec.UNSET:
             raise inputs.invalid("cron")
         wanted = deeds.Schedule(body.cron or "", body.retention, tuple(body.ignore))
@@ -63,14 +64,14 @@ def _app(instance: Instance, account: Account, app_id: str) -> App:
     return get_app(instance, account.id, app_id)
 
 
-def _view(instance: Instance, account: Account, app_id: str) -> dict[str, Any]:
-    return deeds.view(instance, _app(instance, account, app_id))
+def _view(instance: Instance, account: Account, app_id: str) -> Schedule:
+    return deeds.shown_schedule(instance, _app(instance, account, app_id))
 
 
-def _set(instance: Instance, app: App, wanted: deeds.Schedule) -> dict[str, Any]:
-    return deeds.view(instance, deeds.set_schedule(instance, app, wanted, by_customer=True))
+def _set(instance: Instance, app: App, wanted: deeds.Schedule) -> Schedule:
+    return deeds.shown_schedule(instance, deeds.set_schedule(instance, app, wanted, by_customer=True))
 
 
-def _preview(instance: Instance, account: Account, app_id: str) -> dict[str, object]:
+def _preview(instance: Instance, account: Account, app_id: str) -> RetentionPreview:
     app = _app(instance, account, app_id)
-    return retain.view(instance, app, retain.plan_retention(instance, app))
+    return retain.shown_retention(instance, app, retain.plan_retention(instance, app))

@@ -9,8 +9,8 @@ from litestar import Request, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.events.deliveries import list_deliveries
 from holdfast.catalog.records import Account, Endpoint
+from holdfast.schemas.webhooks import DeletedWebhook, NewWebhook, Webhook, WebhookChange, WebhookWithSecret, with_secret
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify import endpoints as deeds
@@ -45,7 +45,7 @@ def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post(_ALL)
     async def add_webhook(request: AnyRequest) -> Answer:
         account = require_account(desk, request.scope)
-        body = await inputs.json_body(request, inputs.NewWebhook)
+        body = await inputs.json_body(request, NewWebhook)
         wait = desk.outside_throttle.attempt_failed(account.id, desk.now())
         if wait:
             raise keep_calm(wait, "Too many new webhooks of this account")
@@ -58,12 +58,12 @@ def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get(_ONE)
     async def get_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
-        return with_etag(success(await desk.call(deeds.view, instance, endpoint)), request.scope)
+        return with_etag(success(await desk.call(deeds.shown_endpoint, instance, endpoint)), request.scope)
 
     @patch(_ONE)
     async def change_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
-        body = await inputs.json_body(request, inputs.WebhookChange)
+        body = await inputs.json_body(request, WebhookChange)
         changed = await desk.call(
             deeds.change_endpoint,
             instance,
@@ -72,13 +72,13 @@ def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
             label=_given(body.label),
             is_enabled=_given(body.is_enabled),
         )
-        return success(await desk.call(deeds.view, instance, changed))
+        return success(await desk.call(deeds.shown_endpoint, instance, changed))
 
     @delete(_ONE, status_code=200)
     async def delete_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         await desk.call(deeds.remove_endpoint, instance, endpoint)
-        return success({"id": endpoint.id})
+        return success(DeletedWebhook(endpoint.id))
 
     @get(f"{_ONE}/deliveries")
     async def list_log(request: AnyRequest) -> Answer:
@@ -91,7 +91,7 @@ def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
         endpoint = await _endpoint(request.scope)
         assert endpoint.account_id is not None
         tested = await desk.call_outside(endpoint.account_id, send_test, instance, endpoint)
-        return success(deeds.delivery_view(instance, tested))
+        return success(deeds.shown_delivery(instance, tested))
 
     @post(f"{_ONE}/secret")
     async def rotate_secret(request: AnyRequest) -> Answer:
@@ -122,21 +122,21 @@ def _given(value: T | msgspec.UnsetType) -> T | None:
     return None if isinstance(value, msgspec.UnsetType) else value
 
 
-def _views(instance: Instance, account: Account) -> list[dict[str, object]]:
-    return [deeds.view(instance, endpoint) for endpoint in deeds.list_endpoints(instance, account.id)]
+def _views(instance: Instance, account: Account) -> list[Webhook]:
+    return [deeds.shown_endpoint(instance, endpoint) for endpoint in deeds.list_endpoints(instance, account.id)]
 
 
-def _with_secret(instance: Instance, made: deeds.NewEndpoint) -> dict[str, object]:
+def _with_secret(instance: Instance, made: deeds.NewEndpoint) -> WebhookWithSecret:
     """The only answers that a secret is in."""
-    return {**deeds.view(instance, made.endpoint), "secret": made.secret}
+    return with_secret(deeds.shown_endpoint(instance, made.endpoint), made.secret)
 
 
 def _log(instance: Instance, endpoint: Endpoint, fields: dict[str, str]) -> Answer:
     limit = inputs.page_limit(fields) or LOG_DEFAULT
-    found = list_deliveries(instance.catalog, endpoint.id, limit + 1, inputs.page_after(fields))
+    found = deeds.list_deliveries(instance, endpoint, limit + 1, inputs.page_after(fields))
     page = found[:limit]
     path = f"{_ALL}/{endpoint.id}/deliveries"
     link = []
     if len(found) > limit:
         link = link_to_next(instance.config.base_url, path, {"limit": str(limit), "after": page[-1].id})
-    return success([deeds.delivery_view(instance, delivery) for delivery in page], headers=link)
+    return success([deeds.shown_delivery(instance, delivery) for delivery in page], headers=link)

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from litestar.types import Receive, Scope, Send
 
+from holdfast.schemas.envelope import Error, Success
+
 Headers = list[tuple[bytes, bytes]]
 
 SECURITY_HEADERS: Headers = [
@@ -49,11 +51,11 @@ class Answer:
 
 def success(response: Any, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
     """A successful answer around anything that msgspec can encode."""
-    body = msgspec.json.encode({"status": "success", "response": response})
+    body = msgspec.json.encode(Success("success", response))
     return Answer(status, body, [*JSON_HEADERS, *headers])
 
 
 def failure(status: int, code: str, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
     """An error's answer."""
-    body = msgspec.json.encode({"status": "error", "code": code, "message": message})
+    body = msgspec.json.encode(Error("error", code, message))
     return Answer(status, body, [*JSON_HEADERS, *headers])

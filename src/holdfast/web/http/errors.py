@@ -10,9 +10,7 @@ import math
 
 from litestar.exceptions import HTTPException
 
-from holdfast.catalog.database.engine import CatalogUnreachable
-from holdfast.service.errors import LimitReached, ServiceError, Unavailable
-from holdfast.stores.port import StoreUnreachable
+from holdfast.service.errors import LimitReached, ServiceError, unavailable_of
 from holdfast.web.http.envelope import Answer, Headers, failure
 
 UNAVAILABLE_RETRY_SECONDS = 5
@@ -117,22 +115,18 @@ def allowed_methods(error: HTTPException) -> Headers:
 
 def known_error(error: BaseException) -> ApiError | None:
     """Return what an exception means to a client; None when it is a fault of ours."""
+    if (refusal := unavailable_of(error)) is not None:
+        return unavailable(refusal.message)
     match error:
         case ApiError():
             return error
         case LimitReached():
             seconds = max(1, math.ceil(error.retry_after))
             return KeepCalm(error.code, error.message, [(b"retry-after", b"%d" % seconds)])
-        case Unavailable():
-            return unavailable(error.message)
         case ServiceError() if error.http_status != 500:
             answered = ApiError(error.code, error.message)
             answered.http_status = error.http_status
             return answered
-        case CatalogUnreachable():
-            return unavailable("The catalog of the backups can't be reached just now; try again.")
-        case StoreUnreachable():
-            return unavailable("The store of the backups can't be reached just now; try again.")
         case HTTPException(status_code=404):
             return route_not_found()
         case HTTPException(status_code=405):

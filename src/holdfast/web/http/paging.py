@@ -5,25 +5,10 @@ from __future__ import annotations
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.records import Backup, Work
-from holdfast.service.errors import backup_not_found
-from holdfast.service.instance.home import Instance
 from holdfast.web.http.envelope import Headers
 
 T = TypeVar("T", Backup, Work)
-
-
-def check_after(instance: Instance, after: str | None, account_id: str, app_id: str | None = None) -> None:
-    """Raise BACKUP_NOT_FOUND unless there is such a backup (of this account, of this application).
-
-    An empty page in its place would look like the end to a client whose backup was deleted between two pages.
-    """
-    if after is None:
-        return
-    backup = backup_by_id(instance.catalog, after)
-    if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
-        raise backup_not_found()
 
 
 def cut_page(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from litestar import Request
 from litestar.types import Scope
 
-from holdfast.catalog.records import Retention
-from holdfast.service.registry.backups import NAME_CHARACTERS_MAX
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX
+from holdfast.schemas.fields import Body
 from holdfast.units import SECOND_NS
 from holdfast.web.http.errors import ApiError, BadRequest
 
@@ -30,59 +30,6 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _FIELD_OF_PATH = re.compile(r"`\$\.(\w+)")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
-
-
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """Base of the JSON bodies. A field that no route knows is refused: a typo must not be taken for 'no change'."""
-
-
-class NewBackup(Body):
-    """Body of POST .../backups."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    is_locked: bool = False
-
-
-class BackupChange(Body):
-    """Body of PATCH .../backups/{id}; what is not there stays."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    is_locked: bool | msgspec.UnsetType = msgspec.UNSET
-    locked_until: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class Restore(Body):
-    """Body of POST .../restore."""
-
-    paths: list[str] = []
-    target_app_id: str | msgspec.UnsetType = msgspec.UNSET
-    mode: Literal["mirror", "overlay"] = "mirror"
-    dry_run: bool = False
-    safety_backup: bool = True
-
-
-class NewSchedule(Body):
-    """Body of PUT .../schedule; it replaces the whole of it."""
-
-    cron: str | msgspec.UnsetType | None = msgspec.UNSET
-    retention: Retention = Retention()
-    ignore: list[str] = []
-
-
-class NewWebhook(Body):
-    """Body of POST /v3/webhooks."""
-
-    url: str = ""
-    events: list[str] | msgspec.UnsetType = msgspec.UNSET
-    label: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class WebhookChange(Body):
-    """Body of PATCH /v3/webhooks/{id}; what is not there stays."""
-
-    events: list[str] | msgspec.UnsetType = msgspec.UNSET
-    label: str | msgspec.UnsetType = msgspec.UNSET
-    is_enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 _NS_MAX = (2**63 - 1) // SECOND_NS * SECOND_NS

@@ -2,99 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import (
-    BYTES,
-    COUNT,
-    FLAG,
-    ID,
-    ORIGIN,
-    STATE,
-    TEXT,
-    TIME,
-    TIME_OR_NULL,
-    Json,
-    object_of,
-    ref,
-)
+from holdfast.web.api.openapi.fields import Json, ref
 from holdfast.web.api.openapi.operations import APP_ID, IF_NONE_MATCH, got, operation
-
-_LIMIT: Json = {"type": ["integer", "null"], "minimum": 1, "description": "Null: no limit."}
-_LIMITS: Json = {
-    "backups_per_app": _LIMIT,
-    "backups_per_day": {**_LIMIT, "description": "Taken by hand in any 24 hours. Null: no limit."},
-    "storage": _LIMIT,
-    "cooldown_seconds": {**_LIMIT, "description": "Between two backups of an application. Null: none."},
-    "account_cooldown_seconds": {**_LIMIT, "description": "Between two backups of the account. Null: none."},
-    "keep_days_max": {**_LIMIT, "description": "So long a backup is kept at most, the newest excepted. Null: no end."},
-    "schedule_minutes_min": {**_LIMIT, "description": "The shortest time between two scheduled backups. Null: none."},
-}
-_RULE: Json = {"type": "string", "pattern": "^[a-z_]+$"}
-
-SCHEMAS: Json = {
-    "Retention": object_of(
-        {
-            "rules": object_of(
-                {
-                    **{f"keep_{what}": COUNT for what in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
-                    "keep_within": {"type": "string", "pattern": "^([1-9][0-9]{0,4}[hdw])?$"},
-                }
-            ),
-            "backups": {
-                "type": "array",
-                "items": object_of(
-                    {
-                        "id": ID,
-                        "name": TEXT,
-                        "created_at": TIME,
-                        "state": STATE,
-                        "origin": ORIGIN,
-                        "goes": FLAG,
-                        "kept_by": {"type": "array", "items": _RULE, "description": "Why it stays."},
-                        "goes_by": {"type": ["string", "null"], "description": "Why it goes; null: it stays."},
-                    }
-                ),
-            },
-            "kept": COUNT,
-            "going": COUNT,
-        }
-    ),
-    "App": object_of(
-        {
-            "id": ID,
-            "name": TEXT,
-            "created_at": TIME,
-            "last_good_backup_at": TIME_OR_NULL,
-            "next_backup_at": {**TIME_OR_NULL, "description": "Null: the application has no schedule."},
-            "overdue_since": {**TIME_OR_NULL, "description": "Null: it is not overdue."},
-            "storage": {**BYTES, "description": "Bytes that its backups added to the store."},
-        }
-    ),
-    "Account": object_of(
-        {
-            "id": {"type": "string", "pattern": "^[a-z0-9]+$"},
-            "email": TEXT,
-            "plan": TEXT,
-            "created_at": TIME,
-            "usage": object_of(
-                {
-                    "apps": COUNT,
-                    "backups": COUNT,
-                    "storage": BYTES,
-                    "backups_today": {**COUNT, "description": "Taken by hand in the last 24 hours; failed ones not."},
-                }
-            ),
-            "limits": object_of(_LIMITS),
-        }
-    ),
-    "Plan": object_of(
-        {
-            "name": TEXT,
-            "rank": COUNT,
-            "api_backups": {**FLAG, "description": "Whether the API's backups are included."},
-            **_LIMITS,
-        }
-    ),
-}
 
 
 def paths() -> Json:
@@ -116,7 +25,7 @@ def paths() -> Json:
             "get": operation(
                 "previewRetention",
                 "What retention would do with the application's backups",
-                got(ref("Retention"), "Each backup with what keeps it, or what lets it go. Nothing is changed."),
+                got(ref("RetentionPreview"), "Each backup with what keeps it, or what lets it go. Nothing is changed."),
                 (402, 404),
                 parameters=(APP_ID, IF_NONE_MATCH),
                 description="A backup goes only after a newer good one has succeeded. The rules look at scheduled and "

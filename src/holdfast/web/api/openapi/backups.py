@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from holdfast.service.registry.backups import NAME_CHARACTERS_MAX
-from holdfast.web.api.openapi.fields import (
-    BYTES,
-    COUNT,
-    FLAG,
-    ID,
-    ID_PATTERN,
-    NOTE,
-    ORIGIN,
-    PROGRESS_OR_NULL,
-    STATE,
-    TEXT,
-    TIME,
-    TIME_OR_NULL,
-    Json,
-    enveloped,
-    object_of,
-    ref,
-)
+from holdfast.schemas.backups import GIVEN_NAME
+from holdfast.schemas.fields import ID_PATTERN
+from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.api.openapi.operations import (
     APP_ID,
     BACKUP_REF,
@@ -49,65 +33,7 @@ _WAIT = query(
     "Hold the answer until the backup is finished, at most so many seconds.",
 )
 
-_NAME_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
-_GIVEN_NAME: Json = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": NAME_CHARACTERS_MAX,
-    "pattern": rf"^{_NAME_CHAR}*[^\s/\x00-\x1f\x7f-\x9f]{_NAME_CHAR}*$",
-    "not": {"enum": [".", ".."]},
-    "description": "No slash, no control characters, and not only blanks.",
-}
-_LISTED: Json = {
-    "name": TEXT,
-    "size": {**BYTES, "description": "Bytes of the zip as it is downloaded; 0 unless successful."},
-    "modified": {**TIME, "description": "When it was finished."},
-    "key": {
-        "type": "string",
-        "pattern": "^([0-9a-f]{40})?$",
-        "description": "Opens the download; empty unless successful.",
-    },
-    "created_at": {**TIME, "description": "When it was started."},
-    "is_successful": FLAG,
-}
-_FULL: Json = {
-    **_LISTED,
-    "id": ID,
-    "app_id": ID,
-    "state": STATE,
-    "origin": ORIGIN,
-    "url": {"type": ["string", "null"], "description": "The download, ready to use; null unless successful."},
-    "files": COUNT,
-    "content_size": {**BYTES, "description": "Bytes of the files."},
-    "stored_size": {**BYTES, "description": "Bytes that this backup added to the store."},
-    "is_locked": FLAG,
-    "locked_until": TIME_OR_NULL,
-    "error": {
-        "oneOf": [NOTE, {"type": "null"}],
-        "description": "Why it failed; of a successful one `DAMAGED` when some of it can't be read any more.",
-    },
-    "warnings": {"type": "array", "items": object_of({"path": TEXT, "code": TEXT, "message": TEXT})},
-    "progress": PROGRESS_OR_NULL,
-    "verified_at": TIME_OR_NULL,
-    "restore_proved_at": TIME_OR_NULL,
-}
-
-SCHEMAS: Json = {
-    "ListedBackup": object_of(_LISTED),
-    "Backup": object_of(_FULL),
-    "DeletedBackup": object_of({"id": ID, "freed_size": {**BYTES, "description": "Bytes that pruning will free."}}),
-    "NewBackup": {
-        "type": "object",
-        "properties": {"name": _GIVEN_NAME, "is_locked": FLAG},
-        "additionalProperties": False,
-    },
-    "BackupChange": {
-        "type": "object",
-        "properties": {"name": _GIVEN_NAME, "is_locked": FLAG, "locked_until": TIME_OR_NULL},
-        "additionalProperties": False,
-    },
-    "BackupLog": object_of({"log": {"type": "array", "items": {**TEXT, "description": "A time and what was done."}}}),
-}
+_GIVEN_NAME: Json = {"type": "string", **GIVEN_NAME}
 
 
 def paths() -> Json:

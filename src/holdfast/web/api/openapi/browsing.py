@@ -2,74 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import (
-    BYTES,
-    BYTES_OR_NULL,
-    COUNT,
-    FLAG,
-    ID,
-    KIND,
-    TEXT,
-    TIME,
-    Json,
-    object_of,
-    ref,
-)
+from holdfast.web.api.openapi.fields import Json, ref
 from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, ETAG, IF_NONE_MATCH, got, operation, query
-
-_VERSION: Json = object_of(
-    {
-        "kind": KIND,
-        "size": BYTES,
-        "mtime": TIME,
-        "backups": {"type": "array", "items": object_of({"id": ID, "name": TEXT, "created_at": TIME})},
-    }
-)
-
-SCHEMAS: Json = {
-    "File": object_of(
-        {
-            "name": TEXT,
-            "path": TEXT,
-            "kind": KIND,
-            "size": BYTES,
-            "mode": {"type": "string", "pattern": "^[0-7]{4}$"},
-            "mtime": TIME,
-            "target": {"type": ["string", "null"], "description": "Where a symbolic link points."},
-        }
-    ),
-    "Diff": object_of(
-        {
-            "added": COUNT,
-            "removed": COUNT,
-            "changed": COUNT,
-            "metadata": {**COUNT, "description": "Same content; other rights, owner or times."},
-            "paths": {
-                "type": "array",
-                "items": object_of(
-                    {
-                        "path": TEXT,
-                        "kind": KIND,
-                        "what": {"enum": ["added", "removed", "changed", "metadata"]},
-                        "size_before": BYTES_OR_NULL,
-                        "size_after": BYTES_OR_NULL,
-                    }
-                ),
-            },
-            "is_truncated": FLAG,
-        }
-    ),
-    "Finds": object_of(
-        {
-            "paths": {
-                "type": "array",
-                "items": object_of({"path": TEXT, "versions": {"type": "array", "items": _VERSION}}),
-            },
-            "is_truncated": FLAG,
-            "unreadable": {"type": "array", "items": object_of({"id": ID, "message": TEXT})},
-        }
-    ),
-}
 
 
 def paths() -> Json:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from holdfast.web.api.openapi import account, backups, browsing, download, jobs, schedule, state, webhooks
-from holdfast.web.api.openapi.fields import Json, object_of
+from holdfast.web.api.openapi.components import components
+from holdfast.web.api.openapi.fields import Json
 
-_SCHEMAS: Json = {
-    "Error": object_of(
-        {
-            "status": {"type": "string", "const": "error"},
-            "code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$"},
-            "message": {"type": "string", "minLength": 1, "description": "One sentence for a person."},
-        }
-    ),
-    **backups.SCHEMAS,
-    **browsing.SCHEMAS,
-    **jobs.SCHEMAS,
-    **account.SCHEMAS,
-    **schedule.SCHEMAS,
-    **webhooks.SCHEMAS,
-    **state.SCHEMAS,
+_SUBJECTS = {
+    "backups": (backups.paths, "Backups: list, start, import, change, delete."),
+    "browsing": (browsing.paths, "What is in backups: files, differences, finds."),
+    "jobs": (jobs.paths, "What takes its time, and the stream of events."),
+    "schedule": (schedule.paths, "When applications are backed up by themselves."),
+    "account": (account.paths, "The account, its applications, the plans."),
+    "webhooks": (webhooks.paths, "Who is told of events."),
+    "state": (state.paths, "The state of the instance."),
 }
+"""The operations and the meaning of each tag."""
 
 
 def document(base_url: str, backups_url: str) -> Json:
@@ -34,21 +29,28 @@ def document(base_url: str, backups_url: str) -> Json:
         },
         "servers": [{"url": base_url.rstrip("/")}],
         "security": [{"apiKey": []}, {"bearer": []}],
+        "tags": [
+            *({"name": tag, "description": about} for tag, (_, about) in _SUBJECTS.items()),
+            {"name": "download", "description": "The bytes of a backup."},
+        ],
         "paths": {
-            **backups.paths(),
-            **browsing.paths(),
-            **jobs.paths(),
-            **schedule.paths(),
-            **account.paths(),
-            **webhooks.paths(),
-            **state.paths(),
-            **download.paths(backups_url),
+            **{path: ops for tag, (paths, _) in _SUBJECTS.items() for path, ops in _tagged(paths(), tag).items()},
+            **_tagged(download.paths(backups_url), "download"),
         },
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": components(),
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "Authorization"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
     }
+
+
+def _tagged(paths: Json, tag: str) -> Json:
+    """The paths, each operation with its one tag."""
+    for operations in paths.values():
+        for method, operation in operations.items():
+            if method != "servers":
+                operation["tags"] = [tag]
+    return paths

@@ -2,91 +2,12 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import (
-    BYTES,
-    COUNT,
-    FLAG,
-    ID,
-    ID_OR_NULL,
-    ID_PATTERN,
-    KIND,
-    NOTE,
-    PROGRESS_OR_NULL,
-    TEXT,
-    TIME,
-    TIME_OR_NULL,
-    Json,
-    enveloped,
-    object_of,
-    ref,
-)
+from holdfast.schemas.fields import ID_PATTERN
+from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, LINK, PAGE_SIZE, json_of, operation, query
 
 _NUMBER: Json = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 _EVENTS: Json = {"schema": {"type": "string"}}
-_PATHS: Json = {
-    "type": "array",
-    "items": object_of({"path": TEXT, "kind": KIND, "size": BYTES}),
-}
-_JOB: Json = {
-    "id": ID,
-    "kind": {**TEXT, "description": "`backup`, `restore`, `verify` or `prove`."},
-    "app_id": ID,
-    "backup_id": ID,
-    "state": {"type": "string", "enum": ["queued", "running", "successful", "failed", "cancelled"]},
-    "created_at": TIME,
-    "finished_at": TIME_OR_NULL,
-    "progress": PROGRESS_OR_NULL,
-    "result": {"type": ["object", "null"], "description": "What a finished job did."},
-    "error": {"oneOf": [NOTE, {"type": "null"}]},
-}
-
-SCHEMAS: Json = {
-    "Restore": {
-        "type": "object",
-        "properties": {
-            "paths": {
-                "type": "array",
-                "items": {"type": "string", "minLength": 1},
-                "description": "Only these, with all below them; none: everything.",
-            },
-            "target_app_id": {**ID, "description": "Another application of the account to restore into."},
-            "mode": {
-                "type": "string",
-                "enum": ["mirror", "overlay"],
-                "description": "`mirror` removes what the backup does not have, `overlay` leaves it.",
-            },
-            "dry_run": {**FLAG, "description": "Only say what would change."},
-            "safety_backup": {**FLAG, "description": "Take a backup first, so that the restore can be undone."},
-        },
-        "additionalProperties": False,
-    },
-    "RestorePreview": object_of(
-        {
-            "added": COUNT,
-            "changed": COUNT,
-            "removed": COUNT,
-            "write_bytes": BYTES,
-            "paths_added": _PATHS,
-            "paths_changed": _PATHS,
-            "paths_removed": _PATHS,
-            "is_truncated": {**FLAG, "description": "Whether the lists show only the first thousand each."},
-        }
-    ),
-    "Job": object_of(_JOB),
-    "JobWithLog": object_of({**_JOB, "log": {"type": "array", "items": object_of({"at": TIME, "message": TEXT})}}),
-    "Event": object_of(
-        {
-            "seq": {"type": ["integer", "null"], "description": "Its number, also the `id` of the stream."},
-            "kind": TEXT,
-            "at": TIME_OR_NULL,
-            "app_id": ID_OR_NULL,
-            "backup_id": ID_OR_NULL,
-            "job_id": ID_OR_NULL,
-            "data": {"type": "object", "description": "What belongs to this kind of event."},
-        }
-    ),
-}
 
 
 def paths() -> Json:

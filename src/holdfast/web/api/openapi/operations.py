@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import ID_PATTERN, Json, enveloped, ref
+from holdfast.schemas.fields import ID_PATTERN
+from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.http.request import PAGE_MAX
 
 _ERRORS = {

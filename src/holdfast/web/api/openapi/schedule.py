@@ -2,70 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import BYTES, COUNT, NOTE, TEXT, TIME, Json, enveloped, object_of, ref
+from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.api.openapi.operations import APP_ID, IF_NONE_MATCH, got, json_of, operation
-
-_IGNORED: Json = object_of(
-    {
-        "patterns": {
-            "type": "array",
-            "items": object_of({"pattern": TEXT, "source": TEXT, "line": COUNT, "files": COUNT, "bytes": BYTES}),
-        },
-        "paths": {
-            "type": "array",
-            "items": object_of({"path": TEXT, "kind": TEXT, "files": COUNT, "bytes": BYTES, "pattern": TEXT}),
-        },
-        "more_paths": COUNT,
-        "more_files": COUNT,
-        "more_bytes": BYTES,
-        "files": COUNT,
-        "bytes": BYTES,
-        "total_files": COUNT,
-        "total_bytes": BYTES,
-        "notices": {"type": "array", "items": TEXT},
-    }
-)
-_RETENTION: Json = {
-    **{
-        f"keep_{what}": {**COUNT, "maximum": 100_000}
-        for what in ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-    },
-    "keep_within": {"type": "string", "pattern": "^([1-9][0-9]{0,4}[hdw])?$", "description": "Like 36h, 30d or 8w."},
-}
-_PATTERNS: Json = {"type": "array", "items": TEXT, "description": "In gitignore syntax."}
-_CRON: Json = {
-    "type": ["string", "null"],
-    "examples": ["0 3 * * *"],
-    "description": "Five fields, or `@daily` and the like, in the instance's time zone. Null: never.",
-}
-
-SCHEMAS: Json = {
-    "NewSchedule": {
-        "type": "object",
-        "properties": {
-            "cron": _CRON,
-            "retention": {"type": "object", "properties": _RETENTION, "additionalProperties": False},
-            "ignore": _PATTERNS,
-        },
-        "required": ["cron"],
-        "additionalProperties": False,
-    },
-    "Schedule": object_of(
-        {
-            "cron": _CRON,
-            "retention": object_of(_RETENTION),
-            "ignore": _PATTERNS,
-            "next_runs": {"type": "array", "items": TIME},
-            "time_zone": TEXT,
-            "ignored": {
-                "oneOf": [_IGNORED, {"type": "null"}],
-                "description": "What the patterns, and those of `.backupignore`, leave out of the folder as it is now.",
-            },
-            "ignored_error": {"oneOf": [NOTE, {"type": "null"}], "description": "Why that is not known."},
-            "notices": {"type": "array", "items": TEXT, "description": "Sentences for who sets it."},
-        }
-    ),
-}
 
 
 def paths() -> Json:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import Json, enveloped, object_of, ref
+from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.api.openapi.operations import json_of, operation
-
-SCHEMAS: Json = {
-    "Health": object_of({"ok": {"type": "boolean", "const": True}}),
-}
 
 
 def paths() -> Json:

@@ -2,70 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.catalog.records import NOTICE_KINDS
-from holdfast.service.notify.endpoints import LABEL_CHARACTERS_MAX
-from holdfast.web.api.openapi.fields import COUNT, FLAG, ID, TEXT, TIME, TIME_OR_NULL, Json, enveloped, object_of, ref
+from holdfast.web.api.openapi.fields import ID, Json, enveloped, ref
 from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
-
-_DELIVERY: Json = object_of(
-    {
-        "id": {**ID, "description": "The header `webhook-id` is `msg_` and this, at every attempt."},
-        "type": {**TEXT, "description": "The event, or `webhook.test`."},
-        "state": {"enum": ["pending", "delivered", "failed"]},
-        "attempts": COUNT,
-        "created_at": TIME,
-        "next_attempt_at": TIME_OR_NULL,
-        "finished_at": TIME_OR_NULL,
-        "status": {"type": ["integer", "null"], "description": "The HTTP status of the last attempt."},
-        "error": {"type": ["string", "null"], "description": "Why the last attempt failed."},
-    }
-)
-_EVENTS: Json = {
-    "type": "array",
-    "minItems": 1,
-    "items": {"enum": [str(kind) for kind in NOTICE_KINDS]},
-    "description": "Of which events; by default all but `backup.finished`.",
-}
-_LABEL: Json = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": LABEL_CHARACTERS_MAX,
-    "pattern": r"^[\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*$",
-    "description": "What it is called in lists; by default what may be shown of its URL. Any printable text.",
-}
-_WEBHOOK: Json = {
-    "id": ID,
-    "kind": {"enum": ["webhook", "apprise"]},
-    "label": TEXT,
-    "events": _EVENTS,
-    "created_at": TIME,
-    "disabled_at": {**TIME_OR_NULL, "description": "Since when nothing is sent to it."},
-    "last_delivery": {"oneOf": [_DELIVERY, {"type": "null"}]},
-}
-
-SCHEMAS: Json = {
-    "Webhook": object_of(_WEBHOOK),
-    "WebhookWithSecret": object_of(
-        {**_WEBHOOK, "secret": {"type": ["string", "null"], "description": "`whsec_...`; null for apprise."}}
-    ),
-    "NewWebhook": {
-        "type": "object",
-        "properties": {"url": {"type": "string", "minLength": 1}, "events": _EVENTS, "label": _LABEL},
-        "required": ["url"],
-        "additionalProperties": False,
-    },
-    "WebhookChange": {
-        "type": "object",
-        "properties": {
-            "events": _EVENTS,
-            "label": _LABEL,
-            "is_enabled": {**FLAG, "description": "False: send it nothing; what waits for it is given up."},
-        },
-        "additionalProperties": False,
-    },
-    "DeletedWebhook": object_of({"id": ID}),
-    "Delivery": _DELIVERY,
-}
 
 
 def paths() -> Json:

@@ -1,4 +1,4 @@
-"""What runs by itself: due times, events, endpoints and deliveries of notices, the asking to stop a backup."""
+"""Automatic work: due times, events, endpoints and deliveries of notices, requests to cancel a backup."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,165 @@
+"""Applications: their schedules, what their patterns leave out, and what retention would remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Annotated
+
+import msgspec
+
+from holdfast.catalog import records
+from holdfast.schemas.fields import BackupState, Body, Bytes, Count, Id, Note, Origin, Shown, Time
+from holdfast.schemas.times import iso, iso_or_none
+
+RuleCount = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+Within = Annotated[
+    str, msgspec.Meta(description="Like 36h, 30d or 8w.", extra_json_schema={"pattern": "^([1-9][0-9]{0,4}[hdw])?$"})
+]
+Cron = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Five fields, or `@daily` and the like, in the instance's time zone. Null: never.",
+        examples=["0 3 * * *"],
+    ),
+]
+
+
+class App(Shown, frozen=True):
+    """An application."""
+
+    id: Id
+    name: str
+    created_at: Time
+    last_good_backup_at: Time | None
+    next_backup_at: Annotated[Time | None, msgspec.Meta(description="Null: the application has no schedule.")]
+    overdue_since: Annotated[Time | None, msgspec.Meta(description="Null: it is not overdue.")]
+    storage: Annotated[Bytes, msgspec.Meta(description="Bytes that its backups added to the store.")]
+
+
+class Rules(Shown, frozen=True):
+    """The rules of retention, all of them."""
+
+    keep_last: RuleCount
+    keep_hourly: RuleCount
+    keep_daily: RuleCount
+    keep_weekly: RuleCount
+    keep_monthly: RuleCount
+    keep_yearly: RuleCount
+    keep_within: Within
+
+
+class RetainedBackup(Shown, frozen=True):
+    """A backup, with why it stays or goes."""
+
+    id: Id
+    name: str
+    created_at: Time
+    state: BackupState
+    origin: Origin
+    goes: bool
+    kept_by: Annotated[Sequence[str], msgspec.Meta(description="Why it stays.")]
+    goes_by: Annotated[str | None, msgspec.Meta(description="Why it goes; null: it stays.")]
+
+
+class RetentionPreview(Shown, frozen=True):
+    """The decisions that retention would take on an application's backups."""
+
+    rules: Rules
+    backups: Sequence[RetainedBackup]
+    kept: Count
+    going: Count
+
+
+class MatchedBy(Shown, frozen=True):
+    """One pattern and what it leaves out, all below matched folders included.
+
+    `source`: `settings` or `.backupignore`; `line`: its number there, from 1.
+    """
+
+    pattern: str
+    source: str
+    line: Count
+    files: Count
+    bytes: Bytes
+
+
+class MatchedPath(Shown, frozen=True):
+    """A path that is left out; of a folder with all below it. `kind`: `file`, `folder`, `symlink`."""
+
+    path: str
+    kind: str
+    files: Count
+    bytes: Bytes
+    pattern: str
+
+
+class Ignored(Shown, frozen=True):
+    """The files that patterns leave out now. `files`, `bytes`: of all of it; `total_*`: of the whole folder.
+
+    `patterns`: in their order, those that match nothing too. `paths`: the largest, largest first; `more_paths`: how
+    many others there are, with `more_files` and `more_bytes`. `notices`: what of `.backupignore` is not used, and why.
+    """
+
+    patterns: list[MatchedBy]
+    paths: list[MatchedPath]
+    more_paths: Count
+    more_files: Count
+    more_bytes: Bytes
+    files: Count
+    bytes: Bytes
+    total_files: Count
+    total_bytes: Bytes
+    notices: list[str]
+
+
+class Schedule(Shown, frozen=True):
+    """The schedule of an application's backups, and their retention."""
+
+    cron: Cron
+    retention: Rules
+    ignore: Annotated[Sequence[str], msgspec.Meta(description="In gitignore syntax.")]
+    next_runs: Sequence[Time]
+    time_zone: str
+    ignored: Annotated[
+        Ignored | None,
+        msgspec.Meta(
+            description="What the patterns, and those of `.backupignore`, leave out of the folder as it is now."
+        ),
+    ]
+    ignored_error: Annotated[Note | None, msgspec.Meta(description="Why that is not known.")]
+    notices: Annotated[Sequence[str], msgspec.Meta(description="Sentences for who sets it.")]
+
+
+class NewSchedule(Body):
+    """Body of PUT .../schedule; it replaces the whole of it."""
+
+    cron: Cron | msgspec.UnsetType = msgspec.UNSET
+    retention: records.Retention = records.Retention()
+    ignore: Annotated[list[str], msgspec.Meta(description="In gitignore syntax.")] = msgspec.field(default_factory=list)
+
+
+def rules_of(retention: records.Retention) -> Rules:
+    """All rules of a retention, those too that keep nothing."""
+    return Rules(*(getattr(retention, name) for name in Rules.__struct_fields__))
+
+
+def app_of(
+    record: records.App,
+    zone: tzinfo,
+    *,
+    last_good_at: int | None,
+    next_at: int | None,
+    overdue_since: int | None,
+    stored_bytes: int,
+) -> App:
+    """An application as it is shown. Times in nanoseconds."""
+    return App(
+        record.id,
+        record.name,
+        iso(record.created_at, zone),
+        iso_or_none(last_good_at, zone),
+        iso_or_none(next_at, zone),
+        iso_or_none(overdue_since, zone),
+        stored_bytes,
+    )

@@ -1,0 +1,161 @@
+"""Backups: in the list, as a whole, and what requests say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Annotated, Any
+
+import msgspec
+
+from holdfast.catalog import records
+from holdfast.schemas.fields import (
+    BackupState,
+    Body,
+    Bytes,
+    Count,
+    Id,
+    Note,
+    Origin,
+    Progress,
+    Shown,
+    Time,
+    progress_of,
+)
+from holdfast.schemas.times import iso, iso_or_none
+
+NAME_CHARACTERS_MAX = 191
+
+ListRow = tuple[str, int, int | None, str, int, str]
+"""Name, bytes of the zip, end, key of the download, start, state: what the list needs of a backup."""
+
+_NAME_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
+GIVEN_NAME: dict[str, Any] = {
+    "minLength": 1,
+    "maxLength": NAME_CHARACTERS_MAX,
+    "pattern": rf"^{_NAME_CHAR}*[^\s/\x00-\x1f\x7f-\x9f]{_NAME_CHAR}*$",
+    "not": {"enum": [".", ".."]},
+}
+GivenName = Annotated[
+    str,
+    msgspec.Meta(
+        description="No slash, no control characters, and not only blanks.",
+        extra_json_schema=GIVEN_NAME,
+    ),
+]
+
+
+class ListedBackup(Shown, frozen=True):
+    """A backup in the list: exactly these six fields, in this order."""
+
+    name: str
+    size: Annotated[Bytes, msgspec.Meta(description="Bytes of the zip as it is downloaded; 0 unless successful.")]
+    modified: Annotated[Time, msgspec.Meta(description="When it was finished.")]
+    key: Annotated[
+        str, msgspec.Meta(pattern="^([0-9a-f]{40})?$", description="Opens the download; empty unless successful.")
+    ]
+    created_at: Annotated[Time, msgspec.Meta(description="When it was started.")]
+    is_successful: bool
+
+
+class BackupWarning(Shown, frozen=True):
+    """The problem with one path."""
+
+    path: str
+    code: str
+    message: str
+
+
+class Backup(ListedBackup, frozen=True):
+    """The full object of a backup."""
+
+    id: Id
+    app_id: Id
+    state: BackupState
+    origin: Origin
+    url: Annotated[str | None, msgspec.Meta(description="The download, ready to use; null unless successful.")]
+    files: Count
+    content_size: Annotated[Bytes, msgspec.Meta(description="Bytes of the files.")]
+    stored_size: Annotated[Bytes, msgspec.Meta(description="Bytes that this backup added to the store.")]
+    is_locked: bool
+    locked_until: Time | None
+    error: Annotated[
+        Note | None,
+        msgspec.Meta(
+            description="Why it failed; of a successful one `DAMAGED` when some of it can't be read any more."
+        ),
+    ]
+    warnings: tuple[BackupWarning, ...]
+    progress: Progress | None
+    verified_at: Time | None
+    restore_proved_at: Time | None
+
+
+class DeletedBackup(Shown, frozen=True):
+    """A backup that is gone."""
+
+    id: Id
+    freed_size: Annotated[Bytes, msgspec.Meta(description="Bytes that pruning will free.")]
+
+
+class BackupLog(Shown, frozen=True):
+    """The log of a backup: each line a time and what was done."""
+
+    log: Sequence[str]
+
+
+class NewBackup(Body):
+    """Body of POST .../backups."""
+
+    name: GivenName | msgspec.UnsetType = msgspec.UNSET
+    is_locked: bool = False
+
+
+class BackupChange(Body):
+    """Body of PATCH .../backups/{id}; what is not there stays."""
+
+    name: GivenName | msgspec.UnsetType = msgspec.UNSET
+    is_locked: bool | msgspec.UnsetType = msgspec.UNSET
+    locked_until: Time | msgspec.UnsetType | None = msgspec.UNSET
+
+
+def listed_of(row: ListRow, zone: tzinfo) -> ListedBackup:
+    """A backup in the list."""
+    name, size, finished_at, key, created_at, state = row
+    good = state == records.State.SUCCESSFUL
+    return ListedBackup(
+        name,
+        size if good else 0,
+        iso(created_at if finished_at is None else finished_at, zone),
+        key if good else "",
+        iso(created_at, zone),
+        good,
+    )
+
+
+def row_of(backup: records.Backup) -> ListRow:
+    """The row of the list that a backup has."""
+    return (backup.name, backup.zip_bytes, backup.finished_at, backup.link_key, backup.created_at, str(backup.state))
+
+
+def backup_of(record: records.Backup, zone: tzinfo, url: str | None, error: Note | None) -> Backup:
+    """A backup as a whole."""
+    listed = listed_of(row_of(record), zone)
+    return Backup(
+        **msgspec.structs.asdict(listed),
+        id=record.id,
+        app_id=record.app_id,
+        state=record.state.value,
+        origin=record.origin,  # type: ignore[arg-type]
+        url=url,
+        files=record.files,
+        content_size=record.content_bytes,
+        stored_size=record.stored_bytes,
+        is_locked=record.is_locked,
+        locked_until=iso_or_none(record.locked_until, zone),
+        error=error,
+        warnings=tuple(BackupWarning(w.path, w.code, w.message) for w in (*record.damage, *record.warnings)),
+        progress=progress_of(record.progress),
+        verified_at=iso_or_none(record.verified_at, zone),
+        restore_proved_at=iso_or_none(record.restore_proved_at, zone),
+    )

@@ -1,0 +1,58 @@
+"""The types of fields, and the small objects, that several schemas share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from holdfast.catalog.records import Progress as ProgressRecord
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of what is shown: all of its fields are always there, and no others."""
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """Base of the JSON bodies. A field that no route knows is refused: a typo must not be taken for 'no change'."""
+
+
+ID_PATTERN = "^[0-9a-f]{32}$"
+
+Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+Time = Annotated[
+    str, msgspec.Meta(extra_json_schema={"format": "date-time", "examples": ["2024-12-07T22:07:11+01:00"]})
+]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+EntryKind = Literal["file", "folder", "symlink"]
+BackupState = Literal["queued", "running", "successful", "failed", "deleting"]
+Origin = Literal["manual", "scheduled", "safety", "imported"]
+
+
+class Note(Shown, frozen=True):
+    """A code and a sentence for a person."""
+
+    code: str
+    message: str
+
+
+class Progress(Shown, frozen=True):
+    """The progress of running work."""
+
+    files: Count
+    bytes: Bytes
+    total_files: Count
+    total_bytes: Bytes
+
+
+def progress_of(record: ProgressRecord | None) -> Progress | None:
+    """Return the progress of work; None when it does not run."""
+    if record is None:
+        return None
+    return Progress(record.files, record.bytes, record.total_files, record.total_bytes)
+
+
+def note_of(code: str | None, message: str | None) -> Note | None:
+    """Why something failed; None when it did not."""
+    return None if code is None else Note(code, message or "")

@@ -1,0 +1,32 @@
+"""The schemas of the document: generated from the structs of `schemas/`, each under the name of its struct."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from holdfast.schemas import account, apps, backups, envelope, events, files, jobs, webhooks
+
+Json = dict[str, Any]
+
+SHOWN = (
+    *(account.Account, account.Plan, account.Health),
+    *(apps.App, apps.Schedule, apps.NewSchedule, apps.RetentionPreview),
+    *(backups.ListedBackup, backups.Backup, backups.NewBackup, backups.BackupChange, backups.DeletedBackup),
+    *(backups.BackupLog, envelope.Error, events.Event, files.File, files.Diff, files.Finds),
+    *(jobs.Job, jobs.JobWithLog, jobs.Restore, jobs.RestorePreview),
+    *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
+    *(webhooks.DeletedWebhook, webhooks.Delivery),
+)
+
+# Decoding lets these be missing, so that the refusal can name the field.
+_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"]}
+
+
+def components() -> Json:
+    """The schemas by name."""
+    _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
+    for name, fields in _REQUIRED.items():
+        schemas[name]["required"] = fields
+    return schemas

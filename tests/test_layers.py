@@ -1,0 +1,47 @@
+"""The layers: who reads and writes the catalog, what schemas/ stands on, and what web/http knows of the operations."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src" / "holdfast"
+SCHEMAS_IMPORT = ("holdfast.catalog.records", "holdfast.vault.paths", "holdfast.units", "holdfast.schemas")
+
+
+def imported(folder: str) -> Iterator[tuple[Path, str]]:
+    """Each module of ours that a file below a folder imports, wherever in it."""
+    for path in sorted((SOURCE / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("holdfast"):
+                for alias in node.names:
+                    whole = SOURCE.joinpath(*node.module.split(".")[1:], alias.name)
+                    is_module = whole.with_suffix(".py").exists() or whole.is_dir()
+                    yield path, f"{node.module}.{alias.name}" if is_module else node.module
+            elif isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names if alias.name.startswith("holdfast"))
+
+
+def test_schemas_stand_on_records_only() -> None:
+    wrong = [(p, name) for p, name in imported("schemas") if not name.startswith(SCHEMAS_IMPORT)]
+    assert not wrong
+
+
+def test_web_and_cli_reach_the_catalog_through_service() -> None:
+    wrong = [
+        (path, name)
+        for folder in ("web", "cli")
+        for path, name in imported(folder)
+        if name.startswith("holdfast.catalog") and name != "holdfast.catalog.records"
+    ]
+    assert not wrong
+
+
+def test_web_http_knows_only_the_errors_of_the_operations() -> None:
+    wrong = [
+        (path, name)
+        for path, name in imported("web/http")
+        if name.startswith("holdfast.service") and name != "holdfast.service.errors"
+    ]
+    assert not wrong
