@@ -18,7 +18,7 @@ from holdfast.catalog.accounts.rows import account_by_id, set_api_key, set_plan
 from holdfast.catalog.backups.rows import insert_backup, list_backups, rename_backup
 from holdfast.catalog.database.engine import CONNECTIONS_MAX, Catalog, CatalogDamaged, open_catalog, sqlite_url
 from holdfast.catalog.database.tables import accounts, apps, backups
-from holdfast.catalog.prepared_queries import HotQueries
+from holdfast.catalog.prepared_queries import PreparedQueries
 
 TIMES_FASTER_MIN = 4
 
@@ -30,52 +30,55 @@ def test_the_same_as_the_ordinary_way(catalog: Catalog) -> None:
         done(catalog, bot, n)
     done(catalog, other, 4)
     insert_backup(catalog, backup(bot, 5))
-    hot = HotQueries(catalog)
-    assert hot.account_by_key(key_hash("ana")) == account_by_id(catalog, "ana")
-    assert hot.account_by_key(key_hash("ben")) is None
-    assert hot.app_owner(bot.id) == "ana"
-    assert hot.app_owner("0" * 32) is None
+    prepared = PreparedQueries(catalog)
+    assert prepared.account_by_key(key_hash("ana")) == account_by_id(catalog, "ana")
+    assert prepared.account_by_key(key_hash("ben")) is None
+    assert prepared.app_owner(bot.id) == "ana"
+    assert prepared.app_owner("0" * 32) is None
     expected = [(f"backup {n}", 10**10 + n, (n + 1) * 10**9, f"{n:040x}", n * 10**9, "successful") for n in (1, 2, 3)]
-    assert [tuple(row) for row in hot.list_rows(bot.id)] == [*expected, ("backup 5", 0, None, "", 5 * 10**9, "queued")]
-    assert hot.list_rows("0" * 32) == []
-    hot.close()
+    assert [tuple(row) for row in prepared.list_rows(bot.id)] == [
+        *expected,
+        ("backup 5", 0, None, "", 5 * 10**9, "queued"),
+    ]
+    assert prepared.list_rows("0" * 32) == []
+    prepared.close()
 
 
 def test_what_is_committed_is_seen_at_once(catalog: Catalog) -> None:
     account(catalog)
     one = done(catalog, app(catalog), 1)
-    hot = HotQueries(catalog)
-    assert hot.account_by_key(key_hash("ana")) is not None
-    assert [row[0] for row in hot.list_rows(one.app_id)] == ["backup 1"]
+    prepared = PreparedQueries(catalog)
+    assert prepared.account_by_key(key_hash("ana")) is not None
+    assert [row[0] for row in prepared.list_rows(one.app_id)] == ["backup 1"]
     set_plan(catalog, "ana", "Bronze")
     rename_backup(catalog, one.id, "renamed")
-    found = hot.account_by_key(key_hash("ana"))
+    found = prepared.account_by_key(key_hash("ana"))
     assert found is not None
     assert found.plan == "Bronze"
-    assert [row[0] for row in hot.list_rows(one.app_id)] == ["renamed"]
+    assert [row[0] for row in prepared.list_rows(one.app_id)] == ["renamed"]
     set_api_key(catalog, "ana", key_hash("new"), b"sealed")
-    assert hot.account_by_key(key_hash("ana")) is None, "the old key ended"
-    hot.close()
+    assert prepared.account_by_key(key_hash("ana")) is None, "the old key ended"
+    prepared.close()
 
 
 def test_many_threads_take_nobody_elses_connection(catalog: Catalog) -> None:
     account(catalog)
-    hot = HotQueries(catalog)
+    prepared = PreparedQueries(catalog)
     threads = CONNECTIONS_MAX + 6 if catalog.engine.dialect.name == "sqlite" else 20
     all_in = threading.Barrier(threads)
 
     def look(_: int) -> bool:
         all_in.wait(30)
-        return hot.account_by_key(key_hash("ana")) is not None
+        return prepared.account_by_key(key_hash("ana")) is not None
 
     with ThreadPoolExecutor(threads) as pool:
         assert all(pool.map(look, range(threads)))
         assert isinstance(catalog.engine.pool, QueuePool)
         assert catalog.engine.pool.checkedout() == 0
         assert account_by_id(catalog, "ana") is not None
-    hot.close()
-    assert hot.account_by_key(key_hash("ana")) is not None, "it opens again after a close"
-    hot.close()
+    prepared.close()
+    assert prepared.account_by_key(key_hash("ana")) is not None, "it opens again after a close"
+    prepared.close()
 
 
 def test_a_damaged_file_is_said_in_a_sentence_and_is_looked_at_anew(tmp_path: Path) -> None:
@@ -85,12 +88,12 @@ def test_a_damaged_file_is_said_in_a_sentence_and_is_looked_at_anew(tmp_path: Pa
     catalog.close()
     good = (tmp_path / "c").read_bytes()
     (tmp_path / "c").write_bytes(good[:100] + bytes(len(good) - 100))
-    hot = HotQueries(catalog)
+    prepared = PreparedQueries(catalog)
     with pytest.raises(CatalogDamaged, match=r"damaged .*restore a good copy"):
-        hot.account_by_key(key_hash("ana"))
+        prepared.account_by_key(key_hash("ana"))
     (tmp_path / "c").write_bytes(good)
-    assert hot.account_by_key(key_hash("ana")) is not None
-    hot.close()
+    assert prepared.account_by_key(key_hash("ana")) is not None
+    prepared.close()
     catalog.close()
 
 
@@ -98,28 +101,28 @@ def test_a_restarted_server_is_found_again(postgresql: Callable[[], str]) -> Non
     url = postgresql()
     catalog = open_catalog(url, create=True)
     account(catalog)
-    hot = HotQueries(catalog)
-    assert hot.account_by_key(key_hash("ana")) is not None
+    prepared = PreparedQueries(catalog)
+    assert prepared.account_by_key(key_hash("ana")) is not None
     with psycopg.connect(url, autocommit=True) as operator:
         operator.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
-    assert hot.account_by_key(key_hash("ana")) is not None
+    assert prepared.account_by_key(key_hash("ana")) is not None
     assert account_by_id(catalog, "ana") is not None
-    hot.close()
+    prepared.close()
     catalog.close()
 
 
 def test_all_queries_go_by_an_index(catalog: Catalog) -> None:
     if catalog.engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL reads small tables whole, and rightly so")
-    hot = HotQueries(catalog)
+    prepared = PreparedQueries(catalog)
     with catalog.read() as connection:
-        for query in (hot._account, hot._owner, hot._list):
+        for query in (prepared._account, prepared._owner, prepared._list):
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query[0]}", ("x",)).all()
             assert [str(row[3]).split(" USING ")[0] for row in plan] == [
-                f"SEARCH {'accounts' if query is hot._account else 'apps' if query is hot._owner else 'backups'}"
+                f"SEARCH {'accounts' if query is prepared._account else 'apps' if query is prepared._owner else 'backups'}"
             ], "one search, no scan, no sort"
 
 
@@ -170,11 +173,11 @@ def test_the_hot_way_is_worth_having(tmp_path: Path) -> None:
     catalog = open_catalog(sqlite_url(tmp_path / "c"), create=True)
     app_id = fill(catalog, owners=200, per_app=100)
     key = key_hash("customer100")
-    hot = HotQueries(catalog)
+    prepared = PreparedQueries(catalog)
 
     def hot_way() -> int:
-        hot.account_by_key(key)
-        return len(hot.list_rows(app_id))
+        prepared.account_by_key(key)
+        return len(prepared.list_rows(app_id))
 
     def ordinary_way() -> int:
         account_by_id(catalog, "customer100")
@@ -189,30 +192,30 @@ def test_the_hot_way_is_worth_having(tmp_path: Path) -> None:
         return best
 
     assert seconds(hot_way) * TIMES_FASTER_MIN <= seconds(ordinary_way)
-    hot.close()
+    prepared.close()
     catalog.close()
 
 
 def test_records_are_whole(catalog: Catalog) -> None:
     made = account(catalog)
-    hot = HotQueries(catalog)
-    found = hot.account_by_key(key_hash("ana"))
+    prepared = PreparedQueries(catalog)
+    found = prepared.account_by_key(key_hash("ana"))
     assert found is not None
     assert msgspec.structs.asdict(found) == msgspec.structs.asdict(made)
-    hot.close()
+    prepared.close()
 
 
 def test_the_version_tells_of_every_commit_and_of_a_new_connection(tmp_path: Path) -> None:
     catalog = open_catalog(sqlite_url(tmp_path / "catalog.sqlite"), create=True)
-    hot = HotQueries(catalog)
-    first = hot.version()
+    prepared = PreparedQueries(catalog)
+    first = prepared.version()
     assert first is not None
-    assert hot.version() == first
+    assert prepared.version() == first
     catalog.set_fact("a", "1")
-    second = hot.version()
+    second = prepared.version()
     assert second != first
-    hot.close()  # as after an error: the next query opens another connection, whose count begins anew
+    prepared.close()  # as after an error: the next query opens another connection, whose count begins anew
     catalog.set_fact("a", "2")
-    assert hot.version() not in (first, second)
-    hot.close()
+    assert prepared.version() not in (first, second)
+    prepared.close()
     catalog.close()

@@ -17,7 +17,7 @@ from kit.codes import raised_codes
 
 from holdfast.cli.main import app
 from holdfast.service.instance.config import Config, ConfigError, overridden_config
-from holdfast.service.instance.plans import Plan
+from holdfast.service.instance.plans import PricePlan
 from holdfast.web.api.openapi.document import document
 
 TREE = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def test_every_setting_stands_in_the_guide_with_its_default() -> None:
 
 def test_every_limit_of_a_plan_stands_in_the_guide() -> None:
     shown = {name for name in table_of("Plans") if not re.search("[A-Z]", name)}
-    assert shown == set(Plan.__struct_fields__)
+    assert shown == set(PricePlan.__struct_fields__)
 
 
 def test_what_the_environment_overrides_stands_in_the_guide() -> None:

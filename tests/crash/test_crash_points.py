@@ -27,7 +27,7 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.integrity.rebuild import rebuild
 from holdfast.service.jobs.lifecycle import queued_jobs
-from holdfast.service.registry.account_record import keep_records
+from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.accounts import add_account, get_account
 from holdfast.service.registry.apps import add_app, find_app
 from holdfast.service.registry.backups import delete_backup, list_backups, resume_deletions
@@ -159,13 +159,13 @@ DEEDS: dict[str, Deed] = {
 }
 
 
-def run_in_child(ground: Ground, deed: str, effects: Effects, acknowledged: Path) -> int:
+def run_in_child(ground: Ground, operation: str, effects: Effects, acknowledged: Path) -> int:
     """Do a deed in a process of its own; returns the number of effects, or -1 when it died at the chosen one."""
     counted = acknowledged.with_suffix(".count")
     child = os.fork()
     if not child:
         try:
-            instance = open_instance(ground.home, new_catalog=deed == "rebuild")
+            instance = open_instance(ground.home, new_catalog=operation == "rebuild")
             install(instance, effects)
 
             def acknowledge(what: str) -> None:
@@ -174,7 +174,7 @@ def run_in_child(ground: Ground, deed: str, effects: Effects, acknowledged: Path
 
             foreseen = (ServiceError, StoreError, VaultError, CatalogError) if effects.at >= 0 else ()
             with suppress(*foreseen):
-                DEEDS[deed](instance, ground, acknowledge)
+                DEEDS[operation](instance, ground, acknowledge)
             counted.write_text(str(effects.count))
             os._exit(0)
         except BaseException:
@@ -187,16 +187,16 @@ def run_in_child(ground: Ground, deed: str, effects: Effects, acknowledged: Path
     return int(counted.read_text())
 
 
-def put_back(ground: Ground, template: Path) -> None:
+def requeue(ground: Ground, template: Path) -> None:
     """Everything as it was before the first point."""
     for place, name in ((ground.home, "home"), (ground.app, "app")):
         shutil.rmtree(place)
         shutil.copytree(template / name, place, symlinks=True)
 
 
-def verify(ground: Ground, deed: str, said: list[str], scratch: Path) -> None:
+def verify(ground: Ground, operation: str, said: list[str], scratch: Path) -> None:
     """Start again as the jobs' process does, and look at everything that was acknowledged."""
-    new_catalog = deed == "rebuild"
+    new_catalog = operation == "rebuild"
     instance = open_instance(ground.home, new_catalog=new_catalog)
     try:
         if new_catalog:
@@ -204,7 +204,7 @@ def verify(ground: Ground, deed: str, said: list[str], scratch: Path) -> None:
         recover(instance)
         recover_backups(instance)
         resume_deletions(instance)
-        keep_records(instance)
+        store_records(instance)
         for waiting in queued_jobs(instance):
             JOBS[waiting.kind](instance, waiting.id)
         for queued in queued_backups(instance):
@@ -232,7 +232,7 @@ def verify(ground: Ground, deed: str, said: list[str], scratch: Path) -> None:
             assert done.state == "successful", done.error_message
             assert tree_of(target) == tree, backup_id
             shutil.rmtree(target)
-        if deed == "restore":
+        if operation == "restore":
             first = next(iter(ground.trees))
             states = [ground.trees[first], list(ground.trees.values())[-1]]
             assert tree_of(ground.app) in (states[:1] if f"restored {first}" in said else states)
@@ -248,29 +248,29 @@ def effects_of(mode: Mode, total: int) -> range:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-@pytest.mark.parametrize("deed", list(DEEDS))
-def test_no_acknowledged_backup_is_lost(ground: Ground, tmp_path: Path, deed: str, mode: Mode) -> None:
+@pytest.mark.parametrize("operation", list(DEEDS))
+def test_no_acknowledged_backup_is_lost(ground: Ground, tmp_path: Path, operation: str, mode: Mode) -> None:
     global points
     template = tmp_path / "template"
     template.mkdir()
-    if deed == "rebuild":
+    if operation == "rebuild":
         for path in ground.home.glob("catalog.sqlite*"):
             shutil.move(path, tmp_path / path.name)
     shutil.copytree(ground.home, template / "home")
     shutil.copytree(ground.app, template / "app")
     try:
-        total = run_in_child(ground, deed, Effects(), tmp_path / "counting")
+        total = run_in_child(ground, operation, Effects(), tmp_path / "counting")
         assert total > 3
         for at in effects_of(mode, total):
-            put_back(ground, template)
+            requeue(ground, template)
             said = tmp_path / f"said-{at}"
-            run_in_child(ground, deed, Effects(at, mode), said)
+            run_in_child(ground, operation, Effects(at, mode), said)
             lines = said.read_text().splitlines() if said.exists() else []
-            verify(ground, deed, lines, tmp_path / "scratch")
+            verify(ground, operation, lines, tmp_path / "scratch")
             points += 1
     finally:
-        put_back(ground, template)
-        if deed == "rebuild":
+        requeue(ground, template)
+        if operation == "rebuild":
             for path in tmp_path.glob("catalog.sqlite*"):
                 shutil.move(path, ground.home / path.name)
-    print(f"{deed}, {mode} each of {total} effects: {points} crash points, 0 acknowledged backups lost")
+    print(f"{operation}, {mode} each of {total} effects: {points} crash points, 0 acknowledged backups lost")

@@ -9,10 +9,10 @@ import zipfile
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-Part = tuple[tarfile.TarInfo, bytes]
+FilePart = tuple[tarfile.TarInfo, bytes]
 
 
-def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: object) -> Part:
+def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: object) -> FilePart:
     """A tar's member."""
     info = tarfile.TarInfo(name)
     info.type, info.size, info.mtime = kind, len(data), 1_700_000_000
@@ -21,7 +21,9 @@ def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields
     return info, data
 
 
-def tar_of(*parts: Part, format: int = tarfile.PAX_FORMAT, mode: Literal["w", "w:gz", "w:bz2", "w:xz"] = "w") -> bytes:
+def tar_of(
+    *parts: FilePart, format: int = tarfile.PAX_FORMAT, mode: Literal["w", "w:gz", "w:bz2", "w:xz"] = "w"
+) -> bytes:
     """A tar of members; `mode` as tarfile's."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode, format=format, errors="surrogateescape") as tar:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition, parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from holdfast.catalog import statistics as figures
+from holdfast.catalog import statistics as statistics
 from holdfast.service.instance.home import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
 from holdfast.service.registry.backups import delete_now
@@ -167,7 +167,7 @@ def test_unfinished_backups_are_counted_by_their_index(world: World) -> None:
         assert raw is not None
     statements: list[str] = []
     raw.set_trace_callback(statements.append)
-    figures.waiting(world.instance.catalog)
+    statistics.waiting(world.instance.catalog)
     raw.set_trace_callback(None)
     for statement in statements:
         if statement.startswith("SELECT"):

@@ -11,7 +11,7 @@ from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Store, StoreFull
 
 
-def deed(store: Store) -> None:
+def operation(store: Store) -> None:
     """A small piece of work with every kind of effect."""
     store.put("first", b"1")
     writer = store.writer()
@@ -26,10 +26,10 @@ def after(fault: Fault | None) -> tuple[dict[str, bytes], list[Effect]]:
     inner = MemoryStore()
     store = FaultyStore(inner, fault)
     if fault is None:
-        deed(store)
+        operation(store)
     else:
         with pytest.raises(Crash):
-            deed(store)
+            operation(store)
     return {name: inner.get(name) for name, _ in inner.list("")}, store.effects
 
 
@@ -96,6 +96,8 @@ def test_a_passing_fault_hits_once() -> None:
 def test_someone_may_look_or_act_before_each_effect() -> None:
     inner = MemoryStore()
     seen: list[tuple[EffectKind, list[str]]] = []
-    deed(FaultyStore(inner, before=lambda effect: seen.append((effect.kind, [name for name, _ in inner.list("")]))))
+    operation(
+        FaultyStore(inner, before=lambda effect: seen.append((effect.kind, [name for name, _ in inner.list("")])))
+    )
     assert seen[0] == (EffectKind.PUT, [])
     assert seen[-1] == (EffectKind.DELETE, ["first", "second"])

@@ -15,7 +15,7 @@ from kit.answers import STEP_NS, Record, Recorded, recorded_instance
 from holdfast.catalog.backups.rows import fail_backup, record_progress, start_backup
 from holdfast.catalog.events.endpoints import all_endpoints
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, EventKind
+from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, EventKind
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.run import request_backup, run_backup
@@ -79,7 +79,7 @@ def test_every_webhook_has_the_body_that_it_had(tmp_path: Path) -> None:
         call("POST", "/v3/webhooks", {"url": TARGET})
         endpoint = all_endpoints(world.instance.catalog)[0]
         newest = {event.kind: event.seq for event in events_after(world.instance.catalog, 0, 1000)}
-        deliveries = [(str(kind), newest[kind]) for kind in NOTICE_KINDS if kind in newest]
+        deliveries = [(str(kind), newest[kind]) for kind in MESSAGE_KINDS if kind in newest]
         for kind, seq in [*deliveries, (TEST_KIND, None)]:
             for form in ("webhook", "apprise"):
                 for account in (world.account.id, None):

@@ -198,11 +198,11 @@ def test_other_methods_are_refused(http: httpx.Client, link: str) -> None:
 def test_one_account_may_not_have_all_streams(
     site: Site, http: httpx.Client, backup: Backup, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(site.front.desk.downloads, backup.account_id, DOWNLOADS_AT_ONCE_MAX)
+    monkeypatch.setitem(site.front.context.downloads, backup.account_id, DOWNLOADS_AT_ONCE_MAX)
     answer = http.get(link)
     assert (answer.status_code, answer.json()["code"]) == (429, "KEEP_CALM")
     assert int(answer.headers["retry-after"]) > 0
-    monkeypatch.delitem(site.front.desk.downloads, backup.account_id)
+    monkeypatch.delitem(site.front.context.downloads, backup.account_id)
     assert http.get(link).status_code == 200
 
 

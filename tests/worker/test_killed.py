@@ -18,7 +18,7 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.events.log import events_since
-from holdfast.catalog.jobs import work as under_way
+from holdfast.catalog.jobs import work as running
 from holdfast.catalog.records import OPEN_JOBS, Backup, EventKind, JobState, State, Work
 from holdfast.service.access.download import Download
 from holdfast.service.instance.clock import SystemClock
@@ -155,7 +155,7 @@ def test_restores_and_verifications_too(world: World, live: Instance, watched: W
         assert sorted(path.name for path in world.root.iterdir()) == before
         assert not list(world.root.parent.glob(".holdfast-restore-*"))
         # A safety backup that was being made is ended as well, so that the next restore is not refused.
-        until(lambda: not under_way.open_work(live.catalog))
+        until(lambda: not running.open_work(live.catalog))
 
 
 def test_a_second_process_waits_and_then_makes_anew_what_the_stop_of_the_first_cut_off(

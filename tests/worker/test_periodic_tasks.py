@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kit.world import World
 
-from holdfast.catalog.backups.damage import Found, enter_found
+from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.jobs.queue import claim, waiting
 from holdfast.catalog.records import Warned, Work
@@ -21,7 +21,7 @@ def run(world: World, name: str) -> None:
 def damaged(world: World) -> None:
     backup = world.take()
     world.clock.ns += 2 * DAY
-    enter_found(world.instance.catalog, [Found(backup.id, (Warned("a", "DAMAGED", "Lost."),))], world.clock.ns)
+    record_findings(world.instance.catalog, [Found(backup.id, (Warned("a", "DAMAGED", "Lost."),))], world.clock.ns)
     world.clock.ns += DAY
 
 

@@ -22,7 +22,7 @@ ListRow = tuple[str, int, int | None, str, int, str]
 """name, zip bytes, finished at, link key, created at, state"""
 
 
-class HotQueries:
+class PreparedQueries:
     """Compiled for one catalog. One driver connection per thread, outside the pool, which keeps its own.
 
     Each query sees what is committed when it starts. All of them raise CatalogUnreachable, CatalogDamaged.

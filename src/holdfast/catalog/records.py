@@ -208,7 +208,7 @@ class Event(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-NOTICE_KINDS = (
+MESSAGE_KINDS = (
     EventKind.BACKUP_FINISHED,
     EventKind.BACKUP_FAILED,
     EventKind.BACKUP_OVERDUE,

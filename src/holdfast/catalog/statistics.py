@@ -13,7 +13,7 @@ from holdfast.catalog.packs.ledger import LIVE
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
 
 
-class AppFigures(msgspec.Struct, frozen=True):
+class AppStatistics(msgspec.Struct, frozen=True):
     """The backups of an application. `good_...`: its newest successful one, imports aside; `last_...`: the newest of
     any state; None where there is none. Times in nanoseconds."""
 
@@ -31,7 +31,7 @@ class AppFigures(msgspec.Struct, frozen=True):
     last_message: str | None
 
 
-class BackupFigures(msgspec.Struct, frozen=True):
+class BackupStatistics(msgspec.Struct, frozen=True):
     """Backups of one account in one state. `content_bytes`: of their files, each backup counted whole."""
 
     account_id: str
@@ -41,7 +41,7 @@ class BackupFigures(msgspec.Struct, frozen=True):
     damaged: int
 
 
-class PackFigures(msgspec.Struct, frozen=True):
+class PackStatistics(msgspec.Struct, frozen=True):
     """Packs of one account in one state."""
 
     account_id: str
@@ -59,7 +59,7 @@ class Waiting(msgspec.Struct, frozen=True):
     oldest_at: int
 
 
-class DeliveryFigures(msgspec.Struct, frozen=True):
+class DeliveryStatistics(msgspec.Struct, frozen=True):
     """Deliveries in one state."""
 
     state: str
@@ -81,7 +81,7 @@ class PruneWanted(msgspec.Struct, frozen=True):
     oldest_at: int | None
 
 
-def app_figures(catalog: Catalog) -> list[AppFigures]:
+def app_statistics(catalog: Catalog) -> list[AppStatistics]:
     """Return all applications. Two look-ups in an index each, so the length of their histories does not count."""
     good, last = backups.alias("good"), backups.alias("last")
     query = (
@@ -105,7 +105,7 @@ def app_figures(catalog: Catalog) -> list[AppFigures]:
         .order_by(apps.c.created_at, apps.c.id)
     )
     with catalog.read() as connection:
-        return [AppFigures(*tuple(row)) for row in connection.execute(query).all()]
+        return [AppStatistics(*tuple(row)) for row in connection.execute(query).all()]
 
 
 def _newest(*, is_good: bool) -> ScalarSelect[Any]:
@@ -115,23 +115,23 @@ def _newest(*, is_good: bool) -> ScalarSelect[Any]:
     return query.order_by(backups.c.created_at.desc(), backups.c.id.desc()).limit(1).scalar_subquery()
 
 
-def backup_figures(catalog: Catalog) -> list[BackupFigures]:
+def backup_statistics(catalog: Catalog) -> list[BackupStatistics]:
     """Return backups by account and state. Reads all of them."""
     damaged = func.sum(case((backups.c.damage.is_not(None), 1), else_=0))
     query = select(
         backups.c.account_id, backups.c.state, func.count(), func.sum(backups.c.content_bytes), damaged
     ).group_by(backups.c.account_id, backups.c.state)
     with catalog.read() as connection:
-        return [BackupFigures(a, s, int(n), int(c), int(d)) for a, s, n, c, d in connection.execute(query).all()]
+        return [BackupStatistics(a, s, int(n), int(c), int(d)) for a, s, n, c, d in connection.execute(query).all()]
 
 
-def pack_figures(catalog: Catalog) -> list[PackFigures]:
+def pack_statistics(catalog: Catalog) -> list[PackStatistics]:
     """Return packs by account and state."""
     query = select(packs.c.account_id, packs.c.state, func.count(), func.sum(packs.c.size)).group_by(
         packs.c.account_id, packs.c.state
     )
     with catalog.read() as connection:
-        return [PackFigures(a, s, int(n), int(size)) for a, s, n, size in connection.execute(query).all()]
+        return [PackStatistics(a, s, int(n), int(size)) for a, s, n, size in connection.execute(query).all()]
 
 
 def waiting(catalog: Catalog) -> list[Waiting]:
@@ -156,11 +156,11 @@ def _written_out(*states: str) -> BindParameter[Any]:
     return bindparam("states", list(map(str, states)), expanding=True, literal_execute=True)
 
 
-def delivery_figures(catalog: Catalog) -> list[DeliveryFigures]:
+def delivery_statistics(catalog: Catalog) -> list[DeliveryStatistics]:
     """Deliveries by state."""
     query = select(deliveries.c.state, func.count(), func.min(deliveries.c.created_at)).group_by(deliveries.c.state)
     with catalog.read() as connection:
-        return [DeliveryFigures(*row) for row in connection.execute(query).all()]
+        return [DeliveryStatistics(*row) for row in connection.execute(query).all()]
 
 
 def disabled_endpoints(catalog: Catalog) -> list[tuple[str, str, str]]:

@@ -39,8 +39,8 @@ def jobs(
     from holdfast.service.jobs.work import seen_work
 
     with state.instance() as instance:
-        under_way, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
-        found = [*under_way, *ended]
+        running, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
+        found = [*running, *ended]
         if json:
             print_json(
                 [
@@ -95,7 +95,7 @@ def log(
 ) -> None:
     """Show what happened: a line for each event, oldest first."""
     from holdfast.service.errors import Invalid
-    from holdfast.service.jobs.events import SHOWN_MAX, follow_from, look_back, next_of_all
+    from holdfast.service.jobs.events import SHOWN_MAX, follow_from, history, next_of_all
     from holdfast.service.registry.apps import find_app
 
     span = _SPAN.fullmatch(since)
@@ -105,7 +105,7 @@ def log(
         app_id = None if name is None else find_app(instance, name).id
         seen = follow_from(instance)
         back_ns = int(span[1]) * _SECONDS[span[2]] * SECOND_NS
-        found = look_back(instance, instance.clock.now_ns() - back_ns, app_id)
+        found = history(instance, instance.clock.now_ns() - back_ns, app_id)
         if len(found) == SHOWN_MAX and not json:
             print(f"(the last {SHOWN_MAX}; a shorter --since shows others)")
         names = _app_names(instance)

@@ -77,7 +77,7 @@ def rebuild(json: Json = False) -> None:
     """Bring the catalog back from the store and the master key: for one that is gone, or older than the store."""
     from holdfast.service.instance.home import open_instance
     from holdfast.service.integrity.rebuild import Rebuilt
-    from holdfast.service.integrity.rebuild import rebuild as deed
+    from holdfast.service.integrity.rebuild import rebuild as operation
 
     def say(done: Rebuilt) -> None:
         if json:
@@ -91,7 +91,7 @@ def rebuild(json: Json = False) -> None:
 
     instance = open_instance(state.home, new_catalog=True)
     try:
-        all_done = deed(instance, say)
+        all_done = operation(instance, say)
     finally:
         instance.close()
     if json:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.sources.databases.spec import DatabaseSpec
 
 
-class Mode(StrEnum):
+class RestoreMode(StrEnum):
     """The fate of files that the backup does not have."""
 
     MIRROR = "mirror"
@@ -42,7 +42,7 @@ def restore(
         list[str] | None, typer.Option("--path", help="Only this file or folder; may be given several times.")
     ] = None,
     mode: Annotated[
-        Mode | None,
+        RestoreMode | None,
         typer.Option(
             "--mode",
             help="mirror removes what the backup does not have (usual for an application), overlay leaves it (usual "
@@ -97,7 +97,7 @@ def restore(
                 )
             _restore_database(instance, found, one, database, target_spec, safety_backup=safety_backup, json=json)
             return
-        chosen = mode or (Mode.MIRROR if to is None else Mode.OVERLAY)
+        chosen = mode or (RestoreMode.MIRROR if to is None else RestoreMode.OVERLAY)
         wanted = Wanted(
             paths=tuple(path or ()),
             mode=chosen.value,

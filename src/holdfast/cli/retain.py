@@ -12,7 +12,7 @@ from holdfast.cli.state import state
 if TYPE_CHECKING:
     from holdfast.catalog.records import App
     from holdfast.service.instance.home import Instance
-    from holdfast.service.policy.retention import Verdict
+    from holdfast.service.policy.retention import Decision
 
 
 def retain(
@@ -45,7 +45,7 @@ def retain(
         print_json(shown)
 
 
-def _print(instance: Instance, app: App, verdicts: list[Verdict], gone: list[str] | None) -> None:
+def _print(instance: Instance, app: App, verdicts: list[Decision], gone: list[str] | None) -> None:
     """The table of an application; `gone`: None when nothing was to be done."""
     from holdfast.schemas.times import local_time
 

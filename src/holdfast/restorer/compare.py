@@ -19,7 +19,7 @@ from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.changes import match_paths
 from holdfast.vault.manifest.columns import split, starts_of
 from holdfast.vault.manifest.entry import Entry, Extra, Kind
-from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.source import Scan
 
 
@@ -32,7 +32,7 @@ class Mismatch:
 
 
 def other_entries(
-    before: Before,
+    before: PreviousEntries,
     scan: Scan,
     wanted: NDArray[np.bool_],
     links: Mapping[int, bytes],
@@ -64,7 +64,7 @@ def other_entries(
 
 
 def _other_columns(
-    before: Before, scan: Scan, i: NDArray[np.int64], j: NDArray[np.int64], *, owners: bool
+    before: PreviousEntries, scan: Scan, i: NDArray[np.int64], j: NDArray[np.int64], *, owners: bool
 ) -> Iterator[tuple[int, str]]:
     is_file, has_mode = before.kind[i] == Kind.FILE, before.kind[i] != Kind.SYMLINK
     checks = [
@@ -81,7 +81,7 @@ def _other_columns(
 
 
 def _other_links(
-    before: Before,
+    before: PreviousEntries,
     scan: Scan,
     here: NDArray[np.int64],
     place: NDArray[np.int64],
@@ -105,7 +105,7 @@ def _other_links(
 
 
 def _other_extras(
-    before: Before,
+    before: PreviousEntries,
     scan: Scan,
     here: Sequence[int],
     place: NDArray[np.int64],

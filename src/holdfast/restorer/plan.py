@@ -13,11 +13,11 @@ from holdfast.sources.sqlite.recognise import SIDECARS, Database
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import split, starts_of
 from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
-from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.paths import shown
 from holdfast.vault.source import Scan
 
-Mode = Literal["mirror", "overlay"]
+RestoreMode = Literal["mirror", "overlay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ShownPath:
     """One path as `--dry-run` shows it."""
 
     path: bytes
@@ -63,9 +63,9 @@ class RestorePlan:
     """Entries that are made as a hard link: their number, and the path of the first link."""
     changes: list[Change] = field(default_factory=list)
     fixes: list[Fix] = field(default_factory=list)
-    added: list[Seen] = field(default_factory=list)
-    changed: list[Seen] = field(default_factory=list)
-    removed: list[Seen] = field(default_factory=list)
+    added: list[ShownPath] = field(default_factory=list)
+    changed: list[ShownPath] = field(default_factory=list)
+    removed: list[ShownPath] = field(default_factory=list)
     write_files: int = 0
     write_bytes: int = 0
 
@@ -80,11 +80,11 @@ class Planner:
 
     def __init__(
         self,
-        before: Before,
+        before: PreviousEntries,
         scan: Scan,
         *,
         paths: Sequence[bytes],
-        mode: Mode,
+        mode: RestoreMode,
         owners: bool,
         protected: Sequence[bytes],
         same_file: Callable[[int, bytes], bool],
@@ -196,10 +196,10 @@ class Planner:
                     plan.write_files -= 1
                     plan.write_bytes -= sizes[i]
 
-    def _enter(self, i: int, path: bytes, change: int, size: int, seen: list[Seen]) -> None:
+    def _enter(self, i: int, path: bytes, change: int, size: int, seen: list[ShownPath]) -> None:
         plan = self.plan
         plan.change_of[i] = change
-        seen.append(Seen(path, plan.kinds[i], size))
+        seen.append(ShownPath(path, plan.kinds[i], size))
         if plan.kinds[i] == Kind.FILE:
             plan.write_files += 1
             plan.write_bytes += size
@@ -255,7 +255,7 @@ class Planner:
             fix = Fix(path, kind, int(b.mode[i]), int(b.uid[i]), int(b.gid[i]), int(b.mtime_ns[i]), extra.xattrs)
             self.plan.fixes.append(fix)
             if kind == Kind.FILE:
-                self.plan.changed.append(Seen(path, kind, int(b.size[i])))
+                self.plan.changed.append(ShownPath(path, kind, int(b.size[i])))
         return True
 
     def _same_owner(self, i: int, j: int) -> bool:
@@ -275,7 +275,7 @@ class Planner:
         for j, path in enumerate(self._theirs):
             if skip and path.startswith(skip):
                 if taking:
-                    self.plan.removed.append(Seen(path, kinds[j], sizes[j]))
+                    self.plan.removed.append(ShownPath(path, kinds[j], sizes[j]))
                 continue
             skip, taking = b"", False
             if path in self._number and self._is_wanted(path):
@@ -290,7 +290,7 @@ class Planner:
             if stale is None and (self._mode == "overlay" or not self._is_chosen(path)):
                 continue
             self._new_change(path, puts=False, takes=True)
-            self.plan.removed.append(Seen(path, kinds[j], sizes[j]))
+            self.plan.removed.append(ShownPath(path, kinds[j], sizes[j]))
             skip, taking = path + b"/", True
 
     def _is_stale_sidecar(self, path: bytes) -> bool | None:

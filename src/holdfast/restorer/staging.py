@@ -26,8 +26,8 @@ from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.paths import shown
-from holdfast.vault.reader.extract import Large, Part, Small, check_whole
-from holdfast.vault.source import Notice
+from holdfast.vault.reader.extract import FilePart, Large, Small, check_whole
+from holdfast.vault.source import PathWarning
 
 BATCH_FILES_MAX = 256
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -149,7 +149,7 @@ class Staging:
         self._writer = ThreadPoolExecutor(WRITERS, thread_name_prefix="restore")
         self._written: list[Future[None]] = []
         self._folders: list[_Folder] = []
-        self.notices: list[Notice] = []
+        self.notices: list[PathWarning] = []
 
     def close(self) -> None:
         """Release what is open; the folder stays."""
@@ -163,7 +163,7 @@ class Staging:
         self,
         plan: RestorePlan,
         contents: Callable[[Callable[[Block, int], None]], Iterable[Small | Large]],
-        large_parts: Callable[[Entry], Iterator[Part]],
+        large_parts: Callable[[Entry], Iterator[FilePart]],
         target: DirectoryReader,
         on_bytes: Callable[[int, int], None],
         control: Control,
@@ -258,7 +258,7 @@ class Staging:
             except OSError as error:
                 inside = path.partition(b"/")[2] or path
                 self.notices.append(
-                    Notice(
+                    PathWarning(
                         path,
                         "ATTRIBUTE_LEFT_OUT",
                         f"The attribute {shown(key)} of {shown(inside)} could not be set ({error.strerror}).",
@@ -296,7 +296,7 @@ class Staging:
         self,
         path: bytes,
         entry: Entry,
-        parts: Iterator[Part],
+        parts: Iterator[FilePart],
         on_bytes: Callable[[int, int], None],
         control: Control,
     ) -> None:

@@ -28,7 +28,7 @@ from holdfast.stores.durable import sync_folder, write_durably
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.paths import shown
-from holdfast.vault.source import Notice, Scan
+from holdfast.vault.source import PathWarning, Scan
 
 _PUT_TRIES = 20
 _OPEN_TRIES, _OPEN_PAUSE_SECONDS = 400, 0.005
@@ -90,7 +90,7 @@ class Swap:
         self._staging = staging
         self._journal = journal
         self._owners = owners
-        self.notices: list[Notice] = []
+        self.notices: list[PathWarning] = []
 
     def run(self, changes: list[Change], fixes: list[Fix], scan: Scan, target: DirectoryReader) -> None:
         """Swap everything; when that fails midway, all is put back. Raises TargetError, RollBackFailed."""
@@ -188,7 +188,7 @@ class Swap:
                     raise
                 why = error.strerror or str(error)
                 message = f"Rights and times of {shown(fix.path)} could not be set ({why})."
-                self.notices.append(Notice(fix.path, "RIGHTS_LEFT", message))
+                self.notices.append(PathWarning(fix.path, "RIGHTS_LEFT", message))
 
     def _restore_times(self, journal: Journal, fixes: list[Fix], target: DirectoryReader) -> None:
         """Folders that the backup has as they are, but in which something was renamed, get their times back."""

@@ -57,7 +57,7 @@ class Account(Shown, frozen=True):
     limits: Limits
 
 
-class Plan(Shown, frozen=True):
+class PricePlan(Shown, frozen=True):
     """A plan with its limits."""
 
     name: str
@@ -83,6 +83,6 @@ def account_of(record: records.Account, usage: Usage, limits: Limits, zone: tzin
     return Account(record.id, record.email, record.plan, iso(record.created_at, zone), usage, limits)
 
 
-def plan_of(name: str, rank: int, api_backups: bool, limits: Limits) -> Plan:
+def plan_of(name: str, rank: int, api_backups: bool, limits: Limits) -> PricePlan:
     """A plan as it is shown."""
-    return Plan(name, rank, api_backups, *msgspec.structs.astuple(limits))
+    return PricePlan(name, rank, api_backups, *msgspec.structs.astuple(limits))

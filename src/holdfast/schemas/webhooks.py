@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from holdfast.catalog.records import NOTICE_KINDS, Endpoint
+from holdfast.catalog.records import MESSAGE_KINDS, Endpoint
 from holdfast.catalog.records import Delivery as DeliveryRecord
 from holdfast.schemas.fields import Body, Count, Id, Note, Shown, Time
 from holdfast.schemas.times import iso, iso_or_none
@@ -18,7 +18,7 @@ Events = Annotated[
     list[str],
     msgspec.Meta(
         description="Of which events; by default all but `backup.finished`.",
-        extra_json_schema={"minItems": 1, "items": {"enum": [str(kind) for kind in NOTICE_KINDS]}},
+        extra_json_schema={"minItems": 1, "items": {"enum": [str(kind) for kind in MESSAGE_KINDS]}},
     ),
 ]
 Label = Annotated[

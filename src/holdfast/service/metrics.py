@@ -25,8 +25,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from holdfast.catalog import statistics as figures
-from holdfast.catalog.events.counters import BUCKET_SECONDS, Tally, read_tally
+from holdfast.catalog import statistics as statistics
+from holdfast.catalog.events.counters import BUCKET_SECONDS, Counters, read_counters
 from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State
 from holdfast.service.instance.disks import Disk, disk_of
@@ -44,11 +44,11 @@ QUICK_SECONDS = 0.05
 class _Reading:
     """The answers of the slower queries."""
 
-    apps: list[figures.AppFigures]
+    apps: list[statistics.AppStatistics]
     accounts: int
-    backups: list[figures.BackupFigures]
-    packs: list[figures.PackFigures]
-    deliveries: list[figures.DeliveryFigures]
+    backups: list[statistics.BackupStatistics]
+    packs: list[statistics.PackStatistics]
+    deliveries: list[statistics.DeliveryStatistics]
 
 
 class InstanceCollector(Collector):
@@ -72,11 +72,11 @@ class InstanceCollector(Collector):
         yield _gauge("master_key_exported", "Whether `holdfast key export` was ever run (1) or not (0).", exported)
         yield from _apps(reading.apps, instance.config.metrics_apps_max, now_ns)
         yield from _stock(reading, instance.config.metrics_apps_max)
-        yield from _waiting(figures.waiting(instance.catalog), now_ns)
-        yield from _deliveries(reading.deliveries, len(figures.disabled_endpoints(instance.catalog)), now_ns)
-        yield from _care(figures.prune_wanted(instance.catalog), figures.read_back(instance.catalog), now_ns)
+        yield from _waiting(statistics.waiting(instance.catalog), now_ns)
+        yield from _deliveries(reading.deliveries, len(statistics.disabled_endpoints(instance.catalog)), now_ns)
+        yield from _care(statistics.prune_wanted(instance.catalog), statistics.read_back(instance.catalog), now_ns)
         yield from _disks({name: disk_of(path) for name, path in _places(instance)})
-        yield from _counts(read_tally(instance.catalog, now_ns))
+        yield from _counts(read_counters(instance.catalog, now_ns))
 
     def _read(self) -> _Reading:
         """The slower figures, not older than what they cost allows."""
@@ -85,11 +85,11 @@ class InstanceCollector(Collector):
             if self._reading is None or started >= self._good_until:
                 catalog = self._instance.catalog
                 self._reading = _Reading(
-                    figures.app_figures(catalog),
-                    figures.count_accounts(catalog),
-                    figures.backup_figures(catalog),
-                    figures.pack_figures(catalog),
-                    figures.delivery_figures(catalog),
+                    statistics.app_statistics(catalog),
+                    statistics.count_accounts(catalog),
+                    statistics.backup_statistics(catalog),
+                    statistics.pack_statistics(catalog),
+                    statistics.delivery_statistics(catalog),
                 )
                 ended = self._monotonic()
                 took = ended - started
@@ -121,7 +121,7 @@ def _counter(name: str, text: str, labels: tuple[str, ...], rows: Mapping[Any, f
     return family
 
 
-def _apps(apps: list[figures.AppFigures], apps_max: int, now_ns: int) -> Iterator[Metric]:
+def _apps(apps: list[statistics.AppStatistics], apps_max: int, now_ns: int) -> Iterator[Metric]:
     good = [app for app in apps if app.good_at is not None]
     yield _gauge("apps", "Applications.", len(apps))
     yield _gauge("apps_overdue", "Applications without a good backup within their schedule's time.", _overdue(apps))
@@ -153,11 +153,11 @@ def _apps(apps: list[figures.AppFigures], apps_max: int, now_ns: int) -> Iterato
     yield _table("app_last_backup_failed", "Whether the newest backup failed (1) or not (0).", labels, failed)
 
 
-def _overdue(apps: list[figures.AppFigures]) -> int:
+def _overdue(apps: list[statistics.AppStatistics]) -> int:
     return sum(app.overdue_since is not None for app in apps)
 
 
-def _has_failed(app: figures.AppFigures) -> bool:
+def _has_failed(app: statistics.AppStatistics) -> bool:
     return app.last_state == State.FAILED
 
 
@@ -197,7 +197,7 @@ def _stock(reading: _Reading, accounts_max: int) -> Iterator[Metric]:
         yield _table("account_pack_bytes", text, ("account",), {(a,): n for a, n in stored.items()})
 
 
-def _waiting(rows: list[figures.Waiting], now_ns: int) -> Iterator[Metric]:
+def _waiting(rows: list[statistics.Waiting], now_ns: int) -> Iterator[Metric]:
     counts: dict[tuple[str, ...], float] = {("backup", "queued"): 0, ("backup", "running"): 0}
     ages: dict[tuple[str, ...], float] = {("backup",): 0}
     for row in rows:
@@ -208,7 +208,7 @@ def _waiting(rows: list[figures.Waiting], now_ns: int) -> Iterator[Metric]:
     yield _table("queue_oldest_age_seconds", "How long the first one in the queue has waited.", ("kind",), ages)
 
 
-def _deliveries(rows: list[figures.DeliveryFigures], disabled: int, now_ns: int) -> Iterator[Metric]:
+def _deliveries(rows: list[statistics.DeliveryStatistics], disabled: int, now_ns: int) -> Iterator[Metric]:
     counts: dict[tuple[str, ...], float] = {("pending",): 0, ("failed",): 0}
     oldest = 0.0
     for row in rows:
@@ -220,7 +220,7 @@ def _deliveries(rows: list[figures.DeliveryFigures], disabled: int, now_ns: int)
     yield _gauge("endpoints_disabled", "Endpoints that are switched off.", disabled)
 
 
-def _care(wanted: figures.PruneWanted, read: figures.ReadBack, now_ns: int) -> Iterator[Metric]:
+def _care(wanted: statistics.PruneWanted, read: statistics.ReadBack, now_ns: int) -> Iterator[Metric]:
     yield _gauge("prune_wanted_accounts", "Accounts with deleted backups that no prune has seen.", wanted.accounts)
     waited = 0.0 if wanted.oldest_at is None else _age(wanted.oldest_at, now_ns)
     yield _gauge("prune_wanted_age_seconds", "How long the first of them has waited.", waited)
@@ -239,20 +239,20 @@ def _disks(disks: dict[str, Disk | None]) -> Iterator[Metric]:
     )
 
 
-def _counts(tally: Tally) -> Iterator[Metric]:
+def _counts(counters: Counters) -> Iterator[Metric]:
     """Yield the counters. A run is a backup or a job; its duration leaves out the wait in the queue."""
-    yield _counter("events", "What happened, by kind.", ("kind",), {(kind,): n for kind, n in tally.events.items()})
-    runs = {(kind, state): float(n) for kind, states in tally.ended.items() for state, n in states.items()}
+    yield _counter("events", "What happened, by kind.", ("kind",), {(kind,): n for kind, n in counters.events.items()})
+    runs = {(kind, state): float(n) for kind, states in counters.ended.items() for state, n in states.items()}
     yield _counter("runs", "Backups and jobs that ended, by how.", ("kind", "state"), runs)
-    ends = {(kind, state): at / SECOND_NS for kind, states in tally.last_end.items() for state, at in states.items()}
+    ends = {(kind, state): at / SECOND_NS for kind, states in counters.last_end.items() for state, at in states.items()}
     text = "When one last ended so (Unix time)."
     yield _table("run_last_end_timestamp_seconds", text, ("kind", "state"), ends)
-    failures = {(kind, code): float(n) for kind, codes in tally.failures.items() for code, n in codes.items()}
+    failures = {(kind, code): float(n) for kind, codes in counters.failures.items() for code, n in codes.items()}
     yield _counter("run_failures", "Backups and jobs that failed, by the error's code.", ("kind", "code"), failures)
     durations = HistogramMetricFamily(
         "holdfast_run_duration_seconds", "How long successful backups and jobs took.", labels=("kind",)
     )
-    for kind, taken in tally.durations.items():
+    for kind, taken in counters.durations.items():
         total = 0
         buckets = []
         for end, count in zip((*map(float, BUCKET_SECONDS), "+Inf"), taken.counts, strict=True):
@@ -260,6 +260,8 @@ def _counts(tally: Tally) -> Iterator[Metric]:
             buckets.append((str(end), total))
         durations.add_metric((kind,), buckets, taken.seconds)
     yield durations
-    yield _counter("backup_files", "Files in the backups that were taken.", (), {(): tally.files})
-    yield _counter("backup_zip_bytes", "Bytes of the zips of the backups that were taken.", (), {(): tally.zip_bytes})
-    yield _counter("backup_stored_bytes", "Bytes that backups added to the store.", (), {(): tally.stored_bytes})
+    yield _counter("backup_files", "Files in the backups that were taken.", (), {(): counters.files})
+    yield _counter(
+        "backup_zip_bytes", "Bytes of the zips of the backups that were taken.", (), {(): counters.zip_bytes}
+    )
+    yield _counter("backup_stored_bytes", "Bytes that backups added to the store.", (), {(): counters.stored_bytes})

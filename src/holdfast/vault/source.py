@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class PathWarning(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Something a person should know about one path of a source."""
 
     path: bytes
@@ -23,7 +23,7 @@ class Notice(msgspec.Struct, array_like=True, frozen=True, gc=False):
     message: str
 
 
-class From(IntEnum):
+class ContentOrigin(IntEnum):
     """The origin of the content of a scan's entry."""
 
     FILE = 0
@@ -58,8 +58,8 @@ class Scan:
     path_bytes: bytes
     target_bytes: bytes
     content: NDArray[np.uint8]
-    """The origin of the content, as `From`: the file, a copy that was made of it, a stream."""
-    notices: list[Notice]
+    """The origin of the content, as `ContentOrigin`: the file, a copy that was made of it, a stream."""
+    notices: list[PathWarning]
     spared: list[int] = field(default_factory=list)
     """Numbers of ignored files that may be sidecars of databases that are not ignored."""
 

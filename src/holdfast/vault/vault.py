@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import Store
-from holdfast.vault.archiver.archive import ALONE_BYTES_MAX, ALONE_FILES_MAX, Archive
+from holdfast.vault.archiver.archive import INLINE_POOL_BYTES_MAX, INLINE_POOL_FILES_MAX, Archive
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
-from holdfast.vault.archiver.pool import Alone, Crew
+from holdfast.vault.archiver.pool import InlinePool, ProcessPool
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.maintenance.backup_check import Hit
+from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import Check, CheckReport, auditor
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.maintenance.prune import (
@@ -35,7 +35,7 @@ from holdfast.vault.maintenance.prune import (
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.listing import BlockRef
-from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.manifest.root import Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
@@ -45,7 +45,7 @@ from holdfast.vault.pack.writer import PackKind, PackWriter
 from holdfast.vault.reader.extract import is_given_back, same_content
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import Notice, Scan, Source
+from holdfast.vault.source import PathWarning, Scan, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +64,18 @@ class TakeResult:
     """Bytes that it added to the store."""
     commit_seq: int
     finished_ns: int
-    notices: list[Notice]
+    notices: list[PathWarning]
 
 
 @dataclass(frozen=True, slots=True)
 class _Previous:
     """The backup before, as far as a new one builds on it."""
 
-    entries: Before
+    entries: PreviousEntries
     refs: list[BlockRef]
     is_stored: NDArray[np.bool_]
     """For each entry, whether the vault still has all of its content."""
-    notices: list[Notice]
+    notices: list[PathWarning]
 
 
 class Vault:
@@ -171,7 +171,7 @@ class Vault:
             epoch=epoch,
             index=index,
             source=source,
-            open_crew=partial(self._open_crew, source, index),
+            open_pool=partial(self._open_pool, source, index),
             control=control,
         )
         written = self._write(archive, source, scan, old, now_ns)
@@ -199,25 +199,27 @@ class Vault:
 
     def _previous(self, backup_id: str | None, index: Index) -> _Previous:
         """The backup before; as one without entries where there is none, and with a notice where it cannot be read."""
-        nothing = Before([])
+        nothing = PreviousEntries([])
         if backup_id is None:
             return _Previous(nothing, [], np.zeros(0, bool), [])
         try:
             snapshot = self.open(backup_id)
             try:
-                before = Before(snapshot.all_blocks())
+                before = PreviousEntries(snapshot.all_blocks())
                 return _Previous(before, list(snapshot.blocks), _is_stored(before, snapshot, index), [])
             finally:
                 snapshot.close()
         except (DamagedError, ChunkMissing, FormatError) as error:
             message = f"The previous backup could not be read, so every file was read again: {error}"
-            return _Previous(nothing, [], np.zeros(0, bool), [Notice(b"", "PREVIOUS_UNREADABLE", message)])
+            return _Previous(nothing, [], np.zeros(0, bool), [PathWarning(b"", "PREVIOUS_UNREADABLE", message)])
 
-    def _open_crew(self, source: Source, index: Index, files: int, size: int, chunks: int) -> Crew | Alone:
+    def _open_pool(self, source: Source, index: Index, files: int, size: int, chunks: int) -> ProcessPool | InlinePool:
         """Who reads the files: this process where there is little to read, else several."""
-        if not self._workers or (files <= ALONE_FILES_MAX and size <= ALONE_BYTES_MAX):
-            return Alone(source, self._store, self._keys, self._encoder, index, chunks)
-        return Crew(source, self._store, self._data_key, self._vault_id, self._encoder, index, self._workers, chunks)
+        if not self._workers or (files <= INLINE_POOL_FILES_MAX and size <= INLINE_POOL_BYTES_MAX):
+            return InlinePool(source, self._store, self._keys, self._encoder, index, chunks)
+        return ProcessPool(
+            source, self._store, self._data_key, self._vault_id, self._encoder, index, self._workers, chunks
+        )
 
     def _write(self, archive: Archive, source: Source, scan: Scan, old: _Previous, now_ns: int) -> Written:
         """Read what changed, and store it and the blocks of the new backup; all but the root is durable then."""
@@ -317,11 +319,11 @@ class Vault:
         check = Check(self._store, self._keys, self._ledger, control=control)
         return check.one(backup_id, now_ns)
 
-    def hits(self, backup_ids: Sequence[str]) -> list[Hit]:
+    def damaged_backups(self, backup_ids: Sequence[str]) -> list[DamagedBackup]:
         """Return the backups that are not whole, as far as their manifests and the index tell. Raises StoreError."""
         audit = auditor(self._store, self._keys, self._ledger)
         try:
-            return [hit for hit in map(audit.backup, backup_ids) if hit is not None]
+            return [damaged for damaged in map(audit.backup, backup_ids) if damaged is not None]
         finally:
             audit.close()
 
@@ -344,7 +346,7 @@ class Vault:
         return bytes_freed(index, used[1], used[0], sizes) + root_size(self._store, backup_id)
 
 
-def _result_of(root: Root, root_bytes: int, epoch: int, notices: list[Notice]) -> TakeResult:
+def _result_of(root: Root, root_bytes: int, epoch: int, notices: list[PathWarning]) -> TakeResult:
     return TakeResult(
         backup_id=root.backup_id,
         epoch=epoch,
@@ -360,7 +362,7 @@ def _result_of(root: Root, root_bytes: int, epoch: int, notices: list[Notice]) -
     )
 
 
-def _is_stored(before: Before, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
+def _is_stored(before: PreviousEntries, snapshot: Snapshot, index: Index) -> NDArray[np.bool_]:
     """Return True for each entry of which the index still has every chunk, with the stored length.
 
     A chunk that was lost and stored again by another encoder has another length: then its file is read again.

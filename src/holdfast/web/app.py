@@ -28,7 +28,7 @@ from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
 from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
-from holdfast.web.context import Desk, client_address
+from holdfast.web.context import Context, client_address
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
 from holdfast.web.http.errors import (
@@ -46,26 +46,26 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 
 def create_app(instance: Instance) -> Front:
     """The ASGI application of an instance. Starts no threads by itself."""
-    desk = Desk(instance)
+    context = Context(instance)
     api = Litestar(
         route_handlers=[
-            *backup_routes(desk),
-            *job_routes(desk),
-            *event_routes(desk),
-            *browse_routes(desk),
-            *schedule_routes(desk),
-            *import_routes(desk),
-            *account_routes(desk),
-            *webhook_routes(desk),
-            *open_routes(desk),
-            *docs_routes(desk),
+            *backup_routes(context),
+            *job_routes(context),
+            *event_routes(context),
+            *browse_routes(context),
+            *schedule_routes(context),
+            *import_routes(context),
+            *account_routes(context),
+            *webhook_routes(context),
+            *open_routes(context),
+            *docs_routes(context),
         ],
         exception_handlers={Exception: _hand_up},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
         logging_config=None,
     )
-    return Front(desk, api)
+    return Front(context, api)
 
 
 def _hand_up(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -80,10 +80,10 @@ _ASKED_AS = {"HEAD": "GET", "OPTIONS": "?"}
 class Front:
     """The outermost application of a process."""
 
-    def __init__(self, desk: Desk, api: ASGIApp) -> None:
-        self.desk = desk
+    def __init__(self, context: Context, api: ASGIApp) -> None:
+        self.context = context
         self.api = api
-        config = desk.instance.config
+        config = context.instance.config
         base, backups = urlsplit(config.base_url).hostname, urlsplit(config.downloads_url).hostname
         self._backups_host = backups.encode("ascii") if backups and backups != base else None
 
@@ -93,12 +93,12 @@ class Front:
             await self._answer(scope, receive, send)
         elif scope["type"] != ScopeType.WEBSOCKET:
             await self.api(scope, receive, send)
-            self.desk.close()
+            self.context.close()
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        desk = self.desk
+        context = self.context
         request_id = secrets.token_hex(8)
-        started = desk.now()
+        started = context.now()
         status = sent = 0
 
         async def send_on(message: Message) -> None:
@@ -110,22 +110,22 @@ class Front:
                 sent += len(message["body"])
             await send(message)
 
-        desk.in_flight += 1
+        context.in_flight += 1
         try:
             await self._dispatch(scope, receive, send_on, request_id)
         except Exception as error:
             known = known_error(error)
             if known is None or status:
-                desk.log.error("request_failed", request_id=request_id, path=_path(scope), exc_info=error)
+                context.log.error("request_failed", request_id=request_id, path=_path(scope), exc_info=error)
             if status:  # too late for another answer: the server closes the connection
                 return
             answer = answer_error(known) if known is not None else internal_error(request_id)
             await answer(scope, receive, send_on)
         finally:
-            desk.in_flight -= 1
-            seconds = desk.now() - started
-            desk.traffic.note(_kind(scope), status, seconds, sent)
-            desk.log.info(
+            context.in_flight -= 1
+            seconds = context.now() - started
+            context.request_metrics.note(_kind(scope), status, seconds, sent)
+            context.log.info(
                 "request",
                 request_id=request_id,
                 method=scope["method"],
@@ -136,7 +136,7 @@ class Front:
             )
 
     async def _dispatch(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
-        if self.desk.draining:
+        if self.context.draining:
             error = unavailable("The server is shutting down; try again in a moment.")
             error.headers.append((b"connection", b"close"))
             raise error
@@ -144,12 +144,12 @@ class Front:
         if self._backups_host is None or self._is_backups_host(scope):
             link = parse_link(raw_path, scope["query_string"])
             if link is not None:
-                await serve_download(self.desk, link, scope, receive, send, request_id)
+                await serve_download(self.context, link, scope, receive, send, request_id)
                 return
             if self._backups_host is not None:
                 raise RouteMissing("ROUTE_NOT_FOUND", "Only downloads of backups have their address here.")
         if raw_path == METRICS_PATH:
-            await serve_metrics(self.desk, scope, receive, send)
+            await serve_metrics(self.context, scope, receive, send)
             return
         method = scope["method"]
         inner = cast("HTTPScope", {**scope, "path": routing_path(raw_path), "method": _ASKED_AS.get(method, method)})

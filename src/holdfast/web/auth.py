@@ -10,7 +10,7 @@ from litestar.types import Scope
 from holdfast.catalog.records import Account
 from holdfast.service.errors import AccessDenied
 from holdfast.service.registry.accounts import authenticate, require_api_backups
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http.errors import KeyRefused
 from holdfast.web.http.request import header
 
@@ -29,7 +29,7 @@ def given_key(scope: Scope) -> str | None:
     return (rest.strip() if scheme.lower() == "bearer" else value) or None
 
 
-def require_account(desk: Desk, scope: Scope) -> Account:
+def require_account(context: Context, scope: Scope) -> Account:
     """The account of the request's key. Raises ACCESS_DENIED, or KEEP_CALM after too many wrong keys."""
     key = given_key(scope)
     if key is None:
@@ -40,14 +40,14 @@ def require_account(desk: Desk, scope: Scope) -> Account:
         if len(key) > KEY_CHARS_MAX:
             raise AccessDenied
         # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
-        return authenticate(desk.instance, key)
+        return authenticate(context.instance, key)
     except AccessDenied as denied:
         refusal = KeyRefused(denied.code, denied.message, _CHALLENGE)
-        raise desk.refuse_after_failure(desk.key_throttle, scope, refusal) from None
+        raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
 
 
-def require_backups(desk: Desk, scope: Scope) -> Account:
+def require_backups(context: Context, scope: Scope) -> Account:
     """The account, if its plan includes the backups in the API. Raises UPGRADE_REQUIRED too."""
-    account = require_account(desk, scope)
-    require_api_backups(desk.instance, account)
+    account = require_account(context, scope)
+    require_api_backups(context.instance, account)
     return account

@@ -24,7 +24,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.throttle import Throttle
-from holdfast.web.request_metrics import Traffic
+from holdfast.web.request_metrics import RequestMetrics
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +44,7 @@ UPLOADS_AT_ONCE_MAX = 4
 """Of one account: each holds disk until its import is over."""
 
 
-class Desk:
+class Context:
     """One per process; made by `create_app`."""
 
     def __init__(self, instance: Instance, now: Callable[[], float] = time.monotonic) -> None:
@@ -62,12 +62,12 @@ class Desk:
         """The running downloads of each account."""
         self.uploads: Counter[str] = Counter()
         """The running uploads of each account."""
-        self.traffic = Traffic(lambda: self.in_flight)
+        self.request_metrics = RequestMetrics(lambda: self.in_flight)
         """Counts of the requests, for `/metrics`."""
-        self.figures = CollectorRegistry()
+        self.statistics = CollectorRegistry()
         """All that `/metrics` shows: the instance, and what this process did."""
-        self.figures.register(InstanceCollector(instance))
-        self.figures.register(self.traffic)
+        self.statistics.register(InstanceCollector(instance))
+        self.statistics.register(self.request_metrics)
         self.outside_calls: Counter[str] = Counter()
         """The calls of each account that wait for other people's servers."""
         self.draining = False
@@ -75,14 +75,14 @@ class Desk:
         self.in_flight = 0
         """Requests whose answer is not finished yet."""
 
-    async def call(self, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something of `service/` in a thread. At most `CALL_THREADS` run at once, the others queue."""
-        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(deed, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(operation, *args, **kwargs))
 
-    async def call_outside(self, account_id: str, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call_outside(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run, for an account, what waits for other people's servers. Raises ApiError when it has too many such."""
         with _one_more(self.outside_calls, account_id, OUTSIDE_AT_ONCE_MAX, "tests or new webhooks"):
-            return await asyncio.get_running_loop().run_in_executor(self.outside, partial(deed, *args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(self.outside, partial(operation, *args, **kwargs))
 
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""

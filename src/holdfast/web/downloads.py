@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from litestar.types import HTTPScope, Receive, Send
 
 from holdfast.service.access.download import find_download
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http.errors import MethodRefused, RouteMissing
 from holdfast.web.streaming import send_thing
 
@@ -56,13 +56,13 @@ def parse_link(raw_path: bytes, query: bytes) -> Link | None:
 
 
 async def serve_download(
-    desk: Desk, link: Link, scope: HTTPScope, receive: Receive, send: Send, request_id: str
+    context: Context, link: Link, scope: HTTPScope, receive: Receive, send: Send, request_id: str
 ) -> None:
     """Answer one request for a link. Raises ApiError, or what the vault raised before the first byte."""
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodRefused("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
-    download = await desk.call(find_download, desk.instance, link.account_id, link.name, link.key, link.format)
+    download = await context.call(find_download, context.instance, link.account_id, link.name, link.key, link.format)
     if download is None:
         refusal = RouteMissing("BACKUP_NOT_FOUND", "There is no such backup, or the key is not the one of this backup.")
-        raise desk.refuse_after_failure(desk.link_throttle, scope, refusal)
-    await send_thing(desk, download, download.backup.account_id, scope, receive, send, request_id)
+        raise context.refuse_after_failure(context.link_throttle, scope, refusal)
+    await send_thing(context, download, download.backup.account_id, scope, receive, send, request_id)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from holdfast.catalog.records import Work
 from holdfast.service.jobs.events import newer_events, running_work
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http.errors import keep_calm, unavailable
 
 LOOK_SECONDS = 1.0
@@ -54,11 +54,11 @@ class Listener:
         self._woken.set()
 
 
-class Hub:
+class EventHub:
     """All listeners of a process. Used on the event loop; only `_watch` runs elsewhere."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._listeners: set[Listener] = set()
         self._count: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,10 +105,10 @@ class Hub:
                 return
             seen = {account: seen.get(account, first) for account, first in wanted.items()}
             try:
-                newer = newer_events(self._desk.instance, seen)
-                running = running_work(self._desk.instance)
+                newer = newer_events(self._context.instance, seen)
+                running = running_work(self._context.instance)
             except Exception as error:  # the catalog can't be reached: streams stay, and go on when it is back
-                self._desk.log.warning("events_unreachable", error=str(error))
+                self._context.log.warning("events_unreachable", error=str(error))
                 newer, running = {}, []
             seen |= newer
             told = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
@@ -128,7 +128,7 @@ class Hub:
 
     def _tell(self, newer: set[str], running: dict[str, tuple[Work, ...]]) -> None:
         for listener in self._listeners:
-            listener.is_over = self._desk.draining
+            listener.is_over = self._context.draining
             found = running.get(listener.account_id)
             has_moved = found is not None and found != listener.running
             if found is not None:

@@ -14,7 +14,7 @@ Kind = Literal["api", "download", "other"]
 BUCKET_SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600)
 
 
-class Traffic(Collector):
+class RequestMetrics(Collector):
     """Requests by kind and class of status, how long answers took, bytes of bodies."""
 
     def __init__(self, in_flight: Callable[[], int]) -> None:

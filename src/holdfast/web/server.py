@@ -142,7 +142,7 @@ class WebServer(uvicorn.Server):
             )
         )
         self.port: int = sockets[0].getsockname()[1]
-        self._desk = front.desk
+        self._context = front.context
         self._sockets = sockets
         self._on_ready = on_ready
         self._grace_seconds = grace_seconds
@@ -163,11 +163,11 @@ class WebServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if not await super().on_tick(counter):
             return False
-        desk = self._desk
-        desk.draining = True
+        context = self._context
+        context.draining = True
         if self._drained_by is None:
-            self._drained_by = desk.now() + self._grace_seconds
-        return self.force_exit or desk.in_flight == 0 or desk.now() >= self._drained_by
+            self._drained_by = context.now() + self._grace_seconds
+        return self.force_exit or context.in_flight == 0 or context.now() >= self._drained_by
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

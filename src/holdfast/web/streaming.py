@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from litestar.types import HTTPScope, Receive, Send
 
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.errors import ConditionFailed, RangeOutside
 from holdfast.web.http.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
-from holdfast.web.http.thread_stream import Buffer, Pump
+from holdfast.web.http.thread_stream import Buffer, ThreadStream
 
 STALL_SECONDS = 300
 """A client that takes no buffer for this long is gone, whatever its connection says."""
@@ -45,7 +45,7 @@ class Thing(Protocol):
 
 
 async def send_thing(
-    desk: Desk, thing: Thing, account_id: str, scope: HTTPScope, receive: Receive, send: Send, request_id: str
+    context: Context, thing: Thing, account_id: str, scope: HTTPScope, receive: Receive, send: Send, request_id: str
 ) -> None:
     """Answer a GET or HEAD. Raises ApiError, or what the vault raised before the first byte."""
     is_head = scope["method"] == "HEAD" or ASKED_FOR_HEAD in (scope.get("extensions") or {})
@@ -68,8 +68,8 @@ async def send_thing(
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    with desk.one_more_download(account_id):
-        await _send_span(desk, thing, span or Span(0, thing.length), status, head, receive, send, request_id)
+    with context.one_more_download(account_id):
+        await _send_span(context, thing, span or Span(0, thing.length), status, head, receive, send, request_id)
 
 
 def _wanted(thing: Thing, headers: dict[str, str]) -> Span | None:
@@ -113,7 +113,7 @@ def content_disposition(filename: str) -> str:
 
 
 async def _send_span(
-    desk: Desk,
+    context: Context,
     thing: Thing,
     span: Span,
     status: int,
@@ -124,10 +124,10 @@ async def _send_span(
 ) -> None:
     source = cast("Generator[Buffer, None, None]", thing.stream(span.start, span.stop))
     async with contextlib.AsyncExitStack() as stack:
-        pump = Pump(source, desk.streams)
-        stack.callback(pump.close)
+        thread_stream = ThreadStream(source, context.streams)
+        stack.callback(thread_stream.close)
         # The first buffer comes before the head: what fails until then can still be told as an error.
-        buffer = await pump.next()
+        buffer = await thread_stream.next()
         gone = await stack.enter_async_context(until_gone(receive))
         await send({"type": "http.response.start", "status": status, "headers": head})
         left = span.stop - span.start
@@ -139,17 +139,17 @@ async def _send_span(
                 if not left:
                     return
                 if gone.done():
-                    desk.log.info("download_left", request_id=request_id, bytes_left=left)
+                    context.log.info("download_left", request_id=request_id, bytes_left=left)
                     return
-                buffer = await pump.next()
-            desk.log.error(
+                buffer = await thread_stream.next()
+            context.log.error(
                 "download_cut", request_id=request_id, bytes_left=left, error="the length is not as promised"
             )
         except TimeoutError:
-            desk.log.info("download_stalled", request_id=request_id, bytes_left=left)
+            context.log.info("download_stalled", request_id=request_id, bytes_left=left)
         except Exception as error:
             # Too late for another status: returning with bytes owed makes the server close the connection.
-            desk.log.error("download_cut", request_id=request_id, bytes_left=left, exc_info=error)
+            context.log.error("download_cut", request_id=request_id, bytes_left=left, exc_info=error)
 
 
 @contextlib.asynccontextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast.catalog.events.counters import keep_tally
+from holdfast.catalog.events.counters import store_counters
 from holdfast.catalog.events.log import forget_events
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity import prove, read_back, retake
 from holdfast.service.integrity.reconcile import reconcile_round
 from holdfast.service.notify.dispatch import deliver_due, forget_old
-from holdfast.service.policy.overdue import say_overdue
+from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.retention.prune import prune_due
 from holdfast.service.retention.retain import retain_round
 from holdfast.service.take import schedule
@@ -23,7 +23,7 @@ EVENTS_KEPT_NS = 30 * DAY_NS
 
 
 def _forget_events(instance: Instance, stopping: Callable[[], bool]) -> None:
-    keep_tally(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
+    store_counters(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
 
@@ -31,15 +31,15 @@ PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("forget-events", 3600, _forget_events),
     PeriodicTask("recover", 15, lambda instance, _: recover(instance)),
     PeriodicTask("tick", 1, schedule.tick),
-    PeriodicTask("set-schedules-right", 3600, lambda i, stopping: schedule.set_right(i, i.config.node, stopping)),
-    PeriodicTask("say-overdue", 5, say_overdue),
-    PeriodicTask("read-back", read_back.TURN_SECONDS, read_back.read_back),
-    PeriodicTask("take-afresh", retake.TURN_SECONDS, lambda instance, _: retake.take_afresh(instance)),
-    PeriodicTask("prove", prove.TURN_SECONDS, lambda instance, _: prove.prove_due(instance)),
+    PeriodicTask("set-schedules-right", 3600, lambda i, stopping: schedule.recompute(i, i.config.node, stopping)),
+    PeriodicTask("say-overdue", 5, raise_overdue),
+    PeriodicTask("read-back", read_back.RUN_SECONDS, read_back.read_back),
+    PeriodicTask("take-afresh", retake.RUN_SECONDS, lambda instance, _: retake.retake(instance)),
+    PeriodicTask("prove", prove.RUN_SECONDS, lambda instance, _: prove.prove_due(instance)),
     PeriodicTask("retain", 3600, retain_round),
     PeriodicTask("prune", 300, prune_due),
     PeriodicTask("reconcile", 1800, reconcile_round),
-    PeriodicTask("keep-tally", 60, lambda instance, _: keep_tally(instance.catalog, instance.clock.now_ns())),
+    PeriodicTask("keep-tally", 60, lambda instance, _: store_counters(instance.catalog, instance.clock.now_ns())),
     PeriodicTask("deliver-notices", 2, deliver_due),
     PeriodicTask("forget-deliveries", 3600, lambda instance, _: forget_old(instance)),
 )

@@ -20,7 +20,7 @@ from pathlib import Path
 from holdfast.service.instance.home import Instance, open_instance
 from holdfast.service.instance.locks import JOBS_LOCK, held
 from holdfast.service.instance.logs import FORESEEN, configure_logs
-from holdfast.service.registry.account_record import keep_records
+from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.backups import resume_deletions
 from holdfast.worker.executor import DurableExecutor
 from holdfast.worker.job_kinds import recover
@@ -57,7 +57,7 @@ def main(home: Path) -> None:
     _try("deletions that were cut off wait", resume_deletions, instance)
     # Beside the work, as there may be very many accounts; the change that a record lacks was told to nobody.
     threading.Thread(
-        target=_try, args=("not all accounts' records were looked at", keep_records, instance), daemon=True
+        target=_try, args=("not all accounts' records were looked at", store_records, instance), daemon=True
     ).start()
     worker = Worker(instance, DurableExecutor)
     worker.start()
@@ -97,10 +97,10 @@ def _end_in_time(stop: threading.Event) -> None:
     os._exit(1)
 
 
-def _try(what: str, deed: Callable[..., object], *given: object) -> None:
+def _try(what: str, operation: Callable[..., object], *given: object) -> None:
     """Do it; what goes wrong is only logged, with `what` that means: the next time or start makes up for it."""
     try:
-        deed(*given)
+        operation(*given)
     except Exception as error:
         _log.warning("%s: %s", what, error)
 

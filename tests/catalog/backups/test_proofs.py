@@ -13,8 +13,8 @@ from holdfast.catalog.backups.damage import (
     NOT_PROVED,
     Found,
     damaged_backups,
-    enter_found,
     not_to_build_on,
+    record_findings,
 )
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.database.engine import Catalog
@@ -39,18 +39,18 @@ def test_only_what_was_not_known_is_news(catalog: Catalog) -> None:
     bot = app(catalog)
     first, second = done(catalog, bot, 1, "one"), done(catalog, bot, 2, "two")
     more = Warned("", MORE_DAMAGED, "There are 7 more files that can't be read.")
-    enter_found(catalog, [Found(first.id, lost("a", "b")), Found(second.id, (*lost("a"), more))], 10)
+    record_findings(catalog, [Found(first.id, lost("a", "b")), Found(second.id, (*lost("a"), more))], 10)
     (event,) = failures(catalog)
     assert (event.app_id, event.backup_id, event.at, event.data["name"]) == (bot.id, second.id, 10, "two")
     assert event.data["backups"] == [{"id": second.id, "name": "two"}, {"id": first.id, "name": "one"}]
     assert event.data["files"] == ["a"]
     fewer = Warned("", MORE_DAMAGED, "There are 6 more files that can't be read.")
-    enter_found(catalog, [Found(first.id, lost("a")), Found(second.id, (*lost("a"), fewer))], 11)
-    enter_found(catalog, [Found("f" * 32, lost("a"))], 12)
+    record_findings(catalog, [Found(first.id, lost("a")), Found(second.id, (*lost("a"), fewer))], 11)
+    record_findings(catalog, [Found("f" * 32, lost("a"))], 12)
     assert len(failures(catalog)) == 1
-    enter_found(catalog, [Found(first.id, ())], 13)
+    record_findings(catalog, [Found(first.id, ())], 13)
     assert [one.id for one in damaged_backups(catalog, bot.account_id)] == [second.id]
-    enter_found(catalog, [Found(first.id, lost("a"))], 14)
+    record_findings(catalog, [Found(first.id, lost("a"))], 14)
     assert len(failures(catalog)) == 2
 
 
@@ -58,11 +58,11 @@ def test_what_may_be_wrong_is_not_built_on(catalog: Catalog) -> None:
     account(catalog)
     bot = app(catalog)
     first = done(catalog, bot, 1)
-    enter_found(catalog, [Found(first.id, lost("a"))], 10)
+    record_findings(catalog, [Found(first.id, lost("a"))], 10)
     assert not_to_build_on(catalog, bot.account_id, bot.id) is None
-    enter_found(catalog, [Found(first.id, (*lost("a"), Warned("b", NOT_PROVED, "It is other.")))], 20 * SECOND)
+    record_findings(catalog, [Found(first.id, (*lost("a"), Warned("b", NOT_PROVED, "It is other.")))], 20 * SECOND)
     assert not_to_build_on(catalog, bot.account_id, bot.id) == 20 * SECOND
-    enter_found(catalog, [Found(first.id, lost("a"), None, 30)], 30)
+    record_findings(catalog, [Found(first.id, lost("a"), None, 30)], 30)
     assert not_to_build_on(catalog, bot.account_id, bot.id) is None
     found = backup_by_id(catalog, first.id)
     assert found is not None
@@ -116,8 +116,12 @@ def test_packs_are_read_in_turn(catalog: Catalog) -> None:
     finished = 2 * SECOND
     assert reading.not_verified_since(catalog, bot.account_id, finished - 1, 1) == []
     assert [b.id for b in reading.not_verified_since(catalog, bot.account_id, finished, 1)] == [made.id]
-    turn = reading.claim_turn(catalog, "a", 1000, 100, 500, lambda total: total // 4)
-    assert turn == reading.Turn("a", 1100, 100, 1000)
-    assert reading.claim_turn(catalog, "b", 1050, 100, 500, lambda total: total) is None
-    assert reading.claim_turn(catalog, "b", 1101, 100, 500, lambda total: total) == reading.Turn("b", 1201, 100, 1000)
-    assert reading.claim_turn(catalog, "b", 1500, 100, 500, lambda total: total) == reading.Turn("b", 1600, 400, 1500)
+    turn = reading.claim_lease(catalog, "a", 1000, 100, 500, lambda total: total // 4)
+    assert turn == reading.ReadBackLease("a", 1100, 100, 1000)
+    assert reading.claim_lease(catalog, "b", 1050, 100, 500, lambda total: total) is None
+    assert reading.claim_lease(catalog, "b", 1101, 100, 500, lambda total: total) == reading.ReadBackLease(
+        "b", 1201, 100, 1000
+    )
+    assert reading.claim_lease(catalog, "b", 1500, 100, 500, lambda total: total) == reading.ReadBackLease(
+        "b", 1600, 400, 1500
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kit import rows
 
-from holdfast.catalog.backups.damage import Found, enter_found
+from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.limits import counts_of
 from holdfast.catalog.backups.retention import apps_with_several, candidates, mark_outdated
 from holdfast.catalog.backups.rows import delete_row, insert_backup, mark_deleting, set_lock
@@ -35,9 +35,9 @@ def job_on(catalog: Catalog, app: App, backup_id: str) -> None:
 def test_a_backup_goes_only_behind_a_newer_good_one(catalog: Catalog, app: App) -> None:
     first, second = (rows.done(catalog, app, n) for n in (1, 2))
     assert not mark_outdated(catalog, second.id, 0)
-    enter_found(catalog, [Found(second.id, (Warned("a", "DAMAGED", "lost"),))], 9)
+    record_findings(catalog, [Found(second.id, (Warned("a", "DAMAGED", "lost"),))], 9)
     assert not mark_outdated(catalog, first.id, 0)
-    enter_found(catalog, [Found(second.id, ())], 9)
+    record_findings(catalog, [Found(second.id, ())], 9)
     assert mark_outdated(catalog, first.id, 0)
     assert not mark_outdated(catalog, first.id, 0)
     assert [c.state for c in candidates(catalog, app_id=app.id)] == [State.DELETING, State.SUCCESSFUL]

@@ -103,11 +103,11 @@ def test_another_epoch_finishes_nothing(catalog: Catalog, bot: App) -> None:
 
 def test_one_at_a_time_and_names_once(catalog: Catalog, bot: App) -> None:
     rows.insert_backup(catalog, backup(bot, 1, "one"))
-    with pytest.raises(rows.BackupUnderWay):
+    with pytest.raises(rows.BackupRunning):
         rows.insert_backup(catalog, backup(bot, 2, "two"))
     rows.insert_backup(catalog, backup(app(catalog, "another"), 3, "one"))
     rows.start_backup(catalog, backup(bot, 1).id, "main", 1)
-    with pytest.raises(rows.BackupUnderWay):
+    with pytest.raises(rows.BackupRunning):
         rows.insert_backup(catalog, backup(bot, 2, "two"))
     rows.fail_backup(catalog, backup(bot, 1).id, "X", "x", 1)
     with pytest.raises(rows.BackupNameTaken):
@@ -231,13 +231,13 @@ print(won)
 """
 
 
-@pytest.mark.parametrize("deed", ["insert", "start"])
-def test_of_two_processes_exactly_one_wins(catalog: Catalog, url: str, bot: App, deed: str) -> None:
-    if deed == "start":
+@pytest.mark.parametrize("operation", ["insert", "start"])
+def test_of_two_processes_exactly_one_wins(catalog: Catalog, url: str, bot: App, operation: str) -> None:
+    if operation == "start":
         rows.insert_backup(catalog, backup(bot, 1))
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, url, bot.id, deed, str(100 * n)],
+            [sys.executable, "-c", RACER, url, bot.id, operation, str(100 * n)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": ":".join(sys.path)},
         )
         for n in (1, 2)

@@ -11,13 +11,13 @@ from kit.rows import SECOND, account, app, backup
 from holdfast.catalog.backups import proofs as proving
 from holdfast.catalog.backups import retention as retaining
 from holdfast.catalog.backups import rows
-from holdfast.catalog.backups.damage import Found, enter_found
+from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events import endpoints as endpoint_rows
 from holdfast.catalog.jobs import rows as jobs
 from holdfast.catalog.jobs import schedules
 from holdfast.catalog.jobs.work import ask_cancel_backup
-from holdfast.catalog.records import NOTICE_KINDS, App, Endpoint, Job, JobState, Warned
+from holdfast.catalog.records import MESSAGE_KINDS, App, Endpoint, Job, JobState, Warned
 
 ROUNDS = 12
 
@@ -29,7 +29,7 @@ def job(of: App, backup_id: str, kind: str, at: int) -> Job:
 
 def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
     account(catalog)
-    kinds = tuple(NOTICE_KINDS)
+    kinds = tuple(MESSAGE_KINDS)
     endpoint_rows.insert_endpoint(catalog, Endpoint("e" * 32, "ana", "apprise", "mail", b"", b"", kinds, 0, None), 10)
     failures: list[BaseException] = []
 
@@ -41,7 +41,7 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
                 rows.insert_backup(catalog, made)
                 assert rows.start_backup(catalog, made.id, "main", at)
                 assert rows.finish_backup(catalog, made.id, 0, (), finished_at=at)
-                enter_found(catalog, [Found(made.id, (Warned("", "DAMAGED", "It is lost."),))], at)
+                record_findings(catalog, [Found(made.id, (Warned("", "DAMAGED", "It is lost."),))], at)
                 one = job(bot, made.id, "restore", at)
                 jobs.insert_job(catalog, one)
                 assert jobs.start_job(catalog, one.id, at)

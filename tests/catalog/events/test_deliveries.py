@@ -14,7 +14,7 @@ from holdfast.catalog.database.tables import SCHEMA_VERSION
 from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as endpoint_rows
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import NOTICE_KINDS, App, Delivery, DeliveryState, Endpoint, EventKind
+from holdfast.catalog.records import MESSAGE_KINDS, App, Delivery, DeliveryState, Endpoint, EventKind
 
 FAILED = EventKind.BACKUP_FAILED
 
@@ -121,10 +121,10 @@ def test_an_event_that_is_undone_leaves_no_delivery(catalog: Catalog) -> None:
 
 def test_every_kind_that_may_be_chosen_is_sent_and_no_other(catalog: Catalog) -> None:
     account(catalog)
-    to = endpoint(catalog, "all", events=tuple(NOTICE_KINDS))
+    to = endpoint(catalog, "all", events=tuple(MESSAGE_KINDS))
     for number, kind in enumerate(EventKind):
         event(catalog, number * SECOND, kind)
-    assert sorted(one.kind for one in waiting(catalog, to)) == sorted(NOTICE_KINDS)
+    assert sorted(one.kind for one in waiting(catalog, to)) == sorted(MESSAGE_KINDS)
 
 
 def test_a_claimed_delivery_is_nobody_elses_until_the_claim_runs_out(catalog: Catalog) -> None:

@@ -48,14 +48,14 @@ class Effects:
         number, self.count = self.count, self.count + 1
         return number == self.at
 
-    def do(self, deed: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def do(self, operation: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """One effect on the disk of a restore's target."""
         if not self.is_now():
-            return deed(*args, **options)
+            return operation(*args, **options)
         if self.mode is Mode.BEFORE or self.mode is Mode.TORN:
             os._exit(DIED)
         if self.mode is Mode.AFTER:
-            deed(*args, **options)
+            operation(*args, **options)
             os._exit(DIED)
         code = errno.EIO if self.mode is Mode.EIO else errno.ENOSPC
         raise OSError(code, os.strerror(code))
@@ -73,11 +73,11 @@ class _CountedStore(FaultyStore):
         kind: Any,
         name: str,
         size: int,
-        deed: Callable[[], None],
+        operation: Callable[[], None],
         half: Callable[[], None] = lambda: None,
     ) -> None:
         if not self._all.is_now():
-            deed()
+            operation()
             return
         match self._all.mode:
             case Mode.BEFORE:
@@ -86,7 +86,7 @@ class _CountedStore(FaultyStore):
                 half()
                 os._exit(DIED)
             case Mode.AFTER:
-                deed()
+                operation()
                 os._exit(DIED)
             case Mode.EIO:
                 raise StoreError("The disk that holds the store reported an error (EIO); check the disk.")

@@ -111,21 +111,21 @@ class FaultyStore:
         kind: EffectKind,
         name: str,
         size: int,
-        deed: Callable[[], None],
+        operation: Callable[[], None],
         half: Callable[[], None] = lambda: None,
     ) -> None:
-        """The one place where something changes: do `deed`, or what the fault leaves of it (`half`, when torn)."""
+        """The one place where something changes: do `operation`, or what the fault leaves of it (`half`, when torn)."""
         with self._lock:
             effect = Effect(len(self._effects), kind, name, size)
             self._effects.append(effect)
         self._before(effect)
         fault = self._fault
         if fault is None or effect.number < fault.at or (effect.number > fault.at and not fault.lasting):
-            deed()
+            operation()
             return
         if effect.number == fault.at:
             if fault.when is When.AFTER:
-                deed()
+                operation()
             elif fault.when is When.TORN:
                 half()
         raise fault.error()

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from holdfast.catalog.accounts.apps import change_settings
-from holdfast.catalog.backups.damage import Found, enter_found
+from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.jobs.rows import insert_job, start_job
@@ -191,7 +191,7 @@ def deletion_is_unfinished(patient: Patient) -> None:
 
 def backup_is_damaged(patient: Patient) -> None:
     found = Found(patient.take(), (Warned("a.txt", "DAMAGED", "It is gone."),))
-    enter_found(patient.instance.catalog, [found], patient.instance.clock.now_ns())
+    record_findings(patient.instance.catalog, [found], patient.instance.clock.now_ns())
 
 
 def packs_wait(patient: Patient) -> None:

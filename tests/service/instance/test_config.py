@@ -24,11 +24,11 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
-from holdfast.service.instance.plans import DEFAULT_PLANS, Plan
+from holdfast.service.instance.plans import DEFAULT_PLANS, PricePlan
 
 counts = st.integers(0, 2**53)
 plans = st.builds(
-    Plan,
+    PricePlan,
     rank=counts,
     api_backups=st.booleans(),
     backups_per_app=counts,
@@ -89,7 +89,7 @@ def test_no_value_makes_anything_but_a_configuration_or_a_sentence(name: str, va
         assert config.startswith("it: ")
         assert config.endswith(".")
     else:
-        read = {"plans": dict[str, Plan], "databases": tuple[ConfiguredDatabase, ...]}
+        read = {"plans": dict[str, PricePlan], "databases": tuple[ConfiguredDatabase, ...]}
         assert getattr(config, name) == (msgspec.convert(value, read[name]) if name in read else value)
         assert config.downloads_url.startswith("http")
         assert config.zone is not None

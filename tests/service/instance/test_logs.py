@@ -76,10 +76,10 @@ def test_jobs_and_prunes_say_what_they_did(world: World, configured: Configure) 
 def test_what_was_foreseen_is_a_sentence_and_a_fault_of_ours_a_traceback(world: World, configured: Configure) -> None:
     stream = configured()
     errors: list[Exception] = [StoreFull("The disk is full; free space."), ValueError("nobody thought of it")]
-    turns = iter(errors)
+    leases = iter(errors)
 
     def turn(*_: object) -> None:
-        error = next(turns, None)
+        error = next(leases, None)
         if error is None:
             rounds._stopping.set()
             return

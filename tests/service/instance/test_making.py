@@ -131,13 +131,13 @@ def test_a_lost_format_file_does_not_make_a_new_instance(tmp_path: Path) -> None
     assert (home / "holdfast.toml").stat() == before
 
 
-def in_a_child(deed: Callable[[], None]) -> int:
+def in_a_child(operation: Callable[[], None]) -> int:
     """Start a process that does it; gives its id. Forked, as a new interpreter would take a second to import all."""
     pid = os.fork()
     if pid == 0:
         code = 3
         try:
-            deed()
+            operation()
             code = 0
         except InstanceError as error:
             code = 1 if "There is an instance in" in str(error) else 2

@@ -27,7 +27,7 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity import trial_restore as module
 from holdfast.service.integrity.prove import prove_due, recover_proves, request_prove, run_prove, shown_proofs
-from holdfast.service.integrity.retake import take_afresh
+from holdfast.service.integrity.retake import retake
 from holdfast.service.integrity.trial_restore import Proved, scratch_folder
 from holdfast.service.integrity.verify import check_account
 from holdfast.service.jobs.lifecycle import get_job
@@ -140,10 +140,10 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     assert (shown["state"], shown["restore_proved_at"]) == ("successful", None)
     prove(world, second)
     assert len(happened(world, EventKind.VERIFY_FAILED)) == 1
-    (asked,) = take_afresh(world.instance)
+    (asked,) = retake(world.instance)
     world.clock.ns += SECOND
     fresh = run_backup(world.instance, asked.id)
-    assert take_afresh(world.instance) == []
+    assert retake(world.instance) == []
     assert result(prove(world, fresh)).is_whole
     # Only a test restore that matches takes it away; a check reads what is there, and that is as it was written.
     assert check_account(world.instance, world.account, share=1).is_clean
@@ -169,7 +169,7 @@ def test_what_is_lost_from_the_store_is_entered_as_by_a_check(world: World) -> N
     for backup in (first, second):
         assert [(w.path, w.code) for w in world.again(backup).damage] == [("sub/b.bin", "DAMAGED")]
     assert len(happened(world, EventKind.VERIFY_FAILED)) == 1
-    (asked,) = take_afresh(world.instance)
+    (asked,) = retake(world.instance)
     run_backup(world.instance, asked.id)
     assert world.again(first).damage == world.again(second).damage == ()
 

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from kit.world import World
 
-from holdfast.catalog.backups.read_back import all_read_at, claim_turn, due_packs
+from holdfast.catalog.backups.read_back import all_read_at, claim_lease, due_packs
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.records import Backup, Event, EventKind, State
 from holdfast.service.integrity import read_back as module
 from holdfast.service.integrity.read_back import read_back
-from holdfast.service.integrity.retake import take_afresh
+from holdfast.service.integrity.retake import retake
 from holdfast.service.integrity.verify import check_account
 from holdfast.service.take.run import run_backup
 from holdfast.vault.manifest.root import root_name
@@ -52,22 +52,22 @@ def grow(world: World, name: str) -> Backup:
 
 
 @pytest.fixture
-def small_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+def small_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """An instance that reads one data pack a turn."""
     set_config(world, read_back_bytes_per_second=20_000)
     return world
 
 
-def test_every_pack_is_read_once_in_the_time(small_turns: World) -> None:
-    world = small_turns
+def test_every_pack_is_read_once_in_the_time(small_runs: World) -> None:
+    world = small_runs
     backups = [grow(world, f"{n}.bin") for n in range(3)]
     count = len(packs(world))
-    read, turns = 0, 0
+    read, leases = 0, 0
     while more := read_back(world.instance):
         assert all(world.again(b).verified_at is None for b in backups) or read + more == count
         world.clock.ns += 10 * SECOND
-        read, turns = read + more, turns + 1
-    assert (read, turns > 2) == (count, True)
+        read, leases = read + more, leases + 1
+    assert (read, leases > 2) == (count, True)
     since = all_read_at(world.instance.catalog, world.account.id)
     assert since is not None
     assert since < world.clock.ns - 10 * SECOND
@@ -96,8 +96,8 @@ def test_a_new_pack_is_not_proved_by_being_written(world: World) -> None:
     assert world.again(second).verified_at == world.again(first).verified_at == world.clock.ns
 
 
-def test_damage_is_found_said_once_and_healed(small_turns: World) -> None:
-    world = small_turns
+def test_damage_is_found_said_once_and_healed(small_runs: World) -> None:
+    world = small_runs
     first, second = grow(world, "one.bin"), grow(world, "two.bin")
     damage(packs(world, PackKind.DATA)[0])
     world.clock.ns += SECOND
@@ -110,15 +110,15 @@ def test_damage_is_found_said_once_and_healed(small_turns: World) -> None:
     assert (event.app_id, event.backup_id, event.data["code"]) == (world.app.id, second.id, "DAMAGED")
     assert [b["id"] for b in event.data["backups"]] == [second.id, first.id]
     assert event.data["backups_count"] == 2
-    (asked,) = take_afresh(world.instance)
+    (asked,) = retake(world.instance)
     assert asked.origin == "scheduled"
-    assert take_afresh(world.instance) == []
+    assert retake(world.instance) == []
     run_backup(world.instance, asked.id)
     assert world.again(first).damage == world.again(second).damage == ()
     world.clock.ns += SECOND
     while read_back(world.instance):
         world.clock.ns += 10 * SECOND
-    assert take_afresh(world.instance) == []
+    assert retake(world.instance) == []
     assert len(failures(world)) == 1
 
 
@@ -128,15 +128,15 @@ def test_a_fresh_backup_that_fails_is_not_asked_for_again(world: World) -> None:
     world.clock.ns += SECOND
     read_back(world.instance)
     world.root.rename(world.root.with_name("away"))
-    (asked,) = take_afresh(world.instance)
+    (asked,) = retake(world.instance)
     assert run_backup(world.instance, asked.id).state is State.FAILED
     world.clock.ns += DAY
-    assert take_afresh(world.instance) == []
+    assert retake(world.instance) == []
     damage(packs(world, PackKind.MANIFEST)[0])
     world.clock.ns += 40 * DAY
     read_back(world.instance)
     assert len(failures(world)) == 2
-    assert len(take_afresh(world.instance)) == 1
+    assert len(retake(world.instance)) == 1
 
 
 def test_a_check_by_hand_says_it_too(world: World) -> None:
@@ -173,7 +173,7 @@ def test_one_node_reads_at_a_time(world: World) -> None:
     catalog, now = world.instance.catalog, world.clock.ns
 
     def claim(node: str, at: int) -> bool:
-        return claim_turn(catalog, node, at, 100, 1000, lambda total: total) is not None
+        return claim_lease(catalog, node, at, 100, 1000, lambda total: total) is not None
 
     assert claim("a", now)
     assert claim("a", now + 1)

@@ -17,7 +17,7 @@ from holdfast.service.access.download import find_download
 from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance, InstanceError, open_instance
 from holdfast.service.integrity.rebuild import rebuild
-from holdfast.service.registry import backups as deeds
+from holdfast.service.registry import backups as operations
 from holdfast.service.registry.accounts import add_account, authenticate, list_accounts, rotate_key, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
 from holdfast.service.registry.backups import full_object, list_backups
@@ -58,8 +58,8 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         world.clock.ns += 3_600_000_000_000
         world.take()
     second = list_backups(world.instance, world.app.id)[1]
-    deeds.rename(world.instance, second, "the second one")
-    deeds.set_lock(world.instance, second, True, world.clock.ns + 10**15)
+    operations.rename(world.instance, second, "the second one")
+    operations.set_lock(world.instance, second, True, world.clock.ns + 10**15)
     other = add_account(world.instance, "b@example.com", "Bronze")
     set_plan(world.instance, other.account.id, "Titanium")
     newest_key = rotate_key(world.instance, other.account.id).api_key
@@ -94,7 +94,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:
     first = world.take()
     world.take()
-    deeds.delete_backup(world.instance, first)
+    operations.delete_backup(world.instance, first)
     lose_catalog(world)
     instance = reopen(world, reopened)
     assert rebuild(instance)[0].backups == 1
@@ -109,9 +109,9 @@ def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Ins
     again = reopen(world, reopened)
     later = World(again, world.clock, world.account, world.api_key, world.app, world.root)
     (world.root / "new").write_bytes(os.urandom(10_000))
-    deeds.delete_backup(again, gone)
+    operations.delete_backup(again, gone)
     newest = later.take("taken later")
-    deeds.rename(again, kept, "renamed later")
+    operations.rename(again, kept, "renamed later")
     prune_account(again, world.account, grace_ns=0)
     (tmp_path / "second").mkdir()
     second = add_app(again, world.account.id, "second", tmp_path / "second")

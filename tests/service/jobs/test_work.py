@@ -19,7 +19,7 @@ from holdfast.service.instance.import_scratch import scratch_folder
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.jobs import lifecycle as jobs
-from holdfast.service.jobs.events import look_back
+from holdfast.service.jobs.events import history
 from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_with_log
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
@@ -72,7 +72,7 @@ def test_what_waits_is_cancelled_at_once(world: World) -> None:
         cancel_work(world.instance, work)
     assert ended.value.code == "JOB_ENDED"
     assert world.take().state is State.SUCCESSFUL
-    kinds = [event.kind for event in look_back(world.instance, 0, world.app.id)]
+    kinds = [event.kind for event in history(world.instance, 0, world.app.id)]
     assert kinds[:2] == [EventKind.BACKUP_QUEUED, EventKind.BACKUP_FAILED]
 
 
@@ -143,8 +143,8 @@ def test_the_list_is_newest_first_and_goes_on_behind_an_id(world: World) -> None
     assert found == ids[::-1]
     assert [work.id for work in account_work(world.instance, world.account.id, 2, found[1])] == found[2:4]
     assert account_work(world.instance, "somebodyelse", 100, None) == []
-    under_way, ended = seen_work(world.instance, 2)
-    assert ([work.id for work in under_way], [work.id for work in ended]) == (ids[1::2], [ids[4], ids[2]])
+    running, ended = seen_work(world.instance, 2)
+    assert ([work.id for work in running], [work.id for work in ended]) == (ids[1::2], [ids[4], ids[2]])
 
 
 def test_what_is_open_is_found_by_an_index(world: World) -> None:

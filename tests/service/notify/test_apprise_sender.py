@@ -16,10 +16,10 @@ from kit.receiver import receiving
 from holdfast.service.errors import Invalid
 from holdfast.service.notify.apprise_process import Guard, Refused
 from holdfast.service.notify.apprise_sender import check_url, send
-from holdfast.service.notify.egress import Reach
+from holdfast.service.notify.egress import Egress
 from holdfast.service.notify.webhook import Outcome
 
-ANYWHERE = Reach(allow_private=True)
+ANYWHERE = Egress(allow_private=True)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_push_message_arrives() -> None:
     with receiving() as receiver:
         url = f"ntfy://localhost:{receiver.port}/backups"
         assert check_url(url, ANYWHERE) == "ntfy (localhost)"
-        assert send(url, "bot: backup failed", "The disk is <full>.", "failure", reach=ANYWHERE) == Outcome(None, None)
+        assert send(url, "bot: backup failed", "The disk is <full>.", "failure", egress=ANYWHERE) == Outcome(None, None)
     (got,) = receiver.received
     assert got.json == {"topic": "backups", "title": "bot: backup failed", "message": "The disk is <full>."}
     assert "github" not in repr(got).lower()
@@ -55,7 +55,7 @@ def test_a_push_message_arrives() -> None:
 def test_a_mail_arrives(mails: tuple[int, list[Any]]) -> None:
     port, got = mails
     url = f"mailto://localhost:{port}?from=backups@example.org&to=ana@example.org"
-    assert send(url, "bot: backup failed", "The disk is full.", "failure", reach=ANYWHERE) == Outcome(None, None)
+    assert send(url, "bot: backup failed", "The disk is full.", "failure", egress=ANYWHERE) == Outcome(None, None)
     (mail,) = got
     assert mail["Subject"] == "bot: backup failed"
     assert "ana@example.org" in mail["To"]
@@ -66,7 +66,7 @@ def test_a_mail_arrives(mails: tuple[int, list[Any]]) -> None:
 def test_a_service_that_refuses_is_a_failure() -> None:
     with receiving() as receiver:
         receiver.answers = [(403, {})]
-        sent = send(f"gotify://localhost:{receiver.port}/t0ken", "t", "b", "info", reach=ANYWHERE)
+        sent = send(f"gotify://localhost:{receiver.port}/t0ken", "t", "b", "info", egress=ANYWHERE)
     assert sent.error == "Gotify did not take the message; check the URL, its token and its rights."
 
 
@@ -74,7 +74,7 @@ def test_one_that_hangs_is_ended() -> None:
     with receiving() as receiver:
         wait = threading.Event()
         receiver.before = lambda: wait.wait(20)
-        sent = send(f"ntfy://localhost:{receiver.port}/x", "t", "b", "info", reach=ANYWHERE, seconds=1.5)
+        sent = send(f"ntfy://localhost:{receiver.port}/x", "t", "b", "info", egress=ANYWHERE, seconds=1.5)
         wait.set()
     assert sent.error == "ntfy took longer than 1.5 s."
 
@@ -82,14 +82,14 @@ def test_one_that_hangs_is_ended() -> None:
 def test_redirects_are_not_followed() -> None:
     with receiving() as receiver, receiving() as elsewhere:
         receiver.answers = [(307, {"Location": elsewhere.url})]
-        assert send(f"ntfy://localhost:{receiver.port}/x", "t", "b", "info", reach=ANYWHERE).error
+        assert send(f"ntfy://localhost:{receiver.port}/x", "t", "b", "info", egress=ANYWHERE).error
     assert len(receiver.received) == 1
     assert not elsewhere.received
 
 
 def test_whatever_was_said_of_a_name_before_no_private_address_is_connected_to() -> None:
     with receiving() as receiver:
-        sent = send(f"ntfy://localhost:{receiver.port}/x", "t", "b", "info", reach=Reach())
+        sent = send(f"ntfy://localhost:{receiver.port}/x", "t", "b", "info", egress=Egress())
     assert "private or reserved" in (sent.error or "")
     assert not receiver.received
 
@@ -147,13 +147,13 @@ def test_private_hosts_are_refused_at_once(url: str) -> None:
         return {"inside.example.org": ["10.1.2.3"], "example.org": ["93.184.215.14"]}.get(host, [host])
 
     with pytest.raises(Invalid, match=r"private|port"):
-        check_url(url, Reach(resolve=resolve))
+        check_url(url, Egress(resolve=resolve))
 
 
 def test_what_is_shown_has_no_token() -> None:
-    assert check_url("tgram://123456789:AAbbccddeeffgghhiijjkk_llmmnnoo/12345", Reach()) == "Telegram"
+    assert check_url("tgram://123456789:AAbbccddeeffgghhiijjkk_llmmnnoo/12345", Egress()) == "Telegram"
     with pytest.raises(Invalid, match="no complete URL of Telegram"):
-        check_url("tgram://x", Reach())
+        check_url("tgram://x", Egress())
 
 
 def test_the_guard_lets_nothing_through_but_public_addresses() -> None:

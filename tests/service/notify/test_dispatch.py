@@ -18,7 +18,7 @@ from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.events.deliveries import claim_next, list_deliveries
 from holdfast.catalog.records import Delivery, DeliveryState
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound
-from holdfast.service.notify import dispatch as deliver
+from holdfast.service.notify import dispatch as dispatch
 from holdfast.service.notify.dispatch import CLAIM_NS, RETRY_SECONDS, deliver_due, forget_old, send_test
 from holdfast.service.notify.endpoints import (
     NewEndpoint,
@@ -332,7 +332,7 @@ def test_what_it_was_about_is_gone(open_world: World, receiver: Receiver) -> Non
         connection.exec_driver_sql("DELETE FROM events")
     assert go(open_world) == 1
     assert log_of(open_world, made)[0].error == "What it was about is not known any more."
-    open_world.clock.ns += deliver.KEPT_NS + 1
+    open_world.clock.ns += dispatch.KEPT_NS + 1
     assert forget_old(open_world.instance) == 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.service.notify.egress import NotReachable, Reach, is_public, is_usual_port, system_resolve
+from holdfast.service.notify.egress import Egress, NotReachable, is_public, is_usual_port, system_resolve
 
 PRIVATE = """
 0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 100.127.255.255 127.0.0.1 127.1.2.3 169.254.169.254 172.16.0.1 172.31.255.255
@@ -36,14 +36,14 @@ def test_what_is_no_address_is_not_public(text: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "::1"])
 def test_every_way_to_write_this_machine_is_refused(host: str) -> None:
     with pytest.raises(NotReachable, match="private or reserved"):
-        Reach().addresses(host, 443)
+        Egress().addresses(host, 443)
 
 
 def test_one_private_address_among_several_is_enough() -> None:
-    reach = Reach(resolve=lambda host, port: ["1.1.1.1", "10.0.0.1"])
+    egress = Egress(resolve=lambda host, port: ["1.1.1.1", "10.0.0.1"])
     with pytest.raises(NotReachable, match="private"):
-        reach.addresses("both.example.org", 443)
-    assert Reach(True, reach.resolve).addresses("both.example.org", 443) == ["1.1.1.1", "10.0.0.1"]
+        egress.addresses("both.example.org", 443)
+    assert Egress(True, egress.resolve).addresses("both.example.org", 443) == ["1.1.1.1", "10.0.0.1"]
 
 
 def test_a_name_without_an_address_is_said_to_have_none() -> None:
@@ -51,7 +51,7 @@ def test_a_name_without_an_address_is_said_to_have_none() -> None:
         raise OSError("no such name")
 
     with pytest.raises(NotReachable, match="has no address"):
-        Reach(resolve=none).addresses("nowhere.example.org", 443)
+        Egress(resolve=none).addresses("nowhere.example.org", 443)
     with pytest.raises(OSError, match=r"label|name|encoding"):
         system_resolve("x" * 64 + ".example.org", 443)
 
@@ -61,4 +61,4 @@ def test_ports_of_other_services_are_not_knocked_at() -> None:
         *(25, 80, 443, 587, 1024, 8443, 65535)
     ]
     with pytest.raises(NotReachable, match="port 22"):
-        Reach(resolve=lambda host, port: ["1.1.1.1"]).addresses("example.org", 22)
+        Egress(resolve=lambda host, port: ["1.1.1.1"]).addresses("example.org", 22)

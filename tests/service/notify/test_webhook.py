@@ -12,19 +12,19 @@ import pytest
 from kit.receiver import Receiver, receiving
 
 from holdfast.service.errors import Invalid
-from holdfast.service.notify.egress import Reach
+from holdfast.service.notify.egress import Egress
 from holdfast.service.notify.webhook import Outcome, Target, new_secret, parse_url, post, signature
 
 NOW_NS = 1_733_605_631_500_000_000
-ANYWHERE = Reach(allow_private=True)
+ANYWHERE = Egress(allow_private=True)
 SECRET = new_secret()
 TLS = ssl.create_default_context()  # made once: on a busy machine that takes as long as some of the time limits below
 BODY = b'{"a":1}'
 WAIT_SECONDS = 10
 
 
-def send(target: Target, reach: Reach = ANYWHERE, seconds: float = 5.0) -> Outcome:
-    return post(target, "msg_1", BODY, [SECRET], now_ns=NOW_NS, reach=reach, seconds=seconds, tls=TLS)
+def send(target: Target, egress: Egress = ANYWHERE, seconds: float = 5.0) -> Outcome:
+    return post(target, "msg_1", BODY, [SECRET], now_ns=NOW_NS, egress=egress, seconds=seconds, tls=TLS)
 
 
 def at(receiver: Receiver) -> Target:
@@ -44,7 +44,7 @@ def test_the_signature_of_the_standards_own_example() -> None:
 def test_a_receiver_can_check_what_it_got() -> None:
     other = new_secret()
     with receiving() as receiver:
-        sent = post(at(receiver), "msg_1", b'{"a":1}', [SECRET, other], now_ns=NOW_NS, reach=ANYWHERE)
+        sent = post(at(receiver), "msg_1", b'{"a":1}', [SECRET, other], now_ns=NOW_NS, egress=ANYWHERE)
     assert sent == Outcome(200, None)
     (got,) = receiver.received
     assert got.body == b'{"a":1}'
@@ -161,7 +161,7 @@ def test_the_connection_is_made_to_the_address_that_was_looked_at() -> None:
 
     with receiving() as receiver:
         target = Target("http", "hooks.example.org", receiver.port, "/x")
-        assert send(target, Reach(True, resolve)) == Outcome(200, None)
+        assert send(target, Egress(True, resolve)) == Outcome(200, None)
     assert asked == ["hooks.example.org"]
     assert receiver.received[0].headers["host"] == f"hooks.example.org:{receiver.port}"
 
@@ -169,7 +169,7 @@ def test_the_connection_is_made_to_the_address_that_was_looked_at() -> None:
 def test_a_name_that_turned_private_is_refused_at_the_sending() -> None:
     with receiving() as receiver:
         target = Target("http", "hooks.example.org", receiver.port, "/x")
-        sent = send(target, Reach(resolve=lambda host, port: ["127.0.0.1"]))
+        sent = send(target, Egress(resolve=lambda host, port: ["127.0.0.1"]))
     assert "private or reserved" in (sent.error or "")
     assert not receiver.received
 

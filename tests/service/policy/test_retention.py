@@ -20,10 +20,10 @@ from holdfast.catalog.records import Retention, State
 from holdfast.service.policy.retention import (
     NEVER_GOES,
     NO_RULES,
+    Decision,
+    Reason,
     Terms,
-    Verdict,
-    Why,
-    judge,
+    decide,
     make_room,
     room_for_another,
 )
@@ -62,7 +62,7 @@ def candidate(number: int, line: str) -> Candidate:
     return Candidate(id=f"{number:03}", created_at=at(started), origin=origin, **values)
 
 
-def said(verdict: Verdict) -> str:
+def said(verdict: Decision) -> str:
     return f"goes: {verdict.goes_by}" if verdict.goes_by else ", ".join(verdict.kept_by)
 
 
@@ -79,7 +79,7 @@ def judged(text: str) -> str:
     lines = [line.partition("|")[0].rstrip() for line in body.splitlines()]
     backups = [candidate(number, line) for number, line in enumerate(lines)]
     terms = Terms(retention=msgspec.convert(rules, Retention), **caps)
-    verdicts = judge(backups, terms, at(given_["now"]), ZoneInfo(given_["zone"]))
+    verdicts = decide(backups, terms, at(given_["now"]), ZoneInfo(given_["zone"]))
     by_id = {v.backup.id: v for v in make_room(verdicts, excess)}
     width = max(map(len, lines))
     return f"{head}\n\n" + "".join(
@@ -142,13 +142,13 @@ def backups_of_an_app(draw: st.DrawFn) -> list[Candidate]:
 
 
 def kept(backups: list[Candidate], terms: Terms) -> list[Candidate]:
-    return [v.backup for v in judge(backups, terms, NOW, BERLIN) if v.goes_by is None]
+    return [v.backup for v in decide(backups, terms, NOW, BERLIN) if v.goes_by is None]
 
 
 @settings(max_examples=300, deadline=None)
 @given(backups_of_an_app(), terms_, st.integers(0, 500))
 def test_what_never_goes_stays(backups: list[Candidate], terms: Terms, excess: int) -> None:
-    verdicts = make_room(judge(backups, terms, NOW, BERLIN), excess)
+    verdicts = make_room(decide(backups, terms, NOW, BERLIN), excess)
     assert [v.backup for v in verdicts] == backups
     assert all(bool(v.kept_by) != (v.goes_by is not None) for v in verdicts)
     good = [b for b in backups if b.is_good]
@@ -189,9 +189,11 @@ def test_a_rule_more_never_lets_more_go(backups: list[Candidate], some: Retentio
 @settings(max_examples=200, deadline=None)
 @given(backups_of_an_app(), terms_)
 def test_the_cap_is_kept_as_far_as_it_may(backups: list[Candidate], terms: Terms) -> None:
-    verdicts = judge(backups, terms, NOW, BERLIN)
+    verdicts = decide(backups, terms, NOW, BERLIN)
     counted = [
-        v for v in verdicts if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Why.SAFETY not in v.kept_by
+        v
+        for v in verdicts
+        if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Reason.SAFETY not in v.kept_by
     ]
     if terms.backups_max and len(counted) > terms.backups_max:
         assert all(set(v.kept_by) & set(NEVER_GOES) for v in counted)
@@ -207,14 +209,14 @@ def test_room_for_another_is_kept_without_anything_that_was_taken_by_hand(
     if not room_for_another(backups, terms, NOW):
         return
     fresh = Candidate(id="999", created_at=NOW, order=1000, origin="manual")
-    for verdict in judge([*backups, fresh], terms, NOW, BERLIN):
-        assert not (verdict.goes_by is Why.PLAN_BACKUPS and verdict.backup.is_by_hand)
+    for verdict in decide([*backups, fresh], terms, NOW, BERLIN):
+        assert not (verdict.goes_by is Reason.PLAN_BACKUPS and verdict.backup.is_by_hand)
 
 
 def test_a_backup_of_a_clock_that_went_wrong_does_not_push_out_the_newest() -> None:
     """By time it would be the newest for years; the order of the commits says which one is."""
     ahead = Candidate("1", NOW + 900 * DAY_NS, 1)
     newest = Candidate("2", NOW, 2)
-    verdicts = judge([ahead, newest], Terms(Retention(keep_last=1)), NOW, UTC)
+    verdicts = decide([ahead, newest], Terms(Retention(keep_last=1)), NOW, UTC)
     assert [v.goes_by for v in verdicts] == [None, None]
-    assert verdicts[0].kept_by == (Why.NEWEST,)
+    assert verdicts[0].kept_by == (Reason.NEWEST,)

@@ -18,7 +18,7 @@ from holdfast.service.registry.accounts import add_account
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.run import request_backup, run_backup
-from holdfast.service.take.schedule import Schedule, set_right, set_schedule, tick
+from holdfast.service.take.schedule import Schedule, recompute, set_schedule, tick
 from holdfast.stores.port import StoreError
 
 
@@ -209,5 +209,5 @@ def test_a_removal_that_was_cut_off_has_its_schedule_back(world: World, monkeypa
     with pytest.raises(StoreError):
         apps.remove_app(world.instance, world.app)
     monkeypatch.undo()
-    assert set_right(world.instance, None) == 1
+    assert recompute(world.instance, None) == 1
     assert due_times(world.instance.catalog, world.app.id) == due

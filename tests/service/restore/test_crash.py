@@ -28,12 +28,12 @@ class Counted:
         self.after = after
         self.count = 0
 
-    def __call__(self, deed: Callable[..., object], *args: object, **options: object) -> object:
+    def __call__(self, operation: Callable[..., object], *args: object, **options: object) -> object:
         number, self.count = self.count, self.count + 1
         if number != self.at:
-            return deed(*args, **options)
+            return operation(*args, **options)
         if self.after:
-            deed(*args, **options)
+            operation(*args, **options)
         if self.error is not None:
             raise self.error
         os._exit(9)

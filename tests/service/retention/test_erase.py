@@ -13,9 +13,9 @@ from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.service.errors import AccessDenied, Conflict
 from holdfast.service.integrity.prove import prove_due
 from holdfast.service.integrity.read_back import read_back
-from holdfast.service.integrity.retake import take_afresh
-from holdfast.service.policy.overdue import say_overdue
-from holdfast.service.registry.account_record import keep_records, read_record
+from holdfast.service.integrity.retake import retake
+from holdfast.service.policy.overdue import raise_overdue
+from holdfast.service.registry.account_record import read_record, store_records
 from holdfast.service.registry.accounts import add_account, authenticate, list_accounts
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups
@@ -86,7 +86,7 @@ def test_the_key_goes_before_the_packs(world: World, monkeypatch: pytest.MonkeyP
     half = account_by_id(world.instance.catalog, account.id)
     assert half is not None
     assert is_erased(half)
-    keep_records(world.instance)  # as the next start does: it must not write the account down again
+    store_records(world.instance)  # as the next start does: it must not write the account down again
     assert everywhere(home, key) == []
     erase_account(world.instance, half)
     assert list_accounts(world.instance) == []
@@ -109,7 +109,7 @@ def test_not_while_an_application_is_restored(world: World) -> None:
 
 
 def test_a_backup_that_is_asked_for_at_the_last_moment_stops_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuilding, "check_nothing_under_way", lambda *given: None)
+    monkeypatch.setattr(rebuilding, "check_nothing_running", lambda *given: None)
     backup, _ = request_backup(world.instance, world.app.id)
     with pytest.raises(Conflict):
         erase_account(world.instance, world.account)
@@ -126,8 +126,8 @@ def test_nothing_begins_on_its_own_while_its_packs_go(world: World) -> None:
 
     def on_object(done: int) -> None:
         begun.extend(tick(world.instance))
-        begun.extend(say_overdue(world.instance))
-        begun.extend(take_afresh(world.instance))
+        begun.extend(raise_overdue(world.instance))
+        begun.extend(retake(world.instance))
         begun.extend(job for job in [prove_due(world.instance)] if job is not None)
         assert read_back(world.instance) == 0
 

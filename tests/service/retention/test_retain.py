@@ -19,7 +19,7 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.reconcile import AGE_NS, reconcile_account, reconcile_round
-from holdfast.service.policy.retention import Why, judge
+from holdfast.service.policy.retention import Reason, decide
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import delete_backup, delete_now, list_backups, set_lock
@@ -110,14 +110,14 @@ def test_one_that_is_locked_meanwhile_stays(world: World, monkeypatch: pytest.Mo
     first, _ = scheduled(world), scheduled(world)
     app = with_rules(world, keep_last=1)
 
-    def judge_then_lock(*args: Any) -> object:
-        verdicts = judge(*args)
+    def decide_then_lock(*args: Any) -> object:
+        verdicts = decide(*args)
         set_lock(world.instance, first, is_locked=True)
         return verdicts
 
-    monkeypatch.setattr(retain_module, "judge", judge_then_lock)
+    monkeypatch.setattr(retain_module, "decide", decide_then_lock)
     done = retain_app(world.instance, app)
-    assert done.verdicts[0].goes_by is Why.RULES
+    assert done.verdicts[0].goes_by is Reason.RULES
     assert done.gone == []
     assert first.id in ids(world)
 
@@ -126,12 +126,12 @@ def test_a_newest_one_that_is_deleted_meanwhile_keeps_the_older(world: World, mo
     first, second = scheduled(world), scheduled(world)
     app = with_rules(world, keep_last=1)
 
-    def judge_then_delete(*args: Any) -> object:
-        verdicts = judge(*args)
+    def decide_then_delete(*args: Any) -> object:
+        verdicts = decide(*args)
         delete_backup(world.instance, second)
         return verdicts
 
-    monkeypatch.setattr(retain_module, "judge", judge_then_delete)
+    monkeypatch.setattr(retain_module, "decide", decide_then_delete)
     assert retain_app(world.instance, app).gone == []
     assert ids(world) == [first.id]
 

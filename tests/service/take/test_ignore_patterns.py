@@ -82,9 +82,9 @@ def test_patterns_are_added_moved_behind_and_removed(world: World) -> None:
     "pattern", ["", "  ", "#note", "a\nb", "a\0", "[a", "end\\", "!", "/", "x" * (PATTERN_BYTES_MAX + 1), "\udcff"]
 )
 def test_what_can_be_no_pattern_is_refused_with_a_sentence(world: World, pattern: str) -> None:
-    for deed in (set_patterns, add_patterns, preview_ignored):
+    for operation in (set_patterns, add_patterns, preview_ignored):
         with pytest.raises(Invalid) as caught:
-            deed(world.instance, world.app, ["fine", pattern])
+            operation(world.instance, world.app, ["fine", pattern])
         assert caught.value.code == "INVALID_IGNORE"
         assert caught.value.message.endswith(".")
     assert app(world).settings.ignore == ()
@@ -93,9 +93,9 @@ def test_what_can_be_no_pattern_is_refused_with_a_sentence(world: World, pattern
 def test_there_may_not_be_any_number_of_patterns(world: World) -> None:
     many = [f"p{n}" for n in range(PATTERNS_MAX)]
     set_patterns(world.instance, world.app, many)
-    for deed, patterns in ((add_patterns, ["one more"]), (set_patterns, [*many, "one more"])):
+    for operation, patterns in ((add_patterns, ["one more"]), (set_patterns, [*many, "one more"])):
         with pytest.raises(Invalid):
-            deed(world.instance, world.app, patterns)
+            operation(world.instance, world.app, patterns)
 
 
 def test_the_preview_shows_what_and_how_much(world: World) -> None:

@@ -17,7 +17,7 @@ from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows as job_rows
-from holdfast.catalog.jobs import work as under_way
+from holdfast.catalog.jobs import work as running
 from holdfast.catalog.records import State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
@@ -148,7 +148,7 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for where, name in (
-        (under_way, "is_backup_cancel_asked"),
+        (running, "is_backup_cancel_asked"),
         (rows, "record_progress"),
         (job_rows, "is_cancel_asked"),
         (job_rows, "record_job_progress"),

@@ -17,10 +17,10 @@ from holdfast.catalog.jobs.schedules import Claimed, DueTimes, due_times, set_ti
 from holdfast.catalog.records import Backup, EventKind, Retention, State
 from holdfast.service.errors import Invalid
 from holdfast.service.integrity import rebuild
-from holdfast.service.policy.overdue import say_overdue
+from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.registry import apps
 from holdfast.service.take.run import request_backup, run_backup
-from holdfast.service.take.schedule import Schedule, schedule_of, set_right, set_schedule, shown_schedule, tick
+from holdfast.service.take.schedule import Schedule, recompute, schedule_of, set_schedule, shown_schedule, tick
 
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 24 * 3600 * SECOND
@@ -162,13 +162,13 @@ def test_times_are_set_right_after_a_rebuild_and_another_time_zone(world: World)
     assert set_times(world.instance.catalog, app, seen, DueTimes(None, None, None))
     rebuild.rebuild(world.instance)
     assert times(world) == seen
-    assert set_right(world.instance, None) == 0
+    assert recompute(world.instance, None) == 0
     world.instance.zone = msgspec.structs.replace(world.instance.config, time_zone="Europe/London").zone
-    assert set_right(world.instance, "another") == 0
-    assert set_right(world.instance, "main") == 1
+    assert recompute(world.instance, "another") == 0
+    assert recompute(world.instance, "main") == 1
     assert times(world).next_run_at == at + HOUR
     world.clock.ns += 3 * DAY
-    assert set_right(world.instance, None) == 0  # what was missed is made up for, so its time stays
+    assert recompute(world.instance, None) == 0  # what was missed is made up for, so its time stays
     assert len(ticked(world)) == 1
 
 
@@ -181,13 +181,13 @@ def test_overdue_is_said_once_and_ended_by_a_good_backup(world: World) -> None:
     world.clock.ns = at
     (failing,) = ticked(world)
     assert run_backup(world.instance, failing.id).state is State.FAILED
-    assert say_overdue(world.instance) == []
+    assert raise_overdue(world.instance) == []
     world.clock.ns = at + DAY
-    assert [app.id for app in say_overdue(world.instance)] == [world.app.id]
+    assert [app.id for app in raise_overdue(world.instance)] == [world.app.id]
     world.clock.ns += 10 * DAY
     scheduled(world, "0 4 * * *")
     world.clock.ns += 10 * DAY
-    assert say_overdue(world.instance) == []
+    assert raise_overdue(world.instance) == []
     (said,) = overdue_events(world)
     assert (
         said["last_good_backup_at"]
@@ -209,6 +209,6 @@ def test_how_long_after_its_time_an_application_is_overdue(world: World, cron: s
     at = scheduled(world, cron)
     assert times(world).overdue_at == at + allowance
     world.clock.ns = at + allowance
-    (app,) = say_overdue(world.instance)
+    (app,) = raise_overdue(world.instance)
     assert app.id == world.app.id
     assert overdue_events(world)[0]["last_good_backup_at"] is None

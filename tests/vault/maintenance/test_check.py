@@ -34,8 +34,8 @@ def check(bench: Bench, *, share: float = 1.0, repair: bool = True) -> CheckRepo
     return bench.vault().check(lambda: bench.taken, now_ns=NOW, share=share, repair=repair)
 
 
-def hits(report: CheckReport) -> dict[str, list[bytes]]:
-    return {hit.backup_id: [file.path for file in hit.files] for hit in report.hits}
+def damaged_backups(report: CheckReport) -> dict[str, list[bytes]]:
+    return {damaged.backup_id: [file.path for file in damaged.files] for damaged in report.damaged_backups}
 
 
 def stored(bench: Bench, name: str) -> Path:
@@ -112,18 +112,18 @@ def test_a_flipped_bit_in_a_data_pack(bench: Bench, write: Write, where: str, re
     flip(stored(bench, pack_name(pack_id)), at)
     report = check(bench, repair=repair)
     assert [f.pack_id for f in report.findings] == [pack_id]
-    assert hits(report) == expected
+    assert damaged_backups(report) == expected
     assert (chunk is None) == (not expected)
     assert report.missing_chunks == (1 if chunk else 0)
     if not repair:
         assert pack_id in bench.ledger.live_pack_ids()
-        assert hits(check(bench, repair=False)) == expected
+        assert damaged_backups(check(bench, repair=False)) == expected
         return
     assert pack_id not in bench.ledger.live_pack_ids()
     assert stored(bench, pack_name(pack_id)).exists()
     again = check(bench)
     assert not again.findings
-    assert hits(again) == expected
+    assert damaged_backups(again) == expected
     if any(b"sub/old" in paths for paths in expected.values()):
         return  # nobody has its content any more
     bench.take()
@@ -156,7 +156,7 @@ def test_a_truncated_pack(bench: Bench, write: Write) -> None:
     for share in (0.0, 1.0):
         report = check(bench, share=share, repair=False)
         assert [f.why for f in report.findings] == ["has another size than it should"]
-        assert len(hits(report)) >= 1
+        assert len(damaged_backups(report)) >= 1
     report = check(bench)
     assert report.saved_records == 1
     write("sub/old", b"")
@@ -171,10 +171,10 @@ def test_a_missing_pack_is_healed_by_the_next_backup(bench: Bench, write: Write,
     stored(bench, pack_name(pack_id)).unlink()
     report = check(bench, share=share)
     assert [(f.pack_id, f.is_missing) for f in report.findings] == [(pack_id, True)]
-    assert hits(report) == {"b0": [b"both", b"sub/old"], "b1": [b"both", b"link of both"]}
+    assert damaged_backups(report) == {"b0": [b"both", b"sub/old"], "b1": [b"both", b"link of both"]}
     bench.take()
     assert bench.tree() == contents_of(bench.root)
-    assert hits(check(bench)) == {"b0": [b"sub/old"]}
+    assert damaged_backups(check(bench)) == {"b0": [b"sub/old"]}
     with pytest.raises(ChunkMissing, match="b0"):
         bench.vault().prune(now_ns=NOW, grace_ns=0)
     bench.store.delete(root_name("b0"))
@@ -190,7 +190,7 @@ def test_a_pack_that_came_back_is_of_use_again(bench: Bench, write: Write, kind:
     before = {b: whole_zip(bench.open(b)) for b in bench.taken}
     path = stored(bench, pack_name(pack_of(bench, kind)))
     path.rename(path.with_name("aside"))
-    assert check(bench).hits
+    assert check(bench).damaged_backups
     assert check(bench).salvaged_chunks == 0
     path.with_name("aside").rename(path)
     report = check(bench)
@@ -211,10 +211,14 @@ def test_a_pack_swapped_with_another(bench: Bench, write: Write) -> None:
     trees = {b"both", b"link of both", b"new"}
     report = check(bench, share=0, repair=False)
     assert {f.pack_id for f in report.findings} == {first, second}
-    assert hits(report) == {"b0": [b"both", b"sub/old"], "b1": sorted(trees)}
+    assert damaged_backups(report) == {"b0": [b"both", b"sub/old"], "b1": sorted(trees)}
     # Each is whole under the other's name: so all of it is found again.
     report = check(bench, share=0)
-    assert ({f.pack_id for f in report.findings}, report.hits, report.salvaged_chunks) == ({first, second}, [], 3)
+    assert ({f.pack_id for f in report.findings}, report.damaged_backups, report.salvaged_chunks) == (
+        {first, second},
+        [],
+        3,
+    )
     assert check(bench).is_clean
     assert bench.tree("b1") == contents_of(bench.root)
 
@@ -225,9 +229,9 @@ def test_a_damaged_manifest_chunk(bench: Bench, write: Write) -> None:
     flip(stored(bench, pack_name(pack_id)), HEADER_BYTES + 20)  # the block of b0
     report = check(bench, share=0)
     assert [f.pack_id for f in report.findings] == [pack_id]
-    (hit,) = report.hits
-    assert (hit.backup_id, hit.count, hit.files[0].path) == ("b0", 3, b"both")
-    assert "3 entries from both to the end" in hit.files[0].message
+    (damaged,) = report.damaged_backups
+    assert (damaged.backup_id, damaged.count, damaged.files[0].path) == ("b0", 3, b"both")
+    assert "3 entries from both to the end" in damaged.files[0].message
     assert bench.tree("b1") == contents_of(bench.root)
     bench.take()
     assert bench.tree() == contents_of(bench.root)
@@ -240,7 +244,7 @@ def test_a_damaged_manifest_of_the_last_backup_heals(bench: Bench, write: Write)
     for pack_id, kind, size in bench.ledger.live_packs():
         if kind == PackKind.MANIFEST:
             flip(stored(bench, pack_name(pack_id)), size // 3)
-    assert len(check(bench, share=0).hits) == 1
+    assert len(check(bench, share=0).damaged_backups) == 1
     result = bench.take()
     assert [notice.code for notice in result.notices] == ["PREVIOUS_UNREADABLE"]
     assert check(bench).is_clean
@@ -253,8 +257,8 @@ def test_a_damaged_root(bench: Bench, write: Write, at: int) -> None:
     flip(stored(bench, root_name("b0")), at)
     report = check(bench)
     assert not report.findings
-    assert hits(report) == {"b0": [b""]}
-    assert report.hits[0].is_unreadable
+    assert damaged_backups(report) == {"b0": [b""]}
+    assert report.damaged_backups[0].is_unreadable
 
 
 def test_a_missing_root_and_a_stray_one(bench: Bench, write: Write) -> None:
@@ -262,7 +266,7 @@ def test_a_missing_root_and_a_stray_one(bench: Bench, write: Write) -> None:
     bench.store.delete(root_name("b0"))
     bench.taken = ["b0"]
     report = check(bench)
-    assert report.hits[0].is_unreadable
+    assert report.damaged_backups[0].is_unreadable
     assert (report.stray_roots, report.stray_packs) == (1, 0)
 
 
@@ -270,11 +274,11 @@ def test_a_large_file_is_hit_through_its_extent_lists(bench: Bench, write: Write
     write("small", os.urandom(3000))
     write("big.db", b"SQLite format 3\x00" + os.urandom(2_000_000))
     bench.take()
-    assert not check(bench).hits
+    assert not check(bench).damaged_backups
     pack_id = pack_of(bench, PackKind.DATA)
     flip(stored(bench, pack_name(pack_id)), 1_000_000)
     report = check(bench)
-    assert hits(report) == {"b0": [b"big.db"]}
+    assert damaged_backups(report) == {"b0": [b"big.db"]}
     bench.take()
     assert check(bench).is_clean
     assert bench.tree("b0") == contents_of(bench.root)
@@ -288,9 +292,9 @@ def test_one_backup_is_read_whole_and_no_other(bench: Bench, write: Write) -> No
     assert report.is_clean
     assert 110_000 < report.read_bytes < 115_000
     report = bench.vault().check_one("b1", now_ns=NOW)
-    assert hits(report) == {"b1": [b"new"]}
+    assert damaged_backups(report) == {"b1": [b"new"]}
     bench.take()
-    assert bench.vault().hits(["b0", "b1", "b2"]) == []
+    assert bench.vault().damaged_backups(["b0", "b1", "b2"]) == []
     assert bench.vault().check_one("b1", now_ns=NOW).is_clean
 
 
@@ -300,7 +304,7 @@ def test_one_backup_with_a_damaged_manifest(bench: Bench, write: Write) -> None:
     flip(stored(bench, pack_name(pack_id)), HEADER_BYTES + 20)
     report = bench.vault().check_one("b0", now_ns=NOW)
     assert [f.pack_id for f in report.findings] == [pack_id]
-    assert report.hits[0].count == 3
+    assert report.damaged_backups[0].count == 3
     assert pack_id not in bench.ledger.live_pack_ids()
 
 
@@ -373,7 +377,7 @@ def test_a_bad_place_on_the_disk_costs_only_what_is_there(
     bench.store = BadPlace(bench.root.parent / "store")
     report = check(bench)
     assert len(report.findings) == 1
-    named = hits(report)
+    named = damaged_backups(report)
     assert all(set(paths) <= set(named[b]) for b, paths in expected.items())
 
 

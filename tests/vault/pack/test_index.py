@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.stores.memory import MemoryStore
-from holdfast.vault.archiver.shared_index import Known
+from holdfast.vault.archiver.shared_index import SharedIndex
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
@@ -54,9 +54,9 @@ def test_of_a_chunk_in_two_packs_the_first_stands() -> None:
 def test_workers_see_the_same() -> None:
     ids = [os.urandom(32) for _ in range(100)]
     index = Index.empty().with_packs(KEYS, pack(ids))
-    fd = Known.share(index)
-    shared = Known.attach(fd, len(index))
+    fd = SharedIndex.share(index)
+    shared = SharedIndex.attach(fd, len(index))
     asked = [*ids, os.urandom(32)]
-    assert shared.stored(asked) == Known(index).stored(asked) == [*range(1, 101), None]
+    assert shared.stored(asked) == SharedIndex(index).stored(asked) == [*range(1, 101), None]
     os.close(fd)
-    assert Known(Index.empty()).stored(asked) == [None] * 101
+    assert SharedIndex(Index.empty()).stored(asked) == [None] * 101

@@ -18,7 +18,7 @@ from holdfast.catalog.events.log import forget_events
 from holdfast.service.registry.accounts import rotate_key
 from holdfast.service.take.run import request_backup
 from holdfast.vault.control import Progress
-from holdfast.web import event_hub as hub
+from holdfast.web import event_hub as event_hub
 from holdfast.web.api import events as routes_events
 
 Told = tuple[str | None, str, dict[str, Any]]
@@ -26,7 +26,7 @@ Told = tuple[str | None, str, dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(event_hub, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(routes_events, "HEARTBEAT_SECONDS", 0.3)
     monkeypatch.setattr(routes_events, "KEY_SECONDS", 0.2)
 
@@ -144,7 +144,7 @@ def test_refusals(site: Site, silver: httpx.Client, http: httpx.Client) -> None:
 
 
 def test_only_so_many_of_an_account(site: Site, silver: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "LISTENERS_OF_ACCOUNT_MAX", 1)
+    monkeypatch.setattr(event_hub, "LISTENERS_OF_ACCOUNT_MAX", 1)
     with stream(site, site.silver.api_key) as told:
         next(told)
         refused = silver.get("/v3/events")

@@ -178,7 +178,7 @@ def test_who_hangs_up_leaves_nothing(site: Site, silver: httpx.Client) -> None:
     answer = silver.post(address(site), content=GOOD)  # behind it: the server has seen that the other one is gone
     assert answer.status_code == 202
     site.server.stop()  # waits for what still runs
-    while site.front.desk.in_flight:
+    while site.front.context.in_flight:
         pass
     recover_backups(site.instance)
     assert leftovers(site) == [f"import-{answer.json()['response']['id']}"]

@@ -190,8 +190,8 @@ def test_a_body_that_is_too_large(site: Site, silver: httpx.Client) -> None:
 def test_too_many_wrong_keys_from_one_address(
     site: Site, http: httpx.Client, silver: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = site.front.desk.now()
-    monkeypatch.setattr(site.front.desk, "now", lambda: now)  # a slow machine must not win attempts back meanwhile
+    now = site.front.context.now()
+    monkeypatch.setattr(site.front.context, "now", lambda: now)  # a slow machine must not win attempts back meanwhile
     wrong = {"Authorization": "hf_wrong"}
     answers = [http.get("/v3/account", headers=wrong) for _ in range(102)]
     check(answers[0], 401, "ACCESS_DENIED")

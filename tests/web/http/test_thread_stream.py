@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holdfast.web.http.thread_stream import AHEAD_BUFFERS_MAX, FILL_BUFFERS_MAX, Pump
+from holdfast.web.http.thread_stream import AHEAD_BUFFERS_MAX, FILL_BUFFERS_MAX, ThreadStream
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def test_every_buffer_comes_in_order_and_then_the_end(threads: ThreadPoolExecuto
     source = Source(FILL_BUFFERS_MAX * 3 + 1)
 
     async def read() -> list[bytes | memoryview]:
-        pump = Pump(source.stream(), threads)
+        thread_stream = ThreadStream(source.stream(), threads)
         buffers = []
-        while (buffer := await pump.next()) is not None:
+        while (buffer := await thread_stream.next()) is not None:
             buffers.append(buffer)
-        assert await pump.next() is None
-        pump.close()
+        assert await thread_stream.next() is None
+        thread_stream.close()
         return buffers
 
     assert asyncio.run(read()) == [b"%d" % number for number in range(source.count)]
@@ -56,14 +56,14 @@ def test_it_stays_ahead_by_a_bounded_number_and_holds_no_thread_meanwhile(thread
     source = Source(1000)
 
     async def read_one_and_wait() -> None:
-        pump = Pump(source.stream(), threads)
-        await pump.next()
+        thread_stream = ThreadStream(source.stream(), threads)
+        await thread_stream.next()
         # Both threads of the pool are free as soon as the fill is done: this would never meet otherwise.
         meeting = threading.Barrier(2, timeout=5)
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(loop.run_in_executor(threads, meeting.wait) for _ in range(2)))
         assert source.given <= 1 + AHEAD_BUFFERS_MAX
-        pump.close()
+        thread_stream.close()
         assert await loop.run_in_executor(None, source.closed.wait, 5)
 
     asyncio.run(read_one_and_wait())
@@ -74,11 +74,11 @@ def test_a_failure_comes_after_the_buffers_before_it(threads: ThreadPoolExecutor
     source = Source(2, ValueError("damaged"))
 
     async def read() -> None:
-        pump = Pump(source.stream(), threads)
-        assert [await pump.next(), await pump.next()] == [b"0", b"1"]
+        thread_stream = ThreadStream(source.stream(), threads)
+        assert [await thread_stream.next(), await thread_stream.next()] == [b"0", b"1"]
         with pytest.raises(ValueError, match="damaged"):
-            await pump.next()
-        pump.close()
+            await thread_stream.next()
+        thread_stream.close()
 
     asyncio.run(read())
     assert source.closed.wait(5)
@@ -96,11 +96,11 @@ def test_closing_while_the_generator_runs_closes_it_when_it_comes_back(threads: 
             closed.set()
 
     async def leave() -> None:
-        pump = Pump(stuck(), threads)
-        reader = asyncio.create_task(pump.next())
+        thread_stream = ThreadStream(stuck(), threads)
+        reader = asyncio.create_task(thread_stream.next())
         await asyncio.get_running_loop().run_in_executor(None, entered.wait, 5)
-        pump.close()
-        pump.close()
+        thread_stream.close()
+        thread_stream.close()
         reader.cancel()
         assert not closed.is_set()
         go_on.set()
@@ -113,7 +113,7 @@ def test_one_that_was_never_read_is_closed_too(threads: ThreadPoolExecutor) -> N
     source = Source(3)
 
     async def leave() -> None:
-        Pump(source.stream(), threads).close()
+        ThreadStream(source.stream(), threads).close()
 
     asyncio.run(leave())
     assert source.given == 0

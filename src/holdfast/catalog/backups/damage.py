@@ -52,7 +52,7 @@ def damaged_backups(catalog: Catalog, account_id: str) -> list[Backup]:
         return [backup_of(row) for row in connection.execute(query).all()]
 
 
-def enter_found(catalog: Catalog, found: Sequence[Found], now_ns: int) -> None:
+def record_findings(catalog: Catalog, found: Sequence[Found], now_ns: int) -> None:
     """Record the results of checking backups, in one transaction; those that are not successful are left out.
 
     New damage is reported by an event `verify.failed`: one for each application.
@@ -131,7 +131,7 @@ def not_to_build_on(catalog: Catalog, account_id: str, app_id: str) -> int | Non
         return max(failed_at(connection, account_id, app_id, NOT_PROVED) or 0, *map(int, wrong))
 
 
-def apps_to_take_afresh(catalog: Catalog, node: str) -> list[str]:
+def apps_to_retake(catalog: Catalog, node: str) -> list[str]:
     """Return a node's applications with damage found in a backup, and no new backup requested since."""
     query = (
         select(backups.c.account_id, backups.c.app_id)

@@ -53,7 +53,7 @@ def _open_prove(connection: Connection, node: str) -> Row[Any] | None:
     return connection.execute(select(jobs.c.id).where(*is_open).limit(1)).first()
 
 
-def is_under_way(catalog: Catalog, node: str) -> bool:
+def is_running(catalog: Catalog, node: str) -> bool:
     """Return True if a test restore of a node is queued or running."""
     with catalog.read() as connection:
         return _open_prove(connection, node) is not None

@@ -19,7 +19,7 @@ _FACT = "read-back"
 _ROWS_AT_ONCE = 200
 
 
-class Turn(msgspec.Struct, frozen=True):
+class ReadBackLease(msgspec.Struct, frozen=True):
     """The node that reads the store back now. Times in nanoseconds.
 
     `until`: after that another node may; `hour_bytes`: how much is read in an hour, worked out at `counted_at`.
@@ -39,28 +39,28 @@ class DuePack(msgspec.Struct, frozen=True):
     size: int
 
 
-def claim_turn(
+def claim_lease(
     catalog: Catalog, node: str, now_ns: int, hold_ns: int, count_every_ns: int, hour_bytes: Callable[[int], int]
-) -> Turn | None:
+) -> ReadBackLease | None:
     """Claim the reading for `hold_ns`; return None when another node has it.
 
     `hour_bytes(bytes of all live packs)` is asked every `count_every_ns`: the sum is not for nothing.
     """
     with catalog.write(durable=False) as connection:
         text = connection.execute(select(facts.c.value).where(facts.c.name == _FACT).with_for_update()).scalar()
-        held = None if text is None else msgspec.json.decode(text, type=Turn)
+        held = None if text is None else msgspec.json.decode(text, type=ReadBackLease)
         if held is not None and held.node != node and held.until > now_ns:
             return None
         if held is None or not held.counted_at <= now_ns < held.counted_at + count_every_ns:
-            turn = Turn(node, now_ns + hold_ns, hour_bytes(live_bytes(connection)), now_ns)
+            lease = ReadBackLease(node, now_ns + hold_ns, hour_bytes(live_bytes(connection)), now_ns)
         else:
-            turn = Turn(node, now_ns + hold_ns, held.hour_bytes, held.counted_at)
-        value = msgspec.json.encode(turn).decode()
+            lease = ReadBackLease(node, now_ns + hold_ns, held.hour_bytes, held.counted_at)
+        value = msgspec.json.encode(lease).decode()
         if held is None:
             connection.execute(facts.insert().values(name=_FACT, value=value))
         else:
             connection.execute(facts.update().where(facts.c.name == _FACT).values(value=value))
-        return turn
+        return lease
 
 
 def read_since(catalog: Catalog, since: int) -> int:

@@ -22,7 +22,7 @@ ERASED = b""
 _UNDER_WAY = (State.QUEUED, State.RUNNING)
 
 
-class UnderWay(Exception):
+class WorkRunning(Exception):
     """A `backup` or a `restore` of the account is queued or running; the message says which."""
 
 
@@ -120,10 +120,10 @@ def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
         )
 
 
-def check_nothing_under_way(catalog: Catalog, account_id: str) -> None:
+def check_nothing_running(catalog: Catalog, account_id: str) -> None:
     """Raise UnderWay if a backup or a restore of an account is queued or running."""
     with catalog.read() as connection:
-        _check_nothing_under_way(connection, account_id)
+        _check_nothing_running(connection, account_id)
 
 
 def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
@@ -148,7 +148,7 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
         of_account = select(apps.c.id).where(apps.c.account_id == account_id)
         connection.execute(of_account.with_for_update(key_share=True)).all()
         connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
-        _check_nothing_under_way(connection, account_id)
+        _check_nothing_running(connection, account_id)
         _forget_belongings(connection, account_id)
         connection.execute(
             accounts.update()
@@ -165,14 +165,14 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
     return old
 
 
-def _check_nothing_under_way(connection: Connection, account_id: str) -> None:
+def _check_nothing_running(connection: Connection, account_id: str) -> None:
     making = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY))
     restoring = select(jobs.c.id).where(
         jobs.c.account_id == account_id, jobs.c.kind == "restore", jobs.c.state.in_(OPEN_JOBS)
     )
     for what, query in (("backup", making), ("restore", restoring)):
         if connection.execute(query.limit(1)).first():
-            raise UnderWay(what)
+            raise WorkRunning(what)
 
 
 def wipe(catalog: Catalog) -> None:

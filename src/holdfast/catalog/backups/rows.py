@@ -35,11 +35,11 @@ class BackupNameTaken(Exception):
     """The application has another backup of this name."""
 
 
-class BackupUnderWay(Exception):
+class BackupRunning(Exception):
     """The application has a backup that is queued or running."""
 
 
-class RestoreUnderWay(Exception):
+class RestoreRunning(Exception):
     """The application is being restored."""
 
 
@@ -64,7 +64,7 @@ def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], N
             # The application's row is held: a backup and a restore that are asked for at once see each other.
             connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update(key_share=True))
             if backup.origin != "safety" and is_restoring(connection, backup.app_id):
-                raise RestoreUnderWay
+                raise RestoreRunning
             enter_backup(connection, backup)
             if permit is not None:
                 since = backup.created_at - DAY_NS
@@ -73,7 +73,7 @@ def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], N
         with catalog.read() as connection:
             if is_name_taken(connection, backup.app_id, backup.name):
                 raise BackupNameTaken from None
-        raise BackupUnderWay from None
+        raise BackupRunning from None
 
 
 def enter_backup(connection: Connection, backup: Backup) -> None:

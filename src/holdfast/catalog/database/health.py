@@ -20,7 +20,7 @@ class Health(msgspec.Struct, frozen=True):
     wal_bytes: int
 
 
-def look_over(catalog: Catalog) -> Health:
+def quick_check(catalog: Catalog) -> Health:
     """Ask the database; on SQLite that reads the whole file. Raises CatalogError."""
     with catalog.read() as connection:
         if not catalog.is_sqlite:

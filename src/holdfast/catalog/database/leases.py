@@ -9,7 +9,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import facts
 
 
-def claim_turn(catalog: Catalog, what: str, now_ns: int, until_ns: int) -> bool:
+def claim_lease(catalog: Catalog, what: str, now_ns: int, until_ns: int) -> bool:
     """Claim a task for one node until a time. Return False when it was done already, or is being done."""
     try:
         with catalog.write() as connection:

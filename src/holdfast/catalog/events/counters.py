@@ -1,6 +1,6 @@
 """The counters: how often each event happened since the instance was made. They only grow, whatever is deleted.
 
-Folded from the events, whose rows go after a while: the fact `tally` holds the counts and the number of the last event
+Folded from the events, whose rows go after a while: the fact `counters` holds the counts and the number of the last event
 that is in them, so an event counts once, whoever folds and however often a process dies. A *run* is a backup or a job
 from its start to its end.
 """
@@ -44,7 +44,7 @@ class Durations(msgspec.Struct):
         self.seconds += seconds
 
 
-class Tally(msgspec.Struct):
+class Counters(msgspec.Struct):
     """All counts. `ended`: by kind of run and how it ended, `failures`: by kind of run and code."""
 
     seq: int = 0
@@ -60,47 +60,47 @@ class Tally(msgspec.Struct):
     """Runs that have not ended: when they started."""
 
 
-_tally = msgspec.json.Decoder(Tally)
+_counters = msgspec.json.Decoder(Counters)
 _COLUMNS = (events.c.seq, events.c.kind, events.c.at, events.c.backup_id, events.c.job_id, events.c.data)
 
 
-def read_tally(catalog: Catalog, now_ns: int) -> Tally:
+def read_counters(catalog: Catalog, now_ns: int) -> Counters:
     """Return the counts as they are now; changes nothing."""
     with catalog.read() as connection:
         text = connection.execute(select(facts.c.value).where(facts.c.name == FACT)).scalar()
-        tally = _tally.decode(text) if text else Tally()
-        while _fold_more(connection, catalog, tally, now_ns):
+        counters = _counters.decode(text) if text else Counters()
+        while _fold_more(connection, catalog, counters, now_ns):
             pass
-        return tally
+        return counters
 
 
-def keep_tally(catalog: Catalog, now_ns: int) -> None:
+def store_counters(catalog: Catalog, now_ns: int) -> None:
     """Store the counts, so that their events can be deleted, and the next reading has few to fold."""
     more = True
     while more:
         with suppress(IntegrityError), catalog.write(durable=False) as connection:  # another node wrote the first one
             text = connection.execute(select(facts.c.value).where(facts.c.name == FACT).with_for_update()).scalar()
-            tally = _tally.decode(text) if text else Tally()
-            before = tally.seq
-            more = _fold_more(connection, catalog, tally, now_ns)
-            if tally.seq == before:
+            counters = _counters.decode(text) if text else Counters()
+            before = counters.seq
+            more = _fold_more(connection, catalog, counters, now_ns)
+            if counters.seq == before:
                 return
-            value = msgspec.json.encode(tally).decode()
+            value = msgspec.json.encode(counters).decode()
             if text is None:
                 connection.execute(facts.insert().values(name=FACT, value=value))
             else:
                 connection.execute(facts.update().where(facts.c.name == FACT).values(value=value))
 
 
-def _fold_more(connection: Connection, catalog: Catalog, tally: Tally, now_ns: int) -> bool:
+def _fold_more(connection: Connection, catalog: Catalog, counters: Counters, now_ns: int) -> bool:
     """Count the next events; return True if there may be more."""
-    query = select(*_COLUMNS).where(events.c.seq > tally.seq).order_by(events.c.seq).limit(_EVENTS_AT_ONCE)
+    query = select(*_COLUMNS).where(events.c.seq > counters.seq).order_by(events.c.seq).limit(_EVENTS_AT_ONCE)
     rows = connection.execute(query).all()
     settled = list(rows if catalog.commits_in_order else _settled(rows, now_ns))
     for row in settled:
-        _fold(tally, row)
+        _fold(counters, row)
     long_ago = now_ns - _RUN_NS_MAX
-    tally.begun = {run: at for run, at in tally.begun.items() if at > long_ago}
+    counters.begun = {run: at for run, at in counters.begun.items() if at > long_ago}
     return len(settled) == _EVENTS_AT_ONCE
 
 
@@ -112,37 +112,37 @@ def _settled(rows: Iterable[Any], now_ns: int) -> Iterable[Any]:
         yield row
 
 
-def _fold(tally: Tally, row: Row[Any]) -> None:
+def _fold(counters: Counters, row: Row[Any]) -> None:
     """Count one event. Kinds that are not known here (a newer node writes them) only count as events."""
-    tally.seq = row.seq
-    tally.events[row.kind] = tally.events.get(row.kind, 0) + 1
+    counters.seq = row.seq
+    counters.events[row.kind] = counters.events.get(row.kind, 0) + 1
     run = row.job_id or row.backup_id
     kind, _, what = row.kind.partition(".")
     if run is None:
         return
     if what == "started":
-        tally.begun[run] = row.at
+        counters.begun[run] = row.at
     elif row.kind == EventKind.BACKUP_FINISHED:
         data = msgspec.json.decode(row.data)
-        tally.files += data.get("files", 0)
-        tally.zip_bytes += data.get("size", 0)
-        tally.stored_bytes += data.get("stored_size", 0)
-        _end(tally, run, kind, "successful", "", row.at)
+        counters.files += data.get("files", 0)
+        counters.zip_bytes += data.get("size", 0)
+        counters.stored_bytes += data.get("stored_size", 0)
+        _end(counters, run, kind, "successful", "", row.at)
     elif row.kind == EventKind.BACKUP_FAILED:
         code = msgspec.json.decode(row.data).get("code", "")
-        _end(tally, run, kind, "cancelled" if code == "CANCELLED" else "failed", code, row.at)
+        _end(counters, run, kind, "cancelled" if code == "CANCELLED" else "failed", code, row.at)
     elif what == "finished":
         data = msgspec.json.decode(row.data)
-        _end(tally, run, kind, data.get("state", "successful"), data.get("code", ""), row.at)
+        _end(counters, run, kind, data.get("state", "successful"), data.get("code", ""), row.at)
 
 
-def _end(tally: Tally, run: str, kind: str, state: str, code: str, at: int) -> None:
-    ended = tally.ended.setdefault(kind, {})
+def _end(counters: Counters, run: str, kind: str, state: str, code: str, at: int) -> None:
+    ended = counters.ended.setdefault(kind, {})
     ended[state] = ended.get(state, 0) + 1
-    tally.last_end.setdefault(kind, {})[state] = at
+    counters.last_end.setdefault(kind, {})[state] = at
     if state == "failed":
-        failures = tally.failures.setdefault(kind, {})
+        failures = counters.failures.setdefault(kind, {})
         failures[code] = failures.get(code, 0) + 1
-    started = tally.begun.pop(run, None)
+    started = counters.begun.pop(run, None)
     if started is not None and state == "successful":
-        tally.durations.setdefault(kind, Durations()).note(max(0, at - started) / SECOND_NS)
+        counters.durations.setdefault(kind, Durations()).note(max(0, at - started) / SECOND_NS)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, or_, select
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries, endpoints, events
 from holdfast.catalog.events.endpoints import ENDPOINT_COLUMNS, endpoint_of
-from holdfast.catalog.records import NOTICE_KINDS, Delivery, DeliveryState, Endpoint, EventKind, new_id
+from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint, EventKind, new_id
 from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000
@@ -55,7 +55,7 @@ def fan_out(
 
     People (apprise) are not notified again of a scheduled backup that failed like the previous one.
     """
-    if kind not in NOTICE_KINDS:
+    if kind not in MESSAGE_KINDS:
         return
     said = data or {}
     may_repeat = kind is EventKind.BACKUP_FAILED and app_id is not None and said.get("origin") == "scheduled"

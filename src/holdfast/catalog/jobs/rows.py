@@ -22,11 +22,11 @@ _STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
 _progress = msgspec.json.Decoder(Progress)
 
 
-class RestoreUnderWay(Exception):
+class RestoreRunning(Exception):
     """The application is being restored already."""
 
 
-class BackupUnderWay(Exception):
+class BackupRunning(Exception):
     """A backup of the application is being made."""
 
 
@@ -51,11 +51,11 @@ def insert_job(catalog: Catalog, job: Job) -> None:
                     backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))
                 )
                 if connection.execute(making).first():
-                    raise BackupUnderWay
+                    raise BackupRunning
             connection.execute(jobs.insert().values(values))
             announce(connection, job.node)
     except IntegrityError:
-        raise RestoreUnderWay from None
+        raise RestoreRunning from None
 
 
 def job_by_id(catalog: Catalog, job_id: str) -> Job | None:

@@ -148,7 +148,7 @@ def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:
         return bool(connection.execute(select(backups.c.cancel_asked).where(backups.c.id == backup_id)).scalar())
 
 
-def put_back(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
+def requeue(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
     """running -> queued, for a backup that its process gave up. False when it was not running, or was cancelled."""
     with catalog.write() as connection:
         done = connection.execute(

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.catalog.records import State
-from holdfast.catalog.statistics import AppFigures, app_figures
+from holdfast.catalog.statistics import AppStatistics, app_statistics
 from holdfast.schemas.times import iso
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
 
 
 def _backups(instance: Instance) -> Iterator[Finding]:
-    for app in app_figures(instance.catalog):
+    for app in app_statistics(instance.catalog):
         if app.overdue_since is not None:
             good = "it has none at all" if app.good_at is None else f"the last is of {iso(app.good_at, instance.zone)}"
             yield problem(f"The application {app.name} is overdue for a good backup; {good}. Take one now.", _take(app))
@@ -25,13 +25,13 @@ def _backups(instance: Instance) -> Iterator[Finding]:
             yield warning(f"The application {app.name} has no good backup yet; take one.", _take(app))
 
 
-def _take(app: AppFigures) -> str:
+def _take(app: AppStatistics) -> str:
     return f"holdfast backup create {app.app_id}"
 
 
 def _folders(instance: Instance) -> Iterator[Finding]:
     home, store = instance.home.resolve(), (instance.home / "store").resolve()
-    for app in app_figures(instance.catalog):
+    for app in app_statistics(instance.catalog):
         if app.node != instance.config.node:
             continue
         folder = Path(app.path)

@@ -6,10 +6,10 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from holdfast.catalog import statistics as figures
+from holdfast.catalog import statistics as statistics
 from holdfast.catalog.backups.damage import damaged_backups
 from holdfast.catalog.backups.rows import backups_in
-from holdfast.catalog.database.health import look_over
+from holdfast.catalog.database.health import quick_check
 from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
@@ -27,7 +27,7 @@ DELIVERIES_SINCE_NS = DAY_NS
 
 
 def _catalog(instance: Instance) -> Iterator[Finding]:
-    health = look_over(instance.catalog)
+    health = quick_check(instance.catalog)
     if health.faults:
         yield problem(
             f"The catalog {instance.catalog.where} is damaged ({health.faults[0]}); stop the server, move the file "
@@ -70,7 +70,7 @@ def _deletions(instance: Instance) -> Iterator[Finding]:
 
 
 def _damage(instance: Instance) -> Iterator[Finding]:
-    for row in figures.backup_figures(instance.catalog):
+    for row in statistics.backup_statistics(instance.catalog):
         if row.damaged:
             names = ", ".join(repr(backup.name) for backup in damaged_backups(instance.catalog, row.account_id)[:3])
             yield problem(
@@ -88,7 +88,7 @@ def _packs(instance: Instance) -> Iterator[Finding]:
             f"{condemned} packs that nothing needs any more, or that were damaged, have waited for days; prune.",
             "holdfast prune",
         )
-    wanted = figures.prune_wanted(instance.catalog)
+    wanted = statistics.prune_wanted(instance.catalog)
     if wanted.oldest_at is not None and wanted.oldest_at < before:
         yield warning(
             f"Backups of {wanted.accounts} accounts were deleted days ago, and their space is not free yet; prune.",
@@ -97,14 +97,14 @@ def _packs(instance: Instance) -> Iterator[Finding]:
 
 
 def _notices(instance: Instance) -> Iterator[Finding]:
-    for _id, account_id, label in figures.disabled_endpoints(instance.catalog):
+    for _id, account_id, label in statistics.disabled_endpoints(instance.catalog):
         yield warning(f"The endpoint {label} of account {account_id} is switched off; it is told of nothing.")
     now_ns = instance.clock.now_ns()
-    for label, count, error in figures.failing_deliveries(instance.catalog, now_ns - DELIVERIES_SINCE_NS):
+    for label, count, error in statistics.failing_deliveries(instance.catalog, now_ns - DELIVERIES_SINCE_NS):
         yield warning(
             f"{count} notices to {label} failed for good within a day, the last one so: {error}; see to the receiver."
         )
-    for row in figures.delivery_figures(instance.catalog):
+    for row in statistics.delivery_statistics(instance.catalog):
         if row.state == "pending" and row.oldest_at < now_ns - DELIVERY_WAITED_NS_MAX:
             yield warning(f"{row.count} notices wait, the first for over an hour; see whether their receivers are up.")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.catalog.accounts.apps import list_apps
-from holdfast.catalog.statistics import app_figures, newest_time
+from holdfast.catalog.statistics import app_statistics, newest_time
 from holdfast.schemas.times import iso, local_time
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.disks import Disk, disk_of
@@ -59,7 +59,7 @@ def _clock(instance: Instance) -> Iterator[Finding]:
 
 
 def _disks(instance: Instance) -> Iterator[Finding]:
-    apps = app_figures(instance.catalog)
+    apps = app_statistics(instance.catalog)
     largest = max((app.good_bytes or 0 for app in apps), default=0)
     seen = set()
     for name, path in (("store", instance.home / "store"), ("home", instance.home)):

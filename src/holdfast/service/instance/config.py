@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from holdfast.service.instance.plans import DEFAULT_PLANS, Plan
+from holdfast.service.instance.plans import DEFAULT_PLANS, PricePlan
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
 from holdfast.sources.databases.spec import DatabaseSpec
@@ -101,7 +101,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log_format: Literal["json", "text"] = "json"
     notices_allow_private: bool = False
     """True allows customers' notices to private addresses, and webhooks over plain HTTP."""
-    plans: Annotated[dict[PlanName, Plan], msgspec.Meta(min_length=1)] = msgspec.field(
+    plans: Annotated[dict[PlanName, PricePlan], msgspec.Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: dict(DEFAULT_PLANS)
     )
 
@@ -190,7 +190,7 @@ def _plan_at_fault(values: dict[str, Any]) -> str:
     plans = values.get("plans")
     for name, plan in plans.items() if isinstance(plans, dict) else ():
         try:
-            msgspec.convert({name: plan}, dict[PlanName, Plan])
+            msgspec.convert({name: plan}, dict[PlanName, PricePlan])
         except msgspec.ValidationError:
             return f" (plan {name!r})"
     return ""

@@ -18,7 +18,7 @@ from pathlib import Path
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.database.engine import Catalog, open_catalog, sqlite_url
 from holdfast.catalog.packs.ledger import SqlLedger
-from holdfast.catalog.prepared_queries import HotQueries
+from holdfast.catalog.prepared_queries import PreparedQueries
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.clock import Clock, SystemClock
 from holdfast.service.instance.config import (
@@ -70,7 +70,7 @@ class Instance:
         self.home = home
         self.config = config
         self.catalog = catalog
-        self.hot = HotQueries(catalog)
+        self.prepared = PreparedQueries(catalog)
         self.master_key = master_key
         self.clock = clock
         self.zone = config.zone
@@ -117,7 +117,7 @@ class Instance:
 
     def close(self) -> None:
         """Release the catalog."""
-        self.hot.close()
+        self.prepared.close()
         self.catalog.close()
 
 

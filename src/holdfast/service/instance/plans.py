@@ -11,7 +11,7 @@ from holdfast.units import GIB
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PricePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The limits of an account; 0 stands for no limit."""
 
     rank: Count
@@ -29,8 +29,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shortest time between two backups of a customer's schedule."""
 
 
-DEFAULT_PLANS: dict[str, Plan] = {
-    name: Plan(
+DEFAULT_PLANS: dict[str, PricePlan] = {
+    name: PricePlan(
         rank=rank,
         api_backups=rank > 1,
         backups_per_app=per_app,

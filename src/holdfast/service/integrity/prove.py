@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from holdfast.catalog.backups import proofs as rows
-from holdfast.catalog.backups.damage import NOT_PROVED, Found, enter_found
+from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
@@ -38,7 +38,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
-from holdfast.service.registry.damage import enter_hits, enter_lost
+from holdfast.service.registry.damage import record_damage, record_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import NEVER, Control
@@ -46,7 +46,7 @@ from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatE
 from holdfast.vault.paths import shown
 
 KIND = rows.KIND
-TURN_SECONDS = 5.0
+RUN_SECONDS = 5.0
 
 
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = No
     require_usable(backup, "restored")
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
     with held(instance, "prove-request") as is_free:
-        if not is_free or rows.is_under_way(instance.catalog, instance.config.node):
+        if not is_free or rows.is_running(instance.catalog, instance.config.node):
             message = "A test restore is under way on this machine already; wait for it."
             raise Conflict("PROVE_IN_PROGRESS", message)
         if own is not None:
@@ -191,7 +191,7 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
         damage = tuple(w for w in (now.damage if now is not None else ()) if w.code != NOT_PROVED)
         # A whole restore has read and checked all of it. (What was found to be lost since it began is not.)
         found = Found(backup.id, damage, None if damage else began, instance.clock.now_ns())
-        enter_found(instance.catalog, [found], instance.clock.now_ns())
+        record_findings(instance.catalog, [found], instance.clock.now_ns())
     return compared.proved
 
 
@@ -199,11 +199,11 @@ def _lost(instance: Instance, backup: Backup, why: str, control: Control) -> Not
     """Find out whether something of the backup is lost from the store, and enter that; None: nothing is."""
     report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     if report.findings:
-        enter_lost(instance, backup.account_id)
+        record_lost(instance, backup.account_id)
     found = backup_by_id(instance.catalog, backup.id)
-    if not report.hits or found is None:
+    if not report.damaged_backups or found is None:
         return None
-    enter_hits(instance, [(found, report.hits[0])], None)
+    record_damage(instance, [(found, report.damaged_backups[0])], None)
     return NotProved(NOT_PROVED, f"The test restore failed, as some of the backup is lost from the store: {why}")
 
 
@@ -211,7 +211,7 @@ def _not_proved(instance: Instance, backup: Backup, why: Sequence[Warned]) -> No
     """Enter what did not match."""
     now = backup_by_id(instance.catalog, backup.id)
     lost = tuple(w for w in (now.damage if now is not None else ()) if w.code != NOT_PROVED)
-    enter_found(instance.catalog, [Found(backup.id, (*lost, *why))], instance.clock.now_ns())
+    record_findings(instance.catalog, [Found(backup.id, (*lost, *why))], instance.clock.now_ns())
     more = f" There are {len(why) - 1} more." if len(why) > 1 else ""
     return NotProved(NOT_PROVED, f"The test restore did not give back what was backed up: {why[0].message}{more}")
 

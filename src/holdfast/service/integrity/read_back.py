@@ -13,20 +13,20 @@ from collections.abc import Callable, Sequence
 from holdfast.catalog.backups import read_back as rows
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.damage import enter_hits, successful
+from holdfast.service.registry.damage import record_damage, successful
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.control import Control
 from holdfast.vault.errors import Cancelled, VaultError
 
-TURN_SECONDS = 10.0
+RUN_SECONDS = 10.0
 HOLD_NS = 120 * SECOND_NS
 """A node that is gone holds the reading up for at most this long."""
 
 HOUR_BYTES_MIN = 256 * 1024**2
 """A small store is read at once: nobody feels that."""
 
-PACKS_A_TURN = 200
+PACKS_A_RUN = 200
 BACKUPS_AT_ONCE = 50
 _HASTE = 1.25
 """The share by which to read faster than needed, as a server is not always on."""
@@ -39,15 +39,17 @@ def read_back(instance: Instance, stopping: Callable[[], bool] = lambda: False) 
     config, now_ns = instance.config, instance.clock.now_ns()
     if not config.read_back_days:
         return 0
-    due = rows.due_packs(instance.catalog, now_ns - config.read_back_days * DAY_NS, PACKS_A_TURN)
+    due = rows.due_packs(instance.catalog, now_ns - config.read_back_days * DAY_NS, PACKS_A_RUN)
     if not due:
         return 0
-    turn = rows.claim_turn(instance.catalog, config.node, now_ns, HOLD_NS, HOUR_NS, _hour_bytes(config.read_back_days))
-    if turn is None:
+    lease = rows.claim_lease(
+        instance.catalog, config.node, now_ns, HOLD_NS, HOUR_NS, _hour_bytes(config.read_back_days)
+    )
+    if lease is None:
         return 0
     left = min(
-        turn.hour_bytes - rows.read_since(instance.catalog, now_ns - HOUR_NS),
-        int(config.read_back_bytes_per_second * TURN_SECONDS),
+        lease.hour_bytes - rows.read_since(instance.catalog, now_ns - HOUR_NS),
+        int(config.read_back_bytes_per_second * RUN_SECONDS),
     )
     chosen: dict[str, list[bytes]] = {}
     for pack in due:
@@ -83,10 +85,10 @@ def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes]
     for finding in report.findings:
         _log.error("account %s: the pack %s %s", account_id, finding.pack_id.hex(), finding.why)
     if report.findings:
-        hits = {hit.backup_id: hit for hit in report.hits}
+        damaged_backups = {damaged.backup_id: damaged for damaged in report.damaged_backups}
         # One that was finished meanwhile builds on nothing that is lost: it was fenced.
-        found = [(b, hits.get(b.id)) for b in successful(instance, account_id) if b.id in before]
-        enter_hits(instance, found, None)
+        found = [(b, damaged_backups.get(b.id)) for b in successful(instance, account_id) if b.id in before]
+        record_damage(instance, found, None)
     _enter_verified(instance, account_id, stopping)
 
 
@@ -104,5 +106,8 @@ def _enter_verified(instance: Instance, account_id: str, stopping: Callable[[], 
         if stopping():
             return
         some = due[start : start + BACKUPS_AT_ONCE]
-        hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in some])}
-        enter_hits(instance, [(backup, hits.get(backup.id)) for backup in some], since)
+        damaged_backups = {
+            damaged.backup_id: damaged
+            for damaged in instance.vault(account_id).damaged_backups([backup.id for backup in some])
+        }
+        record_damage(instance, [(backup, damaged_backups.get(backup.id)) for backup in some], since)

@@ -17,13 +17,13 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.backups import rows
-from holdfast.catalog.backups.damage import DAMAGED, Found, enter_found
+from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance.home import Instance, InstanceError
 from holdfast.service.registry.account_record import Marks, Record, read_marks, read_record
 from holdfast.service.registry.backups import link_key
-from holdfast.service.take.schedule import set_right
+from holdfast.service.take.schedule import recompute
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.mark import backup_ids
@@ -63,7 +63,7 @@ def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda d
     for account_id in found:
         done.append(_rebuild(instance, account_id))
         on_account(done[-1])
-    set_right(instance, None)  # when they are due is not in the store
+    recompute(instance, None)  # when they are due is not in the store
     return done
 
 
@@ -163,7 +163,7 @@ def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: R
         if (missing := instance.vault(account_id).missing_of(root.backup_id)) is not None:
             done.problems.append(f"Backup {root.backup_id} came back, but not all of it is there: {missing}")
             found = Found(root.backup_id, (Warned("", DAMAGED, missing),))
-            enter_found(instance.catalog, [found], instance.clock.now_ns())
+            record_findings(instance.catalog, [found], instance.clock.now_ns())
 
 
 def _app_of(instance: Instance, record: Record, root: Root) -> App:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups import rows
-from holdfast.catalog.database.leases import claim_turn
+from holdfast.catalog.database.leases import claim_lease
 from holdfast.catalog.events.log import deleted_before
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.packs.ledger import SqlLedger
@@ -24,7 +24,7 @@ from holdfast.catalog.records import Account, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import RECORD_NAME
 from holdfast.service.registry.backups import resume_deletions
-from holdfast.service.registry.damage import look_at
+from holdfast.service.registry.damage import check_backups
 from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots
 from holdfast.stores.port import ObjectMissing, StoreError
@@ -61,7 +61,7 @@ def reconcile_round(instance: Instance, stopping: Callable[[], bool]) -> None:
     """One turn: finish deletions that were cut off; and once a day, on one of the nodes, all accounts."""
     resume_deletions(instance)
     now_ns = instance.clock.now_ns()
-    if not claim_turn(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
+    if not claim_lease(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
         return
     for account in all_accounts(instance.catalog):
         if stopping():
@@ -89,7 +89,7 @@ def reconcile_account(instance: Instance, account: Account) -> Reconciled:
     if lost:
         for backup in lost:
             _log.error("the root of backup %s (application %s) is gone from the store", backup.id, backup.app_id)
-        look_at(instance, account.id, lost)
+        check_backups(instance, account.id, lost)
     return Reconciled(account.id, removed, unknown, tuple(b.id for b in lost), _strays(instance, account))
 
 

@@ -6,19 +6,19 @@ found. So it is asked for once for each finding, whoever found it, and also when
 
 from __future__ import annotations
 
-from holdfast.catalog.backups.damage import apps_to_take_afresh
+from holdfast.catalog.backups.damage import apps_to_retake
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.take.run import request_backup
 
-TURN_SECONDS = 20.0
+RUN_SECONDS = 20.0
 
 
-def take_afresh(instance: Instance) -> list[Backup]:
+def retake(instance: Instance) -> list[Backup]:
     """Ask for the backups that are wanted of this node's applications; returns them, to be queued."""
     asked = []
-    for app_id in apps_to_take_afresh(instance.catalog, instance.config.node):
+    for app_id in apps_to_retake(instance.catalog, instance.config.node):
         try:
             backup, _ = request_backup(instance, app_id, origin="scheduled")
         except (Conflict, NotFound):

@@ -19,11 +19,11 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
 from holdfast.service.registry.backups import find_backup, require_usable
-from holdfast.service.registry.damage import damaged_paths, enter_hits, enter_lost, successful
+from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
-from holdfast.vault.maintenance.backup_check import Hit
+from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import CheckReport
 
 KIND = "verify"
@@ -40,7 +40,7 @@ class DamagedPack(msgspec.Struct, frozen=True):
     lost_chunks: int
 
 
-class DamagedBackup(msgspec.Struct, frozen=True):
+class ReportedDamage(msgspec.Struct, frozen=True):
     """A backup that is hit, with the files that can't be read: at most a thousand of the `count`."""
 
     id: str
@@ -68,7 +68,7 @@ class Checked(msgspec.Struct, frozen=True):
     stray_packs: int
     stray_backups: int
     damaged_packs: tuple[DamagedPack, ...]
-    damaged_backups: tuple[DamagedBackup, ...]
+    damaged_backups: tuple[ReportedDamage, ...]
 
     @property
     def is_clean(self) -> bool:
@@ -110,13 +110,15 @@ def check_account(
         control=control,
     )
     found = successful(instance, account.id)
-    hits = {hit.backup_id: hit for hit in report.hits}
+    damaged_backups = {damaged.backup_id: damaged for damaged in report.damaged_backups}
     if repair:
         mark_read(instance.catalog, account.id, report.good_packs, began)
         # One that was finished meanwhile was not read as a whole.
-        looked_at = [(backup, hits.get(backup.id)) for backup in found if backup.id in before]
-        enter_hits(instance, looked_at, instance.clock.now_ns() if share >= 1 else None)
-    return _checked(account.id, report, [(backup, hits[backup.id]) for backup in found if backup.id in hits])
+        looked_at = [(backup, damaged_backups.get(backup.id)) for backup in found if backup.id in before]
+        record_damage(instance, looked_at, instance.clock.now_ns() if share >= 1 else None)
+    return _checked(
+        account.id, report, [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
+    )
 
 
 # -- one backup, as a job ------------------------------------------------------------------------------------------
@@ -128,8 +130,8 @@ def request_verify(instance: Instance, backup: Backup, node: str) -> Job:
     Raises Conflict (BACKUP_NOT_USABLE).
     """
     require_usable(backup, "verified")
-    under_way = open_verify(instance.catalog, backup.id)
-    return under_way or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
+    running = open_verify(instance.catalog, backup.id)
+    return running or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
 
 
 def run_verify(
@@ -157,13 +159,13 @@ def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
     report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
-    hit = report.hits[0] if report.hits else None
+    damaged = report.damaged_backups[0] if report.damaged_backups else None
     if report.findings:
-        enter_lost(instance, backup.account_id)
-    enter_hits(instance, [(find_backup(instance, job.app_id, job.backup_id), hit)], instance.clock.now_ns())
+        record_lost(instance, backup.account_id)
+    record_damage(instance, [(find_backup(instance, job.app_id, job.backup_id), damaged)], instance.clock.now_ns())
     return Verified(
-        is_whole=hit is None,
-        files=0 if hit is None else hit.count,
+        is_whole=damaged is None,
+        files=0 if damaged is None else damaged.count,
         read_bytes=report.read_bytes,
         damaged_packs=len(report.findings),
     )
@@ -185,7 +187,7 @@ _FAILURES = Failures(
 # -- what is entered ------------------------------------------------------------------------------------------------
 
 
-def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, Hit]]) -> Checked:
+def _checked(account_id: str, report: CheckReport, damaged_backups: Sequence[tuple[Backup, DamagedBackup]]) -> Checked:
     return Checked(
         account_id=account_id,
         packs=report.packs,
@@ -202,6 +204,7 @@ def _checked(account_id: str, report: CheckReport, hits: Sequence[tuple[Backup, 
             DamagedPack(f.pack_id.hex(), f.why, f.is_missing, int(f.bad.sum())) for f in report.findings
         ),
         damaged_backups=tuple(
-            DamagedBackup(b.id, b.app_id, b.name, hit.count, hit.is_unreadable, damaged_paths(hit)) for b, hit in hits
+            ReportedDamage(b.id, b.app_id, b.name, damaged.count, damaged.is_unreadable, damaged_paths(damaged))
+            for b, damaged in damaged_backups
         ),
     )

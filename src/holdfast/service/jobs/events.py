@@ -59,7 +59,7 @@ def shown_progress(instance: Instance, work: Work) -> schemas.ProgressEvent:
     return schemas.progress_event(work, instance.clock.now_ns(), instance.zone, is_backup=work.kind == BACKUP)
 
 
-def look_back(instance: Instance, since_ns: int, app_id: str | None) -> list[Event]:
+def history(instance: Instance, since_ns: int, app_id: str | None) -> list[Event]:
     """Return the events since a time, in order, of all accounts or of one application; the newest SHOWN_MAX at most."""
     return rows.events_since(instance.catalog, since_ns, app_id, SHOWN_MAX)
 
@@ -82,7 +82,7 @@ _SAID = {
     EventKind.VERIFY_STARTED: "is being read back",
     EventKind.PROVE_STARTED: "is being restored to a scratch folder, as a test",
 }
-_DEED = {"restore": "The restore", "verify": "The reading back", "prove": "The test restore"}
+_OPERATION_OF_KIND = {"restore": "The restore", "verify": "The reading back", "prove": "The test restore"}
 
 
 def message_of(event: Event) -> str:
@@ -102,10 +102,10 @@ def message_of(event: Event) -> str:
         return f"No good backup came in time; {newest}." + (f" The last try failed: {why}" if why else "")
     if event.kind is EventKind.VERIFY_FAILED:
         return f"{name} is not as it should be ({data.get('code', '')}): {data.get('message', '')}"
-    deed, _, what = event.kind.partition(".")
-    if deed in _DEED and what == "finished":
+    operation, _, what = event.kind.partition(".")
+    if operation in _OPERATION_OF_KIND and what == "finished":
         state = data.get("state", "finished")
         if data.get("message"):
-            return f"{_DEED[deed]} of {name} ended as {state} ({data.get('code', '')}): {data['message']}"
-        return f"{_DEED[deed]} of {name} ended as {state}."
+            return f"{_OPERATION_OF_KIND[operation]} of {name} ended as {state} ({data.get('code', '')}): {data['message']}"
+        return f"{_OPERATION_OF_KIND[operation]} of {name} ended as {state}."
     return f"{name} {event.kind}."

@@ -21,14 +21,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """The failures of one kind of operation (`deed`: "The restore").
+    """The failures of one kind of operation (`operation`: "The restore").
 
     `codes`: of errors whose message is the sentence, the first that fits counts. `interrupted`: the sentence for one
     whose process was told to end. `disk`: code and beginning of the sentence when the system says why; None: nobody
     expects that.
     """
 
-    deed: str
+    operation: str
     codes: tuple[tuple[type[BaseException], str], ...]
     interrupted: str
     disk: tuple[str, str] | None = None
@@ -39,7 +39,7 @@ class Failures:
             return Failure(error.code, error.message)
         if isinstance(error, CatalogUnreachable):
             # Not its own sentence: that says where the catalog is, and this one is for customers.
-            message = f"{self.deed} failed, as the catalog of the backups could not be reached; try again."
+            message = f"{self.operation} failed, as the catalog of the backups could not be reached; try again."
             return Failure("CATALOG_UNREACHABLE", message)
         for kind, code in self.codes:
             if isinstance(error, kind):
@@ -49,5 +49,5 @@ class Failures:
         if isinstance(error, OSError) and self.disk is not None:
             code, what = self.disk
             return Failure(code, f"{what} ({error.strerror or error}).")
-        message = f"{self.deed} failed unexpectedly; the server's log has the details."
+        message = f"{self.operation} failed unexpectedly; the server's log has the details."
         return Failure(INTERNAL_ERROR, message)

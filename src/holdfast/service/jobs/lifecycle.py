@@ -60,9 +60,9 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     job = new_job(instance, kind, backup, app_id, node, request)
     try:
         rows.insert_job(instance.catalog, job)
-    except rows.RestoreUnderWay:
+    except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
-    except rows.BackupUnderWay:
+    except rows.BackupRunning:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
     wake(instance)
     return job
@@ -91,7 +91,7 @@ def catalog_control(
 def run_job(
     instance: Instance,
     job_id: str,
-    deed: Callable[[Instance, Job, Control], msgspec.Struct],
+    operation: Callable[[Instance, Job, Control], msgspec.Struct],
     failure: Callable[[BaseException], Failure],
     *,
     control: Control = NEVER,
@@ -117,7 +117,7 @@ def run_job(
             try:
                 job = get_job(instance, job_id)
                 event("job_started", _about(job))
-                result = msgspec.json.encode(deed(instance, job, control)).decode()
+                result = msgspec.json.encode(operation(instance, job, control)).decode()
             except LeftOpen:
                 raise
             except BaseException as error:

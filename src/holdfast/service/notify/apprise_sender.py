@@ -3,7 +3,7 @@
 Its URLs come from customers, and apprise knows plugins that run programs, read files or talk to whatever they are told
 to. So only SERVICES are taken, each with the few parameters that say where a message goes and nothing of what is in
 it, how it is read or which files it needs; and whatever a plugin then does, its process connects only to addresses
-that `reach.is_public` lets through.
+that `egress.is_public` lets through.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from holdfast.service.errors import Invalid
-from holdfast.service.notify.egress import Reach, is_public, is_usual_port
+from holdfast.service.notify.egress import Egress, is_public, is_usual_port
 from holdfast.service.notify.webhook import URL_CHARACTERS_MAX, Outcome
 
 SECONDS_MAX = 30.0
@@ -87,20 +87,20 @@ class Report(msgspec.Struct, frozen=True):
 _places = threading.BoundedSemaphore(AT_ONCE_MAX)
 
 
-def check_url(url: str, reach: Reach) -> str:
+def check_url(url: str, egress: Egress) -> str:
     """Check an apprise URL and give what may be shown of it. Starts the process, sends nothing. Raises Invalid."""
     service, front, host = _taken_apart(url)
-    if service.has_host and not reach.allow_private:
+    if service.has_host and not egress.allow_private:
         for name, port in _hosts(url, front):
             if port is not None and not is_usual_port(port):
                 raise Invalid("url", f"The port {port} is not allowed; use the usual one, or one above 1023.")
             try:
-                found = reach.resolve(name, port or 443)
+                found = egress.resolve(name, port or 443)
             except OSError:
                 found = []  # not every "host" is one: ntfy://topic
             if not all(is_public(address) for address in found):
                 raise Invalid("url", "The host's address is private or reserved; only public addresses are allowed.")
-    report = _run(Order(url, only_check=True, allow_private=reach.allow_private))
+    report = _run(Order(url, only_check=True, allow_private=egress.allow_private))
     if report is None or not report.is_understood:
         raise Invalid("url", f"This is not a complete URL of {service.name}; https://appriseit.com shows their form.")
     # With no dot it may be a topic or a token, which the URL has in the same place.
@@ -108,13 +108,13 @@ def check_url(url: str, reach: Reach) -> str:
     return f"{service.name} ({host})" if is_host else service.name
 
 
-def send(url: str, title: str, body: str, urgency: Urgency, *, reach: Reach, seconds: float = SECONDS_MAX) -> Outcome:
+def send(url: str, title: str, body: str, urgency: Urgency, *, egress: Egress, seconds: float = SECONDS_MAX) -> Outcome:
     """Send a message once. Never raises for what the service does."""
     try:
         service, _, _ = _taken_apart(url)
     except Invalid as error:
         return Outcome(None, error.message)
-    report = _run(Order(url, title, body, urgency, allow_private=reach.allow_private), seconds)
+    report = _run(Order(url, title, body, urgency, allow_private=egress.allow_private), seconds)
     if report is None:
         return Outcome(None, f"{service.name} took longer than {seconds:g} s.")
     if report.is_sent:

@@ -23,11 +23,11 @@ from holdfast.catalog.records import Delivery, DeliveryState, Endpoint, new_id
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, LimitReached
 from holdfast.service.instance.home import Instance
-from holdfast.service.notify import apprise_sender as messenger
+from holdfast.service.notify import apprise_sender as apprise_sender
 from holdfast.service.notify import webhook
 from holdfast.service.notify.egress import Resolve, system_resolve
-from holdfast.service.notify.endpoints import WEBHOOK, reach_of, secrets_of, url_of
-from holdfast.service.notify.messages import TEST_KIND, Notice, body_of
+from holdfast.service.notify.endpoints import WEBHOOK, egress_of, secrets_of, url_of
+from holdfast.service.notify.messages import TEST_KIND, PathWarning, body_of
 from holdfast.service.notify.webhook import Outcome
 from holdfast.units import DAY_NS, SECOND_NS
 
@@ -169,13 +169,13 @@ def forget_old(instance: Instance) -> int:
 
 
 def _send(instance: Instance, delivery: Delivery, endpoint: Endpoint, body: str, resolve: Resolve) -> Outcome:
-    reach = reach_of(instance, endpoint.account_id, resolve)
+    egress = egress_of(instance, endpoint.account_id, resolve)
     url = url_of(instance, endpoint)
     if endpoint.kind != WEBHOOK:
-        notice = msgspec.json.decode(body, type=Notice)
-        return messenger.send(url, notice.title, notice.text, notice.urgency, reach=reach)
+        notice = msgspec.json.decode(body, type=PathWarning)
+        return apprise_sender.send(url, notice.title, notice.text, notice.urgency, egress=egress)
     try:
-        target = webhook.parse_url(url, allow_http=reach.allow_private)
+        target = webhook.parse_url(url, allow_http=egress.allow_private)
     except Invalid as error:  # the operator allows less than at its making
         return Outcome(None, error.message)
     return webhook.post(
@@ -184,7 +184,7 @@ def _send(instance: Instance, delivery: Delivery, endpoint: Endpoint, body: str,
         body.encode(),
         secrets_of(instance, endpoint),
         now_ns=instance.clock.now_ns(),
-        reach=reach,
+        egress=egress,
     )
 
 

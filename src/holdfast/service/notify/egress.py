@@ -64,7 +64,7 @@ def system_resolve(host: str, port: int) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Egress:
     """Which addresses may be reached. `allow_private`: all of them, as the operator says so."""
 
     allow_private: bool = False

@@ -16,14 +16,14 @@ import msgspec
 
 from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as rows
-from holdfast.catalog.records import NOTICE_KINDS, Delivery, Endpoint, EventKind
+from holdfast.catalog.records import MESSAGE_KINDS, Delivery, Endpoint, EventKind
 from holdfast.schemas import webhooks as schemas
 from holdfast.schemas.webhooks import LABEL_CHARACTERS_MAX, Webhook, webhook_of
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.notify import apprise_sender as messenger
+from holdfast.service.notify import apprise_sender as apprise_sender
 from holdfast.service.notify import webhook
-from holdfast.service.notify.egress import NotReachable, Reach, Resolve, system_resolve
+from holdfast.service.notify.egress import Egress, NotReachable, Resolve, system_resolve
 from holdfast.units import DAY_NS
 
 WEBHOOK, APPRISE = "webhook", "apprise"
@@ -33,7 +33,7 @@ ENDPOINTS_MAX = 10
 OVERLAP_NS = DAY_NS
 """The previous secret signs too for this long."""
 
-DEFAULT_KINDS = tuple(kind for kind in NOTICE_KINDS if kind is not EventKind.BACKUP_FINISHED)
+DEFAULT_KINDS = tuple(kind for kind in MESSAGE_KINDS if kind is not EventKind.BACKUP_FINISHED)
 OPERATOR_KINDS = (EventKind.BACKUP_FAILED, EventKind.BACKUP_OVERDUE, EventKind.VERIFY_FAILED)
 
 
@@ -55,9 +55,9 @@ class _Secret(msgspec.Struct, frozen=True):
 _secrets = msgspec.json.Decoder(tuple[_Secret, ...])
 
 
-def reach_of(instance: Instance, account_id: str | None, resolve: Resolve = system_resolve) -> Reach:
+def egress_of(instance: Instance, account_id: str | None, resolve: Resolve = system_resolve) -> Egress:
     """Return the rules for an account's endpoints; with None for the operator's."""
-    return Reach(instance.config.notices_allow_private or account_id is None, resolve)
+    return Egress(instance.config.notices_allow_private or account_id is None, resolve)
 
 
 def add_endpoint(
@@ -73,7 +73,7 @@ def add_endpoint(
 
     Raises Invalid (URL, EVENTS, LABEL), Conflict (TOO_MANY_WEBHOOKS).
     """
-    reach = reach_of(instance, account_id, resolve)
+    egress = egress_of(instance, account_id, resolve)
     kinds = OPERATOR_KINDS if account_id is None else DEFAULT_KINDS
     wanted = _checked_events(kinds if events is None else events)
     given = None if label is None else _checked_label(label)
@@ -81,7 +81,7 @@ def add_endpoint(
     if len(rows.endpoints_of(instance.catalog, account_id)) >= ENDPOINTS_MAX:
         raise _too_many()
     is_webhook = url.partition(":")[0].lower() in ("http", "https")
-    shown = _checked_webhook(url, reach) if is_webhook else messenger.check_url(url, reach)
+    shown = _checked_webhook(url, egress) if is_webhook else apprise_sender.check_url(url, egress)
     secret = webhook.new_secret() if is_webhook else None
     endpoint_id = secrets.token_hex(16)
     endpoint = Endpoint(
@@ -196,7 +196,7 @@ def all_endpoints(instance: Instance) -> list[Endpoint]:
 
 
 def _checked_events(events: Sequence[str]) -> tuple[str, ...]:
-    known = [str(kind) for kind in NOTICE_KINDS]
+    known = [str(kind) for kind in MESSAGE_KINDS]
     if not events or any(kind not in known for kind in events):
         raise Invalid("events", f"events must be a list of one or more of {', '.join(known)}.")
     return tuple(kind for kind in known if kind in events)
@@ -208,10 +208,10 @@ def _checked_label(label: str) -> str:
     return label
 
 
-def _checked_webhook(url: str, reach: Reach) -> str:
-    target = webhook.parse_url(url, allow_http=reach.allow_private)
+def _checked_webhook(url: str, egress: Egress) -> str:
+    target = webhook.parse_url(url, allow_http=egress.allow_private)
     try:
-        reach.addresses(target.host, target.port)
+        egress.addresses(target.host, target.port)
     except NotReachable as refused:
         raise Invalid("url", f"url can't be used: {str(refused)[:1].lower()}{str(refused)[1:]}") from None
     return target.shown

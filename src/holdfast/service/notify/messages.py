@@ -32,8 +32,8 @@ _SECRET_FIELDS = ("key", "url", "progress")
 _CANCELLED = "CANCELLED"
 
 
-class Notice(msgspec.Struct, frozen=True):
-    """A message for people. `urgency`: as `messenger.Urgency`."""
+class PathWarning(msgspec.Struct, frozen=True):
+    """A message for people. `urgency`: as `apprise_sender.Urgency`."""
 
     title: str
     text: str
@@ -77,10 +77,10 @@ def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str |
     return msgspec.json.encode(_webhook(instance, event, backup, facts, notice)).decode()
 
 
-def compose(facts: Facts) -> Notice:
+def compose(facts: Facts) -> PathWarning:
     """The message for people."""
-    app, when = _tame(facts.app) or "An application that was removed", _time(facts.at, facts.zone)
-    backup = f"the backup “{_tame(facts.backup)}”" if facts.backup else "a backup"
+    app, when = _without_mentions(facts.app) or "An application that was removed", _time(facts.at, facts.zone)
+    backup = f"the backup “{_without_mentions(facts.backup)}”" if facts.backup else "a backup"
     why = _sentence(facts.error)
     urgency: Urgency = "failure"
     match facts.kind:
@@ -138,8 +138,8 @@ def compose(facts: Facts) -> Notice:
             raise AssertionError(f"no notice for {facts.kind}")
     lines = [" ".join(line.split()) for line in said]
     if facts.account:
-        lines.append(f"Account: {_tame(facts.account)}")
-    return Notice(title, "\n".join([*lines, facts.link]), urgency)
+        lines.append(f"Account: {_without_mentions(facts.account)}")
+    return PathWarning(title, "\n".join([*lines, facts.link]), urgency)
 
 
 def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_operator: bool) -> Facts:
@@ -172,7 +172,7 @@ def _error_of(event: Event) -> dict[str, str] | None:
     return {"code": str(said["code"]), "message": str(said.get("message") or "")}
 
 
-def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Facts, notice: Notice) -> WebhookBody:
+def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Facts, notice: PathWarning) -> WebhookBody:
     """The message for programs."""
     error = _error_of(event)
     data = Happened(
@@ -204,7 +204,7 @@ def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> st
         said = "This is a test. Notices of this instance's backups will arrive in the same way."
     base = instance.config.base_url
     if endpoint.kind == "apprise":
-        return msgspec.json.encode(Notice("Holdfast: test", f"{said}\n{base}", "info")).decode()
+        return msgspec.json.encode(PathWarning("Holdfast: test", f"{said}\n{base}", "info")).decode()
     body = WebhookBody(TEST_KIND, iso(delivery.created_at, instance.zone), Tried(endpoint.account_id, said, base))
     return msgspec.json.encode(body).decode()
 
@@ -221,7 +221,7 @@ def _time(ns: int, zone: tzinfo) -> str:
 
 def _sentence(text: str | None) -> str:
     """A reason as a sentence of its own; it may name a tenant's files."""
-    text = _tame(text or "").strip()
+    text = _without_mentions(text or "").strip()
     return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
@@ -229,6 +229,6 @@ def _cap(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _tame(name: str) -> str:
+def _without_mentions(name: str) -> str:
     """Return a name that works neither as a mention (`@everyone`) nor as markup: a zero-width space breaks both."""
     return name.replace("@", "@\u200b").replace("<", "<\u200b").replace("](", "]\u200b(")

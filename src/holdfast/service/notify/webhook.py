@@ -1,7 +1,7 @@
 """Webhooks: one signed POST, by the Standard Webhooks scheme (https://www.standardwebhooks.com, version 1.0.0).
 
 Signed is `<id>.<timestamp>.<body>` with HMAC-SHA-256; a secret is written `whsec_<base64>`. The connection is made to
-an address that `Reach` has looked at; redirects are not followed, nothing of the answer but its status and
+an address that `Egress` has looked at; redirects are not followed, nothing of the answer but its status and
 `Retry-After` is looked at, and all together takes at most SECONDS_MAX.
 """
 
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from holdfast.service.errors import Invalid
-from holdfast.service.notify.egress import NotReachable, Reach
+from holdfast.service.notify.egress import Egress, NotReachable
 from holdfast.units import SECOND_NS
 
 SECONDS_MAX = 15.0
@@ -112,7 +112,7 @@ def post(
     secrets: Sequence[str],
     *,
     now_ns: int,
-    reach: Reach,
+    egress: Egress,
     seconds: float = SECONDS_MAX,
     tls: ssl.SSLContext | None = None,
 ) -> Outcome:
@@ -131,7 +131,7 @@ def post(
     url = httpcore.URL(
         scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
     )
-    network = _Network(reach, time.monotonic() + seconds)
+    network = _Network(egress, time.monotonic() + seconds)
     try:
         with (
             httpcore.ConnectionPool(ssl_context=tls or _tls(), network_backend=network, max_connections=1) as pool,
@@ -195,8 +195,8 @@ def _network_error(error: BaseException) -> str:
 class _Network(httpcore.NetworkBackend):
     """Connects to addresses that were looked at, and to no others; everything ends at the deadline."""
 
-    def __init__(self, reach: Reach, deadline: float) -> None:
-        self._reach = reach
+    def __init__(self, egress: Egress, deadline: float) -> None:
+        self._egress = egress
         self._deadline = deadline
         self._inner = httpcore.SyncBackend()
 
@@ -208,7 +208,7 @@ class _Network(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        address, *others = self._reach.addresses(host, port)
+        address, *others = self._egress.addresses(host, port)
         while True:
             try:
                 left = _left(self._deadline, httpcore.ConnectTimeout)

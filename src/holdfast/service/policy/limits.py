@@ -18,7 +18,7 @@ from holdfast.schemas.account import Limits
 from holdfast.schemas.times import iso
 from holdfast.service.errors import LimitReached
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.plans import Plan
+from holdfast.service.instance.plans import PricePlan
 from holdfast.service.policy.retention import Terms, room_for_another
 from holdfast.units import DAY_NS, SECOND_NS
 
@@ -52,7 +52,7 @@ def taken_today(instance: Instance, account: Account) -> int:
     return len(counts_of(instance.catalog, account.id, "", since).account_times)
 
 
-def shown_limits(plan: Plan) -> Limits:
+def shown_limits(plan: PricePlan) -> Limits:
     """A plan's limits as they are shown; null where there is none."""
     return Limits(
         backups_per_app=plan.backups_per_app or None,
@@ -65,7 +65,7 @@ def shown_limits(plan: Plan) -> Limits:
     )
 
 
-def _check(instance: Instance, counts: Counts, plan: Plan, now_ns: int) -> None:
+def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
     """Raise for the limit that takes longest to pass first."""
     if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
         raise LimitReached(

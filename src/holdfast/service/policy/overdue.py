@@ -40,7 +40,7 @@ def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
     return due.at + max(config.overdue_grace_seconds * SECOND_NS, min(due.interval, ALLOWANCE_NS_MAX))
 
 
-def say_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[App]:
+def raise_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[App]:
     """Raise `backup.overdue` for those applications that are; returns them."""
     said: list[App] = []
     while not stopping():

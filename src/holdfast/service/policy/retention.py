@@ -35,7 +35,7 @@ FAILED_DAYS = 14
 """Failed backups stay this many days for inspection, those before the last good one too."""
 
 
-class Why(StrEnum):
+class Reason(StrEnum):
     """The reason for which a backup stays or goes."""
 
     UNDER_WAY = "under_way"
@@ -62,7 +62,7 @@ class Why(StrEnum):
     FAILED_LONG_AGO = "failed_long_ago"
 
 
-NEVER_GOES = (Why.UNDER_WAY, Why.IN_USE, Why.LOCKED, Why.LOCKED_UNTIL, Why.NEWEST, Why.SAFETY)
+NEVER_GOES = (Reason.UNDER_WAY, Reason.IN_USE, Reason.LOCKED, Reason.LOCKED_UNTIL, Reason.NEWEST, Reason.SAFETY)
 """No rule and no cap goes over these."""
 
 
@@ -77,12 +77,12 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """A backup stays because of `kept_by` (at least one), or goes because of `goes_by`."""
 
     backup: Candidate
-    kept_by: tuple[Why, ...] = ()
-    goes_by: Why | None = None
+    kept_by: tuple[Reason, ...] = ()
+    goes_by: Reason | None = None
 
     @property
     def may_go(self) -> bool:
@@ -90,7 +90,7 @@ class Verdict:
         return self.goes_by is None and not set(self.kept_by) & set(NEVER_GOES)
 
 
-def judge(backups: Iterable[Candidate], terms: Terms, now_ns: int, zone: tzinfo) -> list[Verdict]:
+def decide(backups: Iterable[Candidate], terms: Terms, now_ns: int, zone: tzinfo) -> list[Decision]:
     """Decide on each backup of one application, oldest first."""
     ordered = sorted(backups, key=lambda b: (b.created_at, b.id))
     by_rule = _by_rules(ordered, terms.retention, zone)
@@ -101,20 +101,20 @@ def judge(backups: Iterable[Candidate], terms: Terms, now_ns: int, zone: tzinfo)
     for backup in ordered:
         kept = _never_goes(backup, newest_good, terms.safety_days, now_ns)
         if backup.state is State.FAILED:
-            kept += [Why.FAILED_LATELY] if backup.id in shown else []
-            verdicts.append(_verdict(backup, kept, Why.FAILED_LONG_AGO))
+            kept += [Reason.FAILED_LATELY] if backup.id in shown else []
+            verdicts.append(_verdict(backup, kept, Reason.FAILED_LONG_AGO))
             continue
         if backup.is_by_hand:
-            kept.append(Why.BY_HAND)
+            kept.append(Reason.BY_HAND)
         elif terms.retention == NO_RULES:
-            kept.append(Why.NO_RULES)
+            kept.append(Reason.NO_RULES)
         kept += by_rule.get(backup.id, [])
-        verdicts.append(_verdict(backup, kept, Why.RULES))
+        verdicts.append(_verdict(backup, kept, Reason.RULES))
     verdicts = [_too_old(verdict, terms.days_max, now_ns) for verdict in verdicts]
     return _too_many(verdicts, terms.backups_max)
 
 
-def make_room(verdicts: Sequence[Verdict], excess_bytes: int) -> list[Verdict]:
+def make_room(verdicts: Sequence[Decision], excess_bytes: int) -> list[Decision]:
     """The same verdicts on all backups of an account, with enough of those that may go gone by the cap on storage.
 
     Scheduled and safety ones first, the oldest of the account first, until what they had added to the store makes
@@ -127,7 +127,7 @@ def make_room(verdicts: Sequence[Verdict], excess_bytes: int) -> list[Verdict]:
             break
         left -= verdict.backup.stored_bytes
         gone.add(verdict.backup.id)
-    return [_gone(v, Why.PLAN_STORAGE) if v.backup.id in gone else v for v in verdicts]
+    return [_gone(v, Reason.PLAN_STORAGE) if v.backup.id in gone else v for v in verdicts]
 
 
 def room_for_another(backups: Iterable[Candidate], terms: Terms, now_ns: int) -> bool:
@@ -142,72 +142,72 @@ def room_for_another(backups: Iterable[Candidate], terms: Terms, now_ns: int) ->
     for backup in backups:
         if backup.state is State.SUCCESSFUL:
             fixed = _never_goes(backup, None, terms.safety_days, now_ns)
-            stays += Why.SAFETY not in fixed and (bool(fixed) or backup.is_by_hand)
+            stays += Reason.SAFETY not in fixed and (bool(fixed) or backup.is_by_hand)
     return stays < terms.backups_max
 
 
-def _never_goes(backup: Candidate, newest_good: int | None, safety_days: int, now_ns: int) -> list[Why]:
+def _never_goes(backup: Candidate, newest_good: int | None, safety_days: int, now_ns: int) -> list[Reason]:
     kept = []
     if backup.state not in (State.SUCCESSFUL, State.FAILED):
-        kept.append(Why.UNDER_WAY)
+        kept.append(Reason.UNDER_WAY)
     if backup.is_in_use:
-        kept.append(Why.IN_USE)
+        kept.append(Reason.IN_USE)
     if backup.is_locked:
-        kept.append(Why.LOCKED)
+        kept.append(Reason.LOCKED)
     if backup.locked_until is not None and backup.locked_until > now_ns:
-        kept.append(Why.LOCKED_UNTIL)
+        kept.append(Reason.LOCKED_UNTIL)
     if backup.state is State.SUCCESSFUL and newest_good is not None and backup.order >= newest_good:
-        kept.append(Why.NEWEST)
+        kept.append(Reason.NEWEST)
     is_safety = backup.state is State.SUCCESSFUL and backup.origin == SAFETY
     if is_safety and backup.created_at > now_ns - safety_days * DAY_NS:
-        kept.append(Why.SAFETY)
+        kept.append(Reason.SAFETY)
     return kept
 
 
-def _verdict(backup: Candidate, kept: list[Why], otherwise: Why) -> Verdict:
-    return Verdict(backup, tuple(kept)) if kept else Verdict(backup, goes_by=otherwise)
+def _verdict(backup: Candidate, kept: list[Reason], otherwise: Reason) -> Decision:
+    return Decision(backup, tuple(kept)) if kept else Decision(backup, goes_by=otherwise)
 
 
-def _gone(verdict: Verdict, why: Why) -> Verdict:
+def _gone(verdict: Decision, why: Reason) -> Decision:
     return replace(verdict, kept_by=(), goes_by=why)
 
 
 # -- rules ----------------------------------------------------------------------------------------------------------
 
 
-def _by_rules(ordered: Sequence[Candidate], retention: Retention, zone: tzinfo) -> dict[str, list[Why]]:
+def _by_rules(ordered: Sequence[Candidate], retention: Retention, zone: tzinfo) -> dict[str, list[Reason]]:
     """For each backup that a rule keeps, by which.
 
     A damaged one does not stand for its period alone: the newest whole one of it stays beside it.
     """
     newest_first = [b for b in reversed(ordered) if b.state is State.SUCCESSFUL and not b.is_by_hand]
     whole = [b for b in newest_first if not b.is_damaged]
-    kept: dict[str, list[Why]] = {}
+    kept: dict[str, list[Reason]] = {}
     for why, chosen in (*_chosen(newest_first, retention, zone), *_chosen(whole, retention, zone)):
         for backup in chosen:
             reasons = kept.setdefault(backup.id, [])
             if why not in reasons:
                 reasons.append(why)
-    return {backup_id: sorted(reasons, key=list(Why).index) for backup_id, reasons in kept.items()}
+    return {backup_id: sorted(reasons, key=list(Reason).index) for backup_id, reasons in kept.items()}
 
 
 def _chosen(
     newest_first: Sequence[Candidate], retention: Retention, zone: tzinfo
-) -> Iterator[tuple[Why, Sequence[Candidate]]]:
+) -> Iterator[tuple[Reason, Sequence[Candidate]]]:
     """Return the backups that each rule keeps."""
-    yield Why.KEEP_LAST, newest_first[: retention.keep_last]
+    yield Reason.KEEP_LAST, newest_first[: retention.keep_last]
     for why, count, period in (
-        (Why.KEEP_HOURLY, retention.keep_hourly, _hour),
-        (Why.KEEP_DAILY, retention.keep_daily, _day),
-        (Why.KEEP_WEEKLY, retention.keep_weekly, _week),
-        (Why.KEEP_MONTHLY, retention.keep_monthly, _month),
-        (Why.KEEP_YEARLY, retention.keep_yearly, _year),
+        (Reason.KEEP_HOURLY, retention.keep_hourly, _hour),
+        (Reason.KEEP_DAILY, retention.keep_daily, _day),
+        (Reason.KEEP_WEEKLY, retention.keep_weekly, _week),
+        (Reason.KEEP_MONTHLY, retention.keep_monthly, _month),
+        (Reason.KEEP_YEARLY, retention.keep_yearly, _year),
     ):
         yield why, _newest_of_each(newest_first, count, period, zone)
     if retention.keep_within and newest_first:
         # Counted from the newest one and not from now: while no new ones come, none of the old ones goes.
         since = newest_first[0].created_at - within_ns(retention.keep_within)
-        yield Why.KEEP_WITHIN, [b for b in newest_first if b.created_at >= since]
+        yield Reason.KEEP_WITHIN, [b for b in newest_first if b.created_at >= since]
 
 
 def within_ns(text: str) -> int:
@@ -264,23 +264,25 @@ def _failed_shown(ordered: Sequence[Candidate], failed: Sequence[Candidate], now
     return {b.id for b in failed[-FAILED_KEPT_MAX:] if b.created_at > since}
 
 
-def _too_old(verdict: Verdict, days_max: int, now_ns: int) -> Verdict:
+def _too_old(verdict: Decision, days_max: int, now_ns: int) -> Decision:
     old = days_max and verdict.backup.created_at <= now_ns - days_max * DAY_NS
-    return _gone(verdict, Why.PLAN_DAYS) if old and verdict.may_go else verdict
+    return _gone(verdict, Reason.PLAN_DAYS) if old and verdict.may_go else verdict
 
 
-def _too_many(verdicts: list[Verdict], backups_max: int) -> list[Verdict]:
+def _too_many(verdicts: list[Decision], backups_max: int) -> list[Decision]:
     """Let the oldest go until the cap is kept; what undoes a restore is not counted."""
     if not backups_max:
         return verdicts
     counted = [
-        v for v in verdicts if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Why.SAFETY not in v.kept_by
+        v
+        for v in verdicts
+        if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Reason.SAFETY not in v.kept_by
     ]
     gone = {v.backup.id for v in _in_order_of_going(counted)[: max(0, len(counted) - backups_max)]}
-    return [_gone(v, Why.PLAN_BACKUPS) if v.backup.id in gone else v for v in verdicts]
+    return [_gone(v, Reason.PLAN_BACKUPS) if v.backup.id in gone else v for v in verdicts]
 
 
-def _in_order_of_going(verdicts: Iterable[Verdict]) -> list[Verdict]:
+def _in_order_of_going(verdicts: Iterable[Decision]) -> list[Decision]:
     """Of those that may go: first what came by itself, the oldest of it first, and only then what was taken by hand."""
     free = [v for v in verdicts if v.may_go and v.backup.state is State.SUCCESSFUL]
     return sorted(free, key=lambda v: (v.backup.is_by_hand, v.backup.created_at, v.backup.id))

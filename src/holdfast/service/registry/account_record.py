@@ -44,7 +44,7 @@ _record = msgspec.msgpack.Decoder(Record)
 _marks = msgspec.msgpack.Decoder(Marks)
 
 
-def keep_record(instance: Instance, account_id: str) -> None:
+def store_record(instance: Instance, account_id: str) -> None:
     """Write the record as the catalog has it now; called after every change, before anyone is told of it.
 
     Raises StoreError: then the change holds, and the next one (or the next start) writes the record.
@@ -70,10 +70,10 @@ def _current(instance: Instance, account_id: str) -> Record | None:
         return None
 
 
-def keep_records(instance: Instance) -> None:
+def store_records(instance: Instance) -> None:
     """Write those records that a crash kept from being written."""
     for account in account_rows.all_accounts(instance.catalog):
-        keep_record(instance, account.id)
+        store_record(instance, account.id)
 
 
 def read_record(instance: Instance, account_id: str) -> Record:
@@ -86,7 +86,7 @@ def read_record(instance: Instance, account_id: str) -> Record:
         raise DamagedError(f"The record of account {account_id} is not one of a known version.") from error
 
 
-def keep_marks(instance: Instance, backup: Backup) -> None:
+def store_marks(instance: Instance, backup: Backup) -> None:
     """Write a backup's name and locks. Raises StoreError."""
     marks = Marks(backup.name, backup.is_locked, backup.locked_until)
     sealed = instance.master_key.wrap(msgspec.msgpack.encode(marks), f"marks:{backup.id}")

@@ -14,8 +14,8 @@ from holdfast.catalog.accounts import rows
 from holdfast.catalog.records import Account
 from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.plans import Plan
-from holdfast.service.registry.account_record import keep_record
+from holdfast.service.instance.plans import PricePlan
+from holdfast.service.registry.account_record import store_record
 from holdfast.vault.pack.keys import new_data_key
 
 KEY_PREFIX = "hf_"
@@ -86,7 +86,7 @@ def add_account(instance: Instance, email: str, plan: str) -> NewKey:
         rows.insert_account(instance.catalog, account, _key_hash(api_key))
     except rows.EmailTaken:
         raise Conflict("EMAIL_TAKEN", f"There is an account for {email} already.") from None
-    keep_record(instance, account_id)
+    store_record(instance, account_id)
     return NewKey(account, api_key)
 
 
@@ -108,7 +108,7 @@ def set_plan(instance: Instance, account_id: str, plan: str) -> Account:
     get_account(instance, account_id)
     require_plan(instance, plan)
     rows.set_plan(instance.catalog, account_id, plan)
-    keep_record(instance, account_id)
+    store_record(instance, account_id)
     return get_account(instance, account_id)
 
 
@@ -117,7 +117,7 @@ def rotate_key(instance: Instance, account_id: str) -> NewKey:
     get_account(instance, account_id)
     api_key = new_api_key()
     rows.set_api_key(instance.catalog, account_id, _key_hash(api_key), _sealed_key(instance, account_id, api_key))
-    keep_record(instance, account_id)
+    store_record(instance, account_id)
     return NewKey(get_account(instance, account_id), api_key)
 
 
@@ -134,15 +134,15 @@ def link_secret(instance: Instance, account: Account) -> bytes:
 def authenticate(instance: Instance, api_key: str) -> Account:
     """Whose key it is. Raises AccessDenied."""
     if is_well_formed(api_key):
-        account = instance.hot.account_by_key(_key_hash(api_key))
+        account = instance.prepared.account_by_key(_key_hash(api_key))
         if account is not None:
             return account
     raise AccessDenied
 
 
-def plan_of(instance: Instance, account: Account) -> Plan:
+def plan_of(instance: Instance, account: Account) -> PricePlan:
     """The account's plan; one that the configuration no longer has includes nothing."""
-    return instance.config.plans.get(account.plan, Plan(rank=0, api_backups=False))
+    return instance.config.plans.get(account.plan, PricePlan(rank=0, api_backups=False))
 
 
 def require_api_backups(instance: Instance, account: Account) -> None:

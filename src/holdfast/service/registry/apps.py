@@ -16,7 +16,7 @@ from holdfast.schemas import apps as schemas
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import accounts
-from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.backups import check_name, delete_now
 
 
@@ -52,7 +52,7 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
         rows.insert_app(instance.catalog, app)
     except rows.AppNameTaken:
         raise Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.") from None
-    keep_record(instance, account_id)
+    store_record(instance, account_id)
     return app
 
 
@@ -106,7 +106,7 @@ def remove_app(instance: Instance, app: App) -> int:
     for backup in backups:
         if backup.is_locked or (backup.locked_until or 0) > instance.clock.now_ns():
             raise Conflict("BACKUP_LOCKED", f"The backup {backup.name!r} is locked; unlock it first.")
-    # Its schedule would else begin another one in the middle. (A removal that fails has it back by `set_right`.)
+    # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
     in_the_way = stop_schedule(instance.catalog, app.id)
     if in_the_way == "backup":
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.")
@@ -118,7 +118,7 @@ def remove_app(instance: Instance, app: App) -> int:
         rows.delete_app(instance.catalog, app.id)
     except rows.AppInUse:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.") from None
-    keep_record(instance, app.account_id)
+    store_record(instance, app.account_id)
     return len(backups)
 
 

@@ -19,7 +19,7 @@ from holdfast.schemas.fields import Note, note_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import drop_marks, keep_marks
+from holdfast.service.registry.account_record import drop_marks, store_marks
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
@@ -55,7 +55,7 @@ def list_items(instance: Instance, rows: Sequence[ListRow]) -> list[ListedBackup
 
 def list_rows(instance: Instance, app_id: str) -> list[ListRow]:
     """The rows of an application's whole list, oldest first, by the quick way."""
-    return instance.hot.list_rows(app_id)
+    return instance.prepared.list_rows(app_id)
 
 
 def list_item(instance: Instance, backup: Backup) -> ListedBackup:
@@ -173,7 +173,7 @@ def _marked(instance: Instance, backup: Backup) -> Backup:
     """The backup as it is now, its name and locks written to the store too."""
     found = backup_now(instance, backup)
     if found.state is State.SUCCESSFUL:
-        keep_marks(instance, found)
+        store_marks(instance, found)
     return found
 
 

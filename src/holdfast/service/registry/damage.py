@@ -6,18 +6,18 @@ import logging
 from collections.abc import Sequence
 
 from holdfast.catalog.backups import rows
-from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, enter_found
+from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, record_findings
 from holdfast.catalog.records import Backup, State, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
-from holdfast.vault.maintenance.backup_check import Hit
+from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.paths import shown
 
 _log = logging.getLogger(__name__)
 
 
-def look_again(instance: Instance, account_id: str) -> None:
+def recheck(instance: Instance, account_id: str) -> None:
     """After a backup: clear what it healed of the account's damaged backups. Costs next to nothing when there are none.
 
     A failure is only logged: the next check looks again.
@@ -30,15 +30,18 @@ def look_again(instance: Instance, account_id: str) -> None:
     if not damaged:
         return
     try:
-        look_at(instance, account_id, damaged)
+        check_backups(instance, account_id, damaged)
     except (StoreError, VaultError) as error:
         _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
 
 
-def look_at(instance: Instance, account_id: str, backups: Sequence[Backup]) -> None:
+def check_backups(instance: Instance, account_id: str, backups: Sequence[Backup]) -> None:
     """Enter what of an account's backups is lost, as far as manifests tell. Raises StoreError, VaultError."""
-    hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in backups])}
-    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in backups], None)
+    damaged_backups = {
+        damaged.backup_id: damaged
+        for damaged in instance.vault(account_id).damaged_backups([backup.id for backup in backups])
+    }
+    record_damage(instance, [(backup, damaged_backups.get(backup.id)) for backup in backups], None)
 
 
 def successful(instance: Instance, account_id: str) -> list[Backup]:
@@ -50,33 +53,38 @@ def successful(instance: Instance, account_id: str) -> list[Backup]:
     ]
 
 
-def enter_hits(instance: Instance, looked_at: Sequence[tuple[Backup, Hit | None]], read_at: int | None) -> None:
+def record_damage(
+    instance: Instance, looked_at: Sequence[tuple[Backup, DamagedBackup | None]], read_at: int | None
+) -> None:
     """Enter what was found of backups: what hits each, or None. `read_at`: when all of their data was read, if it was.
 
     What did not come back in a test restore stays: only another one can tell.
     """
     found = []
-    for backup, hit in looked_at:
-        damage = (*damaged_paths(hit), *(w for w in backup.damage if w.code == NOT_PROVED))
+    for backup, damaged in looked_at:
+        damage = (*damaged_paths(damaged), *(w for w in backup.damage if w.code == NOT_PROVED))
         verified_at = read_at if not damage else None
         if damage != backup.damage or verified_at is not None:
             found.append(Found(backup.id, damage, verified_at))
     if found:
-        enter_found(instance.catalog, found, instance.clock.now_ns())
+        record_findings(instance.catalog, found, instance.clock.now_ns())
 
 
-def enter_lost(instance: Instance, account_id: str) -> None:
+def record_lost(instance: Instance, account_id: str) -> None:
     """After packs were taken out of use: enter which of the account's backups miss something now. Raises StoreError."""
     found = successful(instance, account_id)
-    hits = {hit.backup_id: hit for hit in instance.vault(account_id).hits([backup.id for backup in found])}
-    enter_hits(instance, [(backup, hits.get(backup.id)) for backup in found], None)
+    damaged_backups = {
+        damaged.backup_id: damaged
+        for damaged in instance.vault(account_id).damaged_backups([backup.id for backup in found])
+    }
+    record_damage(instance, [(backup, damaged_backups.get(backup.id)) for backup in found], None)
 
 
-def damaged_paths(hit: Hit | None) -> tuple[Warned, ...]:
-    if hit is None:
+def damaged_paths(damaged: DamagedBackup | None) -> tuple[Warned, ...]:
+    if damaged is None:
         return ()
-    damage = [Warned(shown(file.path), DAMAGED, file.message) for file in hit.files]
-    more = hit.count - sum(file.count for file in hit.files)
+    damage = [Warned(shown(file.path), DAMAGED, file.message) for file in damaged.files]
+    more = damaged.count - sum(file.count for file in damaged.files)
     if more > 0:
         damage.append(Warned("", MORE_DAMAGED, f"There are {more} more files that can't be read."))
     return tuple(damage)

@@ -18,7 +18,7 @@ from holdfast.catalog.accounts import apps as rows
 from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.backups import require_usable
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.address import address_of
@@ -135,7 +135,7 @@ def remove_database(instance: Instance, app: App, name: str) -> None:
 
 def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSettings]) -> None:
     rows.change_settings(instance.catalog, app.id, change)
-    keep_record(instance, app.account_id)
+    store_record(instance, app.account_id)
 
 
 def check_database(spec: DatabaseSpec) -> Checked:

@@ -41,7 +41,7 @@ class WantedDatabase(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class DatabaseRestore:
     """One restore of a database: what is to be done, and who is told."""
 
     instance: Instance
@@ -70,29 +70,29 @@ def scratch_folder(instance: Instance, job_id: str) -> Path:
     return instance.run.resolve() / f"dump-{job_id}"
 
 
-def load_dump(deed: Deed, safety_backup: Callable[[], str | None]) -> tuple[int, str | None]:
+def load_dump(operation: DatabaseRestore, safety_backup: Callable[[], str | None]) -> tuple[int, str | None]:
     """Do it; returns the size of the dump in bytes, and the id of the safety backup.
 
     Raises ServiceError, DatabaseFailed, VaultError, StoreError, Cancelled.
     """
-    dump = dump_in(deed.instance, deed.backup, deed.wanted.name)
-    spec = target_of(deed.instance, deed.app, dump, deed.wanted)
-    deed.scratch.mkdir(mode=0o700, exist_ok=True)
+    dump = dump_in(operation.instance, operation.backup, operation.wanted.name)
+    spec = target_of(operation.instance, operation.app, dump, operation.wanted)
+    operation.scratch.mkdir(mode=0o700, exist_ok=True)
     try:
-        path = deed.scratch / dump.path.decode().rpartition("/")[2]
-        size = _fetch(deed, dump, path)
-        load = _ready(deed, dump, spec, path)
+        path = operation.scratch / dump.path.decode().rpartition("/")[2]
+        size = _fetch(operation, dump, path)
+        load = _ready(operation, dump, spec, path)
         safety = safety_backup()
-        deed.control.check(CANCELLED)
+        operation.control.check(CANCELLED)
         load()
         return size, safety
     finally:
-        shutil.rmtree(deed.scratch, ignore_errors=True)
+        shutil.rmtree(operation.scratch, ignore_errors=True)
 
 
-def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
+def _fetch(operation: DatabaseRestore, dump: Dump, path: Path) -> int:
     """Write the dump to a scratch file. Raises DamagedError, ChunkMissing, DumpNoRoom, Cancelled."""
-    snapshot = deed.instance.vault(deed.backup.account_id).open(deed.backup.id)
+    snapshot = operation.instance.vault(operation.backup.account_id).open(operation.backup.id)
     try:
         entry = Browser(snapshot).entry(dump.path)
         if entry is None:
@@ -101,10 +101,10 @@ def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
             for piece in content_range(snapshot, entry, 0, entry.size):
-                deed.control.check(CANCELLED)
+                operation.control.check(CANCELLED)
                 file.write(piece)
                 done += len(piece)
-                deed.control.progress(Progress(0, done, 1, entry.size))
+                operation.control.progress(Progress(0, done, 1, entry.size))
         return done
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -116,12 +116,12 @@ def _fetch(deed: Deed, dump: Dump, path: Path) -> int:
         snapshot.close()
 
 
-def _ready(deed: Deed, dump: Dump, spec: DatabaseSpec, path: Path) -> Callable[[], None]:
+def _ready(operation: DatabaseRestore, dump: Dump, spec: DatabaseSpec, path: Path) -> Callable[[], None]:
     """Find the tool, check the dump and see that the target answers; returns what loads it."""
-    short, long = Patience(control=deed.control), Patience(LOAD_SECONDS, deed.control)
+    short, long = Patience(control=operation.control), Patience(LOAD_SECONDS, operation.control)
     if dump.kind == "postgres":
         restores = postgres.tool_for_load(spec, path)
-        return lambda: postgres.load(spec, restores, path, long, is_same=deed.wanted.to is None)
+        return lambda: postgres.load(spec, restores, path, long, is_same=operation.wanted.to is None)
     if dump.kind == "mariadb":
         mariadb.check_dump(path)
         client = mariadb.tool_for_load(spec, short)

@@ -36,7 +36,7 @@ from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
-from holdfast.service.restore.database import Deed, load_dump, scratch_folder, target_of
+from holdfast.service.restore.database import DatabaseRestore, load_dump, scratch_folder, target_of
 from holdfast.service.restore.plan import (
     Planned,
     Wanted,
@@ -54,7 +54,7 @@ from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
-from holdfast.vault.source import Notice
+from holdfast.vault.source import PathWarning
 
 KIND = "restore"
 INLINE_BEGINS_NS = 30 * SECOND_NS
@@ -172,9 +172,11 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
     require_usable(backup, "restored")
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
-        deed = Deed(instance, backup, target_app, wanted.database, scratch, control)
+        operation = DatabaseRestore(instance, backup, target_app, wanted.database, scratch, control)
         is_own = wanted.database.to is None
-        size, made = load_dump(deed, lambda: _safety_backup(instance, target_app, wanted, control) if is_own else None)
+        size, made = load_dump(
+            operation, lambda: _safety_backup(instance, target_app, wanted, control) if is_own else None
+        )
         return Restored(0, 0, 0, 1, size, made, ())
     root = target_root(target_app, wanted)
     _make_root(root)
@@ -205,7 +207,7 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
             remove_staging(staging.folder)
         except TargetError:
             message = f"The restore is finished, but what it replaced still lies in {staging.folder}; remove it."
-            notices.append(Notice(b"", "STAGING_LEFT", message))
+            notices.append(PathWarning(b"", "STAGING_LEFT", message))
         return Restored(
             len(plan.added),
             len(plan.changed),
@@ -271,7 +273,7 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
         yield Warned(FOLDER, "DATABASES_NOT_RESTORED", message)
 
 
-def _warnings(notices: list[Notice]) -> Iterator[Warned]:
+def _warnings(notices: list[PathWarning]) -> Iterator[Warned]:
     for notice in notices[:WARNINGS_MAX]:
         yield Warned(shown(notice.path), notice.code, notice.message)
 

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from holdfast.catalog.records import IMPORTED, App, Backup, Job
-from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, Seen, TargetInTheWay
+from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, ShownPath, TargetInTheWay
 from holdfast.restorer.staging import CANCELLED
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
@@ -33,7 +33,7 @@ from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Entry, Kind
-from holdfast.vault.manifest.previous import Before, content_of
+from holdfast.vault.manifest.previous import PreviousEntries, content_of
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
@@ -45,14 +45,14 @@ SHOWN_PATHS_MAX = 1000
 """Of more paths than this a preview shows the first ones; the counts are always whole."""
 
 
-Mode = Literal["mirror", "overlay"]
+RestoreMode = Literal["mirror", "overlay"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
     """A wanted restore: what, and where to. `paths`: only these, with all below them; none: everything."""
 
     paths: tuple[str, ...] = ()
-    mode: Mode = "mirror"
+    mode: RestoreMode = "mirror"
     safety_backup: bool = True
     to: str | None = None
     """A folder outside of all applications; None: the folder of the job's application."""
@@ -80,7 +80,7 @@ class Planned:
     """A plan, and what it was made from. Use as a context; it releases what is open."""
 
     plan: RestorePlan
-    before: Before
+    before: PreviousEntries
     scan: Scan
     snapshot: Snapshot
     large: Snapshot
@@ -134,7 +134,7 @@ def planned_restore(
     try:
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
-        before = Before(snapshot.all_blocks())
+        before = PreviousEntries(snapshot.all_blocks())
         databases = find_databases(scan, target, control=control)
         fold(scan, databases)
         planner = Planner(
@@ -163,7 +163,7 @@ def planned_restore(
         raise
 
 
-def _chosen(before: Before, texts: tuple[str, ...]) -> list[bytes]:
+def _chosen(before: PreviousEntries, texts: tuple[str, ...]) -> list[bytes]:
     """The paths that texts mean: of several the first one that the backup has. Raises Invalid (PATH)."""
     there = set(split(before.path_bytes, before.path_length)) if texts else set()
     chosen = []
@@ -187,7 +187,7 @@ def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable
 
 
 def _comparer(
-    vault: Vault, snapshot: Snapshot, before: Before, target: DirectoryReader, control: Control
+    vault: Vault, snapshot: Snapshot, before: PreviousEntries, target: DirectoryReader, control: Control
 ) -> Callable[[int, bytes], bool]:
     """Return a test for the target's file at a path having the content of an entry. It raises Cancelled."""
 
@@ -232,7 +232,7 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
 
 
 def _preview(plan: RestorePlan) -> RestorePreview:
-    def first(seen: list[Seen]) -> list[ChangedPath]:
+    def first(seen: list[ShownPath]) -> list[ChangedPath]:
         return [
             ChangedPath(shown(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
             for s in seen[:SHOWN_PATHS_MAX]

@@ -12,7 +12,7 @@ from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.records import Account
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance, InstanceError
-from holdfast.service.registry.account_record import RECORD_NAME, keep_record
+from holdfast.service.registry.account_record import RECORD_NAME, store_record
 
 
 def is_erased(account: Account) -> bool:
@@ -28,12 +28,12 @@ def erase_account(instance: Instance, account: Account, on_object: Callable[[int
     """
     store = instance.vault_store(account.id)
     try:
-        rebuilding.check_nothing_under_way(instance.catalog, account.id)
+        rebuilding.check_nothing_running(instance.catalog, account.id)
         # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
         store.delete(RECORD_NAME)
         secrets = rebuilding.erase_keys(instance.catalog, account.id)
-    except rebuilding.UnderWay as error:
-        keep_record(instance, account.id)  # it may have come only when the record was gone
+    except rebuilding.WorkRunning as error:
+        store_record(instance, account.id)  # it may have come only when the record was gone
         if str(error) == "backup":
             message = "A backup of the account is being made; wait for it, then erase."
             raise Conflict("BACKUP_IN_PROGRESS", message) from None

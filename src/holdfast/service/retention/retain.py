@@ -23,7 +23,7 @@ from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
-from holdfast.service.policy.retention import Terms, Verdict, Why, judge, make_room
+from holdfast.service.policy.retention import Decision, Reason, Terms, decide, make_room
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.backups import delete_now, resume_deletions
 from holdfast.stores.port import StoreError
@@ -36,7 +36,7 @@ class Retained:
     """The outcome of retention for one application: its decisions, and the ids of the backups that are gone."""
 
     app: App
-    verdicts: list[Verdict]
+    verdicts: list[Decision]
     gone: list[str]
 
 
@@ -51,7 +51,7 @@ def terms_of(config: Config, app: App, plan: str) -> Terms:
     )
 
 
-def plan_retention(instance: Instance, app: App) -> list[Verdict]:
+def plan_retention(instance: Instance, app: App) -> list[Decision]:
     """Return what retention would do now with each backup of an application, oldest first."""
     return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
 
@@ -62,7 +62,7 @@ def retain_app(instance: Instance, app: App, *, stopping: Callable[[], bool] = l
     Raises NotFound, CatalogError, StoreError.
     """
     verdicts = _planned(instance, app)
-    now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Why.PLAN_STORAGE]
+    now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
     return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _let_go(instance, now, stopping))
 
 
@@ -86,7 +86,7 @@ def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
         retain_after(instance, app_id, stopping)
 
 
-def shown_retention(instance: Instance, app: App, verdicts: Sequence[Verdict]) -> RetentionPreview:
+def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
     """Rules and verdicts as they are shown."""
     return RetentionPreview(
         rules=rules_of(app.settings.retention),
@@ -96,7 +96,7 @@ def shown_retention(instance: Instance, app: App, verdicts: Sequence[Verdict]) -
     )
 
 
-def _shown(verdict: Verdict, zone: tzinfo) -> RetainedBackup:
+def _shown(verdict: Decision, zone: tzinfo) -> RetainedBackup:
     backup = verdict.backup
     return RetainedBackup(
         id=backup.id,
@@ -110,7 +110,7 @@ def _shown(verdict: Verdict, zone: tzinfo) -> RetainedBackup:
     )
 
 
-def _planned(instance: Instance, app: App) -> list[Verdict]:
+def _planned(instance: Instance, app: App) -> list[Decision]:
     """The verdicts on an application's backups; on all of the account's while that stores too much."""
     account = get_account(instance, app.account_id)
     excess = _excess_bytes(instance, account)
@@ -119,12 +119,12 @@ def _planned(instance: Instance, app: App) -> list[Verdict]:
     return _judged(instance, app, account, rows.candidates(instance.catalog, app_id=app.id))
 
 
-def _judged(instance: Instance, app: App, account: Account, backups: Sequence[Candidate]) -> list[Verdict]:
+def _judged(instance: Instance, app: App, account: Account, backups: Sequence[Candidate]) -> list[Decision]:
     terms = terms_of(instance.config, app, account.plan)
-    return judge(backups, terms, instance.clock.now_ns(), instance.zone)
+    return decide(backups, terms, instance.clock.now_ns(), instance.zone)
 
 
-def _judged_account(instance: Instance, account: Account, excess: int) -> list[Verdict]:
+def _judged_account(instance: Instance, account: Account, excess: int) -> list[Decision]:
     """The verdicts on all backups of an account, room made for its cap on storage."""
     by_app: dict[str, list[Candidate]] = {}
     for backup in rows.candidates(instance.catalog, account_id=account.id):
@@ -148,7 +148,7 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     return max(0, usage(instance, account)[1] - cap)
 
 
-def _let_go(instance: Instance, verdicts: Sequence[Verdict], stopping: Callable[[], bool]) -> list[str]:
+def _let_go(instance: Instance, verdicts: Sequence[Decision], stopping: Callable[[], bool]) -> list[str]:
     """Delete what goes, the oldest first; returns the ids of those that are gone."""
     gone = []
     for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):

@@ -29,7 +29,7 @@ from holdfast.catalog.records import IMPORTED, App, Backup, Hook, Warned
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
-from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.log import BackupLog
 from holdfast.stores.durable import write_durably
@@ -88,7 +88,7 @@ def set_hook(instance: Instance, app: App, when: str, hook: Hook | None) -> App:
             raise Invalid("timeout", f"The time limit must be 1 to {TIMEOUT_SECONDS_MAX} seconds.")
     change = {when: hook}
     change_settings(instance.catalog, app.id, lambda settings: msgspec.structs.replace(settings, **change))
-    keep_record(instance, app.account_id)
+    store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
 
@@ -118,7 +118,7 @@ class Hooks:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Run `before`, and at the end `after`, unless `let_go` ran it already. Raises HookFailed, Cancelled."""
+        """Run `before`, and at the end `after`, unless `release` ran it already. Raises HookFailed, Cancelled."""
         state = "failed"
         try:
             self._begin()
@@ -130,7 +130,7 @@ class Hooks:
         finally:
             self._end(state)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """All is read: run `after` now."""
         self._end("read")
 

@@ -20,7 +20,7 @@ from holdfast.catalog.records import App, AppSettings, Backup
 from holdfast.schemas.apps import Ignored, MatchedBy, MatchedPath
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import excluded_paths, get_app
 from holdfast.sources.directory.ignore import (
     FILE_BYTES_MAX,
@@ -40,11 +40,11 @@ from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.manifest.previous import Before, content_of
+from holdfast.vault.manifest.previous import PreviousEntries, content_of
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import Notice, Scan
+from holdfast.vault.source import PathWarning, Scan
 
 PATHS_SHOWN_MAX = 100
 """At most this many of the largest ignored paths are in a preview; the totals count all."""
@@ -82,7 +82,7 @@ def _changed(instance: Instance, app: App, change: Callable[[tuple[str, ...]], t
         return msgspec.structs.replace(settings, ignore=patterns)
 
     change_settings(instance.catalog, app.id, changed)
-    keep_record(instance, app.account_id)
+    store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
 
@@ -149,7 +149,7 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
     return _summed(rules, scan, matched, said)
 
 
-def _patterns_there(reader: DirectoryReader) -> tuple[list[Pattern], list[Notice]]:
+def _patterns_there(reader: DirectoryReader) -> tuple[list[Pattern], list[PathWarning]]:
     root = reader.open_folder(b"")
     try:
         return read_ignore_file(root)
@@ -206,7 +206,7 @@ def left_alone(
     target: App | None,
     reader: DirectoryReader,
     scan: Scan,
-    before: Before,
+    before: PreviousEntries,
     snapshot: Snapshot,
 ) -> NDArray[np.bool_]:
     """For each entry of a restore's target, whether patterns leave it out: then it stays where the backup lacks it.
@@ -221,7 +221,7 @@ def left_alone(
     return now | match_used(patterns_of(source.settings.ignore if source else ()), then, scan)
 
 
-def _file_in(before: Before, snapshot: Snapshot) -> bytes:
+def _file_in(before: PreviousEntries, snapshot: Snapshot) -> bytes:
     """The `.backupignore` of a backup; empty when it has none."""
     paths = split(before.path_bytes, before.path_length)
     number = paths.index(IGNORE_FILE) if IGNORE_FILE in paths else -1

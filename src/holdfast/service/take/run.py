@@ -18,7 +18,7 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
-from holdfast.catalog.jobs import work as under_way
+from holdfast.catalog.jobs import work as running
 from holdfast.catalog.records import App, Backup, State, Warned, new_id
 from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
@@ -31,10 +31,10 @@ from holdfast.service.jobs.lifecycle import catalog_control
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
-from holdfast.service.registry.account_record import keep_marks
+from holdfast.service.registry.account_record import store_marks
 from holdfast.service.registry.accounts import get_account, link_secret
 from holdfast.service.registry.backups import check_name, link_key, name_taken
-from holdfast.service.registry.damage import look_again
+from holdfast.service.registry.damage import recheck
 from holdfast.service.take.hooks import Hooks, recover_hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.source import chosen_source, sweep_copies
@@ -66,7 +66,7 @@ BEGUN_AGAIN = ("manual", "scheduled")
 """Origins of backups that go back to the queue when the server is stopped. A safety backup is of no use without its
 restore, and an import's archive is not kept."""
 
-PUT_BACK = "The server was stopped while it was made; it is made anew when the server is back."
+REQUEUED = "The server was stopped while it was made; it is made anew when the server is back."
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def request_backup(
         except rows.BackupNameTaken:
             if name is not None:
                 raise name_taken(name) from None
-        except (rows.BackupUnderWay, LimitReached) as error:
+        except (rows.BackupRunning, LimitReached) as error:
             if idempotency_key is not None:
                 # The same request may have come in at the same time, twice.
                 earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
@@ -123,7 +123,7 @@ def request_backup(
             raise Conflict(
                 "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
             ) from None
-        except rows.RestoreUnderWay:
+        except rows.RestoreRunning:
             raise Conflict(
                 "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
             ) from None
@@ -225,7 +225,7 @@ def run_backup(
     """
     control = catalog_control(
         instance,
-        lambda: under_way.is_backup_cancel_asked(instance.catalog, backup_id),
+        lambda: running.is_backup_cancel_asked(instance.catalog, backup_id),
         lambda progress: rows.record_progress(instance.catalog, backup_id, progress),
         control,
     )
@@ -240,7 +240,7 @@ def run_backup(
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
-                look_again(instance, done.account_id)
+                recheck(instance, done.account_id)
     return _found(instance, backup_id)
 
 
@@ -264,7 +264,7 @@ def _run(instance: Instance, backup: Backup, control: Control) -> None:
         if isinstance(error, Stopped) and backup.origin in BEGUN_AGAIN:
             with suppress(StoreError):
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
-            if under_way.put_back(instance.catalog, backup.id, PUT_BACK, instance.clock.now_ns()):
+            if running.requeue(instance.catalog, backup.id, REQUEUED, instance.clock.now_ns()):
                 return
         why = _failure(error)
         if why.code == INTERNAL_ERROR:
@@ -301,7 +301,7 @@ def _take(
 
     def on_read() -> None:
         log.say("All is read.")
-        hooks.let_go()
+        hooks.release()
 
     with chosen_source(instance, app, backup, control, log=log.say, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
@@ -328,7 +328,7 @@ def _take(
                     )
                 chosen.check_whole(result)
                 if backup.is_locked:
-                    keep_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
+                    store_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
                 if not _finish(instance, backup, result, log, warnings):
                     instance.vault_store(backup.account_id).delete(root_name(backup.id))
                 return

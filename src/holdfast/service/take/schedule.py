@@ -25,7 +25,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy.cron import next_due, next_dues, parse_cron, shortest_interval
 from holdfast.service.policy.overdue import overdue_after
-from holdfast.service.registry.account_record import keep_record
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns, preview_ignored
@@ -78,7 +78,7 @@ def set_schedule(instance: Instance, app: App, schedule: Schedule, *, by_custome
         return msgspec.structs.replace(settings, cron=schedule.cron, retention=schedule.retention, ignore=patterns)
 
     change_settings(instance.catalog, app.id, change, lambda before, after: _changed_times(instance, before, after))
-    keep_record(instance, app.account_id)
+    store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
 
@@ -203,7 +203,7 @@ def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
     return rows.claim_run(instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup)
 
 
-def set_right(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:
+def recompute(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:
     """Compute anew when applications are due, where it is not as their schedules say; returns how many were changed.
 
     For what no change of a schedule brings about: another time zone or jitter in the configuration, a catalog that was

@@ -8,7 +8,7 @@ import numpy as np
 
 from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown_member, too_large
 from holdfast.sources.archive.names import checked_target
-from holdfast.vault.source import From, Scan
+from holdfast.vault.source import ContentOrigin, Scan
 
 FILE, FOLDER, SYMLINK = 1, 2, 3
 """As vault.entry.Kind."""
@@ -172,7 +172,7 @@ class Tree:
             target_length=target_length,
             path_bytes=b"".join([paths[i] for i in order]),
             target_bytes=b"".join(targets),
-            content=np.full(len(paths), From.COPY, np.uint8),
+            content=np.full(len(paths), ContentOrigin.COPY, np.uint8),
             notices=[],
         )
 

@@ -82,7 +82,7 @@ class WithDumps:
 
     def scan(self) -> Scan:
         """Walk the tree, and put the dumps in. Raises SourceMissing, SourceError."""
-        from holdfast.vault.source import Notice
+        from holdfast.vault.source import PathWarning
 
         whole = self.folder.scan()
         if os.path.lexists(self.folder.folder.root / FOLDER):
@@ -90,7 +90,7 @@ class WithDumps:
                 f"The application's own {FOLDER} was left out: a backup has the dumps of its databases "
                 "there. Give it another name."
             )
-            whole.notices.append(Notice(FOLDER_PATH, "DATABASES_FOLDER_LEFT_OUT", message))
+            whole.notices.append(PathWarning(FOLDER_PATH, "DATABASES_FOLDER_LEFT_OUT", message))
         self._scan = self._with_dumps(whole)
         return self._scan
 
@@ -101,7 +101,7 @@ class WithDumps:
         """
         import numpy as np
 
-        from holdfast.vault.source import Notice, Settled
+        from holdfast.vault.source import PathWarning, Settled
 
         whole, at, more = self._scan, self._at, len(self.specs) + 1
         assert whole is not None
@@ -116,7 +116,7 @@ class WithDumps:
                     f"Of the database {spec.name} these tables have no transactions and may be of another moment than "
                     f"the others: {', '.join(found.tables)}."
                 )
-                whole.notices.append(Notice(spec.path, "TABLES_WITHOUT_TRANSACTIONS", message))
+                whole.notices.append(PathWarning(spec.path, "TABLES_WITHOUT_TRANSACTIONS", message))
         ours = np.arange(at, at + more)
         theirs = np.setdiff1d(read, ours)
         theirs = np.where(theirs >= at, theirs - more, theirs)
@@ -156,14 +156,14 @@ class WithDumps:
         import numpy as np
 
         from holdfast.vault.manifest.entry import Kind
-        from holdfast.vault.source import From
+        from holdfast.vault.source import ContentOrigin
 
         specs = self._sorted()
         ends = scan.path_length.cumsum(dtype=np.int64)
         at = _place(scan.path_bytes, ends.tolist())
         self._at = at
         paths = [FOLDER_PATH, *(spec.path for spec in specs)]
-        ways = {"redis": From.COPY}
+        ways = {"redis": ContentOrigin.COPY}
         rows = {
             "kind": [Kind.FOLDER, *(Kind.FILE for _ in specs)],
             "mode": [_FOLDER_MODE, *(_DUMP_MODE for _ in specs)],
@@ -173,7 +173,7 @@ class WithDumps:
             "ctime_ns": self.now_ns,  # another one in each backup: a dump is made anew each time
             "nlink": 1,
             "path_length": [len(path) for path in paths],
-            "content": [From.FILE, *(ways.get(spec.kind, From.STREAM) for spec in specs)],
+            "content": [ContentOrigin.FILE, *(ways.get(spec.kind, ContentOrigin.STREAM) for spec in specs)],
         }
         start = int(ends[at - 1]) if at else 0
         path_bytes = scan.path_bytes[:start] + b"".join(paths) + scan.path_bytes[start:]

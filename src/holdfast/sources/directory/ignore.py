@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.native import library as native
-from holdfast.vault.source import Notice
+from holdfast.vault.source import PathWarning
 
 if TYPE_CHECKING:
     from holdfast.vault.source import Scan
@@ -101,7 +101,7 @@ def patterns_of(lines: Sequence[str]) -> list[Pattern]:
     ]
 
 
-def patterns_in(content: bytes) -> tuple[list[Pattern], list[Notice]]:
+def patterns_in(content: bytes) -> tuple[list[Pattern], list[PathWarning]]:
     """Return the patterns of a `.backupignore`, and what a person should know of those that are not used."""
     notices = []
     cut = len(content) > FILE_BYTES_MAX
@@ -130,7 +130,7 @@ def patterns_in(content: bytes) -> tuple[list[Pattern], list[Notice]]:
     return found, notices
 
 
-def read_ignore_file(root: int) -> tuple[list[Pattern], list[Notice]]:
+def read_ignore_file(root: int) -> tuple[list[Pattern], list[PathWarning]]:
     """Return the patterns of `.backupignore` in the open folder `root`; none without such a file."""
     try:
         fd = os.open(IGNORE_FILE, _FLAGS, dir_fd=root)
@@ -164,12 +164,12 @@ def match_used(ours: Sequence[Pattern], theirs: Sequence[Pattern], scan: Scan) -
     return np.zeros(len(scan.kind), bool)
 
 
-def too_slow(pattern: Pattern) -> Notice:
+def too_slow(pattern: Pattern) -> PathWarning:
     """Return the notice for patterns that are not used because they take too long."""
     what = "of .backupignore" if pattern.source != SETTINGS else "in the application's settings"
     path = IGNORE_FILE if pattern.source != SETTINGS else b""
     message = f"The ignore patterns {what} take too long to match and were not used; write simpler ones."
-    return Notice(path, "IGNORE_TOO_SLOW", message)
+    return PathWarning(path, "IGNORE_TOO_SLOW", message)
 
 
 def _trimmed(line: bytes) -> bytes:
@@ -185,5 +185,5 @@ def _trimmed(line: bytes) -> bytes:
     return line[:end]
 
 
-def _notice(code: str, what: str) -> Notice:
-    return Notice(IGNORE_FILE, code, f"The file .backupignore {what}")
+def _notice(code: str, what: str) -> PathWarning:
+    return PathWarning(IGNORE_FILE, code, f"The file .backupignore {what}")

@@ -125,7 +125,7 @@ class LiveSource:
         """
         from holdfast.sources.sqlite.copying import Copied
         from holdfast.sources.sqlite.recognise import unfold
-        from holdfast.vault.source import Notice, Settled
+        from holdfast.vault.source import PathWarning, Settled
 
         whole = self._whole
         assert whole is not None
@@ -152,7 +152,7 @@ class LiveSource:
                     f"The database {shown(database.path)} could not be copied now ({outcome.why}); "
                     "this backup has it as of the previous backup."
                 )
-                self._notices.append(Notice(database.path, "DATABASE_NOT_COPIED", message))
+                self._notices.append(PathWarning(database.path, "DATABASE_NOT_COPIED", message))
         if raw:
             unfold(whole, raw)
             self._databases = [database for database in self._databases if database not in raw]
@@ -164,7 +164,7 @@ class LiveSource:
 
     def close_reading(self) -> None:
         """Wait for the checks of the copies. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
-        from holdfast.vault.source import Notice
+        from holdfast.vault.source import PathWarning
 
         self.on_read()
         if self._copying is None:
@@ -176,7 +176,7 @@ class LiveSource:
                 self.plain[checked.path] = checked.problem
             elif checked.note is not None:
                 message = f"The database {shown(checked.path)} was copied, but {checked.note}."
-                self._notices.append(Notice(checked.path, "DATABASE_NOTE", message))
+                self._notices.append(PathWarning(checked.path, "DATABASE_NOTE", message))
         self._let_go()
         if damaged:
             self.copies = {}

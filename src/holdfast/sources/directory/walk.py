@@ -18,7 +18,7 @@ from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import SourceError
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.paths import shown
-from holdfast.vault.source import Notice, Scan
+from holdfast.vault.source import PathWarning, Scan
 
 CHECK_SECONDS = 0.25
 """The interval between checks for a cancelled walk."""
@@ -120,7 +120,7 @@ def _stopped_by(control: Control, stop: ctypes.c_int32) -> Iterator[None]:
         raise why[0]
 
 
-def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice]:
+def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[PathWarning]:
     out, at = [], 0
     for code, detail, length, _ in rows:
         path = paths[at : at + length]
@@ -129,7 +129,7 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
         if code == 1:
             what = _SPECIAL.get(detail, "special file")
             out.append(
-                Notice(path, "SPECIAL_FILE", f"{name} is a {what}, which a backup cannot hold; it was left out.")
+                PathWarning(path, "SPECIAL_FILE", f"{name} is a {what}, which a backup cannot hold; it was left out.")
             )
         elif code == 2:
             why = (
@@ -141,11 +141,15 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[Notice
                 )
                 else f"could not be listed ({os.strerror(detail)})"
             )
-            out.append(Notice(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
+            out.append(PathWarning(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
         elif code == 3:
-            out.append(Notice(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out."))
+            out.append(
+                PathWarning(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out.")
+            )
         else:
             out.append(
-                Notice(path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out.")
+                PathWarning(
+                    path, "UNREADABLE_FILE", f"{name} could not be read ({os.strerror(detail)}); it was left out."
+                )
             )
     return out

@@ -20,7 +20,7 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.source import SCAN_COLUMNS, From, Scan
+from holdfast.vault.source import SCAN_COLUMNS, ContentOrigin, Scan
 
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512
@@ -101,7 +101,7 @@ def fold(scan: Scan, databases: Sequence[Database]) -> None:
     """Give the entries of databases the change times of their write-ahead logs too, and mark them as copied."""
     for database in databases:
         i, wal = database.number, database.wal
-        scan.content[i] = From.COPY
+        scan.content[i] = ContentOrigin.COPY
         scan.inode[i] ^= _COPIED
         if wal is not None and scan.size[wal]:
             # The log's own stat as well as the later time: after a clock was set back the later one may be old. Not
@@ -115,7 +115,7 @@ def fold(scan: Scan, databases: Sequence[Database]) -> None:
 def unfold(scan: Scan, databases: Sequence[Database]) -> None:
     """Turn the entries of files that are not databases after all back into plain files, which will be read."""
     for database in databases:
-        scan.content[database.number] = From.FILE
+        scan.content[database.number] = ContentOrigin.FILE
         scan.ctime_ns[database.number] = -1  # equal to that of no entry, so it is read
 
 

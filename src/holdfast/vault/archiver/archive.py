@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
-from holdfast.vault.archiver.pool import Alone, Crew
-from holdfast.vault.archiver.tasks import Batch, FileItem, Gathered, Job, Part, Result, Whole
+from holdfast.vault.archiver.pool import InlinePool, ProcessPool
+from holdfast.vault.archiver.tasks import Batch, FileItem, FilePart, Gathered, Job, Result, StreamTask
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger, PackRow
 from holdfast.vault.pack.seal import VaultKeys
-from holdfast.vault.source import From, Scan, Source
+from holdfast.vault.source import ContentOrigin, Scan, Source
 
 BATCH_FILES_MAX = 128
 BATCH_BYTES_MAX = 4 * 1024 * 1024
@@ -38,13 +38,13 @@ most one chunk in 64 MiB more; page files are cut at fixed places anyway."""
 STREAM_CHUNKS = 65_536
 """Chunks assumed of a stream, whose length is unknown: 16 GiB of them. With more, claims get slower, not wrong."""
 
-ALONE_BYTES_MAX = 12 * 1024 * 1024
-ALONE_FILES_MAX = 400
+INLINE_POOL_BYTES_MAX = 12 * 1024 * 1024
+INLINE_POOL_FILES_MAX = 400
 """At most this much is read in this process: it takes less time than starting a worker process (0.3 s)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ArchivePlan:
     """The decision for each entry of the scan. Rows of `keep` may be set until the first file is read."""
 
     match: NDArray[np.int64]
@@ -61,7 +61,7 @@ class Plan:
         return (self.is_file & ~self.keep & (self.primary < 0)).nonzero()[0]
 
 
-def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
+def plan(scan: Scan, before: PreviousEntries, is_stored: NDArray[np.bool_]) -> ArchivePlan:
     """Decide what to read. `is_stored`: for each previous entry, True if the vault still has all of its content."""
     match = match_paths(scan, before)
     keep = same_stat(scan, before, match)
@@ -74,10 +74,10 @@ def plan(scan: Scan, before: Before, is_stored: NDArray[np.bool_]) -> Plan:
         if before.extra(int(match[i])).hard_link is not None:
             keep[i] = False  # it was a further link then; as the first one now it needs an entry of its own
     keep &= primary < 0
-    return Plan(match, keep, primary, is_file)
+    return ArchivePlan(match, keep, primary, is_file)
 
 
-def _take_over(scan: Scan, before: Before, todo: Plan, numbers: Sequence[int]) -> None:
+def _take_over(scan: Scan, before: PreviousEntries, todo: ArchivePlan, numbers: Sequence[int]) -> None:
     """Keep the content that entries had in the previous backup, although they changed since."""
     for i in numbers:
         todo.keep[i] = True
@@ -108,15 +108,15 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
     small: list[tuple[int, int]] = []
     origin = scan.content[read].tolist()
     for number, size, content in zip(read.tolist(), sizes, origin, strict=True):
-        if content == From.STREAM:
-            yield Whole(number, paths[number])
+        if content == ContentOrigin.STREAM:
+            yield StreamTask(number, paths[number])
             continue
         if size <= BATCH_BYTES_MAX:
             small.append((number, size))
             continue
         parts = max(1, size // PART_BYTES)
         for part in range(parts):
-            yield Part(number, paths[number], part, part * PART_BYTES, PART_BYTES, part == parts - 1)
+            yield FilePart(number, paths[number], part, part * PART_BYTES, PART_BYTES, part == parts - 1)
     batch: list[FileItem] = []
     total = 0
     for number, size in small:
@@ -132,7 +132,7 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
 def chunks_expected(sizes: NDArray[np.uint64], content: NDArray[np.uint8]) -> int:
     """Estimate from above the number of chunks of files of these sizes (as page files wherever they could be)."""
     large = sizes[sizes > CHUNK_BYTES_MIN]
-    streams = int((content == From.STREAM).sum()) * STREAM_CHUNKS
+    streams = int((content == ContentOrigin.STREAM).sum()) * STREAM_CHUNKS
     return streams + len(sizes) + int((large // np.uint64(PAGE_CUT_BYTES)).sum()) + len(large)
 
 
@@ -147,7 +147,7 @@ class Archive:
         epoch: int,
         index: Index,
         source: Source,
-        open_crew: Callable[[int, int, int], Crew | Alone],
+        open_pool: Callable[[int, int, int], ProcessPool | InlinePool],
         control: Control,
     ) -> None:
         """`open_crew(files, bytes, chunks)` returns the pool that does the reading."""
@@ -156,11 +156,11 @@ class Archive:
         self._epoch = epoch
         self.index = index
         self._source = source
-        self._open_crew = open_crew
+        self._open_pool = open_pool
         self._control = control
         self.stored_bytes = 0
 
-    def run(self, scan: Scan, before: Before, is_stored: NDArray[np.bool_], assembly: Assembly) -> Written:
+    def run(self, scan: Scan, before: PreviousEntries, is_stored: NDArray[np.bool_], assembly: Assembly) -> Written:
         """Read what changed, store it, and write the blocks. Raises Cancelled, SessionFenced, StoreError."""
         todo = plan(scan, before, is_stored)
         is_before = todo.match >= 0
@@ -181,7 +181,7 @@ class Archive:
             self._ledger.publish(self._epoch, rows)
             self.stored_bytes += sum(row.size for row in rows)
 
-    def _ingest(self, scan: Scan, todo: Plan) -> Gathered:
+    def _ingest(self, scan: Scan, todo: ArchivePlan) -> Gathered:
         is_file = scan.kind == Kind.FILE
         total_files, total_bytes = int(is_file.sum()), int(scan.size[is_file].sum())
         read = todo.read
@@ -191,7 +191,7 @@ class Archive:
         self._control.progress(Progress(files, done_bytes, total_files, total_bytes))
         if not len(read):
             return got
-        crew = self._open_crew(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
+        pool = self._open_pool(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
 
         def gather(result: Result) -> None:
             nonlocal files, done_bytes
@@ -208,7 +208,7 @@ class Archive:
             )
 
         try:
-            crew.run(jobs_of(scan, read), gather, self._control)
+            pool.run(jobs_of(scan, read), gather, self._control)
         finally:
-            crew.close()
+            pool.close()
         return got

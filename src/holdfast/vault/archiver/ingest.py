@@ -18,7 +18,7 @@ from isal import isal_zlib
 
 from holdfast.stores.port import Store
 from holdfast.vault.archiver.claims import Claims
-from holdfast.vault.archiver.tasks import RESULT_FIELDS, Batch, Job, KnownChunks, Part, Result, Whole
+from holdfast.vault.archiver.tasks import RESULT_FIELDS, Batch, FilePart, Job, KnownChunks, Result, StreamTask
 from holdfast.vault.manifest.entry import FLAG_HOLE, INLINE_BYTES_MAX, Extra, encode_extra, pack_extent
 from holdfast.vault.pack.chunk import (
     CHUNK_BYTES_MAX,
@@ -34,7 +34,7 @@ from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackKind, PackWriter
 from holdfast.vault.paths import shown
-from holdfast.vault.source import Notice, SourceReader
+from holdfast.vault.source import PathWarning, SourceReader
 
 READ_TRIES = 3
 HEAD_BYTES = 16
@@ -106,10 +106,10 @@ class Ingest:
 
     def process(self, job: Job) -> Result:
         """Run one job. Raises StoreError (nothing acknowledged is lost), DamagedError (a segment does not verify)."""
-        notices: list[Notice] = []
+        notices: list[PathWarning] = []
         if isinstance(job, Batch):
             done = self._read_batch(job, notices)
-        elif isinstance(job, Whole):
+        elif isinstance(job, StreamTask):
             done = [(job.number, 0, self._read_stream(job.path))]
         else:
             done = [(job.number, job.part, self._read_part(job, notices))]
@@ -117,7 +117,7 @@ class Ingest:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _read_batch(self, job: Batch, notices: list[Notice]) -> list[tuple[int, int, tuple[_File, bytes] | None]]:
+    def _read_batch(self, job: Batch, notices: list[PathWarning]) -> list[tuple[int, int, tuple[_File, bytes] | None]]:
         done: list[tuple[int, int, tuple[_File, bytes] | None]] = []
         fill = 0
         for item in job.files:
@@ -129,7 +129,7 @@ class Ingest:
         self._store_new()
         return done
 
-    def _read_small(self, path: bytes, fill: int, notices: list[Notice]) -> tuple[tuple[_File, bytes] | None, int]:
+    def _read_small(self, path: bytes, fill: int, notices: list[PathWarning]) -> tuple[tuple[_File, bytes] | None, int]:
         """Read one small file into the buffer at `fill`; return it and the new fill."""
         try:
             fd = self._reader.open(path)
@@ -175,7 +175,7 @@ class Ingest:
         finally:
             os.close(fd)
 
-    def _read_whole(self, path: bytes, fd: int, notices: list[Notice]) -> tuple[_File, bytes]:
+    def _read_whole(self, path: bytes, fd: int, notices: list[PathWarning]) -> tuple[_File, bytes]:
         xattrs = self._reader.xattrs(fd)
         for attempt in range(READ_TRIES):
             stat = os.fstat(fd)
@@ -187,7 +187,7 @@ class Ingest:
         self._mark_doubted(file, path, os.pread(fd, HEAD_BYTES, 0), notices)
         return self._complete(path, file, xattrs, changed=changed, notices=notices)
 
-    def _read_part(self, job: Part, notices: list[Notice]) -> tuple[_File, bytes] | None:
+    def _read_part(self, job: FilePart, notices: list[PathWarning]) -> tuple[_File, bytes] | None:
         try:
             fd = self._reader.open(job.path)
         except OSError as error:
@@ -304,7 +304,7 @@ class Ingest:
         xattrs: tuple[tuple[bytes, bytes], ...],
         *,
         changed: bool,
-        notices: list[Notice],
+        notices: list[PathWarning],
         mark_only: bool = False,
     ) -> tuple[_File, bytes]:
         if changed:
@@ -316,20 +316,20 @@ class Ingest:
             return file, b""
         return file, encode_extra(Extra(inline=file.inline, xattrs=xattrs))
 
-    def _mark_doubted(self, file: _File, path: bytes, head: bytes | memoryview, notices: list[Notice]) -> None:
+    def _mark_doubted(self, file: _File, path: bytes, head: bytes | memoryview, notices: list[PathWarning]) -> None:
         doubt = self._reader.doubt(path, head)
         if doubt is not None:
-            notices.append(Notice(path, *doubt))
+            notices.append(PathWarning(path, *doubt))
             file.ctime_ns = 0  # the next backup reads it again
 
-    def _refuse(self, path: bytes, error: OSError, notices: list[Notice]) -> None:
+    def _refuse(self, path: bytes, error: OSError, notices: list[PathWarning]) -> None:
         if isinstance(error, FileNotFoundError):
             return  # gone since the scan, as if it had never been there
         if isinstance(error, PermissionError):
             code, why = "UNREADABLE_FILE", "cannot be read; give the user that takes the backups permission to read it"
         else:
             code, why = "UNREADABLE_FILE", f"could not be read ({error.strerror or error})"
-        notices.append(Notice(path, code, f"The file {shown(path)} {why}; it was left out."))
+        notices.append(PathWarning(path, code, f"The file {shown(path)} {why}; it was left out."))
 
     # -- storing ---------------------------------------------------------------------------------------------------
 
@@ -352,7 +352,9 @@ class Ingest:
                 stored_of[cid] = len(segment)
         self._met = []
 
-    def _pack_result(self, done: list[tuple[int, int, tuple[_File, bytes] | None]], notices: list[Notice]) -> Result:
+    def _pack_result(
+        self, done: list[tuple[int, int, tuple[_File, bytes] | None]], notices: list[PathWarning]
+    ) -> Result:
         rows, extents, extras = [], [], []
         pack = _row.pack
         read_bytes = 0
@@ -398,9 +400,11 @@ class Ingest:
         return result
 
 
-def changed_notice(path: bytes) -> Notice:
+def changed_notice(path: bytes) -> PathWarning:
     """Return the notice for a file that changed while it was read."""
-    return Notice(path, "FILE_CHANGED", f"The file {shown(path)} changed while it was read; its copy may be mixed.")
+    return PathWarning(
+        path, "FILE_CHANGED", f"The file {shown(path)} changed while it was read; its copy may be mixed."
+    )
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

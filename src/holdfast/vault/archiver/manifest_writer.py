@@ -25,7 +25,7 @@ from holdfast.vault.manifest.changes import safe_ctime
 from holdfast.vault.manifest.columns import COLUMNS, EntryColumns, gather, split, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.manifest.listing import BlockRef
-from holdfast.vault.manifest.previous import Before
+from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.manifest.root import listing_parts
 from holdfast.vault.pack.chunk import chunk_id
 from holdfast.vault.pack.index import Index
@@ -33,7 +33,7 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
 from holdfast.vault.paths import shown
-from holdfast.vault.source import From, Notice, Scan
+from holdfast.vault.source import ContentOrigin, PathWarning, Scan
 
 if TYPE_CHECKING:
     from holdfast.vault.archiver.tasks import Gathered
@@ -59,7 +59,7 @@ class Written:
     folders: int
     symlinks: int
     content_bytes: int
-    notices: list[Notice]
+    notices: list[PathWarning]
 
 
 class ManifestChunks:
@@ -95,7 +95,7 @@ _OF_CONTENT = ("size", "crc32", "stored_sum", "extent_count", "extra_length")
 class _Rows(EntryColumns):
     """The columns of the new backup, one row per entry of the scan, while they are filled in."""
 
-    def __init__(self, scan: Scan, before: Before, scanned_ns: int) -> None:
+    def __init__(self, scan: Scan, before: PreviousEntries, scanned_ns: int) -> None:
         n = len(scan.kind)
         self.alive = np.ones(n, bool)
         self.kind, self.path_length = scan.kind, scan.path_length
@@ -147,7 +147,7 @@ class Assembly:
     def write(
         self,
         scan: Scan,
-        before: Before,
+        before: PreviousEntries,
         match: NDArray[np.int64],
         keep: NDArray[np.bool_],
         primary: NDArray[np.int64],
@@ -158,7 +158,7 @@ class Assembly:
         """Write the new parts of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
         self._chunks = ManifestChunks(self._packs, self._id_key, index)
         self._paths = split(scan.path_bytes, scan.path_length)
-        self._notices: list[Notice] = [*scan.notices, *got.notices]
+        self._notices: list[PathWarning] = [*scan.notices, *got.notices]
         rows = _Rows(scan, before, self._scanned_ns)
         self._fill_kept(rows, before, match, keep)
         self._fill_read(rows, scan, got, index)
@@ -182,7 +182,9 @@ class Assembly:
 
     # -- filling in ------------------------------------------------------------------------------------------------
 
-    def _fill_kept(self, rows: _Rows, before: Before, match: NDArray[np.int64], keep: NDArray[np.bool_]) -> None:
+    def _fill_kept(
+        self, rows: _Rows, before: PreviousEntries, match: NDArray[np.int64], keep: NDArray[np.bool_]
+    ) -> None:
         at = keep.nonzero()[0]
         old = match[at]
         for name in _OF_CONTENT:
@@ -215,7 +217,7 @@ class Assembly:
         at = results["number"][is_first]
         for name in ("size", "crc32", "extent_count", "extra_length"):
             getattr(rows, name)[at] = results[name][is_first]
-        itself = scan.content[at] == From.FILE
+        itself = scan.content[at] == ContentOrigin.FILE
         for name in _OF_STAT:
             getattr(rows, name)[at[itself]] = results[name][is_first][itself]
         rows.ctime_ns[at[itself]] = safe_ctime(results["ctime_ns"][is_first][itself], self._scanned_ns)
@@ -307,7 +309,7 @@ class Assembly:
         for i in lost.nonzero()[0].tolist():
             name = shown(self._paths[i])
             self._notices.append(
-                Notice(
+                PathWarning(
                     self._paths[i],
                     "UNREADABLE_FILE",
                     f"The file {name} was left out: another link of it could not be read.",
@@ -329,7 +331,7 @@ class Assembly:
     def _fill_secondaries(
         self,
         rows: _Rows,
-        before: Before,
+        before: PreviousEntries,
         match: NDArray[np.int64],
         primary: NDArray[np.int64],
         keep: NDArray[np.bool_],
@@ -354,7 +356,9 @@ class Assembly:
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
-    def _blocks(self, rows: _Rows, before: Before, match: NDArray[np.int64], same: NDArray[np.bool_]) -> list[BlockRef]:
+    def _blocks(
+        self, rows: _Rows, before: PreviousEntries, match: NDArray[np.int64], same: NDArray[np.bool_]
+    ) -> list[BlockRef]:
         at = rows.alive.nonzero()[0]
         if len(at) == len(before) == len(match) and same.all() and (match == np.arange(len(match))).all():
             return list(self._before_refs)

@@ -1,7 +1,7 @@
 """The process pool: worker processes that ingest in parallel, and the threads here that feed them.
 
 One thread per worker sends it jobs, two ahead so that it never waits, and takes its results. A small backup needs no
-processes: `Alone` runs the jobs in this process behind the same interface.
+processes: `InlinePool` runs the jobs in this process behind the same interface.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archiver.claims import Claims
 from holdfast.vault.archiver.ingest import Ingest
 from holdfast.vault.archiver.protocol import Failure, Reply, Setup, read_frame, send_frame
-from holdfast.vault.archiver.shared_index import Known
+from holdfast.vault.archiver.shared_index import SharedIndex
 from holdfast.vault.archiver.tasks import Job, Result
 from holdfast.vault.control import Control
 from holdfast.vault.errors import DamagedError, StreamFailed, VaultError
@@ -97,7 +97,7 @@ class _Worker:
         self._from.close()
 
 
-class Crew:
+class ProcessPool:
     """Runs jobs in `workers` processes. Use once."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Crew:
     ) -> None:
         slots = Claims.slots_for(chunks_expected)
         self._claims_fd = Claims.shared_memory(slots)
-        self._known_fd = Known.share(index)
+        self._known_fd = SharedIndex.share(index)
         setup = Setup(source, store, data_key, vault_id, encoder, self._claims_fd, slots, self._known_fd, len(index))
         self._workers: list[_Worker] = []
         try:
@@ -178,7 +178,7 @@ class Crew:
         os.close(self._known_fd)
 
 
-class Alone:
+class InlinePool:
     """Runs the jobs in this process: for small backups, and for stores that live in memory."""
 
     def __init__(
@@ -192,7 +192,7 @@ class Alone:
     ) -> None:
         self._reader = source.reader()
         claims = Claims(Claims.slots_for(chunks_expected), None)
-        self._ingest = Ingest(self._reader, store, keys, encoder, Known(index), claims, run_now)
+        self._ingest = Ingest(self._reader, store, keys, encoder, SharedIndex(index), claims, run_now)
 
     def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], control: Control) -> None:
         """Run all jobs; `gather` gets each result. Raises Cancelled, between two of them."""

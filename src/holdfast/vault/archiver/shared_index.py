@@ -11,7 +11,7 @@ import numpy as np
 from holdfast.vault.pack.index import Index, Places
 
 
-class Known:
+class SharedIndex:
     """The columns of an index that ingest needs, in memory that worker processes share: 20 bytes a chunk."""
 
     def __init__(self, index: Index) -> None:
@@ -38,13 +38,13 @@ class Known:
         return fd
 
     @staticmethod
-    def attach(fd: int, count: int) -> Known:
+    def attach(fd: int, count: int) -> SharedIndex:
         """Map the shared columns of `count` chunks."""
         if not count:
-            return Known(Index.empty())
+            return SharedIndex(Index.empty())
         memory = mmap.mmap(fd, count * 20, access=mmap.ACCESS_READ)
         high = np.frombuffer(memory, np.uint64, count)
         low = np.frombuffer(memory, np.uint64, count, 8 * count)
         stored = np.frombuffer(memory, np.uint32, count, 16 * count)
         none = np.zeros(count, np.uint32)
-        return Known(Index((), (), high, low, Places(none.view(np.int32), none, stored, none, none)))
+        return SharedIndex(Index((), (), high, low, Places(none.view(np.int32), none, stored, none, none)))

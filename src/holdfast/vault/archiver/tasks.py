@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.vault.pack.ledger import PackRow
-from holdfast.vault.source import Notice
+from holdfast.vault.source import PathWarning
 
 RESULT_FIELDS = (
     ("number", "<u4", "I"),
@@ -58,7 +58,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, tag="b", gc=False):
     files: list[FileItem]
 
 
-class Part(msgspec.Struct, array_like=True, frozen=True, tag="p", gc=False):
+class FilePart(msgspec.Struct, array_like=True, frozen=True, tag="p", gc=False):
     """Bytes `offset` to `offset + length` of a large file; the last part reads to the end that the file then has."""
 
     number: int
@@ -69,14 +69,14 @@ class Part(msgspec.Struct, array_like=True, frozen=True, tag="p", gc=False):
     is_last: bool
 
 
-class Whole(msgspec.Struct, array_like=True, frozen=True, tag="s", gc=False):
+class StreamTask(msgspec.Struct, array_like=True, frozen=True, tag="s", gc=False):
     """A stream, from its start to its end."""
 
     number: int
     path: bytes
 
 
-Job = Batch | Part | Whole
+Job = Batch | FilePart | StreamTask
 
 
 class Result(msgspec.Struct, array_like=True, gc=False):
@@ -85,7 +85,7 @@ class Result(msgspec.Struct, array_like=True, gc=False):
     rows: bytes
     extents: bytes
     extras: bytes
-    notices: list[Notice]
+    notices: list[PathWarning]
     files: int
     read_bytes: int
     packs: list[PackRow]
@@ -98,5 +98,5 @@ class Gathered:
     rows: list[bytes] = field(default_factory=list)
     extents: list[bytes] = field(default_factory=list)
     extras: list[bytes] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+    notices: list[PathWarning] = field(default_factory=list)
     packs: list[PackRow] = field(default_factory=list)

@@ -59,9 +59,11 @@ def main() -> None:
 def _known(setup: Setup) -> KnownChunks:
     if not setup.known_count:
         return NothingKnown()
-    from holdfast.vault.archiver.shared_index import Known  # numpy: 0.2 s and 20 MB that a first backup does not need
+    from holdfast.vault.archiver.shared_index import (
+        SharedIndex,  # numpy: 0.2 s and 20 MB that a first backup does not need
+    )
 
-    return Known.attach(setup.known_fd, setup.known_count)
+    return SharedIndex.attach(setup.known_fd, setup.known_count)
 
 
 def _is_store_error(error: Exception) -> bool:

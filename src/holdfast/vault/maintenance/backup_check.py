@@ -37,7 +37,7 @@ FILES_NAMED_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class HitFile:
+class DamagedFile:
     """A file (or a run of entries whose list is lost) that cannot be read. `path`: empty for the whole backup."""
 
     path: bytes
@@ -47,11 +47,11 @@ class HitFile:
 
 
 @dataclass(slots=True)
-class Hit:
+class DamagedBackup:
     """A backup that is not whole."""
 
     backup_id: str
-    files: list[HitFile] = field(default_factory=list)
+    files: list[DamagedFile] = field(default_factory=list)
     """At most FILES_NAMED_MAX."""
     count: int = 0
     """Number of files; of a lost list, the number of its entries."""
@@ -62,9 +62,9 @@ class Hit:
         """Add one damaged file."""
         self.count += count
         if len(self.files) < FILES_NAMED_MAX:
-            self.files.append(HitFile(path, message, count))
+            self.files.append(DamagedFile(path, message, count))
 
-    def lose_all(self, message: str) -> Hit:
+    def lose_all(self, message: str) -> DamagedBackup:
         """Record that nothing of the backup can be read."""
         self.is_unreadable = True
         self.add(b"", message)
@@ -72,7 +72,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _BlockRead:
     """The facts kept about a block that was read and found whole."""
 
     first: bytes
@@ -83,7 +83,7 @@ class _Seen:
     content_bytes: int
 
 
-class Audit:
+class BackupCheck:
     """Checks backups of one vault against one index. Not to be shared between threads; `close` it."""
 
     def __init__(self, store: Store, keys: VaultKeys, index: Index, bad: NDArray[np.bool_] | None = None) -> None:
@@ -93,7 +93,7 @@ class Audit:
         self.index = index
         self._reader = RecordReader(store, keys, lambda refresh: index)
         self._bad = np.zeros(len(index), bool) if bad is None else bad
-        self._whole: dict[bytes, _Seen] = {}
+        self._whole: dict[bytes, _BlockRead] = {}
         self.used: NDArray[np.bool_] = np.zeros(len(index), bool)
         """For each position of the index, True if a checked backup needs that chunk."""
         self.missing: set[bytes] = set()
@@ -105,27 +105,27 @@ class Audit:
         """Release the open packs."""
         self._reader.close()
 
-    def backup(self, backup_id: str) -> Hit | None:
+    def backup(self, backup_id: str) -> DamagedBackup | None:
         """Check a backup; return its losses, or None when it is whole. Raises StoreUnreachable."""
-        hit = Hit(backup_id)
+        damaged = DamagedBackup(backup_id)
         try:
             root = self._root(backup_id)
         except BackupMissing:
-            return hit.lose_all("Its root is missing from the store, so nothing of it can be read.")
+            return damaged.lose_all("Its root is missing from the store, so nothing of it can be read.")
         except StoreUnreachable:
             raise
         except (StoreError, VaultError) as error:
-            return hit.lose_all(f"Nothing of it can be read: {error}")
+            return damaged.lose_all(f"Nothing of it can be read: {error}")
         snapshot = Snapshot(root, self._reader)
         refs: list[BlockRef] = []
         for chunk_id, part in zip(root.listing, self._manifest(snapshot, root.listing), strict=True):
             try:
                 refs += decode_listing(part) if part is not None else _raise_lost(chunk_id)
             except FormatError:
-                return hit.lose_all("Its list of blocks is lost, so nothing of it can be read.")
+                return damaged.lose_all("Its list of blocks is lost, so nothing of it can be read.")
         snapshot.blocks = refs
-        self._blocks(snapshot, refs, hit)
-        return hit if hit.count else None
+        self._blocks(snapshot, refs, damaged)
+        return damaged if damaged.count else None
 
     def _root(self, backup_id: str) -> Root:
         """Read a root, a second time when it is not good."""
@@ -138,31 +138,31 @@ class Audit:
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
-    def _blocks(self, snapshot: Snapshot, refs: Sequence[BlockRef], hit: Hit) -> None:
+    def _blocks(self, snapshot: Snapshot, refs: Sequence[BlockRef], damaged: DamagedBackup) -> None:
         sums = np.zeros(4, np.int64)  # files, folders, symlinks, content bytes
         last = b""
         is_complete = True
-        for number, (ref, seen) in enumerate(self._looked_at(snapshot, refs, hit)):
+        for number, (ref, seen) in enumerate(self._looked_at(snapshot, refs, damaged)):
             if seen is None:
                 is_complete = False
                 before = refs[number + 1].first_path if number + 1 < len(refs) else None
-                hit.add(ref.first_path, _lost_entries(ref, before), ref.sums.entries)
+                damaged.add(ref.first_path, _lost_entries(ref, before), ref.sums.entries)
                 continue
             if last and _key(seen.first) <= _key(last):
-                hit.add(seen.first, "The backup's paths are out of order.")
+                damaged.add(seen.first, "The backup's paths are out of order.")
             last = seen.last
             sums += (seen.files, seen.folders, seen.symlinks, seen.content_bytes)
         root = snapshot.root
         if is_complete and tuple(sums.tolist()) != (root.files, root.folders, root.symlinks, root.content_bytes):
-            hit.add(b"", "Its counts do not match its files.")
+            damaged.add(b"", "Its counts do not match its files.")
         if digest_of(refs) != root.digest:
-            hit.add(b"", "Its digest does not match its files.")
-        if is_complete and not hit.count and not _has_its_lengths(snapshot):
-            hit.add(b"", "Its downloads would have other lengths than its root states.")
+            damaged.add(b"", "Its digest does not match its files.")
+        if is_complete and not damaged.count and not _has_its_lengths(snapshot):
+            damaged.add(b"", "Its downloads would have other lengths than its root states.")
 
     def _looked_at(
-        self, snapshot: Snapshot, refs: Sequence[BlockRef], hit: Hit
-    ) -> Iterator[tuple[BlockRef, _Seen | None]]:
+        self, snapshot: Snapshot, refs: Sequence[BlockRef], damaged: DamagedBackup
+    ) -> Iterator[tuple[BlockRef, _BlockRead | None]]:
         """Yield each block with the facts about it; those not met before are read, several at a time."""
         for start in range(0, len(refs), _BLOCKS_AT_ONCE):
             some = refs[start : start + _BLOCKS_AT_ONCE]
@@ -170,11 +170,13 @@ class Audit:
             contents = dict(zip(fresh, self._manifest(snapshot, fresh), strict=True))
             for ref in some:
                 if ref.chunk_id in contents:
-                    yield ref, self._block(snapshot, ref, contents[ref.chunk_id], hit)
+                    yield ref, self._block(snapshot, ref, contents[ref.chunk_id], damaged)
                 else:
                     yield ref, self._whole[ref.chunk_id]
 
-    def _block(self, snapshot: Snapshot, ref: BlockRef, data: bytes | None, hit: Hit) -> _Seen | None:
+    def _block(
+        self, snapshot: Snapshot, ref: BlockRef, data: bytes | None, damaged: DamagedBackup
+    ) -> _BlockRead | None:
         """Check one block; return None when it cannot be read. Whole blocks are remembered."""
         if data is None:
             return None
@@ -185,17 +187,17 @@ class Audit:
                 return None
         except (FormatError, ValueError):
             return None
-        count = hit.count
+        count = damaged.count
         if ref_of(block, ref.chunk_id) != ref:
-            hit.add(ref.first_path, "The list of entries differs from the one that the backup names.")
+            damaged.add(ref.first_path, "The list of entries differs from the one that the backup names.")
         paths = block.paths()
         keys = [_key(path) for path in paths]
         if any(a >= b for a, b in pairwise(keys)):
-            hit.add(paths[0], "The backup's paths are out of order.")
+            damaged.add(paths[0], "The backup's paths are out of order.")
         for i in self._hit_entries(snapshot, block, extras):
-            hit.add(paths[i], f"The file {shown(paths[i])} can't be read.")
+            damaged.add(paths[i], f"The file {shown(paths[i])} can't be read.")
         is_file = block.kind == Kind.FILE
-        seen = _Seen(
+        seen = _BlockRead(
             paths[0],
             paths[-1],
             int(is_file.sum()),
@@ -203,7 +205,7 @@ class Audit:
             int((block.kind == Kind.SYMLINK).sum()),
             int(block.size.sum()),
         )
-        if hit.count == count:
+        if damaged.count == count:
             self._whole[ref.chunk_id] = seen
         return seen
 
@@ -215,20 +217,20 @@ class Audit:
         extents = block.extents
         lost = self._lost(extents["id"].tobytes(), extents["stored"])
         owner = np.repeat(np.arange(len(block)), block.extent_count)
-        hit = set(owner[lost].tolist())
+        damaged = set(owner[lost].tolist())
         product = extents["raw"].astype(np.int64) * extents["repeat"]
         raw = np.bincount(owner, weights=product.astype(np.float64), minlength=len(block))
         # Floats are exact up to 2^53 bytes; an entry's own extents are at most 64.
         listed = {i: extra for i, extra in extras.items() if extra.lists}
         is_own = block.extent_count > 0
-        hit.update((is_own & (raw != block.size.astype(np.float64))).nonzero()[0].tolist())
+        damaged.update((is_own & (raw != block.size.astype(np.float64))).nonzero()[0].tolist())
         for i, extra in listed.items():
             if not self._lists_whole(snapshot, extra, int(block.size[i])):
-                hit.add(i)
+                damaged.add(i)
         for i in ((block.kind == Kind.FILE) & ~is_own & (block.size > 0)).nonzero()[0].tolist():
             if i not in listed and (i not in extras or len(extras[i].inline or b"") != int(block.size[i])):
-                hit.add(i)
-        return sorted(hit)
+                damaged.add(i)
+        return sorted(damaged)
 
     def _lists_whole(self, snapshot: Snapshot, extra: Extra, size: int) -> bool:
         """Return True if all extents of a large file are present and add up."""

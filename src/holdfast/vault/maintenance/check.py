@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from holdfast.stores.port import Store
 from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import DamagedError, FormatError
-from holdfast.vault.maintenance.backup_check import Audit, Hit
+from holdfast.vault.maintenance.backup_check import BackupCheck, DamagedBackup
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.maintenance.pack_check import Examiner, Finding, sample
 from holdfast.vault.maintenance.quarantine import quarantine, salvage
@@ -45,7 +45,7 @@ class CheckReport:
     read_bytes: int = 0
     backups: int = 0
     findings: list[Finding] = field(default_factory=list)
-    hits: list[Hit] = field(default_factory=list)
+    damaged_backups: list[DamagedBackup] = field(default_factory=list)
     good_packs: list[bytes] = field(default_factory=list)
     """Packs that were read whole and found good."""
     is_repaired: bool = False
@@ -64,7 +64,7 @@ class CheckReport:
     @property
     def is_clean(self) -> bool:
         """True when nothing is damaged."""
-        return not self.findings and not self.hits
+        return not self.findings and not self.damaged_backups
 
 
 class Check:
@@ -132,11 +132,11 @@ class Check:
         for _ in range(2):
             audit = self._auditor()
             try:
-                hit = audit.backup(backup_id)
+                damaged = audit.backup(backup_id)
             finally:
                 audit.close()
             self._report.backups = 1
-            self._report.hits = [hit] if hit is not None else []
+            self._report.damaged_backups = [damaged] if damaged is not None else []
             found = len(self._report.findings)
             self._records(audit)
             if len(self._report.findings) == found:
@@ -167,7 +167,7 @@ class Check:
             self._report.findings.append(finding)
             self._report.missing_chunks += int(finding.bad.sum())
 
-    def _records(self, audit: Audit) -> None:
+    def _records(self, audit: BackupCheck) -> None:
         """Read the records that a checked backup needs; packs with bad ones are read whole."""
         index, used = audit.index, audit.used
         self._total(1, int(index.stored_column()[used].astype(np.int64).sum()))
@@ -201,13 +201,13 @@ class Check:
         for _ in range(_SALVAGE_ROUNDS):
             ids = backups()
             audit = self._auditor()
-            self._report.hits = []
+            self._report.damaged_backups = []
             try:
                 for backup_id in ids:
                     self._check_cancel()
-                    hit = audit.backup(backup_id)
-                    if hit is not None:
-                        self._report.hits.append(hit)
+                    damaged = audit.backup(backup_id)
+                    if damaged is not None:
+                        self._report.damaged_backups.append(damaged)
                     self._step(backups=1)
             finally:
                 audit.close()
@@ -223,7 +223,7 @@ class Check:
         self._report.stray_packs = len(set(in_store) - condemned - live)
         self._report.stray_roots = len(set(backup_ids(self._store)) - set(ids) - set(backups()))
 
-    def _auditor(self) -> Audit:
+    def _auditor(self) -> BackupCheck:
         """Return a backup check over the index of everything known to be good."""
         return auditor(self._store, self._keys, self._ledger, self._report.findings)
 
@@ -244,7 +244,7 @@ class Check:
         self._control.progress(self._done)
 
 
-def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Finding] = ()) -> Audit:
+def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Finding] = ()) -> BackupCheck:
     """Return a backup check over the ledger's index, less the losses in the findings. `close` it."""
     unreadable = {f.pack_id for f in findings if f.is_missing or f.table is None}
     by_id = {f.pack_id: f for f in findings}
@@ -255,7 +255,7 @@ def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Fi
             index = index.with_packs(keys, [row])
         except (DamagedError, FormatError):
             continue
-    return Audit(store, keys, index, _bad(index, by_id))
+    return BackupCheck(store, keys, index, _bad(index, by_id))
 
 
 def _bad(index: Index, findings: dict[bytes, Finding]) -> NDArray[np.bool_]:

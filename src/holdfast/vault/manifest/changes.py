@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from holdfast.units import SECOND_NS
 from holdfast.vault.manifest.columns import split
-from holdfast.vault.manifest.previous import Before
-from holdfast.vault.source import From, Scan
+from holdfast.vault.manifest.previous import PreviousEntries
+from holdfast.vault.source import ContentOrigin, Scan
 
 RACY_NS = 50_000_000
 """A file changed less than this before the scan may change again within the same tick of the file system's clock
@@ -19,7 +19,7 @@ RACY_WHOLE_SECONDS_NS = 2 * SECOND_NS
 """The same where the file system only keeps whole seconds (or two, FAT)."""
 
 
-def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
+def match_paths(scan: Scan, before: PreviousEntries) -> NDArray[np.int64]:
     """Return for each entry of the scan the number of the previous backup's entry of the same path, or -1."""
     if np.array_equal(scan.path_length, before.path_length) and scan.path_bytes == before.path_bytes:
         return np.arange(len(before), dtype=np.int64)
@@ -28,7 +28,7 @@ def match_paths(scan: Scan, before: Before) -> NDArray[np.int64]:
     return np.fromiter((find(path, -1) for path in split(scan.path_bytes, scan.path_length)), np.int64, len(scan.kind))
 
 
-def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[np.bool_]:
+def same_stat(scan: Scan, before: PreviousEntries, match: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return True for each entry that has not changed since the previous backup, as far as its stat tells.
 
     The device number is left out: it changes with every boot on some file systems, and inode, ctime, mtime and size
@@ -39,7 +39,7 @@ def same_stat(scan: Scan, before: Before, match: NDArray[np.int64]) -> NDArray[n
     same = match >= 0
     for name in ("kind", "mode", "uid", "gid", "mtime_ns", "ctime_ns", "inode"):
         same &= getattr(scan, name) == getattr(before, name)[match]
-    same &= (scan.size == before.size[match]) | (scan.content == From.COPY)
+    same &= (scan.size == before.size[match]) | (scan.content == ContentOrigin.COPY)
     return same
 
 

@@ -13,7 +13,7 @@ from holdfast.vault.manifest.columns import COLUMNS, EntryColumns, starts_of
 from holdfast.vault.manifest.entry import NO_EXTRA, Entry, Extra, Kind, decode_extra
 
 
-class Before(EntryColumns):
+class PreviousEntries(EntryColumns):
     """All entries of the previous backup, without their devices, which are never compared."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
@@ -56,7 +56,7 @@ class Before(EntryColumns):
         return decode_extra(data) if (data := self.extra_data(i)) else NO_EXTRA
 
 
-def content_of(before: Before, i: int) -> Entry:
+def content_of(before: PreviousEntries, i: int) -> Entry:
     """Entry `i` with its content; what a restore does not need of it is left at zero."""
     path, extents = int(before.path_starts[i]), int(before.extent_starts[i])
     return Entry(

@@ -157,7 +157,7 @@ def _whole(snapshot: Snapshot, due: _Due, stream: memoryview) -> Small:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePart:
     """Some of a large file: `size` bytes from `offset` on, still deflated (whole segments)."""
 
     offset: int
@@ -189,7 +189,7 @@ class Part:
             raise DamagedError("A stored segment has another length than its file states.")
 
 
-def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[Part]:
+def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[FilePart]:
     """Yield the content of a file with chunks, part by part in order, holes left out.
 
     The caller inflates, and compares the whole (`check_whole`). While this runs, the snapshot must be used for nothing
@@ -207,7 +207,7 @@ def large_parts(snapshot: Snapshot, entry: Entry) -> Iterator[Part]:
                 one_stored, one_raw = next(lengths)
                 stored += one_stored
                 raw += one_raw
-            yield Part(at, buffer, raw)
+            yield FilePart(at, buffer, raw)
             at += raw
     if at != entry.size:
         raise DamagedError(f"The file {shown(entry.path)} has another length in the store.")

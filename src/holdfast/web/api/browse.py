@@ -12,7 +12,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from holdfast.service.access import browse
 from holdfast.service.registry.backups import find_backup
 from holdfast.web.api.backups import owner
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
@@ -28,44 +28,44 @@ _APP_SEGMENT, _BACKUP_SEGMENT = 2, 4
 class Streamed:
     """A thing that is sent as it is read; itself an ASGI application, so that a handler can return it."""
 
-    def __init__(self, desk: Desk, content: browse.Content) -> None:
-        self._desk = desk
+    def __init__(self, context: Context, content: browse.Content) -> None:
+        self._context = context
         self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or the part that is asked for."""
         account_id = self._content.backup.account_id
         http = cast("HTTPScope", scope)
-        await send_thing(self._desk, self._content, account_id, http, receive, send, secrets.token_hex(8))
+        await send_thing(self._context, self._content, account_id, http, receive, send, secrets.token_hex(8))
 
 
-def browse_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def browse_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a desk."""
-    instance = desk.instance
+    instance = context.instance
 
     @get(f"{_ONE}/files")
     async def list_files(request: AnyRequest) -> Answer:
-        app_id, ref = _asked(desk, request.scope)
+        app_id, ref = _asked(context, request.scope)
         path = inputs.query(request.scope, "path").get("path", "")
 
         def listed() -> Answer:
             return success(browse.list_folder(instance, find_backup(instance, app_id, ref), path))
 
-        return with_etag(await desk.call(listed), request.scope)
+        return with_etag(await context.call(listed), request.scope)
 
     @get(f"{_ONE}/content")
     async def get_content(request: AnyRequest) -> Streamed:
-        app_id, ref = _asked(desk, request.scope)
+        app_id, ref = _asked(context, request.scope)
         path = inputs.query(request.scope, "path").get("path", "")
 
         def found() -> browse.Content:
             return browse.find_content(instance, find_backup(instance, app_id, ref), path)
 
-        return Streamed(desk, await desk.call(found))
+        return Streamed(context, await context.call(found))
 
     @get(f"{_ONE}/diff")
     async def diff_backups(request: AnyRequest) -> Answer:
-        app_id, ref = _asked(desk, request.scope)
+        app_id, ref = _asked(context, request.scope)
         other = inputs.query(request.scope, "with").get("with")
         if not other:
             raise inputs.invalid("with")
@@ -74,20 +74,20 @@ def browse_routes(desk: Desk) -> list[HTTPRouteHandler]:
             old, new = find_backup(instance, app_id, ref), find_backup(instance, app_id, other)
             return success(browse.diff(instance, old, new))
 
-        return with_etag(await desk.call(compared), request.scope)
+        return with_etag(await context.call(compared), request.scope)
 
     @get(_FIND)
     async def find_paths(request: AnyRequest) -> Answer:
         app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        owner(desk, request.scope, app_id)
+        owner(context, request.scope, app_id)
         pattern = inputs.query(request.scope, "pattern").get("pattern", "")
-        return with_etag(success(await desk.call(browse.find, instance, app_id, pattern)), request.scope)
+        return with_etag(success(await context.call(browse.find, instance, app_id, pattern)), request.scope)
 
     return [list_files, get_content, diff_backups, find_paths]
 
 
-def _asked(desk: Desk, scope: Scope) -> tuple[str, str]:
+def _asked(context: Context, scope: Scope) -> tuple[str, str]:
     """Application and backup of a request by whoever owns them."""
     app_id = inputs.path_segment(scope, _APP_SEGMENT)
-    owner(desk, scope, app_id)
+    owner(context, scope, app_id)
     return app_id, inputs.path_segment(scope, _BACKUP_SEGMENT)

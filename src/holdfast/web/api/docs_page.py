@@ -16,7 +16,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.web.api.openapi.document import document
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import JSON_HEADERS, Answer, Headers
 from holdfast.web.http.errors import route_not_found
@@ -80,9 +80,9 @@ def _file(name: str) -> Answer:
     return Answer(200, (_static_folder() / name).read_bytes(), headers)
 
 
-def docs_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def docs_routes(context: Context) -> list[HTTPRouteHandler]:
     """The page, its files and the document."""
-    config = desk.instance.config
+    config = context.instance.config
     described = Answer(200, msgspec.json.encode(document(config.base_url, config.downloads_url)), JSON_HEADERS)
 
     @get("/openapi.json")
@@ -105,6 +105,6 @@ def docs_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return Answer(200, _START, [(b"content-type", b"text/javascript; charset=utf-8")])
         if name not in _TYPES:
             raise route_not_found()
-        return await desk.call(_file, name)
+        return await context.call(_file, name)
 
     return [openapi, page, part]

@@ -22,8 +22,8 @@ from holdfast.service.jobs.events import PAGE, Place, next_events, place_of, sho
 from holdfast.service.registry.apps import get_app
 from holdfast.vault.control import Progress
 from holdfast.web.auth import require_backups
-from holdfast.web.context import Desk
-from holdfast.web.event_hub import Hub, Listener
+from holdfast.web.context import Context
+from holdfast.web.event_hub import EventHub, Listener
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Headers
 from holdfast.web.http.errors import ApiError
@@ -45,24 +45,24 @@ _HEADERS: Headers = [
 ]
 
 
-def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def event_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handler, bound to a desk."""
-    instance = desk.instance
-    hub = Hub(desk)
+    instance = context.instance
+    event_hub = EventHub(context)
 
     @get("/v3/events")
     async def stream_events(request: Request[Any, Any, Any]) -> EventStream:
         scope = request.scope
-        account = require_backups(desk, scope)
+        account = require_backups(context, scope)
         fields = inputs.query(scope, "after", "app_id")
         after = inputs.event_number(inputs.header(scope, b"last-event-id"), fields.get("after"))
         app_id = fields.get("app_id")
         if app_id is not None:
             if not inputs.is_id(app_id):
                 raise inputs.invalid("app_id")
-            await desk.call(get_app, instance, account.id, app_id)
-        place = await desk.call(place_of, instance, account.id, after)
-        return EventStream(desk, hub, account, app_id, place)
+            await context.call(get_app, instance, account.id, app_id)
+        place = await context.call(place_of, instance, account.id, after)
+        return EventStream(context, event_hub, account, app_id, place)
 
     return [stream_events]
 
@@ -70,9 +70,11 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
 class EventStream:
     """One answer that goes on until the client leaves, the key ends, or the server stops."""
 
-    def __init__(self, desk: Desk, hub: Hub, account: Account, app_id: str | None, place: Place) -> None:
-        self._desk = desk
-        self._hub = hub
+    def __init__(
+        self, context: Context, event_hub: EventHub, account: Account, app_id: str | None, place: Place
+    ) -> None:
+        self._context = context
+        self._event_hub = event_hub
         self._account = account
         self._app_id = app_id
         self._after = place.after
@@ -87,41 +89,41 @@ class EventStream:
             await send(start)  # type: ignore[arg-type]
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        with self._hub.listening(self._account.id, self._after) as listener:
+        with self._event_hub.listening(self._account.id, self._after) as listener:
             async with until_gone(receive) as gone:
                 await send(start)  # type: ignore[arg-type]
                 try:
                     await self._go(scope, send, listener, gone)
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                 except TimeoutError:
-                    self._desk.log.info("events_stalled", account=self._account.id)
+                    self._context.log.info("events_stalled", account=self._account.id)
 
     async def _go(self, scope: Scope, send: Send, listener: Listener, gone: asyncio.Task[None]) -> None:
-        desk = self._desk
+        context = self._context
         gone.add_done_callback(lambda _: listener.wake())
         await self._send(send, b"retry: %d\n\n" % RECONNECT_MS)
         if self._is_gap:
             await self._send(send, _message("gap", GAP))
-        sent_at = key_at = desk.now()
-        while not (gone.done() or listener.is_over or desk.draining):
+        sent_at = key_at = context.now()
+        while not (gone.done() or listener.is_over or context.draining):
             page = await self._next()
             body = b"".join(map(self._event, page)) + self._progress(listener)
-            if not body and desk.now() - sent_at >= HEARTBEAT_SECONDS:
+            if not body and context.now() - sent_at >= HEARTBEAT_SECONDS:
                 body = b": still here\n\n"
             if body:
                 await self._send(send, body)
-                sent_at = desk.now()
-            if desk.now() - key_at >= KEY_SECONDS:
-                key_at = desk.now()
+                sent_at = context.now()
+            if context.now() - key_at >= KEY_SECONDS:
+                key_at = context.now()
                 if not self._is_open(scope):
                     return
             if len(page) < PAGE:
                 await listener.wait(min(HEARTBEAT_SECONDS, KEY_SECONDS))
 
     async def _next(self) -> list[Event]:
-        desk = self._desk
+        context = self._context
         try:
-            return await desk.call(next_events, desk.instance, self._account.id, self._app_id, self._after)
+            return await context.call(next_events, context.instance, self._account.id, self._app_id, self._after)
         except Exception as error:
             if unavailable_of(error) is None:
                 raise
@@ -129,7 +131,7 @@ class EventStream:
 
     def _is_open(self, scope: Scope) -> bool:
         try:
-            return require_backups(self._desk, scope).id == self._account.id
+            return require_backups(self._context, scope).id == self._account.id
         except Exception as error:
             if unavailable_of(error) is not None:
                 return True
@@ -139,14 +141,14 @@ class EventStream:
 
     def _event(self, event: Event) -> bytes:
         self._after = event.seq
-        return _message(str(event.kind), shown_event(self._desk.instance, event), event.seq)
+        return _message(str(event.kind), shown_event(self._context.instance, event), event.seq)
 
     def _progress(self, listener: Listener) -> bytes:
         """Return the work that moved since the last report."""
         running = [w for w in listener.running if self._app_id in (None, w.app_id) and w.progress is not None]
         moved = [work for work in running if self._told.get(work.id) != work.progress]
         self._told = {work.id: work.progress for work in running}
-        return b"".join(_message("progress", shown_progress(self._desk.instance, work)) for work in moved)
+        return b"".join(_message("progress", shown_progress(self._context.instance, work)) for work in moved)
 
     async def _send(self, send: Send, body: bytes) -> None:
         async with asyncio.timeout(STALL_SECONDS):

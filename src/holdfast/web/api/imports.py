@@ -10,10 +10,10 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Invalid
-from holdfast.service.registry import backups as deeds
+from holdfast.service.registry import backups as operations
 from holdfast.service.take.import_backup import Upload
 from holdfast.web.api.backups import hold, name_taken, owner
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.errors import answer_error, known_error
@@ -25,7 +25,7 @@ _IMPORT = "/v3/apps/{app_id:str}/backups/import"
 _APP_SEGMENT = 2
 
 
-def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def import_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handler, bound to a desk."""
 
     @post(_IMPORT, request_max_body_size=None)
@@ -34,11 +34,11 @@ def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
         body = Body(request.receive)
         try:
             app_id = inputs.path_segment(scope, _APP_SEGMENT)
-            account = owner(desk, scope, app_id)
+            account = owner(context, scope, app_id)
             fields = inputs.query(scope, "name", "wait")
             seconds = inputs.integer(fields, "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
-            with desk.one_more_upload(account.id):
-                backup = await _received(desk, scope, body, app_id, fields.get("name"))
+            with context.one_more_upload(account.id):
+                backup = await _received(context, scope, body, app_id, fields.get("name"))
         except Exception as error:
             known = known_error(error)
             if known is None:
@@ -46,22 +46,22 @@ def import_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return RefusedBody(answer_error(known), body)
         finished = False
         if seconds:
-            backup, finished = await hold(desk, backup, desk.now() + seconds)
+            backup, finished = await hold(context, backup, context.now() + seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
-        shown = deeds.full_object(desk.instance, backup)
+        shown = operations.full_object(context.instance, backup)
         return success(shown, 200 if finished else 202, [(b"location", location)])
 
     return [import_backup]
 
 
-async def _received(desk: Desk, scope: Scope, body: Body, app_id: str, name: str | None) -> Backup:
-    upload = await desk.call(Upload, desk.instance, app_id, name, is_limited=True)
+async def _received(context: Context, scope: Scope, body: Body, app_id: str, name: str | None) -> Backup:
+    upload = await context.call(Upload, context.instance, app_id, name, is_limited=True)
     try:
         if (announced_bytes(scope) or 0) > upload.bytes_max:
             raise upload.too_large()
         async for piece in body_pieces(body):
-            await desk.call(upload.write, piece)
-        return await desk.call(_queued, upload)
+            await context.call(upload.write, piece)
+        return await context.call(_queued, upload)
     finally:
         # Not through a thread: a task that is cancelled could not wait for it.
         upload.close()

@@ -12,7 +12,7 @@ from holdfast.catalog.records import App, Job, Work
 from holdfast.schemas.jobs import Restore, RestorePreview
 from holdfast.service.errors import Conflict, app_not_found
 from holdfast.service.integrity.verify import request_verify
-from holdfast.service.jobs import lifecycle as deeds
+from holdfast.service.jobs import lifecycle as operations
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_with_log
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
@@ -21,7 +21,7 @@ from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web.auth import require_backups
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.paging import cut_page
@@ -34,44 +34,44 @@ _JOB = "/v3/jobs/{job_id:str}"
 _APP_SEGMENT, _BACKUP_SEGMENT, _JOB_SEGMENT = 2, 4, 2
 
 
-def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def job_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a desk."""
-    instance = desk.instance
+    instance = context.instance
 
     @post(_RESTORE)
     async def restore_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        account = require_backups(desk, scope)
+        account = require_backups(context, scope)
         app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        app = await desk.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
+        app = await context.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
         if app is None:
             raise app_not_found()
         body = await inputs.json_body(request, Restore)
         ref = inputs.path_segment(scope, _BACKUP_SEGMENT)
         if body.dry_run:
-            return success(await desk.call(_preview, desk, app, ref, body))
-        job = await desk.call(_restore, desk, app, ref, body)
-        return accepted(desk, job)
+            return success(await context.call(_preview, context, app, ref, body))
+        job = await context.call(_restore, context, app, ref, body)
+        return accepted(context, job)
 
     @post(_VERIFY)
     async def verify_backup(request: AnyRequest) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        app = await desk.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
+        app = await context.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
         if app is None:
             raise app_not_found()
         ref = inputs.path_segment(request.scope, _BACKUP_SEGMENT)
-        return accepted(desk, await desk.call(_verify, desk, app, ref))
+        return accepted(context, await context.call(_verify, context, app, ref))
 
     @get(_JOB)
     async def get_job(request: AnyRequest) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
-        return success(await desk.call(lambda: work_with_log(instance, get_work(instance, job_id, account.id))))
+        return success(await context.call(lambda: work_with_log(instance, get_work(instance, job_id, account.id))))
 
     @get("/v3/jobs")
     async def list_jobs(request: AnyRequest) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         fields = inputs.query(request.scope, "limit", "after")
         limit, after = inputs.page_limit(fields) or PAGE, inputs.page_after(fields)
 
@@ -80,53 +80,53 @@ def job_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 get_work(instance, after, account.id)
             return account_work(instance, account.id, limit + 1, after)
 
-        page, link = cut_page(await desk.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
-        return success([deeds.shown_job(instance, work) for work in page], headers=link)
+        page, link = cut_page(await context.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
+        return success([operations.shown_job(instance, work) for work in page], headers=link)
 
     @delete(_JOB, status_code=200)
     async def cancel_job(request: AnyRequest) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
 
         def cancel() -> Work:
             return cancel_work(instance, get_work(instance, job_id, account.id))
 
-        return success(deeds.shown_job(instance, await desk.call(cancel)))
+        return success(operations.shown_job(instance, await context.call(cancel)))
 
     return [restore_backup, verify_backup, list_jobs, get_job, cancel_job]
 
 
-def accepted(desk: Desk, job: Job) -> Answer:
+def accepted(context: Context, job: Job) -> Answer:
     """The answer to a request that a job was made of."""
     location = f"/v3/jobs/{job.id}".encode("ascii")
-    return success(deeds.shown_job(desk.instance, job), 202, [(b"location", location)])
+    return success(operations.shown_job(context.instance, job), 202, [(b"location", location)])
 
 
 def _wanted(body: Restore) -> Wanted:
     return Wanted(paths=tuple(body.paths), mode=body.mode, safety_backup=body.safety_backup)
 
 
-def _target(desk: Desk, app: App, body: Restore) -> App:
+def _target(context: Context, app: App, body: Restore) -> App:
     if body.target_app_id is msgspec.UNSET:
         return app
-    return get_app(desk.instance, app.account_id, body.target_app_id)
+    return get_app(context.instance, app.account_id, body.target_app_id)
 
 
-def _preview(desk: Desk, app: App, ref: str, body: Restore) -> RestorePreview:
-    backup = find_backup(desk.instance, app.id, ref)
-    target = _target(desk, app, body)
+def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePreview:
+    backup = find_backup(context.instance, app.id, ref)
+    target = _target(context, app, body)
     try:
-        return preview_restore(desk.instance, backup, target, _wanted(body))
+        return preview_restore(context.instance, backup, target, _wanted(body))
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
         raise Conflict("APP_NOT_READABLE", str(error)) from error
 
 
-def _restore(desk: Desk, app: App, ref: str, body: Restore) -> Job:
-    backup = find_backup(desk.instance, app.id, ref)
-    return request_restore(desk.instance, backup, _target(desk, app, body), _wanted(body))
+def _restore(context: Context, app: App, ref: str, body: Restore) -> Job:
+    backup = find_backup(context.instance, app.id, ref)
+    return request_restore(context.instance, backup, _target(context, app, body), _wanted(body))
 
 
-def _verify(desk: Desk, app: App, ref: str) -> Job:
-    return request_verify(desk.instance, find_backup(desk.instance, app.id, ref), app.node)
+def _verify(context: Context, app: App, ref: str) -> Job:
+    return request_verify(context.instance, find_backup(context.instance, app.id, ref), app.node)

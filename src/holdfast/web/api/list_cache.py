@@ -32,7 +32,7 @@ class WholeLists:
     def answer(self, app_id: str) -> Tagged:
         """The list as it is now."""
         kept = self._kept.get(app_id)
-        version = self._instance.hot.version()
+        version = self._instance.prepared.version()
         if kept is not None and version is not None and self._looked.get(app_id) == version:
             return kept[1]
         rows = list_rows(self._instance, app_id)

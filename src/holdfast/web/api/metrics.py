@@ -17,7 +17,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from prometheus_client.exposition import choose_encoder
 
 from holdfast.service.instance.config import Config
-from holdfast.web.context import Desk, client_address
+from holdfast.web.context import Context, client_address
 from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import MethodRefused, route_not_found
 from holdfast.web.http.request import header
@@ -27,14 +27,14 @@ METRICS_PATH = b"/metrics"
 _OF_PROXIES = {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 
 
-async def serve_metrics(desk: Desk, scope: HTTPScope, receive: Receive, send: Send) -> None:
+async def serve_metrics(context: Context, scope: HTTPScope, receive: Receive, send: Send) -> None:
     """Answer one request. Raises ApiError, CatalogError."""
-    if not is_operator(desk.instance.config, scope):
+    if not is_operator(context.instance.config, scope):
         raise route_not_found()
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodRefused("METHOD_NOT_ALLOWED", "The metrics know only GET and HEAD.", [(b"allow", b"GET, HEAD")])
     encode, media_type = choose_encoder(header(scope, b"accept") or "")
-    body = await desk.call(encode, desk.figures)
+    body = await context.call(encode, context.statistics)
     headers = [(b"content-type", media_type.encode("ascii")), (b"cache-control", b"no-store")]
     await Answer(200, body, headers)(scope, receive, send)
 

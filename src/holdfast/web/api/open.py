@@ -9,10 +9,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.schemas import account as schemas
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.plans import Plan
+from holdfast.service.instance.plans import PricePlan
 from holdfast.service.policy import limits
 from holdfast.stores.port import ObjectMissing
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
 
@@ -22,9 +22,9 @@ _PROBE = "readiness-probe"
 """A name that no object has: a store that says so can be reached."""
 
 
-def open_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def open_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a desk."""
-    plans = sorted(desk.instance.config.plans.items(), key=lambda item: item[1].rank)
+    plans = sorted(context.instance.config.plans.items(), key=lambda item: item[1].rank)
     shown = success([_plan(name, plan) for name, plan in plans])
 
     @get("/v3/plans")
@@ -37,17 +37,17 @@ def open_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/readyz")
     async def readyz() -> Answer:
-        await desk.call(_reach, desk.instance)
+        await context.call(_egress, context.instance)
         return success(schemas.Health())
 
     return [list_plans, healthz, readyz]
 
 
-def _plan(name: str, plan: Plan) -> schemas.Plan:
+def _plan(name: str, plan: PricePlan) -> schemas.PricePlan:
     return schemas.plan_of(name, plan.rank, plan.api_backups, limits.shown_limits(plan))
 
 
-def _reach(instance: Instance) -> None:
+def _egress(instance: Instance) -> None:
     """Raises CatalogUnreachable, StoreUnreachable."""
     instance.catalog.fact(_PROBE)
     try:

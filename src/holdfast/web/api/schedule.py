@@ -14,9 +14,9 @@ from holdfast.service.errors import app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import get_app
 from holdfast.service.retention import retain
-from holdfast.service.take import schedule as deeds
+from holdfast.service.take import schedule as operations
 from holdfast.web.auth import require_backups
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
@@ -26,33 +26,33 @@ _RETENTION = "/v3/apps/{app_id:str}/retention"
 _APP_SEGMENT = 2
 
 
-def schedule_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a desk."""
-    instance = desk.instance
+    instance = context.instance
 
     @get(_SCHEDULE)
     async def get_schedule(request: Request[Any, Any, Any]) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        shown = await desk.call(_view, instance, account, app_id)
+        shown = await context.call(_view, instance, account, app_id)
         return with_etag(success(shown), request.scope)
 
     @put(_SCHEDULE)
     async def set_schedule(request: Request[Any, Any, Any]) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        app = await desk.call(_app, instance, account, app_id)
+        app = await context.call(_app, instance, account, app_id)
         body = await inputs.json_body(request, NewSchedule)
         if body.cron is msgspec.UNSET:
             raise inputs.invalid("cron")
-        wanted = deeds.Schedule(body.cron or "", body.retention, tuple(body.ignore))
-        return success(await desk.call(_set, instance, app, wanted))
+        wanted = operations.Schedule(body.cron or "", body.retention, tuple(body.ignore))
+        return success(await context.call(_set, instance, app, wanted))
 
     @get(_RETENTION)
     async def preview_retention(request: Request[Any, Any, Any]) -> Answer:
-        account = require_backups(desk, request.scope)
+        account = require_backups(context, request.scope)
         app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        shown = await desk.call(_preview, instance, account, app_id)
+        shown = await context.call(_preview, instance, account, app_id)
         return with_etag(success(shown), request.scope)
 
     return [get_schedule, set_schedule, preview_retention]
@@ -65,11 +65,11 @@ def _app(instance: Instance, account: Account, app_id: str) -> App:
 
 
 def _view(instance: Instance, account: Account, app_id: str) -> Schedule:
-    return deeds.shown_schedule(instance, _app(instance, account, app_id))
+    return operations.shown_schedule(instance, _app(instance, account, app_id))
 
 
-def _set(instance: Instance, app: App, wanted: deeds.Schedule) -> Schedule:
-    return deeds.shown_schedule(instance, deeds.set_schedule(instance, app, wanted, by_customer=True))
+def _set(instance: Instance, app: App, wanted: operations.Schedule) -> Schedule:
+    return operations.shown_schedule(instance, operations.set_schedule(instance, app, wanted, by_customer=True))
 
 
 def _preview(instance: Instance, account: Account, app_id: str) -> RetentionPreview:

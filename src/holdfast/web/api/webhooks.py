@@ -13,10 +13,10 @@ from holdfast.catalog.records import Account, Endpoint
 from holdfast.schemas.webhooks import DeletedWebhook, NewWebhook, Webhook, WebhookChange, WebhookWithSecret, with_secret
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.notify import endpoints as deeds
+from holdfast.service.notify import endpoints as operations
 from holdfast.service.notify.dispatch import send_test
 from holdfast.web.auth import require_account
-from holdfast.web.context import Desk
+from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.errors import keep_calm
@@ -33,78 +33,78 @@ _ONE = "/v3/webhooks/{webhook_id:str}"
 _ID_SEGMENT = 2
 
 
-def webhook_routes(desk: Desk) -> list[HTTPRouteHandler]:
+def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a desk."""
-    instance = desk.instance
+    instance = context.instance
 
     @get(_ALL)
     async def list_webhooks(request: AnyRequest) -> Answer:
-        account = require_account(desk, request.scope)
-        return with_etag(success(await desk.call(_views, instance, account)), request.scope)
+        account = require_account(context, request.scope)
+        return with_etag(success(await context.call(_views, instance, account)), request.scope)
 
     @post(_ALL)
     async def add_webhook(request: AnyRequest) -> Answer:
-        account = require_account(desk, request.scope)
+        account = require_account(context, request.scope)
         body = await inputs.json_body(request, NewWebhook)
-        wait = desk.outside_throttle.attempt_failed(account.id, desk.now())
+        wait = context.outside_throttle.attempt_failed(account.id, context.now())
         if wait:
             raise keep_calm(wait, "Too many new webhooks of this account")
-        made = await desk.call_outside(
-            account.id, deeds.add_endpoint, instance, account.id, body.url, _given(body.events), _given(body.label)
+        made = await context.call_outside(
+            account.id, operations.add_endpoint, instance, account.id, body.url, _given(body.events), _given(body.label)
         )
         location = f"{_ALL}/{made.endpoint.id}".encode("ascii")
-        return success(await desk.call(_with_secret, instance, made), 201, [(b"location", location)])
+        return success(await context.call(_with_secret, instance, made), 201, [(b"location", location)])
 
     @get(_ONE)
     async def get_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
-        return with_etag(success(await desk.call(deeds.shown_endpoint, instance, endpoint)), request.scope)
+        return with_etag(success(await context.call(operations.shown_endpoint, instance, endpoint)), request.scope)
 
     @patch(_ONE)
     async def change_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         body = await inputs.json_body(request, WebhookChange)
-        changed = await desk.call(
-            deeds.change_endpoint,
+        changed = await context.call(
+            operations.change_endpoint,
             instance,
             endpoint,
             events=_given(body.events),
             label=_given(body.label),
             is_enabled=_given(body.is_enabled),
         )
-        return success(await desk.call(deeds.shown_endpoint, instance, changed))
+        return success(await context.call(operations.shown_endpoint, instance, changed))
 
     @delete(_ONE, status_code=200)
     async def delete_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
-        await desk.call(deeds.remove_endpoint, instance, endpoint)
+        await context.call(operations.remove_endpoint, instance, endpoint)
         return success(DeletedWebhook(endpoint.id))
 
     @get(f"{_ONE}/deliveries")
     async def list_log(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         fields = inputs.query(request.scope, "limit", "after")
-        return with_etag(await desk.call(_log, instance, endpoint, fields), request.scope)
+        return with_etag(await context.call(_log, instance, endpoint, fields), request.scope)
 
     @post(f"{_ONE}/test")
     async def test_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         assert endpoint.account_id is not None
-        tested = await desk.call_outside(endpoint.account_id, send_test, instance, endpoint)
-        return success(deeds.shown_delivery(instance, tested))
+        tested = await context.call_outside(endpoint.account_id, send_test, instance, endpoint)
+        return success(operations.shown_delivery(instance, tested))
 
     @post(f"{_ONE}/secret")
     async def rotate_secret(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
-        made = await desk.call(deeds.rotate_secret, instance, endpoint)
-        return success(await desk.call(_with_secret, instance, made))
+        made = await context.call(operations.rotate_secret, instance, endpoint)
+        return success(await context.call(_with_secret, instance, made))
 
     async def _endpoint(scope: Scope) -> Endpoint:
-        account = require_account(desk, scope)
+        account = require_account(context, scope)
         webhook_id = inputs.path_segment(scope, _ID_SEGMENT)
         if not inputs.is_id(webhook_id):
             raise NotFound("WEBHOOK_NOT_FOUND", "There is no such webhook.")
-        return await desk.call(deeds.get_endpoint, instance, account.id, webhook_id)
+        return await context.call(operations.get_endpoint, instance, account.id, webhook_id)
 
     return [
         list_webhooks,
@@ -123,20 +123,22 @@ def _given(value: T | msgspec.UnsetType) -> T | None:
 
 
 def _views(instance: Instance, account: Account) -> list[Webhook]:
-    return [deeds.shown_endpoint(instance, endpoint) for endpoint in deeds.list_endpoints(instance, account.id)]
+    return [
+        operations.shown_endpoint(instance, endpoint) for endpoint in operations.list_endpoints(instance, account.id)
+    ]
 
 
-def _with_secret(instance: Instance, made: deeds.NewEndpoint) -> WebhookWithSecret:
+def _with_secret(instance: Instance, made: operations.NewEndpoint) -> WebhookWithSecret:
     """The only answers that a secret is in."""
-    return with_secret(deeds.shown_endpoint(instance, made.endpoint), made.secret)
+    return with_secret(operations.shown_endpoint(instance, made.endpoint), made.secret)
 
 
 def _log(instance: Instance, endpoint: Endpoint, fields: dict[str, str]) -> Answer:
     limit = inputs.page_limit(fields) or LOG_DEFAULT
-    found = deeds.list_deliveries(instance, endpoint, limit + 1, inputs.page_after(fields))
+    found = operations.list_deliveries(instance, endpoint, limit + 1, inputs.page_after(fields))
     page = found[:limit]
     path = f"{_ALL}/{endpoint.id}/deliveries"
     link = []
     if len(found) > limit:
         link = link_to_next(instance.config.base_url, path, {"limit": str(limit), "after": page[-1].id})
-    return success([deeds.shown_delivery(instance, delivery) for delivery in page], headers=link)
+    return success([operations.shown_delivery(instance, delivery) for delivery in page], headers=link)

@@ -24,7 +24,7 @@ FILL_BUFFERS_MAX = 32
 """After at most this many buffers a fill goes to the end of the queue, so that fast clients don't starve the others."""
 
 
-class Pump:
+class ThreadStream:
     """One generator's way to the loop. Made and used on the loop; only `_fill` runs elsewhere."""
 
     def __init__(self, source: Generator[Buffer, None, None], threads: ThreadPoolExecutor) -> None:

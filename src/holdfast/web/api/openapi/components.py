@@ -11,7 +11,7 @@ from holdfast.schemas import account, apps, backups, envelope, events, files, jo
 Json = dict[str, Any]
 
 SHOWN = (
-    *(account.Account, account.Plan, account.Health),
+    *(account.Account, account.PricePlan, account.Health),
     *(apps.App, apps.Schedule, apps.NewSchedule, apps.RetentionPreview),
     *(backups.ListedBackup, backups.Backup, backups.NewBackup, backups.BackupChange, backups.DeletedBackup),
     *(backups.BackupLog, envelope.Error, events.Event, files.File, files.Diff, files.Finds),
