@@ -17,7 +17,7 @@ from kit.vault_bench import Bench
 
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, SessionFenced
 from holdfast.vault.manifest.entry import Kind
 
@@ -64,7 +64,7 @@ def test_what_did_not_change_is_not_read_again_and_costs_a_root(bench: Bench, wr
     some_tree(write)
     first = bench.take()
     steps: list[Progress] = []
-    second = bench.take(on_progress=steps.append)
+    second = bench.take(control=Control(report=steps.append))
     assert second.stored_bytes < 1000 < first.stored_bytes
     assert steps == [Progress(8, steps[0].total_bytes, 8, steps[0].total_bytes)]  # all done before anything was read
     assert (second.digest, second.zip_bytes, second.tar_bytes) == (first.digest, first.zip_bytes, first.tar_bytes)
@@ -170,14 +170,14 @@ def test_a_dead_worker_is_an_error_that_says_so(bench: Bench, write: Write, monk
 def test_cancel_leaves_nothing_of_the_backup(bench: Bench, write: Write) -> None:
     some_tree(write)
     with pytest.raises(Cancelled):
-        bench.take(cancelled=lambda: True)
+        bench.take(control=Control(lambda: True))
     assert list(bench.store.list("backups/")) == []
 
 
 def test_a_pruned_vault_fences_the_backup_in_the_making(bench: Bench, write: Write) -> None:
     some_tree(write)
     with pytest.raises(SessionFenced):
-        bench.take(on_progress=lambda progress: bench.ledger.fence())
+        bench.take(control=Control(report=lambda progress: bench.ledger.fence()))
     assert list(bench.store.list("backups/")) == []
     bench.take()
     assert bench.tree() == contents_of(bench.root)

@@ -15,10 +15,11 @@ from kit.answers import STEP_NS, Record, Recorded, recorded_instance
 from holdfast.catalog.backups.rows import fail_backup, record_progress, start_backup
 from holdfast.catalog.events.endpoints import all_endpoints
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, EventKind, Progressed
+from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, EventKind
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.run import request_backup, run_backup
+from holdfast.vault.control import Progress
 from holdfast.web.app import Front, create_app
 from holdfast.worker.job_kinds import JOBS
 
@@ -104,7 +105,7 @@ def _backups(call: Caller) -> str:
     run_backup(instance, first["id"])
     second = call("POST", base)
     start_backup(instance.catalog, second["id"], world.app.node, world.clock.ns)
-    record_progress(instance.catalog, second["id"], Progressed(1, 2, 3, 4))
+    record_progress(instance.catalog, second["id"], Progress(1, 2, 3, 4))
     call("GET", f"{base}/{second['id']}")
     fail_backup(instance.catalog, second["id"], "STORE_FULL", "The disk is full.", world.clock.ns)
     call("GET", f"{base}/{second['id']}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.vault.control import Progress as Progress
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
@@ -102,15 +103,6 @@ class Warned(msgspec.Struct, frozen=True):
     message: str
 
 
-class Progressed(msgspec.Struct, frozen=True):
-    """The progress of a running backup."""
-
-    files: int
-    bytes: int
-    total_files: int
-    total_bytes: int
-
-
 class Backup(msgspec.Struct, frozen=True):
     """One backup, in whatever state."""
 
@@ -134,7 +126,7 @@ class Backup(msgspec.Struct, frozen=True):
     error_code: str | None
     error_message: str | None
     warnings: tuple[Warned, ...]
-    progress: Progressed | None
+    progress: Progress | None
     node: str
     verified_at: int | None
     restore_proved_at: int | None
@@ -174,7 +166,7 @@ class Job(msgspec.Struct, frozen=True):
     result: str | None
     error_code: str | None
     error_message: str | None
-    progress: Progressed | None
+    progress: Progress | None
     cancel_asked: bool
     node: str
     created_at: int

@@ -48,15 +48,15 @@ def create(
     with state.instance() as instance:
         found = find_app(instance, name)
         recover_backups(instance)
-        with progress_bar(f"Backing up {name}") as note:
+        with progress_bar(f"Backing up {name}") as control:
             try:
-                done = take_now(instance, found.id, name=called, on_progress=note)
+                done = take_now(instance, found.id, name=called, control=control)
             except Conflict:
                 # A process may have queued one and died before it began.
                 waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
                 if not waiting:
                     raise
-                done = run_backup(instance, waiting[0], on_progress=note)
+                done = run_backup(instance, waiting[0], control=control)
         print_taken(instance, done, as_json=json)
 
 
@@ -144,10 +144,10 @@ def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
     """Write beside the file, then rename: a download that breaks off leaves what was there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("xb") as file, bytes_bar(f"Writing {path.name}", length) as note:
+        with partial.open("xb") as file, bytes_bar(f"Writing {path.name}", length) as count:
             for piece in pieces:
                 file.write(piece)
-                note(len(piece))
+                count(len(piece))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

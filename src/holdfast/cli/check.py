@@ -64,8 +64,8 @@ def check(
     with state.instance() as instance:
         results = []
         for account in _accounts(instance, name):
-            with progress_bar(f"Checking {account.email}") as note:
-                results.append(check_account(instance, account, share=share, repair=repair, on_progress=note))
+            with progress_bar(f"Checking {account.email}") as control:
+                results.append(check_account(instance, account, share=share, repair=repair, control=control))
         is_clean = all(result.is_clean for result in results)
         if json:
             print_json({"is_clean": is_clean, "accounts": [msgspec.to_builtins(result) for result in results]})

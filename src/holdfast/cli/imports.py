@@ -48,8 +48,8 @@ def import_archive(
                 # Before anybody can see the backup: it is this process that runs it, and not the worker.
                 own.enter_context(held(instance, take_lock(upload.backup_id)))
                 backup = _queued(upload, opened, file)
-            with progress_bar(f"Importing {file}") as note:
-                done = run_backup(instance, backup.id, on_progress=note, is_held=True)
+            with progress_bar(f"Importing {file}") as control:
+                done = run_backup(instance, backup.id, control=control, is_held=True)
         print_taken(instance, done, as_json=json)
 
 
@@ -57,7 +57,7 @@ def _queued(upload: Upload, opened: BinaryIO, file: str) -> Backup:
     size = 0
     with suppress(OSError):
         size = os.fstat(opened.fileno()).st_size
-    with bytes_bar(f"Reading {file}", size) as note:
+    with bytes_bar(f"Reading {file}", size) as count:
         while True:
             try:
                 data = opened.read(_PIECE_BYTES)
@@ -68,4 +68,4 @@ def _queued(upload: Upload, opened: BinaryIO, file: str) -> Backup:
             if not data:
                 return upload.queue()
             upload.write(data)
-            note(len(data))
+            count(len(data))

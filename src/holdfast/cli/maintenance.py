@@ -36,15 +36,15 @@ def prune(
             if is_erased(one):
                 continue
             unknown = unknown_backups(instance, one)
-            with steps_bar(f"Pruning {one.email}") as note:
+            with steps_bar(f"Pruning {one.email}") as control:
                 if dry_run:
-                    planned = plan_prune(instance, one, on_progress=note)
+                    planned = plan_prune(instance, one, control=control)
                     packs = len(planned.dead) + len(planned.repack) + len(planned.left_behind)
                     row = {"packs": packs, "freed_size": planned.freed_bytes}
                     text = f"would free {size_text(planned.freed_bytes)} in {packs} packs"
                     damaged: tuple[str, ...] = ()
                 else:
-                    done = prune_account(instance, one, grace_ns=int(grace_hours * HOUR_NS), on_progress=note)
+                    done = prune_account(instance, one, grace_ns=int(grace_hours * HOUR_NS), control=control)
                     packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
                     row = {
                         "packs": packs,

@@ -5,23 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Progressing(Protocol):
-    """The progress of an operation, in bytes."""
-
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def total_bytes(self) -> int: ...
+if TYPE_CHECKING:
+    from holdfast.vault.control import Control, Progress
+    from holdfast.vault.maintenance.prune import PruneProgress
 
 
 @contextmanager
-def progress_bar(text: str) -> Iterator[Callable[[Progressing], None]]:
-    """A bar over a backup's bytes on standard error, where that is a terminal."""
+def progress_bar(text: str) -> Iterator[Control]:
+    """Yield a control that draws its progress as a bar over bytes on standard error, where that is a terminal."""
+    from holdfast.vault.control import NEVER, Control
+
     if not sys.stderr.isatty():
-        yield lambda progress: None
+        yield NEVER
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
@@ -30,41 +27,36 @@ def progress_bar(text: str) -> Iterator[Callable[[Progressing], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
-        yield lambda p: bar.update(task, completed=p.bytes, total=p.total_bytes)
+
+        def show(progress: Progress) -> None:
+            bar.update(task, completed=progress.bytes, total=progress.total_bytes)
+
+        yield Control(report=show)
 
 
 @contextmanager
 def bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar over bytes written."""
-    from holdfast.vault.archiver.archive import Progress
+    from holdfast.vault.control import Progress
 
     done = 0
-    with progress_bar(text) as note:
+    with progress_bar(text) as control:
 
         def add(size: int) -> None:
             nonlocal done
             done += size
-            note(Progress(0, done, 0, total))
+            control.progress(Progress(0, done, 0, total))
 
         yield add
 
 
-class Stepping(Protocol):
-    """The progress of an operation that goes in steps."""
-
-    @property
-    def step(self) -> str: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def total(self) -> int: ...
-
-
 @contextmanager
-def steps_bar(text: str) -> Iterator[Callable[[Stepping], None]]:
-    """A bar over things that are counted."""
+def steps_bar(text: str) -> Iterator[Control]:
+    """Yield a control that draws PruneProgress as a bar over things that are counted."""
+    from holdfast.vault.control import NEVER, Control
+
     if not sys.stderr.isatty():
-        yield lambda progress: None
+        yield NEVER
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -73,4 +65,9 @@ def steps_bar(text: str) -> Iterator[Callable[[Stepping], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
-        yield lambda p: bar.update(task, description=f"{text}: {p.step}", completed=p.done, total=p.total)
+
+        def show(progress: PruneProgress) -> None:
+            description = f"{text}: {progress.step}"
+            bar.update(task, description=description, completed=progress.done, total=progress.total)
+
+        yield Control(report=show)

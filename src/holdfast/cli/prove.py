@@ -37,8 +37,8 @@ def prove(
         app = find_app(instance, name)
         one = newest_backup(instance, app.id) if backup is None else find_backup(instance, app.id, backup)
         job = request_prove(instance, one, own)
-        with progress_bar(f"Proving {one.name}") as note:
-            done = run_prove(instance, job.id, on_progress=note, is_held=True)
+        with progress_bar(f"Proving {one.name}") as control:
+            done = run_prove(instance, job.id, control=control, is_held=True)
         if json:
             print_json(shown_job(instance, done))
         if done.state is not JobState.SUCCESSFUL:

@@ -151,8 +151,8 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.restore.files import Restored, run_restore
 
-    with progress_bar(f"Restoring {called}") as note:
-        done = run_restore(instance, job.id, on_progress=note)
+    with progress_bar(f"Restoring {called}") as control:
+        done = run_restore(instance, job.id, control=control)
     if json:
         print_json(shown_job(instance, done))
     if done.state is not JobState.SUCCESSFUL:

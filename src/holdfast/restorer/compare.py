@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.sources.reader import DirectoryReader
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.changes import match_paths
 from holdfast.vault.manifest.columns import split, starts_of
@@ -151,7 +151,7 @@ def other_contents(
     reader: DirectoryReader,
     is_given_back: Callable[[Entry, Callable[[memoryview, int], int]], bool],
     on_file: Callable[[int], None],
-    cancelled: Callable[[], bool],
+    control: Control,
 ) -> Iterator[Mismatch]:
     """Yield those of the `wanted` files whose content, read from the disk, is not that of their entry.
 
@@ -170,8 +170,7 @@ def other_contents(
                 continue
 
             def read_into(buffer: memoryview, offset: int, fd: int = fd) -> int:
-                if cancelled():
-                    raise Cancelled("The test restore was cancelled.")
+                control.check("The test restore was cancelled.")
                 return os.preadv(fd, [buffer], offset)
 
             try:

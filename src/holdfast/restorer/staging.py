@@ -22,7 +22,7 @@ from holdfast.native import library as native
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.restorer.plan import RestorePlan
 from holdfast.sources.reader import DirectoryReader
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.paths import shown
@@ -34,6 +34,7 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 BATCHES_AHEAD = 2
 PARTS_AHEAD = 4
 WRITERS = 2
+CANCELLED = "The restore was cancelled; nothing was changed."
 _PATH_BYTES_MAX = 4000
 """Longer paths are not given to the kernel in one piece."""
 
@@ -165,7 +166,7 @@ class Staging:
         large_parts: Callable[[Entry], Iterator[FilePart]],
         target: DirectoryReader,
         on_bytes: Callable[[int, int], None],
-        cancelled: Callable[[], bool],
+        control: Control,
     ) -> None:
         """Write all that `plan` puts. `contents(on_block)` gives the files; links are made at the end.
 
@@ -178,23 +179,19 @@ class Staging:
             change = int(plan.change_of[number])
             return b"%d" % change + plan.paths[number][tops[change] :]
 
-        def look() -> None:
-            if cancelled():
-                raise Cancelled("The restore was cancelled; nothing was changed.")
-
         def on_block(block: Block, base: int) -> None:
-            look()
+            control.check(CANCELLED)
             self._make_rest(plan, block, base, place)
 
         try:
             for item in contents(on_block):
-                look()
+                control.check(CANCELLED)
                 path = place(item.number)
                 if isinstance(item, Small):
                     self._add(path, item)
                     on_bytes(1, len(item.data))
                 else:
-                    self._write_large(path, item.entry, large_parts(item.entry), on_bytes, cancelled)
+                    self._write_large(path, item.entry, large_parts(item.entry), on_bytes, control)
                     on_bytes(1, 0)
             self._flush()
             self._wait(0)
@@ -301,7 +298,7 @@ class Staging:
         entry: Entry,
         parts: Iterator[FilePart],
         on_bytes: Callable[[int, int], None],
-        cancelled: Callable[[], bool],
+        control: Control,
     ) -> None:
         """Inflate and write part by part, on the writer's threads."""
         checks: list[tuple[int, int, int]] = []
@@ -309,8 +306,7 @@ class Staging:
         with self._made(path, entry) as fd:
             try:
                 for part in parts:
-                    if cancelled():
-                        raise Cancelled("The restore was cancelled; nothing was changed.")
+                    control.check(CANCELLED)
                     if len(under_way) > PARTS_AHEAD:
                         checks.append(under_way.popleft().result())
                     under_way.append(self._writer.submit(part.write, partial(_write_at, fd)))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from holdfast.catalog.records import Progressed
+from holdfast.catalog.records import Progress as ProgressRecord
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ class Progress(Shown, frozen=True):
     total_bytes: Bytes
 
 
-def progress_of(record: Progressed | None) -> Progress | None:
+def progress_of(record: ProgressRecord | None) -> Progress | None:
     """Return the progress of work; None when it does not run."""
     if record is None:
         return None

@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import Store
-from holdfast.vault.archiver.archive import INLINE_POOL_BYTES_MAX, INLINE_POOL_FILES_MAX, Archive, Progress
+from holdfast.vault.archiver.archive import INLINE_POOL_BYTES_MAX, INLINE_POOL_FILES_MAX, Archive
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import InlinePool, ProcessPool
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import ChunkMissing, DamagedError, FormatError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.backup_check import DamagedBackup
-from holdfast.vault.maintenance.check import Check, CheckProgress, CheckReport, auditor
+from holdfast.vault.maintenance.check import Check, CheckReport, auditor
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.maintenance.prune import (
     GRACE_NS,
     CopyBudget,
     Prune,
     PrunePlan,
-    PruneProgress,
     PruneResult,
     bytes_freed,
 )
@@ -153,8 +153,7 @@ class Vault:
         now_ns: int,
         clock: Callable[[], int] = time.time_ns,
         labels: Mapping[str, str] | None = None,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> TakeResult:
         """Take a backup of `source`; files that did not change since the backup `previous` are not read again.
 
@@ -173,8 +172,7 @@ class Vault:
             index=index,
             source=source,
             open_pool=partial(self._open_pool, source, index),
-            on_progress=on_progress,
-            cancelled=cancelled,
+            control=control,
         )
         written = self._write(archive, source, scan, old, now_ns)
         root = self._measured(
@@ -258,25 +256,22 @@ class Vault:
         now_ns: int,
         grace_ns: int = GRACE_NS,
         budget: CopyBudget | None = None,
-        on_progress: Callable[[PruneProgress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> PruneResult:
         """Delete everything that no stored backup needs; without a `budget` all at once. Raises as `Prune.run`."""
-        return self._prune(on_progress, cancelled, budget).run(now_ns, grace_ns)
+        return self._prune(control, budget).run(now_ns, grace_ns)
 
     def plan_prune(
         self,
         *,
-        on_progress: Callable[[PruneProgress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> PrunePlan:
         """Return the plan of `prune`; change nothing. Raises as `Prune.run`."""
-        return self._prune(on_progress, cancelled).plan()
+        return self._prune(control).plan()
 
     def _prune(
         self,
-        on_progress: Callable[[PruneProgress], None],
-        cancelled: Callable[[], bool],
+        control: Control,
         budget: CopyBudget | None = None,
     ) -> Prune:
         return Prune(
@@ -285,8 +280,7 @@ class Vault:
             self._ledger,
             self.index,
             budget=budget,
-            on_progress=on_progress,
-            cancelled=cancelled,
+            control=control,
         )
 
     def check(
@@ -297,13 +291,10 @@ class Vault:
         share: float = 0.0,
         repair: bool = True,
         shuffle: Callable[[list[int]], None] = lambda order: None,
-        on_progress: Callable[[CheckProgress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> CheckReport:
         """Check the whole vault; see `Check.all`."""
-        check = Check(
-            self._store, self._keys, self._ledger, repair=repair, on_progress=on_progress, cancelled=cancelled
-        )
+        check = Check(self._store, self._keys, self._ledger, repair=repair, control=control)
         return check.all(backups, now_ns, share, shuffle)
 
     def check_packs(
@@ -312,21 +303,20 @@ class Vault:
         backups: Callable[[], Sequence[str]],
         *,
         now_ns: int,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> CheckReport:
         """Read some packs back; see `Check.some`."""
-        return Check(self._store, self._keys, self._ledger, cancelled=cancelled).some(pack_ids, backups, now_ns)
+        return Check(self._store, self._keys, self._ledger, control=control).some(pack_ids, backups, now_ns)
 
     def check_one(
         self,
         backup_id: str,
         *,
         now_ns: int,
-        on_progress: Callable[[CheckProgress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> CheckReport:
         """Read everything that one backup needs; see `Check.one`."""
-        check = Check(self._store, self._keys, self._ledger, on_progress=on_progress, cancelled=cancelled)
+        check = Check(self._store, self._keys, self._ledger, control=control)
         return check.one(backup_id, now_ns)
 
     def damaged_backups(self, backup_ids: Sequence[str]) -> list[DamagedBackup]:

@@ -17,6 +17,7 @@ from holdfast.service.restore import files as restore
 from holdfast.service.restore import plan
 from holdfast.service.retention.retain import retain_after
 from holdfast.service.take import run as take
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Stopped
 from holdfast.worker.port import Steps
 
@@ -24,9 +25,7 @@ from holdfast.worker.port import Steps
 class RunJob(Protocol):
     """Runs a queued job of one kind to its end."""
 
-    def __call__(
-        self, instance: Instance, job_id: str, *, cancelled: Callable[[], bool] = ..., is_held: bool = False
-    ) -> Job: ...
+    def __call__(self, instance: Instance, job_id: str, *, control: Control = NEVER, is_held: bool = False) -> Job: ...
 
 
 JOBS: dict[str, RunJob] = {
@@ -49,7 +48,7 @@ def steps_of(instance: Instance, claimed: Container[str], stopping: Callable[[],
 
     def run_backup(backup_id: str) -> None:
         if backup_id in claimed:
-            take.run_backup(instance, backup_id, cancelled=stop, is_held=True)
+            take.run_backup(instance, backup_id, control=Control(stop), is_held=True)
 
     def retain(backup_id: str) -> None:
         backup = backup_by_id(instance.catalog, backup_id)
@@ -58,7 +57,7 @@ def steps_of(instance: Instance, claimed: Container[str], stopping: Callable[[],
 
     def run_job(kind: str, job_id: str) -> None:
         if job_id in claimed:
-            JOBS[kind](instance, job_id, cancelled=stop, is_held=True)
+            JOBS[kind](instance, job_id, control=Control(stop), is_held=True)
 
     jobs: dict[str, Steps] = {kind: ((kind, partial(run_job, kind)),) for kind in JOBS}
     return jobs | {BACKUP: (("take", run_backup), ("retain", retain))}

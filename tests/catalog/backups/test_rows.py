@@ -12,7 +12,8 @@ from kit.rows import SECOND, account, app, backup, done
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.records import App, Progressed, State, Warned
+from holdfast.catalog.records import App, State, Warned
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import SessionFenced
 
 
@@ -43,10 +44,10 @@ def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
     assert not rows.finish_backup(catalog, asked.id, 0, [], finished_at=9, zip_bytes=5), "it was not running"
     assert rows.start_backup(catalog, asked.id, "other", 1)
     assert not rows.start_backup(catalog, asked.id, "main", 1), "it runs already"
-    rows.record_progress(catalog, asked.id, Progressed(1, 2, 3, 4))
+    rows.record_progress(catalog, asked.id, Progress(1, 2, 3, 4))
     running = rows.backup_by_id(catalog, asked.id)
     assert running is not None
-    assert (running.state, running.node, running.progress) == (State.RUNNING, "other", Progressed(1, 2, 3, 4))
+    assert (running.state, running.node, running.progress) == (State.RUNNING, "other", Progress(1, 2, 3, 4))
     warned = Warned("größe", "CHANGED", "It changed.")
     assert rows.finish_backup(catalog, asked.id, 0, [warned], zip_bytes=2**40, digest=b"\x00" * 32, finished_at=9)
     found = rows.backup_by_id(catalog, asked.id)
@@ -59,7 +60,7 @@ def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
         digest=b"\x00" * 32,
         finished_at=9,
     )
-    rows.record_progress(catalog, asked.id, Progressed(9, 9, 9, 9))
+    rows.record_progress(catalog, asked.id, Progress(9, 9, 9, 9))
     assert not rows.fail_backup(catalog, asked.id, "LATE", "Too late.", 10)
     assert rows.backup_by_id(catalog, asked.id) == found
 
@@ -70,7 +71,7 @@ def test_a_failed_one_has_a_reason_and_stays_failed(catalog: Catalog, bot: App, 
     rows.insert_backup(catalog, asked)
     if starts:
         rows.start_backup(catalog, asked.id, "main", 1)
-        rows.record_progress(catalog, asked.id, Progressed(1, 2, 3, 4))
+        rows.record_progress(catalog, asked.id, Progress(1, 2, 3, 4))
     assert rows.fail_backup(catalog, asked.id, "STORE_FULL", "The disk is full.", 5)
     found = rows.backup_by_id(catalog, asked.id)
     assert found is not None

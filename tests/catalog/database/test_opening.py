@@ -26,7 +26,7 @@ from holdfast.catalog.database.engine import (
 )
 from holdfast.catalog.database.migrations import upgrade
 from holdfast.catalog.database.tables import metadata
-from holdfast.catalog.records import Progressed
+from holdfast.vault.control import Progress
 
 
 def test_a_catalog_is_made_and_opened_again(url: str) -> None:
@@ -180,7 +180,7 @@ def test_progress_does_not_wait_for_the_disk_and_what_follows_does(tmp_path: Pat
     with catalog.write() as connection:
         seen.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
     assert seen == [1, 2, 2]
-    record_progress(catalog, one.id, Progressed(1, 2, 3, 4))
+    record_progress(catalog, one.id, Progress(1, 2, 3, 4))
     found = backup_by_id(catalog, one.id)
     assert found is not None
     assert found.progress is None, "it does not run"

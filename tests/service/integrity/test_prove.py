@@ -36,6 +36,7 @@ from holdfast.service.registry.backups import delete_backup, full_object
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import run_backup
 from holdfast.vault.archiver.manifest_writer import Assembly
+from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.pack.writer import PackKind, pack_name
 
@@ -296,7 +297,7 @@ def test_a_database_that_sqlite_cannot_read_is_no_proof(world: World, monkeypatc
 
 def test_it_is_cancelled(world: World) -> None:
     backup = world.take()
-    done = run_prove(world.instance, request_prove(world.instance, backup).id, cancelled=lambda: True)
+    done = run_prove(world.instance, request_prove(world.instance, backup).id, control=Control(lambda: True))
     assert (done.state, done.error_code) == (JobState.CANCELLED, "CANCELLED")
     assert leftovers(world) == []
     assert world.again(backup).damage == ()

@@ -17,6 +17,7 @@ from holdfast.service.jobs.lifecycle import cancel_job, get_job
 from holdfast.service.registry.backups import delete_backup, full_object
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.take.run import request_backup
+from holdfast.vault.control import Control
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.writer import PackKind
@@ -155,7 +156,7 @@ def test_a_job_is_cancelled_or_found_dead(world: World) -> None:
     job = request_verify(world.instance, backup, "main")
     assert cancel_job(world.instance, job).state is JobState.CANCELLED
     job = request_verify(world.instance, backup, "main")
-    assert run_verify(world.instance, job.id, cancelled=lambda: True).state is JobState.CANCELLED
+    assert run_verify(world.instance, job.id, control=Control(lambda: True)).state is JobState.CANCELLED
     job = request_verify(world.instance, backup, "main")
     start_job(world.instance.catalog, job.id, world.clock.now_ns())
     recover_verifies(world.instance)

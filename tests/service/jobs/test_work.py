@@ -26,7 +26,7 @@ from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import Cancelled, Stopped
 
 
@@ -93,7 +93,7 @@ def test_an_import_that_waits_leaves_no_archive(world: World, tmp_path: Path) ->
 
 def test_what_runs_stops_and_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (world.root / "large").write_bytes(os.urandom(13 << 20))  # enough for worker processes
-    monkeypatch.setattr(jobs, "LOOK_EVERY_NS", 0)
+    monkeypatch.setattr(jobs, "CONTROL_EVERY_NS", 0)
     instance, asked = world.instance, request_backup(world.instance, world.app.id)[0]
     seen: list[Work] = []
 
@@ -101,7 +101,7 @@ def test_what_runs_stops_and_leaves_nothing(world: World, monkeypatch: pytest.Mo
         if not seen:
             seen.append(cancel_work(instance, get_work(instance, asked.id)))
 
-    done = run_backup(instance, asked.id, on_progress=cancel)
+    done = run_backup(instance, asked.id, control=Control(report=cancel))
     assert (seen[0].state, seen[0].cancel_asked) == (JobState.RUNNING, True)
     assert (done.state, done.error_code) == (State.FAILED, "CANCELLED")
     assert list((instance.home / "store" / "unfinished").iterdir()) == []
@@ -112,14 +112,14 @@ def test_what_runs_stops_and_leaves_nothing(world: World, monkeypatch: pytest.Mo
 def test_a_stopped_server_puts_a_backup_back_and_fails_the_rest(world: World) -> None:
     good = world.take()
     asked, _ = request_backup(world.instance, world.app.id)
-    assert run_backup(world.instance, asked.id, cancelled=stop).state is State.QUEUED
+    assert run_backup(world.instance, asked.id, control=Control(stop)).state is State.QUEUED
     assert run_backup(world.instance, asked.id).state is State.SUCCESSFUL
     (world.root / "a.txt").write_text("mine")
     for job, run in (
         (request_verify(world.instance, good, "main"), run_verify),
         (request_restore(world.instance, good, world.app, Wanted()), run_restore),
     ):
-        done = run(world.instance, job.id, cancelled=stop)
+        done = run(world.instance, job.id, control=Control(stop))
         assert (done.state, done.error_code) == (JobState.FAILED, "INTERRUPTED")
     assert (world.root / "a.txt").read_text() == "mine"
     cancelled, _ = request_backup(world.instance, world.app.id)
@@ -129,7 +129,7 @@ def test_a_stopped_server_puts_a_backup_back_and_fails_the_rest(world: World) ->
         return stop()
 
     # Whoever cancelled it gets that, also when the server stops at the same moment.
-    assert run_backup(world.instance, cancelled.id, cancelled=both).state is State.FAILED
+    assert run_backup(world.instance, cancelled.id, control=Control(both)).state is State.FAILED
 
 
 def test_the_list_is_newest_first_and_goes_on_behind_an_id(world: World) -> None:
@@ -172,7 +172,7 @@ def test_a_walk_stops(world: World) -> None:
         return True
 
     try:
-        DirectorySource(world.root).scan(cancelled)
+        DirectorySource(world.root).scan(Control(cancelled))
     except Cancelled:
         assert asked.is_set()
     else:

@@ -27,6 +27,7 @@ from holdfast.service.restore.files import Restored, request_restore, run_restor
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import request_backup, run_backup
+from holdfast.vault.control import Control
 
 
 def restore(world: World, backup: Backup, wanted: Wanted | None = None) -> Job:
@@ -278,7 +279,7 @@ def test_cancelled_midway_nothing_changed(full: World) -> None:
     mess_up(full.root)
     messed = tree_of(full.root)
     job = request_restore(full.instance, backup, full.app, Wanted())
-    ended = run_restore(full.instance, job.id, cancelled=lambda: True)
+    ended = run_restore(full.instance, job.id, control=Control(lambda: True))
     assert (ended.state, ended.error_code) == (JobState.CANCELLED, "CANCELLED")
     assert tree_of(full.root) == messed
     assert staging_left(full) == []

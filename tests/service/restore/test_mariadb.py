@@ -18,6 +18,7 @@ from holdfast.catalog.records import JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, spec_of
 from holdfast.service.take.run import request_backup, run_backup
+from holdfast.vault.control import Control
 
 LOGIN = ["--user=holdfast", f"--password={PASSWORD}", "--batch", "--skip-column-names"]
 
@@ -171,7 +172,7 @@ def test_a_cancelled_backup_ends_the_tool(stage: Stage, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     stage.fake("mariadb-dump", f"{VERSION}echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600")
     asked, _ = request_backup(stage.world.instance, stage.world.app.id)
-    backup = run_backup(stage.world.instance, asked.id, cancelled=stop_when(pid))
+    backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert (backup.state, backup.error_code) == (State.FAILED, "CANCELLED")
     assert ends(int(pid.read_text()))
 

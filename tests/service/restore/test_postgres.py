@@ -19,6 +19,7 @@ from holdfast.catalog.records import Backup, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, dumps_in, spec_of
 from holdfast.service.take.run import request_backup, run_backup
+from holdfast.vault.control import Control
 
 
 @pytest.fixture(scope="session")
@@ -206,7 +207,7 @@ def cancelled(stage: Stage, script: str) -> Backup:
     pid = stage.tmp_path / "pid"
     stage.fake("pg_dump", VERSION + f"echo $$ > {pid}.new; mv {pid}.new {pid}; {script}")
     asked, _ = request_backup(stage.world.instance, stage.world.app.id)
-    backup = run_backup(stage.world.instance, asked.id, cancelled=stop_when(pid))
+    backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert ends(int(pid.read_text()))
     return backup
 

@@ -22,6 +22,7 @@ from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.run import request_backup, run_backup
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.redis_connection import RedisConnection, info
+from holdfast.vault.control import Control
 
 
 @pytest.fixture(scope="session")
@@ -204,7 +205,7 @@ def test_a_cancelled_backup_ends_the_tool(stage: Stage, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     stage.fake("redis-cli", f"{VERSION}echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600")
     asked, _ = request_backup(stage.world.instance, stage.world.app.id)
-    backup = run_backup(stage.world.instance, asked.id, cancelled=stop_when(pid))
+    backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert (backup.state, backup.error_code) == (State.FAILED, "CANCELLED")
     assert ends(int(pid.read_text()))
 

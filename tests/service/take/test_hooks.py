@@ -25,7 +25,7 @@ from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Control, Progress
 from holdfast.vault.vault import TakeResult, Vault
 
 
@@ -166,14 +166,14 @@ def test_very_much_output_is_cut_and_odd_bytes_are_harmless(world: World) -> Non
 def test_cancelled_while_before_runs(world: World, notes: Path, tmp_path: Path) -> None:
     set_hook(world.instance, world.app, "before", Hook(f"touch {tmp_path}/begun; sleep 100", 60))
     asked, _ = request_backup(world.instance, world.app.id)
-    done = run_backup(world.instance, asked.id, cancelled=(tmp_path / "begun").exists)
+    done = run_backup(world.instance, asked.id, control=Control((tmp_path / "begun").exists))
     assert done.error_code == "CANCELLED"
     assert lines(notes) == ["after cancelled"]
 
 
 def test_cancelled_while_files_are_read(world: World, notes: Path) -> None:
     asked, _ = request_backup(world.instance, world.app.id)
-    done = run_backup(world.instance, asked.id, cancelled=lambda: "before" in lines(notes))
+    done = run_backup(world.instance, asked.id, control=Control(lambda: "before" in lines(notes)))
     assert done.error_code == "CANCELLED"
     assert lines(notes)[-1].startswith("after")
     assert len(lines(notes)) == 2
@@ -189,7 +189,7 @@ def test_a_copy_that_starts_again_has_both_again(world: World, notes: Path) -> N
             with world.instance.catalog.write() as connection:
                 connection.execute(accounts.update().values(vault_epoch=accounts.c.vault_epoch + 1))
 
-    assert run_backup(world.instance, asked.id, on_progress=fence).state is State.SUCCESSFUL
+    assert run_backup(world.instance, asked.id, control=Control(report=fence)).state is State.SUCCESSFUL
     assert [line.split()[0] for line in lines(notes)] == ["before", "after", "before", "after"]
 
 
@@ -208,10 +208,12 @@ import sys
 from pathlib import Path
 from holdfast.service.instance.home import open_instance
 from holdfast.service.take.run import request_backup, run_backup
+from holdfast.vault.control import Control
 
 instance = open_instance(Path(sys.argv[1]))
 backup, _ = request_backup(instance, sys.argv[2])
-run_backup(instance, backup.id, on_progress=lambda progress: (print("reading", flush=True), sys.stdin.read()))
+control = Control(report=lambda progress: (print("reading", flush=True), sys.stdin.read()))
+run_backup(instance, backup.id, control=control)
 """
 
 

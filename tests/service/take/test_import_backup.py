@@ -25,7 +25,7 @@ from holdfast.service.registry.apps import shown_app
 from holdfast.service.registry.backups import full_object, list_backups
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import recover_backups, request_backup, run_backup
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Control, Progress
 
 GOOD = tar_of(member("d/a", b"hello" * 2000), member("b", os.urandom(70_000)), mode="w:gz")
 
@@ -79,7 +79,7 @@ def test_an_import_is_not_what_the_next_backup_goes_on_from(world: World) -> Non
     assert to_builtins(shown_app(world.instance, world.app))["last_good_backup_at"] == good_at
     seen: list[Progress] = []
     asked, _ = request_backup(world.instance, world.app.id, name="next")
-    assert run_backup(world.instance, asked.id, on_progress=seen.append).stored_bytes < 2000
+    assert run_backup(world.instance, asked.id, control=Control(report=seen.append)).stored_bytes < 2000
     assert seen[0].bytes > 0  # files were taken over before any was read
 
 
@@ -155,7 +155,7 @@ def test_a_full_disk_is_a_sentence(world: World, monkeypatch: pytest.MonkeyPatch
 
 
 def test_cancel_while_it_unpacks(world: World) -> None:
-    done = run_backup(world.instance, upload(world, GOOD).id, cancelled=lambda: True)
+    done = run_backup(world.instance, upload(world, GOOD).id, control=Control(lambda: True))
     assert (done.state, done.error_code) == (State.FAILED, "CANCELLED")
     assert leftovers(world) == []
 
@@ -166,7 +166,7 @@ def test_contents_that_got_lost_are_no_backup(world: World, monkeypatch: pytest.
     def lose(progress: Progress) -> None:
         shutil.rmtree(contents_path(world.instance, queued.id), ignore_errors=True)
 
-    done = run_backup(world.instance, queued.id, on_progress=lose)
+    done = run_backup(world.instance, queued.id, control=Control(report=lose))
     assert (done.state, done.error_code) == (State.FAILED, "SCRATCH_FAILED")
 
 

@@ -25,7 +25,7 @@ from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import Control, Progress
 
 
 def test_a_backup_goes_from_queued_to_successful(world: World) -> None:
@@ -136,7 +136,7 @@ def test_a_full_disk_fails_with_a_sentence_and_the_store_stays_good(
 
 def test_cancel(world: World) -> None:
     asked, _ = request_backup(world.instance, world.app.id)
-    done = run_backup(world.instance, asked.id, cancelled=lambda: True)
+    done = run_backup(world.instance, asked.id, control=Control(lambda: True))
     assert (done.state, done.error_code) == (State.FAILED, "CANCELLED")
 
 
@@ -179,7 +179,7 @@ def test_progress_is_seen_while_it_runs(world: World) -> None:
         row = find_backup(world.instance, world.app.id, asked.id)
         seen.append((row.state, row.progress is not None))
 
-    run_backup(world.instance, asked.id, on_progress=look)
+    run_backup(world.instance, asked.id, control=Control(report=look))
     assert seen[0] == (State.RUNNING, False)
     assert (State.RUNNING, True) in seen
 
@@ -196,7 +196,7 @@ def test_a_prune_in_the_middle_makes_it_start_again(world: World) -> None:
             with world.instance.catalog.write() as connection:
                 connection.execute(accounts.update().values(vault_epoch=accounts.c.vault_epoch + 1))
 
-    done = run_backup(world.instance, asked.id, on_progress=fence)
+    done = run_backup(world.instance, asked.id, control=Control(report=fence))
     assert done.state is State.SUCCESSFUL
     account = account_by_id(world.instance.catalog, world.account.id)
     assert account is not None
@@ -272,7 +272,7 @@ def test_a_living_backup_is_left_alone(world: World) -> None:
         found.append(len(recover_backups(other)))
         other.close()
 
-    assert run_backup(world.instance, asked.id, on_progress=recover).state is State.SUCCESSFUL
+    assert run_backup(world.instance, asked.id, control=Control(report=recover)).state is State.SUCCESSFUL
     assert set(found) == {0}
 
 

@@ -20,6 +20,7 @@ from holdfast.catalog.records import Backup, JobState, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.vault.control import Control
 
 WRITER = Path(__file__).parents[2] / "kit" / "sqlite_writer.py"
 BACKUPS = 50
@@ -397,7 +398,7 @@ def test_cancelling_ends_the_copying_and_leaves_nothing(world: World) -> None:
 
     make(world.root / "bot.sqlite")
     asked, _ = request_backup(world.instance, world.app.id)
-    done = run_backup(world.instance, asked.id, cancelled=lambda: True)
+    done = run_backup(world.instance, asked.id, control=Control(lambda: True))
     assert done.error_code == "CANCELLED"
     assert not list(world.instance.run.glob("copies-*"))
 

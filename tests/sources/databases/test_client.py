@@ -13,6 +13,7 @@ from kit.stage import ends
 
 from holdfast.sources.databases.client import Client, Patience, environment
 from holdfast.sources.databases.errors import DumpFailed
+from holdfast.vault.control import Control
 from holdfast.vault.errors import Cancelled
 
 SHELL = "/bin/sh"
@@ -46,7 +47,7 @@ def test_leaving_it_ends_all_that_it_started(tmp_path: Path) -> None:
 
 
 def test_it_can_be_cancelled_and_may_not_be_silent_for_ever() -> None:
-    with script("sleep 600", patience=Patience(cancelled=lambda: True)) as client, pytest.raises(Cancelled):
+    with script("sleep 600", patience=Patience(control=Control(lambda: True))) as client, pytest.raises(Cancelled):
         client.read_all()
     with script("echo why >&2; sleep 600", patience=Patience(0.3)) as client, pytest.raises(DumpFailed, match="why"):
         client.read_all()

@@ -16,6 +16,7 @@ from kit.vault_bench import Bench
 from holdfast.stores.local import LocalStore
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import StoreError
+from holdfast.vault.control import Control
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.check import CheckReport
@@ -390,8 +391,7 @@ def test_it_stops_when_asked(bench: Bench, write: Write) -> None:
             lambda: bench.taken,
             now_ns=NOW,
             share=1,
-            on_progress=lambda p: seen.append(p.bytes),
-            cancelled=lambda: len(seen) > 2,
+            control=Control(lambda: len(seen) > 2, lambda p: seen.append(p.bytes)),
         )
     assert bench.ledger.live_pack_ids() == live
 
@@ -399,7 +399,7 @@ def test_it_stops_when_asked(bench: Bench, write: Write) -> None:
 def test_progress_ends_at_the_whole(bench: Bench, write: Write) -> None:
     two_backups(bench, write)
     seen: list[Any] = []
-    bench.vault().check(lambda: bench.taken, now_ns=NOW, share=1, on_progress=seen.append)
+    bench.vault().check(lambda: bench.taken, now_ns=NOW, share=1, control=Control(report=seen.append))
     assert (seen[-1].files, seen[-1].bytes) == (2, seen[-1].total_bytes)
     assert [p.bytes for p in seen] == sorted(p.bytes for p in seen)
 

@@ -15,9 +15,9 @@ from kit.site import Site
 
 from holdfast.catalog.backups.rows import record_progress, start_backup
 from holdfast.catalog.events.log import forget_events
-from holdfast.catalog.records import Progressed
 from holdfast.service.registry.accounts import rotate_key
 from holdfast.service.take.run import request_backup
+from holdfast.vault.control import Progress
 from holdfast.web import event_hub as event_hub
 from holdfast.web.api import events as routes_events
 
@@ -112,7 +112,7 @@ def test_progress_has_no_number_and_comes_when_it_moved(site: Site) -> None:
     start_backup(instance.catalog, backup.id, "main", instance.clock.now_ns())
     with stream(site, site.other.api_key) as others, stream(site, site.silver.api_key) as told:
         for files in (1, 2):
-            record_progress(instance.catalog, backup.id, Progressed(files, 10, 9, 90))
+            record_progress(instance.catalog, backup.id, Progress(files, 10, 9, 90))
             number, _, data = next(one for one in told if one[1] == "progress")
             assert (number, data["seq"], data["backup_id"]) == (None, None, backup.id)
             assert data["data"]["progress"] == {"files": files, "bytes": 10, "total_files": 9, "total_bytes": 90}

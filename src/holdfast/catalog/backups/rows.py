@@ -18,8 +18,9 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.prune import enter_wanted
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, Progressed, State, Warned
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
+from holdfast.vault.control import Progress
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
@@ -27,7 +28,7 @@ _COLUMNS = BACKUP_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
 _WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
 OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
-_progress = msgspec.json.Decoder(Progressed)
+_progress = msgspec.json.Decoder(Progress)
 
 
 class BackupNameTaken(Exception):
@@ -232,7 +233,7 @@ def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, 
     )
 
 
-def record_progress(catalog: Catalog, backup_id: str, progress: Progressed) -> None:
+def record_progress(catalog: Catalog, backup_id: str, progress: Progress) -> None:
     """Record the progress of a running backup, without waiting for the disk."""
     with catalog.write(durable=False) as connection:
         connection.execute(

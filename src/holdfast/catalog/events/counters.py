@@ -1,7 +1,7 @@
 """The counters: how often each event happened since the instance was made. They only grow, whatever is deleted.
 
-Folded from the events, whose rows go after a while: the fact `tally` holds the counts and the number of the last event
-that is in them, so an event counts once, whoever folds and however often a process dies. A *run* is a backup or a job
+Folded from the events, whose rows go after a while: the fact `tally` holds the counts and the number of the last
+event in them, so an event counts once, whoever folds and however often a process dies. A *run* is a backup or a job
 from its start to its end.
 """
 

@@ -13,12 +13,13 @@ from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, Progressed, State
+from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, State
+from holdfast.vault.control import Progress
 
 _FIELDS = Job.__struct_fields__
 _COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
-_progress = msgspec.json.Decoder(Progressed)
+_progress = msgspec.json.Decoder(Progress)
 
 
 class RestoreRunning(Exception):
@@ -117,7 +118,7 @@ def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: 
     )
 
 
-def record_job_progress(catalog: Catalog, job_id: str, progress: Progressed) -> None:
+def record_job_progress(catalog: Catalog, job_id: str, progress: Progress) -> None:
     """Record the progress of a running job, without waiting for the disk."""
     with catalog.write(durable=False) as connection:
         connection.execute(

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select, t
 from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
-from holdfast.catalog.records import OPEN_JOBS, EventKind, JobState, Progressed, State, Work
+from holdfast.catalog.records import OPEN_JOBS, EventKind, JobState, State, Work
+from holdfast.vault.control import Progress
 
 BACKUP = "backup"
 _FIELDS = Work.__struct_fields__
@@ -19,7 +20,7 @@ _JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _GIVEN = {"backup_id": backups.c.id, "kind": literal(BACKUP), "request": literal("{}"), "result": literal(None)}
 _BACKUP_COLUMNS = tuple(_GIVEN[name] if name in _GIVEN else backups.c[name] for name in _FIELDS)
 _SIZES = (backups.c.zip_bytes, backups.c.files, backups.c.content_bytes, backups.c.stored_bytes)
-_progress = msgspec.json.Decoder(Progressed)
+_progress = msgspec.json.Decoder(Progress)
 
 
 def _jobs(*conditions: ColumnElement[bool]) -> Select[Any]:

@@ -12,7 +12,7 @@ reads everything anew (`service/take/run.py`), for an incremental one would trus
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from holdfast.catalog.backups import proofs as rows
@@ -41,6 +41,7 @@ from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import record_damage, record_lost
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 
@@ -128,14 +129,11 @@ def run_prove(
     instance: Instance,
     job_id: str,
     *,
-    on_progress: jobs.Note = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Job:
     """Run a queued test restore to its end: successful when all matched. Raises NotFound, CatalogError."""
-    done = jobs.run_job(
-        instance, job_id, _prove, _failure, on_progress=on_progress, cancelled=cancelled, is_held=is_held
-    )
+    done = jobs.run_job(instance, job_id, _prove, _failure, control=control, is_held=is_held)
     if done.state in (JobState.FAILED, JobState.CANCELLED):
         rows.prove_by(instance.catalog, done.app_id, instance.clock.now_ns() + DAY_NS)
     return done
@@ -167,7 +165,7 @@ def _is_open(instance: Instance, job_id: str) -> bool:
         return False
 
 
-def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Proved:
+def _prove(instance: Instance, job: Job, control: Control) -> Proved:
     backup = backup_by_id(instance.catalog, job.backup_id)
     if backup is None or backup.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be tried.")
@@ -175,9 +173,9 @@ def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], boo
     for attempt in (1, 2):
         # Twice before it is called so: a fault on the way from a disk is none of the backup's.
         try:
-            compared = restored_and_compared(instance, job.id, backup, note, stop)
+            compared = restored_and_compared(instance, job.id, backup, control)
         except (DamagedError, ChunkMissing, FormatError) as error:
-            if (lost := _lost(instance, backup, str(error), stop)) is not None:
+            if (lost := _lost(instance, backup, str(error), control)) is not None:
                 raise lost from error
             if attempt == 2:
                 raise _not_proved(instance, backup, [Warned("", NOT_PROVED, str(error))]) from error
@@ -197,9 +195,9 @@ def _prove(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], boo
     return compared.proved
 
 
-def _lost(instance: Instance, backup: Backup, why: str, stop: Callable[[], bool]) -> NotProved | None:
+def _lost(instance: Instance, backup: Backup, why: str, control: Control) -> NotProved | None:
     """Find out whether something of the backup is lost from the store, and enter that; None: nothing is."""
-    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), cancelled=stop)
+    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     if report.findings:
         record_lost(instance, backup.account_id)
     found = backup_by_id(instance.catalog, backup.id)

@@ -16,6 +16,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.registry.damage import record_damage, successful
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
+from holdfast.vault.control import Control
 from holdfast.vault.errors import Cancelled, VaultError
 
 RUN_SECONDS = 10.0
@@ -78,7 +79,7 @@ def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes]
         pack_ids,
         lambda: [backup.id for backup in successful(instance, account_id)],
         now_ns=began,
-        cancelled=stopping,
+        control=Control(stopping),
     )
     rows.mark_read(instance.catalog, account_id, report.good_packs, began)
     for finding in report.findings:

@@ -20,20 +20,19 @@ import msgspec
 import numpy as np
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.records import Backup, Progressed, Warned
+from holdfast.catalog.records import Backup, Warned
 from holdfast.restorer.compare import Mismatch, other_contents, other_entries
 from holdfast.restorer.staging import Staging, TargetError, remove_staging
 from holdfast.restorer.swap import Swap
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.jobs.lifecycle import Note
 from holdfast.service.restore.files import stage
 from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore, without_privileges
 from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.checking import check_databases
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import Control, Progress
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
@@ -80,9 +79,7 @@ class Compared:
     proved: Proved
 
 
-def restored_and_compared(
-    instance: Instance, job_id: str, backup: Backup, note: Note, stop: Callable[[], bool]
-) -> Compared:
+def restored_and_compared(instance: Instance, job_id: str, backup: Backup, control: Control) -> Compared:
     """Restore a backup into the scratch folder of a job, and compare. `remove_scratch` is the caller's to call.
 
     Raises VaultError, StoreError (the backup or its store), ScratchError, TargetError (the disk), Cancelled.
@@ -101,7 +98,7 @@ def restored_and_compared(
         message = "No file of the backup is small enough for a test restore; raise prove_bytes_max."
         raise ScratchError("TOO_LARGE", message)
     view = _view(instance, backup)
-    with planned_restore(instance, backup, None, tree, Wanted(paths=paths), view, stop, with_dumps=True) as planned:
+    with planned_restore(instance, backup, None, tree, Wanted(paths=paths), view, control, with_dumps=True) as planned:
         plan = planned.plan
         need = plan.write_bytes + ENTRY_BYTES * int((plan.change_of >= 0).sum())
         if room.f_bavail * room.f_frsize < need + RESERVE_BYTES:
@@ -109,20 +106,19 @@ def restored_and_compared(
             raise ScratchError("SCRATCH_FULL", message)
         total = plan.write_bytes
 
-        def half(progress: Progressed) -> None:
-            if stop():
-                raise Cancelled("The test restore was cancelled.")
-            note(Progressed(progress.files, progress.bytes, plan.write_files, 2 * total))
+        def half(progress: Progress) -> None:
+            control.check("The test restore was cancelled.")
+            control.progress(Progress(progress.files, progress.bytes, plan.write_files, 2 * total))
 
         staging = Staging(scratch / "staging", owners=may_set_owners())
         try:
-            stage(planned, staging, half, stop)
+            stage(planned, staging, Control(control.is_cancelled, half))
             swap = Swap(tree, staging, scratch / "journal", owners=may_set_owners())
             swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
         finally:
             staging.close()
         may_lack = bool(staging.notices or swap.notices)
-        return _compare(instance, backup, planned, scratch, may_lack, is_whole, note, stop)
+        return _compare(instance, backup, planned, scratch, may_lack, is_whole, control)
 
 
 def _compare(
@@ -132,8 +128,7 @@ def _compare(
     scratch: Path,
     may_lack_attributes: bool,
     is_whole: bool,
-    note: Note,
-    stop: Callable[[], bool],
+    control: Control,
 ) -> Compared:
     """Look at what lies on the disk now."""
     plan, before = planned.plan, planned.before
@@ -148,7 +143,7 @@ def _compare(
         files += 1
         compared += size
         done = plan.write_bytes + compared
-        note(Progressed(plan.write_files, done, plan.write_files, max(done, 2 * plan.write_bytes)))
+        control.progress(Progress(plan.write_files, done, plan.write_files, max(done, 2 * plan.write_bytes)))
 
     try:
         vault = instance.vault(backup.account_id)
@@ -171,13 +166,13 @@ def _compare(
                 reader,
                 lambda entry, read_into: vault.is_given_back(planned.large, entry, read_into),
                 on_file,
-                stop,
+                control,
             ),
         )
         mismatches = list(itertools.islice(found, WARNINGS_MAX))
         plain = _plain_databases(backup)
         is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and shown(p) in plain]
-        verdicts = check_databases(scan, reader, scratch / "databases", is_plain, stop) if not mismatches else []
+        verdicts = check_databases(scan, reader, scratch / "databases", is_plain, control) if not mismatches else []
     finally:
         reader.close()
     for one in verdicts:

@@ -14,16 +14,17 @@ import msgspec
 
 from holdfast.catalog.backups.read_back import mark_read
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Backup, Job, JobState, Progressed, Warned
+from holdfast.catalog.records import Account, Backup, Job, JobState, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
 from holdfast.vault.maintenance.backup_check import DamagedBackup
-from holdfast.vault.maintenance.check import CheckProgress, CheckReport
+from holdfast.vault.maintenance.check import CheckReport
 
 KIND = "verify"
 
@@ -91,8 +92,7 @@ def check_account(
     share: float = 0.0,
     repair: bool = True,
     shuffle: Callable[[list[int]], None] = random.shuffle,
-    on_progress: Callable[[Progressed], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> Checked:
     """Check an account's vault and all its backups; `share` (0 to 1) of the data is read.
 
@@ -107,8 +107,7 @@ def check_account(
         share=share,
         repair=repair,
         shuffle=shuffle,
-        on_progress=_progress_of_check(on_progress),
-        cancelled=cancelled,
+        control=control,
     )
     found = successful(instance, account.id)
     damaged_backups = {damaged.backup_id: damaged for damaged in report.damaged_backups}
@@ -139,14 +138,11 @@ def run_verify(
     instance: Instance,
     job_id: str,
     *,
-    on_progress: jobs.Note = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(
-        instance, job_id, _verify, _FAILURES.of, on_progress=on_progress, cancelled=cancelled, is_held=is_held
-    )
+    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, control=control, is_held=is_held)
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -159,11 +155,9 @@ def recover_verifies(instance: Instance) -> None:
     jobs.recover_jobs(instance, KIND, tidy)
 
 
-def _verify(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Verified:
+def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
-    report = instance.vault(backup.account_id).check_one(
-        backup.id, now_ns=instance.clock.now_ns(), on_progress=_progress_of_check(note), cancelled=stop
-    )
+    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     damaged = report.damaged_backups[0] if report.damaged_backups else None
     if report.findings:
@@ -214,7 +208,3 @@ def _checked(account_id: str, report: CheckReport, damaged_backups: Sequence[tup
             for b, damaged in damaged_backups
         ),
     )
-
-
-def _progress_of_check(note: Callable[[Progressed], None]) -> Callable[[CheckProgress], None]:
-    return lambda p: note(Progressed(p.files, p.bytes, p.total_files, p.total_bytes))

@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
-from holdfast.catalog.records import Backup, Job, JobState, Progressed, new_id
+from holdfast.catalog.records import Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
@@ -24,14 +24,13 @@ from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
 from holdfast.service.jobs.wake import wake
 from holdfast.units import SECOND_NS
+from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import Cancelled, Stopped
 
-LOOK_EVERY_NS = 500_000_000
+CONTROL_EVERY_NS = 500_000_000
 """The interval at which a running job records its progress and checks for a cancel."""
 
 _log = logging.getLogger(__name__)
-
-Note = Callable[[Progressed], None]
 
 
 def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
@@ -69,62 +68,48 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     return job
 
 
-def cancel_check(instance: Instance, is_asked: Callable[[], bool], cancelled: Callable[[], bool]) -> Callable[[], bool]:
-    """A cancel check that queries the catalog (`is_asked`) at most every 500 ms, however often it is called."""
-    looked_at = 0
-    asked = False
+def catalog_control(
+    instance: Instance, is_asked: Callable[[], bool], write: Callable[[Progress], None], outer: Control
+) -> Control:
+    """A control that queries the catalog (`is_asked`) and writes progress to it (`write`), each at most every 500 ms.
 
-    def look() -> bool:
-        nonlocal looked_at, asked
-        now_ns = instance.clock.now_ns()
-        if now_ns - looked_at >= LOOK_EVERY_NS:
-            looked_at = now_ns
-            with suppress(CatalogUnreachable):  # it may be back before anything must be entered
-                asked = asked or is_asked()
-        return asked or cancelled()
+    While the catalog cannot be reached, it does neither.
+    """
 
-    return look
+    def asked() -> bool:
+        with suppress(CatalogUnreachable):  # it may be back before anything must be entered
+            return is_asked()
+        return False
 
+    def report(progress: Progress) -> None:
+        with suppress(CatalogUnreachable):
+            write(progress)
 
-def progress_report(instance: Instance, write: Note) -> Note:
-    """A progress report that writes to the catalog (`write`) at most every 500 ms, however often it is called."""
-    noted_at = 0
-
-    def note(progress: Progressed) -> None:
-        nonlocal noted_at
-        now_ns = instance.clock.now_ns()
-        if now_ns - noted_at >= LOOK_EVERY_NS:
-            noted_at = now_ns
-            with suppress(CatalogUnreachable):
-                write(progress)
-
-    return note
+    return Control(asked, report, outer=outer, now_ns=instance.clock.now_ns, every_ns=CONTROL_EVERY_NS)
 
 
 def run_job(
     instance: Instance,
     job_id: str,
-    operation: Callable[[Instance, Job, Note, Callable[[], bool]], msgspec.Struct],
+    operation: Callable[[Instance, Job, Control], msgspec.Struct],
     failure: Callable[[BaseException], Failure],
     *,
-    on_progress: Note = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Job:
     """Run a queued job in this process to its end; returns it as it then is.
 
-    `deed(instance, job, note, cancelled)` does it and returns the result; `failure` gives code and sentence of what it
-    raised. `cancelled` may raise Stopped instead: then the job fails as INTERRUPTED. A job that somebody else runs, or
+    `deed(instance, job, control)` does it and returns the result; `failure` gives code and sentence of what it
+    raised. `control` may raise Stopped: then the job fails as INTERRUPTED. A job that somebody else runs, or
     that has ended, is returned as it is. `is_held`: the caller holds the job's lock, and may have moved the job to
     `running` already. Raises NotFound, CatalogError, and LeftOpen when the deed did.
     """
-    look = cancel_check(instance, lambda: rows.is_cancel_asked(instance.catalog, job_id), cancelled)
-    enter = progress_report(instance, lambda progress: rows.record_job_progress(instance.catalog, job_id, progress))
-
-    def note(progress: Progressed) -> None:
-        on_progress(progress)
-        enter(progress)
-
+    control = catalog_control(
+        instance,
+        lambda: rows.is_cancel_asked(instance.catalog, job_id),
+        lambda progress: rows.record_job_progress(instance.catalog, job_id, progress),
+        control,
+    )
     with nullcontext(True) if is_held else held(instance, job_lock(job_id)) as is_ours:
         started_ns = instance.clock.now_ns()
         is_claimed = is_held and get_job(instance, job_id).state is JobState.RUNNING
@@ -132,7 +117,7 @@ def run_job(
             try:
                 job = get_job(instance, job_id)
                 event("job_started", _about(job))
-                result = msgspec.json.encode(operation(instance, job, note, look)).decode()
+                result = msgspec.json.encode(operation(instance, job, control)).decode()
             except LeftOpen:
                 raise
             except BaseException as error:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.catalog.records import App, Backup, Progressed
+from holdfast.catalog.records import App, Backup
+from holdfast.restorer.staging import CANCELLED
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.databases import Dump, databases_of, dump_in
@@ -23,7 +24,8 @@ from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.errors import DumpNoRoom
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.vault.errors import Cancelled, DamagedError
+from holdfast.vault.control import Control, Progress
+from holdfast.vault.errors import DamagedError
 from holdfast.vault.reader.browse import Browser
 from holdfast.vault.reader.content import content_range
 
@@ -47,8 +49,7 @@ class DatabaseRestore:
     app: App
     wanted: WantedDatabase
     scratch: Path
-    note: Callable[[Progressed], None]
-    stop: Callable[[], bool]
+    control: Control
 
 
 def target_of(instance: Instance, app: App, dump: Dump, wanted: WantedDatabase) -> DatabaseSpec:
@@ -82,8 +83,7 @@ def load_dump(operation: DatabaseRestore, safety_backup: Callable[[], str | None
         size = _fetch(operation, dump, path)
         load = _ready(operation, dump, spec, path)
         safety = safety_backup()
-        if operation.stop():
-            raise Cancelled("The restore was cancelled; nothing was changed.")
+        operation.control.check(CANCELLED)
         load()
         return size, safety
     finally:
@@ -101,11 +101,10 @@ def _fetch(operation: DatabaseRestore, dump: Dump, path: Path) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
             for piece in content_range(snapshot, entry, 0, entry.size):
-                if operation.stop():
-                    raise Cancelled("The restore was cancelled; nothing was changed.")
+                operation.control.check(CANCELLED)
                 file.write(piece)
                 done += len(piece)
-                operation.note(Progressed(0, done, 1, entry.size))
+                operation.control.progress(Progress(0, done, 1, entry.size))
         return done
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -117,7 +116,7 @@ def _fetch(operation: DatabaseRestore, dump: Dump, path: Path) -> int:
 
 def _ready(operation: DatabaseRestore, dump: Dump, spec: DatabaseSpec, path: Path) -> Callable[[], None]:
     """Find the tool, check the dump and see that the target answers; returns what loads it."""
-    short, long = Patience(cancelled=operation.stop), Patience(LOAD_SECONDS, operation.stop)
+    short, long = Patience(control=operation.control), Patience(LOAD_SECONDS, operation.control)
     if dump.kind == "postgres":
         restores = postgres.tool_for_load(spec, path)
         return lambda: postgres.load(spec, restores, path, long, is_same=operation.wanted.to is None)

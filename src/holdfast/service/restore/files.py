@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +18,16 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, Progressed, State, Warned
-from holdfast.restorer.staging import Staging, TargetError, TargetFull, remove_staging, staging_folder, target_error
+from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, State, Warned
+from holdfast.restorer.staging import (
+    CANCELLED,
+    Staging,
+    TargetError,
+    TargetFull,
+    remove_staging,
+    staging_folder,
+    target_error,
+)
 from holdfast.restorer.swap import Outcome, RollBackFailed, Swap, clean_up, forget
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
@@ -42,6 +50,7 @@ from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
+from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
@@ -85,15 +94,12 @@ def run_restore(
     instance: Instance,
     job_id: str,
     *,
-    on_progress: jobs.Note = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Job:
     """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
     try:
-        done = jobs.run_job(
-            instance, job_id, _restore, _failure, on_progress=on_progress, cancelled=cancelled, is_held=is_held
-        )
+        done = jobs.run_job(instance, job_id, _restore, _failure, control=control, is_held=is_held)
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
     if done.state not in OPEN_JOBS:
@@ -156,7 +162,7 @@ class _NotPutBack(jobs.LeftOpen):
     """The swap failed, and so did putting the old state back."""
 
 
-def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], bool]) -> Restored:
+def _restore(instance: Instance, job: Job, control: Control) -> Restored:
     wanted = msgspec.json.decode(job.request, type=Wanted)
     backup, target_app = backup_by_id(instance.catalog, job.backup_id), app_by_id(instance.catalog, job.app_id)
     if backup is None:
@@ -166,24 +172,23 @@ def _restore(instance: Instance, job: Job, note: jobs.Note, stop: Callable[[], b
     require_usable(backup, "restored")
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
-        operation = DatabaseRestore(instance, backup, target_app, wanted.database, scratch, note, stop)
+        operation = DatabaseRestore(instance, backup, target_app, wanted.database, scratch, control)
         is_own = wanted.database.to is None
         size, made = load_dump(
-            operation, lambda: _safety_backup(instance, target_app, wanted, note, stop) if is_own else None
+            operation, lambda: _safety_backup(instance, target_app, wanted, control) if is_own else None
         )
         return Restored(0, 0, 0, 1, size, made, ())
     root = target_root(target_app, wanted)
     _make_root(root)
-    with planned_restore(instance, backup, target_app, root, wanted, stop=stop) as planned:
+    with planned_restore(instance, backup, target_app, root, wanted, control=control) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, tuple(_left_out(planned.dumps)))
         staging = Staging(staging_folder(root, job.id), owners=may_set_owners())
         try:
-            stage(planned, staging, note, stop)
-            safety = _safety_backup(instance, target_app, wanted, note, stop)
-            if stop():
-                raise Cancelled("The restore was cancelled; nothing was changed.")
+            stage(planned, staging, control)
+            safety = _safety_backup(instance, target_app, wanted, control)
+            control.check(CANCELLED)
             swap = Swap(root, staging, _journal(instance, job.id), owners=may_set_owners())
             try:
                 swap.run(plan.changes, plan.fixes, planned.scan, planned.target)
@@ -221,7 +226,7 @@ def _make_root(root: Path) -> None:
         raise target_error(error, root) from error
 
 
-def stage(planned: Planned, staging: Staging, note: jobs.Note, stop: Callable[[], bool]) -> None:
+def stage(planned: Planned, staging: Staging, control: Control) -> None:
     """Read, check and write all that a planned restore puts. Raises TargetError, Cancelled, VaultError, StoreError."""
     plan, files, size = planned.plan, 0, 0
 
@@ -229,7 +234,7 @@ def stage(planned: Planned, staging: Staging, note: jobs.Note, stop: Callable[[]
         nonlocal files, size
         files += more_files
         size += more
-        note(Progressed(files, size, plan.write_files, plan.write_bytes))
+        control.progress(Progress(files, size, plan.write_files, plan.write_bytes))
 
     wanted = plan.change_of >= 0
     for number in plan.links:
@@ -241,19 +246,16 @@ def stage(planned: Planned, staging: Staging, note: jobs.Note, stop: Callable[[]
         lambda entry: large_parts(planned.large, entry),
         planned.target,
         on_bytes,
-        stop,
+        control,
     )
 
 
-def _safety_backup(
-    instance: Instance, target: App, wanted: Wanted, note: jobs.Note, stop: Callable[[], bool]
-) -> str | None:
+def _safety_backup(instance: Instance, target: App, wanted: Wanted, control: Control) -> str | None:
     if not wanted.safety_backup or wanted.to is not None:
         return None
-    done = take_now(instance, target.id, origin="safety", cancelled=stop)
+    done = take_now(instance, target.id, origin="safety", control=Control(control.is_cancelled))
     if done.state is not State.SUCCESSFUL:
-        if stop():
-            raise Cancelled("The restore was cancelled; nothing was changed.")
+        control.check(CANCELLED)
         raise Conflict(
             "SAFETY_BACKUP_FAILED",
             f"The safety backup before the restore failed, so nothing was changed: {done.error_message}",

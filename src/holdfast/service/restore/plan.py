@@ -13,6 +13,7 @@ import msgspec
 
 from holdfast.catalog.records import IMPORTED, App, Backup, Job
 from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, ShownPath, TargetInTheWay
+from holdfast.restorer.staging import CANCELLED
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
@@ -28,7 +29,7 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.checking import NOBODY
 from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Entry, Kind
@@ -112,7 +113,7 @@ def planned_restore(
     root: Path,
     wanted: Wanted,
     view: Callable[[Block], Block] | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     *,
     with_dumps: bool = False,
 ) -> Planned:
@@ -126,7 +127,7 @@ def planned_restore(
     dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
-    scan = DirectorySource(root, own).scan(stop) if is_there else empty_scan()
+    scan = DirectorySource(root, own).scan(control) if is_there else empty_scan()
     if view is None:
         view = without_privileges(backup, next(folder for folder in (root, *root.parents) if folder.exists()).stat())
     snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
@@ -134,7 +135,7 @@ def planned_restore(
         # Of a folder that is still to be made nothing is ever read; any other stands in for it.
         target = DirectoryReader(root if is_there else instance.run.resolve())
         before = PreviousEntries(snapshot.all_blocks())
-        databases = find_databases(scan, target, cancelled=stop)
+        databases = find_databases(scan, target, control=control)
         fold(scan, databases)
         planner = Planner(
             before,
@@ -144,7 +145,7 @@ def planned_restore(
             owners=may_set_owners(),
             protected=own,
             left_out=FOLDER_PATH if dumps else None,
-            same_file=_comparer(vault, large, before, target, stop),
+            same_file=_comparer(vault, large, before, target, control),
             xattrs=_attributes(target),
             ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
             databases=databases,
@@ -186,13 +187,12 @@ def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable
 
 
 def _comparer(
-    vault: Vault, snapshot: Snapshot, before: PreviousEntries, target: DirectoryReader, stop: Callable[[], bool]
+    vault: Vault, snapshot: Snapshot, before: PreviousEntries, target: DirectoryReader, control: Control
 ) -> Callable[[int, bytes], bool]:
     """Return a test for the target's file at a path having the content of an entry. It raises Cancelled."""
 
     def read(fd: int, part: memoryview, at: int) -> int:
-        if stop():
-            raise Cancelled("The restore was cancelled; nothing was changed.")
+        control.check(CANCELLED)
         return os.preadv(fd, [part], at)
 
     def same(number: int, path: bytes) -> bool:

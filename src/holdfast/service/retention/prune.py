@@ -22,9 +22,10 @@ from holdfast.service.instance.logs import event
 from holdfast.service.retention.erase import is_erased
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
 from holdfast.vault.maintenance.mark import backup_ids
-from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, PruneProgress, PruneResult
+from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, PruneResult
 from holdfast.vault.manifest.root import root_name
 
 SETTLE_NS = 120 * SECOND_NS
@@ -50,8 +51,7 @@ def prune_account(
     *,
     grace_ns: int = GRACE_NS,
     budget: CopyBudget | None = None,
-    on_progress: Callable[[PruneProgress], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> PruneResult:
     """Prune one account's vault. Condemned packs are deleted `grace_ns` later, so that running downloads go on.
 
@@ -64,7 +64,7 @@ def prune_account(
         if not pruning.claim_prune(instance.catalog, account.id, instance.config.node, now_ns, now_ns + CLAIM_NS):
             raise Conflict("PRUNE_IN_PROGRESS", f"Another node prunes the vault of account {account.id} already.")
         try:
-            return _prune(instance, account, now_ns, grace_ns, budget, on_progress, cancelled)
+            return _prune(instance, account, now_ns, grace_ns, budget, control)
         finally:
             pruning.end_claim(instance.catalog, account.id)
 
@@ -75,8 +75,7 @@ def _prune(
     now_ns: int,
     grace_ns: int,
     budget: CopyBudget | None,
-    on_progress: Callable[[PruneProgress], None],
-    cancelled: Callable[[], bool],
+    control: Control,
 ) -> PruneResult:
     """Prune it, and note when there is something to gain again."""
     again_at = now_ns + AGAIN_NS
@@ -86,9 +85,7 @@ def _prune(
             _require_roots(instance, account)
             _drop_failed_roots(instance, account)
             instance.local_store.sweep_unfinished()
-            done = instance.vault(account.id).prune(
-                now_ns=now_ns, grace_ns=grace_ns, budget=budget, on_progress=on_progress, cancelled=cancelled
-            )
+            done = instance.vault(account.id).prune(now_ns=now_ns, grace_ns=grace_ns, budget=budget, control=control)
     except (ChunkMissing, DamagedError):
         pruning.end_prune(instance.catalog, account.id, again_at, now_ns + MISSING_AGAIN_NS)
         raise
@@ -124,7 +121,7 @@ def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneRes
         if account is None or is_erased(account):
             continue
         try:
-            result = prune_account(instance, account, budget=CopyBudget(left, is_over), cancelled=stopping)
+            result = prune_account(instance, account, budget=CopyBudget(left, is_over), control=Control(stopping))
         except Conflict:
             continue  # somebody is at it
         except (VaultError, StoreError) as error:
@@ -139,12 +136,12 @@ def plan_prune(
     instance: Instance,
     account: Account,
     *,
-    on_progress: Callable[[PruneProgress], None] = lambda progress: None,
+    control: Control = NEVER,
 ) -> PrunePlan:
     """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
     with _said_what_to_do():
         _require_roots(instance, account)
-        return instance.vault(account.id).plan_prune(on_progress=on_progress)
+        return instance.vault(account.id).plan_prune(control=control)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.log import BackupLog
 from holdfast.stores.durable import write_durably
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, SourceFailed
 
 COMMAND_BYTES_MAX = 16 * 1024
@@ -101,7 +102,7 @@ class Hooks:
         backup: Backup,
         log: BackupLog,
         warnings: list[Warned],
-        cancelled: Callable[[], bool],
+        control: Control,
     ) -> None:
         """`warnings` gets what a person should know of `after`."""
         self._mark_path = instance.run / f"hook-{backup.id}.json"
@@ -111,7 +112,7 @@ class Hooks:
         self._environment = _environment(app, backup)
         self._backup_id = backup.id
         self._log = log
-        self._cancelled = cancelled
+        self._control = control
         self._is_due = False
         self._warnings = warnings
 
@@ -148,7 +149,7 @@ class Hooks:
         if self._before is None:
             return
         self._log.say("The command before the copy runs.")
-        ended = run_command(self._before, {**self._environment, "HOLDFAST_HOOK": "before"}, cancelled=self._cancelled)
+        ended = run_command(self._before, {**self._environment, "HOLDFAST_HOOK": "before"}, control=self._control)
         self._log.output(ended.output)
         if ended.problem is not None:
             message = f"The command that runs before the copy {ended.problem}, so no copy was made."
@@ -215,7 +216,7 @@ def run_command(
     hook: Hook,
     environment: dict[str, str],
     *,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     put_off: Callable[[BaseException], None] | None = None,
 ) -> Ended:
     """Run a command by the shell, in `/`, in a session of its own, which is killed as a whole when its time is over.
@@ -241,8 +242,7 @@ def run_command(
     problem = None
     while process.poll() is None:
         try:
-            if cancelled():
-                raise Cancelled("The backup was cancelled.")
+            control.check("The backup was cancelled.")
             if time.monotonic() >= until:
                 problem = f"was not done after {hook.timeout_seconds} s and was stopped"
                 _kill(process)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import App, Backup, Progressed, State, Warned, new_id
+from holdfast.catalog.records import App, Backup, State, Warned, new_id
 from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -27,7 +27,7 @@ from holdfast.service.instance.import_scratch import remove_scratch, sweep_impor
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
-from holdfast.service.jobs.lifecycle import cancel_check, progress_report
+from holdfast.service.jobs.lifecycle import catalog_control
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
@@ -42,7 +42,7 @@ from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, Scr
 from holdfast.sources.port import SourceError, SourceMissing
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.units import DAY_NS, SECOND_NS
-from holdfast.vault.archiver.archive import Progress
+from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import (
     Cancelled,
     KeyMismatch,
@@ -193,8 +193,7 @@ def take_now(
     *,
     name: str | None = None,
     origin: str = "manual",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> Backup:
     """Enter a backup and run it in this process, to its end. Raises as `request_backup` and `run_backup` do.
 
@@ -203,7 +202,7 @@ def take_now(
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
         request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
-        return run_backup(instance, backup_id, on_progress=on_progress, cancelled=cancelled, is_held=True)
+        return run_backup(instance, backup_id, control=control, is_held=True)
 
 
 def take_lock(backup_id: str) -> str:
@@ -215,17 +214,21 @@ def run_backup(
     instance: Instance,
     backup_id: str,
     *,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     is_held: bool = False,
 ) -> Backup:
     """Run a queued backup in this process, to its end; returns it as it then is: successful, or failed with a reason.
 
-    One that somebody else runs, or that is finished, is returned as it is. `cancelled` may raise Stopped instead: then
+    One that somebody else runs, or that is finished, is returned as it is. `control` may raise Stopped: then
     the backup is queued again, for the next process to begin anew. `is_held`: the caller holds the backup's lock, and
     may have moved the backup to `running` already. Raises NotFound, CatalogError.
     """
-    look = cancel_check(instance, lambda: running.is_backup_cancel_asked(instance.catalog, backup_id), cancelled)
+    control = catalog_control(
+        instance,
+        lambda: running.is_backup_cancel_asked(instance.catalog, backup_id),
+        lambda progress: rows.record_progress(instance.catalog, backup_id, progress),
+        control,
+    )
     with nullcontext(True) if is_held else held(instance, take_lock(backup_id)) as is_ours:
         now_ns = instance.clock.now_ns()
         is_claimed = is_held and _found(instance, backup_id).state is State.RUNNING
@@ -233,7 +236,7 @@ def run_backup(
             backup = _found(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", {**about, "origin": backup.origin})
-            _run(instance, backup, on_progress, look)
+            _run(instance, backup, control)
             done = _found(instance, backup_id)
             _tell_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
@@ -251,12 +254,10 @@ def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
         event("backup_finished", {**about, "seconds": seconds, **sizes, "warnings": len(done.warnings)})
 
 
-def _run(
-    instance: Instance, backup: Backup, on_progress: Callable[[Progress], None], cancelled: Callable[[], bool]
-) -> None:
+def _run(instance: Instance, backup: Backup, control: Control) -> None:
     log, warnings = BackupLog(instance.clock), list[Warned]()
     try:
-        _take(instance, backup, on_progress, cancelled, log, warnings)
+        _take(instance, backup, control, log, warnings)
     except BaseException as error:
         with suppress(StoreError):
             instance.local_store.sweep_unfinished()  # the packs that its workers were writing
@@ -279,8 +280,7 @@ def _run(
 def _take(
     instance: Instance,
     backup: Backup,
-    on_progress: Callable[[Progress], None],
-    cancelled: Callable[[], bool],
+    control: Control,
     log: BackupLog,
     warnings: list[Warned],
 ) -> None:
@@ -289,24 +289,21 @@ def _take(
     if app is None:
         raise app_not_found()
     log.say("Started.")
-    enter = progress_report(instance, lambda progress: rows.record_progress(instance.catalog, backup.id, progress))
     is_counted = False
 
-    def note(progress: Progress) -> None:
+    def count(progress: Progress) -> None:
         nonlocal is_counted
-        on_progress(progress)
         if not is_counted:
             is_counted = True
             log.say(_to_read(progress))
-        enter(Progressed(*msgspec.structs.astuple(progress)))
 
-    hooks = Hooks(instance, app, backup, log, warnings, cancelled)
+    hooks = Hooks(instance, app, backup, log, warnings, control)
 
     def on_read() -> None:
         log.say("All is read.")
         hooks.release()
 
-    with chosen_source(instance, app, backup, cancelled, log=log.say, on_read=on_read) as chosen:
+    with chosen_source(instance, app, backup, control, log=log.say, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
             previous = _previous(instance, app) if chosen.is_incremental else None
             is_counted = False
@@ -327,8 +324,7 @@ def _take(
                             "created_at": str(backup.created_at),
                             **chosen.labels,
                         },
-                        on_progress=note,
-                        cancelled=cancelled,
+                        control=Control(report=count, outer=control),
                     )
                 chosen.check_whole(result)
                 if backup.is_locked:

@@ -22,7 +22,7 @@ from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.source import FOLDER_PATH, WithDumps
 from holdfast.sources.directory.live import LiveSource
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import Control
 from holdfast.vault.source import Source
 from holdfast.vault.vault import TakeResult
 
@@ -50,7 +50,7 @@ def chosen_source(
     instance: Instance,
     app: App,
     backup: Backup,
-    cancelled: Callable[[], bool],
+    control: Control,
     *,
     log: Callable[[str], None] = lambda line: None,
     on_read: Callable[[], None] = lambda: None,
@@ -67,29 +67,25 @@ def chosen_source(
             folder,
             copies_folder(instance, backup.id),
             wait_seconds=instance.config.sqlite_wait_seconds,
-            cancelled=cancelled,
+            control=control,
             log=log,
             on_read=on_read,
         ) as live:
             if not specs:
                 yield Chosen(live, is_incremental=True)
                 return
-            patience = Patience(instance.config.database_silence_seconds, cancelled)
+            patience = Patience(instance.config.database_silence_seconds, control)
             scratch = live.scratch / "dumps"  # goes with the copies
             dumping = WithDumps(live, specs, scratch, instance.clock.now_ns(), patience)
             yield Chosen(dumping, is_incremental=True, labels={DUMPS_LABEL: dumps_label(specs)})
         return
-
-    def note(_size: int) -> None:
-        if cancelled():
-            raise Cancelled("The import was cancelled.")
 
     source = unpack(
         archive_path(instance, backup.id),
         contents_path(instance, backup.id),
         import_limits(instance, get_account(instance, backup.account_id)),
         owner=_owner(app),
-        note=note,
+        control=control,
     )
     yield Chosen(source, is_incremental=False, files=source.files)
 

@@ -11,6 +11,8 @@ ENTRIES_MAX = 2_000_000
 NAMES_BYTES_MAX = 256 * 1024 * 1024
 """At most this many bytes of paths, link targets and extended attributes together: they are held in memory."""
 
+CANCELLED = "The import was cancelled."
+
 _SHOWN_CHARACTERS_MAX = 200
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.sources.archive.scratch import Scratch, ScratchReader
+from holdfast.vault.control import NEVER, Control
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -73,12 +73,12 @@ def unpack(
     limits: Limits,
     *,
     owner: tuple[int, int] = (0, 0),
-    note: Callable[[int], None] = lambda size: None,
+    control: Control = NEVER,
 ) -> ArchiveSource:
     """Unpack an archive into `folder`, which must not be there; whoever calls this removes it.
 
-    `owner`: uid and gid where the archive has none. `note` gets bytes as they are unpacked and may raise to stop.
-    Raises ArchiveRefused, ArchiveTooLarge, ScratchFailed.
+    `owner`: uid and gid where the archive has none. Raises ArchiveRefused, ArchiveTooLarge, ScratchFailed,
+    Cancelled.
     """
     # Here, not above: worker processes load this module for its reader and have no use for numpy.
     from holdfast.sources.archive.errors import ScratchFailed
@@ -96,9 +96,9 @@ def unpack(
             if _is_zip(file):
                 zip_reader = ZipReader(file, tree, limits, owner)
                 zip_reader.read_directory()
-                zip_reader.read_contents(scratch, disk, note)
+                zip_reader.read_contents(scratch, disk, control)
             else:
-                tar_reader = TarReader(file, tree, scratch, limits, disk, note)
+                tar_reader = TarReader(file, tree, scratch, limits, disk, control)
                 tar_reader.read()
                 has_xattrs = tar_reader.has_xattrs
         tree.check_links()

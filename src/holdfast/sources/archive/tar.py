@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import BinaryIO
 
-from holdfast.sources.archive.errors import ArchiveRefused, Limits, damaged, refused
+from holdfast.sources.archive.errors import CANCELLED, ArchiveRefused, Limits, damaged, refused
 from holdfast.sources.archive.names import checked_path
 from holdfast.sources.archive.scratch import DiskWatch, Scratch, Xattrs
 from holdfast.sources.archive.streams import Stream, compression_of
@@ -23,6 +22,7 @@ from holdfast.sources.archive.tar_header import (
 )
 from holdfast.sources.archive.tree import FILE, FOLDER, SYMLINK, Tree
 from holdfast.units import GIB, SECOND_NS
+from holdfast.vault.control import Control
 
 EXTENDED_BYTES_MAX = 4 * 1024 * 1024
 """At most this many bytes of extended headers for one member."""
@@ -65,19 +65,18 @@ class TarReader:
         scratch: Scratch,
         limits: Limits,
         disk: DiskWatch,
-        note: Callable[[int], None],
+        control: Control,
     ) -> None:
-        """`note` gets the bytes of contents as they are unpacked; it may raise to stop."""
         self._stream = Stream(file, limits.content_bytes_max + OVERHEAD_BYTES_MAX, limits.content_bytes_max)
         self._tree = tree
         self._scratch = scratch
         self._disk = disk
-        self._note = note
+        self._control = control
         self._global: dict[bytes, bytes] = {}
         self.has_xattrs = False
 
     def read(self) -> None:
-        """Read all of it. Raises ArchiveRefused, OSError of the scratch folder, what `note` raises."""
+        """Read all of it. Raises ArchiveRefused, OSError of the scratch folder, Cancelled."""
         extended = Extended()
         while (block := self._stream.read_exactly(BLOCK_BYTES)) != _ZERO_BLOCK:
             header = parse_header(block)
@@ -90,7 +89,7 @@ class TarReader:
             else:
                 self._member(header, extended)
                 extended = Extended()
-            self._note(0)
+            self._control.check(CANCELLED)
         self._end()
 
     def _end(self) -> None:
@@ -98,7 +97,7 @@ class TarReader:
         while data := self._stream.read(_COPY_BYTES):
             if data.strip(b"\0"):
                 raise ArchiveRefused("The tar has data after its end; make it again.")
-            self._note(0)
+            self._control.check(CANCELLED)
 
     def _extend(self, header: Header, extended: Extended) -> None:
         extended.size += header.size
@@ -171,7 +170,7 @@ class TarReader:
                 left -= len(data)
                 self._disk.wrote(len(data))
                 out.write(data)
-                self._note(len(data))
+                self._control.check(CANCELLED)
         self._skip_padding(size)
 
     def _keep(self, path: bytes, xattrs: Xattrs) -> None:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable
 from typing import BinaryIO
 
-from holdfast.sources.archive.errors import Limits, damaged, refused
+from holdfast.sources.archive.errors import CANCELLED, Limits, damaged, refused
 from holdfast.sources.archive.names import TARGET_BYTES_MAX
 from holdfast.sources.archive.scratch import DiskWatch, Scratch
 from holdfast.sources.archive.streams import ERRORS, Decompressor, Deflate, open_zstd
@@ -25,6 +25,7 @@ from holdfast.sources.archive.zip_directory import (
     find_directory,
     members,
 )
+from holdfast.vault.control import Control
 
 _LOCAL = struct.Struct("<4sHHHHHLLLHH")
 _READ_BYTES = 64 * 1024
@@ -98,8 +99,8 @@ class ZipReader:
         self._name_crc.append(zlib.crc32(member.raw_name))
         self._kind.append(kind)
 
-    def read_contents(self, scratch: Scratch, disk: DiskWatch, note: Callable[[int], None]) -> None:
-        """Unpack everything. Raises ArchiveRefused, OSError of the scratch folder, what `note` raises."""
+    def read_contents(self, scratch: Scratch, disk: DiskWatch, control: Control) -> None:
+        """Unpack everything. Raises ArchiveRefused, OSError of the scratch folder, Cancelled."""
         targets: dict[int, bytes] = {}
         order = self._order
         for rank, i in enumerate(order):
@@ -111,14 +112,14 @@ class ZipReader:
                     def write(data: bytes, out: BinaryIO = out) -> None:
                         disk.wrote(len(data))
                         out.write(data)
-                        note(len(data))
+                        control.check(CANCELLED)
 
                     self._unpack(i, write)
             else:
                 parts: list[bytes] = []
                 self._unpack(i, parts.append)
                 targets[i] = b"".join(parts)
-                note(0)
+                control.check(CANCELLED)
         for i, target in targets.items():
             if self._kind[i] == SYMLINK:
                 self._tree.set_target(self._number[i], target)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from holdfast.sources.databases.errors import DumpFailed
 from holdfast.sources.databases.passwords import scrubbed
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import NEVER, Control
 
 POLL_MILLISECONDS = 200
 WORDS_BYTES_MAX = 4096
@@ -36,7 +36,7 @@ class Patience:
 
     silence_seconds: float = 900.0
     """At most this long may a client deliver nothing of a dump before it is ended."""
-    cancelled: Callable[[], bool] = lambda: False
+    control: Control = NEVER
     clock: Callable[[], float] = time.monotonic
 
 
@@ -187,8 +187,7 @@ class Client:
 
     def _look(self) -> None:
         """Raise Cancelled on a request to stop, DumpFailed when nothing moves."""
-        if self._patience.cancelled():
-            raise Cancelled("It was cancelled while a database's client was running.")
+        self._patience.control.check("It was cancelled while a database's client was running.")
         now = self._patience.clock()
         activity = self._activity()
         if activity != self._seen:

@@ -174,8 +174,7 @@ def _scratch_server(tool: Tool, dump_file: Path, folder: Path, patience: Patienc
         while True:
             if client.ended():
                 raise DumpFailed(f"{client.name} cannot load the dump, so nothing was changed; it says: {client.words}")
-            if patience.cancelled():
-                raise Cancelled("The restore was cancelled; nothing was changed.")
+            patience.control.check("The restore was cancelled; nothing was changed.")
             try:
                 server = RedisConnection(address, "", seconds=EXEC_SECONDS)
             except RedisError:
@@ -204,7 +203,7 @@ def _hand_over(source: RedisConnection, target: RedisConnection, patience: Patie
         source.ask("SELECT", number)
         _queue(target, [("SELECT", number)])
         for keys in _keys(source):
-            if patience.cancelled():
+            if patience.control.is_cancelled():
                 target.ask("DISCARD")
                 raise Cancelled("The restore was cancelled; nothing was changed.")
             _queue(target, _restores(source, keys))

@@ -16,6 +16,7 @@ from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
 from holdfast.sources.directory.live import LiveReader, LiveSource
+from holdfast.vault.control import Control
 from holdfast.vault.errors import StreamFailed
 from holdfast.vault.paths import shown
 
@@ -77,7 +78,7 @@ class WithDumps:
         silence = state.pop("silence_seconds")
         self.__dict__.update(state)
         # Now in a worker process; it cannot be told to stop, but must not go on when its parent is gone.
-        self.patience = Patience(silence, lambda: os.getppid() != parent)
+        self.patience = Patience(silence, Control(lambda: os.getppid() != parent))
 
     def scan(self) -> Scan:
         """Walk the tree, and put the dumps in. Raises SourceMissing, SourceError."""

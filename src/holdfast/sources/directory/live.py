@@ -16,6 +16,7 @@ from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.sources.sqlite.header import is_header
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import SourceFailed, TakeAgain
 from holdfast.vault.paths import shown
 
@@ -61,7 +62,7 @@ class LiveSource:
     """A folder of its own for the copies; made when it is needed."""
     wait_seconds: float = 30.0
     """At most this long does a copy wait for a locked database."""
-    cancelled: Callable[[], bool] = lambda: False
+    control: Control = NEVER
     log: Callable[[str], None] = lambda line: None
     on_read: Callable[[], None] = lambda: None
     """Called when everything is read, to release the application."""
@@ -94,13 +95,13 @@ class LiveSource:
         """Walk the tree. Raises SourceMissing, SourceError, Cancelled."""
         from holdfast.sources.sqlite.recognise import find_databases, fold
 
-        whole = self.folder.scan_with_spared(self.cancelled)
+        whole = self.folder.scan_with_spared(self.control)
         try:
             reader = self.folder.reader()
         except OSError as error:
             raise SourceError(f"The application's folder {self.folder.root} went away ({error.strerror}).") from None
         try:
-            found = find_databases(whole, reader, self.plain, self.cancelled)
+            found = find_databases(whole, reader, self.plain, self.control)
         finally:
             reader.close()
         spared = set(whole.spared)
@@ -197,7 +198,7 @@ class LiveSource:
             self._open.callback(reader.close)
             root = reader.open_folder(b"")
             self._open.callback(os.close, root)
-            copying = Copying(root, self.scratch, wait_seconds=self.wait_seconds, cancelled=self.cancelled)
+            copying = Copying(root, self.scratch, wait_seconds=self.wait_seconds, control=self.control)
             self._copying = self._open.enter_context(copying)
         number = database.number
         owner = int(whole.uid[number]), int(whole.gid[number])

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused, open_root
+from holdfast.vault.control import NEVER, Control
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,16 +30,16 @@ class DirectorySource:
     excluded: tuple[bytes, ...] = ()
     ignore: tuple[str, ...] | None = None
 
-    def scan(self, cancelled: Callable[[], bool] = lambda: False) -> Scan:
+    def scan(self, control: Control = NEVER) -> Scan:
         """Walk the tree; nothing that patterns leave out is in it. Raises SourceMissing, SourceError, Cancelled."""
-        scan = self.scan_with_spared(cancelled)
+        scan = self.scan_with_spared(control)
         if scan.spared:
             from holdfast.sources.sqlite.recognise import Without
 
             return Without(scan, scan.spared).scan
         return scan
 
-    def scan_with_spared(self, cancelled: Callable[[], bool] = lambda: False) -> Scan:
+    def scan_with_spared(self, control: Control = NEVER) -> Scan:
         """As `scan`, but ignored files that may be sidecars of databases are still there, as `spared`."""
         # Here, not above: worker processes load this module for its reader and have no use for numpy.
         from holdfast.sources.port import SourceError, SourceMissing
@@ -63,29 +62,29 @@ class DirectorySource:
                 "give the user that takes the backups permission to read it."
             ) from None
         try:
-            return self._walk(fd, cancelled)
+            return self._walk(fd, control)
         finally:
             os.close(fd)
 
-    def _walk(self, fd: int, cancelled: Callable[[], bool]) -> Scan:
+    def _walk(self, fd: int, control: Control) -> Scan:
         from holdfast.sources.directory.ignore import PatternsTooSlow, Rules, patterns_of, read_ignore_file, too_slow
         from holdfast.sources.directory.walk import walk
 
         if self.ignore is None:
-            return walk(fd, self.excluded, cancelled=cancelled)
+            return walk(fd, self.excluded, control=control)
         ours = patterns_of(self.ignore)
         theirs, notices = read_ignore_file(fd)
         # Of patterns made to take long, the folder's are dropped first: its owner can write them at any time.
         for patterns, slow in (([*ours, *theirs], theirs), (ours, ours)):
             try:
-                scan = walk(fd, self.excluded, Rules(patterns), cancelled)
+                scan = walk(fd, self.excluded, Rules(patterns), control)
                 break
             except PatternsTooSlow:
                 if slow:
                     notices.append(too_slow(slow[0]))
                 os.lseek(fd, 0, os.SEEK_SET)  # a walk reads the folder on from where the one before stopped
         else:
-            scan = walk(fd, self.excluded, cancelled=cancelled)
+            scan = walk(fd, self.excluded, control=control)
         scan.notices = [*notices, *scan.notices]
         return scan
 

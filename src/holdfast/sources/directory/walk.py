@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,11 @@ import numpy as np
 from holdfast.native import library as native
 from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import SourceError
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.paths import shown
 from holdfast.vault.source import PathWarning, Scan
 
-LOOK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 """The interval between checks for a cancelled walk."""
 
 ENTRY = np.dtype(
@@ -59,19 +59,19 @@ def walk(
     fd: int,
     excluded: Sequence[bytes],
     rules: Rules | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> Scan:
     """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
 
     What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
     Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow, Cancelled; single paths that
-    cannot be read become notices. `cancelled` is asked on a thread of its own.
+    cannot be read become notices. `control` is asked on a thread of its own.
     """
     handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
     skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
     try:
         ignore = rules.handle if rules is not None else None
-        with _stopped_by(cancelled, stop):
+        with _stopped_by(control, stop):
             code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
         if code == -errno.EOVERFLOW and ignore is not None:
             raise PatternsTooSlow
@@ -95,22 +95,21 @@ def walk(
 
 
 @contextmanager
-def _stopped_by(cancelled: Callable[[], bool], stop: ctypes.c_int32) -> Iterator[None]:
-    """Have `stop` set as soon as `cancelled` says so. Raises Cancelled at the end then, or what `cancelled` raised."""
+def _stopped_by(control: Control, stop: ctypes.c_int32) -> Iterator[None]:
+    """Have `stop` set as soon as `control` is cancelled. Raises Cancelled at the end then, or what `control` raised."""
     over = threading.Event()
     why: list[Exception] = []
 
-    def look() -> None:
-        while not over.wait(LOOK_SECONDS):
+    def check() -> None:
+        while not over.wait(CHECK_SECONDS):
             try:
-                if cancelled():
-                    raise Cancelled("It was cancelled while the folder was walked.")
+                control.check("It was cancelled while the folder was walked.")
             except Exception as error:
                 why.append(error)
                 stop.value = 1
                 return
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=check, daemon=True)
     thread.start()
     try:
         yield

@@ -6,12 +6,13 @@ The tree must be a scratch copy: each database gets another name, and the proces
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.copying import Checked, Copying, copy_name
 from holdfast.sources.sqlite.recognise import find_databases
+from holdfast.vault.control import Control
 from holdfast.vault.source import Scan
 
 NOBODY = 65534
@@ -19,7 +20,7 @@ NOBODY = 65534
 
 
 def check_databases(
-    scan: Scan, reader: DirectoryReader, scratch: Path, known: Sequence[bytes], cancelled: Callable[[], bool]
+    scan: Scan, reader: DirectoryReader, scratch: Path, known: Sequence[bytes], control: Control
 ) -> list[Checked]:
     """Check each database of a walked tree, except for files `known` not to be one. `scratch`: on its disk.
 
@@ -31,7 +32,7 @@ def check_databases(
     owner = (NOBODY, NOBODY) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     root = reader.open_folder(b"")
     try:
-        with Copying(root, scratch, wait_seconds=0, cancelled=cancelled) as copying:
+        with Copying(root, scratch, wait_seconds=0, control=control) as copying:
             folder = os.open(copying.folder(owner), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 for database in databases:

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from holdfast.native.library import LIBRARY
-from holdfast.vault.errors import Cancelled, SourceFailed
+from holdfast.vault.control import Control
+from holdfast.vault.errors import SourceFailed
 from holdfast.vault.paths import shown
 
 SLOWEST_BYTES_PER_SECOND = 4 * 1024 * 1024
@@ -87,14 +88,14 @@ class Copying:
         scratch: Path,
         *,
         wait_seconds: float,
-        cancelled: Callable[[], bool],
+        control: Control,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`root`: a descriptor of the folder. `wait_seconds`: patience with a database that somebody has locked."""
         self._root = root
         self._scratch = scratch
         self._wait_seconds = wait_seconds
-        self._cancelled = cancelled
+        self._control = control
         self._clock = clock
         self._copiers: dict[tuple[int, int], _Copier] = {}
 
@@ -152,7 +153,7 @@ class Copying:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if os.geteuid() == 0:
                 os.chown(folder, *owner)
-            self._copiers[owner] = _Copier(self._root, folder, owner, self._cancelled, self._clock)
+            self._copiers[owner] = _Copier(self._root, folder, owner, self._control, self._clock)
         return self._copiers[owner]
 
 
@@ -170,10 +171,10 @@ class _Copier:
         root: int,
         folder: Path,
         owner: tuple[int, int],
-        cancelled: Callable[[], bool],
+        control: Control,
         clock: Callable[[], float],
     ) -> None:
-        self._cancelled = cancelled
+        self._control = control
         self._clock = clock
         self._copied: dict[int, tuple[bytes, int]] = {}
         self._checked: list[Checked] = []
@@ -261,8 +262,7 @@ class _Copier:
         waiting = select.poll()
         waiting.register(fd, select.POLLIN)
         while b"\n" not in self._held:
-            if self._cancelled():
-                raise Cancelled("The backup was cancelled.")
+            self._control.check("The backup was cancelled.")
             if self._clock() > deadline:
                 raise _TooSlow(path)
             if not waiting.poll(POLL_MILLISECONDS):

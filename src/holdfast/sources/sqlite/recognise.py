@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
-from holdfast.vault.errors import Cancelled
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.source import SCAN_COLUMNS, ContentOrigin, Scan
 
@@ -75,13 +75,12 @@ def find_databases(
     scan: Scan,
     reader: DirectoryReader,
     known: Container[bytes] = (),
-    cancelled: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
 ) -> list[Database]:
     """Return the databases of a scan of the reader's folder, but for those `known` to be none. Raises Cancelled."""
 
     def is_database(path: bytes) -> bool:
-        if cancelled():
-            raise Cancelled("It was cancelled while databases were looked for.")
+        control.check("It was cancelled while databases were looked for.")
         if path in known:
             return False
         try:

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import InlinePool, ProcessPool
 from holdfast.vault.archiver.tasks import Batch, FileItem, FilePart, Gathered, Job, Result, StreamTask
+from holdfast.vault.control import Control, Progress
 from holdfast.vault.manifest.changes import match_paths, same_stat
 from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
@@ -41,15 +41,6 @@ STREAM_CHUNKS = 65_536
 INLINE_POOL_BYTES_MAX = 12 * 1024 * 1024
 INLINE_POOL_FILES_MAX = 400
 """At most this much is read in this process: it takes less time than starting a worker process (0.3 s)."""
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """The progress of a backup."""
-
-    files: int
-    bytes: int
-    total_files: int
-    total_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +148,7 @@ class Archive:
         index: Index,
         source: Source,
         open_pool: Callable[[int, int, int], ProcessPool | InlinePool],
-        on_progress: Callable[[Progress], None],
-        cancelled: Callable[[], bool],
+        control: Control,
     ) -> None:
         """`open_crew(files, bytes, chunks)` returns the pool that does the reading."""
         self._keys = keys
@@ -167,8 +157,7 @@ class Archive:
         self.index = index
         self._source = source
         self._open_pool = open_pool
-        self._on_progress = on_progress
-        self._cancelled = cancelled
+        self._control = control
         self.stored_bytes = 0
 
     def run(self, scan: Scan, before: PreviousEntries, is_stored: NDArray[np.bool_], assembly: Assembly) -> Written:
@@ -199,7 +188,7 @@ class Archive:
         sizes = scan.size[read]
         files, done_bytes = total_files - len(read), total_bytes - int(sizes.sum())
         got = Gathered()
-        self._on_progress(Progress(files, done_bytes, total_files, total_bytes))
+        self._control.progress(Progress(files, done_bytes, total_files, total_bytes))
         if not len(read):
             return got
         pool = self._open_pool(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
@@ -214,10 +203,12 @@ class Archive:
             self.publish(result.packs)
             files += result.files
             done_bytes += result.read_bytes
-            self._on_progress(Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes))
+            self._control.progress(
+                Progress(min(files, total_files), min(done_bytes, total_bytes), total_files, total_bytes)
+            )
 
         try:
-            pool.run(jobs_of(scan, read), gather, self._cancelled)
+            pool.run(jobs_of(scan, read), gather, self._control)
         finally:
             pool.close()
         return got

@@ -23,7 +23,8 @@ from holdfast.vault.archiver.ingest import Ingest
 from holdfast.vault.archiver.protocol import Failure, Reply, Setup, read_frame, send_frame
 from holdfast.vault.archiver.shared_index import SharedIndex
 from holdfast.vault.archiver.tasks import Job, Result
-from holdfast.vault.errors import Cancelled, DamagedError, StreamFailed, VaultError
+from holdfast.vault.control import Control
+from holdfast.vault.errors import DamagedError, StreamFailed, VaultError
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder
@@ -31,7 +32,7 @@ from holdfast.vault.pack.writer import run_now
 from holdfast.vault.source import ReadableSource
 
 JOBS_AHEAD = 2
-LOOK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 """The interval between checks for a cancelled backup."""
 
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
@@ -122,7 +123,7 @@ class ProcessPool:
             self.close()
             raise
 
-    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], control: Control) -> None:
         """Run all jobs; `gather` gets each result, one call at a time.
 
         Raises the first failure of any worker, after the others have ended what they were given; and Cancelled, which
@@ -159,10 +160,9 @@ class ProcessPool:
             thread.start()
         for thread in threads:
             while thread.is_alive():
-                thread.join(LOOK_SECONDS)
+                thread.join(CHECK_SECONDS)
                 try:
-                    if cancelled():
-                        raise Cancelled("The backup was cancelled.")
+                    control.check("The backup was cancelled.")
                 except Exception as error:
                     failures.append(error)
                     for worker in self._workers:
@@ -194,11 +194,10 @@ class InlinePool:
         claims = Claims(Claims.slots_for(chunks_expected), None)
         self._ingest = Ingest(self._reader, store, keys, encoder, SharedIndex(index), claims, run_now)
 
-    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], cancelled: Callable[[], bool]) -> None:
+    def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], control: Control) -> None:
         """Run all jobs; `gather` gets each result. Raises Cancelled, between two of them."""
         for job in jobs:
-            if cancelled():
-                raise Cancelled("The backup was cancelled.")
+            control.check("The backup was cancelled.")
             gather(self._ingest.process(job))
         gather(Result(b"", b"", b"", [], 0, 0, self._ingest.finish()))
 

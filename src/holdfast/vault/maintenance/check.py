@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import Store
-from holdfast.vault.errors import Cancelled, DamagedError, FormatError
+from holdfast.vault.control import NEVER, Control, Progress
+from holdfast.vault.errors import DamagedError, FormatError
 from holdfast.vault.maintenance.backup_check import BackupCheck, DamagedBackup
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.maintenance.pack_check import Examiner, Finding, sample
@@ -32,17 +33,6 @@ from holdfast.vault.pack.writer import PackKind
 
 _SALVAGE_ROUNDS = 4
 """A manifest that came back may name more chunks that can: its list, a block, an extent list, the content."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckProgress:
-    """The progress of a check: bytes of packs checked, then backups."""
-
-    files: int
-    """Files of the backups checked."""
-    bytes: int
-    total_files: int
-    total_bytes: int
 
 
 @dataclass(slots=True)
@@ -87,18 +77,17 @@ class Check:
         ledger: Ledger,
         *,
         repair: bool = True,
-        on_progress: Callable[[CheckProgress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> None:
+        """Its progress counts the bytes of packs that were read, then backups as files."""
         self._store = store
         self._keys = keys
         self._ledger = ledger
         self._repair = repair
-        self._on_progress = on_progress
-        self._cancelled = cancelled
+        self._control = control
         self._examiner = Examiner(store, keys)
         self._report = CheckReport()
-        self._done = CheckProgress(0, 0, 0, 0)
+        self._done = Progress(0, 0, 0, 0)
 
     def all(
         self,
@@ -160,7 +149,7 @@ class Check:
 
     def _examine(self, pack_id: bytes, *, read: bool) -> None:
         """Check one pack, and add the finding if it is damaged."""
-        self._look()
+        self._check_cancel()
         rows = self._ledger.pack_rows([pack_id])
         if not rows:
             return  # condemned in the meantime
@@ -185,7 +174,7 @@ class Check:
         suspects = set(audit.suspects)
         columns = index.pack_column(), index.offset_column()
         for number in np.unique(columns[0][used]).tolist():
-            self._look()
+            self._check_cancel()
             at = used & (columns[0] == number)
             rows = self._ledger.pack_rows([index.packs[number]])
             size = int(index.stored_column()[at].astype(np.int64).sum())
@@ -199,7 +188,7 @@ class Check:
     def _quarantine(self, now_ns: int) -> None:
         if self._repair and self._report.findings:
             self._report.saved_records += quarantine(
-                self._store, self._keys, self._ledger, self._report.findings, now_ns, self._look
+                self._store, self._keys, self._ledger, self._report.findings, now_ns, self._check_cancel
             )
             self._report.is_repaired = True
 
@@ -215,7 +204,7 @@ class Check:
             self._report.damaged_backups = []
             try:
                 for backup_id in ids:
-                    self._look()
+                    self._check_cancel()
                     damaged = audit.backup(backup_id)
                     if damaged is not None:
                         self._report.damaged_backups.append(damaged)
@@ -224,7 +213,7 @@ class Check:
                 audit.close()
             if not (self._repair and audit.missing):
                 break
-            saved = salvage(self._store, self._keys, self._ledger, audit.missing, now_ns, self._look)
+            saved = salvage(self._store, self._keys, self._ledger, audit.missing, now_ns, self._check_cancel)
             if not saved:
                 break
             self._report.salvaged_chunks += saved
@@ -238,22 +227,21 @@ class Check:
         """Return a backup check over the index of everything known to be good."""
         return auditor(self._store, self._keys, self._ledger, self._report.findings)
 
-    def _look(self) -> None:
-        if self._cancelled():
-            raise Cancelled("The check was cancelled.")
+    def _check_cancel(self) -> None:
+        self._control.check("The check was cancelled.")
 
     def _total(self, backups: int, read_bytes: int) -> None:
         done = self._done
-        self._done = CheckProgress(done.files, done.bytes, max(backups, done.files), done.bytes + read_bytes)
-        self._on_progress(self._done)
+        self._done = Progress(done.files, done.bytes, max(backups, done.files), done.bytes + read_bytes)
+        self._control.progress(self._done)
 
     def _step(self, backups: int = 0, read_bytes: int = 0) -> None:
         done = self._done
         files = done.files + backups
-        self._done = CheckProgress(
+        self._done = Progress(
             files, min(done.bytes + read_bytes, done.total_bytes), max(files, done.total_files), done.total_bytes
         )
-        self._on_progress(self._done)
+        self._control.progress(self._done)
 
 
 def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Finding] = ()) -> BackupCheck:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.units import DAY_NS
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.pack.copy import copy_record, packs_in
@@ -137,16 +138,15 @@ class Prune:
         index: Callable[[bool], Index],
         *,
         budget: CopyBudget | None = None,
-        on_progress: Callable[[PruneProgress], None] = lambda progress: None,
-        cancelled: Callable[[], bool] = lambda: False,
+        control: Control = NEVER,
     ) -> None:
+        """`control` is told PruneProgress."""
         self._store = store
         self._keys = keys
         self._ledger = ledger
         self._index = index
         self._budget = budget
-        self._on_progress = on_progress
-        self._cancelled = cancelled
+        self._control = control
         self._damaged: list[str] = []
 
     def run(self, now_ns: int, grace_ns: int = GRACE_NS) -> PruneResult:
@@ -193,7 +193,7 @@ class Prune:
         def marked() -> None:
             nonlocal done
             done += 1
-            self._look(PruneProgress("marking", done, len(ids)))
+            self._report(PruneProgress("marking", done, len(ids)))
 
         try:
             marker.mark_all(ids, marked)
@@ -276,7 +276,7 @@ class Prune:
                     if copied and self._budget is not None and self._budget.is_over():
                         planned.waiting_packs += 1
                         continue
-                    self._look(PruneProgress("copying", len(copied), len(planned.repack)))
+                    self._report(PruneProgress("copying", len(copied), len(planned.repack)))
                     if self._copy_records(planned, pack.pack_id, writer):
                         copied.append(pack)
                 writer.end_pack()
@@ -323,10 +323,9 @@ class Prune:
             self._ledger.forget([pack_id for pack_id, _ in gone])
         return sum(size for _, size in gone)
 
-    def _look(self, progress: PruneProgress) -> None:
-        self._on_progress(progress)
-        if self._cancelled():
-            raise Cancelled("The prune was cancelled; nothing was deleted.")
+    def _report(self, progress: PruneProgress) -> None:
+        self._control.progress(progress)
+        self._control.check("The prune was cancelled; nothing was deleted.")
 
 
 def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:

@@ -27,12 +27,12 @@ def quarantine(
     ledger: Ledger,
     findings: Sequence[Finding],
     now_ns: int,
-    look: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
 ) -> int:
     """Take damaged and missing packs out of use; return the number of good records saved from them.
 
-    `look` is called between packs and may raise Cancelled; then nothing was changed. Raises LedgerMoved (backups keep
-    coming in between), StoreFull, StoreError.
+    `check_cancel` is called between packs and may raise Cancelled; then nothing was changed. Raises LedgerMoved
+    (backups keep coming in between), StoreFull, StoreError.
     """
     for attempt in range(1, TRIES + 1):
         marks = ledger.marks()
@@ -43,7 +43,7 @@ def quarantine(
         try:
             for kind in PackKind:
                 some = [f for f in findings if f.kind == kind and f.pack_id in rows and not f.is_missing]
-                made += _saved(store, keys, kind, [rows[f.pack_id] for f in some], look)
+                made += _saved(store, keys, kind, [rows[f.pack_id] for f in some], check_cancel)
             ledger.condemn(marks, list(rows), made, now_ns)
             return sum(row.records for row in made)
         except LedgerMoved:
@@ -61,19 +61,19 @@ def salvage(
     ledger: Ledger,
     missing: Set[bytes],
     now_ns: int,
-    look: Callable[[], None] = lambda: None,
+    check_cancel: Callable[[], None] = lambda: None,
 ) -> int:
     """Take missing chunks out of packs that were condemned before and are still (or again) in the store.
 
     So a pack that came back, because its disk did or somebody put a copy there, is of use again. Returns how many
-    chunks came back. Raises StoreFull, StoreError, and what `look` does.
+    chunks came back. Raises StoreFull, StoreError, and what `check_cancel` does.
     """
     examiner = Examiner(store, keys)
     marks = ledger.marks()
     left = set(missing)
     made: list[PackRow] = []
     for pack_id, _ in ledger.condemned():
-        look()
+        check_cancel()
         try:
             row = read_footer(keys, store, pack_id)
             table = open_table(keys, row)
@@ -105,14 +105,14 @@ def salvage(
 
 
 def _saved(
-    store: Store, keys: VaultKeys, kind: PackKind, rows: Sequence[PackRow], look: Callable[[], None]
+    store: Store, keys: VaultKeys, kind: PackKind, rows: Sequence[PackRow], check_cancel: Callable[[], None]
 ) -> list[PackRow]:
     """New durable packs with the good records of damaged ones."""
     examiner = Examiner(store, keys)
     writer = PackWriter(store, keys, kind, run_now)
     try:
         for row in rows:
-            look()
+            check_cancel()
             for table, number, sealed in examiner.good_records(row):
                 copy_record(writer, table, number, sealed)
         writer.end_pack()

@@ -14,12 +14,13 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
-from holdfast.catalog.records import Account, Event, Progressed
+from holdfast.catalog.records import Account, Event
 from holdfast.schemas.events import GAP
 from holdfast.schemas.fields import Shown
 from holdfast.service.errors import ServiceError, unavailable_of
 from holdfast.service.jobs.events import PAGE, Place, next_events, place_of, shown_event, shown_progress
 from holdfast.service.registry.apps import get_app
+from holdfast.vault.control import Progress
 from holdfast.web.auth import require_backups
 from holdfast.web.context import Context
 from holdfast.web.event_hub import EventHub, Listener
@@ -78,7 +79,7 @@ class EventStream:
         self._app_id = app_id
         self._after = place.after
         self._is_gap = place.is_gap
-        self._told: dict[str, Progressed | None] = {}
+        self._told: dict[str, Progress | None] = {}
         """For each thing that runs, the progress that was told last."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
