@@ -21,7 +21,6 @@ LONG_FILES = {
     "catalog/backups/rows.py": "every change of state of a backup, each a statement that looks at the state it changes",
     "restorer/staging.py": "gives way to the native engine's writer",
     "service/take/run.py": "the run of a backup, from its row to its end",
-    "vault/vault.py": "the facade over the vault's rooms",
     "vault/archiver/ingest.py": "gives way to the native engine",
     "vault/archiver/manifest_writer.py": "gives way to the native engine",
 }
@@ -31,7 +30,6 @@ LONG_FUNCTIONS = {
     "cli/restore.py:restore": "a list of options",
     "service/integrity/trial_restore.py:_compare": "one comparison after the other",
     "service/notify/messages.py:compose": "a table of sentences",
-    "service/take/run.py:_take": "gives way to the native engine's one object per take",
     "web/api/backups.py:backup_routes": "a list of handlers",
     "web/api/openapi/backups.py:paths": "a list of paths",
     "web/api/openapi/browsing.py:paths": "a list of paths",
