@@ -1,9 +1,9 @@
-"""Floor 5. The deeds, one module each: take a backup, give it out, restore it, prove it, let it go, tell of it.
+"""Floor 5. The operations, one module each: take a backup, give it out, restore it, prove it, remove it, notify of it.
 
 Terms
 -----
 *Instance*: one installation, whose *home* folder holds its configuration, master key, catalog and (by default) store.
-*Deed*: a function here that does one thing a person asks for, or raises a `ServiceError` with a code and a sentence.
+*Operation*: a function here that does one thing a person asks for, or raises a `ServiceError` with a code and a sentence.
 
-`cli/` and `web/` only translate: arguments to a deed, its result or error to text or HTTP.
+`cli/` and `web/` only translate: arguments to an operation, its result or error to text or HTTP.
 """

@@ -210,22 +210,22 @@ RACER = """
 import sys
 from kit.rows import backup
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups.rows import BackupUnderWay, insert_backup, start_backup
+from holdfast.catalog.backups.rows import BackupRunning, insert_backup, start_backup
 from holdfast.catalog.database.engine import open_catalog
 
-url, app_id, deed, first = sys.argv[1:]
+url, app_id, operation, first = sys.argv[1:]
 catalog = open_catalog(url)
 app = app_by_id(catalog, app_id)
 print("ready", flush=True)
 sys.stdin.readline()
 won = 0
-for n in range(20) if deed == "insert" else ():
+for n in range(20) if operation == "insert" else ():
     try:
         insert_backup(catalog, backup(app, int(first) + n))
         won += 1
-    except BackupUnderWay:
+    except BackupRunning:
         pass
-for n in range(20) if deed == "start" else ():
+for n in range(20) if operation == "start" else ():
     won += start_backup(catalog, backup(app, 1).id, first, 1)
 print(won)
 """

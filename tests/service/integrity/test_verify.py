@@ -61,7 +61,7 @@ def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
         "code": "DAMAGED",
         "message": "1 of its files can't be read: sub/b.bin; take a new backup, which heals what is still the same.",
     }
-    assert shown["warnings"] == [
+    assert list(shown["warnings"]) == [
         {"path": "sub/b.bin", "code": "DAMAGED", "message": "The file sub/b.bin can't be read."}
     ]
     assert shown["verified_at"] is None

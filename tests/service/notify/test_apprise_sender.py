@@ -152,7 +152,7 @@ def test_private_hosts_are_refused_at_once(url: str) -> None:
 
 def test_what_is_shown_has_no_token() -> None:
     assert check_url("tgram://123456789:AAbbccddeeffgghhiijjkk_llmmnnoo/12345", Egress()) == "Telegram"
-    with pytest.raises(Invalid, match="no complete URL of Telegram"):
+    with pytest.raises(Invalid, match="not a complete URL of Telegram"):
         check_url("tgram://x", Egress())
 
 

@@ -199,7 +199,7 @@ def test_a_tool_that_is_killed_midway(stage: Stage) -> None:
 def test_a_cut_dump_is_found_though_the_tool_says_all_is_well(stage: Stage, size: int) -> None:
     stage.add()
     stage.fake("pg_dump", VERSION + f'"$REAL" "$@" | head -c {size}; exit 0')
-    assert "not whole" in (stage.fail("DUMP_FAILED").error_message or "")
+    assert "incomplete" in (stage.fail("DUMP_FAILED").error_message or "")
 
 
 def cancelled(stage: Stage, script: str) -> Backup:
@@ -225,7 +225,7 @@ def test_with_worker_processes_too(stage: Stage, tmp_path: Path) -> None:
     (stage.world.root / "large").write_bytes(bytes(14_000_000))
     assert stage.downloaded(stage.take()).read("_databases/app.pgdump").startswith(b"PGDMP")
     stage.fake("pg_dump", VERSION + '"$REAL" "$@" | head -c 30000')
-    assert "not whole" in (stage.fail("DUMP_FAILED").error_message or "")
+    assert "incomplete" in (stage.fail("DUMP_FAILED").error_message or "")
 
 
 def test_a_tool_that_says_nothing_is_ended(stage: Stage) -> None:

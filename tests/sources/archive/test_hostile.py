@@ -125,7 +125,7 @@ CASES: list[tuple[str, Build, str, str]] = [
     ("checksum", lambda: patched(tar_of(member("abc", b"x")), (b"abc", b"abd")), "", "checksum"),
     ("truncated", lambda: tar_of(member("a", b"x" * 5000))[:3000], "", "ends in the middle"),
     ("between members", lambda: tar_of(member("a", b"x"), member("b", b"x"))[:1024], "", "ends in the middle"),
-    ("two tars", lambda: tar_of(member("a", b"x")) + tar_of(member("b", b"x")), "", "something else"),
+    ("two tars", lambda: tar_of(member("a", b"x")) + tar_of(member("b", b"x")), "", "data after its end"),
     ("truncated gz", lambda: tar_of(member("a", os.urandom(9000)), mode="w:gz")[:5000], "", "gzip"),
     ("gz without its sum", lambda: tar_of(member("a", b"x"), mode="w:gz")[:-8], "", "gzip"),
     ("xz cut", lambda: tar_of(member("a", os.urandom(9000)), mode="w:xz")[:-20], "", "xz"),
@@ -150,7 +150,12 @@ CASES: list[tuple[str, Build, str, str]] = [
         "abc",
         "another name",
     ),
-    ("two methods", lambda: fields_changed(zip_of(zip_member("a", b"x")), b"PK\3\4", 8, b"\0\0"), "a", "another way"),
+    (
+        "two methods",
+        lambda: fields_changed(zip_of(zip_member("a", b"x")), b"PK\3\4", 8, b"\0\0"),
+        "a",
+        "another compression method",
+    ),
     (
         "larger than said",
         lambda: fields_changed(zip_of(zip_member("a", b"x" * 500)), b"PK\1\2", 24, struct.pack("<L", 499)),
@@ -249,7 +254,7 @@ def test_extended_headers_may_not_pile_up(tmp_path: Path) -> None:
 def test_a_disk_that_gets_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch_module, "DISK_RESERVE_BYTES", 1 << 60)
     monkeypatch.setattr(scratch_module.DiskWatch.__init__, "__defaults__", (1 << 60,))
-    with pytest.raises(ScratchFailed, match="no room"):
+    with pytest.raises(ScratchFailed, match="too full"):
         unpacked(tmp_path, tar_of(member("a", b"x")))
 
 

@@ -37,5 +37,5 @@ def test_from_a_file_that_nobody_else_can_read(tmp_path: Path) -> None:
         with pytest.raises(PasswordMissing):
             password_of(spec(password_file=str(bad)))
     file.write_text("")
-    with pytest.raises(PasswordMissing, match="no password"):
+    with pytest.raises(PasswordMissing, match="password of the database"):
         password_of(spec(password_file=str(file)))

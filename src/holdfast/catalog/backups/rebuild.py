@@ -121,7 +121,7 @@ def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
 
 
 def check_nothing_running(catalog: Catalog, account_id: str) -> None:
-    """Raise UnderWay if a backup or a restore of an account is queued or running."""
+    """Raise WorkRunning if a backup or a restore of an account is queued or running."""
     with catalog.read() as connection:
         _check_nothing_running(connection, account_id)
 
@@ -131,7 +131,7 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
 
     Everything of the account is deleted in the same transaction: no schedule, proof or notice must find it while its
     packs vanish. On SQLite the old bytes are zeroed where they stood, and the write-ahead log is emptied. Raises
-    UnderWay, with nothing changed, and CatalogError when another process keeps the log from being emptied.
+    WorkRunning, with nothing changed, and CatalogError when another process keeps the log from being emptied.
     """
     with catalog.read() as connection:
         row = connection.execute(

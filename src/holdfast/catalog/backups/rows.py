@@ -55,7 +55,7 @@ def backup_of(row: Row[Any]) -> Backup:
 
 
 def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], None] | None = None) -> None:
-    """Add a queued backup. Raises BackupUnderWay, BackupNameTaken, RestoreUnderWay (but not for a safety backup).
+    """Add a queued backup. Raises BackupRunning, BackupNameTaken, RestoreRunning (but not for a safety backup).
 
     `permit` gets the account's counts of the last day, in the same transaction; its exceptions undo everything.
     """

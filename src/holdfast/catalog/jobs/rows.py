@@ -39,7 +39,7 @@ def _job_of(row: Row[Any]) -> Job:
 
 
 def insert_job(catalog: Catalog, job: Job) -> None:
-    """Add a queued job. Raises RestoreUnderWay, and BackupUnderWay for a restore."""
+    """Add a queued job. Raises RestoreRunning, and BackupRunning for a restore."""
     values = {name: getattr(job, name) for name in _FIELDS}
     values["progress"] = None
     try:

@@ -1,4 +1,4 @@
-"""An instance: its home folder, and what all deeds need from it.
+"""An instance: its home folder, and what all operations need from it.
 
 The home: `FORMAT` (read first; a newer one is refused, untouched), `holdfast.toml`, `master.key` (0600),
 `catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and what a running server says of itself). The

@@ -1,4 +1,4 @@
-"""Who does a deed holds a lock (flock) for as long as its process lives.
+"""Whoever runs an operation holds a lock (flock) for as long as its process lives.
 
 So whether something that the catalog says is under way has anybody behind it is told without clocks, and no dead
 process blocks anything.

@@ -1,6 +1,6 @@
-"""Jobs: deeds on a backup that take their time, asked for, run, cancelled, and found again after a crash.
+"""Jobs: operations on a backup that take their time, requested, run, cancelled, and found again after a crash.
 
-What a kind of job does is its deed's (`service/restore/files.py`, `service/integrity/verify.py`,
+Each kind of job has its operation (`service/restore/files.py`, `service/integrity/verify.py`,
 `service/integrity/prove.py`); here is what all of them share.
 """
 
@@ -99,10 +99,10 @@ def run_job(
 ) -> Job:
     """Run a queued job in this process to its end; returns it as it then is.
 
-    `deed(instance, job, control)` does it and returns the result; `failure` gives code and sentence of what it
+    `operation(instance, job, control)` does it and returns the result; `failure` gives code and sentence of what it
     raised. `control` may raise Stopped: then the job fails as INTERRUPTED. A job that somebody else runs, or
     that has ended, is returned as it is. `is_held`: the caller holds the job's lock, and may have moved the job to
-    `running` already. Raises NotFound, CatalogError, and LeftOpen when the deed did.
+    `running` already. Raises NotFound, CatalogError, and LeftOpen when the operation did.
     """
     control = catalog_control(
         instance,

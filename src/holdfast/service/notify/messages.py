@@ -1,7 +1,7 @@
 """Notices: what an event says to people (title and text) and to programs (a webhook's JSON).
 
 A text says what happened, what that means, and what to do. What it must never have in it: a key, a download's URL, a
-secret. Names come from tenants and may go to others (the operator's chat), so in texts they are made tame.
+secret. Names come from tenants and may go to others (the operator's chat), so in texts they lose mentions and markup.
 """
 
 from __future__ import annotations

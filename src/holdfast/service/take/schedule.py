@@ -33,7 +33,7 @@ from holdfast.service.take.run import default_name, queued_backup
 from holdfast.units import SECOND_NS
 
 SCHEDULED = "scheduled"
-"""Origin of a backup that nobody asked for. It is the host's deed: no limit of a customer's plan counts it."""
+"""Origin of a backup that nobody asked for. It is the host's: no limit of a customer's plan counts it."""
 
 SHOWN_RUNS = 5
 BATCH = 100

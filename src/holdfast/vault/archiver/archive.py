@@ -150,7 +150,7 @@ class Archive:
         open_pool: Callable[[int, int, int], ProcessPool | InlinePool],
         control: Control,
     ) -> None:
-        """`open_crew(files, bytes, chunks)` returns the pool that does the reading."""
+        """`open_pool(files, bytes, chunks)` returns the pool that does the reading."""
         self._keys = keys
         self._ledger = ledger
         self._epoch = epoch

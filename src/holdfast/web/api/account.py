@@ -27,7 +27,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def account_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     instance = context.instance
 
     @get("/v3/account")

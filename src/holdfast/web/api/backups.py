@@ -36,7 +36,7 @@ _APP_SEGMENT, _BACKUP_SEGMENT = 2, 4
 
 
 def backup_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     instance = context.instance
     whole_lists = WholeLists(instance)
 

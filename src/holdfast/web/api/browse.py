@@ -40,7 +40,7 @@ class Streamed:
 
 
 def browse_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     instance = context.instance
 
     @get(f"{_ONE}/files")

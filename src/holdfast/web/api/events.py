@@ -46,7 +46,7 @@ _HEADERS: Headers = [
 
 
 def event_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handler, bound to a desk."""
+    """The handler, bound to a context."""
     instance = context.instance
     event_hub = EventHub(context)
 

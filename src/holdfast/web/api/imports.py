@@ -26,7 +26,7 @@ _APP_SEGMENT = 2
 
 
 def import_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handler, bound to a desk."""
+    """The handler, bound to a context."""
 
     @post(_IMPORT, request_max_body_size=None)
     async def import_backup(request: AnyRequest) -> Answer:

@@ -35,7 +35,7 @@ _APP_SEGMENT, _BACKUP_SEGMENT, _JOB_SEGMENT = 2, 4, 2
 
 
 def job_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     instance = context.instance
 
     @post(_RESTORE)

@@ -23,7 +23,7 @@ _PROBE = "readiness-probe"
 
 
 def open_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     plans = sorted(context.instance.config.plans.items(), key=lambda item: item[1].rank)
     shown = success([_plan(name, plan) for name, plan in plans])
 

@@ -27,7 +27,7 @@ _APP_SEGMENT = 2
 
 
 def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     instance = context.instance
 
     @get(_SCHEDULE)

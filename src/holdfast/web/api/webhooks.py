@@ -34,7 +34,7 @@ _ID_SEGMENT = 2
 
 
 def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
-    """The handlers, bound to a desk."""
+    """The handlers, bound to a context."""
     instance = context.instance
 
     @get(_ALL)
