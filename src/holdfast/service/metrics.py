@@ -1,8 +1,8 @@
 """The metrics of the instance, read from the catalog on request, so that every process reports the same.
 
 Names follow Prometheus' conventions (https://prometheus.io/docs/practices/naming/): base units, `_total` for what only
-grows. Counts that only grow come from the counters; everything else is a gauge. There are series per application and per
-account only up to `metrics_apps_max` of them; the sums are always there.
+grows. Counts that only grow come from the counters; everything else is a gauge. There are series per application and
+per account only up to `metrics_apps_max` of them; the sums are always there.
 """
 
 from __future__ import annotations
