@@ -8,13 +8,16 @@ from __future__ import annotations
 from litestar.types import Scope
 
 from holdfast.catalog.records import Account
-from holdfast.service.errors import AccessDenied
+from holdfast.service.errors import AccessDenied, app_not_found
 from holdfast.service.registry.accounts import authenticate, require_api_backups
 from holdfast.web.context import Context
 from holdfast.web.http.errors import KeyRefused
-from holdfast.web.http.request import header
+from holdfast.web.http.request import header, is_id, path_segment
 
 KEY_CHARS_MAX = 256
+
+APP_SEGMENT, BACKUP_SEGMENT = 2, 4
+"""Their places in the path `/v3/apps/{app_id}/backups/{ref}`."""
 
 _CHALLENGE = [(b"www-authenticate", b"Bearer")]
 
@@ -51,3 +54,20 @@ def require_backups(context: Context, scope: Scope) -> Account:
     account = require_account(context, scope)
     require_api_backups(context.instance, account)
     return account
+
+
+def requested_app(context: Context, scope: Scope) -> tuple[Account, str]:
+    """The account of the key, and the id of the application in the path, which is one of its own.
+
+    Inline on the loop, as the list's hot path needs it. Raises APP_NOT_FOUND too.
+    """
+    account = require_backups(context, scope)
+    app_id = path_segment(scope, APP_SEGMENT)
+    if not is_id(app_id) or context.instance.prepared.app_owner(app_id) != account.id:
+        raise app_not_found()
+    return account, app_id
+
+
+def requested_backup(scope: Scope) -> str:
+    """The backup in the path, by its name or its id, which may not exist."""
+    return path_segment(scope, BACKUP_SEGMENT)

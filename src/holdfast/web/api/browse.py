@@ -11,7 +11,7 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 
 from holdfast.service.access import browse
 from holdfast.service.registry.backups import find_backup
-from holdfast.web.api.backups import owner
+from holdfast.web.auth import requested_app, requested_backup
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -22,7 +22,6 @@ AnyRequest = Request[Any, Any, Any]
 
 _ONE = "/v3/apps/{app_id:str}/backups/{backup:str}"
 _FIND = "/v3/apps/{app_id:str}/find"
-_APP_SEGMENT, _BACKUP_SEGMENT = 2, 4
 
 
 class Streamed:
@@ -78,8 +77,7 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get(_FIND)
     async def find_paths(request: AnyRequest) -> Answer:
-        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        owner(context, request.scope, app_id)
+        _, app_id = requested_app(context, request.scope)
         pattern = inputs.query(request.scope, "pattern").get("pattern", "")
         return with_etag(success(await context.call(browse.find, instance, app_id, pattern)), request.scope)
 
@@ -88,6 +86,5 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def _asked(context: Context, scope: Scope) -> tuple[str, str]:
     """Application and backup of a request by whoever owns them."""
-    app_id = inputs.path_segment(scope, _APP_SEGMENT)
-    owner(context, scope, app_id)
-    return app_id, inputs.path_segment(scope, _BACKUP_SEGMENT)
+    _, app_id = requested_app(context, scope)
+    return app_id, requested_backup(scope)

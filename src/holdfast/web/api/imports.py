@@ -12,7 +12,8 @@ from holdfast.catalog.records import Backup
 from holdfast.service.errors import Invalid
 from holdfast.service.registry import backups as operations
 from holdfast.service.take.import_backup import Upload
-from holdfast.web.api.backups import hold, name_taken, owner
+from holdfast.web.api.backups import hold, name_taken
+from holdfast.web.auth import requested_app
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -22,7 +23,6 @@ from holdfast.web.http.uploads import Body, RefusedBody, announced_bytes, body_p
 AnyRequest = Request[Any, Any, Any]
 
 _IMPORT = "/v3/apps/{app_id:str}/backups/import"
-_APP_SEGMENT = 2
 
 
 def import_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -33,8 +33,7 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
         scope = request.scope
         body = Body(request.receive)
         try:
-            app_id = inputs.path_segment(scope, _APP_SEGMENT)
-            account = owner(context, scope, app_id)
+            account, app_id = requested_app(context, scope)
             fields = inputs.query(scope, "name", "wait")
             seconds = inputs.integer(fields, "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
             with context.one_more_upload(account.id):

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import App, Job, Work
 from holdfast.schemas.jobs import Restore, RestorePreview
-from holdfast.service.errors import Conflict, app_not_found
+from holdfast.service.errors import Conflict
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as operations
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_with_log
@@ -20,7 +20,7 @@ from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
-from holdfast.web.auth import require_backups
+from holdfast.web.auth import requested_app, requested_backup, require_backups
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -31,7 +31,7 @@ AnyRequest = Request[Any, Any, Any]
 _RESTORE = "/v3/apps/{app_id:str}/backups/{backup:str}/restore"
 _VERIFY = "/v3/apps/{app_id:str}/backups/{backup:str}/verify"
 _JOB = "/v3/jobs/{job_id:str}"
-_APP_SEGMENT, _BACKUP_SEGMENT, _JOB_SEGMENT = 2, 4, 2
+_JOB_SEGMENT = 2
 
 
 def job_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -41,13 +41,10 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(_RESTORE)
     async def restore_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        account = require_backups(context, scope)
-        app_id = inputs.path_segment(scope, _APP_SEGMENT)
-        app = await context.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
-        if app is None:
-            raise app_not_found()
+        account, app_id = requested_app(context, scope)
+        app = await context.call(get_app, instance, account.id, app_id)
         body = await inputs.json_body(request, Restore)
-        ref = inputs.path_segment(scope, _BACKUP_SEGMENT)
+        ref = requested_backup(scope)
         if body.dry_run:
             return success(await context.call(_preview, context, app, ref, body))
         job = await context.call(_restore, context, app, ref, body)
@@ -55,12 +52,9 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @post(_VERIFY)
     async def verify_backup(request: AnyRequest) -> Answer:
-        account = require_backups(context, request.scope)
-        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
-        app = await context.call(get_app, instance, account.id, app_id) if inputs.is_id(app_id) else None
-        if app is None:
-            raise app_not_found()
-        ref = inputs.path_segment(request.scope, _BACKUP_SEGMENT)
+        account, app_id = requested_app(context, request.scope)
+        app = await context.call(get_app, instance, account.id, app_id)
+        ref = requested_backup(request.scope)
         return accepted(context, await context.call(_verify, context, app, ref))
 
     @get(_JOB)

@@ -15,7 +15,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.registry.apps import get_app
 from holdfast.service.retention import retain
 from holdfast.service.take import schedule as operations
-from holdfast.web.auth import require_backups
+from holdfast.web.auth import requested_app
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -23,7 +23,6 @@ from holdfast.web.http.etags import with_etag
 
 _SCHEDULE = "/v3/apps/{app_id:str}/schedule"
 _RETENTION = "/v3/apps/{app_id:str}/retention"
-_APP_SEGMENT = 2
 
 
 def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -32,15 +31,13 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get(_SCHEDULE)
     async def get_schedule(request: Request[Any, Any, Any]) -> Answer:
-        account = require_backups(context, request.scope)
-        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        account, app_id = requested_app(context, request.scope)
         shown = await context.call(_view, instance, account, app_id)
         return with_etag(success(shown), request.scope)
 
     @put(_SCHEDULE)
     async def set_schedule(request: Request[Any, Any, Any]) -> Answer:
-        account = require_backups(context, request.scope)
-        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        account, app_id = requested_app(context, request.scope)
         app = await context.call(_app, instance, account, app_id)
         body = await inputs.json_body(request, NewSchedule)
         if body.cron is msgspec.UNSET:
@@ -50,8 +47,7 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get(_RETENTION)
     async def preview_retention(request: Request[Any, Any, Any]) -> Answer:
-        account = require_backups(context, request.scope)
-        app_id = inputs.path_segment(request.scope, _APP_SEGMENT)
+        account, app_id = requested_app(context, request.scope)
         shown = await context.call(_preview, instance, account, app_id)
         return with_etag(success(shown), request.scope)
 
