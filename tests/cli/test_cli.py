@@ -86,7 +86,7 @@ def test_notices(run: Run, bot: tuple[str, str]) -> None:
         "delivered",
     ]
     run("notice", "remove", made["id"])
-    assert "no endpoint" in run("notice", "remove", made["id"], code=1).stderr
+    assert "No endpoint" in run("notice", "remove", made["id"], code=1).stderr
 
 
 def test_the_home_may_stand_anywhere(run: Run, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_download_to_standard_output(run: Run, bot: tuple[str, str], tmp_path: P
     [
         (("account", "add", "x@example.com", "--plan", "Gold"), "the plans are Bronze, Silver, Titanium, Essential"),
         (("account", "set-plan", "nobody", "Silver"), "account list"),
-        (("app", "add", "x", "--account", "nobody", "--path", "/"), "no account nobody"),
+        (("app", "add", "x", "--account", "nobody", "--path", "/"), "No account nobody"),
         (("backup", "create", "nothing"), "app list"),
         (("backup", "download", "bot", "none"), "no such backup"),
         (("backup", "create", "bot", "--name", "a/b"), "no slash"),

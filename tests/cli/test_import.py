@@ -49,7 +49,7 @@ def test_what_cannot_be_imported_is_1_and_says_why(run: Run, bot: tuple[str, str
     assert "member ../evil has '..'" in run("backup", "import", "bot", "evil.tar", code=1).stderr
     assert "No such file" in run("backup", "import", "bot", "nothing.zip", code=1).stderr
     assert "Is a directory" in run("backup", "import", "bot", tmp_path, code=1).stderr
-    assert "no application" in run("backup", "import", "cat", "evil.tar", code=1).stderr
+    assert "No application" in run("backup", "import", "cat", "evil.tar", code=1).stderr
     error = json.loads(run("backup", "import", "bot", "evil.tar", "--json", code=1).stderr)
     assert error["code"] == "INVALID_ARCHIVE"
     assert leftovers(tmp_path) == []

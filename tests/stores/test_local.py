@@ -149,7 +149,7 @@ def test_what_a_failed_write_left_is_never_committed(tmp_path: Path, monkeypatch
     with pytest.raises(StoreError):
         writer.write(b"second")
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="anew"):
+    with pytest.raises(StoreError, match="again with a new writer"):
         writer.commit("o")
     assert list(store.list("")) == []
     assert not list((tmp_path / "unfinished").iterdir())
@@ -199,7 +199,7 @@ def test_strangers_in_the_folder_are_no_objects(tmp_path: Path) -> None:
     (tmp_path / "lost+found" / "#12").write_text("")
     (tmp_path / ".hidden").write_text("")
     assert list(store.list("")) == [("o", 1)]
-    with pytest.raises(ValueError, match="making"):
+    with pytest.raises(ValueError, match="unfinished objects"):
         store.put("unfinished/o", b"x")
 
 
@@ -240,5 +240,5 @@ def test_a_file_too_large_for_the_limit_is_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnreachable, match="check it and its rights"):
+    with pytest.raises(StoreUnreachable, match="check it and its permissions"):
         LocalStore(tmp_path / "file" / "store")

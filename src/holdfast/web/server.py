@@ -47,7 +47,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     Raises PortInUse, ServerError.
     """
     if not 0 <= port <= 65535:  # getaddrinfo would take the number modulo 65536
-        raise ServerError(f"{port} is not a port; choose one from 1 to 65535 with --host and --port.")
+        raise ServerError(f"Port {port} is out of range; choose one from 1 to 65535 with --host and --port.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, OverflowError, UnicodeError) as error:

@@ -120,7 +120,7 @@ def test_what_is_no_catalog_is_refused(tmp_path: Path) -> None:
         open_catalog(sqlite_url(tmp_path / "nowhere"))
     sqlite3.connect(tmp_path / "empty").close()
     (tmp_path / "empty").touch()
-    with pytest.raises(CatalogError, match="no catalog of Holdfast"):
+    with pytest.raises(CatalogError, match="not a catalog of Holdfast"):
         open_catalog(sqlite_url(tmp_path / "empty"))
     (tmp_path / "text").write_text("no database at all, but long enough to be one" * 100)
     with pytest.raises(CatalogError, match="not a database"):

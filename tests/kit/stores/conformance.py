@@ -90,9 +90,9 @@ class StoreConformance:
             writer.commit("o")
         else:
             writer.abort()
-        with pytest.raises(StoreError, match="anew"):
+        with pytest.raises(StoreError, match="again with a new writer"):
             writer.write(b"y")
-        with pytest.raises(StoreError, match="anew"):
+        with pytest.raises(StoreError, match="again with a new writer"):
             writer.commit("other")
         writer.abort()
         assert [name for name, _ in store.list("")] == (["o"] if end == "commit" else [])

@@ -451,7 +451,7 @@ def test_a_damaged_catalog(patient: Patient) -> None:
 def test_an_instance_that_does_not_open_has_one_line_that_says_why(patient: Patient, tmp_path: Path) -> None:
     (none,) = diagnose.diagnose(tmp_path / "nothing")
     assert (none.check, none.level) == ("instance", Level.PROBLEM)
-    assert "There is no Holdfast instance" in none.message
+    assert "No Holdfast instance exists" in none.message
     (patient.instance.home / "master.key").write_text("0" * 64)
     (wrong,) = diagnose.diagnose(patient.instance.home)
     assert "The master key does not belong to this instance" in wrong.message

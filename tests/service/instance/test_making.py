@@ -50,7 +50,7 @@ def test_a_database_that_is_not_there_can_come_later(tmp_path: Path, monkeypatch
         patched.setenv("HOLDFAST_CATALOG_URL", sqlite_url(tmp_path / "elsewhere" / "c"))
         with pytest.raises(CatalogUnreachable):
             create_instance(home)
-        with pytest.raises(InstanceError, match="no Holdfast instance"):
+        with pytest.raises(InstanceError, match="No Holdfast instance"):
             open_instance(home)
         key = (home / "master.key").read_text()
         (tmp_path / "elsewhere").mkdir()
@@ -104,7 +104,7 @@ def test_a_home_that_is_no_folder(tmp_path: Path) -> None:
     for home in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InstanceError, match="cannot be made"):
             create_instance(home)
-        with pytest.raises(InstanceError, match="no Holdfast instance"):
+        with pytest.raises(InstanceError, match="No Holdfast instance"):
             open_instance(home)
 
 

@@ -115,7 +115,7 @@ def test_httpx_sees_the_413_too_and_the_server_goes_on(site: Site, silver: httpx
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no archive in the body"),
+        (b"", "has no archive"),
         (b"hello" * 1000, "neither a zip nor a tar"),
         (zip_of(zip_member("../evil")), "member ../evil has '..'"),
         (zip_of(zip_member("a", b"x" * 1000))[:-30], "damaged"),
