@@ -265,8 +265,7 @@ class _Printed:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        self._pipe = process.stdout.fileno()
-        self._process = process
+        self._pipe = process.stdout
         self._kept = bytearray()
         self._is_cut = False
         self._lock = threading.Lock()
@@ -274,8 +273,8 @@ class _Printed:
         self._thread.start()
 
     def _read(self) -> None:
-        with suppress(OSError):
-            while piece := os.read(self._pipe, 65536):
+        with self._pipe, suppress(OSError):  # a process that was left behind may hold the other end for long
+            while piece := os.read(self._pipe.fileno(), 65536):
                 with self._lock:
                     self._kept += piece
                     if len(self._kept) > OUTPUT_BYTES_MAX:
@@ -285,8 +284,6 @@ class _Printed:
     def text(self) -> str:
         """As far as it is there when the process has ended."""
         self._thread.join(DRAIN_SECONDS)
-        if not self._thread.is_alive() and self._process.stdout is not None:
-            self._process.stdout.close()
         with self._lock:
             text = self._kept.decode(errors="replace")
             return f"... the beginning is left out ...\n{text}" if self._is_cut else text
