@@ -30,7 +30,6 @@ LONG_FUNCTIONS = {
     "cli/restore.py:restore": "a list of options",
     "service/integrity/trial_restore.py:_compare": "one comparison after the other",
     "service/notify/messages.py:compose": "a table of sentences",
-    "web/api/backups.py:backup_routes": "a list of handlers",
     "web/api/openapi/backups.py:paths": "a list of paths",
     "web/api/openapi/browsing.py:paths": "a list of paths",
     "web/api/openapi/jobs.py:paths": "a list of paths",
