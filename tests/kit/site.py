@@ -17,7 +17,7 @@ from holdfast.catalog.records import App, Backup, JobState, Work
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewKey, add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.run import take_now
 from holdfast.web.app import Front, create_app
 from holdfast.web.server import WebServer, listen
 from holdfast.worker.queue import Worker
@@ -64,8 +64,7 @@ class Site:
 
     def take(self, app: App | None = None, name: str | None = None) -> Backup:
         """A backup of an application, taken here and now."""
-        backup, _ = request_backup(self.instance, (app or self.app).id, name=name)
-        done = run_backup(self.instance, backup.id)
+        done = take_now(self.instance, (app or self.app).id, name=name)
         assert done.state == "successful", done.error_message
         return done
 

@@ -85,8 +85,9 @@ class PreparedQueries:
     def _connect(self) -> PoolProxiedConnection:
         connection = self._catalog.engine.raw_connection()
         connection.detach()
+        driver: Any = connection.dbapi_connection
+        weakref.finalize(connection, driver.close).atexit = False  # when its thread ends; nothing else would close it
         if self._catalog.engine.dialect.name == "postgresql":
-            driver: Any = connection.dbapi_connection
             driver.autocommit = True  # as SQLite's: no transaction stays open behind a query
         self._open.add(connection)
         return connection
