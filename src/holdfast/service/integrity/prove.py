@@ -203,7 +203,7 @@ def _lost(instance: Instance, backup: Backup, why: str, control: Control) -> Not
     found = backup_by_id(instance.catalog, backup.id)
     if not report.damaged_backups or found is None:
         return None
-    record_damage(instance, [(found, report.damaged_backups[0])], None)
+    record_damage(instance, [found], report.damaged_backups, None)
     return NotProved(NOT_PROVED, f"The test restore failed, as some of the backup is lost from the store: {why}")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from holdfast.catalog.backups import read_back as rows
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.damage import record_damage, successful
+from holdfast.service.registry.damage import check_backups, record_damage, successful
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.control import Control
@@ -85,10 +85,9 @@ def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes]
     for finding in report.findings:
         _log.error("account %s: the pack %s %s", account_id, finding.pack_id.hex(), finding.why)
     if report.findings:
-        damaged_backups = {damaged.backup_id: damaged for damaged in report.damaged_backups}
         # One that was finished meanwhile builds on nothing that is lost: it was fenced.
-        found = [(b, damaged_backups.get(b.id)) for b in successful(instance, account_id) if b.id in before]
-        record_damage(instance, found, None)
+        checked = [backup for backup in successful(instance, account_id) if backup.id in before]
+        record_damage(instance, checked, report.damaged_backups, None)
     _enter_verified(instance, account_id, stopping)
 
 
@@ -105,9 +104,4 @@ def _enter_verified(instance: Instance, account_id: str, stopping: Callable[[], 
     for start in range(0, len(due), BACKUPS_AT_ONCE):
         if stopping():
             return
-        some = due[start : start + BACKUPS_AT_ONCE]
-        damaged_backups = {
-            damaged.backup_id: damaged
-            for damaged in instance.vault(account_id).damaged_backups([backup.id for backup in some])
-        }
-        record_damage(instance, [(backup, damaged_backups.get(backup.id)) for backup in some], since)
+        check_backups(instance, account_id, due[start : start + BACKUPS_AT_ONCE], since)

@@ -114,8 +114,9 @@ def check_account(
     if repair:
         mark_read(instance.catalog, account.id, report.good_packs, began)
         # One that was finished meanwhile was not read as a whole.
-        looked_at = [(backup, damaged_backups.get(backup.id)) for backup in found if backup.id in before]
-        record_damage(instance, looked_at, instance.clock.now_ns() if share >= 1 else None)
+        checked = [backup for backup in found if backup.id in before]
+        read_at = instance.clock.now_ns() if share >= 1 else None
+        record_damage(instance, checked, report.damaged_backups, read_at)
     return _checked(
         account.id, report, [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
     )
@@ -162,7 +163,8 @@ def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     damaged = report.damaged_backups[0] if report.damaged_backups else None
     if report.findings:
         record_lost(instance, backup.account_id)
-    record_damage(instance, [(find_backup(instance, job.app_id, job.backup_id), damaged)], instance.clock.now_ns())
+    backup = find_backup(instance, job.app_id, job.backup_id)
+    record_damage(instance, [backup], report.damaged_backups, instance.clock.now_ns())
     return Verified(
         is_whole=damaged is None,
         files=0 if damaged is None else damaged.count,

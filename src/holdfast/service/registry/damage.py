@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, record_findings
@@ -35,13 +35,13 @@ def recheck(instance: Instance, account_id: str) -> None:
         _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
 
 
-def check_backups(instance: Instance, account_id: str, backups: Sequence[Backup]) -> None:
-    """Enter what of an account's backups is lost, as far as manifests tell. Raises StoreError, VaultError."""
-    damaged_backups = {
-        damaged.backup_id: damaged
-        for damaged in instance.vault(account_id).damaged_backups([backup.id for backup in backups])
-    }
-    record_damage(instance, [(backup, damaged_backups.get(backup.id)) for backup in backups], None)
+def check_backups(instance: Instance, account_id: str, backups: Sequence[Backup], read_at: int | None = None) -> None:
+    """Enter what of an account's backups is lost, as far as manifests tell; `read_at` as `record_damage` has it.
+
+    Raises StoreError, VaultError.
+    """
+    found = instance.vault(account_id).damaged_backups([backup.id for backup in backups])
+    record_damage(instance, backups, found, read_at)
 
 
 def successful(instance: Instance, account_id: str) -> list[Backup]:
@@ -54,15 +54,18 @@ def successful(instance: Instance, account_id: str) -> list[Backup]:
 
 
 def record_damage(
-    instance: Instance, looked_at: Sequence[tuple[Backup, DamagedBackup | None]], read_at: int | None
+    instance: Instance, checked: Iterable[Backup], damaged: Iterable[DamagedBackup], read_at: int | None
 ) -> None:
-    """Enter what was found of backups: what hits each, or None. `read_at`: when all of their data was read, if it was.
+    """Enter the outcome for checked backups: those of them that are damaged, and that the others are not.
+
+    `damaged` may have backups that were not checked. `read_at`: when all of their data was read, if it was.
 
     What did not come back in a test restore stays: only another one can tell.
     """
+    damage_of = {one.backup_id: one for one in damaged}
     found = []
-    for backup, damaged in looked_at:
-        damage = (*damaged_paths(damaged), *(w for w in backup.damage if w.code == NOT_PROVED))
+    for backup in checked:
+        damage = (*damaged_paths(damage_of.get(backup.id)), *(w for w in backup.damage if w.code == NOT_PROVED))
         verified_at = read_at if not damage else None
         if damage != backup.damage or verified_at is not None:
             found.append(Found(backup.id, damage, verified_at))
@@ -72,12 +75,7 @@ def record_damage(
 
 def record_lost(instance: Instance, account_id: str) -> None:
     """After packs were taken out of use: enter which of the account's backups miss something now. Raises StoreError."""
-    found = successful(instance, account_id)
-    damaged_backups = {
-        damaged.backup_id: damaged
-        for damaged in instance.vault(account_id).damaged_backups([backup.id for backup in found])
-    }
-    record_damage(instance, [(backup, damaged_backups.get(backup.id)) for backup in found], None)
+    check_backups(instance, account_id, successful(instance, account_id))
 
 
 def damaged_paths(damaged: DamagedBackup | None) -> tuple[Warned, ...]:
