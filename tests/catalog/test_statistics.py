@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kit import rows
 
-from holdfast.catalog import statistics as statistics
+from holdfast.catalog import statistics
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.rows import fail_backup, insert_backup
 from holdfast.catalog.database.engine import Catalog

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition, parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from holdfast.catalog import statistics as statistics
+from holdfast.catalog import statistics
 from holdfast.service.instance.home import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
 from holdfast.service.registry.backups import delete_now

@@ -31,7 +31,7 @@ enum { NOTICE_SPECIAL = 1, NOTICE_FOLDER_UNREADABLE = 2, NOTICE_TOO_DEEP = 3, NO
 /* One entry; must match holdfast.native.library.ENTRY. */
 struct entry {
     int64_t mtime_ns, ctime_ns;
-    uint64_t size, inode, device, allocated;
+    uint64_t size, inode, device;
     uint32_t uid, gid, nlink;
     uint16_t mode, path_length, target_length;
     uint8_t kind;
@@ -86,7 +86,7 @@ static int put_entry(struct walk *w, const struct stat *st, uint8_t kind, uint8_
         .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
         .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
         .size = kind == KIND_FILE ? (uint64_t)st->st_size : target_size,
-        .inode = st->st_ino, .device = st->st_dev, .allocated = (uint64_t)st->st_blocks * 512,
+        .inode = st->st_ino, .device = st->st_dev,
         .uid = st->st_uid, .gid = st->st_gid, .nlink = (uint32_t)st->st_nlink,
         .mode = st->st_mode & 07777, .path_length = (uint16_t)w->path_size,
         .target_length = (uint16_t)target_size, .kind = kind, .is_spared = is_spared,

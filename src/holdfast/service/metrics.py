@@ -25,7 +25,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from holdfast.catalog import statistics as statistics
+from holdfast.catalog import statistics
 from holdfast.catalog.events.counters import BUCKET_SECONDS, Counters, read_counters
 from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State

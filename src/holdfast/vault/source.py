@@ -52,7 +52,6 @@ class Scan:
     inode: NDArray[np.uint64]
     device: NDArray[np.uint64]
     nlink: NDArray[np.uint32]
-    allocated: NDArray[np.uint64]
     path_length: NDArray[np.uint16]
     target_length: NDArray[np.uint16]
     path_bytes: bytes

@@ -18,7 +18,7 @@ from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.events.deliveries import claim_next, list_deliveries
 from holdfast.catalog.records import Delivery, DeliveryState
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound
-from holdfast.service.notify import dispatch as dispatch
+from holdfast.service.notify import dispatch
 from holdfast.service.notify.dispatch import CLAIM_NS, RETRY_SECONDS, deliver_due, forget_old, send_test
 from holdfast.service.notify.endpoints import (
     NewEndpoint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import get_args
 
 import pytest
 from kit.world import World
@@ -35,17 +36,12 @@ def test_the_list_is_oldest_first_and_pages(world: World, three: list[Backup]) -
 
 
 def test_a_backup_is_found_by_id_and_by_name(world: World, three: list[Backup]) -> None:
-    get = backups.get_backup
     one = three[0]
-    assert get(world.instance, world.account.id, world.app.id, one.id).name == "one"
-    assert get(world.instance, world.account.id, world.app.id, "one").id == one.id
-    for account, app, ref in (
-        (world.account.id, world.app.id, "four"),
-        ("another", world.app.id, one.id),
-        (world.account.id, "0" * 32, one.id),
-    ):
+    assert backups.find_backup(world.instance, world.app.id, one.id).name == "one"
+    assert backups.find_backup(world.instance, world.app.id, "one").id == one.id
+    for app, ref in ((world.app.id, "four"), ("0" * 32, one.id)):
         with pytest.raises(NotFound):
-            get(world.instance, account, app, ref)
+            backups.find_backup(world.instance, app, ref)
 
 
 def test_rename_moves_the_download(world: World, three: list[Backup]) -> None:
@@ -115,7 +111,7 @@ def test_a_link_opens_its_backup_and_nothing_else(world: World, three: list[Back
 
 
 def test_any_range_is_the_same_bytes(world: World, three: list[Backup]) -> None:
-    for format in backups.FORMATS:
+    for format in get_args(backups.Format):
         found = find_download(world.instance, world.account.id, "one", three[0].link_key, format)
         assert found is not None
         whole = b"".join(found.stream(0, found.length))

@@ -18,7 +18,7 @@ from holdfast.catalog.events.log import forget_events
 from holdfast.service.registry.accounts import rotate_key
 from holdfast.service.take.run import request_backup
 from holdfast.vault.control import Progress
-from holdfast.web import event_hub as event_hub
+from holdfast.web import event_hub
 from holdfast.web.api import events as routes_events
 
 Told = tuple[str | None, str, dict[str, Any]]

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 
-from holdfast.catalog import statistics as statistics
+from holdfast.catalog import statistics
 from holdfast.catalog.backups.damage import damaged_backups
 from holdfast.catalog.backups.rows import backups_in
 from holdfast.catalog.database.health import quick_check

@@ -126,7 +126,7 @@ def run_job(
                     raise
             else:
                 finish(instance, job_id, JobState.SUCCESSFUL, result=result)
-            _tell_end(get_job(instance, job_id), instance.clock.now_ns() - started_ns)
+            _log_end(get_job(instance, job_id), instance.clock.now_ns() - started_ns)
     return get_job(instance, job_id)
 
 
@@ -140,7 +140,7 @@ def _about(job: Job) -> dict[str, Any]:
     return {"kind": job.kind, **ids}
 
 
-def _tell_end(job: Job, took_ns: int) -> None:
+def _log_end(job: Job, took_ns: int) -> None:
     fields: dict[str, object] = {**_about(job), "seconds": round(took_ns / SECOND_NS, 3)}
     if job.state is JobState.FAILED:
         event("job_failed", {**fields, "code": job.error_code, "reason": job.error_message}, logging.WARNING)

@@ -23,8 +23,7 @@ from holdfast.catalog.records import Delivery, DeliveryState, Endpoint, new_id
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, LimitReached
 from holdfast.service.instance.home import Instance
-from holdfast.service.notify import apprise_sender as apprise_sender
-from holdfast.service.notify import webhook
+from holdfast.service.notify import apprise_sender, webhook
 from holdfast.service.notify.egress import Resolve, system_resolve
 from holdfast.service.notify.endpoints import WEBHOOK, egress_of, secrets_of, url_of
 from holdfast.service.notify.messages import TEST_KIND, PathWarning, body_of

@@ -21,8 +21,7 @@ from holdfast.schemas import webhooks as schemas
 from holdfast.schemas.webhooks import LABEL_CHARACTERS_MAX, Webhook, webhook_of
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.notify import apprise_sender as apprise_sender
-from holdfast.service.notify import webhook
+from holdfast.service.notify import apprise_sender, webhook
 from holdfast.service.notify.egress import Egress, NotReachable, Resolve, system_resolve
 from holdfast.units import DAY_NS
 

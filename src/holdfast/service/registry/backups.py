@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import quote
 
-from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import NOT_PROVED
 from holdfast.catalog.records import Backup, State
@@ -17,7 +16,7 @@ from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, ListRow,
 from holdfast.schemas.backups import Backup as FullBackup
 from holdfast.schemas.fields import Note, note_of
 from holdfast.schemas.times import iso
-from holdfast.service.errors import Conflict, Invalid, app_not_found, backup_not_found
+from holdfast.service.errors import Conflict, Invalid, backup_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, store_marks
 from holdfast.stores.port import StoreError
@@ -25,7 +24,6 @@ from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
 
 Format = Literal["zip", "tar.gz"]
-FORMATS: tuple[Format, ...] = ("zip", "tar.gz")
 
 LINK_KEY_DIGITS = 40
 
@@ -95,14 +93,6 @@ def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> 
     return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{backup.link_key}"
 
 
-def get_backup(instance: Instance, account_id: str, app_id: str, id_or_name: str) -> Backup:
-    """One backup of an account's application. Raises NotFound (APP_NOT_FOUND, BACKUP_NOT_FOUND)."""
-    app = app_by_id(instance.catalog, app_id)
-    if app is None or app.account_id != account_id:
-        raise app_not_found()
-    return find_backup(instance, app_id, id_or_name)
-
-
 def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
     """One backup of an application, by id or by name. Raises NotFound."""
     backup = rows.backup_of_app(instance.catalog, app_id, id_or_name)
@@ -129,11 +119,6 @@ def check_after(instance: Instance, after: str | None, account_id: str, app_id: 
     backup = rows.backup_by_id(instance.catalog, after)
     if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
         raise backup_not_found()
-
-
-def fail_unqueued(instance: Instance, backup: Backup, message: str) -> None:
-    """Enter that a backup could not be handed to the queue."""
-    rows.fail_backup(instance.catalog, backup.id, "NOT_QUEUED", message, instance.clock.now_ns())
 
 
 def rename(instance: Instance, backup: Backup, name: str) -> Backup:

@@ -238,13 +238,13 @@ def run_backup(
             event("backup_started", {**about, "origin": backup.origin})
             _run(instance, backup, control)
             done = _found(instance, backup_id)
-            _tell_end(done, about, instance.clock.now_ns() - now_ns)
+            _log_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
                 recheck(instance, done.account_id)
     return _found(instance, backup_id)
 
 
-def _tell_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
+def _log_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
     seconds = round(took_ns / SECOND_NS, 3)
     if done.state is State.FAILED:
         why = {"code": done.error_code, "reason": done.error_message}

@@ -155,7 +155,6 @@ class Tree:
         targets = [self._targets.get(i, b"") for i in order]
         size = np.frombuffer(self._size, np.uint64)[at]
         target_length = np.fromiter(map(len, targets), np.uint16, len(targets))
-        zeros = np.zeros(len(paths), np.uint64)
         return Scan(
             kind=np.frombuffer(self._kind, np.uint8)[at],
             mode=np.frombuffer(self._mode, np.uint16)[at],
@@ -165,9 +164,8 @@ class Tree:
             ctime_ns=np.zeros(len(paths), np.int64),
             size=size + target_length,
             inode=first[at].astype(np.uint64) + np.uint64(1),
-            device=zeros,
+            device=np.zeros(len(paths), np.uint64),
             nlink=counts[first[at]].astype(np.uint32),
-            allocated=zeros,
             path_length=np.fromiter((len(paths[i]) for i in order), np.uint16, len(paths)),
             target_length=target_length,
             path_bytes=b"".join([paths[i] for i in order]),

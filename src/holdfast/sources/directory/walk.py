@@ -30,7 +30,6 @@ ENTRY = np.dtype(
         ("size", "<u8"),
         ("inode", "<u8"),
         ("device", "<u8"),
-        ("allocated", "<u8"),
         ("uid", "<u4"),
         ("gid", "<u4"),
         ("nlink", "<u4"),
@@ -42,10 +41,10 @@ ENTRY = np.dtype(
     ],
     align=True,
 )
-"""`struct entry` of _walk.c."""
+"""`struct entry` of walk.c."""
 
 NOTICE = np.dtype([("code", "<u4"), ("detail", "<u4"), ("path_length", "<u4"), ("reserved", "<u4")])
-"""`struct notice` of _walk.c."""
+"""`struct notice` of walk.c."""
 
 _SPECIAL = {
     stat.S_IFSOCK: "socket",
