@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, BinaryIO, Literal
 
 import msgspec
-import structlog
 
 from holdfast.catalog.database.engine import CatalogError
 from holdfast.service.errors import ServiceError
@@ -61,6 +60,8 @@ def redact(line: bytes) -> bytes:
 
 def configure_logs(process: str, level: Level = "info", form: Format = "json", stream: BinaryIO | None = None) -> None:
     """Set up the log of this process, on stderr if no `stream` is given; called once by whoever owns the process."""
+    import structlog  # 0.1 s that a command, which configures no log, does not need
+
     number = logging.getLevelNamesMapping()[level.upper()]
 
     def name_process(_logger: Any, _method: str, event: Event) -> Event:
@@ -81,7 +82,7 @@ def configure_logs(process: str, level: Level = "info", form: Format = "json", s
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers[:] = [_ToStructlog()]
+    root.handlers[:] = [_ToStructlog(structlog.get_logger)]
     root.setLevel(max(number, logging.WARNING))
     logging.getLogger("holdfast").setLevel(number)
     # DBOS puts a handler of its own on its logger when it is imported, and keeps it from ours.
@@ -114,6 +115,10 @@ class _Seldom(logging.Filter):
 class _ToStructlog(logging.Handler):
     """Hands on what is logged the standard way, with its extra fields, so that the log has one form."""
 
+    def __init__(self, get_logger: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._get_logger = get_logger
+
     def emit(self, record: logging.LogRecord) -> None:
         if record.getMessage() == _SAID_BY_US:  # a download that was cut, logged already with its request's id
             return
@@ -123,7 +128,7 @@ class _ToStructlog(logging.Handler):
             fields["reason"] = str(error)
         elif error is not None:
             fields["exc_info"] = record.exc_info
-        structlog.get_logger(record.name).log(record.levelno, record.getMessage(), **fields)
+        self._get_logger(record.name).log(record.levelno, record.getMessage(), **fields)
 
 
 def _as_json(_logger: Any, _method: str, event: Event) -> bytes:

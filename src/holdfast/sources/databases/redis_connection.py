@@ -7,16 +7,14 @@ command and answer in memory. The password goes over the connection only: in no 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import RedisError as LibraryError
-from redis.exceptions import ResponseError
-from redis.retry import Retry
+from typing import TYPE_CHECKING, Any
 
 from holdfast.sources.databases.address import Address
 from holdfast.sources.databases.passwords import scrubbed
+
+if TYPE_CHECKING:  # the library takes 0.1 s to import, which a backup without Redis does not need
+    from redis.connection import AbstractConnection
+    from redis.exceptions import ResponseError
 
 Reply = bytes | int | list["Reply"] | None
 Word = bytes | str | int
@@ -35,6 +33,8 @@ class RedisConnection:
 
     def __init__(self, address: Address, password: str, *, seconds: float) -> None:
         """Connect and log in; each answer may take `seconds`. Raises RedisError."""
+        from redis.exceptions import RedisError as LibraryError
+
         self._password = password
         self._connection = _connection(address, password, seconds)
         try:
@@ -66,6 +66,8 @@ class RedisConnection:
 
     def ask_all(self, commands: Sequence[Sequence[Word]]) -> list[Reply | Refusal]:
         """Send several commands at once and return their answers. Raises RedisError when the connection breaks."""
+        from redis.exceptions import RedisError as LibraryError
+
         try:
             # A connection that is gone would be opened anew, without the transaction that was begun on it.
             if not self._connection.is_connected:
@@ -76,6 +78,8 @@ class RedisConnection:
             raise RedisError(f"the connection broke off ({_reason(error)})") from None
 
     def _answer(self) -> Reply | Refusal:
+        from redis.exceptions import ResponseError
+
         try:
             answer: Any = self._connection.read_response(disable_decoding=True)
         except ResponseError as error:
@@ -89,6 +93,10 @@ class RedisConnection:
 
 
 def _connection(address: Address, password: str, seconds: float) -> AbstractConnection:
+    from redis.backoff import NoBackoff
+    from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+    from redis.retry import Retry
+
     settings: dict[str, Any] = {
         "username": address.user or None,
         "password": password or None,
