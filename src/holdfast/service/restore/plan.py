@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from holdfast.catalog.records import IMPORTED, App, Backup, Job
-from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, ShownPath, TargetInTheWay
+from holdfast.restorer.changes import RestorePlan, ShownPaths
+from holdfast.restorer.plan import PathNotInBackup, Planner, TargetInTheWay
 from holdfast.restorer.staging import CANCELLED
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
@@ -31,7 +32,6 @@ from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
 from holdfast.vault.paths import shown
@@ -40,10 +40,6 @@ from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.reader.unprivileged import unprivileged
 from holdfast.vault.source import Scan, empty_scan
 from holdfast.vault.vault import Vault
-
-SHOWN_PATHS_MAX = 1000
-"""Of more paths than this a preview shows the first ones; the counts are always whole."""
-
 
 RestoreMode = Literal["mirror", "overlay"]
 
@@ -127,7 +123,7 @@ def planned_restore(
     dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
-    scan = DirectorySource(root, own).scan(control) if is_there else empty_scan()
+    scan = DirectorySource(root, own, bounds=instance.config.tree_bounds).scan(control) if is_there else empty_scan()
     if view is None:
         view = without_privileges(backup, next(folder for folder in (root, *root.parents) if folder.exists()).stat())
     snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
@@ -165,13 +161,12 @@ def planned_restore(
 
 def _chosen(before: PreviousEntries, texts: tuple[str, ...]) -> list[bytes]:
     """The paths that texts mean: of several the first one that the backup has. Raises Invalid (PATH)."""
-    there = set(split(before.path_bytes, before.path_length)) if texts else set()
     chosen = []
     for text in texts:
         meant = paths_of(text)
         if not meant[0]:
             raise Invalid("path", "A path must name something in the backup; leave it out for the whole backup.")
-        chosen.append(next((path for path in meant if path in there), meant[0]))
+        chosen.append(next((path for path in meant if before.paths.number_of(path) >= 0), meant[0]))
     return chosen
 
 
@@ -232,10 +227,10 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
 
 
 def _preview(plan: RestorePlan) -> RestorePreview:
-    def first(seen: list[ShownPath]) -> list[ChangedPath]:
+    def first(seen: ShownPaths) -> list[ChangedPath]:
         return [
             ChangedPath(shown(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
-            for s in seen[:SHOWN_PATHS_MAX]
+            for s in seen.first
         ]
 
     return RestorePreview(
@@ -246,5 +241,5 @@ def _preview(plan: RestorePlan) -> RestorePreview:
         paths_added=first(plan.added),
         paths_changed=first(plan.changed),
         paths_removed=first(plan.removed),
-        is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
+        is_truncated=any(len(seen) > len(seen.first) for seen in (plan.added, plan.changed, plan.removed)),
     )
