@@ -26,6 +26,10 @@ class PathWarning(msgspec.Struct, array_like=True, frozen=True, gc=False):
     message: str
 
 
+TOO_DEEP = "TOO_DEEP"
+"""Code of the warning for a folder of which nothing is in the scan, as it is nested too deeply."""
+
+
 class PathWarnings(list[PathWarning]):
     """The first warnings about one tree; of more only the count is kept, as the tree's owner can cause any number.
 

@@ -78,6 +78,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Size of one file, holes included."""
     tree_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = BOUNDS.content_bytes
     """Size of all files of one application, holes included."""
+    preview_memory_max: Annotated[int, msgspec.Meta(ge=256 * 1024**2)] = GIB
+    """Memory of the process that looks through a folder for a preview; two of them run at once."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
     database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900

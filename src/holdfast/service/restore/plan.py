@@ -26,6 +26,7 @@ from holdfast.service.restore.database import WantedDatabase
 from holdfast.service.take.ignore_patterns import left_alone
 from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.directory.source import DirectorySource
+from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.checking import NOBODY
 from holdfast.sources.sqlite.header import is_header
@@ -62,8 +63,14 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
     require_usable(backup, "restored")
     root = target_root(target, wanted)
-    with planned_restore(instance, backup, target, root, wanted) as planned:
-        return _preview(planned.plan)
+    try:
+        with planned_restore(instance, backup, target, root, wanted) as planned:
+            return _preview(planned.plan)
+    except OSError as error:  # also SourceFileRefused: the folder changes while we look
+        raise SourceError(
+            f"The application's folder can't be looked through ({error.strerror or error}); put it back, or give the "
+            "application another path."
+        ) from error
 
 
 def is_inline(job: Job) -> bool:

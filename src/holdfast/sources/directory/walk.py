@@ -20,7 +20,7 @@ from holdfast.sources.port import SourceError, SourceTooLarge
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.path_tree import PathTree
 from holdfast.vault.paths import shown
-from holdfast.vault.source import SCAN_COLUMNS, PathWarning, PathWarnings, Scan
+from holdfast.vault.source import SCAN_COLUMNS, TOO_DEEP, PathWarning, PathWarnings, Scan
 
 CHECK_SECONDS = 0.25
 """The interval between checks for a cancelled walk."""
@@ -89,6 +89,11 @@ def walk(
             raise SourceTooLarge(
                 f"The names of the files in the application's folder take more than {bounds.name_bytes:,} bytes, too "
                 "many for a backup; remove some files, or leave some out with ignore patterns."
+            )
+        if code == -errno.ENOMEM:
+            raise SourceTooLarge(
+                "The application's folder has more files than there is memory for; remove some, or leave some out with "
+                "ignore patterns."
             )
         if code:
             why = os.strerror(-code)
@@ -159,7 +164,7 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[PathWa
             out.append(PathWarning(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
         elif code == 3:
             out.append(
-                PathWarning(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out.")
+                PathWarning(path, TOO_DEEP, f"The folder {name} is nested too deeply; its contents were left out.")
             )
         else:
             out.append(
