@@ -80,6 +80,8 @@ class RestorePlan:
     added: ShownPaths = field(default_factory=ShownPaths)
     changed: ShownPaths = field(default_factory=ShownPaths)
     removed: ShownPaths = field(default_factory=ShownPaths)
+    too_deep: list[bytes] = field(default_factory=list)
+    """Folders of the target that no walk gets to the end of: they stay, with what holds them. The first ones."""
     write_files: int = 0
     write_bytes: int = 0
 

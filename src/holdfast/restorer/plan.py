@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -17,10 +18,11 @@ from holdfast.vault.manifest.entry import NO_EXTRA, Extra, Kind
 from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.path_tree import PathTree
 from holdfast.vault.paths import shown
-from holdfast.vault.source import Scan
+from holdfast.vault.source import TOO_DEEP, Scan
 
 RestoreMode = Literal["mirror", "overlay"]
 
+DEEP_SHOWN_MAX = 20
 CHANGE_BYTES_MAX = 256 * MIB
 """Paths of all changes and fixes: each is kept whole, here and in the journal."""
 
@@ -60,6 +62,9 @@ class Planner:
         self._mode = mode
         self._owners = owners
         self._held = {part for path in protected for part in _self_and_parents(path)}
+        # Nobody knows what is in them, so nothing takes them away: no backup could bring them back.
+        deep = {notice.path for notice in scan.notices if notice.code == TOO_DEEP}
+        self._deep = {part for path in deep for part in _self_and_parents(path)}
         self._same_file = same_file
         self._xattrs = xattrs
         self._databases = {database.path for database in databases}
@@ -90,6 +95,9 @@ class Planner:
         unchanged = self._unchanged()
         self._put(unchanged)
         self._take_away()
+        if self._mode == "mirror":
+            deep = (notice.path for notice in self._scan.notices if notice.code == TOO_DEEP)
+            self.plan.too_deep = list(dict.fromkeys(itertools.islice(deep, DEEP_SHOWN_MAX)))
         return self.plan
 
     def _folders_around(self) -> set[int]:
@@ -193,6 +201,8 @@ class Planner:
         """Enter a change, which takes the target's entry `taken` away (-1: none). Raises TargetInTheWay."""
         if taken >= 0 and path in self._held:
             raise TargetInTheWay(path)
+        if taken >= 0 and path in self._deep:
+            raise DeepFolderInTheWay(path)
         if taken in self._around:
             raise IgnoredInTheWay(path)
         self._count_bytes(path)
@@ -284,7 +294,7 @@ class Planner:
         stale = self._is_stale_sidecar(path) if kind == Kind.FILE else None
         if stale is not None:
             return not stale or path in self._held
-        if path in self._held or j in self._around:
+        if path in self._held or path in self._deep or j in self._around:
             return True
         if self._ignored[j]:
             return True  # the backup lacks it because nobody wanted it backed up, not because it was not there
@@ -337,6 +347,17 @@ class IgnoredInTheWay(TargetInTheWay):
             self,
             f"The backup has something else at {shown(path)}, a folder with files in it that the ignore patterns "
             "leave out; move them away, or restore to another folder.",
+        )
+
+
+class DeepFolderInTheWay(TargetInTheWay):
+    """A folder that is nested too deeply for a backup lies where the backup has something else."""
+
+    def __init__(self, path: bytes) -> None:
+        Exception.__init__(
+            self,
+            f"The backup has something else at {shown(path)}, a folder that is nested too deeply for a backup; move it "
+            "away, or restore to another folder.",
         )
 
 

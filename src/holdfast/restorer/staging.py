@@ -8,12 +8,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from holdfast.native import library as native
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.restorer.changes import RestorePlan
+from holdfast.restorer.removal import remove_tree
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
@@ -143,7 +143,8 @@ class Staging:
         except OSError as error:
             if self.fd >= 0:
                 os.close(self.fd)
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(folder)
             raise target_error(error, folder.parent) from error
         self._batch = _Batch()
         self._writer = ThreadPoolExecutor(WRITERS, thread_name_prefix="restore")
@@ -403,29 +404,9 @@ class _at:
 def remove_staging(folder: Path) -> None:
     """Take a staging folder away with all in it. Raises TargetError."""
     try:
-        if folder.is_symlink():  # somebody else's doing
-            folder.unlink()
-            return
-        shutil.rmtree(folder, onerror=_open_up)
-    except FileNotFoundError:
-        return
+        remove_tree(folder)
     except OSError as error:
         raise target_error(error, folder) from error
-
-
-def _open_up(function: Callable[..., object], path: str, failure: object) -> None:
-    """A folder without the right to change it, as an application may have: take the right and try again."""
-    error = failure[1] if isinstance(failure, tuple) else failure
-    if isinstance(error, FileNotFoundError):
-        return
-    if not isinstance(error, PermissionError) or os.geteuid() == 0:
-        raise error if isinstance(error, BaseException) else OSError(errno.EIO, str(error))
-    os.chmod(os.path.dirname(path), 0o700)
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o700)
-        shutil.rmtree(path)
-    else:
-        function(path)
 
 
 def _write_at(fd: int, offset: int, data: bytes) -> None:
