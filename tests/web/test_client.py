@@ -29,15 +29,11 @@ def generate(site: Site, folder: Path) -> str:
     """Generate the package `generated` into a folder, and return what the generator said."""
     (folder / "config.yml").write_text(documented_configuration())
     programs = Path(sys.executable).parent
-    command = [programs / "openapi-python-client", "generate", "--url", f"{site.url}/openapi.json"]
+    command = [str(programs / "openapi-python-client"), "generate", "--url", f"{site.url}/openapi.json"]
     options = ["--config", "config.yml", "--meta", "none", "--output-path", "generated"]
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)}
     done = subprocess.run(
-        [*command, *options],
-        cwd=folder,
-        env={"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=100,
+        [*command, *options], cwd=folder, env=environment, capture_output=True, text=True, timeout=100
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout + done.stderr
