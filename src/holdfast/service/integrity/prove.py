@@ -40,6 +40,7 @@ from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import record_damage, record_lost
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import NEVER, Control
@@ -164,6 +165,7 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
     backup = backup_by_id(instance.catalog, job.backup_id)
     if backup is None or backup.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be tried.")
+    confirm_vault(instance, backup.account_id)
     began = instance.clock.now_ns()
     for attempt in (1, 2):
         # Twice before it is called so: a fault on the way from a disk is none of the backup's.
