@@ -19,7 +19,7 @@ from holdfast.service.jobs.events import newer_events, running_work
 from holdfast.web.context import Context
 from holdfast.web.http.errors import keep_calm, unavailable
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 LISTENERS_MAX = 500
 """Of one process: each holds a connection."""
 
@@ -98,7 +98,7 @@ class EventHub:
         assert loop is not None
         while not loop.is_closed():
             try:
-                wanted = asyncio.run_coroutine_threadsafe(self._wanted(), loop).result(LOOK_SECONDS * 10)
+                wanted = asyncio.run_coroutine_threadsafe(self._wanted(), loop).result(POLL_SECONDS * 10)
             except TimeoutError:
                 continue  # the loop is busy, or has just ended
             if wanted is None:
@@ -114,7 +114,7 @@ class EventHub:
             told = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._tell, set(newer), told)
-            pause.wait(LOOK_SECONDS)
+            pause.wait(POLL_SECONDS)
 
     async def _wanted(self) -> dict[str, int] | None:
         """Which accounts listen, each with the event that all of its listeners have seen; None: nobody does."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from holdfast.service.instance.home import Instance
+from holdfast.vault.control import ControlOf
 
 STOP_SECONDS = 10.0
 
@@ -21,14 +22,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """`run(instance, stopping)` is called every `seconds`, the first time at once.
+    """Work that is repeated: `run(instance, control)` is called every `seconds`, the first time at once.
 
-    A run that takes its time asks `stopping()` in between; what it raises is logged, and the next run comes as ever.
+    A stop cancels `control`: a long run asks it in between and returns early. An exception is logged, and the next run
+    comes as usual.
     """
 
     name: str
     seconds: float
-    run: Callable[[Instance, Callable[[], bool]], object]
+    run: Callable[[Instance, ControlOf[object]], object]
 
 
 class PeriodicTasks:
@@ -37,6 +39,7 @@ class PeriodicTasks:
     def __init__(self, instance: Instance, tasks: Sequence[PeriodicTask]) -> None:
         self._instance = instance
         self._stopping = threading.Event()
+        self._control: ControlOf[object] = ControlOf(self._stopping.is_set)
         self._threads = [
             threading.Thread(target=self._repeat, args=(task,), name=f"task-{task.name}", daemon=True) for task in tasks
         ]
@@ -55,7 +58,7 @@ class PeriodicTasks:
     def _repeat(self, task: PeriodicTask) -> None:
         while not self._stopping.is_set():
             try:
-                task.run(self._instance, self._stopping.is_set)
+                task.run(self._instance, self._control)
             except Exception:  # whatever it is: it must not end the task
                 if not self._stopping.is_set():
                     _log.exception("round_failed", extra={"round": task.name, "again_in_seconds": task.seconds})

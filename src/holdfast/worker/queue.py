@@ -18,10 +18,11 @@ from holdfast.catalog.records import Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.jobs.wake import Wakeups
+from holdfast.vault.control import ControlOf
 from holdfast.worker.job_kinds import is_for_queue, lock_name, steps_of
 from holdfast.worker.port import Executor, Steps
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """The interval at which the worker reads the queue when nobody wakes it."""
 
 LISTEN_AGAIN_SECONDS = 5.0
@@ -36,8 +37,9 @@ class Worker:
     def __init__(self, instance: Instance, executor: Callable[[Instance, Mapping[str, Steps]], Executor]) -> None:
         self._instance = instance
         self._stopping = threading.Event()
+        self._control: ControlOf[object] = ControlOf(self._stopping.is_set)
         self._claimed: set[str] = set()
-        self._executor = executor(instance, steps_of(instance, self._claimed, self._stopping.is_set))
+        self._executor = executor(instance, steps_of(instance, self._claimed, self._control))
         self._wakeups = Wakeups(instance)
         self._free = threading.Semaphore(instance.config.takes_at_once)
         self._runs = ThreadPoolExecutor(instance.config.takes_at_once, thread_name_prefix="work")
@@ -69,7 +71,7 @@ class Worker:
                     pass
             except Exception as error:  # the catalog can't be reached: it may be back at the next look
                 _log.warning("what waits cannot be begun now: %s", error)
-            self._wakeups.wait(LOOK_SECONDS)
+            self._wakeups.wait(POLL_SECONDS)
 
     def _claimed_one(self) -> bool:
         """Begin the oldest that can begin now; False when there is none, or no place."""
@@ -101,8 +103,8 @@ class Worker:
     def _listen(self) -> None:
         while not self._stopping.is_set():
             try:
-                listen(self._instance.catalog, self._instance.config.node, self._wakeups.wake, self._stopping.is_set)
+                listen(self._instance.catalog, self._instance.config.node, self._wakeups.wake, self._control)
                 return
             except Exception as error:
-                _log.warning("what other machines queue is seen only every %g s: %s", LOOK_SECONDS, error)
+                _log.warning("what other machines queue is seen only every %g s: %s", POLL_SECONDS, error)
             self._stopping.wait(LISTEN_AGAIN_SECONDS)

@@ -11,7 +11,6 @@ What it must never do: draw conclusions from a store that is not there, as when 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.catalog.accounts.rows import all_accounts
@@ -29,6 +28,7 @@ from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots
 from holdfast.stores.port import ObjectMissing, StoreError
 from holdfast.units import DAY_NS
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.manifest.root import root_name
@@ -57,14 +57,17 @@ class Reconciled:
     """Packs that no ledger knows; the next prune takes care of them."""
 
 
-def reconcile_round(instance: Instance, stopping: Callable[[], bool]) -> None:
-    """One turn: finish deletions that were cut off; and once a day, on one of the nodes, all accounts."""
+def reconcile_due(instance: Instance, control: Control = NEVER) -> None:
+    """Finish deletions that were cut off; once a day, on one of the nodes, reconcile all accounts.
+
+    A cancel ends it early.
+    """
     resume_deletions(instance)
     now_ns = instance.clock.now_ns()
     if not claim_lease(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
         return
     for account in all_accounts(instance.catalog):
-        if stopping():
+        if control.is_cancelled():
             return
         try:
             reconcile_account(instance, account)

@@ -29,6 +29,7 @@ from holdfast.service.notify.endpoints import WEBHOOK, egress_of, secrets_of, ur
 from holdfast.service.notify.messages import TEST_KIND, PathWarning, body_of
 from holdfast.service.notify.webhook import Outcome
 from holdfast.units import DAY_NS, SECOND_NS
+from holdfast.vault.control import NEVER, Control
 
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failed attempt, as the Standard Webhooks specification has it; the last is 76 hours after the first."""
@@ -54,14 +55,14 @@ _CUT_OFF = "The test was cut off; ask for it again."
 
 def deliver_due(
     instance: Instance,
-    stopping: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     *,
     resolve: Resolve = system_resolve,
     chance: Callable[[], float] = random.random,
 ) -> int:
-    """Send all that is due, a few at once, so that a slow receiver holds up no others; returns how many were tried.
+    """Send all that is due, a few at once, so that a slow receiver holds up no others; return how many were tried.
 
-    When it is to stop, what is being sent is left to its claim: it comes again, should it not have been taken.
+    A cancel leaves what is being sent to its claim: it is sent again should the receiver not have taken it.
     """
     busy: dict[str, str | None] = {}  # endpoint -> account
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -71,12 +72,12 @@ def deliver_due(
         try:
             attempt(instance, delivery, endpoint, resolve=resolve, chance=chance)
         except Exception:  # whatever it is: the claim runs out, and it is tried again
-            if not stopping():
+            if not control.is_cancelled():
                 _log.exception("delivery %s could not be tried", delivery.id)
         finally:
             ended.put(endpoint.id)
 
-    while not stopping():
+    while not control.is_cancelled():
         found = _next(instance, busy) if len(busy) < AT_ONCE_MAX else None
         if found is not None:
             delivery, endpoint = found

@@ -8,7 +8,7 @@ account: it holds a claim in the catalog, and a lock of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.catalog.accounts.rows import account_by_id
@@ -22,10 +22,10 @@ from holdfast.service.instance.logs import event
 from holdfast.service.retention.erase import is_erased
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
-from holdfast.vault.control import NEVER, Control
+from holdfast.vault.control import NEVER
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
 from holdfast.vault.maintenance.mark import backup_ids
-from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, PruneResult
+from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PruneControl, PrunePlan, PruneResult
 from holdfast.vault.manifest.root import root_name
 
 SETTLE_NS = 120 * SECOND_NS
@@ -40,7 +40,7 @@ AGAIN_NS = HOUR_NS
 
 MISSING_AGAIN_NS = DAY_NS
 COPY_BYTES_MIN = 64 * 1024 * 1024
-"""With less than this left of a turn's budget no further account is begun: it would not get on."""
+"""With less than this left of a run's budget, no further account is begun: it would get nowhere."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def prune_account(
     *,
     grace_ns: int = GRACE_NS,
     budget: CopyBudget | None = None,
-    control: Control = NEVER,
+    control: PruneControl = NEVER,
 ) -> PruneResult:
     """Prune one account's vault. Condemned packs are deleted `grace_ns` later, so that running downloads go on.
 
@@ -75,7 +75,7 @@ def _prune(
     now_ns: int,
     grace_ns: int,
     budget: CopyBudget | None,
-    control: Control,
+    control: PruneControl,
 ) -> PruneResult:
     """Prune it, and note when there is something to gain again."""
     again_at = now_ns + AGAIN_NS
@@ -98,15 +98,15 @@ def _prune(
     return done
 
 
-def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneResult]:
-    """One turn: prune those accounts that are due, within the instance's budget of time and of bytes copied.
+def prune_due(instance: Instance, control: PruneControl = NEVER) -> list[PruneResult]:
+    """Prune the accounts that are due, within the instance's budget of time and of bytes copied.
 
-    An account that is begun is finished, but for packs that should be copied and wait for the next turn.
+    An account that is begun is finished, except for packs that should be copied: these may wait for the next run.
     """
     config, started_ns = instance.config, instance.clock.now_ns()
 
     def is_over() -> bool:
-        return stopping() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * SECOND_NS
+        return control.is_cancelled() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * SECOND_NS
 
     pruning.want_sweeps(instance.catalog, started_ns - GRACE_NS, started_ns)
     due = pruning.due_prunes(
@@ -121,7 +121,7 @@ def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneRes
         if account is None or is_erased(account):
             continue
         try:
-            result = prune_account(instance, account, budget=CopyBudget(left, is_over), control=Control(stopping))
+            result = prune_account(instance, account, budget=CopyBudget(left, is_over), control=control)
         except Conflict:
             continue  # somebody is at it
         except (VaultError, StoreError) as error:
@@ -136,7 +136,7 @@ def plan_prune(
     instance: Instance,
     account: Account,
     *,
-    control: Control = NEVER,
+    control: PruneControl = NEVER,
 ) -> PrunePlan:
     """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
     with _said_what_to_do():

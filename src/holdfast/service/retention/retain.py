@@ -1,6 +1,6 @@
 """Retain: let old backups go by an application's rules and its plan's caps, each by state.
 
-`service/policy/retention.py` decides. It runs after every good backup of an application and again in rounds, for the
+`service/policy/retention.py` decides. It runs after every good backup of an application and again every hour, for the
 caps on days and on storage. What it may delete is decided twice: here, so that it can be shown before, and in the
 statement by which a backup begins to go.
 """
@@ -8,7 +8,7 @@ statement by which a backup begins to go.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -27,6 +27,7 @@ from holdfast.service.policy.retention import Decision, Reason, Terms, decide, m
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.backups import delete_now, resume_deletions
 from holdfast.stores.port import StoreError
+from holdfast.vault.control import NEVER, Control
 
 _log = logging.getLogger(__name__)
 
@@ -56,34 +57,37 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
     return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, stopping: Callable[[], bool] = lambda: False) -> Retained:
+def retain_app(instance: Instance, app: App, *, control: Control = NEVER) -> Retained:
     """Let go what the rules and caps let go of one application, and what the account's cap on storage does of others.
 
     Raises NotFound, CatalogError, StoreError.
     """
     verdicts = _planned(instance, app)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _let_go(instance, now, stopping))
+    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _delete_outdated(instance, now, control))
 
 
-def retain_after(instance: Instance, app_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
-    """Retention behind a backup that has just succeeded. What fails is only logged: the next round does it."""
+def retain_after(instance: Instance, app_id: str, control: Control = NEVER) -> None:
+    """Retention behind a backup that has just succeeded. What fails is only logged: the next run does it."""
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         return
     try:
-        retain_app(instance, app, stopping=stopping)
+        retain_app(instance, app, control=control)
     except (StoreError, ServiceError) as error:
-        _log.warning("retention of application %s waits for its next turn: %s", app_id, error)
+        _log.warning("retention of application %s waits for the next run: %s", app_id, error)
 
 
-def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
-    """One turn: all applications of this node of which something could go; and deletions that were cut off."""
+def retain_due(instance: Instance, control: Control = NEVER) -> None:
+    """Retain every application of this node that has several backups, and finish deletions that were cut off.
+
+    A cancel ends it early.
+    """
     resume_deletions(instance)
     for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
-        if stopping():
+        if control.is_cancelled():
             return
-        retain_after(instance, app_id, stopping)
+        retain_after(instance, app_id, control)
 
 
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
@@ -148,11 +152,11 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     return max(0, usage(instance, account)[1] - cap)
 
 
-def _let_go(instance: Instance, verdicts: Sequence[Decision], stopping: Callable[[], bool]) -> list[str]:
-    """Delete what goes, the oldest first; returns the ids of those that are gone."""
+def _delete_outdated(instance: Instance, verdicts: Sequence[Decision], control: Control) -> list[str]:
+    """Delete the backups that go, the oldest first; return the ids of those that are gone."""
     gone = []
     for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):
-        if verdict.goes_by is None or stopping():
+        if verdict.goes_by is None or control.is_cancelled():
             continue
         backup_id = verdict.backup.id
         if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns()):
