@@ -45,7 +45,7 @@ def restore(
         RestoreMode | None,
         typer.Option(
             "--mode",
-            help="mirror removes what the backup does not have (usual for an application), overlay leaves it (usual "
+            help="mirror removes what the backup does not have (the default), overlay leaves it (the default "
             "with --to).",
         ),
     ] = None,
