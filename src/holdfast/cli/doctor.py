@@ -1,4 +1,4 @@
-"""`holdfast doctor`: what is wrong with this instance and what to do."""
+"""`holdfast doctor`: find what is wrong with this instance, and say what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`holdfast prune`, `holdfast rebuild`: what keeps the store small and the catalog true."""
+"""`holdfast prune`, `holdfast rebuild`: keep the store small and the catalog right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`holdfast retain`: let old backups go by their rules, or show which ones would."""
+"""`holdfast retain`: delete old backups by their rules, or show which ones would go."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def target_error(error: OSError, where: Path) -> TargetError:
 
 
 def staging_folder(root: Path, restore_id: str) -> Path:
-    """Return the staging folder of a restore to `root`: beside it, or inside if beside is another disk or not ours.
+    """Return the staging folder of a restore to `root`: beside it, or inside it if we cannot write beside it or that is
+    another disk.
 
     Of a restore that was begun it is the one that is there.
     """

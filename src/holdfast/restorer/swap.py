@@ -270,7 +270,7 @@ def _undo(change: JournalChange, reader: DirectoryReader, new: int, old: int) ->
 
 
 def _patiently_opened(reader: DirectoryReader, path: bytes) -> int:
-    """Return the folder at `path`; an application that is just moving it about gets a moment to put it back."""
+    """Return the folder at `path`; wait a moment for an application that is moving it to put it back."""
     for _ in range(_OPEN_TRIES):
         with suppress(*_NOT_AS_IT_WAS):
             return reader.open_folder(path)

@@ -2,7 +2,7 @@
 
 Names follow Prometheus' conventions (https://prometheus.io/docs/practices/naming/): base units, `_total` for what only
 grows. Counts that only grow come from the counters; everything else is a gauge. There are series per application and
-per account only up to `metrics_apps_max` of them; the sums are always there.
+per account only up to `metrics_apps_max` of them; the sums are always present.
 """
 
 from __future__ import annotations

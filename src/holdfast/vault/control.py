@@ -53,7 +53,7 @@ class ControlOf(Generic[Shown]):
         self._is_cancelled = False
 
     def is_cancelled(self) -> bool:
-        """Return True from when a cancel was seen. Raises Stopped, and what `asked` raises."""
+        """Return True once a cancel was seen. Raises Stopped, and what `asked` raises."""
         if not self._is_cancelled and self._asking.is_due():
             self._is_cancelled = self._asked()
         return self._is_cancelled or (self._outer is not None and self._outer.is_cancelled())

@@ -1,9 +1,9 @@
-"""The hub: one look at the catalog per second for all streams of events of this process, while there are any.
+"""The event hub: one query of the catalog per second for all event streams of this process, while there are any.
 
-Terms: a *listener* is one open stream. The hub tells it that there is something new, and what runs; the events
-themselves each listener reads from the catalog, from where it is. So nothing is kept for one that reads slowly.
+Terms: a *listener* is one open stream. The hub tells it that there is something new, and which work runs; each listener
+reads the events from the catalog itself, from its own position. So nothing is buffered for one that reads slowly.
 
-What it must never do: run while nobody listens, or tell an account of another one's work.
+What it must never do: run while nobody listens, or show an account another one's work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kinds of work, the steps of each, and how to bring to an end what a dead process left."""
+"""The kinds of work, the steps of each, and the recovery of what a dead process left."""
 
 from __future__ import annotations
 
@@ -69,18 +69,18 @@ def steps_of(instance: Instance, claimed: Container[str], control: Control) -> d
 
 
 def lock_name(work: Work) -> str:
-    """The lock that whoever runs it holds."""
+    """Return the name of the lock that a process holds while it runs the work."""
     return take.take_lock(work.id) if work.kind == BACKUP else job_lock(work.id)
 
 
 def is_for_queue(work: Work) -> bool:
-    """False for a restore that only the process which asked for it may begin."""
+    """Return False for a restore that only the process that requested it may begin."""
     return work.kind != restore.KIND or not plan.is_inline(work)
 
 
 def recover(instance: Instance) -> None:
-    """Bring to an end what a process of this node left running when it died. What goes wrong with one kind is logged,
-    and the others are looked at all the same."""
+    """End the work that a process of this node left running when it died. An error with one kind is logged, and the
+    others are still recovered."""
     for recover_kind in (restore.recover_restores, verify.recover_verifies, prove.recover_proves, take.recover_backups):
         try:
             recover_kind(instance)

@@ -1,8 +1,8 @@
-"""Periodic tasks: what the jobs' process runs again and again beside the queue, each on a thread of its own.
+"""Periodic tasks: work that the jobs' process repeats beside the queue, each task on a thread of its own.
 
-A task looks at the catalog for what is due and does it, or queues it. It keeps nothing in memory between two runs, so
-it may be cut off anywhere, and several nodes may run the same task at once: what must be done once is claimed in the
-catalog, in the transaction that finds it due.
+A task asks the catalog what is due and does it, or queues it. It keeps nothing in memory between two runs, so it may be
+interrupted anywhere, and several nodes may run the same task at once: work that must be done only once is claimed in
+the catalog, in the transaction that finds it due.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class PeriodicTasks:
         ]
 
     def start(self) -> None:
-        """Begin all of them."""
+        """Start all of them."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Have them stop, and wait for what runs."""
+        """Stop them, and wait for the runs in progress."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The periodic tasks of a node: what runs by itself."""
+"""The periodic tasks of a node."""
 
 from __future__ import annotations
 

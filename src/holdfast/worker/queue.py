@@ -1,7 +1,7 @@
-"""Working off the queue of one node: claim what waits in the catalog, oldest first, and have it executed.
+"""Work on the queue of one node: claim what waits in the catalog, oldest first, and execute it.
 
-The rows in state `queued` are the only queue (`catalog/jobs/queue.py`). The lock of what is claimed is taken first and
-held until it has ended, so that nobody takes it for a dead process's.
+The rows in state `queued` are the only queue (`catalog/jobs/queue.py`). The lock of a row is taken before it is claimed
+and held until the work has ended, so that nobody takes it for a dead process's.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs what waits on a node. At most `takes_at_once` run: counted here and not in the catalog, where what a crash
-    left running, or another command runs, would take the places of all."""
+    """Runs what waits on a node, at most `takes_at_once` at a time. It counts them here and not in the catalog, where
+    work that a crash left running, or that another command runs, would take up places."""
 
     def __init__(self, instance: Instance, executor: Callable[[Instance, Mapping[str, Steps]], Executor]) -> None:
         self._instance = instance
@@ -49,13 +49,13 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin to work on what waits."""
+        """Start working."""
         self._executor.start()
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Claim nothing more, have what runs stop, and wait for it."""
+        """Claim nothing more, stop what runs, and wait for it."""
         self._stopping.set()
         self._wakeups.wake()
         for thread in self._threads:
@@ -74,7 +74,7 @@ class Worker:
             self._wakeups.wait(POLL_SECONDS)
 
     def _claimed_one(self) -> bool:
-        """Begin the oldest that can begin now; False when there is none, or no place."""
+        """Begin the oldest work that can begin now; return False if there is none, or no free place."""
         if not self._free.acquire(blocking=False):
             return False
         with ExitStack() as undo:

@@ -86,7 +86,7 @@ def fan_out(
 
 
 def _is_told(connection: Connection, endpoint_id: str, app_id: str | None, code: object, at: int) -> bool:
-    """Return True if an endpoint was told lately that backups of an application fail so, and none succeeded since."""
+    """Return True if an endpoint was recently told that an application's backups fail so, and none succeeded since."""
     query = (
         select(events.c.seq, events.c.account_id, events.c.data)
         .join(deliveries, deliveries.c.event_seq == events.c.seq)

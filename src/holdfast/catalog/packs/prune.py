@@ -134,7 +134,7 @@ def is_shrinking(catalog: Catalog, account_id: str, now_ns: int) -> bool:
 
 
 def is_making(catalog: Catalog, account_id: str) -> bool:
-    """Return True if a backup of the account is being made."""
+    """Return True if a backup of the account is running."""
     query = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY)).limit(1)
     with catalog.read() as connection:
         return connection.execute(query).first() is not None

@@ -1,4 +1,4 @@
-"""Checks of the applications: are they there, and do they have good backups."""
+"""Checks of the applications: their folders and their backups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All checks of the doctor, one after the other."""
+"""Run all checks of the doctor, one after the other."""
 
 from __future__ import annotations
 

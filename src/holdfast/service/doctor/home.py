@@ -1,4 +1,4 @@
-"""Checks of the home: who may read what, the master key, the configuration."""
+"""Checks of the home: permissions, the master key, the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what is kept: the catalog, the store, the backups in it, the notices that wait."""
+"""Checks of stored data: the catalog, the store, its backups, and notices that wait."""
 
 from __future__ import annotations
 

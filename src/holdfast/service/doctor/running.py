@@ -1,4 +1,4 @@
-"""Checks of what runs: the server, the jobs' process, and whether somebody is behind all that is under way."""
+"""Checks of processes: the server, the jobs' process, and backups or jobs whose process is gone."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The configuration of an instance: `holdfast.toml` in its home, with the environment on top.
 
-Unknown keys and wrong types are refused with their place. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
+Unknown keys and wrong types are refused, and the message names them. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
 `HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS`, `HOLDFAST_NODE`, `HOLDFAST_CATALOG_URL`,
-`HOLDFAST_METRICS_TOKEN`, `HOLDFAST_LOG_LEVEL` and `HOLDFAST_LOG_FORMAT` override the file; one that is empty counts as
-not set.
+`HOLDFAST_METRICS_TOKEN`, `HOLDFAST_LOG_LEVEL` and `HOLDFAST_LOG_FORMAT` override the file; an empty one counts as not
+set.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The log of a process: one event per line on stderr, as JSON, or as text for people at a terminal.
 
-What is logged goes through `logging`, ours and that of libraries, with what belongs to an event as `extra`; structlog
-gives it its form. Fields that are always there: `timestamp`, `level`, `event`, `process` (`web` or `jobs`).
+Our code and libraries log through `logging`, with the fields of an event as `extra`; structlog formats the line. Every
+line has `timestamp`, `level`, `event` and `process` (`web` or `jobs`).
 
-What it must never do: write an API key or a download's key. Callers log paths without queries; besides, every line is
-searched for what looks like a key, because tracebacks and other people's messages are written by nobody here.
+What it must never do: write an API key or a download's key. Callers log paths without queries; in addition, everything
+in a line that looks like a key is removed, because tracebacks and the messages of libraries are not ours.
 """
 
 from __future__ import annotations

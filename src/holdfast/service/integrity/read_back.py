@@ -1,8 +1,8 @@
 """Read the whole store back within a number of days, in small runs, starting with the packs read longest ago.
 
-A pack that was written is not proved by that: it is read like any other. What is damaged has the consequences that
-`holdfast check` gives it (`verify.py`). One node reads at a time; how much is read in an hour and in a run is limited,
-and the packs' rows say what was read before, so nothing is kept between two runs.
+Having written a pack proves nothing about it: it is read like any other. Damage has the same consequences as in
+`holdfast check` (`verify.py`). One node reads at a time; how much is read in an hour and in a run is limited, and the
+packs' rows say what was read before, so nothing is kept between two runs.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _hour_bytes(days: int) -> Callable[[int], int]:
 
 
 def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes], control: Control) -> None:
-    """Read some packs of an account, and enter what that proves."""
+    """Read some packs of an account, and record what that proves."""
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account_id)}
     report = instance.vault(account_id).check_packs(

@@ -1,9 +1,9 @@
-"""Reconcile: hold the store and the catalog against each other, both ways, once a day.
+"""Reconcile: compare the store and the catalog with each other, once a day.
 
-What is left over in the store goes only where it is known that it should: the root of a backup that failed, or that
-this catalog has deleted, and only a day later. A root that the catalog says nothing of stays: it is a backup that a
-`rebuild` brings back. A successful backup whose root is gone is called damaged. Packs that no ledger knows are left to
-prune, which condemns them with all its care (epoch, readers' grace); here it is only asked to come.
+A leftover in the store is removed only if it is known to be one: the root of a backup that failed, or that this catalog
+has deleted, and only a day later. A root that the catalog does not know stays: `rebuild` restores that backup. A
+successful backup whose root is gone is recorded as damaged. Packs that no ledger knows are left to prune, which
+condemns them with its usual care (epoch, readers' grace); this module only requests a prune.
 
 What it must never do: draw conclusions from a store that is not there, as when its disk is not mounted.
 """

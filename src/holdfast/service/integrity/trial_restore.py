@@ -1,7 +1,7 @@
-"""One test restore: into a scratch folder by the code of every other restore, then compared with what lies on the disk.
+"""One test restore: into a scratch folder, by the code of every other restore, then compared with the backup.
 
-The folder is ours alone (0700): what is in it may run as somebody else, and nobody else must reach it. Here nothing is
-entered anywhere; what comes of it is `prove.py`'s affair.
+The folder is accessible only to us (0700), since files in it may be set-user-id programs. This module records nothing;
+`prove.py` does.
 """
 
 from __future__ import annotations

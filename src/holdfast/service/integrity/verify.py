@@ -1,7 +1,7 @@
-"""Verify: whether what is stored is still good, which files of which backups are hit, and whether they healed.
+"""Verify: read stored data back, find damage and the affected files of backups, and see what has healed.
 
-What a check finds stands with each backup it hits (`Backup.damage`), until a later check, or a later backup that
-brought the lost content back, finds the backup whole.
+A finding is recorded with each affected backup (`Backup.damage`), until a later check finds the backup whole, perhaps
+because a later backup brought the lost content back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The feed: what happened, as the API tells it and as a person reads it."""
+"""Events as the API shows them and as a person reads them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Place:
 
 
 def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
-    """Return the place after the event `after`; None: with events from now on."""
+    """Return the place after the event `after`; None: from now on."""
     newest = rows.last_event_seq(instance.catalog)
     if after is None:
         return Place(rows.last_event_seq(instance.catalog, account_id), False)

@@ -1,7 +1,7 @@
-"""Jobs: operations on a backup that take their time, requested, run, cancelled, and found again after a crash.
+"""Jobs: long operations on a backup. Request, run and cancel them, and recover them after a crash.
 
 Each kind of job has its operation (`service/restore/files.py`, `service/integrity/verify.py`,
-`service/integrity/prove.py`); here is what all of them share.
+`service/integrity/prove.py`); this module is what they share.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Deliver: send what is due, try again later what was not taken, and stop where nothing is ever taken.
+"""Deliver: send what is due, retry what was not accepted, and disable endpoints that accept nothing.
 
 Each delivery is claimed in the catalog before it is sent (`catalog.events.log.deliveries.claim_next`), so that several
-nodes may do this at once, and what a dead process had claimed comes again. A receiver may so get one delivery twice,
-with the same id and the same body.
+nodes may do this at once, and deliveries that a dead process had claimed are sent again. A receiver may therefore get a
+delivery twice, with the same id and the same body.
 """
 
 from __future__ import annotations

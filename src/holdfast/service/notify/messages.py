@@ -1,7 +1,7 @@
-"""Notices: what an event says to people (title and text) and to programs (a webhook's JSON).
+"""Messages: an event as text for people (title and text) and for programs (a webhook's JSON).
 
-A text says what happened, what that means, and what to do. What it must never have in it: a key, a download's URL, a
-secret. Names come from tenants and may go to others (the operator's chat), so in texts they lose mentions and markup.
+A text says what happened, what that means, and what to do. It must never contain a key, a download's URL or a secret.
+Names come from tenants and may go to others (the operator's chat), so mentions and markup in them are disabled.
 """
 
 from __future__ import annotations

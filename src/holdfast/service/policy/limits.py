@@ -1,10 +1,10 @@
 """The plan's limits on backups that an account takes by hand: how often, how many, how many bytes.
 
 They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore. They are
-counted in the transaction that enters the backup, so of two requests at once not both get the last one. A failed or
-cancelled backup counts for nothing; one that was deleted since still counts as taken.
+counted in the transaction that inserts the backup, so of two simultaneous requests only one gets the last place. A
+failed or cancelled backup does not count; one that was deleted since does.
 
-A day is the last 24 hours, from the moment of asking, so that not everybody starts at the same hour.
+A day is the 24 hours before the request, so that not everybody starts at the same hour.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Overdue: an application that has a schedule, and for too long no good backup.
+"""Overdue: an application with a schedule that has had no good backup for too long.
 
-A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was
-set) the next one is awaited at the next time of the schedule, plus an *allowance*: the time to the run after that, so
-that one failure is not enough; but at least `overdue_grace_seconds`, which counts for minute-wise schedules, and at
-most a day, which counts for weekly and monthly ones. When that time is there, `backup.overdue` is raised, once, and the
-application stays overdue until its next good backup.
+A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was set)
+the next one is expected at the schedule's next time plus an *allowance*: the interval to the run after that, so that
+one failure is not enough; but at least `overdue_grace_seconds`, which matters for schedules of minutes, and at most a
+day, which matters for weekly and monthly ones. At that time `backup.overdue` is raised, once, and the application stays
+overdue until its next good backup.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def raise_overdue(instance: Instance, control: Control = NEVER) -> list[App]:
 
 
 def _data(instance: Instance, app: App, good_ns: int | None, last: rows.LastTry | None) -> dict[str, Any]:
-    """Return the event's data: the application, its last good backup, and why the last try failed, if it did."""
+    """Return the event's data: the application, its last good backup, and why the last attempt failed, if it did."""
     failed = last is not None and last.state is State.FAILED
     return {
         "app": app.name,

@@ -1,4 +1,4 @@
-"""Damage: which backups it hits, and what is entered about it."""
+"""Damage: find the affected backups and record it with them."""
 
 from __future__ import annotations
 

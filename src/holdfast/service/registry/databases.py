@@ -1,8 +1,8 @@
 """Databases of an application: add, list, check, remove; which of them a backup holds.
 
-They stand in the application's settings or in the configuration file; of two of the same name the file's counts. The
-root of a backup says which databases it holds (`DUMPS_LABEL`), so a folder of the same name that an application made
-itself is not taken for them.
+They are in the application's settings or in the configuration file, which takes precedence if both have a name. The
+root of a backup names its databases (`DUMPS_LABEL`), so a folder of the same name that an application made itself is
+not taken for dumps.
 """
 
 from __future__ import annotations

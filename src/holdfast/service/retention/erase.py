@@ -1,7 +1,7 @@
-"""Erase an account: first the keys, everywhere, then the bytes that they opened.
+"""Erase an account: first its keys, everywhere, then its data.
 
-When the keys are gone nothing of the vault can be read by anybody, whatever copies of its packs there are. A crash
-midway leaves an account whose keys are gone; erasing it again goes on.
+Without the keys nobody can read anything of the vault, whatever copies of its packs exist. After a crash the account is
+left without keys; erasing it again finishes the work.
 """
 
 from __future__ import annotations

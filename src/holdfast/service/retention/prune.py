@@ -1,8 +1,8 @@
-"""Prune the vaults: what no backup needs any more goes, and the store gets smaller.
+"""Prune the vaults: remove what no backup needs any more, so that the store shrinks.
 
-By itself it happens some minutes after something was deleted, in a moment in which no backup of the account is made (a
-prune makes those start again), and once more when the grace of what it condemned is over. One node at a time prunes an
-account: it holds a claim in the catalog, and a lock of its own.
+A server prunes an account some minutes after a deletion, when no backup of it is running (a prune makes those start
+again), and once more when the grace of the condemned packs is over. One node at a time prunes an account: it holds a
+claim in the catalog and a local lock.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Retain: let old backups go by an application's rules and its plan's caps, each by state.
+"""Retain: delete old backups by an application's rules and its plan's caps.
 
 `service/policy/retention.py` decides. It runs after every good backup of an application and again every hour, for the
-caps on days and on storage. What it may delete is decided twice: here, so that it can be shown before, and in the
-statement by which a backup begins to go.
+caps on days and on storage. Each deletion is decided twice: here, so that it can be shown beforehand, and in the
+statement that starts it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Retained:
 
 
 def terms_of(config: Config, app: App, plan: str) -> Terms:
-    """By what the backups of an application are judged; a plan that is not configured caps nothing."""
+    """Return the terms by which an application's backups are decided; a plan that is not configured caps nothing."""
     caps = config.plans.get(plan)
     return Terms(
         retention=app.settings.retention,
@@ -58,7 +58,7 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
 
 
 def retain_app(instance: Instance, app: App, *, control: Control = NEVER) -> Retained:
-    """Let go what the rules and caps let go of one application, and what the account's cap on storage does of others.
+    """Delete what one application's rules and caps let go, and what the account's storage cap lets go of others.
 
     Raises NotFound, CatalogError, StoreError.
     """
@@ -115,7 +115,7 @@ def _shown(verdict: Decision, zone: tzinfo) -> RetainedBackup:
 
 
 def _planned(instance: Instance, app: App) -> list[Decision]:
-    """The verdicts on an application's backups; on all of the account's while that stores too much."""
+    """Return the decisions on an application's backups; on all of the account's while it stores too much."""
     account = get_account(instance, app.account_id)
     excess = _excess_bytes(instance, account)
     if excess > 0:
@@ -129,7 +129,7 @@ def _judged(instance: Instance, app: App, account: Account, backups: Sequence[Ca
 
 
 def _judged_account(instance: Instance, account: Account, excess: int) -> list[Decision]:
-    """The verdicts on all backups of an account, room made for its cap on storage."""
+    """Return the decisions on all backups of an account, with room made for its cap on storage."""
     by_app: dict[str, list[Candidate]] = {}
     for backup in rows.candidates(instance.catalog, account_id=account.id):
         by_app.setdefault(backup.app_id, []).append(backup)
@@ -141,10 +141,10 @@ def _judged_account(instance: Instance, account: Account, excess: int) -> list[D
 
 
 def _excess_bytes(instance: Instance, account: Account) -> int:
-    """By how much an account stores more than its plan allows; 0 while it will store less by itself.
+    """Return by how much an account exceeds its plan's storage; 0 while its storage is about to shrink.
 
-    What a deletion frees is only known when the vault was pruned. So at most what seems to be too much goes at once,
-    and then nothing more until the packs say how much was gained.
+    A prune has to run before it is known how much a deletion frees. So at most the estimated excess is deleted at once,
+    and then nothing more until the packs show how much was gained.
     """
     cap = plan_of(instance, account).storage_bytes
     if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):

@@ -1,13 +1,13 @@
-"""The operator's commands around the copy: one before the application is read, one after it.
+"""Hooks: the operator's commands, one before the application is read and one after.
 
-The application rests between them (a game server that does not save, a queue that waits), so above all: once `before`
-was begun, `after` runs, exactly once for each `before`: when all is read, when anything failed or was cancelled, on
-SIGTERM, and, by a mark in `run/` that outlives the process, at the next start after a `kill -9`. Only when the process
-dies while `after` itself runs does it run again.
+The application is paused between them (a game server that does not save, a queue that waits). So once `before` has
+started, `after` must run, exactly once for each `before`: when everything is read, on a failure, a cancel or SIGTERM,
+and, by a mark in `run/` that outlives the process, at the next start after a `kill -9`. Only if the process dies while
+`after` itself runs does it run again.
 
-The commands are the operator's, run with the rights of this process, by `/bin/sh`. Never in the application's folder:
-its owner is hostile, and `./flush.sh` would be theirs. Nothing of our own environment is given to them but the path and
-the home; what they print is for the operator alone (`backup_log`).
+The commands are run by `/bin/sh` with the rights of this process, and never in the application's folder, whose owner is
+hostile and could put a `./flush.sh` there. Of our environment they get only the path and the home. Their output is for
+the operator only (`backup_log`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Ignore patterns of an application: set them, see what they match, and what a restore leaves alone because of them.
+"""Ignore patterns of an application: set them, show what they match, and what a restore spares because of them.
 
-They stand in the application's settings, and after those come the lines of `.backupignore` in its folder, so that these
-win. A restore in `mirror` mode leaves alone what the patterns of today ignore (the safety backup would not have it),
-and what those of the backup ignored (it says nothing of that).
+They are in the application's settings, followed by the lines of `.backupignore` in its folder, which therefore take
+precedence. A restore in `mirror` mode spares what today's patterns ignore (the safety backup would lack it), and what
+the backup's patterns ignored (the backup says nothing about it).
 """
 
 from __future__ import annotations

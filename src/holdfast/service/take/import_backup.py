@@ -1,7 +1,7 @@
 """Import: an uploaded archive becomes a backup.
 
 The upload comes first and the backup's row last, so that a slow upload does not keep the application from being backed
-up. When `queue` returns, the archive is durable and its backup queued; from there it is `take.run_backup`'s.
+up. When `queue` returns, the archive is durable and its backup queued; from there `take.run_backup` takes over.
 """
 
 from __future__ import annotations

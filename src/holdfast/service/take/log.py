@@ -1,7 +1,7 @@
-"""The log of a backup: what was done when, a line each; kept with the backup's end.
+"""The log of a backup: one line for each thing done, with its time; stored when the backup ends.
 
-What an operator's command printed is *private*: it may hold secrets, so the operator sees it (`holdfast backup log`)
-and the customer's API does not. Of a log that gets too long the middle is left out.
+The output of an operator's command is *private*: it may contain secrets, so `holdfast backup log` shows it and the
+customer's API does not. A log that is too long loses its middle.
 """
 
 from __future__ import annotations

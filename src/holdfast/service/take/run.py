@@ -1,7 +1,8 @@
-"""Take a backup: asked for, run, finished or failed with a reason, and found again after a crash.
+"""Take a backup: request it, run it, finish it or fail with a reason, and recover it after a crash.
 
-Who runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as its process lives. So whether a backup
-that the catalog says is running has anybody behind it is told without clocks, and no dead process blocks anything.
+The process that runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as it lives. So a backup that
+the catalog shows as running is known to be dead when its lock is free. This needs no clock, and a dead process blocks
+nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Schedules: when an application is backed up by itself, and the tick that starts what is due.
+"""Schedules: when an application is backed up automatically, and the tick that starts what is due.
 
-Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are,
-by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. However
-many times were missed (the machine was off), the one that stands in the row is made up for, once.
+The row of an application with a schedule has its next due time (`next_run_at`). The tick finds those that are due by
+one indexed query, and claims each in a transaction that advances the time and inserts the backup as queued. However
+many times were missed (the machine was off), only the one in the row is made up for.
 """
 
 from __future__ import annotations
@@ -205,11 +205,11 @@ def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
 
 
 def recompute(instance: Instance, node: str | None, control: Control = NEVER) -> int:
-    """Compute anew when applications are due, where it is not as their schedules say; returns how many were changed.
+    """Recompute the due times that do not agree with their schedules; return how many were changed.
 
-    For what no change of a schedule brings about: another time zone or jitter in the configuration, a catalog that was
-    rebuilt, a clock that was far ahead when a time was computed. A time that has come is left, as it is to be made up
-    for. `node`: only its applications; None: all.
+    They may disagree without a change of the schedule: after another time zone or jitter in the configuration, a
+    rebuild of the catalog, or a clock that was far ahead when a time was computed. A time that has passed is left,
+    since its run is to be made up for. `node`: only its applications; None: all.
     """
     changed = 0
     last_id = ""

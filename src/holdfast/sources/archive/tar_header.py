@@ -101,7 +101,7 @@ def parse_records(data: bytes) -> dict[bytes, bytes]:
 
 
 def decimal_ns(text: bytes, path: bytes) -> int:
-    """Return a pax time in nanoseconds; digits behind the ninth are cut off. Raises ArchiveRefused."""
+    """Return a pax time in nanoseconds; digits after the ninth are cut off. Raises ArchiveRefused."""
     found = _DECIMAL.fullmatch(text)
     if not found:
         raise refused(path, "has an invalid time")

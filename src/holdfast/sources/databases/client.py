@@ -41,7 +41,7 @@ class Patience:
 
 
 def environment(path: str, **values: str) -> dict[str, str]:
-    """Return the environment of a client: of ours (the master key may be in it) only the variables named here."""
+    """Return a client's environment: only these variables of ours, which may have the master key too."""
     return {
         "PATH": path,
         "HOME": os.environ.get("HOME", "/"),  # certificates of libpq are looked for there
@@ -155,7 +155,7 @@ class Client:
         return self._process.returncode
 
     def ended(self) -> bool:
-        """Return True if it has ended; hears what it said meanwhile."""
+        """Return True if the client has ended; read its output meanwhile."""
         while self._open and self._poll.poll(0):
             self._ready()
         return self._process.poll() is not None
@@ -173,7 +173,8 @@ class Client:
         self._open = set()
 
     def _ready(self) -> list[int]:
-        """Return the descriptors that can be read, standard error read already. Empty after a while without any."""
+        """Return the descriptors that can be read, after reading standard error; empty if there are none for a
+        while."""
         events = self._poll.poll(POLL_MILLISECONDS)
         self._look()
         ready = [fd for fd, _ in events]

@@ -186,7 +186,7 @@ class Copier:
 
 
 def _problems(copy: sqlite3.Connection, pragma: str) -> list[str]:
-    """Return the first ones; `ok` alone when there are none."""
+    """Return the first problems; only `ok` when there are none."""
     return [str(row[0]) for row in copy.execute(f"PRAGMA {pragma}({PROBLEMS_SHOWN})")]
 
 

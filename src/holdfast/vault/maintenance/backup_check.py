@@ -253,7 +253,7 @@ class BackupCheck:
     # -- chunks ----------------------------------------------------------------------------------------------------
 
     def _lost(self, ids: bytes, stored: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """Return for each data chunk True if it is lost; the others are marked as used."""
+        """Return, for each data chunk, True if it is lost; mark the others as used."""
         at = self.index.positions(ids)
         lost = at < 0
         self.missing.update(ids[32 * i : 32 * i + 32] for i in lost.nonzero()[0].tolist())

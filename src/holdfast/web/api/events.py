@@ -1,7 +1,7 @@
-"""The stream of an account's events (server-sent events), to be gone on with where it broke off.
+"""The stream of an account's events (server-sent events), which a client can resume where it broke off.
 
-Format: https://html.spec.whatwg.org/multipage/server-sent-events.html. Durable events have their number as `id`, so
-that `Last-Event-ID` is of those alone; progress is told in between, without one.
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html. Durable events have their number as `id`;
+progress is sent in between without one, so `Last-Event-ID` is always that of an event.
 """
 
 from __future__ import annotations

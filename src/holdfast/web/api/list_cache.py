@@ -1,8 +1,8 @@
-"""The answers to the whole list of an application's backups, the route that is asked most.
+"""Cached answers to the whole list of an application's backups, the most frequent request.
 
-What is made of its rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as the
-rows stay the same. They are read anew for each request, unless the database says that nothing at all was committed
-since. So there is nothing to invalidate, and what another process changed shows at once.
+The answer made from the rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as
+the rows stay the same. They are read again for each request, unless the database says that nothing at all was committed
+since. So nothing needs to be invalidated, and a change by another process shows at once.
 """
 
 from __future__ import annotations
