@@ -79,7 +79,7 @@ def rebuild(json: Json = False) -> None:
     from holdfast.service.integrity.rebuild import Rebuilt
     from holdfast.service.integrity.rebuild import rebuild as operation
 
-    def say(done: Rebuilt) -> None:
+    def report(done: Rebuilt) -> None:
         if json:
             return
         print(
@@ -91,7 +91,7 @@ def rebuild(json: Json = False) -> None:
 
     instance = open_instance(state.home, new_catalog=True)
     try:
-        all_done = operation(instance, say)
+        all_done = operation(instance, report)
     finally:
         instance.close()
     if json:

@@ -111,9 +111,9 @@ class EventHub:
                 self._context.log.warning("events_unreachable", error=str(error))
                 newer, running = {}, []
             seen |= newer
-            told = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
+            running_of = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._tell, set(newer), told)
+                loop.call_soon_threadsafe(self._notify, set(newer), running_of)
             pause.wait(POLL_SECONDS)
 
     async def _wanted(self) -> dict[str, int] | None:
@@ -126,7 +126,7 @@ class EventHub:
             wanted[listener.account_id] = min(listener.seen, wanted.get(listener.account_id, listener.seen))
         return wanted
 
-    def _tell(self, newer: set[str], running: dict[str, tuple[Work, ...]]) -> None:
+    def _notify(self, newer: set[str], running: dict[str, tuple[Work, ...]]) -> None:
         for listener in self._listeners:
             listener.is_over = self._context.draining
             found = running.get(listener.account_id)

@@ -25,8 +25,8 @@ def announce(connection: Connection, node: str) -> None:
         connection.execute(text("SELECT pg_notify(:channel, :node)"), {"channel": CHANNEL, "node": node})
 
 
-def listen(catalog: Catalog, node: str, heard: Callable[[], None], control: ControlOf[object]) -> None:
-    """Call `heard` whenever something was announced to a node; return after a cancel. Raises the driver's errors.
+def listen(catalog: Catalog, node: str, on_announced: Callable[[], None], control: ControlOf[object]) -> None:
+    """Call `on_announced` whenever something is announced to a node, until a cancel. Raises the driver's errors.
 
     Does nothing on a catalog in a file.
     """
@@ -38,10 +38,10 @@ def listen(catalog: Catalog, node: str, heard: Callable[[], None], control: Cont
     with closing(driver):
         driver.autocommit = True
         driver.execute(f"LISTEN {CHANNEL}")
-        heard()  # perhaps: of what came before nothing is told
+        on_announced()  # in case something was announced before
         while not control.is_cancelled():
             for notification in driver.notifies(timeout=LISTEN_SECONDS):
                 if notification.payload == node:
-                    heard()
+                    on_announced()
                 if control.is_cancelled():
                     return

@@ -46,11 +46,11 @@ def diagnose(home: Path, clock: Clock | None = None) -> list[Line]:
 def lines_of(check: Check, instance: Instance) -> list[Line]:
     """The lines of one check."""
     try:
-        found = list(check.look(instance))
+        found = list(check.run(instance))
     except FORESEEN as error:
         found = [problem(str(error))]
     except OSError as error:
-        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); fix its permissions.")]
+        found = [problem(f"It could not be examined ({error.strerror}: {error.filename}); fix its permissions.")]
     if not found:
         return [Line(check.name, Level.OK, check.fine, "")]
     more = found[FINDINGS_MAX:]

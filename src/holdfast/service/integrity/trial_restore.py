@@ -179,9 +179,9 @@ def _compare(
         if one.problem is not None and plain is not None:
             mismatches.append(Mismatch(one.path, f"is a database that SQLite finds damaged ({one.problem})"))
     warnings = tuple(
-        Warned(shown(one.path), "DATABASE_NOTE", f"The database {shown(one.path)} came back as it was: {said}.")
+        Warned(shown(one.path), "DATABASE_NOTE", f"The database {shown(one.path)} came back as it was: {fault}.")
         for one in verdicts
-        if (said := one.note or one.problem) is not None
+        if (fault := one.note or one.problem) is not None
     )
     return Compared(mismatches, Proved(is_whole, files, compared, len(verdicts), warnings))
 

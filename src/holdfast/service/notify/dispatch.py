@@ -26,7 +26,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.notify import apprise_sender, webhook
 from holdfast.service.notify.egress import Resolve, system_resolve
 from holdfast.service.notify.endpoints import WEBHOOK, egress_of, secrets_of, url_of
-from holdfast.service.notify.messages import TEST_KIND, PathWarning, body_of
+from holdfast.service.notify.messages import TEST_KIND, Message, body_of
 from holdfast.service.notify.webhook import Outcome
 from holdfast.units import DAY_NS, SECOND_NS
 from holdfast.vault.control import NEVER, Control
@@ -172,8 +172,8 @@ def _send(instance: Instance, delivery: Delivery, endpoint: Endpoint, body: str,
     egress = egress_of(instance, endpoint.account_id, resolve)
     url = url_of(instance, endpoint)
     if endpoint.kind != WEBHOOK:
-        notice = msgspec.json.decode(body, type=PathWarning)
-        return apprise_sender.send(url, notice.title, notice.text, notice.urgency, egress=egress)
+        message = msgspec.json.decode(body, type=Message)
+        return apprise_sender.send(url, message.title, message.text, message.urgency, egress=egress)
     try:
         target = webhook.parse_url(url, allow_http=egress.allow_private)
     except Invalid as error:  # the operator allows less than at its making

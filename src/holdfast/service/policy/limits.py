@@ -23,25 +23,25 @@ from holdfast.service.policy.retention import Terms, room_for_another
 from holdfast.units import DAY_NS, SECOND_NS
 
 BACKUPS_RETRY_SECONDS = 3600
-"""Somebody must delete or unlock a backup first: nothing to wait for that is known."""
+"""Somebody must delete or unlock a backup first; when, cannot be known."""
 
 STORAGE_RETRY_SECONDS = 900
-"""About what retention and the prune that follows need."""
+"""About the time that retention and the prune after it need."""
 
 
 def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
     """Return a check of an account's counts that raises LimitReached when its plan does not allow another backup."""
 
-    def look(counts: Counts) -> None:
+    def permitted(counts: Counts) -> None:
         plan = instance.config.plans.get(counts.plan)
         if plan is not None:
             _check(instance, counts, plan, now_ns)
 
-    return look
+    return permitted
 
 
 def check(instance: Instance, app: App) -> None:
-    """Look before something long is begun; what is entered is looked at again. Raises LimitReached."""
+    """Check before something long is begun; the insert checks again. Raises LimitReached."""
     now_ns = instance.clock.now_ns()
     permit(instance, now_ns)(counts_of(instance.catalog, app.account_id, app.id, now_ns - DAY_NS))
 

@@ -81,7 +81,7 @@ def _prune(
     again_at = now_ns + AGAIN_NS
     pruning.begin_prune(instance.catalog, account.id, again_at)
     try:
-        with _said_what_to_do():
+        with _with_advice():
             _require_roots(instance, account)
             _drop_failed_roots(instance, account)
             instance.local_store.sweep_unfinished()
@@ -139,13 +139,13 @@ def plan_prune(
     control: PruneControl = NEVER,
 ) -> PrunePlan:
     """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
-    with _said_what_to_do():
+    with _with_advice():
         _require_roots(instance, account)
         return instance.vault(account.id).plan_prune(control=control)
 
 
 @contextmanager
-def _said_what_to_do() -> Iterator[None]:
+def _with_advice() -> Iterator[None]:
     try:
         yield
     except (ChunkMissing, DamagedError) as error:

@@ -148,13 +148,13 @@ class Hooks:
             self._is_due = True
         if self._before is None:
             return
-        self._log.say("The command before the copy runs.")
+        self._log.write("The command before the copy runs.")
         ended = run_command(self._before, {**self._environment, "HOLDFAST_HOOK": "before"}, control=self._control)
         self._log.output(ended.output)
         if ended.problem is not None:
             message = f"The command that runs before the copy {ended.problem}, so no copy was made."
             raise HookFailed(f"{message} What it printed is in the backup's log, for the operator.")
-        self._log.say(f"The command before the copy ended well after {ended.seconds:.1f} s.")
+        self._log.write(f"The command before the copy ended well after {ended.seconds:.1f} s.")
 
     def _end(self, state: str) -> None:
         if not self._is_due or self._after is None:
@@ -184,7 +184,7 @@ def recover_hooks(instance: Instance, log_for: Callable[[str], BackupLog]) -> di
                 continue
             _kill_orphans(backup_id)
             log = log_for(backup_id)
-            log.say("The process that made the backup is gone; the command after the copy is run in its place.")
+            log.write("The process that made the backup is gone; the command after the copy is run in its place.")
             wrong: list[Warned] = []
             _run_after(mark.after, {**mark.environment, "HOLDFAST_STATE": "interrupted"}, log, path, wrong)
             for warning in wrong:
@@ -195,18 +195,18 @@ def recover_hooks(instance: Instance, log_for: Callable[[str], BackupLog]) -> di
 
 def _run_after(hook: Hook, environment: dict[str, str], log: BackupLog, mark: Path, warnings: list[Warned]) -> None:
     """Run `after` to its end and clear its mark; only then pass on what asked this process to stop meanwhile."""
-    log.say("The command after the copy runs.")
+    log.write("The command after the copy runs.")
     interrupted: list[BaseException] = []
     ended = run_command(hook, {**environment, "HOLDFAST_HOOK": "after"}, put_off=interrupted.append)
     mark.unlink(missing_ok=True)
     log.output(ended.output)
     if ended.problem is None:
-        log.say(f"The command after the copy ended well after {ended.seconds:.1f} s.")
+        log.write(f"The command after the copy ended well after {ended.seconds:.1f} s.")
     else:
         message = (
             f"The command that runs after the copy {ended.problem}; see whether the application runs as it should."
         )
-        log.say(message)
+        log.write(message)
         warnings.append(Warned("", "AFTER_HOOK_FAILED", message))
     if interrupted:
         raise interrupted[0]

@@ -142,11 +142,11 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
         matched = rules.match(scan)
     except PatternsTooSlow:
         raise Invalid("ignore", "The patterns take too long to match; write simpler ones, with fewer stars.") from None
-    said = [notice.message for notice in notices]
+    warnings = [notice.message for notice in notices]
     for number, pattern in enumerate(rules.patterns):
         if not rules.can_match(number):
-            said.append(f"Line {pattern.line} of {pattern.source} can never match anything: {shown(pattern.text)}")
-    return _summed(rules, scan, matched, said)
+            warnings.append(f"Line {pattern.line} of {pattern.source} can never match anything: {shown(pattern.text)}")
+    return _summed(rules, scan, matched, warnings)
 
 
 def _patterns_there(reader: DirectoryReader) -> tuple[list[Pattern], list[PathWarning]]:

@@ -289,22 +289,22 @@ def _take(
     app = app_by_id(instance.catalog, backup.app_id)
     if app is None:
         raise app_not_found()
-    log.say("Started.")
+    log.write("Started.")
     is_counted = False
 
     def count(progress: Progress) -> None:
         nonlocal is_counted
         if not is_counted:
             is_counted = True
-            log.say(_to_read(progress))
+            log.write(_to_read(progress))
 
     hooks = Hooks(instance, app, backup, log, warnings, control)
 
     def on_read() -> None:
-        log.say("All is read.")
+        log.write("All is read.")
         hooks.release()
 
-    with chosen_source(instance, app, backup, control, log=log.say, on_read=on_read) as chosen:
+    with chosen_source(instance, app, backup, control, log=log.write, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
             previous = _previous(instance, app) if chosen.is_incremental else None
             is_counted = False
@@ -336,7 +336,7 @@ def _take(
             except (SessionFenced, TakeAgain) as error:
                 if attempt == FENCED_TRIES:
                     raise
-                log.say(f"It starts again: {error}")
+                log.write(f"It starts again: {error}")
 
 
 def _previous(instance: Instance, app: App) -> Backup | None:
@@ -357,7 +357,7 @@ def _to_read(progress: Progress) -> str:
 def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupLog, warnings: Sequence[Warned]) -> bool:
     warned = [*warnings, *_warnings(result)]
     count = f", {len(warned)} warnings" if warned else ""
-    log.say(
+    log.write(
         f"Finished: {result.files:,} files, {result.content_bytes:,} bytes; {result.stored_bytes:,} bytes added to the "
         f"store; {result.zip_bytes:,} bytes as a zip{count}."
     )
@@ -429,7 +429,7 @@ def _fail(
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
-    log.say(f"Failed ({code}): {message}")
+    log.write(f"Failed ({code}): {message}")
     now_ns = instance.clock.now_ns()
     rows.fail_backup(instance.catalog, backup.id, code, message, now_ns, log=log.encoded(), warnings=warnings)
 

@@ -52,13 +52,13 @@ def is_header(block: bytes) -> bool:
     if len(block) != BLOCK_BYTES:
         return False
     try:
-        said = _number(block[148:156])
+        stated = _number(block[148:156])
     except ValueError:
         return False
     blank = block[:148] + b" " * 8 + block[156:]
     total = sum(blank)
     # Old programs summed the bytes as signed ones.
-    return said == total or said == total - 256 * sum(byte > 127 for byte in blank)
+    return stated == total or stated == total - 256 * sum(byte > 127 for byte in blank)
 
 
 def parse_header(block: bytes) -> Header:

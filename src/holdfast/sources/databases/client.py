@@ -150,7 +150,7 @@ class Client:
             if self._process.poll() is not None and not self._poll.poll(0):
                 break  # a child of its own may hold the pipe; it ends with `close`
         while self._process.poll() is None:
-            self._look()
+            self._check_progress()
             time.sleep(POLL_MILLISECONDS / 10_000)
         return self._process.returncode
 
@@ -176,7 +176,7 @@ class Client:
         """Return the descriptors that can be read, after reading standard error; empty if there are none for a
         while."""
         events = self._poll.poll(POLL_MILLISECONDS)
-        self._look()
+        self._check_progress()
         ready = [fd for fd, _ in events]
         if self._err in ready:
             more = os.read(self._err, 64 * 1024)
@@ -186,7 +186,7 @@ class Client:
             ready.remove(self._err)
         return ready
 
-    def _look(self) -> None:
+    def _check_progress(self) -> None:
         """Raise Cancelled on a request to stop, DumpFailed when nothing moves."""
         self._patience.control.check("It was cancelled while a database's client was running.")
         now = self._patience.clock()
