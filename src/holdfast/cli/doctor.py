@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Look at everything, say what is wrong and what to do. Exit code 1 when there is a problem; warnings alone: 0."""
+    from holdfast.schemas.commands import Diagnosis
     from holdfast.service.doctor.diagnose import diagnose
 
     found = diagnose(state.home)
@@ -25,7 +25,7 @@ def doctor(
     problems = sum(line.level == "problem" for line in found)
     warnings = sum(line.level == "warning" for line in found)
     if json:
-        print_json({"problems": problems, "warnings": warnings, "checks": [asdict(line) for line in shown]})
+        print_json(Diagnosis(problems, warnings, shown))
     else:
         from rich.console import Console
         from rich.table import Table

@@ -65,7 +65,6 @@ def restore(
     json: Json = False,
 ) -> None:
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
-    import msgspec
 
     from holdfast.service.errors import Invalid
     from holdfast.service.registry.apps import find_app
@@ -109,7 +108,7 @@ def restore(
         if dry_run:
             preview = preview_restore(instance, one, target, wanted)
             if json:
-                print_json(msgspec.to_builtins(preview))
+                print_json(preview)
             else:
                 _print_preview(preview)
             return

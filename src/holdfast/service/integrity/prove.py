@@ -23,6 +23,7 @@ from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
+from holdfast.schemas.commands import Proof
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
@@ -105,20 +106,14 @@ def newest_backup(instance: Instance, app_id: str) -> Backup:
     return backup
 
 
-def shown_proofs(instance: Instance) -> list[dict[str, str | None]]:
+def shown_proofs(instance: Instance) -> list[Proof]:
     """For each application when any of its backups was last verified and proved, and when the next proof is due."""
 
     def time(ns: int | None) -> str | None:
         return None if ns is None else iso(ns, instance.zone)
 
     return [
-        {
-            "app_id": app_id,
-            "app": name,
-            "verified_at": time(verified_at),
-            "restore_proved_at": time(proved_at),
-            "next_proof_at": time(next_at) if instance.config.prove_days else None,
-        }
+        Proof(app_id, name, time(verified_at), time(proved_at), time(next_at) if instance.config.prove_days else None)
         for app_id, name, verified_at, proved_at, next_at in rows.proofs(instance.catalog)
     ]
 
