@@ -19,7 +19,7 @@ def prune(
     grace_hours: Annotated[
         float,
         typer.Option(
-            "--grace-hours", min=0, help="How long what goes stays for downloads that run; 0 deletes it at once."
+            "--grace-hours", min=0, help="Keep discarded packs this long for running downloads; 0 deletes them at once."
         ),
     ] = 24.0,
     json: Json = False,

@@ -53,7 +53,7 @@ def target_error(error: OSError, where: Path) -> TargetError:
         return TargetFull(f"The disk of {where} is full; free some space there and restore again.")
     if error.errno == errno.EXDEV:
         return TargetError(f"A part of {where} lies on another disk; restore that part by itself, with --path.")
-    return TargetError(f"{where} cannot be written ({error.strerror}); mend that and restore again.")
+    return TargetError(f"{where} cannot be written ({error.strerror}); fix that and restore again.")
 
 
 def staging_folder(root: Path, restore_id: str) -> Path:

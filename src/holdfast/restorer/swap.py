@@ -242,8 +242,8 @@ def roll_back(path: Path, *, owners: bool) -> None:
     except (OSError, msgspec.MsgspecError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise RollBackFailed(
-            f"The old state could not be put back whole ({why}); what is missing lies in {staging}, and the next start "
-            "of Holdfast tries again."
+            f"The old state could not be restored completely ({why}); the rest is in {staging}, and the next start of "
+            "Holdfast tries again."
         ) from error
 
 

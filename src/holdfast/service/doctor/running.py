@@ -45,5 +45,5 @@ def _under_way(instance: Instance) -> Iterator[Finding]:
 
 RUNNING_CHECKS = (
     Check("server", "The server and its jobs' process run.", _server),
-    Check("under way", "Somebody is behind all that is under way.", _under_way),
+    Check("under way", "All running work has a live process.", _under_way),
 )

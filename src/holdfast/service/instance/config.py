@@ -175,7 +175,7 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
         except DsnRefused as error:
             raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
         if database.password_env and database.password_file:
-            raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; give one.")
+            raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; keep only one.")
     if config.scratch and not Path(config.scratch).is_absolute():
         raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
     try:

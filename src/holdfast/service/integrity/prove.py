@@ -89,7 +89,7 @@ def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = No
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
     with held(instance, "prove-request") as is_free:
         if not is_free or rows.is_running(instance.catalog, instance.config.node):
-            message = "A test restore is under way on this machine already; wait for it."
+            message = "A test restore is already running on this machine; wait for it."
             raise Conflict("PROVE_IN_PROGRESS", message)
         if own is not None:
             own.enter_context(held(instance, jobs.job_lock(job.id)))

@@ -82,7 +82,7 @@ def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
     try:
         rebuilding.enter_account(instance.catalog, record.account, record.api_key_hash)
     except rebuilding.InTheWay as error:
-        done.problems.append(f"{error} Give that one another, and rebuild again; the vault {account_id} stays closed.")
+        done.problems.append(f"{error} Change that one, and rebuild again; the vault {account_id} stays closed.")
         return done
     for app in record.apps:
         try:

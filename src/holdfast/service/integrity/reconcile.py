@@ -83,7 +83,7 @@ def reconcile_account(instance: Instance, account: Account) -> Reconciled:
         instance.vault_store(account.id).size(RECORD_NAME)
     except ObjectMissing:
         _log.error(
-            "account %s has nothing in the store, not even its record; look whether the store's disk is mounted",
+            "account %s has nothing in the store, not even its record; check that the store's disk is mounted",
             account.id,
         )
         return Reconciled(account.id)

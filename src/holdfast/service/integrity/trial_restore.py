@@ -91,7 +91,7 @@ def restored_and_compared(instance: Instance, job_id: str, backup: Backup, contr
         tree.mkdir(mode=0o700)
         room = os.statvfs(scratch)
     except OSError as error:
-        raise ScratchError("SCRATCH_FAILED", f"{scratch} cannot be made ({error.strerror}); mend that.") from error
+        raise ScratchError("SCRATCH_FAILED", f"{scratch} cannot be made ({error.strerror}); fix that.") from error
     is_whole = backup.content_bytes <= instance.config.prove_bytes_max
     paths = () if is_whole else _sample(instance, backup)
     if not (is_whole or paths):

@@ -150,7 +150,7 @@ def recover_verifies(instance: Instance) -> None:
     """Bring verifications of this node to an end whose process died."""
 
     def tidy(job: Job) -> None:
-        message = "The process that verified ended before it was finished; ask for it again."
+        message = "The process that ran the verification ended too early; request it again."
         jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
 
     jobs.recover_jobs(instance, KIND, tidy)
@@ -182,7 +182,7 @@ _FAILURES = Failures(
         (StoreError, "STORE_ERROR"),
         (VaultError, "VAULT_ERROR"),
     ),
-    interrupted="The verification was interrupted; ask for it again.",
+    interrupted="The verification was interrupted; request it again.",
 )
 
 

@@ -63,7 +63,7 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
     except rows.BackupRunning:
-        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is running; wait for it.") from None
     wake(instance)
     return job
 

@@ -50,7 +50,7 @@ KEPT_NS = 30 * DAY_NS
 GONE = 410
 
 _log = logging.getLogger(__name__)
-_CUT_OFF = "The test was cut off; ask for it again."
+_CUT_OFF = "The test was interrupted; request another one."
 
 
 def deliver_due(
@@ -197,7 +197,7 @@ def _settle(
         _end(instance, delivery, DeliveryState.DELIVERED, outcome.status, None)
         return
     if outcome.status == GONE:
-        why = "The receiver said that it is gone for good (410); the endpoint was disabled."
+        why = "The receiver answered that it is gone (410); the endpoint was disabled."
         _end(instance, delivery, DeliveryState.FAILED, outcome.status, why)
         _disable(instance, endpoint, why)
         return

@@ -87,7 +87,7 @@ def parse_cron(text: str) -> Cron:
     except CronSimError:
         first = None
     if first is None:
-        raise Invalid("cron", f"No day ever fits the cron expression {text!r}; look at its days and months.")
+        raise Invalid("cron", f"The cron expression {text!r} matches no day; check its days and months.")
     is_every_hour = simulated.hours == _HOURS
     if is_every_hour:
         words[1] = "*"

@@ -77,7 +77,7 @@ def spec_of(
     name = name or address.database or kind
     if not _NAME.match(name):
         raise Invalid(
-            "name", f"{name!r} can't be a database's name here; give one with --name, of letters, digits, ._-."
+            "name", f"{name!r} cannot be a database's name here; give one with --name, of letters, digits and ._-."
         )
     if password_env and password_file:
         raise Invalid("password_env", "Give --password-env or --password-file, not both.")

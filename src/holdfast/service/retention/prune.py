@@ -174,7 +174,7 @@ def _require_roots(instance: Instance, account: Account) -> None:
         raise DamagedError(
             f"The root of backup {lost[0].name!r} of application {lost[0].app_id} is gone from the store"
             + (f" (and of {len(lost) - 1} more)" if len(lost) > 1 else "")
-            + "; look whether the store's disk is mounted, put the root back from a copy, or delete the backup."
+            + "; check that the store's disk is mounted, restore the root from a copy, or delete the backup."
         )
 
 

@@ -77,7 +77,7 @@ def set_hook(instance: Instance, app: App, when: str, hook: Hook | None) -> App:
         raise Invalid("hook", "A command runs before or after the copy; name one of the two.")
     if hook is not None:
         if not hook.command.strip() or "\0" in hook.command:
-            raise Invalid("hook", "The command is empty, or has a zero byte in it; give one that /bin/sh can run.")
+            raise Invalid("hook", "The command is empty or contains a zero byte; give one that /bin/sh can run.")
         try:
             size = len(hook.command.encode())
         except UnicodeEncodeError:

@@ -67,7 +67,7 @@ BEGUN_AGAIN = ("manual", "scheduled")
 """Origins of backups that go back to the queue when the server is stopped. A safety backup is of no use without its
 restore, and an import's archive is not kept."""
 
-REQUEUED = "The server was stopped while it was made; it is made anew when the server is back."
+REQUEUED = "The server was stopped while it was running; it starts over when the server is back."
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def request_backup(
             if isinstance(error, LimitReached):
                 raise
             raise Conflict(
-                "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
+                "BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it."
             ) from None
         except rows.RestoreRunning:
             raise Conflict(
