@@ -26,6 +26,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.policy.retention import Decision, Reason, Terms, decide, make_room
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
 
 _log = logging.getLogger(__name__)
@@ -56,23 +57,35 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
     return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, stopping: Callable[[], bool] = lambda: False) -> Retained:
+def retain_app(
+    instance: Instance,
+    app: App,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    evidence: Evidence | None = None,
+) -> Retained:
     """Let go what the rules and caps let go of one application, and what the account's cap on storage does of others.
 
     Raises NotFound, CatalogError, StoreError.
     """
     verdicts = _planned(instance, app)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _let_go(instance, now, stopping))
+    gone = _let_go(instance, app.account_id, now, stopping, evidence or Evidence(instance))
+    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], gone)
 
 
-def retain_after(instance: Instance, app_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
+def retain_after(
+    instance: Instance,
+    app_id: str,
+    stopping: Callable[[], bool] = lambda: False,
+    evidence: Evidence | None = None,
+) -> None:
     """Retention behind a backup that has just succeeded. What fails is only logged: the next round does it."""
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         return
     try:
-        retain_app(instance, app, stopping=stopping)
+        retain_app(instance, app, stopping=stopping, evidence=evidence)
     except (StoreError, ServiceError) as error:
         _log.warning("retention of application %s waits for its next turn: %s", app_id, error)
 
@@ -80,10 +93,11 @@ def retain_after(instance: Instance, app_id: str, stopping: Callable[[], bool] =
 def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
     """One turn: all applications of this node of which something could go; and deletions that were cut off."""
     resume_deletions(instance)
+    evidence = Evidence(instance)
     for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
         if stopping():
             return
-        retain_after(instance, app_id, stopping)
+        retain_after(instance, app_id, stopping, evidence)
 
 
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
@@ -148,13 +162,33 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     return max(0, usage(instance, account)[1] - cap)
 
 
-def _let_go(instance: Instance, verdicts: Sequence[Decision], stopping: Callable[[], bool]) -> list[str]:
-    """Delete what goes, the oldest first; returns the ids of those that are gone."""
+def _let_go(
+    instance: Instance,
+    account_id: str,
+    verdicts: Sequence[Decision],
+    stopping: Callable[[], bool],
+    evidence: Evidence,
+) -> list[str]:
+    """Delete what goes of an account, the oldest first; returns the ids of those that are gone.
+
+    A successful backup goes only when the store was seen to have the newest one that stays of its application.
+    """
     gone = []
+    stays: dict[str, Candidate] = {}
+    for verdict in verdicts:
+        if verdict.goes_by is None and verdict.backup.state is State.SUCCESSFUL:
+            newest = stays.setdefault(verdict.backup.app_id, verdict.backup)
+            stays[newest.app_id] = max(newest, verdict.backup, key=lambda b: (b.created_at, b.id))
     for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):
         if verdict.goes_by is None or stopping():
             continue
-        backup_id = verdict.backup.id
+        backup_id, app_id = verdict.backup.id, verdict.backup.app_id
+        if (
+            verdict.backup.state is State.SUCCESSFUL
+            and app_id in stays
+            and not evidence.has(account_id, stays[app_id].id)
+        ):
+            continue
         if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns()):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)
