@@ -42,7 +42,8 @@ class Nodes:
 def nodes(postgresql: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     monkeypatch.setenv("HOLDFAST_CATALOG_URL", postgresql())
     create_instance(tmp_path / "one", time_zone="Europe/Berlin").close()
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns("store"))
+    (tmp_path / "two" / "store").symlink_to(tmp_path / "one" / "store")
     for name in ("one", "two"):
         config = tmp_path / name / CONFIG_NAME
         config.write_text(f'node = "{name}"\n{config.read_text()}')

@@ -58,7 +58,7 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
     from holdfast.service.errors import ServiceError, is_catalog_error
     from holdfast.service.instance.config import ConfigError
     from holdfast.service.instance.home import InstanceError
-    from holdfast.stores.port import StoreError
+    from holdfast.stores.port import StoreError, StoreUnreachable
     from holdfast.vault.errors import VaultError
 
     if isinstance(error, ServiceError):
@@ -68,6 +68,7 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
     for kind, code in (
         (InstanceError, "INSTANCE"),
         (ConfigError, "CONFIGURATION"),
+        (StoreUnreachable, "STORE_UNREACHABLE"),
         (StoreError, "STORE"),
         (VaultError, "VAULT"),
     ):

@@ -99,7 +99,7 @@ class InstanceCollector(Collector):
 
 def _places(instance: Instance) -> Iterator[tuple[str, str]]:
     yield "home", str(instance.home)
-    if instance.store is instance.local_store:
+    if instance.store is instance.identified:
         yield "store", str(instance.home / "store")
 
 

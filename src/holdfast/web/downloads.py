@@ -61,6 +61,7 @@ async def serve_download(
     """Answer one request for a link. Raises ApiError, or what the vault raised before the first byte."""
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodRefused("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+    context.require_store()
     download = await context.call(find_download, context.instance, link.account_id, link.name, link.key, link.format)
     if download is None:
         refusal = RouteMissing("BACKUP_NOT_FOUND", "No such backup exists, or the key belongs to another one.")

@@ -7,6 +7,7 @@ then uvicorn closes the remaining connections.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import signal
@@ -157,6 +158,7 @@ class WebServer(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._context.calls, self._context.store_watch.start)
         await super().startup(sockets)
         self._on_ready(self.port)
 

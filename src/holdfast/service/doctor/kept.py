@@ -14,6 +14,7 @@ from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
+from holdfast.stores.port import StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 
 WAL_BYTES_MAX = 256 * 1024**2
@@ -46,6 +47,11 @@ def _catalog(instance: Instance) -> Iterator[Finding]:
 
 
 def _store(instance: Instance) -> Iterator[Finding]:
+    try:
+        instance.confirm_store()
+    except StoreUnreachable as error:
+        yield problem(f"{error} (STORE_UNREACHABLE)")
+        return
     name, content = f"doctor-{secrets.token_hex(8)}", secrets.token_bytes(4096)
     started = time.monotonic()
     instance.store.put(name, content)

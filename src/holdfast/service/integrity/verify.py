@@ -20,6 +20,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
@@ -99,6 +100,7 @@ def check_account(
     With `repair` damaged packs are taken out of use, so that the next backups heal what they hit, and backups say what
     of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
     """
+    confirm_vault(instance, account.id)
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account.id)}
     report = instance.vault(account.id).check(
@@ -158,6 +160,7 @@ def recover_verifies(instance: Instance) -> None:
 
 def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
+    confirm_vault(instance, backup.account_id)
     report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     damaged = report.damaged_backups[0] if report.damaged_backups else None

@@ -60,6 +60,7 @@ def store_record(instance: Instance, account_id: str) -> None:
         plain = msgspec.msgpack.encode(record)
         store = instance.vault_store(account_id)
         if _current(instance, account_id) != record:
+            instance.mark_store_in_use()
             store.put(RECORD_NAME, instance.master_key.wrap(plain, f"account record:{account_id}"))
 
 

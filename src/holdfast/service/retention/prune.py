@@ -19,6 +19,7 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.retention.erase import is_erased
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
@@ -82,6 +83,7 @@ def _prune(
     pruning.begin_prune(instance.catalog, account.id, again_at)
     try:
         with _with_advice():
+            confirm_vault(instance, account.id)
             _require_roots(instance, account)
             _drop_failed_roots(instance, account)
             instance.local_store.sweep_unfinished()

@@ -26,6 +26,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.policy.retention import Decision, Reason, Terms, decide, make_room
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
 from holdfast.vault.control import NEVER, Control
 
@@ -57,23 +58,24 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
     return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, control: Control = NEVER) -> Retained:
+def retain_app(instance: Instance, app: App, *, control: Control = NEVER, evidence: Evidence | None = None) -> Retained:
     """Delete what one application's rules and caps let go, and what the account's storage cap lets go of others.
 
     Raises NotFound, CatalogError, StoreError.
     """
     verdicts = _planned(instance, app)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _delete_outdated(instance, now, control))
+    gone = _delete_outdated(instance, app.account_id, now, control, evidence or Evidence(instance))
+    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], gone)
 
 
-def retain_after(instance: Instance, app_id: str, control: Control = NEVER) -> None:
+def retain_after(instance: Instance, app_id: str, control: Control = NEVER, evidence: Evidence | None = None) -> None:
     """Retention behind a backup that has just succeeded. What fails is only logged: the next run does it."""
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         return
     try:
-        retain_app(instance, app, control=control)
+        retain_app(instance, app, control=control, evidence=evidence)
     except (StoreError, ServiceError) as error:
         _log.warning("retention of application %s waits for the next run: %s", app_id, error)
 
@@ -84,10 +86,11 @@ def retain_due(instance: Instance, control: Control = NEVER) -> None:
     A cancel ends it early.
     """
     resume_deletions(instance)
+    evidence = Evidence(instance)
     for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
         if control.is_cancelled():
             return
-        retain_after(instance, app_id, control)
+        retain_after(instance, app_id, control, evidence)
 
 
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
@@ -152,13 +155,29 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     return max(0, usage(instance, account)[1] - cap)
 
 
-def _delete_outdated(instance: Instance, verdicts: Sequence[Decision], control: Control) -> list[str]:
-    """Delete the backups that go, the oldest first; return the ids of those that are gone."""
+def _delete_outdated(
+    instance: Instance, account_id: str, verdicts: Sequence[Decision], control: Control, evidence: Evidence
+) -> list[str]:
+    """Delete the backups of an account that go, the oldest first; return the ids of those that are gone.
+
+    A successful backup goes only when the store was seen to have the newest one that stays of its application.
+    """
     gone = []
+    stays: dict[str, Candidate] = {}
+    for verdict in verdicts:
+        if verdict.goes_by is None and verdict.backup.state is State.SUCCESSFUL:
+            newest = stays.setdefault(verdict.backup.app_id, verdict.backup)
+            stays[newest.app_id] = max(newest, verdict.backup, key=lambda b: (b.created_at, b.id))
     for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):
         if verdict.goes_by is None or control.is_cancelled():
             continue
-        backup_id = verdict.backup.id
+        backup_id, app_id = verdict.backup.id, verdict.backup.app_id
+        if (
+            verdict.backup.state is State.SUCCESSFUL
+            and app_id in stays
+            and not evidence.has(account_id, stays[app_id].id)
+        ):
+            continue
         if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns()):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)

@@ -36,6 +36,7 @@ from holdfast.service.registry.account_record import store_marks
 from holdfast.service.registry.accounts import get_account, link_secret
 from holdfast.service.registry.backups import check_name, link_key, name_taken
 from holdfast.service.registry.damage import recheck
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.take.hooks import Hooks, recover_hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.source import chosen_source, sweep_copies
@@ -309,6 +310,7 @@ def _take(
             previous = _previous(instance, app) if chosen.is_incremental else None
             is_counted = False
             try:
+                confirm_vault(instance, app.account_id)
                 with hooks.around():
                     result = instance.vault(app.account_id).take(
                         chosen.source,
