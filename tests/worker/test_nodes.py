@@ -121,7 +121,7 @@ def test_one_that_is_killed_loses_nothing_and_holds_up_nothing(nodes: Nodes) -> 
 
 
 def test_what_is_asked_for_on_one_node_wakes_the_other(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(queue, "POLL_SECONDS", 3600.0)
     worker = Worker(nodes.two, StepsOnly)
     worker.start()
     try:

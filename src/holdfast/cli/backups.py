@@ -69,7 +69,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     if done.state is not State.SUCCESSFUL:
-        error = done.error_message or "The backup is being made by another process; see `holdfast backup list`."
+        error = done.error_message or "Another process is running the backup; see `holdfast backup list`."
         raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
     if not as_json:
         print(

@@ -1,4 +1,4 @@
-"""`holdfast doctor`: what is wrong with this instance and what to do."""
+"""`holdfast doctor`: find what is wrong with this instance, and say what to do."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def doctor(
         table.add_column(overflow="fold")
         for line in shown:
             mark, style = _MARKS[line.level]
-            said = Text(line.message)
+            text = Text(line.message)
             if line.command:
-                said.append(f"\n  {line.command}", style="bold")
-            table.add_row(Text(mark, style=style), Text(line.check), said)
+                text.append(f"\n  {line.command}", style="bold")
+            table.add_row(Text(mark, style=style), Text(line.check), text)
         console = Console(highlight=False)
         console.print(table)
         console.print(_summary(problems, warnings))

@@ -19,9 +19,7 @@ def ignore(
         list[str] | None,
         typer.Argument(metavar="[PATTERN]...", help="Like '*.log', '/cache/' or '!keep.log', as in a .gitignore."),
     ] = None,
-    add: Annotated[
-        bool, typer.Option("--add", help="Put the patterns behind the others (so without an option).")
-    ] = False,
+    add: Annotated[bool, typer.Option("--add", help="Add the patterns after the others (the default).")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the patterns out.")] = False,
     replace: Annotated[bool, typer.Option("--set", help="Have these patterns and no others.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Have none.")] = False,

@@ -60,7 +60,7 @@ def jobs(
                     work.node,
                     _clock_text(instance, work.created_at),
                     names.get(work.app_id, work.app_id),
-                    _said(work),
+                    _state_text(work),
                 )
                 for work in found
             ],
@@ -147,7 +147,7 @@ def _state(work: Work) -> str:
     return f"{work.state} (stopping)" if work.state == "running" and work.cancel_asked else str(work.state)
 
 
-def _said(work: Work) -> str:
+def _state_text(work: Work) -> str:
     if work.error_message:
         return f"{work.error_code}: {work.error_message}"
     if work.progress is None:

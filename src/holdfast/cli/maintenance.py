@@ -1,4 +1,4 @@
-"""`holdfast prune`, `holdfast rebuild`: what keeps the store small and the catalog true."""
+"""`holdfast prune`, `holdfast rebuild`: keep the store small and the catalog right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def prune(
     grace_hours: Annotated[
         float,
         typer.Option(
-            "--grace-hours", min=0, help="How long what goes stays for downloads that run; 0 deletes it at once."
+            "--grace-hours", min=0, help="Keep discarded packs this long for running downloads; 0 deletes them at once."
         ),
     ] = 24.0,
     json: Json = False,
@@ -78,7 +78,7 @@ def rebuild(json: Json = False) -> None:
     from holdfast.service.integrity.rebuild import Rebuilt
     from holdfast.service.integrity.rebuild import rebuild as operation
 
-    def say(done: Rebuilt) -> None:
+    def report(done: Rebuilt) -> None:
         if json:
             return
         print(
@@ -90,7 +90,7 @@ def rebuild(json: Json = False) -> None:
 
     instance = open_instance(state.home, new_catalog=True)
     try:
-        all_done = operation(instance, say)
+        all_done = operation(instance, report)
     finally:
         instance.close()
     if json:

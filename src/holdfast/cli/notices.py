@@ -14,7 +14,8 @@ app = typer.Typer(no_args_is_help=True)
 
 EndpointId = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id.")]
 AccountId = Annotated[
-    str | None, typer.Option("--account", help="The id of the account that is told; without: the operator, of all.")
+    str | None,
+    typer.Option("--account", help="The account to notify; without it the operator is notified of all accounts."),
 ]
 
 
@@ -25,7 +26,9 @@ def add(
         typer.Argument(help="https://..., or a URL of apprise; without, or `-`: read from standard input."),
     ] = None,
     account: AccountId = None,
-    events: Annotated[list[str] | None, typer.Option("--event", help="Of which events; may be given again.")] = None,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="The event to send; may be given several times.")
+    ] = None,
     label: Annotated[str | None, typer.Option("--label", help="What it is called in lists.")] = None,
     json: Json = False,
 ) -> None:

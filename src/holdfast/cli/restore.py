@@ -45,7 +45,7 @@ def restore(
         RestoreMode | None,
         typer.Option(
             "--mode",
-            help="mirror removes what the backup does not have (usual for an application), overlay leaves it (usual "
+            help="mirror removes what the backup does not have (the default), overlay leaves it (the default "
             "with --to).",
         ),
     ] = None,
@@ -81,7 +81,9 @@ def restore(
     if database is None and (to_dsn or password_env or password_file):
         raise Invalid("database", "--to-dsn and --password-... are for a database; name it with --database.")
     if to_dsn is None and (password_env or password_file):
-        raise Invalid("to_dsn", "The database's own password is known already; --password-... goes with --to-dsn.")
+        raise Invalid(
+            "to_dsn", "The password of the original database is known already; use --password-... only with --to-dsn."
+        )
     with state.instance() as instance:
         recover_restores(instance)
         recover_backups(instance)

@@ -1,4 +1,4 @@
-"""`holdfast retain`: let old backups go by their rules, or show which ones would."""
+"""`holdfast retain`: delete old backups by their rules, or show which ones would go."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _print(instance: Instance, app: App, verdicts: list[Decision], gone: list[st
     from holdfast.schemas.times import local_time
 
     going = sum(v.goes_by is not None for v in verdicts)
-    said = f"{going} would go" if gone is None else f"{len(gone)} went"
-    print(f"{app.name}: {len(verdicts)} backups, {said}.")
+    outcome = f"{going} would go" if gone is None else f"{len(gone)} went"
+    print(f"{app.name}: {len(verdicts)} backups, {outcome}.")
     if verdicts:
         print_table(
             ("ID", "STARTED", "ORIGIN", "BECAUSE OF", "NAME"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _keep(what: str) -> Any:
-    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"Keep so many {what} backups; 0: no such rule.")
+    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"Keep so many {what} backups; 0 removes the rule.")
 
 
 def schedule(
@@ -33,7 +33,7 @@ def schedule(
     keep_yearly: Annotated[int | None, _keep("yearly")] = None,
     keep_within: Annotated[
         str | None,
-        typer.Option("--keep-within", help="Keep all that are not older: 36h, 30d, 8w; '' for no such rule."),
+        typer.Option("--keep-within", help="Keep all that are not older: 36h, 30d, 8w; '' removes the rule."),
     ] = None,
     json: Json = False,
 ) -> None:

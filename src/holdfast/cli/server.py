@@ -77,12 +77,12 @@ def serve(
     """Serve the API and downloads, and run the jobs, until Ctrl-C."""
     from holdfast.service.instance.home import KEY_NEVER_EXPORTED, key_exported_at
 
-    def say(instance: Instance, port: int) -> None:
+    def announce(instance: Instance, port: int) -> None:
         print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)
         if key_exported_at(instance) is None:
             print(f"Warning: {KEY_NEVER_EXPORTED}", flush=True)
 
-    run_server(host, port, base_url, backups_url, say)
+    run_server(host, port, base_url, backups_url, announce)
 
 
 def demo(

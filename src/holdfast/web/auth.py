@@ -1,4 +1,4 @@
-"""Who asks: the API key of a request, and whether the account's plan includes the route.
+"""Authentication: the account of a request's API key, and the routes that its plan includes.
 
 What it must never do: tell a missing account from a wrong key, or let a key into a log.
 """

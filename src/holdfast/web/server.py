@@ -1,8 +1,8 @@
 """The server of the web process: uvicorn on a socket that we open ourselves.
 
 Our own socket makes a port in use one clear sentence instead of a traceback, and port 0 usable. Stopping has two
-phases: *draining*, in which what runs may finish and what comes is answered 503, for at most `grace_seconds`; then
-uvicorn closes what is left.
+phases: *draining*, in which running requests may finish and new ones are answered 503, for at most `grace_seconds`;
+then uvicorn closes the remaining connections.
 """
 
 from __future__ import annotations

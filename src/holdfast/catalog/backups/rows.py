@@ -324,7 +324,7 @@ def finish_backup(
 
 
 def _epoch_held(connection: Connection, backup_id: str) -> int | None:
-    """Return the epoch of the vault of a backup, its account's row held; None when the backup is gone."""
+    """Return the epoch of a backup's vault, and lock its account's row; None when the backup is gone."""
     epoch: int | None = connection.execute(
         select(accounts.c.vault_epoch)
         .join(backups, backups.c.account_id == accounts.c.id)

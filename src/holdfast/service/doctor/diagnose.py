@@ -1,4 +1,4 @@
-"""All checks of the doctor, one after the other."""
+"""Run all checks of the doctor, one after the other."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
 def lines_of(check: Check, instance: Instance) -> list[DoctorLine]:
     """The lines of one check."""
     try:
-        found = list(check.look(instance))
+        found = list(check.run(instance))
     except FORESEEN as error:
         found = [problem(str(error))]
     except OSError as error:
-        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); fix its permissions.")]
+        found = [problem(f"It could not be examined ({error.strerror}: {error.filename}); fix its permissions.")]
     if not found:
         return [DoctorLine(check.name, Level.OK, check.fine, "")]
     more = found[FINDINGS_MAX:]

@@ -1,4 +1,4 @@
-"""Checks of what is kept: the catalog, the store, the backups in it, the notices that wait."""
+"""Checks of stored data: the catalog, the store, its backups, and notices that wait."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _catalog(instance: Instance) -> Iterator[Finding]:
     if health.faults:
         yield problem(
             f"The catalog {instance.catalog.where} is damaged ({health.faults[0]}); stop the server, move the file "
-            "away and make it anew from the store.",
+            "away and rebuild it from the store.",
             "holdfast rebuild",
         )
     if health.wal_bytes > WAL_BYTES_MAX:
@@ -58,19 +58,18 @@ def _store(instance: Instance) -> Iterator[Finding]:
     try:
         took = time.monotonic() - started
         if instance.store.get(name) != content:
-            yield problem("The store gave back other bytes than were written; look after its disk first of all.")
+            yield problem("The store returned other bytes than were written; check its disk first of all.")
     finally:
         instance.store.delete(name)
     if took > PUT_SECONDS_MAX:
-        yield warning(f"The store took {took:.1f} s to write 4 kB durably; backups will be slow. Look after its disk.")
+        yield warning(f"The store took {took:.1f} s to write 4 kB durably; backups will be slow. Check its disk.")
 
 
 def _deletions(instance: Instance) -> Iterator[Finding]:
     waiting = backups_in(instance.catalog, [State.DELETING])
     if waiting:
         yield warning(
-            f"{len(waiting)} backups are being deleted and not gone yet; where the server was stopped, its next "
-            "start goes on.",
+            f"{len(waiting)} backups are still being deleted; if the server was stopped, its next start finishes that.",
             "holdfast serve",
         )
 
@@ -104,7 +103,7 @@ def _packs(instance: Instance) -> Iterator[Finding]:
 
 def _notices(instance: Instance) -> Iterator[Finding]:
     for _id, account_id, label in statistics.disabled_endpoints(instance.catalog):
-        yield warning(f"The endpoint {label} of account {account_id} is switched off; it is told of nothing.")
+        yield warning(f"The endpoint {label} of account {account_id} is disabled; nothing is sent to it.")
     now_ns = instance.clock.now_ns()
     for label, count, error in statistics.failing_deliveries(instance.catalog, now_ns - DELIVERIES_SINCE_NS):
         yield warning(

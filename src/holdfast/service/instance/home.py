@@ -1,8 +1,8 @@
-"""An instance: its home folder, and what all operations need from it.
+"""An instance: its home folder, and the objects that all operations need.
 
-The home: `FORMAT` (read first; a newer one is refused, untouched), `holdfast.toml`, `master.key` (0600),
-`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and what a running server says of itself). The
-master key stands outside the store, or in the environment (HOLDFAST_MASTER_KEY).
+The home: `FORMAT` (read first; a newer one is refused and left untouched), `holdfast.toml`, `master.key` (0600),
+`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and the address of a running server). The master
+key is outside the store, or in the environment (HOLDFAST_MASTER_KEY).
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Test restores: the newest backup of each application is really restored, into a scratch folder, and compared.
+"""Test restores: the newest backup of each application is restored into a scratch folder and compared.
 
 1. `prove_due` finds the application whose turn it is and queues a job; at most one is open on a node.
-2. The job restores into a scratch folder and compares what lies on the disk then with the backup
-   (`trial_restore.py`). The folder goes in the end, whatever comes.
-3. What came of it is entered with the backup.
+2. The job restores into a scratch folder and compares the files there with the backup (`trial_restore.py`). The folder
+   is removed at the end in any case.
+3. The result is recorded with the backup.
 
-A backup that did not come back as it was is entered as damaged (`NOT_PROVED`): `retake.py` takes another one, which
-reads everything anew (`service/take/run.py`), for an incremental one would trust the list of files that is wrong.
+A backup that was not restored as it was taken is recorded as damaged (`NOT_PROVED`). `retake.py` then takes another
+one, which reads everything again (`service/take/run.py`), because an incremental one would trust the wrong list of
+files.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = No
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
     with held(instance, "prove-request") as is_free:
         if not is_free or rows.is_running(instance.catalog, instance.config.node):
-            message = "A test restore is under way on this machine already; wait for it."
+            message = "A test restore is already running on this machine; wait for it."
             raise Conflict("PROVE_IN_PROGRESS", message)
         if own is not None:
             own.enter_context(held(instance, jobs.job_lock(job.id)))

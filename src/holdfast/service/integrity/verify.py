@@ -1,7 +1,7 @@
-"""Verify: whether what is stored is still good, which files of which backups are hit, and whether they healed.
+"""Verify: read stored data back, find damage and the affected files of backups, and see what has healed.
 
-What a check finds stands with each backup it hits (`Backup.damage`), until a later check, or a later backup that
-brought the lost content back, finds the backup whole.
+A finding is recorded with each affected backup (`Backup.damage`), until a later check finds the backup whole, perhaps
+because a later backup brought the lost content back.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def recover_verifies(instance: Instance) -> None:
     """Bring verifications of this node to an end whose process died."""
 
     def tidy(job: Job) -> None:
-        message = "The process that verified ended before it was finished; ask for it again."
+        message = "The process that ran the verification ended too early; request it again."
         jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
 
     jobs.recover_jobs(instance, KIND, tidy)
@@ -185,7 +185,7 @@ _FAILURES = Failures(
         (StoreError, "STORE_ERROR"),
         (VaultError, "VAULT_ERROR"),
     ),
-    interrupted="The verification was interrupted; ask for it again.",
+    interrupted="The verification was interrupted; request it again.",
 )
 
 

@@ -1,8 +1,8 @@
 """Databases of an application: add, list, check, remove; which of them a backup holds.
 
-They stand in the application's settings or in the configuration file; of two of the same name the file's counts. The
-root of a backup says which databases it holds (`DUMPS_LABEL`), so a folder of the same name that an application made
-itself is not taken for them.
+They are in the application's settings or in the configuration file, which takes precedence if both have a name. The
+root of a backup names its databases (`DUMPS_LABEL`), so a folder of the same name that an application made itself is
+not taken for dumps.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def spec_of(
     name = name or address.database or kind
     if not _NAME.match(name):
         raise Invalid(
-            "name", f"{name!r} can't be a database's name here; give one with --name, of letters, digits, ._-."
+            "name", f"{name!r} cannot be a database's name here; give one with --name, of letters, digits and ._-."
         )
     if password_env and password_file:
         raise Invalid("password_env", "Give --password-env or --password-file, not both.")

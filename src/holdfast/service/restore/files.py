@@ -1,9 +1,9 @@
-"""Restore a backup: planned against what is there, staged and so checked as a whole, then swapped in, or undone.
+"""Restore a backup: plan it against the target, stage and thereby check everything, then swap it in, or undo it.
 
 1. The target is walked and compared with the backup: only what differs is touched.
-2. All that is needed is read, checked and written beside the target; until here nothing of it was changed.
+2. Everything needed is read, checked and written beside the target, which is not changed so far.
 3. A safety backup of the application is taken, so that the restore itself can be undone.
-4. Everything is swapped in by renames. Whatever fails, the old state is put back; after a crash the next start does it.
+4. Everything is swapped in by renames. On any failure the old state is restored; after a crash the next start does it.
 """
 
 from __future__ import annotations

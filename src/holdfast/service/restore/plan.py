@@ -1,4 +1,4 @@
-"""The plan of a restore: which backup and paths, into what, and what would change."""
+"""The plan of a restore: the backup and paths, the target, and the changes."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable
 def _comparer(
     vault: Vault, snapshot: Snapshot, before: PreviousEntries, target: DirectoryReader, control: Control
 ) -> Callable[[int, bytes], bool]:
-    """Return a test for the target's file at a path having the content of an entry. It raises Cancelled."""
+    """Return a function that tells if the target's file at a path has an entry's content; it raises Cancelled."""
 
     def read(fd: int, part: memoryview, at: int) -> int:
         control.check(CANCELLED)

@@ -30,14 +30,14 @@ class Evidence:
         """
         if account_id not in self._seen:
             try:
-                self._seen[account_id] = self._look(account_id)
+                self._seen[account_id] = self._read_ids(account_id)
             except StoreError as error:
                 _log.warning("no backup of account %s goes by its rules now: %s", account_id, error)
                 self._seen[account_id] = None
         roots = self._seen[account_id]
         return roots is not None and backup_id in roots
 
-    def _look(self, account_id: str) -> frozenset[str] | None:
+    def _read_ids(self, account_id: str) -> frozenset[str] | None:
         """Return the ids of the backups in the store; None when it lacks a pack."""
         self._instance.confirm_store()
         store = self._instance.vault_store(account_id)

@@ -54,7 +54,7 @@ class Found:
 
 
 def search_path() -> str:
-    """Return the folders in which programs are searched; clients get them as their PATH."""
+    """Return the folders to search for programs; clients get them as their PATH."""
     return os.environ.get("PATH") or os.defpath
 
 
@@ -79,7 +79,7 @@ def postgres_tools() -> list[Tool]:
 
 
 def postgres_tool(server_version: int) -> Tool:
-    """Return the newest pg_dump, when it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
+    """Return the newest pg_dump if it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
     newest = postgres_tools()[0]
     if newest.version[0] < server_version:
         raise ToolTooOld(
@@ -90,7 +90,7 @@ def postgres_tool(server_version: int) -> Tool:
 
 
 def mariadb_tool(*names: str) -> Tool:
-    """Return the first of some programs that there is, and is MariaDB's. Raises ToolMissing."""
+    """Return the first of some programs that is installed and is MariaDB's. Raises ToolMissing."""
     for name in names:
         path = shutil.which(name, path=search_path())
         if path:

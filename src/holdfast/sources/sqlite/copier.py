@@ -177,8 +177,8 @@ class Copier:
             return None, None if deeper in ([], _SOUND) else _short("; ".join(deeper))
         # Rows about values (a NULL where none may be) are the application's own affair; the others are damage.
         pages = [row for row in rows if " value in " not in row]
-        said = _short("; ".join(pages or rows))
-        return (said, None) if pages else (None, said)
+        result = _short("; ".join(pages or rows))
+        return (result, None) if pages else (None, result)
 
     def _allow(self, slot: int, name: bytes) -> None:
         if self._native.holdfast_sqlite_allow(slot, name):
@@ -186,7 +186,7 @@ class Copier:
 
 
 def _problems(copy: sqlite3.Connection, pragma: str) -> list[str]:
-    """Return the first ones; `ok` alone when there are none."""
+    """Return the first problems; only `ok` when there are none."""
     return [str(row[0]) for row in copy.execute(f"PRAGMA {pragma}({PROBLEMS_SHOWN})")]
 
 

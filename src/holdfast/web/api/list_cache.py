@@ -1,8 +1,8 @@
-"""The answers to the whole list of an application's backups, the route that is asked most.
+"""Cached answers to the whole list of an application's backups, the most frequent request.
 
-What is made of its rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as the
-rows stay the same. They are read anew for each request, unless the database says that nothing at all was committed
-since. So there is nothing to invalidate, and what another process changed shows at once.
+The answer made from the rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as
+the rows stay the same. They are read again for each request, unless the database says that nothing at all was committed
+since. So nothing needs to be invalidated, and a change by another process shows at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class WholeLists:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._kept: OrderedDict[str, tuple[list[ListRow], Tagged]] = OrderedDict()
-        self._looked: dict[str, tuple[int, int]] = {}
+        self._seen_version: dict[str, tuple[int, int]] = {}
         """For kept lists: the catalog's version when their rows were last looked at."""
         self._kept_bytes = 0
 
@@ -33,7 +33,7 @@ class WholeLists:
         """The list as it is now."""
         kept = self._kept.get(app_id)
         version = self._instance.prepared.version()
-        if kept is not None and version is not None and self._looked.get(app_id) == version:
+        if kept is not None and version is not None and self._seen_version.get(app_id) == version:
             return kept[1]
         rows = list_rows(self._instance, app_id)
         if kept is not None and kept[0] == rows:
@@ -48,7 +48,7 @@ class WholeLists:
     def _note(self, app_id: str, version: tuple[int, int] | None) -> None:
         # The version was asked for before the rows were read: what came between makes another one.
         if version is not None:
-            self._looked[app_id] = version
+            self._seen_version[app_id] = version
 
     def _keep(self, app_id: str, rows: list[ListRow], made: Tagged) -> None:
         before = self._kept.pop(app_id, None)
@@ -58,5 +58,5 @@ class WholeLists:
         self._kept_bytes += len(made.answer.body)
         while self._kept_bytes > KEPT_BYTES_MAX:
             gone, (_, oldest) = self._kept.popitem(last=False)
-            self._looked.pop(gone, None)
+            self._seen_version.pop(gone, None)
             self._kept_bytes -= len(oldest.answer.body)

@@ -1,6 +1,6 @@
 """The envelope around every JSON answer, and the answer itself as bytes.
 
-What it must never do: let an error out in another shape, or without the headers that keep browsers from guessing.
+What it must never do: send an error in another shape, or without the headers that keep browsers from guessing.
 """
 
 from __future__ import annotations
