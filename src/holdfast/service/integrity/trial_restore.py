@@ -28,6 +28,7 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import stage
 from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore, without_privileges
+from holdfast.service.restore.target import is_in_store
 from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
@@ -86,6 +87,9 @@ def restored_and_compared(instance: Instance, job_id: str, backup: Backup, contr
     """
     scratch = scratch_folder(instance, job_id)
     tree = scratch / "tree"
+    if is_in_store(instance, scratch):
+        message = f"The folder for test restores, {scratch.parent}, lies in the store; set `scratch` to another."
+        raise ScratchError("SCRATCH_FAILED", message)
     try:
         scratch.mkdir(mode=0o700)
         tree.mkdir(mode=0o700)
