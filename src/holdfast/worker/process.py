@@ -1,4 +1,4 @@
-"""The jobs' process: `python -m holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
+"""The jobs' process: `holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
 
 Apart from the web process, so that a backup never slows the API down. It ends when it is told to (SIGTERM), or when
 the process that started it is gone (its standard input closes). There is one for each home at a time: the next one

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.isolation import ROOT, UMASK, isolated_file
 from holdfast.native.library import LIBRARY
 from holdfast.vault.control import Control
 from holdfast.vault.errors import SourceFailed
@@ -183,13 +183,14 @@ class _Copier:
         copies = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_PROGRAM), *map(str, (root, copies, *owner)), str(LIBRARY)],
+                isolated_file(str(_PROGRAM), *map(str, (root, copies, *owner)), str(LIBRARY)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(root, copies),
                 env={"PATH": os.defpath, "LANG": "C.UTF-8"},  # nothing of ours: the master key may be in it
-                cwd="/",
+                cwd=ROOT,
+                umask=UMASK,
                 start_new_session=True,
             )
         finally:
