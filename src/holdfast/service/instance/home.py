@@ -30,6 +30,7 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.privacy import keep_private
 from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
@@ -143,6 +144,7 @@ def create_instance(
         _make_folder(home)
         with _held_alone(home):
             _check_free(home)
+            close_to_others(home)
             for folder in ("store", "run"):
                 _make_folder(home / folder)
             write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
@@ -195,6 +197,17 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
         if isinstance(error, OSError):
             raise InstanceError(f"{home} cannot be used ({error.strerror}); fix its permissions.") from error
         raise
+
+
+def close_to_others(home: Path) -> None:
+    """See to it that nobody but its owner looks into a home. Raises InstanceError when that cannot be done."""
+    try:
+        keep_private(home)
+    except OSError as error:
+        raise InstanceError(
+            f"Other users of this machine can look into {home}, which holds keys and backups, and it cannot be closed "
+            f"to them ({error.strerror}); run `chmod 700 {home}` as its owner, or choose another --home."
+        ) from None
 
 
 def note_key_exported(instance: Instance) -> None:
