@@ -48,6 +48,8 @@ KEY_NEVER_EXPORTED = (
     "sheet away from this machine."
 )
 VAULTS_OPEN_MAX = 64
+NOBODY = "nobody"
+"""No account has this id."""
 _FINGERPRINT = "master key fingerprint"
 _EXPORTED = "master key exported"
 _CATALOG_NAME = "catalog.sqlite"
@@ -74,6 +76,8 @@ class Instance:
         self.prepared = PreparedQueries(catalog)
         self.master_key = master_key
         self.clock = clock
+        self.nobodys_link_secret = master_key.wrap(os.urandom(KEY_BYTES), f"link secret:{NOBODY}")
+        """Opened for a link of an account that never was, so that it takes as long as for any other."""
         self.zone = config.zone
         self.local_store = LocalStore(home / "store")
         self.store: Store = self.local_store
