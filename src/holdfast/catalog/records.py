@@ -117,7 +117,6 @@ class Backup(msgspec.Struct, frozen=True):
     zip_bytes: int
     tar_bytes: int
     digest: bytes | None
-    link_key: str
     files: int
     content_bytes: int
     stored_bytes: int

@@ -89,7 +89,7 @@ def list_all(name: AppName, json: Json = False) -> None:
     with state.instance() as instance:
         found = find_app(instance, name)
         if json:
-            print_json(list_items(instance, list_rows(instance, found.id)))
+            print_json(list_items(instance, found.account_id, list_rows(instance, found.id)))
             return
         from holdfast.schemas.times import local_time
 

@@ -1,4 +1,4 @@
-"""The jobs' process: `python -m holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
+"""The jobs' process: `holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
 
 It is separate from the web process, so that a backup never slows the API down. It ends on SIGTERM, or when the process
 that started it is gone (its standard input closes). A home has only one at a time: the next one waits until the

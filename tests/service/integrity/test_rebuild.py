@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.links import key_of
 from kit.trees import fill, tree_of
 from kit.world import World
 from msgspec import to_builtins
@@ -81,7 +82,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         authenticate(instance, other.api_key)
     assert list_apps(instance) == [world.app]
     for backup, tree in zip(list_backups(instance, world.app.id), trees, strict=True):
-        found = find_download(instance, backup.account_id, backup.name, backup.link_key, "zip")
+        found = find_download(instance, backup.account_id, backup.name, key_of(instance, backup), "zip")
         assert found is not None
         assert sum(len(piece) for piece in found.stream(0, found.length)) == found.length
         target = tmp_path / f"to-{backup.id}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from kit.links import key_of
 from kit.receiver import Receiver, receiving
 from kit.world import World
 from msgspec import to_builtins
@@ -83,7 +84,7 @@ def test_a_finished_backup_is_told(open_world: World, receiver: Receiver) -> Non
     assert data["backup"]["size"] == backup.zip_bytes
     assert data["message"].startswith("bot: backup finished. The backup “first” was finished at 2024-12-07 22:07 CET")
     assert data["link"].endswith(f"/apps/{open_world.app.id}")
-    assert backup.link_key not in got.body.decode()
+    assert key_of(open_world.instance, backup) not in got.body.decode()
     assert log_of(open_world, made)[0].state is DeliveryState.DELIVERED
     assert go(open_world) == 0
 

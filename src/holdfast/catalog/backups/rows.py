@@ -156,17 +156,6 @@ def _beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) 
     return or_(backups.c.created_at > at, and_(backups.c.created_at == at, backups.c.id > after))
 
 
-def backups_by_name(catalog: Catalog, account_id: str, name: str) -> list[Backup]:
-    """Successful backups of an account with this name, whatever the application."""
-    with catalog.read() as connection:
-        rows = connection.execute(
-            select(*_COLUMNS).where(
-                backups.c.account_id == account_id, backups.c.name == name, backups.c.state == State.SUCCESSFUL
-            )
-        ).all()
-    return [backup_of(row) for row in rows]
-
-
 def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: int) -> Backup | None:
     """Return the newest backup that was asked for with this key since a time."""
     with catalog.read() as connection:

@@ -30,6 +30,7 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.privacy import keep_private
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
 from holdfast.stores.identified import IdentifiedStore
@@ -49,6 +50,8 @@ KEY_NEVER_EXPORTED = (
     "sheet away from this machine."
 )
 VAULTS_OPEN_MAX = 64
+NOBODY = "nobody"
+"""No account has this id."""
 _FINGERPRINT = "master key fingerprint"
 _EXPORTED = "master key exported"
 _CATALOG_NAME = "catalog.sqlite"
@@ -75,6 +78,8 @@ class Instance:
         self.prepared = PreparedQueries(catalog)
         self.master_key = master_key
         self.clock = clock
+        self.nobodys_link_secret = master_key.wrap(os.urandom(KEY_BYTES), f"link secret:{NOBODY}")
+        """Opened for a link of an account that never was, so that it takes as long as for any other."""
         self.zone = config.zone
         self.local_store = LocalStore(home / "store")
         self.identified = IdentifiedStore(self.local_store, None, is_in_use=False)
@@ -164,6 +169,7 @@ def create_instance(
         _make_folder(home)
         with _held_alone(home):
             _check_free(home)
+            close_to_others(home)
             _make_folder(home / "run")
             write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
             if key is None:
@@ -220,6 +226,17 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
         if isinstance(error, OSError):
             raise InstanceError(f"{home} cannot be used ({error.strerror}); fix its permissions.") from error
         raise
+
+
+def close_to_others(home: Path) -> None:
+    """See to it that nobody but its owner looks into a home. Raises InstanceError when that cannot be done."""
+    try:
+        keep_private(home)
+    except OSError as error:
+        raise InstanceError(
+            f"Other users of this machine can look into {home}, which holds keys and backups, and it cannot be closed "
+            f"to them ({error.strerror}); run `chmod 700 {home}` as its owner, or choose another --home."
+        ) from None
 
 
 def note_key_exported(instance: Instance) -> None:

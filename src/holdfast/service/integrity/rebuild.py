@@ -22,7 +22,6 @@ from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance.home import Instance, InstanceError
 from holdfast.service.registry.account_record import COPIES_PREFIX, Marks, Record, read_marks, read_record
-from holdfast.service.registry.backups import link_key
 from holdfast.service.take.schedule import recompute
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import VaultError
@@ -142,7 +141,6 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
 
 def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt) -> None:
     account_id = record.account.id
-    secret = instance.master_key.unwrap(record.account.link_secret_sealed, f"link secret:{account_id}")
     for known in rows.list_account_backups(instance.catalog, account_id, None, None):
         if known.state in (State.SUCCESSFUL, State.DELETING) and known.id not in roots:
             rebuilding.drop_backup(instance.catalog, known.id)
@@ -160,7 +158,7 @@ def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: R
             rebuilding.drop_backup(instance.catalog, root.backup_id)
         app = _app_of(instance, record, root)
         marks = read_marks(instance, account_id, root.backup_id)
-        _enter(instance, _backup_of(instance, account_id, app, root, marks, link_key(secret, root.digest)))
+        _enter(instance, _backup_of(instance, account_id, app, root, marks))
         done.backups += 1
         if (missing := instance.vault(account_id).missing_of(root.backup_id)) is not None:
             done.problems.append(f"Backup {root.backup_id} came back, but not all of it is there: {missing}")
@@ -185,7 +183,7 @@ def _app_of(instance: Instance, record: Record, root: Root) -> App:
     return lost
 
 
-def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks: Marks | None, key: str) -> Backup:
+def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks: Marks | None) -> Backup:
     labels = root.labels
     return Backup(
         id=root.backup_id,
@@ -199,7 +197,6 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         zip_bytes=root.zip_bytes,
         tar_bytes=root.tar_bytes,
         digest=root.digest,
-        link_key=key,
         files=root.files,
         content_bytes=root.content_bytes,
         stored_bytes=root.stored_bytes + instance.vault_store(account_id).size(f"backups/{root.backup_id}"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.service.errors import Invalid
 from holdfast.service.notify.egress import Egress, is_public, is_usual_port
 from holdfast.service.notify.webhook import URL_CHARACTERS_MAX, Outcome
@@ -173,12 +173,14 @@ def _run(order: Order, seconds: float = SECONDS_MAX) -> Report | None:
     with _places:
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-m", "holdfast.service.notify.apprise_process"],
+                isolated("holdfast.service.notify.apprise_process"),
                 input=msgspec.json.encode(order),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 timeout=seconds,
                 env=environment,
+                cwd=ROOT,
+                umask=UMASK,
                 check=False,
             )
         except subprocess.TimeoutExpired:

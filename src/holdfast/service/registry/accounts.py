@@ -126,11 +126,6 @@ def reveal_key(instance: Instance, account: Account) -> str:
     return instance.master_key.unwrap(account.api_key_sealed, f"API key:{account.id}").decode()
 
 
-def link_secret(instance: Instance, account: Account) -> bytes:
-    """The secret behind the account's download links. Raises KeyMismatch."""
-    return instance.master_key.unwrap(account.link_secret_sealed, f"link secret:{account.id}")
-
-
 def authenticate(instance: Instance, api_key: str) -> Account:
     """Whose key it is. Raises AccessDenied."""
     if is_well_formed(api_key):

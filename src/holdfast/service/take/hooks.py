@@ -26,6 +26,7 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.records import IMPORTED, App, Backup, Hook, Warned
+from holdfast.isolation import ROOT, UMASK, search_path
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
@@ -228,7 +229,8 @@ def run_command(
     try:
         process = subprocess.Popen(
             ["/bin/sh", "-c", hook.command],
-            cwd="/",
+            cwd=ROOT,
+            umask=UMASK,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -317,9 +319,9 @@ def _kill_orphans(backup_id: str) -> None:
 
 def _environment(app: App, backup: Backup) -> dict[str, str]:
     """All that a command is given: nothing of ours but where programs and the home are."""
-    ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+    ours = {name: os.environ[name] for name in ("HOME", "LANG", "TZ") if name in os.environ}
     return {
-        "PATH": os.defpath,
+        "PATH": search_path(),
         **ours,
         "HOLDFAST_APP_ID": app.id,
         "HOLDFAST_APP": app.name,

@@ -33,8 +33,7 @@ from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import store_marks
-from holdfast.service.registry.accounts import get_account, link_secret
-from holdfast.service.registry.backups import check_name, link_key, name_taken
+from holdfast.service.registry.backups import check_name, name_taken
 from holdfast.service.registry.damage import recheck
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.take.hooks import Hooks, recover_hooks
@@ -170,7 +169,6 @@ def queued_backup(
         zip_bytes=0,
         tar_bytes=0,
         digest=None,
-        link_key="",
         files=0,
         content_bytes=0,
         stored_bytes=0,
@@ -363,7 +361,6 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         f"Finished: {result.files:,} files, {result.content_bytes:,} bytes; {result.stored_bytes:,} bytes added to the "
         f"store; {result.zip_bytes:,} bytes as a zip{count}."
     )
-    account = get_account(instance, backup.account_id)
     return rows.finish_backup(
         instance.catalog,
         backup.id,
@@ -375,7 +372,6 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
         digest=result.digest,
-        link_key=link_key(link_secret(instance, account), result.digest),
         files=result.files,
         content_bytes=result.content_bytes,
         stored_bytes=result.stored_bytes,

@@ -9,13 +9,13 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.isolation import ROOT, UMASK, isolated_file
 from holdfast.sources.databases.errors import DumpFailed
 from holdfast.sources.databases.passwords import scrubbed
 from holdfast.vault.control import NEVER, Control
@@ -76,13 +76,14 @@ class Client:
         self._seen = -1
         self._words = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), program, *arguments],
+            isolated_file(str(_LAUNCH), str(os.getpid()), program, *arguments),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             env=dict(environ),
             pass_fds=tuple(pass_fds),
-            cwd="/",
+            cwd=ROOT,
+            umask=UMASK,
             start_new_session=True,
             bufsize=0,
         )

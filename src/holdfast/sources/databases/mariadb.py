@@ -12,12 +12,13 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
+from holdfast.isolation import search_path
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.client import Client, Patience, environment
 from holdfast.sources.databases.errors import DatabaseUnreachable, DumpFailed, LoadFailed, ToolTooOld
 from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.sources.databases.tools import Found, Tool, mariadb_tool, search_path
+from holdfast.sources.databases.tools import Found, Tool, mariadb_tool
 from holdfast.vault.errors import StreamFailed
 
 CONNECT_SECONDS = 10

@@ -10,11 +10,12 @@ import os
 import subprocess
 from pathlib import Path
 
+from holdfast.isolation import ROOT, UMASK, search_path
 from holdfast.sources.databases.client import NOWHERE, SHOWN_CHARACTERS_MAX, Client, Patience, environment
 from holdfast.sources.databases.errors import DatabaseUnreachable, DumpFailed, LoadFailed
 from holdfast.sources.databases.passwords import password_of, scrubbed
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.sources.databases.tools import Found, Tool, postgres_tool, postgres_tools, search_path
+from holdfast.sources.databases.tools import Found, Tool, postgres_tool, postgres_tools
 from holdfast.vault.errors import StreamFailed
 
 CONNECT_SECONDS = 10
@@ -135,7 +136,8 @@ class ArchiveCheck:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             env=environment(search_path()),
-            cwd="/",
+            cwd=ROOT,
+            umask=UMASK,
             start_new_session=True,
             bufsize=0,
         )
