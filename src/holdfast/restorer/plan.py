@@ -216,7 +216,7 @@ class Planner:
             raise TooManyChanges
 
     def _link_holds(self, extra: Extra, j: int, change_of: NDArray[np.int32]) -> bool:
-        """Return True if a further hard link still is one of the first link's file, which stays."""
+        """Return True if a further hard link still leads to the first link's file, and that file stays."""
         number = -1 if extra.hard_link is None else self._wanted_number(extra.hard_link)
         if number < 0:
             return True
@@ -229,7 +229,7 @@ class Planner:
         )
 
     def _stays(self, i: int, j: int, extra: Extra) -> bool:
-        """Return True if what the target has at a path stays, perhaps with a fix; else it is replaced."""
+        """Return True if the target's entry at a path stays, perhaps with a fix; False if it is replaced."""
         kind = self.plan.kinds[i]
         if int(self._scan.kind[j]) != kind:
             return False

@@ -50,24 +50,30 @@ def open_root(root: Path, last: int = _FOLDER) -> int:
     return top
 
 
-def make_root(root: Path) -> None:
-    """Make the folder `root` if it alone is missing; no link in its path is followed.
+def make_root(root: Path, *, with_parents: bool = False) -> None:
+    """Make the folder `root`, an absolute path, if it alone is missing; no link in its path is followed.
 
-    Raises SourceFileRefused, FileNotFoundError when the folder above it is missing too, OSError.
+    `with_parents`: folders above it are made too. Raises SourceFileRefused, FileNotFoundError, OSError.
     """
+    top = os.open("/", _FOLDER | os.O_PATH)
     try:
-        with suppress(FileNotFoundError):
-            os.close(open_root(root, _FOLDER | os.O_PATH))
-            return
-        above = open_root(root.parent, _FOLDER | os.O_PATH)
-        try:
-            os.mkdir(root.name, dir_fd=above)
-        finally:
-            os.close(above)
+        parts = [part for part in os.fsencode(root).split(b"/") if part]
+        for depth, part in enumerate(parts, 1):
+            try:
+                below = os.open(part, _FOLDER | os.O_PATH, dir_fd=top)
+            except FileNotFoundError:
+                if depth < len(parts) and not with_parents:
+                    raise
+                os.mkdir(part, dir_fd=top)
+                below = os.open(part, _FOLDER | os.O_PATH, dir_fd=top)
+            os.close(top)
+            top = below
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
             raise SourceFileRefused(errno.ELOOP, "there is a link or a file in its path now") from None
         raise
+    finally:
+        os.close(top)
 
 
 class DirectoryReader:
@@ -126,11 +132,11 @@ class DirectoryReader:
             os.close(fd)
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """Return nothing: plain files are trusted as they were read."""
+        """Return None: plain files are trusted as they were read."""
         return None
 
     def stream(self, path: bytes) -> SourceStream:
-        """Return a folder has none. Raises StreamFailed."""
+        """Raise StreamFailed: a folder has no streams."""
         raise StreamFailed(f"{shown(path)} is not a stream.")
 
     def _open(self, path: bytes, flags: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 import msgspec
 
 from holdfast.catalog.records import App, Backup
+from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.schemas.apps import Ignored
 from holdfast.schemas.jobs import RestorePreview
 from holdfast.service.errors import Conflict, LimitReached
@@ -56,12 +56,13 @@ def _run(instance: Instance, account_id: str, what: IgnoredOrder | RestoreOrder)
     with _place(instance, account_id):
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-m", "holdfast.service.preview.process"],
+                isolated("holdfast.service.preview.process"),
                 input=msgspec.json.encode(order),
                 stdout=subprocess.PIPE,
                 timeout=SECONDS_MAX,
                 env=environment,
-                cwd="/",
+                cwd=ROOT,
+                umask=UMASK,
                 check=False,
             )
         except subprocess.TimeoutExpired:
