@@ -9,16 +9,28 @@ from pathlib import Path
 import pytest
 from kit.stores.conformance import StoreConformance
 from kit.stores.faulty import FaultyStore
+from kit.stores.local import new_local
 
+from holdfast.stores.identified import MARK, IdentifiedStore, mark_text
 from holdfast.stores.local import LocalStore
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.stores.prefixed import PrefixedStore
 
+STORE_ID = "5" * 32
+
+
+def new_identified(root: Path) -> IdentifiedStore:
+    store = new_local(root)
+    store.put(MARK, mark_text(STORE_ID, 0))
+    return IdentifiedStore(store, STORE_ID, is_in_use=False)
+
+
 KINDS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda path: MemoryStore(),
-    "local": lambda path: LocalStore(path / "store"),
-    "prefixed": lambda path: PrefixedStore(LocalStore(path / "store"), "vaults/acc/"),
+    "local": lambda path: new_local(path / "store"),
+    "prefixed": lambda path: PrefixedStore(new_local(path / "store"), "vaults/acc/"),
+    "identified": lambda path: new_identified(path / "store"),
     "faulty": lambda path: FaultyStore(MemoryStore()),
 }
 

@@ -1,4 +1,4 @@
-"""`holdfast prune`, `holdfast rebuild`: what keeps the store small and the catalog true."""
+"""`holdfast prune`, `holdfast rebuild`: keep the store small and the catalog right."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ def prune(
     grace_hours: Annotated[
         float,
         typer.Option(
-            "--grace-hours", min=0, help="How long what goes stays for downloads that run; 0 deletes it at once."
+            "--grace-hours", min=0, help="Keep discarded packs this long for running downloads; 0 deletes them at once."
         ),
     ] = 24.0,
     json: Json = False,
 ) -> None:
     """Throw away what no backup needs any more."""
+    from holdfast.schemas.commands import PlannedPrune, PrunedAccount
     from holdfast.service.registry.accounts import get_account, list_accounts
     from holdfast.service.retention.erase import is_erased
     from holdfast.service.retention.prune import plan_prune, prune_account, unknown_backups
 
-    shown = []
+    shown: list[PlannedPrune | PrunedAccount] = []
     with state.instance() as instance:
         chosen = [get_account(instance, account)] if account else list_accounts(instance)
         for one in chosen:
@@ -40,25 +41,20 @@ def prune(
                 if dry_run:
                     planned = plan_prune(instance, one, control=control)
                     packs = len(planned.dead) + len(planned.repack) + len(planned.left_behind)
-                    row = {"packs": packs, "freed_size": planned.freed_bytes}
                     text = f"would free {size_text(planned.freed_bytes)} in {packs} packs"
                     damaged: tuple[str, ...] = ()
+                    shown.append(PlannedPrune(one.id, packs, planned.freed_bytes, unknown, damaged))
                 else:
                     done = prune_account(instance, one, grace_ns=int(grace_hours * HOUR_NS), control=control)
                     packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
-                    row = {
-                        "packs": packs,
-                        "freed_size": done.freed_bytes,
-                        "deleted_size": done.deleted_bytes,
-                        "waiting_size": done.waiting_bytes,
-                    }
                     text = (
                         f"freed {size_text(done.freed_bytes)} in {packs} packs; {size_text(done.deleted_bytes)} deleted"
                     )
                     if done.waiting_bytes:
                         text += f", {size_text(done.waiting_bytes)} stay for running downloads until their time is over"
                     damaged = done.damaged
-            shown.append({"account_id": one.id, **row, "unknown_backups": unknown, "damaged_packs": list(damaged)})
+                    sizes = (done.freed_bytes, done.deleted_bytes, done.waiting_bytes)
+                    shown.append(PrunedAccount(one.id, packs, *sizes, unknown, damaged))
             if not json:
                 print(f"{one.email}: {text}.")
                 if unknown:
@@ -75,11 +71,14 @@ def prune(
 
 def rebuild(json: Json = False) -> None:
     """Bring the catalog back from the store and the master key: for one that is gone, or older than the store."""
+    import msgspec
+
+    from holdfast.schemas.commands import RebuiltAccount
     from holdfast.service.instance.home import open_instance
     from holdfast.service.integrity.rebuild import Rebuilt
     from holdfast.service.integrity.rebuild import rebuild as operation
 
-    def say(done: Rebuilt) -> None:
+    def report(done: Rebuilt) -> None:
         if json:
             return
         print(
@@ -91,23 +90,10 @@ def rebuild(json: Json = False) -> None:
 
     instance = open_instance(state.home, new_catalog=True)
     try:
-        all_done = operation(instance, say)
+        all_done = operation(instance, report)
     finally:
         instance.close()
     if json:
-        print_json(
-            [
-                {
-                    "account_id": done.account_id,
-                    "email": done.email,
-                    "apps": done.apps,
-                    "packs": done.packs,
-                    "backups": done.backups,
-                    "dropped_backups": done.dropped_backups,
-                    "problems": done.problems,
-                }
-                for done in all_done
-            ]
-        )
+        print_json([msgspec.convert(done, RebuiltAccount, from_attributes=True) for done in all_done])
     if any(done.problems for done in all_done):
         raise typer.Exit(fail("NOT_ALL_CAME_BACK", "Not everything came back; the warnings above say what."))

@@ -1,4 +1,4 @@
-"""Starting the jobs' process and keeping it alive."""
+"""Start the jobs' process and keep it alive."""
 
 from __future__ import annotations
 

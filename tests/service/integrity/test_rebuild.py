@@ -25,6 +25,7 @@ from holdfast.service.registry.backups import full_object, list_backups
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
+from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.errors import DamagedError
 
 CATALOG = "catalog.sqlite"
@@ -181,5 +182,5 @@ def test_another_master_key_touches_nothing(world: World) -> None:
 
 def test_a_store_that_is_not_there_is_said(world: World) -> None:
     (world.instance.home / "store" / "vaults").rename(world.instance.home / "elsewhere")
-    with pytest.raises(InstanceError, match="no vaults"):
+    with pytest.raises(StoreUnreachable, match="mount its disk"):
         rebuild(world.instance)

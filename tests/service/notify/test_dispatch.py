@@ -32,6 +32,7 @@ from holdfast.service.notify.endpoints import (
 )
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.take.run import request_backup
+from holdfast.vault.control import Control
 
 SECOND = 1_000_000_000
 
@@ -241,7 +242,7 @@ def test_one_account_does_not_take_all_places(open_world: World, receiver: Recei
 def test_it_stops_when_told_to(open_world: World, receiver: Receiver) -> None:
     told(open_world, receiver)
     fail(open_world)
-    assert deliver_due(open_world.instance, lambda: True) == 0
+    assert deliver_due(open_world.instance, Control(lambda: True)) == 0
 
 
 def test_a_name_that_turned_private_is_refused_at_every_attempt(world: World, receiver: Receiver) -> None:

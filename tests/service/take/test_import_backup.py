@@ -126,7 +126,7 @@ def test_refused_before_a_byte_is_sent(world: World) -> None:
     with pytest.raises(Invalid, match="slash"):
         Upload(world.instance, world.app.id, "a/b")
     asked, _ = request_backup(world.instance, world.app.id)
-    with pytest.raises(Conflict, match="being made already"):
+    with pytest.raises(Conflict, match="already running"):
         Upload(world.instance, world.app.id)
     run_backup(world.instance, asked.id)
     assert leftovers(world) == []

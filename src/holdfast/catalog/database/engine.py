@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata
@@ -114,6 +114,18 @@ class Catalog:
         with self.write() as connection:
             connection.execute(facts.delete().where(facts.c.name == name))
             connection.execute(facts.insert().values(name=name, value=value))
+
+    def set_fact_once(self, name: str, value: str) -> str:
+        """Store a value under a name unless there is one; return the one that holds."""
+        try:
+            with self.write() as connection:
+                known: str | None = connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+                if known is not None:
+                    return known
+                connection.execute(facts.insert().values(name=name, value=value))
+                return value
+        except IntegrityError:
+            return self.fact(name) or value  # of two that store the first one is second
 
     def close(self) -> None:
         """Release all connections."""

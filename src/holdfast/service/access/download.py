@@ -1,4 +1,4 @@
-"""Give out a backup as a download: found by its link, streamed from any byte on."""
+"""Serve a backup as a download: find it by its link, stream it from any byte."""
 
 from __future__ import annotations
 

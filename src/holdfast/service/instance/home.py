@@ -1,8 +1,8 @@
-"""An instance: its home folder, and what all operations need from it.
+"""An instance: its home folder, and the objects that all operations need.
 
-The home: `FORMAT` (read first; a newer one is refused, untouched), `holdfast.toml`, `master.key` (0600),
-`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and what a running server says of itself). The
-master key stands outside the store, or in the environment (HOLDFAST_MASTER_KEY).
+The home: `FORMAT` (read first; a newer one is refused and left untouched), `holdfast.toml`, `master.key` (0600),
+`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and the address of a running server). The master
+key is outside the store, or in the environment (HOLDFAST_MASTER_KEY).
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from holdfast.service.instance.config import (
     system_time_zone,
 )
 from holdfast.service.instance.privacy import keep_private
+from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
+from holdfast.stores.identified import IdentifiedStore
 from holdfast.stores.local import LocalStore
-from holdfast.stores.port import Store
+from holdfast.stores.port import Store, StoreError
 from holdfast.stores.prefixed import PrefixedStore
 from holdfast.vault.errors import KeyMismatch
 from holdfast.vault.pack.keys import KEY_BYTES, MasterKey
@@ -80,7 +82,11 @@ class Instance:
         """Opened for a link of an account that never was, so that it takes as long as for any other."""
         self.zone = config.zone
         self.local_store = LocalStore(home / "store")
-        self.store: Store = self.local_store
+        self.identified = IdentifiedStore(self.local_store, None, is_in_use=False)
+        self.store: Store = self.identified
+        # One that is not there, or can't be read, is refused by every use of it, and recognised when it is back.
+        with suppress(StoreError):
+            self.recognise_store()
         self._vaults: OrderedDict[str, Vault] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -88,6 +94,21 @@ class Instance:
     def run(self) -> Path:
         """Folder of lock files."""
         return self.home / "run"
+
+    def recognise_store(self) -> None:
+        """See whether the store is this instance's. Raises StoreError, CatalogError."""
+        recognise(self.identified, self.catalog, self.home, self.master_key, self.clock.now_ns())
+
+    def confirm_store(self) -> None:
+        """Read the store's mark. Raises StoreUnreachable (not there, or another store), StoreError, CatalogError."""
+        if self.identified.store_id is None or not self.identified.is_in_use:
+            self.recognise_store()
+        self.identified.confirm()
+
+    def mark_store_in_use(self) -> None:
+        """Mark the store once more, before its first vault is made. Raises StoreUnreachable, StoreError."""
+        if not self.identified.is_in_use:
+            mark_in_use(self.identified, self.catalog, self.clock.now_ns())
 
     def vault_store(self, account_id: str) -> Store:
         """The part of the store that one account's vault has."""
@@ -149,8 +170,7 @@ def create_instance(
         with _held_alone(home):
             _check_free(home)
             close_to_others(home)
-            for folder in ("store", "run"):
-                _make_folder(home / folder)
+            _make_folder(home / "run")
             write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
             if key is None:
                 if not (home / KEY_NAME).exists():
@@ -170,6 +190,11 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
         if catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
         _check_key(home, catalog, key)
+        if mark_new_store(home / "store", catalog, clock.now_ns()) is None:
+            raise InstanceError(
+                f"The catalog {catalog.where} belongs to another store than {home / 'store'}; put that store there, or "
+                "name another catalog."
+            )
         instance = Instance(home, config, catalog, key, clock)
         # Last: a home without FORMAT is one whose making was cut off.
         write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)

@@ -1,8 +1,8 @@
-"""Rebuild: the catalog comes back from the store and the master key alone.
+"""Rebuild the catalog from the store and the master key alone.
 
-For a catalog that is gone, and for one that is older than the store (put back from a copy). Accounts and applications
-come from their records, packs from their own ends, backups from their roots. What the store does not have any more
-goes from the catalog too: deleted backups do not rise again.
+This is for a catalog that is gone, and for one that is older than the store (restored from a copy). Accounts and
+applications come from their records, packs from their own trailers, backups from their roots. Rows of what the store no
+longer has are removed: deleted backups do not come back.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
     try:
         rebuilding.enter_account(instance.catalog, record.account, record.api_key_hash)
     except rebuilding.InTheWay as error:
-        done.problems.append(f"{error} Give that one another, and rebuild again; the vault {account_id} stays closed.")
+        done.problems.append(f"{error} Change that one, and rebuild again; the vault {account_id} stays closed.")
         return done
     for app in record.apps:
         try:

@@ -1,7 +1,7 @@
-"""Verify: whether what is stored is still good, which files of which backups are hit, and whether they healed.
+"""Verify: read stored data back, find damage and the affected files of backups, and see what has healed.
 
-What a check finds stands with each backup it hits (`Backup.damage`), until a later check, or a later backup that
-brought the lost content back, finds the backup whole.
+A finding is recorded with each affected backup (`Backup.damage`), until a later check finds the backup whole, perhaps
+because a later backup brought the lost content back.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
@@ -99,6 +100,7 @@ def check_account(
     With `repair` damaged packs are taken out of use, so that the next backups heal what they hit, and backups say what
     of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
     """
+    confirm_vault(instance, account.id)
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account.id)}
     report = instance.vault(account.id).check(
@@ -150,7 +152,7 @@ def recover_verifies(instance: Instance) -> None:
     """Bring verifications of this node to an end whose process died."""
 
     def tidy(job: Job) -> None:
-        message = "The process that verified ended before it was finished; ask for it again."
+        message = "The process that ran the verification ended too early; request it again."
         jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
 
     jobs.recover_jobs(instance, KIND, tidy)
@@ -158,6 +160,7 @@ def recover_verifies(instance: Instance) -> None:
 
 def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
+    confirm_vault(instance, backup.account_id)
     report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     damaged = report.damaged_backups[0] if report.damaged_backups else None
@@ -182,7 +185,7 @@ _FAILURES = Failures(
         (StoreError, "STORE_ERROR"),
         (VaultError, "VAULT_ERROR"),
     ),
-    interrupted="The verification was interrupted; ask for it again.",
+    interrupted="The verification was interrupted; request it again.",
 )
 
 

@@ -1,9 +1,8 @@
-"""Messages to people by way of apprise: e-mail, chat, push. The library itself runs in `apprise_process.py`.
+"""Messages to people through apprise: e-mail, chat, push. The library itself runs in `apprise_process.py`.
 
-Its URLs come from customers, and apprise knows plugins that run programs, read files or talk to whatever they are told
-to. So only SERVICES are taken, each with the few parameters that say where a message goes and nothing of what is in
-it, how it is read or which files it needs; and whatever a plugin then does, its process connects only to addresses
-that `egress.is_public` lets through.
+Its URLs come from customers, and apprise has plugins that run programs, read files or connect to anything. So only
+SERVICES are accepted, each with the few parameters that say where a message goes, and none that change its text or name
+files; and whatever a plugin then does, its process connects only to addresses that `egress.is_public` allows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The record of an account in its vault's store: what a rebuild needs and the packs do not say.
+"""The record of an account in its vault's store: everything that a rebuild needs and the packs do not contain.
 
-`vaults/<account>/account`: the account's row and its applications, sealed with the master key, written anew after every
-change of them. `vaults/<account>/marks/<backup>`: a backup's name and locks, where they are not as its root says.
+`vaults/<account>/account`: the account's row and its applications, sealed with the master key, written again after
+every change of them. `vaults/<account>/marks/<backup>`: a backup's name and locks, if they differ from its root.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def store_record(instance: Instance, account_id: str) -> None:
         plain = msgspec.msgpack.encode(record)
         store = instance.vault_store(account_id)
         if _current(instance, account_id) != record:
+            instance.mark_store_in_use()
             store.put(RECORD_NAME, instance.master_key.wrap(plain, f"account record:{account_id}"))
 
 

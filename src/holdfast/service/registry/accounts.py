@@ -1,4 +1,4 @@
-"""Accounts: add, list, change the plan, replace the API key, tell whose key it is."""
+"""Accounts: add, list, change the plan, replace the API key, find the account of a key."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
     Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED).
     """
     if backup.state in (State.QUEUED, State.RUNNING):
-        raise Conflict("BACKUP_IN_PROGRESS", "The backup is being made; wait for it, or cancel it.")
+        raise Conflict("BACKUP_IN_PROGRESS", "The backup is still running; wait for it, or cancel it.")
     if backup.is_locked:
         raise Conflict("BACKUP_LOCKED", "The backup is locked; unlock it first.")
     if backup.locked_until is not None and backup.locked_until > instance.clock.now_ns():

@@ -92,7 +92,7 @@ def _escaped(value: str) -> str:
 
 
 def _in_memory(text: str) -> int:
-    """Return a descriptor of a file that nobody else can open and that lies on no disk, at its start."""
+    """Return a descriptor, at its start, of a file in memory that nobody else can open."""
     fd = os.memfd_create("holdfast", os.MFD_CLOEXEC)
     os.fchmod(fd, 0o600)  # the client ignores a file that others may write
     os.write(fd, text.encode())

@@ -75,7 +75,7 @@ def postgres_tools() -> list[Tool]:
 
 
 def postgres_tool(server_version: int) -> Tool:
-    """Return the newest pg_dump, when it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
+    """Return the newest pg_dump if it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
     newest = postgres_tools()[0]
     if newest.version[0] < server_version:
         raise ToolTooOld(
@@ -86,7 +86,7 @@ def postgres_tool(server_version: int) -> Tool:
 
 
 def mariadb_tool(*names: str) -> Tool:
-    """Return the first of some programs that there is, and is MariaDB's. Raises ToolMissing."""
+    """Return the first of some programs that is installed and is MariaDB's. Raises ToolMissing."""
     for name in names:
         path = shutil.which(name, path=search_path())
         if path:

@@ -43,8 +43,8 @@ CHECK_SECONDS = 10.0
 CHECK_BYTES_PER_SECOND = 4 * 1024 * 1024
 """A check may take the one and what its bytes take at the other, then it is broken off."""
 
-STEPS_BETWEEN_LOOKS = 500
-"""Of SQLite's machine, between two looks at the clock."""
+STEPS_PER_CHECK = 500
+"""Of SQLite's machine, after each of which the clock is read."""
 
 _PR_SET_PDEATHSIG = 1
 PROBLEMS_SHOWN = 3
@@ -195,7 +195,7 @@ class Copier:
                 seconds = CHECK_SECONDS + _allocated(os.stat(target)) / CHECK_BYTES_PER_SECOND
                 _have_cpu_for(seconds)
                 until = time.monotonic() + seconds
-                copy.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+                copy.set_progress_handler(lambda: time.monotonic() > until, STEPS_PER_CHECK)
                 for pragma in ("cell_size_check=ON", "ignore_check_constraints=ON"):
                     copy.execute(f"PRAGMA {pragma}")
                 deeper = _problems(copy, "integrity_check") if deep else []
@@ -214,8 +214,8 @@ class Copier:
             return None, None if deeper in ([], _SOUND) else _short("; ".join(deeper))
         # Rows about values (a NULL where none may be) are the application's own affair; the others are damage.
         pages = [row for row in rows if " value in " not in row]
-        said = _short("; ".join(pages or rows))
-        return (said, None) if pages else (None, said)
+        result = _short("; ".join(pages or rows))
+        return (result, None) if pages else (None, result)
 
     def _allow(self, slot: int, name: bytes) -> None:
         if self._native.holdfast_sqlite_allow(slot, name):
@@ -245,7 +245,7 @@ def _have_cpu_for(seconds: float) -> None:
 
 
 def _problems(copy: sqlite3.Connection, pragma: str) -> list[str]:
-    """Return the first ones; `ok` alone when there are none."""
+    """Return the first problems; only `ok` when there are none."""
     return [str(row[0]) for row in copy.execute(f"PRAGMA {pragma}({PROBLEMS_SHOWN})")]
 
 

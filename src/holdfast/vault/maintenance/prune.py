@@ -20,13 +20,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.units import DAY_NS
-from holdfast.vault.control import NEVER, Control
+from holdfast.vault.control import NEVER, ControlOf
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.pack.copy import copy_record, packs_in
@@ -65,6 +66,9 @@ class PruneProgress:
     step: str
     done: int
     total: int
+
+
+PruneControl: TypeAlias = ControlOf[PruneProgress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +142,8 @@ class Prune:
         index: Callable[[bool], Index],
         *,
         budget: CopyBudget | None = None,
-        control: Control = NEVER,
+        control: PruneControl = NEVER,
     ) -> None:
-        """`control` is told PruneProgress."""
         self._store = store
         self._keys = keys
         self._ledger = ledger

@@ -1,4 +1,4 @@
-"""The routes of one application's backups: list, start, one, change, delete, log."""
+"""The routes of one application's backups: list, start, show, change, delete, log."""
 
 from __future__ import annotations
 
