@@ -96,6 +96,8 @@ def _print(instance: Instance, result: Checked) -> None:
     read = f"{result.read_packs} of them ({size_text(result.read_bytes)}) read whole"
     verdict = "nothing is damaged" if result.is_clean else "DAMAGED"
     print(f"Account {result.account_id}: {result.backups} backups, {result.packs} packs, {read}; {verdict}.")
+    if result.damaged_records:
+        print(f"  {result.damaged_records} of the 2 copies of its record did not open.")
     for pack in result.damaged_packs:
         print(f"  Pack {pack.id} {pack.why}; {pack.lost_chunks} of its chunks are lost.")
     for backup in result.damaged_backups:

@@ -127,8 +127,9 @@ def test_what_cannot_be_undone_is_said(world: World, tmp_path: Path) -> None:
     beside = run_restore(
         world.instance, request_restore(world.instance, backup, world.app, Wanted(to=str(tmp_path / "beside"))).id
     )
-    with pytest.raises(Conflict, match="no safety backup"):
+    with pytest.raises(Conflict, match="no safety backup") as caught:
         undo_of(world.instance, beside.id)
+    assert caught.value.code == "JOB_NOT_UNDOABLE"
     queued = request_restore(world.instance, backup, world.app, Wanted())
     with pytest.raises(Conflict, match="still runs"):
         undo_of(world.instance, queued.id)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from holdfast.catalog import statistics
+from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups.damage import damaged_backups
 from holdfast.catalog.backups.rows import backups_in
 from holdfast.catalog.database.health import quick_check
@@ -14,6 +15,7 @@ from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
+from holdfast.service.registry.account_record import bad_copies
 from holdfast.stores.port import StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 
@@ -63,6 +65,17 @@ def _store(instance: Instance) -> Iterator[Finding]:
         instance.store.delete(name)
     if took > PUT_SECONDS_MAX:
         yield warning(f"The store took {took:.1f} s to write 4 kB durably; backups will be slow. Check its disk.")
+
+
+def _records(instance: Instance) -> Iterator[Finding]:
+    bad = [account.id for account in all_accounts(instance.catalog) if account.data_key_sealed]
+    bad = [account_id for account_id in bad if bad_copies(instance, account_id)]
+    if bad:
+        yield problem(
+            f"The records of {len(bad)} accounts in the store are damaged or missing ({', '.join(bad[:3])}); without "
+            "the catalog their vaults could stay closed. The check writes them anew; then check the store's disk.",
+            "holdfast check",
+        )
 
 
 def _deletions(instance: Instance) -> Iterator[Finding]:
@@ -117,6 +130,7 @@ def _notices(instance: Instance) -> Iterator[Finding]:
 KEPT_CHECKS = (
     Check("catalog", "The catalog is sound.", _catalog),
     Check("store", "The store writes, reads and deletes.", _store),
+    Check("records", "The store has every account's record, twice.", _records),
     Check("deletions", "No deletion is unfinished.", _deletions),
     Check("damage", "No backup is known to be damaged.", _damage),
     Check("packs", "Nothing waits long for a prune.", _packs),

@@ -328,15 +328,19 @@ def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
 
 def _check_key_on_store(home: Path, key: MasterKey) -> None:
     """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
-    for record in sorted((home / "store" / "vaults").glob("*/account")):
-        try:
-            key.unwrap(record.read_bytes(), f"account record:{record.parent.name}")
-        except KeyMismatch:
-            raise InstanceError(
-                f"The master key does not open the vaults in {home / 'store'}; put the right one from your recovery "
-                f"sheet into {home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
-            ) from None
-        return
+    store = home / "store"
+    records = [(path.parent.name, path) for path in sorted((store / "vaults").glob("*/account"))]
+    records += [(path.name, path) for path in sorted((store / "records").glob("*"))]
+    for account_id, path in records:
+        # A damaged record does not open either: the key is wrong only when none does.
+        with suppress(KeyMismatch):
+            key.unwrap(path.read_bytes(), f"account record:{account_id}")
+            return
+    if records:
+        raise InstanceError(
+            f"The master key does not open the vaults in {store}; put the right one from your recovery sheet into "
+            f"{home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
+        )
 
 
 def _read_key(home: Path) -> MasterKey:

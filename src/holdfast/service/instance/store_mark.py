@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -84,11 +84,10 @@ def _adopted(store: Store, catalog: Catalog, key: MasterKey, now_ns: int) -> str
 
 def _opens_one(store: Store, key: MasterKey, accounts: Iterable[str]) -> bool:
     for account_id in accounts:
-        try:
-            key.unwrap(store.get(f"{_VAULTS}{account_id}/account"), f"account record:{account_id}")
-        except (ObjectMissing, VaultError):
-            continue
-        return True
+        for name in (f"{_VAULTS}{account_id}/account", f"records/{account_id}"):
+            with suppress(ObjectMissing, VaultError):
+                key.unwrap(store.get(name), f"account record:{account_id}")
+                return True
     return False
 
 

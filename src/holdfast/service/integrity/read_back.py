@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from holdfast.catalog.backups import read_back as rows
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.registry.account_record import mend_record
 from holdfast.service.registry.damage import check_backups, record_damage, successful
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError
@@ -75,6 +76,7 @@ def _hour_bytes(days: int) -> Callable[[int], int]:
 def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes], control: Control) -> None:
     """Read some packs of an account, and record what that proves."""
     confirm_vault(instance, account_id)
+    mend_record(instance, account_id)
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account_id)}
     report = instance.vault(account_id).check_packs(

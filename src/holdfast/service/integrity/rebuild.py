@@ -21,7 +21,7 @@ from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance.home import Instance, InstanceError
-from holdfast.service.registry.account_record import Marks, Record, read_marks, read_record
+from holdfast.service.registry.account_record import COPIES_PREFIX, Marks, Record, read_marks, read_record
 from holdfast.service.take.schedule import recompute
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import VaultError
@@ -68,7 +68,9 @@ def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda d
 
 def vault_ids(instance: Instance) -> list[str]:
     """Accounts that have a vault in the store."""
-    return sorted({name.split("/")[1] for name, _ in instance.store.list(_VAULTS)})
+    return sorted(
+        {name.split("/")[1] for prefix in (_VAULTS, COPIES_PREFIX) for name, _ in instance.store.list(prefix)}
+    )
 
 
 def _rebuild(instance: Instance, account_id: str) -> Rebuilt:

@@ -21,12 +21,13 @@ from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import Account, State
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import RECORD_NAME
+from holdfast.service.registry.account_record import mend_record
 from holdfast.service.registry.backups import resume_deletions
 from holdfast.service.registry.damage import check_backups
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots
-from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import VaultError
@@ -79,14 +80,8 @@ def reconcile_account(instance: Instance, account: Account) -> Reconciled:
     """Reconcile one account. Raises StoreError, VaultError."""
     if is_erased(account):
         return Reconciled(account.id)
-    try:
-        instance.vault_store(account.id).size(RECORD_NAME)
-    except ObjectMissing:
-        _log.error(
-            "account %s has nothing in the store, not even its record; check that the store's disk is mounted",
-            account.id,
-        )
-        return Reconciled(account.id)
+    confirm_vault(instance, account.id)
+    mend_record(instance, account.id)
     removed, unknown = _roots(instance, account)
     lost = [backup for backup in lost_roots(instance, account) if not backup.damage]
     if lost:

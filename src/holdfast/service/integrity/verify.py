@@ -18,6 +18,7 @@ from holdfast.catalog.records import Account, Backup, Job, JobState, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
+from holdfast.service.registry.account_record import bad_copies, mend_record
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
 from holdfast.service.registry.vault_there import confirm_vault
@@ -70,11 +71,13 @@ class Checked(msgspec.Struct, frozen=True):
     stray_backups: int
     damaged_packs: tuple[DamagedPack, ...]
     damaged_backups: tuple[ReportedDamage, ...]
+    damaged_records: int
+    """Copies of the account's record, of two, that did not open; with `repair` they were written anew."""
 
     @property
     def is_clean(self) -> bool:
         """Nothing is damaged."""
-        return not self.damaged_packs and not self.damaged_backups
+        return not self.damaged_packs and not self.damaged_backups and not self.damaged_records
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -101,6 +104,7 @@ def check_account(
     of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
     """
     confirm_vault(instance, account.id)
+    bad_records = mend_record(instance, account.id) if repair else bad_copies(instance, account.id)
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account.id)}
     report = instance.vault(account.id).check(
@@ -119,9 +123,8 @@ def check_account(
         checked = [backup for backup in found if backup.id in before]
         read_at = instance.clock.now_ns() if share >= 1 else None
         record_damage(instance, checked, report.damaged_backups, read_at)
-    return _checked(
-        account.id, report, [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
-    )
+    hit = [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
+    return _checked(account.id, report, hit, bad_records)
 
 
 # -- one backup, as a job ------------------------------------------------------------------------------------------
@@ -192,7 +195,9 @@ _FAILURES = Failures(
 # -- what is entered ------------------------------------------------------------------------------------------------
 
 
-def _checked(account_id: str, report: CheckReport, damaged_backups: Sequence[tuple[Backup, DamagedBackup]]) -> Checked:
+def _checked(
+    account_id: str, report: CheckReport, damaged_backups: Sequence[tuple[Backup, DamagedBackup]], damaged_records: int
+) -> Checked:
     return Checked(
         account_id=account_id,
         packs=report.packs,
@@ -212,4 +217,5 @@ def _checked(account_id: str, report: CheckReport, damaged_backups: Sequence[tup
             ReportedDamage(b.id, b.app_id, b.name, damaged.count, damaged.is_unreadable, damaged_paths(damaged))
             for b, damaged in damaged_backups
         ),
+        damaged_records=damaged_records,
     )

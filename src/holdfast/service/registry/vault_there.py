@@ -9,8 +9,8 @@ from __future__ import annotations
 from holdfast.catalog.backups.rows import newest_of_account
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import RECORD_NAME, store_record
-from holdfast.stores.port import ObjectMissing, StoreUnreachable
+from holdfast.service.registry.account_record import RECORD_NAME, is_there, store_record
+from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.writer import pack_name
 
@@ -36,8 +36,4 @@ def confirm_vault(instance: Instance, account_id: str) -> None:
 
 
 def _has(instance: Instance, account_id: str, name: str) -> bool:
-    try:
-        instance.vault_store(account_id).size(name)
-    except ObjectMissing:
-        return False
-    return True
+    return is_there(instance.vault_store(account_id), name)

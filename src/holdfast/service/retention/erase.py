@@ -12,7 +12,7 @@ from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.records import Account
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance, InstanceError
-from holdfast.service.registry.account_record import RECORD_NAME, store_record
+from holdfast.service.registry.account_record import drop_record, store_record
 
 
 def is_erased(account: Account) -> bool:
@@ -30,7 +30,7 @@ def erase_account(instance: Instance, account: Account, on_object: Callable[[int
     try:
         rebuilding.check_nothing_running(instance.catalog, account.id)
         # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
-        store.delete(RECORD_NAME)
+        drop_record(instance, account.id)
         secrets = rebuilding.erase_keys(instance.catalog, account.id)
     except rebuilding.WorkRunning as error:
         store_record(instance, account.id)  # it may have come only when the record was gone

@@ -93,7 +93,11 @@ def _prune(
         raise
     condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
     next_at = None if condemned_at is None else condemned_at + GRACE_NS
-    pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
+    if done.full:
+        next_at = again_at
+    elif done.waiting_packs:
+        next_at = now_ns
+    pruning.end_prune(instance.catalog, account.id, again_at, next_at)
     seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
     event("prune_finished", {"account_id": account.id, "seconds": seconds, **sizes})
@@ -129,6 +133,8 @@ def prune_due(instance: Instance, control: PruneControl = NEVER) -> list[PruneRe
         except (VaultError, StoreError) as error:
             _log.warning("the vault of account %s was not pruned: %s", account_id, error)
             continue
+        if result.full:
+            _log.warning("the vault of account %s was pruned in part: %s", account_id, result.full)
         left -= result.copied_bytes
         done.append(result)
     return done

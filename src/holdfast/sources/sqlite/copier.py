@@ -44,7 +44,7 @@ CHECK_BYTES_PER_SECOND = 4 * 1024 * 1024
 """A check may take the one and what its bytes take at the other, then it is broken off."""
 
 STEPS_PER_CHECK = 500
-"""Of SQLite's machine, after each of which the clock is read."""
+"""Of SQLite's machine, between two readings of the clock."""
 
 _PR_SET_PDEATHSIG = 1
 PROBLEMS_SHOWN = 3
