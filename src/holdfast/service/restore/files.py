@@ -58,6 +58,8 @@ from holdfast.vault.reader.extract import extract, large_parts
 from holdfast.vault.source import PathWarning
 
 KIND = "restore"
+ROOT_MODE = 0o755
+"""Of an application's folder that was gone, as of one that its owner makes."""
 INLINE_BEGINS_NS = 30 * SECOND_NS
 """A process that restores at once has begun within this time, or is dead."""
 
@@ -224,8 +226,11 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
 
 
 def _make_root(root: Path) -> None:
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            folder.chmod(ROOT_MODE)  # our umask would close it to the application
     except OSError as error:
         raise target_error(error, root) from error
 
