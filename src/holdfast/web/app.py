@@ -28,7 +28,7 @@ from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
 from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
-from holdfast.web.context import Context, client_address
+from holdfast.web.context import Context
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
 from holdfast.web.http.errors import (
@@ -132,7 +132,7 @@ class Front:
                 path=_path(scope),
                 status=status,
                 ms=round(seconds * 1000, 1),
-                client=client_address(scope),
+                client=context.addresses.client(scope),
             )
 
     async def _dispatch(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
+from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.throttle import Throttle
 from holdfast.web.request_metrics import RequestMetrics
@@ -50,6 +51,8 @@ class Context:
     def __init__(self, instance: Instance, now: Callable[[], float] = time.monotonic) -> None:
         self.instance = instance
         self.now = now
+        self.addresses = Addresses(instance.config.proxy_networks)
+        """Whose requests these are, for caps, throttles and the log."""
         self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
         self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
@@ -86,7 +89,8 @@ class Context:
 
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
-        seconds = throttle.attempt_failed(client_address(scope), self.now())
+        address = self.addresses.capped(scope)
+        seconds = 0.0 if address is None else throttle.attempt_failed(address, self.now())
         return keep_calm(seconds) if seconds else refusal
 
     @contextmanager
@@ -119,9 +123,3 @@ def _one_more(running: Counter[str], account_id: str, most: int, what: str) -> I
         running[account_id] -= 1
         if not running[account_id]:
             del running[account_id]
-
-
-def client_address(scope: Scope) -> str:
-    """The peer's address; behind a proxy that uvicorn trusts, the one it forwards."""
-    client = scope.get("client")
-    return client[0] if client else ""

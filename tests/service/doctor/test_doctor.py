@@ -140,7 +140,13 @@ def plain_http_in_public(patient: Patient) -> None:
 
 
 def plain_http_for_downloads(patient: Patient) -> None:
-    patient.configure(base_url="https://api.example.org", backups_url="http://backups.example.org")
+    patient.configure(
+        base_url="https://api.example.org", backups_url="http://backups.example.org", trusted_proxies=("127.0.0.1",)
+    )
+
+
+def proxy_without_trust(patient: Patient) -> None:
+    patient.configure(base_url="https://api.example.org")
 
 
 def catalog_without_tls(patient: Patient) -> None:
@@ -270,6 +276,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (store_elsewhere_is_open, "permissions", Level.PROBLEM, "elsewhere"),
     (key_was_never_exported, "master key", Level.WARNING, "holdfast key export"),
     (plain_http_in_public, "configuration", Level.WARNING, "base_url is http://backups.example.org"),
+    (proxy_without_trust, "configuration", Level.WARNING, "trusted_proxies names none"),
     (plain_http_for_downloads, "configuration", Level.WARNING, "backups_url is http://backups.example.org"),
     (catalog_without_tls, "configuration", Level.WARNING, "sslmode=verify-full"),
     (backup_from_the_future, "clock", Level.PROBLEM, "The clock went back"),
