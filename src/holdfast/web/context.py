@@ -20,11 +20,15 @@ import structlog
 from litestar.types import Scope
 from prometheus_client import CollectorRegistry
 
+from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
+from holdfast.web.http.pace import LargeBuffers
 from holdfast.web.http.throttle import Throttle
+from holdfast.web.memory import Memory
+from holdfast.web.places import Places
 from holdfast.web.request_metrics import RequestMetrics
 
 P = ParamSpec("P")
@@ -32,9 +36,6 @@ T = TypeVar("T")
 
 CALL_THREADS = 8
 STREAM_THREADS = 8
-DOWNLOADS_AT_ONCE_MAX = 32
-"""At most this many downloads of one account run: one tenant never gets all buffers."""
-
 STREAM_RETRY_SECONDS = 30
 
 OUTSIDE_THREADS = 4
@@ -52,7 +53,7 @@ class Context:
         self.instance = instance
         self.now = now
         self.addresses = Addresses(instance.config.proxy_networks)
-        """Whose requests these are, for caps, throttles and the log."""
+        """Tells whose a request is, for caps, throttles and the log."""
         self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
         self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
@@ -61,8 +62,12 @@ class Context:
         """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)
         self.link_throttle = Throttle(burst=600, per_second=10.0)
-        self.downloads: Counter[str] = Counter()
-        """The running downloads of each account."""
+        self.capacity = capacity_of(instance.config, open_files_max())
+        """The connections and downloads that fit."""
+        self.places = Places(self.capacity.downloads, instance.config.downloads_per_address_max, now)
+        """The running downloads."""
+        self.large_buffers = LargeBuffers()
+        self.memory = Memory(self.calls)
         self.uploads: Counter[str] = Counter()
         """The running uploads of each account."""
         self.request_metrics = RequestMetrics(lambda: self.in_flight)
@@ -92,12 +97,6 @@ class Context:
         address = self.addresses.capped(scope)
         seconds = 0.0 if address is None else throttle.attempt_failed(address, self.now())
         return keep_calm(seconds) if seconds else refusal
-
-    @contextmanager
-    def one_more_download(self, account_id: str) -> Iterator[None]:
-        """Count a download of an account while it runs. Raises ApiError when it has too many."""
-        with _one_more(self.downloads, account_id, DOWNLOADS_AT_ONCE_MAX, "downloads"):
-            yield
 
     @contextmanager
     def one_more_upload(self, account_id: str) -> Iterator[None]:

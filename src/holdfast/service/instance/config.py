@@ -58,6 +58,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The URL of downloads; empty: as `base_url`."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks of the proxies whose `X-Forwarded-For` is believed; none: the header never counts."""
+    connections_max: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1000
+    """Connections that the server has at once; fewer where its descriptors allow no more."""
+    connections_per_address_max: Annotated[int, msgspec.Meta(ge=1)] = 100
+    downloads_max: Annotated[int, msgspec.Meta(ge=4, le=4096)] = 100
+    """Downloads that run at once, of all accounts; each takes about a megabyte of memory."""
+    downloads_per_address_max: Annotated[int, msgspec.Meta(ge=1)] = 16
+    """Of one address, without an API key."""
     time_zone: str = "UTC"
     level: Literal["fast", "balanced", "small"] = "fast"
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 2

@@ -95,8 +95,8 @@ def route_not_found() -> ApiError:
     return RouteMissing("ROUTE_NOT_FOUND", "No such route exists; the documentation at /docs lists all of them.")
 
 
-def unavailable(message: str) -> ApiError:
-    return OutOfService("UNAVAILABLE", message, [(b"retry-after", b"%d" % UNAVAILABLE_RETRY_SECONDS)])
+def unavailable(message: str, seconds: int = UNAVAILABLE_RETRY_SECONDS) -> ApiError:
+    return OutOfService("UNAVAILABLE", message, [(b"retry-after", b"%d" % seconds)])
 
 
 def keep_calm(seconds: float, what: str = "Too many failed attempts from this address") -> ApiError:

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from kit.site import Site, start_site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    yield from start_site(tmp_path)
+
+
+@pytest.fixture
+def http(site: Site) -> Iterator[httpx.Client]:
+    """Without a key."""
+    with site.client() as client:
+        yield client
+
+
+@pytest.fixture
+def silver(site: Site) -> Iterator[httpx.Client]:
+    """With the key of the account that has `site.app`."""
+    with site.client(site.silver.api_key) as client:
+        yield client
