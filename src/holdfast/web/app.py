@@ -35,11 +35,12 @@ from holdfast.web.http.errors import (
     RouteMissing,
     allowed_methods,
     answer_error,
+    has_left,
     internal_error,
     known_error,
     unavailable,
 )
-from holdfast.web.http.request import BODY_BYTES_MAX, header, routing_path
+from holdfast.web.http.request import BODY_BYTES_MAX, check_host, header, routing_path
 from holdfast.web.request_metrics import Kind
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
@@ -114,6 +115,8 @@ class Front:
         try:
             await self._dispatch(scope, receive, send_on, request_id)
         except Exception as error:
+            if has_left(error):
+                return
             known = known_error(error)
             if known is None or status:
                 context.log.error("request_failed", request_id=request_id, path=_path(scope), exc_info=error)
@@ -140,6 +143,7 @@ class Front:
             error = unavailable("The server is shutting down; try again in a moment.")
             error.headers.append((b"connection", b"close"))
             raise error
+        check_host(scope)
         raw_path = scope["raw_path"]
         if self._backups_host is None or self._is_backups_host(scope):
             link = parse_link(raw_path, scope["query_string"])

@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
+from holdfast.web.connections import Connections
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.pace import LargeBuffers
@@ -66,6 +67,12 @@ class Context:
         """The connections and downloads that fit."""
         self.places = Places(self.capacity.downloads, instance.config.downloads_per_address_max, now)
         """The running downloads."""
+        self.connections = Connections(
+            self.capacity.connections,
+            instance.config.connections_per_address_max,
+            lambda: self.addresses,
+            now,
+        )
         self.large_buffers = LargeBuffers()
         self.memory = Memory(self.calls)
         self.uploads: Counter[str] = Counter()
