@@ -83,7 +83,7 @@ def test_imports_go_down(path: Path) -> None:
 def test_every_folder_is_a_floor() -> None:
     folders = {p.name for p in SOURCE.iterdir() if p.is_dir() and p.name != "__pycache__"}
     assert folders == set(FLOORS)
-    assert {p.name for p in SOURCE.glob("*.py")} == {"__init__.py", "units.py"}
+    assert {p.name for p in SOURCE.glob("*.py")} == {"__init__.py", "isolation.py", "units.py"}
 
 
 def test_no_room_without_a_name() -> None:

@@ -45,3 +45,20 @@ def test_web_http_knows_only_the_errors_of_the_operations() -> None:
         if name.startswith("holdfast.service") and name != "holdfast.service.errors"
     ]
     assert not wrong
+
+
+def test_schemas_alone_name_the_fields_of_an_answer() -> None:
+    """No route and no command makes an object of its own: neither `print_json` nor a route's answer gets a dict."""
+    shows = {"print_json", "print_json_line", "success"}
+    wrong = []
+    for folder in ("web/api", "cli"):
+        for path in sorted((SOURCE / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Name | ast.Attribute)
+                    and (node.func.id if isinstance(node.func, ast.Name) else node.func.attr) in shows
+                    and any(isinstance(part, ast.Dict | ast.DictComp) for one in node.args for part in ast.walk(one))
+                ):
+                    wrong.append((path.name, node.lineno))
+    assert not wrong

@@ -35,12 +35,18 @@ def test_the_same_as_the_ordinary_way(catalog: Catalog) -> None:
     assert prepared.account_by_key(key_hash("ben")) is None
     assert prepared.app_owner(bot.id) == "ana"
     assert prepared.app_owner("0" * 32) is None
-    expected = [(f"backup {n}", 10**10 + n, (n + 1) * 10**9, f"{n:040x}", n * 10**9, "successful") for n in (1, 2, 3)]
+    expected = [
+        (f"backup {n}", 10**10 + n, (n + 1) * 10**9, bytes([n]) * 32, n * 10**9, "successful") for n in (1, 2, 3)
+    ]
     assert [tuple(row) for row in prepared.list_rows(bot.id)] == [
         *expected,
-        ("backup 5", 0, None, "", 5 * 10**9, "queued"),
+        ("backup 5", 0, None, None, 5 * 10**9, "queued"),
     ]
     assert prepared.list_rows("0" * 32) == []
+    assert [tuple(row) for row in prepared.linked("ana", "backup 2")] == [(f"{2:032x}", bytes([2]) * 32, b"link")]
+    assert prepared.linked("ana", "backup 5") == [], "it is not successful"
+    assert prepared.linked("ben", "backup 2") == []
+    assert (prepared.link_secret("ana"), prepared.link_secret("ben")) == (b"link", None)
     prepared.close()
 
 
@@ -160,7 +166,6 @@ def fill(catalog: Catalog, owners: int, per_app: int) -> str:
                     "state": "successful",
                     "created_at": backup_no,
                     "finished_at": backup_no + 1,
-                    "link_key": f"{backup_no:040x}",
                 }
                 for backup_no in range(per_app)
                 for owner_no in range(owners)

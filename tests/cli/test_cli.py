@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from kit.command import Run, Server
+from kit.command import PROGRAM, Run, Server
 from kit.receiver import receiving
 
 # Up to thirty commands one after the other, each a process that loads all of Holdfast.
@@ -101,7 +101,7 @@ def test_download_to_standard_output(run: Run, bot: tuple[str, str], tmp_path: P
     run("backup", "create", "bot", "--name", "one")
     with (tmp_path / "piped").open("wb") as file:
         subprocess.run(
-            [sys.executable, "-m", "holdfast.cli.main", "backup", "download", "bot", "one", "-o", "-"],
+            [*PROGRAM, "backup", "download", "bot", "one", "-o", "-"],
             env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home")}, stdout=file, check=True,
         )  # fmt: skip
     with zipfile.ZipFile(tmp_path / "piped") as archive:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 from kit.archives import member, tar_of
-from kit.command import Run, Server
+from kit.command import PROGRAM, Run, Server
 
 
 def leftovers(tmp_path: Path) -> list[str]:
@@ -35,7 +34,7 @@ def test_an_archive_becomes_a_backup(run: Run, bot: tuple[str, str], tmp_path: P
 
 def test_from_standard_input(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "holdfast.cli.main", "backup", "import", "bot", "-", "--json"],
+        [*PROGRAM, "backup", "import", "bot", "-", "--json"],
         env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home")},
         input=tar_of(member("a", b"hello")), capture_output=True, check=True,
     )  # fmt: skip

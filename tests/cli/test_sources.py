@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kit.command import PROGRAM
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Run:
 
     def holdfast(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
+            [*PROGRAM, *map(str, arguments)],
             env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home")},
             capture_output=True,
             text=True,

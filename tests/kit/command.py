@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from kit.servers import running
 
+PROGRAM = (sys.executable, "-m", "holdfast.cli.entry")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -26,7 +27,7 @@ def run(tmp_path: Path) -> Run:
 
     def holdfast(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
+            [*PROGRAM, *map(str, arguments)],
             env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), **environment},
             cwd=tmp_path,
             capture_output=True,
@@ -60,10 +61,10 @@ def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
 class Server:
     """`holdfast serve` as a process."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, program: Sequence[str] = PROGRAM) -> None:
         self.port = port
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "holdfast.cli.main", "--home", str(home), "serve", "--port", str(port)],
+            [*program, "--home", str(home), "serve", "--port", str(port)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None

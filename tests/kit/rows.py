@@ -64,7 +64,6 @@ def backup(of: App, number: int, name: str | None = None) -> Backup:
         zip_bytes=0,
         tar_bytes=0,
         digest=None,
-        link_key="",
         files=0,
         content_bytes=0,
         stored_bytes=0,
@@ -92,7 +91,6 @@ def done(catalog: Catalog, of: App, number: int, name: str | None = None) -> Bac
     values: dict[str, Any] = {
         "zip_bytes": 10**10 + number,
         "digest": bytes([number % 256]) * 32,
-        "link_key": f"{number:040x}",
         "commit_seq": number,
     }
     assert finish_backup(catalog, made.id, 0, [], finished_at=finished_at, **values)

@@ -21,6 +21,7 @@ from holdfast.catalog.records import Backup
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewKey, add_account
 from holdfast.service.registry.apps import add_app
+from holdfast.service.registry.link_keys import LinkKeys
 from holdfast.service.take.run import take_now
 from kit.servers import running
 
@@ -33,11 +34,8 @@ class Tenant:
 
     key: NewKey
     backup: Backup
-
-    @property
-    def link(self) -> str:
-        """Path and query of the backup's download."""
-        return f"/{self.backup.account_id}_{quote(self.backup.name, safe='')}.zip?{self.backup.link_key}"
+    link: str
+    """Path and query of the backup's download."""
 
 
 @dataclass
@@ -93,7 +91,8 @@ def make_tenants(instance: Instance, folder: Path, count: int, content_bytes: in
         app = add_app(instance, key.account.id, "bot", root)
         backup = take_now(instance, app.id)
         assert backup.state == "successful", backup.error_message
-        found.append(Tenant(key, backup))
+        link_key = LinkKeys(instance).of(backup)
+        found.append(Tenant(key, backup, f"/{backup.account_id}_{quote(backup.name, safe='')}.zip?{link_key}"))
     return found
 
 

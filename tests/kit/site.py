@@ -22,6 +22,7 @@ from holdfast.web.app import Front, create_app
 from holdfast.web.server import WebServer, listen
 from holdfast.worker.queue import Worker
 from kit.executor import StepsOnly
+from kit.links import key_of
 
 WAIT_SECONDS = 20
 
@@ -70,7 +71,7 @@ class Site:
 
     def link(self, backup: Backup, suffix: str = "zip") -> str:
         """Path and query of a download."""
-        return f"/{backup.account_id}_{quote(backup.name, safe='')}.{suffix}?{backup.link_key}"
+        return f"/{backup.account_id}_{quote(backup.name, safe='')}.{suffix}?{key_of(self.instance, backup)}"
 
 
 def set_plans(instance: Instance, **limits: int) -> None:

@@ -21,6 +21,7 @@ from holdfast.service.restore.database import WantedDatabase
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.sources.databases.spec import DatabaseSpec
+from kit.links import key_of
 from kit.servers.running import PASSWORD, Server
 from kit.world import World
 
@@ -83,7 +84,8 @@ class Stage:
 
     def downloaded(self, backup: Backup) -> zipfile.ZipFile:
         """The backup as a customer gets it."""
-        found = find_download(self.world.instance, self.world.account.id, backup.name, backup.link_key, "zip")
+        key = key_of(self.world.instance, backup)
+        found = find_download(self.world.instance, self.world.account.id, backup.name, key, "zip")
         assert found is not None
         path = self.tmp_path / "download.zip"
         path.write_bytes(b"".join(found.stream(0, found.length)))

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.vault import TakeResult, Vault
 from kit.memory_ledger import MemoryLedger
+from kit.stores.local import new_local
 
 LATER_NS = 10_000_000_000
 """Scans are said to happen this much later than now, so that fresh files do not count as changing just now."""
@@ -73,7 +73,7 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     """An empty application and an empty vault on disk."""
     (tmp_path / "app").mkdir()
-    return Bench(tmp_path / "app", LocalStore(tmp_path / "store"))
+    return Bench(tmp_path / "app", new_local(tmp_path / "store"))
 
 
 @pytest.fixture

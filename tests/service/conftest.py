@@ -1,5 +1,7 @@
 """Fixtures of the service's tests."""
 
+from kit.command import run
+from kit.servers.postgresql import postgresql
 from kit.world import world
 
-__all__ = ["world"]
+__all__ = ["postgresql", "run", "world"]

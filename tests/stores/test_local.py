@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.stores.local import LocalStore
+from holdfast.stores.local import LocalStore, make_root
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 
 
@@ -157,10 +157,10 @@ def test_what_a_failed_write_left_is_never_committed(tmp_path: Path, monkeypatch
 
 def test_a_store_that_is_gone_is_not_empty(tmp_path: Path) -> None:
     root = tmp_path / "disk"
+    make_root(root)
     store = LocalStore(root)
     store.put("o", b"x")
     root.rename(tmp_path / "unmounted")
-    root.mkdir()  # what is left when a disk is not mounted
     attempts: list[Callable[[], object]] = [
         lambda: store.get("o"),
         lambda: store.size("o"),
@@ -172,7 +172,7 @@ def test_a_store_that_is_gone_is_not_empty(tmp_path: Path) -> None:
     for attempt in attempts:
         with pytest.raises(StoreUnreachable):
             attempt()
-    assert not list(root.iterdir())
+    assert not root.exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become nobody")
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_read_gives_no_short_list() -> None:
     )
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o777)
-        run = subprocess.run([sys.executable, "-c", program, f"{top}/s"], capture_output=True, text=True, check=False)
+        run = subprocess.run([sys.executable, "-c", program, top], capture_output=True, text=True, check=False)
     if "holdfast" in run.stderr and "Error" in run.stderr.splitlines()[-1]:
         pytest.skip("the interpreter itself is out of nobody's reach")
     assert run.stdout == "StoreUnreachable\n", run.stderr
@@ -221,7 +221,7 @@ def test_folders_of_other_processes_are_synced_too(tmp_path: Path, monkeypatch: 
     store.put("packs/ab/three", b"x")
     assert synced[1:] == [str(tmp_path / "packs" / "ab")]
     synced.clear()
-    LocalStore(tmp_path / "new" / "store")
+    make_root(tmp_path / "new" / "store")
     assert synced == [str(tmp_path), str(tmp_path / "new")]
 
 
@@ -241,4 +241,4 @@ def test_a_file_too_large_for_the_limit_is_a_full_disk(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnreachable, match="check it and its permissions"):
-        LocalStore(tmp_path / "file" / "store")
+        make_root(tmp_path / "file" / "store")

@@ -11,18 +11,30 @@ from pathlib import Path
 import pytest
 from kit.stores.conformance import StoreConformance
 from kit.stores.faulty import FaultyStore
+from kit.stores.local import new_local
 
+from holdfast.stores.identified import MARK, IdentifiedStore, mark_text
 from holdfast.stores.local import LocalStore
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.stores.prefixed import PrefixedStore
 from holdfast.stores.shared import SharedStore
 
+STORE_ID = "5" * 32
+
+
+def new_identified(root: Path) -> IdentifiedStore:
+    store = new_local(root)
+    store.put(MARK, mark_text(STORE_ID, 0))
+    return IdentifiedStore(store, STORE_ID, is_in_use=False)
+
+
 KINDS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda path: MemoryStore(),
-    "local": lambda path: LocalStore(path / "store"),
-    "prefixed": lambda path: PrefixedStore(LocalStore(path / "store"), "vaults/acc/"),
-    "shared": lambda path: SharedStore(LocalStore(path / "store")),
+    "local": lambda path: new_local(path / "store"),
+    "prefixed": lambda path: PrefixedStore(new_local(path / "store"), "vaults/acc/"),
+    "shared": lambda path: SharedStore(new_local(path / "store")),
+    "identified": lambda path: new_identified(path / "store"),
     "faulty": lambda path: FaultyStore(MemoryStore()),
 }
 
@@ -59,7 +71,7 @@ def descriptors() -> int:
 
 
 def test_a_shared_object_has_one_descriptor_for_all_its_readers(tmp_path: Path) -> None:
-    store = SharedStore(LocalStore(tmp_path))
+    store = SharedStore(new_local(tmp_path))
     store.put("o", b"content")
     before = descriptors()
     readers = [store.open("o") for _ in range(100)]
@@ -74,7 +86,7 @@ def test_a_shared_object_has_one_descriptor_for_all_its_readers(tmp_path: Path) 
 
 
 def test_a_shared_object_that_is_deleted_reads_on_and_is_not_opened_again(tmp_path: Path) -> None:
-    store = SharedStore(LocalStore(tmp_path))
+    store = SharedStore(new_local(tmp_path))
     store.put("o", b"old")
     old = store.open("o")
     store.delete("o")
@@ -88,7 +100,7 @@ def test_a_shared_object_that_is_deleted_reads_on_and_is_not_opened_again(tmp_pa
 
 
 def test_threads_that_open_at_once_share_too(tmp_path: Path) -> None:
-    store = SharedStore(LocalStore(tmp_path))
+    store = SharedStore(new_local(tmp_path))
     store.put("o", bytes(1000))
     before = descriptors()
 
@@ -105,7 +117,7 @@ def test_threads_that_open_at_once_share_too(tmp_path: Path) -> None:
 
 
 def test_a_shared_store_goes_to_another_process(tmp_path: Path) -> None:
-    store = SharedStore(LocalStore(tmp_path))
+    store = SharedStore(new_local(tmp_path))
     store.put("o", b"x")
     store.open("o")
     assert pickle.loads(pickle.dumps(store)).get("o") == b"x"

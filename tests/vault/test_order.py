@@ -8,7 +8,7 @@ from pathlib import Path
 from kit.memory_ledger import MemoryLedger
 from kit.vault_bench import Bench
 
-from holdfast.stores.local import LocalStore
+from holdfast.stores.local import LocalStore, make_root
 from holdfast.stores.port import Buffer, ObjectWriter
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.writer import PackKind, pack_name
@@ -44,6 +44,7 @@ class Recorder:
                 super().publish(epoch, packs)
                 recorder.effects.extend(f"row {p.kind} {pack_name(p.pack_id)}" for p in packs)
 
+        make_root(root)
         self.store = Store(root)
         self.ledger = Ledger()
 

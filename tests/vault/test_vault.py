@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit.memory_ledger import MemoryLedger
+from kit.stores.local import new_local
 from kit.trees import contents_of
 from kit.vault_bench import Bench
 
@@ -151,7 +152,7 @@ def test_workers_give_the_same_backup(bench: Bench, write: Write) -> None:
     write("twin two", twin)
     bench.workers = 2
     result = bench.take()
-    alone = Bench(bench.root, LocalStore(bench.root.parent / "other"))
+    alone = Bench(bench.root, new_local(bench.root.parent / "other"))
     assert alone.take().digest == result.digest
     assert result.stored_bytes < 1.1 * len(twin)
     assert bench.tree() == contents_of(bench.root)
@@ -287,7 +288,7 @@ def test_any_history_of_trees_comes_back(tmp_path_factory: pytest.TempPathFactor
 
     base = tmp_path_factory.mktemp("history")
     (base / "app").mkdir()
-    bench = Bench(base / "app", LocalStore(base / "store"), MemoryLedger())
+    bench = Bench(base / "app", new_local(base / "store"), MemoryLedger())
     expected = []
     for rounds in history:
         for what, parts, size in rounds:

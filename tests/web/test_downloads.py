@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from kit.links import key_of
 from kit.site import Site
 
 from holdfast.catalog.records import Backup
@@ -153,7 +154,7 @@ def test_zip_and_tar_gz_have_different_etags(site: Site, http: httpx.Client, bac
 
 
 def test_whatever_is_wrong_about_a_link_the_answer_is_the_same(site: Site, http: httpx.Client, backup: Backup) -> None:
-    account, name, key = backup.account_id, quote(backup.name, safe=""), backup.link_key
+    account, name, key = backup.account_id, quote(backup.name, safe=""), key_of(site.instance, backup)
     other = site.other.account.id
     wrong = [
         f"/{account}_{name}.zip?{'0' * 40}",
@@ -186,7 +187,7 @@ def test_one_without_success_has_no_download(site: Site, http: httpx.Client, sil
 def test_the_link_may_be_written_in_other_ways_that_mean_the_same(
     site: Site, http: httpx.Client, backup: Backup
 ) -> None:
-    raw = f"/{backup.account_id}%5F{quote(backup.name, safe='')}%2Ezip?{backup.link_key}="
+    raw = f"/{backup.account_id}%5F{quote(backup.name, safe='')}%2Ezip?{key_of(site.instance, backup)}="
     assert http.get(raw).status_code == 200
 
 
@@ -263,5 +264,5 @@ def test_damage_cuts_the_download_and_never_gives_wrong_bytes(
         assert 0 < len(got.stdout) < len(whole)
         assert whole.startswith(got.stdout)
         assert '"event":"download_cut"' in logged
-    assert backup.link_key not in logged
+    assert key_of(site.instance, backup) not in logged
     assert silver.get(f"/v3/apps/{site.app.id}/backups").status_code == 200

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from kit.command import PROGRAM
 from kit.world import World
 
 from holdfast.catalog.events.log import events_since
@@ -184,7 +185,7 @@ def test_everything_is_killed_and_served_again(world: World, live: Instance) -> 
     asked, _ = request_backup(live, world.app.id)
 
     def serve() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "holdfast.cli.main", "--home", str(live.home), "serve", "--port", "0"]
+        command = [*PROGRAM, "--home", str(live.home), "serve", "--port", "0"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     first = serve()

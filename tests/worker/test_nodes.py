@@ -42,7 +42,8 @@ class Nodes:
 def nodes(postgresql: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     monkeypatch.setenv("HOLDFAST_CATALOG_URL", postgresql())
     create_instance(tmp_path / "one", time_zone="Europe/Berlin").close()
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    shutil.copytree(tmp_path / "one", tmp_path / "two", ignore=shutil.ignore_patterns("store"))
+    (tmp_path / "two" / "store").symlink_to(tmp_path / "one" / "store")
     for name in ("one", "two"):
         config = tmp_path / name / CONFIG_NAME
         config.write_text(f'node = "{name}"\n{config.read_text()}')
@@ -120,7 +121,7 @@ def test_one_that_is_killed_loses_nothing_and_holds_up_nothing(nodes: Nodes) -> 
 
 
 def test_what_is_asked_for_on_one_node_wakes_the_other(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(queue, "POLL_SECONDS", 3600.0)
     worker = Worker(nodes.two, StepsOnly)
     worker.start()
     try:

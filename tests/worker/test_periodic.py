@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from kit.world import World
 
 from holdfast.service.instance.home import Instance
+from holdfast.vault.control import ControlOf
 from holdfast.worker.periodic import PeriodicTask, PeriodicTasks
 
 
@@ -15,7 +15,7 @@ def test_a_run_that_fails_does_not_end_the_task(world: World) -> None:
     runs = 0
     third = threading.Event()
 
-    def run(instance: Instance, stopping: Callable[[], bool]) -> None:
+    def run(instance: Instance, control: ControlOf[object]) -> None:
         nonlocal runs
         assert instance is world.instance
         runs += 1
@@ -35,9 +35,9 @@ def test_a_run_that_fails_does_not_end_the_task(world: World) -> None:
 def test_a_long_run_hears_that_it_should_stop(world: World) -> None:
     began, ended = threading.Event(), threading.Event()
 
-    def run(instance: Instance, stopping: Callable[[], bool]) -> None:
+    def run(instance: Instance, control: ControlOf[object]) -> None:
         began.set()
-        while not stopping():
+        while not control.is_cancelled():
             threading.Event().wait(0.001)
         ended.set()
 

@@ -9,13 +9,14 @@ from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.jobs.queue import claim, waiting
 from holdfast.catalog.records import Warned, Work
 from holdfast.service.integrity.prove import prove_due
+from holdfast.vault.control import NEVER
 from holdfast.worker.periodic_tasks import PERIODIC_TASKS
 
 DAY = 24 * 3600 * 1_000_000_000
 
 
 def run(world: World, name: str) -> None:
-    next(task for task in PERIODIC_TASKS if task.name == name).run(world.instance, lambda: False)
+    next(task for task in PERIODIC_TASKS if task.name == name).run(world.instance, NEVER)
 
 
 def damaged(world: World) -> None:

@@ -56,7 +56,7 @@ class Gate(StepsOnly):
 @pytest.fixture
 def gated(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Worker, Gate]]:
     """A worker that never looks by itself, and its gate."""
-    monkeypatch.setattr(queue, "LOOK_SECONDS", LONG_SECONDS)
+    monkeypatch.setattr(queue, "POLL_SECONDS", LONG_SECONDS)
     made: list[Gate] = []
 
     def gate(instance: Instance, steps: Mapping[str, Steps]) -> Gate:
@@ -109,7 +109,7 @@ def test_whoever_asks_wakes_the_worker(world: World, gated: tuple[Worker, Gate])
 
 
 def test_without_being_woken_the_worker_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
     monkeypatch.setattr("holdfast.service.take.run.wake", lambda instance: None)
     worker = Worker(world.instance, StepsOnly)
     worker.start()
@@ -171,7 +171,7 @@ def test_what_a_process_runs_itself_is_not_claimed(world: World, gated: tuple[Wo
 
 
 def test_what_somebody_held_is_begun_when_it_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
     looked = threading.Semaphore(0)
     waiting: Callable[..., list[Work]] = rows.waiting
 

@@ -10,7 +10,7 @@ import weakref
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, select, text
 from sqlalchemy.pool import PoolProxiedConnection
 
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
@@ -18,8 +18,13 @@ from holdfast.catalog.database.engine import Catalog, errors_as_sentences
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.records import Account
 
-ListRow = tuple[str, int, int | None, str, int, str]
-"""name, zip bytes, finished at, link key, created at, state"""
+ListRow = tuple[str, int, int | None, bytes | None, int, str]
+"""name, zip bytes, finished at, digest, created at, state"""
+
+Linked = tuple[str, bytes, bytes]
+"""id, digest, the sealed link secret of its account"""
+
+_Query = tuple[str, tuple[str, ...] | None]
 
 
 class PreparedQueries:
@@ -41,22 +46,32 @@ class PreparedQueries:
                 backups.c.name,
                 backups.c.zip_bytes,
                 backups.c.finished_at,
-                backups.c.link_key,
+                backups.c.digest,
                 backups.c.created_at,
                 backups.c.state,
             )
             .where(backups.c.app_id == bindparam("app_id"))
             .order_by(backups.c.created_at, backups.c.id)
         )
+        self._secret = self._compiled(select(accounts.c.link_secret_sealed).where(accounts.c.id == bindparam("id")))
+        self._linked = self._compiled(
+            select(backups.c.id, backups.c.digest, accounts.c.link_secret_sealed)
+            .join(accounts, accounts.c.id == backups.c.account_id)
+            .where(
+                backups.c.account_id == bindparam("account_id"),
+                backups.c.name == bindparam("name"),
+                text("backups.state = 'successful'"),
+            )
+        )
 
-    def _compiled(self, statement: Select[Any]) -> tuple[str, str | None]:
-        """Return the SQL, and the parameter's name where the driver wants names."""
+    def _compiled(self, statement: Select[Any]) -> _Query:
+        """Return the SQL, and the parameters' names where the driver wants names."""
         compiled = statement.compile(dialect=self._catalog.engine.dialect)
-        return str(compiled), None if compiled.positional else next(iter(compiled.params))
+        return str(compiled), None if compiled.positional else tuple(compiled.params)
 
-    def _rows(self, query: tuple[str, str | None], value: Any) -> list[Any]:
-        sql, name = query
-        values: Any = () if value is None else (value,) if name is None else {name: value}
+    def _rows(self, query: _Query, *given: Any) -> list[Any]:
+        sql, names = query
+        values: Any = given if names is None else dict(zip(names, given, strict=True))
         connection: PoolProxiedConnection | None = getattr(self._local, "connection", None)
         if connection is not None:
             try:
@@ -112,6 +127,15 @@ class PreparedQueries:
         rows = self._rows(self._owner, app_id)
         return rows[0][0] if rows else None
 
+    def link_secret(self, account_id: str) -> bytes | None:
+        """Return the sealed link secret of an account."""
+        rows = self._rows(self._secret, account_id)
+        return rows[0][0] if rows else None
+
+    def linked(self, account_id: str, name: str) -> list[Linked]:
+        """Return what links of an account's successful backups with this name are made of, whatever the application."""
+        return self._rows(self._linked, account_id, name)
+
     def version(self) -> tuple[int, int] | None:
         """Return a value that changes with every commit; for one thread. None if the database has none.
 
@@ -120,7 +144,7 @@ class PreparedQueries:
         """
         if self._catalog.engine.dialect.name != "sqlite":
             return None
-        rows = self._rows(("PRAGMA data_version", None), None)
+        rows = self._rows(("PRAGMA data_version", None))
         return self._local.number, int(rows[0][0])
 
     def list_rows(self, app_id: str) -> list[ListRow]:

@@ -18,7 +18,7 @@ IMPORTED = "imported"
 
 
 def new_id(now_ns: int) -> str:
-    """Return the id of a new backup, job or delivery: 32 hex digits, the time in milliseconds and then chance.
+    """Return the id of a new backup, job or delivery: 32 hex digits, the time in milliseconds, then random digits.
 
     Ids sort as what they name was made.
     """
@@ -117,7 +117,6 @@ class Backup(msgspec.Struct, frozen=True):
     zip_bytes: int
     tar_bytes: int
     digest: bytes | None
-    link_key: str
     files: int
     content_bytes: int
     stored_bytes: int

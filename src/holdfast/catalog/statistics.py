@@ -82,7 +82,7 @@ class PruneWanted(msgspec.Struct, frozen=True):
 
 
 def app_statistics(catalog: Catalog) -> list[AppStatistics]:
-    """Return all applications. Two look-ups in an index each, so the length of their histories does not count."""
+    """Return the statistics of all applications: two index look-ups for each, however long its history is."""
     good, last = backups.alias("good"), backups.alias("last")
     query = (
         select(
@@ -173,7 +173,7 @@ def disabled_endpoints(catalog: Catalog) -> list[tuple[str, str, str]]:
 
 
 def failing_deliveries(catalog: Catalog, since: int) -> list[tuple[str, int, str]]:
-    """Return the endpoints of which a delivery failed for good since a time: label, how many, the latest reason."""
+    """Return the endpoints to which deliveries failed for good since a time: label, count, latest reason."""
     query = (
         select(endpoints.c.label, deliveries.c.error)
         .join(deliveries, deliveries.c.endpoint_id == endpoints.c.id)
@@ -212,7 +212,7 @@ def count_accounts(catalog: Catalog) -> int:
 
 
 def newest_time(catalog: Catalog) -> int:
-    """Return the latest time that stands in the catalog's backups and events; 0 when there is none."""
+    """Return the latest time in the catalog's backups and events; 0 when there is none."""
     query = select(
         func.max(backups.c.created_at), func.max(backups.c.finished_at), select(func.max(events.c.at)).scalar_subquery()
     )

@@ -32,6 +32,7 @@ def add(
 @app.command("list")
 def list_all(json: Json = False) -> None:
     """List all accounts."""
+    from holdfast.schemas.commands import OperatorAccount
     from holdfast.schemas.times import iso
     from holdfast.service.registry.accounts import list_accounts, usage
 
@@ -41,15 +42,8 @@ def list_all(json: Json = False) -> None:
     if json:
         print_json(
             [
-                {
-                    "account_id": account.id,
-                    "email": account.email,
-                    "plan": account.plan,
-                    "created_at": iso(account.created_at, zone),
-                    "backups": backups,
-                    "storage": storage,
-                }
-                for account, backups, storage in found
+                OperatorAccount(a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage)
+                for a, backups, storage in found
             ]
         )
     else:
@@ -62,12 +56,13 @@ def list_all(json: Json = False) -> None:
 @app.command("set-plan")
 def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PLAN")], json: Json = False) -> None:
     """Give an account another plan."""
+    from holdfast.schemas.commands import AccountPlan
     from holdfast.service.registry import accounts
 
     with state.instance() as instance:
         changed = accounts.set_plan(instance, account, plan)
     if json:
-        print_json({"account_id": changed.id, "plan": changed.plan})
+        print_json(AccountPlan(changed.id, changed.plan))
     else:
         print(f"The account {changed.id} has the plan {changed.plan} now.")
 
@@ -83,8 +78,10 @@ def rotate_key(account: AccountId, json: Json = False) -> None:
 
 
 def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
+    from holdfast.schemas.commands import AccountKey
+
     if as_json:
-        print_json({"account_id": account_id, "api_key": api_key})
+        print_json(AccountKey(account_id, api_key))
     else:
         print(f"Account  {account_id}\nAPI key  {api_key}")
 
@@ -96,6 +93,7 @@ def erase(
     json: Json = False,
 ) -> None:
     """Erase an account for good: its keys first, everywhere, then all its backups. Nothing brings it back."""
+    from holdfast.schemas.commands import ErasedAccount
     from holdfast.service.registry.accounts import get_account
     from holdfast.service.retention.erase import erase_account
 
@@ -105,6 +103,6 @@ def erase(
             typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
         deleted = erase_account(instance, account)
     if json:
-        print_json({"account_id": account_id, "deleted_size": deleted})
+        print_json(ErasedAccount(account_id, deleted))
     else:
         print(f"Erased {account.email}; {size_text(deleted)} deleted.")

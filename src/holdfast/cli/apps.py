@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.output import Json, builtins, print_json, print_table
+from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
 app = typer.Typer(no_args_is_help=True)
@@ -23,12 +23,13 @@ def add(
     json: Json = False,
 ) -> None:
     """Make an application; prints its id."""
+    from holdfast.schemas.commands import NewApp
     from holdfast.service.registry.apps import add_app
 
     with state.instance() as instance:
         made = add_app(instance, account, name, path)
     if json:
-        print_json({"app_id": made.id})
+        print_json(NewApp(made.id))
     else:
         print(f"Application {made.name}: {made.id}")
 
@@ -39,12 +40,12 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List applications."""
+    from holdfast.schemas.commands import OperatorApp, extended
     from holdfast.service.registry.apps import list_apps, shown_app
 
     with state.instance() as instance:
         found = [
-            {**builtins(shown_app(instance, a)), "account_id": a.account_id, "path": a.path}
-            for a in list_apps(instance, account)
+            extended(OperatorApp, shown_app(instance, a), a.account_id, a.path) for a in list_apps(instance, account)
         ]
     if json:
         print_json(found)
@@ -53,12 +54,12 @@ def list_all(
             ("APP", "NAME", "LAST GOOD BACKUP", "NEXT BACKUP", "OVERDUE SINCE", "PATH"),
             [
                 (
-                    str(a["id"]),
-                    str(a["name"]),
-                    str(a["last_good_backup_at"] or "never"),
-                    str(a["next_backup_at"] or "none"),
-                    str(a["overdue_since"] or ""),
-                    str(a["path"]),
+                    a.id,
+                    a.name,
+                    a.last_good_backup_at or "never",
+                    a.next_backup_at or "none",
+                    a.overdue_since or "",
+                    a.path,
                 )
                 for a in found
             ],
@@ -68,12 +69,13 @@ def list_all(
 @app.command("remove")
 def remove(name: AppName, json: Json = False) -> None:
     """Remove an application and all its backups; its data stays."""
+    from holdfast.schemas.commands import RemovedApp
     from holdfast.service.registry.apps import find_app, remove_app
 
     with state.instance() as instance:
         found = find_app(instance, name)
         removed = remove_app(instance, found)
     if json:
-        print_json({"app_id": found.id, "backups_removed": removed})
+        print_json(RemovedApp(found.id, removed))
     else:
         print(f"Removed {found.name} with {removed} backups; its data in {found.path} was not touched.")

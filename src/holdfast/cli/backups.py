@@ -69,7 +69,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     if done.state is not State.SUCCESSFUL:
-        error = done.error_message or "The backup is being made by another process; see `holdfast backup list`."
+        error = done.error_message or "Another process is running the backup; see `holdfast backup list`."
         raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
     if not as_json:
         print(
@@ -89,7 +89,7 @@ def list_all(name: AppName, json: Json = False) -> None:
     with state.instance() as instance:
         found = find_app(instance, name)
         if json:
-            print_json(list_items(instance, list_rows(instance, found.id)))
+            print_json(list_items(instance, found.account_id, list_rows(instance, found.id)))
             return
         from holdfast.schemas.times import local_time
 
@@ -119,6 +119,7 @@ def download(
     json: Json = False,
 ) -> None:
     """Write a backup to a file, whole or not at all."""
+    from holdfast.schemas.commands import DownloadedFile
     from holdfast.service.access.download import Download
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup, require_usable
@@ -135,7 +136,7 @@ def download(
         path = Path(output or ready.filename)
         _write_whole(path, ready.stream(0, ready.length), ready.length)
     if json:
-        print_json({"file": str(path), "size": ready.length})
+        print_json(DownloadedFile(str(path), ready.length))
     else:
         print(f"{path}: {size_text(ready.length)}")
 
@@ -164,12 +165,13 @@ def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
 def log(name: AppName, backup: BackupName, json: Json = False) -> None:
     """Print what was done when while a backup was made, and what the operator's commands printed."""
     from holdfast.catalog.records import State
+    from holdfast.schemas.commands import BackupLogLines
     from holdfast.service.take.log import log_lines
 
     with _one(name, backup) as (instance, found):
         lines = log_lines(instance, found, with_private=True)
     if json:
-        print_json({"id": found.id, "log": lines})
+        print_json(BackupLogLines(found.id, lines))
         return
     for line in lines:
         print(line)
@@ -182,12 +184,13 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
 @app.command("delete")
 def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     """Delete a backup."""
+    from holdfast.schemas.commands import FreedBackup
     from holdfast.service.registry.backups import delete_backup
 
     with _one(name, backup) as (instance, found):
         freed = delete_backup(instance, found)
     if json:
-        print_json({"id": found.id, "freed_size": freed})
+        print_json(FreedBackup(found.id, freed))
     else:
         print(f"Deleted {found.name}; pruning frees {size_text(freed)} (`holdfast prune`).")
 

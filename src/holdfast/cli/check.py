@@ -54,9 +54,10 @@ def check(
     json: Json = False,
 ) -> None:
     """Find damage: which files of which backups can't be read any more. Exit code 1 when there are any."""
+    from holdfast.schemas.commands import CheckedAccounts
+
     if read_data and subset is not None:
         raise typer.BadParameter("Give --read-data or --read-data-subset, not both.")
-    import msgspec
 
     from holdfast.service.integrity.verify import check_account
 
@@ -68,7 +69,7 @@ def check(
                 results.append(check_account(instance, account, share=share, repair=repair, control=control))
         is_clean = all(result.is_clean for result in results)
         if json:
-            print_json({"is_clean": is_clean, "accounts": [msgspec.to_builtins(result) for result in results]})
+            print_json(CheckedAccounts(is_clean, results))
         else:
             for result in results:
                 _print(instance, result)
@@ -95,6 +96,8 @@ def _print(instance: Instance, result: Checked) -> None:
     read = f"{result.read_packs} of them ({size_text(result.read_bytes)}) read whole"
     verdict = "nothing is damaged" if result.is_clean else "DAMAGED"
     print(f"Account {result.account_id}: {result.backups} backups, {result.packs} packs, {read}; {verdict}.")
+    if result.damaged_records:
+        print(f"  {result.damaged_records} of the 2 copies of its record did not open.")
     for pack in result.damaged_packs:
         print(f"  Pack {pack.id} {pack.why}; {pack.lost_chunks} of its chunks are lost.")
     for backup in result.damaged_backups:
@@ -112,6 +115,6 @@ def _print(instance: Instance, result: Checked) -> None:
 
 def _print_advice(*, repaired: bool) -> None:
     if repaired:
-        print("Look after the disk, then take a new backup of each application: it heals what is still the same.")
+        print("Examine the disk, then take a new backup of each application: it heals content that is still the same.")
     else:
         print("Nothing was changed. Without --no-repair the next backups heal what is still the same.")

@@ -1,7 +1,7 @@
 """`holdfast demo`: a small instance with two real applications, backed up and ready to be downloaded.
 
 *checkout* is the source tree that the demo runs in. *bot* is a small bot-like application made here, with a SQLite file
-that a writer keeps changing while the demo runs; it is backed up every five minutes by itself.
+that a writer keeps changing while the demo runs; a schedule backs it up every five minutes.
 """
 
 from __future__ import annotations

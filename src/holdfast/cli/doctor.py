@@ -1,8 +1,7 @@
-"""`holdfast doctor`: what is wrong with this instance and what to do."""
+"""`holdfast doctor`: find what is wrong with this instance, and say what to do."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Look at everything, say what is wrong and what to do. Exit code 1 when there is a problem; warnings alone: 0."""
+    from holdfast.schemas.commands import Diagnosis
     from holdfast.service.doctor.diagnose import diagnose
 
     found = diagnose(state.home)
@@ -25,7 +25,7 @@ def doctor(
     problems = sum(line.level == "problem" for line in found)
     warnings = sum(line.level == "warning" for line in found)
     if json:
-        print_json({"problems": problems, "warnings": warnings, "checks": [asdict(line) for line in shown]})
+        print_json(Diagnosis(problems, warnings, shown))
     else:
         from rich.console import Console
         from rich.table import Table
@@ -37,10 +37,10 @@ def doctor(
         table.add_column(overflow="fold")
         for line in shown:
             mark, style = _MARKS[line.level]
-            said = Text(line.message)
+            text = Text(line.message)
             if line.command:
-                said.append(f"\n  {line.command}", style="bold")
-            table.add_row(Text(mark, style=style), Text(line.check), said)
+                text.append(f"\n  {line.command}", style="bold")
+            table.add_row(Text(mark, style=style), Text(line.check), text)
         console = Console(highlight=False)
         console.print(table)
         console.print(_summary(problems, warnings))

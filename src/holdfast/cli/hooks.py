@@ -34,6 +34,7 @@ def hook(
     Name programs by their whole path, and never one in the application's folder: its owner could change it.
     """
     from holdfast.catalog.records import Hook
+    from holdfast.schemas.commands import AppHook, HookCommand
     from holdfast.service.registry.apps import find_app
     from holdfast.service.take.hooks import set_hook
 
@@ -47,8 +48,8 @@ def hook(
             found = set_hook(instance, found, when.value, Hook(command, timeout))
     now = found.settings.before if when is When.BEFORE else found.settings.after
     if json:
-        shown = None if now is None else {"command": now.command, "timeout_seconds": now.timeout_seconds}
-        print_json({"app_id": found.id, "when": when.value, "hook": shown})
+        hook = None if now is None else HookCommand(now.command, now.timeout_seconds)
+        print_json(AppHook(found.id, when.value, hook))
     elif now is None:
         print(f"{found.name} has no command {when.value} the copy.")
     else:

@@ -19,9 +19,7 @@ def ignore(
         list[str] | None,
         typer.Argument(metavar="[PATTERN]...", help="Like '*.log', '/cache/' or '!keep.log', as in a .gitignore."),
     ] = None,
-    add: Annotated[
-        bool, typer.Option("--add", help="Put the patterns behind the others (so without an option).")
-    ] = False,
+    add: Annotated[bool, typer.Option("--add", help="Add the patterns after the others (the default).")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the patterns out.")] = False,
     replace: Annotated[bool, typer.Option("--set", help="Have these patterns and no others.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Have none.")] = False,
@@ -31,6 +29,7 @@ def ignore(
 
     The last pattern that fits decides. See what they match with `holdfast app ignored`.
     """
+    from holdfast.schemas.commands import IgnorePatterns
     from holdfast.service.registry.apps import find_app
     from holdfast.service.take import ignore_patterns as ignored
 
@@ -50,7 +49,7 @@ def ignore(
         elif given:
             found = ignored.add_patterns(instance, found, given)
     if json:
-        print_json({"app_id": found.id, "ignore": list(found.settings.ignore)})
+        print_json(IgnorePatterns(found.id, found.settings.ignore))
         return
     for pattern in found.settings.ignore:
         print(pattern)
@@ -68,7 +67,6 @@ def show_ignored(
     json: Json = False,
 ) -> None:
     """Show what the next backup would leave out, and how much that is."""
-    import msgspec
 
     from holdfast.service.registry.apps import find_app
     from holdfast.service.take.ignore_patterns import preview_ignored
@@ -78,7 +76,7 @@ def show_ignored(
     for notice in found.notices:
         print(f"Warning: {notice}", file=sys.stderr)
     if json:
-        print_json(msgspec.to_builtins(found))
+        print_json(found)
         return
     if not found.patterns:
         print("There are no ignore patterns, so backups have everything.")

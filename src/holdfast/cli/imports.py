@@ -1,4 +1,4 @@
-"""`holdfast backup import`: an archive becomes a backup."""
+"""`holdfast backup import`: make an archive a backup."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, builtins, print_json, print_table
+from holdfast.cli.output import Json, print_json, print_json_line, print_table
 from holdfast.cli.state import state
 from holdfast.units import SECOND_NS, size_text
 
@@ -33,6 +33,8 @@ def jobs(
     json: Json = False,
 ) -> None:
     """Show what runs, what waits, and what ended lately: backups, restores, verifications."""
+    from holdfast.schemas.commands import OperatorJob, extended
+
     if context.invoked_subcommand is not None:
         return
     from holdfast.service.jobs.lifecycle import shown_job
@@ -42,12 +44,7 @@ def jobs(
         running, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
         found = [*running, *ended]
         if json:
-            print_json(
-                [
-                    {**builtins(shown_job(instance, work)), "account_id": work.account_id, "node": work.node}
-                    for work in found
-                ]
-            )
+            print_json([extended(OperatorJob, shown_job(instance, work), work.account_id, work.node) for work in found])
             return
         if not found:
             print("Nothing runs, nothing waits, and nothing ended in the last day.")
@@ -63,7 +60,7 @@ def jobs(
                     work.node,
                     _clock_text(instance, work.created_at),
                     names.get(work.app_id, work.app_id),
-                    _said(work),
+                    _state_text(work),
                 )
                 for work in found
             ],
@@ -124,13 +121,11 @@ def log(
 
 
 def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_json: bool) -> None:
+    from holdfast.schemas.commands import OperatorEvent, extended
     from holdfast.service.jobs.events import message_of, shown_event
 
     if as_json:
-        import json
-
-        view: dict[str, Any] = {**builtins(shown_event(instance, event)), "account_id": event.account_id}
-        print(json.dumps(view, ensure_ascii=False), flush=True)
+        print_json_line(extended(OperatorEvent, shown_event(instance, event), event.account_id))
         return
     name = names.get(event.app_id or "", event.app_id or "")
     print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {message_of(event)}", flush=True)
@@ -152,7 +147,7 @@ def _state(work: Work) -> str:
     return f"{work.state} (stopping)" if work.state == "running" and work.cancel_asked else str(work.state)
 
 
-def _said(work: Work) -> str:
+def _state_text(work: Work) -> str:
     if work.error_message:
         return f"{work.error_code}: {work.error_message}"
     if work.progress is None:

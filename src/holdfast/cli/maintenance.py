@@ -1,16 +1,22 @@
-"""`holdfast prune`, `holdfast rebuild`: what keeps the store small and the catalog true."""
+"""`holdfast prune`, `holdfast rebuild`: keep the store small and the catalog right."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, fail, print_json
+from holdfast.cli.output import Json, fail, known_failure, print_json
 from holdfast.cli.progress import steps_bar
 from holdfast.cli.state import state
 from holdfast.units import HOUR_NS, size_text
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import Account
+    from holdfast.schemas.commands import PlannedPrune, PrunedAccount
+    from holdfast.service.instance.home import Instance
 
 
 def prune(
@@ -19,67 +25,104 @@ def prune(
     grace_hours: Annotated[
         float,
         typer.Option(
-            "--grace-hours", min=0, help="How long what goes stays for downloads that run; 0 deletes it at once."
+            "--grace-hours", min=0, help="Keep discarded packs this long for running downloads; 0 deletes them at once."
         ),
     ] = 24.0,
     json: Json = False,
 ) -> None:
     """Throw away what no backup needs any more."""
+    from holdfast.service.errors import Conflict
     from holdfast.service.registry.accounts import get_account, list_accounts
     from holdfast.service.retention.erase import is_erased
-    from holdfast.service.retention.prune import plan_prune, prune_account, unknown_backups
+    from holdfast.stores.port import StoreError, StoreUnreachable
+    from holdfast.vault.errors import VaultError
 
-    shown = []
+    shown: list[PlannedPrune | PrunedAccount] = []
+    failed = False
     with state.instance() as instance:
         chosen = [get_account(instance, account)] if account else list_accounts(instance)
         for one in chosen:
             if is_erased(one):
                 continue
-            unknown = unknown_backups(instance, one)
-            with steps_bar(f"Pruning {one.email}") as control:
+            try:
                 if dry_run:
-                    planned = plan_prune(instance, one, control=control)
-                    packs = len(planned.dead) + len(planned.repack) + len(planned.left_behind)
-                    row = {"packs": packs, "freed_size": planned.freed_bytes}
-                    text = f"would free {size_text(planned.freed_bytes)} in {packs} packs"
-                    damaged: tuple[str, ...] = ()
+                    shown.append(_plan(instance, one, quiet=json))
                 else:
-                    done = prune_account(instance, one, grace_ns=int(grace_hours * HOUR_NS), control=control)
-                    packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
-                    row = {
-                        "packs": packs,
-                        "freed_size": done.freed_bytes,
-                        "deleted_size": done.deleted_bytes,
-                        "waiting_size": done.waiting_bytes,
-                    }
-                    text = (
-                        f"freed {size_text(done.freed_bytes)} in {packs} packs; {size_text(done.deleted_bytes)} deleted"
-                    )
-                    if done.waiting_bytes:
-                        text += f", {size_text(done.waiting_bytes)} stay for running downloads until their time is over"
-                    damaged = done.damaged
-            shown.append({"account_id": one.id, **row, "unknown_backups": unknown, "damaged_packs": list(damaged)})
-            if not json:
-                print(f"{one.email}: {text}.")
-                if unknown:
-                    print(
-                        f"Warning: the store has {len(unknown)} backups that the catalog does not know; they were "
-                        "kept. `holdfast rebuild` enters them.",
-                        file=sys.stderr,
-                    )
-                for pack in damaged:
-                    print(f"Warning: pack {pack[:12]} is damaged; `holdfast check` says what it hits.", file=sys.stderr)
+                    done, full = _prune(instance, one, int(grace_hours * HOUR_NS), quiet=json)
+                    shown.append(done)
+                    failed = failed or full
+            except StoreUnreachable:
+                raise
+            except (StoreError, VaultError, Conflict) as error:
+                # The next account may still free space.
+                failed = True
+                code, sentence = known_failure(error) or ("", str(error))
+                fail(code, f"{one.email}: {sentence}")
     if json:
         print_json(shown)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _plan(instance: Instance, account: Account, *, quiet: bool) -> PlannedPrune:
+    from holdfast.schemas.commands import PlannedPrune
+    from holdfast.service.retention.prune import plan_prune, unknown_backups
+
+    unknown = unknown_backups(instance, account)
+    with steps_bar(f"Planning to prune {account.email}") as control:
+        planned = plan_prune(instance, account, control=control)
+    packs = len(planned.dead) + len(planned.repack) + len(planned.left_behind)
+    if not quiet:
+        print(f"{account.email}: would free {size_text(planned.freed_bytes)} in {packs} packs.")
+        _warn(unknown, ())
+    return PlannedPrune(account.id, packs, planned.freed_bytes, unknown, ())
+
+
+def _prune(instance: Instance, account: Account, grace_ns: int, *, quiet: bool) -> tuple[PrunedAccount, bool]:
+    """Prune one account; True with it when the store was too full to copy all."""
+    from holdfast.schemas.commands import PrunedAccount
+    from holdfast.service.retention.prune import prune_account, unknown_backups
+
+    unknown = unknown_backups(instance, account)
+    with steps_bar(f"Pruning {account.email}") as control:
+        done = prune_account(instance, account, grace_ns=grace_ns, control=control)
+    packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
+    if not quiet:
+        text = f"freed {size_text(done.freed_bytes)} in {packs} packs; {size_text(done.deleted_bytes)} deleted"
+        if done.waiting_bytes:
+            text += f", {size_text(done.waiting_bytes)} stay for running downloads until their time is over"
+        print(f"{account.email}: {text}.")
+        _warn(unknown, done.damaged)
+    if done.full:
+        fail(
+            "STORE_FULL",
+            f"{account.email}: {done.waiting_packs} packs wait to be copied, for lack of room. {done.full}",
+        )
+    sizes = (done.freed_bytes, done.deleted_bytes, done.waiting_bytes)
+    return PrunedAccount(account.id, packs, *sizes, unknown, done.damaged), bool(done.full)
+
+
+def _warn(unknown: Sequence[str], damaged: Sequence[str]) -> None:
+    if unknown:
+        print(
+            f"Warning: the store has {len(unknown)} backups that the catalog does not know; they were "
+            "kept. `holdfast rebuild` enters them.",
+            file=sys.stderr,
+        )
+    for pack in damaged:
+        print(f"Warning: pack {pack[:12]} is damaged; `holdfast check` says what it hits.", file=sys.stderr)
 
 
 def rebuild(json: Json = False) -> None:
     """Bring the catalog back from the store and the master key: for one that is gone, or older than the store."""
+    import msgspec
+
+    from holdfast.schemas.commands import RebuiltAccount
     from holdfast.service.instance.home import open_instance
     from holdfast.service.integrity.rebuild import Rebuilt
     from holdfast.service.integrity.rebuild import rebuild as operation
 
-    def say(done: Rebuilt) -> None:
+    def report(done: Rebuilt) -> None:
         if json:
             return
         print(
@@ -91,23 +134,10 @@ def rebuild(json: Json = False) -> None:
 
     instance = open_instance(state.home, new_catalog=True)
     try:
-        all_done = operation(instance, say)
+        all_done = operation(instance, report)
     finally:
         instance.close()
     if json:
-        print_json(
-            [
-                {
-                    "account_id": done.account_id,
-                    "email": done.email,
-                    "apps": done.apps,
-                    "packs": done.packs,
-                    "backups": done.backups,
-                    "dropped_backups": done.dropped_backups,
-                    "problems": done.problems,
-                }
-                for done in all_done
-            ]
-        )
+        print_json([msgspec.convert(done, RebuiltAccount, from_attributes=True) for done in all_done])
     if any(done.problems for done in all_done):
         raise typer.Exit(fail("NOT_ALL_CAME_BACK", "Not everything came back; the warnings above say what."))

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.output import Json, builtins, print_json, print_table
+from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
 app = typer.Typer(no_args_is_help=True)
 
 EndpointId = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id.")]
 AccountId = Annotated[
-    str | None, typer.Option("--account", help="The id of the account that is told; without: the operator, of all.")
+    str | None,
+    typer.Option("--account", help="The account to notify; without it the operator is notified of all accounts."),
 ]
 
 
@@ -25,11 +26,14 @@ def add(
         typer.Argument(help="https://..., or a URL of apprise; without, or `-`: read from standard input."),
     ] = None,
     account: AccountId = None,
-    events: Annotated[list[str] | None, typer.Option("--event", help="Of which events; may be given again.")] = None,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="The event to send; may be given several times.")
+    ] = None,
     label: Annotated[str | None, typer.Option("--label", help="What it is called in lists.")] = None,
     json: Json = False,
 ) -> None:
     """Tell somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
+    from holdfast.schemas.commands import NewEndpoint, extended
     from holdfast.service.notify.endpoints import add_endpoint, shown_endpoint
     from holdfast.service.registry.accounts import get_account
 
@@ -39,9 +43,9 @@ def add(
         if account is not None:
             get_account(instance, account)
         made = add_endpoint(instance, account, url or "", events or None, label)
-        shown = builtins(shown_endpoint(instance, made.endpoint))
+        shown = shown_endpoint(instance, made.endpoint)
     if json:
-        print_json({**shown, "account_id": account, "secret": made.secret})
+        print_json(extended(NewEndpoint, shown, account, made.secret))
         return
     print(f"Endpoint  {made.endpoint.id} ({made.endpoint.label})")
     if made.secret is not None:
@@ -55,12 +59,13 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List endpoints: the operator's and those of all accounts."""
+    from holdfast.schemas.commands import OperatorEndpoint, extended
     from holdfast.service.notify.endpoints import all_endpoints, list_endpoints, shown_endpoint
 
     with state.instance() as instance:
         found = all_endpoints(instance) if account is None else list_endpoints(instance, account)
         shown = [
-            {**builtins(shown_endpoint(instance, endpoint)), "account_id": endpoint.account_id} for endpoint in found
+            extended(OperatorEndpoint, shown_endpoint(instance, endpoint), endpoint.account_id) for endpoint in found
         ]
     if json:
         print_json(shown)
@@ -69,11 +74,11 @@ def list_all(
             ("ENDPOINT", "ACCOUNT", "STATE", "LABEL", "EVENTS"),
             [
                 (
-                    str(one["id"]),
-                    str(one["account_id"] or "operator"),
-                    "disabled" if one["disabled_at"] else "enabled",
-                    str(one["label"]),
-                    ", ".join(one["events"] if isinstance(one["events"], list) else []),
+                    one.id,
+                    one.account_id or "operator",
+                    "disabled" if one.disabled_at else "enabled",
+                    one.label,
+                    ", ".join(one.events),
                 )
                 for one in shown
             ],
@@ -83,13 +88,14 @@ def list_all(
 @app.command("remove")
 def remove(endpoint_id: EndpointId, json: Json = False) -> None:
     """Remove an endpoint, with its log."""
+    from holdfast.schemas.commands import RemovedEndpoint
     from holdfast.service.notify.endpoints import find_endpoint, remove_endpoint
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
         remove_endpoint(instance, endpoint)
     if json:
-        print_json({"id": endpoint.id})
+        print_json(RemovedEndpoint(endpoint.id))
     else:
         print(f"Removed {endpoint.label}.")
 
@@ -101,7 +107,7 @@ def enable(endpoint_id: EndpointId, json: Json = False) -> None:
 
     with state.instance() as instance:
         endpoint = change_endpoint(instance, find_endpoint(instance, endpoint_id), is_enabled=True)
-        shown = builtins(shown_endpoint(instance, endpoint))
+        shown = shown_endpoint(instance, endpoint)
     if json:
         print_json(shown)
     else:
@@ -117,7 +123,7 @@ def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
         sent = send_test(instance, endpoint)
-        shown = builtins(shown_delivery(instance, sent))
+        shown = shown_delivery(instance, sent)
     if json:
         print_json(shown)
     elif sent.error is None:
@@ -139,7 +145,7 @@ def log(
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
-        shown = [builtins(shown_delivery(instance, one)) for one in list_deliveries(instance, endpoint, limit)]
+        shown = [shown_delivery(instance, one) for one in list_deliveries(instance, endpoint, limit)]
     if json:
         print_json(shown)
     else:
@@ -147,11 +153,11 @@ def log(
             ("WHEN", "EVENT", "STATE", "ATTEMPTS", "WHAT CAME OF IT"),
             [
                 (
-                    str(one["created_at"]),
-                    str(one["type"]),
-                    str(one["state"]),
-                    str(one["attempts"]),
-                    str(one["error"] or one["status"] or ""),
+                    one.created_at,
+                    one.type,
+                    one.state,
+                    str(one.attempts),
+                    str(one.error or one.status or ""),
                 )
                 for one in shown
             ],

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 
 def _note_json(value: bool) -> bool:
@@ -20,16 +23,18 @@ def _note_json(value: bool) -> bool:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", callback=_note_json)]
 
 
-def builtins(value: Any) -> Any:
-    """A struct of `schemas/` as dicts and lists."""
+def print_json(shown: Struct | Sequence[Struct]) -> None:
+    """Print an answer, a struct of `schemas/` or a list of them, as JSON."""
     import msgspec
 
-    return msgspec.to_builtins(value)
+    print(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=False))
 
 
-def print_json(value: Any) -> None:
-    """A value, also one of `schemas/`, as JSON on standard output."""
-    print(json.dumps(builtins(value), indent=2, ensure_ascii=False))
+def print_json_line(shown: Struct) -> None:
+    """Print an answer as a line of JSON, at once."""
+    import msgspec
+
+    print(json.dumps(msgspec.to_builtins(shown), ensure_ascii=False), flush=True)
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -53,7 +58,7 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
     from holdfast.service.errors import ServiceError, is_catalog_error
     from holdfast.service.instance.config import ConfigError
     from holdfast.service.instance.home import InstanceError
-    from holdfast.stores.port import StoreError
+    from holdfast.stores.port import StoreError, StoreUnreachable
     from holdfast.vault.errors import VaultError
 
     if isinstance(error, ServiceError):
@@ -63,6 +68,7 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
     for kind, code in (
         (InstanceError, "INSTANCE"),
         (ConfigError, "CONFIGURATION"),
+        (StoreUnreachable, "STORE_UNREACHABLE"),
         (StoreError, "STORE"),
         (VaultError, "VAULT"),
     ):

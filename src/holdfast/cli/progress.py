@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.vault.control import Control, Progress
-    from holdfast.vault.maintenance.prune import PruneProgress
+    from holdfast.vault.maintenance.prune import PruneControl, PruneProgress
 
 
 @contextmanager
@@ -51,9 +51,9 @@ def bytes_bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def steps_bar(text: str) -> Iterator[Control]:
-    """Yield a control that draws PruneProgress as a bar over things that are counted."""
-    from holdfast.vault.control import NEVER, Control
+def steps_bar(text: str) -> Iterator[PruneControl]:
+    """Yield a control that draws the progress of a prune as a bar over things that are counted."""
+    from holdfast.vault.control import NEVER, ControlOf
 
     if not sys.stderr.isatty():
         yield NEVER
@@ -70,4 +70,4 @@ def steps_bar(text: str) -> Iterator[Control]:
             description = f"{text}: {progress.step}"
             bar.update(task, description=description, completed=progress.done, total=progress.total)
 
-        yield Control(report=show)
+        yield ControlOf(report=show)

@@ -65,5 +65,5 @@ def proof(json: Json = False) -> None:
         print_json(shown)
         return
     heads = ("APP", "ID", "READ BACK", "PROVED", "NEXT PROOF")
-    fields = ("app", "app_id", "verified_at", "restore_proved_at", "next_proof_at")
-    print_table(heads, [[one[field] or "-" for field in fields] for one in shown])
+    times = ("verified_at", "restore_proved_at", "next_proof_at")
+    print_table(heads, [[one.app, one.app_id, *(getattr(one, time) or "-" for time in times)] for one in shown])

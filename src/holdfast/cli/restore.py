@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.apps import AppName
-from holdfast.cli.backups import BackupName
 from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
@@ -33,8 +31,15 @@ class RestoreMode(StrEnum):
 
 
 def restore(
-    name: AppName,
-    backup: BackupName,
+    name: Annotated[
+        str | None, typer.Argument(metavar="APP", help="The application's name or id.", show_default=False)
+    ] = None,
+    backup: Annotated[
+        str | None, typer.Argument(metavar="BACKUP", help="The backup's name or id.", show_default=False)
+    ] = None,
+    undo: Annotated[
+        str | None, typer.Option("--undo", metavar="JOB", help="Undo this restore, by its safety backup.")
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", help="Restore into this folder, not into the application's.")
     ] = None,
@@ -45,7 +50,7 @@ def restore(
         RestoreMode | None,
         typer.Option(
             "--mode",
-            help="mirror removes what the backup does not have (usual for an application), overlay leaves it (usual "
+            help="mirror removes what the backup does not have (the default), overlay leaves it (the default "
             "with --to).",
         ),
     ] = None,
@@ -65,7 +70,6 @@ def restore(
     json: Json = False,
 ) -> None:
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
-    import msgspec
 
     from holdfast.service.errors import Invalid
     from holdfast.service.registry.apps import find_app
@@ -75,6 +79,13 @@ def restore(
     from holdfast.service.restore.plan import Wanted, preview_restore
     from holdfast.service.take.run import recover_backups
 
+    if undo is not None:
+        if name or backup or to or path or mode or into or dry_run or database or to_dsn:
+            raise Invalid("undo", "With --undo give only the id of the restore's job; `holdfast jobs` lists them.")
+        _undo(undo, json=json)
+        return
+    if name is None or backup is None:
+        raise Invalid("backup", "Give the application and the backup, or --undo with a job.")
     if to is not None and into is not None:
         raise Invalid("to", "Give --to or --app, not both.")
     if database is not None and (to or path or mode or into or dry_run):
@@ -82,7 +93,9 @@ def restore(
     if database is None and (to_dsn or password_env or password_file):
         raise Invalid("database", "--to-dsn and --password-... are for a database; name it with --database.")
     if to_dsn is None and (password_env or password_file):
-        raise Invalid("to_dsn", "The database's own password is known already; --password-... goes with --to-dsn.")
+        raise Invalid(
+            "to_dsn", "The password of the original database is known already; use --password-... only with --to-dsn."
+        )
     with state.instance() as instance:
         recover_restores(instance)
         recover_backups(instance)
@@ -109,14 +122,30 @@ def restore(
         if dry_run:
             preview = preview_restore(instance, one, target, wanted)
             if json:
-                print_json(msgspec.to_builtins(preview))
+                print_json(preview)
             else:
                 _print_preview(preview)
             return
         job = request_restore(instance, one, target, wanted)
         result = _run(instance, job, one.name, json)
         if not json:
-            _print_result(result, wanted.to or target.path)
+            _print_result(result, wanted.to or target.path, job.id)
+
+
+def _undo(job_id: str, *, json: bool) -> None:
+    """Restore the safety backup of a restore; what was half done is undone first."""
+    from holdfast.service.restore.files import recover_restores, request_restore
+    from holdfast.service.restore.undo import undo_of
+    from holdfast.service.take.run import recover_backups
+
+    with state.instance() as instance:
+        recover_restores(instance)
+        recover_backups(instance)
+        safety, app, wanted = undo_of(instance, job_id, is_inline=True)
+        job = request_restore(instance, safety, app, wanted)
+        result = _run(instance, job, safety.name, json)
+        if not json:
+            _print_result(result, app.path, job.id)
 
 
 def _restore_database(
@@ -140,7 +169,8 @@ def _restore_database(
         where = f"into {to.dsn}" if to is not None else "where it came from"
         print(f"Restored the database {name} {where}, from a dump of {size_text(result.written_bytes)}.")
         if result.safety_backup_id:
-            print(f"The state before is the safety backup {result.safety_backup_id}; restore that to undo this.")
+            print(f"The state before is the safety backup {result.safety_backup_id}.")
+            print(f"To undo this: holdfast restore --undo {job.id}")
 
 
 def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
@@ -174,12 +204,13 @@ def _print_preview(preview: RestorePreview) -> None:
     )
 
 
-def _print_result(result: Restored, where: str) -> None:
+def _print_result(result: Restored, where: str, job_id: str) -> None:
     print(
         f"Restored to {where}: {result.added} added, {result.changed} changed, {result.removed} removed; "
         f"{size_text(result.written_bytes)} written."
     )
     if result.safety_backup_id:
-        print(f"The state before is the safety backup {result.safety_backup_id}; restore that to undo this.")
+        print(f"The state before is the safety backup {result.safety_backup_id}.")
+        print(f"To undo this: holdfast restore --undo {job_id}")
     for warning in result.warnings:
         print(f"Warning: {warning.message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`holdfast retain`: let old backups go by their rules, or show which ones would."""
+"""`holdfast retain`: delete old backups by their rules, or show which ones would go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, builtins, print_json, print_table
+from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ def retain(
     json: Json = False,
 ) -> None:
     """Let old backups go by the application's rules and its plan's caps."""
+    from holdfast.schemas.commands import RetainedApp
     from holdfast.service.registry.apps import find_app, list_apps
     from holdfast.service.retention.retain import plan_retention, retain_app, shown_retention
 
-    shown = []
+    answers = []
     with state.instance() as instance:
         for app in [find_app(instance, name)] if name else list_apps(instance):
             if dry_run:
@@ -36,13 +37,12 @@ def retain(
             else:
                 done = retain_app(instance, app)
                 verdicts, gone = done.verdicts, done.gone
-            shown.append(
-                {"app_id": app.id, "app": app.name, **builtins(shown_retention(instance, app, verdicts)), "gone": gone}
-            )
+            shown = shown_retention(instance, app, verdicts)
+            answers.append(RetainedApp(app.id, app.name, shown.rules, shown.backups, shown.kept, shown.going, gone))
             if not json:
                 _print(instance, app, verdicts, None if dry_run else gone)
     if json:
-        print_json(shown)
+        print_json(answers)
 
 
 def _print(instance: Instance, app: App, verdicts: list[Decision], gone: list[str] | None) -> None:
@@ -50,8 +50,8 @@ def _print(instance: Instance, app: App, verdicts: list[Decision], gone: list[st
     from holdfast.schemas.times import local_time
 
     going = sum(v.goes_by is not None for v in verdicts)
-    said = f"{going} would go" if gone is None else f"{len(gone)} went"
-    print(f"{app.name}: {len(verdicts)} backups, {said}.")
+    outcome = f"{going} would go" if gone is None else f"{len(gone)} went"
+    print(f"{app.name}: {len(verdicts)} backups, {outcome}.")
     if verdicts:
         print_table(
             ("ID", "STARTED", "ORIGIN", "BECAUSE OF", "NAME"),

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, builtins, fail, print_json
+from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
+    from holdfast.schemas.apps import Schedule as ShownSchedule
     from holdfast.service.take.schedule import Schedule
 
 
 def _keep(what: str) -> Any:
-    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"Keep so many {what} backups; 0: no such rule.")
+    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"Keep so many {what} backups; 0 removes the rule.")
 
 
 def schedule(
@@ -32,7 +33,7 @@ def schedule(
     keep_yearly: Annotated[int | None, _keep("yearly")] = None,
     keep_within: Annotated[
         str | None,
-        typer.Option("--keep-within", help="Keep all that are not older: 36h, 30d, 8w; '' for no such rule."),
+        typer.Option("--keep-within", help="Keep all that are not older: 36h, 30d, 8w; '' removes the rule."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -63,7 +64,7 @@ def schedule(
     if json:
         print_json(shown)
     else:
-        _print(builtins(shown))
+        _print(shown)
 
 
 def _changed(now: Schedule, cron: str | None, rules: dict[str, Any]) -> Schedule:
@@ -76,13 +77,16 @@ def _changed(now: Schedule, cron: str | None, rules: dict[str, Any]) -> Schedule
     return msgspec.structs.replace(now, cron=now.cron if cron is None else cron, retention=retention)
 
 
-def _print(shown: dict[str, Any]) -> None:
-    print(f"Schedule: {shown['cron'] or 'none'}  (time zone {shown['time_zone']})")
-    rules = [f"{name.replace('_', '-')} {value}" for name, value in shown["retention"].items() if value]
+def _print(shown: ShownSchedule) -> None:
+    import msgspec
+
+    print(f"Schedule: {shown.cron or 'none'}  (time zone {shown.time_zone})")
+    kept = msgspec.structs.asdict(shown.retention)
+    rules = [f"{name.replace('_', '-')} {value}" for name, value in kept.items() if value]
     print(f"Kept: {', '.join(rules) or 'every backup'}")
-    if shown["next_runs"]:
+    if shown.next_runs:
         print("Next runs:")
-        for run in shown["next_runs"]:
+        for run in shown.next_runs:
             print(f"  {run}")
-    for notice in shown["notices"]:
+    for notice in shown.notices:
         print(notice)

@@ -37,13 +37,14 @@ def init(
     json: Json = False,
 ) -> None:
     """Make a new instance in the home folder."""
+    from holdfast.schemas.commands import NewInstance
     from holdfast.service.instance.home import KEY_NAME, create_instance
 
     instance = create_instance(state.home, base_url=base_url, backups_url=backups_url, time_zone=time_zone)
     fingerprint = instance.master_key.fingerprint
     instance.close()
     if json:
-        print_json({"home": str(state.home), "key_id": fingerprint})
+        print_json(NewInstance(str(state.home), fingerprint))
         return
     print(
         f"Made an instance in {state.home}.\n"
@@ -55,11 +56,12 @@ def init(
 @key_app.command("export")
 def export(json: Json = False) -> None:
     """Print the recovery sheet with the master key."""
+    from holdfast.schemas.commands import MasterKey
     from holdfast.service.instance.home import note_key_exported, recovery_sheet
 
     with state.instance() as instance:
         if json:
-            print_json({"key_id": instance.master_key.fingerprint, "master_key": instance.master_key.hex()})
+            print_json(MasterKey(instance.master_key.fingerprint, instance.master_key.hex()))
         else:
             print(recovery_sheet(instance), end="")
         sys.stdout.flush()  # what could not be printed was not exported
@@ -75,12 +77,12 @@ def serve(
     """Serve the API and downloads, and run the jobs, until Ctrl-C."""
     from holdfast.service.instance.home import KEY_NEVER_EXPORTED, key_exported_at
 
-    def say(instance: Instance, port: int) -> None:
+    def announce(instance: Instance, port: int) -> None:
         print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)
         if key_exported_at(instance) is None:
             print(f"Warning: {KEY_NEVER_EXPORTED}", flush=True)
 
-    run_server(host, port, base_url, backups_url, say)
+    run_server(host, port, base_url, backups_url, announce)
 
 
 def demo(
@@ -110,12 +112,14 @@ def run_server(
     import threading
 
     from holdfast.service.instance.capacity import raise_open_files
+    from holdfast.service.instance.home import close_to_others
     from holdfast.service.instance.logs import configure_logs
     from holdfast.web.server import ServerError, run
     from holdfast.worker.supervisor import WatchedJobs
 
     port = _settle(host, port, base_url, backups_url)
     raise_open_files()
+    close_to_others(state.home)
     with state.instance() as instance, _only_one(state.home):
         configure_logs("web", instance.config.log_level, instance.config.log_format)
         watched = WatchedJobs(state.home, logging.getLogger("holdfast.worker.supervisor").error)

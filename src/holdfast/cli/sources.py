@@ -13,7 +13,7 @@ from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
-    from holdfast.service.registry.databases import Checked
+    from holdfast.schemas.commands import GoodDatabase
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,16 +37,17 @@ def add(
     json: Json = False,
 ) -> None:
     """Have a database in the backups of an application."""
+    from holdfast.schemas.commands import NewDatabase, extended
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.registry.databases import add_database, spec_of, view
+    from holdfast.service.registry.databases import add_database, shown_database, spec_of
 
     with state.instance() as instance:
         found = find_app(instance, name)
         spec = spec_of(kind, dsn, name=source, password_env=password_env, password_file=password_file)
         checked = add_database(instance, found, spec, check=check)
-        shown = view(instance, found, spec)
+        shown = shown_database(instance, found, spec)
     if json:
-        print_json({**shown, "server": checked and checked.server, "tool": checked and checked.tool})
+        print_json(extended(NewDatabase, shown, checked and checked.server, checked and checked.tool))
         return
     print(f"Backups of {found.name} have the database {spec.name} from now on, as {spec.path.decode()}.")
     if checked is not None:
@@ -57,21 +58,22 @@ def add(
 def list_all(name: AppName, json: Json = False) -> None:
     """List the databases of an application."""
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.registry.databases import databases_of, view
+    from holdfast.service.registry.databases import databases_of, shown_database
 
     with state.instance() as instance:
         found = find_app(instance, name)
-        shown = [view(instance, found, spec) for spec in databases_of(instance, found)]
+        shown = [shown_database(instance, found, spec) for spec in databases_of(instance, found)]
     if json:
         print_json(shown)
     else:
-        columns = ("name", "kind", "password", "from", "dsn")
-        print_table([c.upper() for c in columns], [[str(one[c]) for c in columns] for one in shown])
+        heads = ("NAME", "KIND", "PASSWORD", "FROM", "DSN")
+        print_table(heads, [(one.name, one.kind, one.password, one.defined_in, one.dsn) for one in shown])
 
 
 @app.command("check")
 def check(name: AppName, json: Json = False) -> None:
     """See whether each database of an application can be reached and dumped."""
+    from holdfast.schemas.commands import BadDatabase, CheckedDatabases
     from holdfast.service.errors import ServiceError
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.databases import check_database, databases_of
@@ -83,16 +85,14 @@ def check(name: AppName, json: Json = False) -> None:
             try:
                 good.append(check_database(spec))
             except ServiceError as error:
-                bad.append({"name": spec.name, "code": error.code, "message": error.message})
+                bad.append(BadDatabase(spec.name, error.code, error.message))
     if json:
-        import msgspec
-
-        print_json({"good": msgspec.to_builtins(good), "bad": bad})
+        print_json(CheckedDatabases(good, bad))
     else:
         for one in good:
             _print_checked(one)
         for problem in bad:
-            print(problem["message"], file=sys.stderr)
+            print(problem.message, file=sys.stderr)
         if not good and not bad:
             print(f"{found.name} has no databases; `holdfast app source add` makes one its source.")
     if bad:
@@ -106,6 +106,7 @@ def remove(
     json: Json = False,
 ) -> None:
     """Leave a database out of later backups; those that have it keep it."""
+    from holdfast.schemas.commands import RemovedDatabase
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.databases import remove_database
 
@@ -113,12 +114,12 @@ def remove(
         found = find_app(instance, name)
         remove_database(instance, found, source)
     if json:
-        print_json({"app_id": found.id, "name": source})
+        print_json(RemovedDatabase(found.id, source))
     else:
         print(f"Later backups of {found.name} do not have the database {source} any more.")
 
 
-def _print_checked(checked: Checked) -> None:
+def _print_checked(checked: GoodDatabase) -> None:
     print(f"{checked.name}: {checked.server}, can be dumped by {checked.tool}.")
     for note in checked.notes:
         print(f"Note: {note}")

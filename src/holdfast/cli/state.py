@@ -1,4 +1,4 @@
-"""The state that all commands share: the chosen home, and the instance, opened there when first needed."""
+"""The state that all commands share: the chosen home, and its instance, opened when first needed."""
 
 from __future__ import annotations
 

@@ -6,14 +6,17 @@
  * the stock VFS itself), and every other name is refused. Files that are open are the stock VFS's own: reading, locking
  * and shared memory are as in any other program.
  *
- * Layout of the struct: https://www.sqlite.org/c3ref/vfs.html (a public and stable interface).
+ * The copy that is made is as sparse as it can be: what its owner left out of a database of a terabyte takes no room here.
+ *
+ * Layout of the structs: https://www.sqlite.org/c3ref/vfs.html and https://www.sqlite.org/c3ref/io_methods.html (public
+ * and stable interfaces).
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 enum { OK = 0, CANTOPEN = 14, IOERR_DELETE = 10 | 10 << 8, IOERR_ACCESS = 10 | 13 << 8 };
-enum { NAMES_MAX = 3, NAME_BYTES_MAX = 400 };
+enum { NAMES_MAX = 3, NAME_BYTES_MAX = 400, COPY = 1, IO_VERSION = 3 };
 
 typedef struct vfs vfs;
 typedef struct file file;
@@ -38,6 +41,35 @@ struct vfs {
     /* Version 3 has system calls behind this; ours says that it is version 2. */
 };
 
+typedef struct io_methods {
+    int version;
+    int (*close)(file *);
+    int (*read)(file *, void *, int, int64_t);
+    int (*write)(file *, const void *, int, int64_t);
+    int (*truncate)(file *, int64_t);
+    int (*sync)(file *, int);
+    int (*file_size)(file *, int64_t *);
+    int (*lock)(file *, int);
+    int (*unlock)(file *, int);
+    int (*check_reserved_lock)(file *, int *);
+    int (*file_control)(file *, int, void *);
+    int (*sector_size)(file *);
+    int (*device_characteristics)(file *);
+    int (*shm_map)(file *, int, int, int, void volatile **);
+    int (*shm_lock)(file *, int, int, int);
+    void (*shm_barrier)(file *);
+    int (*shm_unmap)(file *, int);
+    int (*fetch)(file *, int64_t, int, void **);
+    int (*unfetch)(file *, int64_t, void *);
+} io_methods;
+
+struct file {
+    const io_methods *methods;
+    /* The stock VFS's own fields. */
+};
+
+static io_methods of_copy;
+static const io_methods *of_stock;
 static vfs *stock;
 static vfs ours;
 static char names[NAMES_MAX][NAME_BYTES_MAX];
@@ -56,6 +88,16 @@ static int is_ours(const char *name)
     return 0;
 }
 
+/* Write to the copy; zeros at its end make it longer and take no room. */
+static int write_copy(file *f, const void *data, int size, int64_t at)
+{
+    const char *bytes = data;
+    int64_t end;
+    if (size > 0 && !bytes[0] && !memcmp(bytes, bytes + 1, (size_t)size - 1) && !of_stock->file_size(f, &end) && at >= end)
+        return of_stock->truncate(f, at + size);
+    return of_stock->write(f, data, size, at);
+}
+
 static int open_ours(vfs *v, const char *name, file *f, int flags, int *out)
 {
     (void)v;
@@ -63,7 +105,18 @@ static int open_ours(vfs *v, const char *name, file *f, int flags, int *out)
         memset(f, 0, sizeof(void *)); /* no methods: SQLite does not close it */
         return CANTOPEN;
     }
-    return stock->open(stock, name, f, flags, out);
+    int code = stock->open(stock, name, f, flags, out);
+    if (!code && !strcmp(name, names[COPY]) && f->methods && f->methods->version >= IO_VERSION) {
+        if (!of_stock) {
+            of_stock = f->methods;
+            of_copy = *of_stock;
+            of_copy.version = IO_VERSION;
+            of_copy.write = write_copy;
+        }
+        if (f->methods == of_stock)
+            f->methods = &of_copy;
+    }
+    return code;
 }
 
 static int delete_ours(vfs *v, const char *name, int sync)

@@ -184,7 +184,7 @@ def other_contents(
 
 
 def _opened(reader: DirectoryReader, path: bytes) -> int:
-    """Return a descriptor of a file that is ours; of one whose mode locks us out too (but root)."""
+    """Return a descriptor of a file that is ours, after changing its mode if that denies us access."""
     try:
         return reader.open(path)
     except PermissionError:

@@ -218,7 +218,7 @@ class Planner:
         return number
 
     def _link_holds(self, extra: Extra, j: int, change_of: NDArray[np.int32]) -> bool:
-        """Return True if a further hard link still is one of the first link's file, which stays."""
+        """Return True if a further hard link still leads to the first link's file, and that file stays."""
         if extra.hard_link is None or not self._is_wanted(extra.hard_link):
             return True
         first = self._place.get(extra.hard_link, -1)
@@ -230,7 +230,7 @@ class Planner:
         )
 
     def _stays(self, i: int, j: int, path: bytes, extra: Extra) -> bool:
-        """Return True if what the target has at a path stays, perhaps with a fix; else it is replaced."""
+        """Return True if the target's entry at a path stays, perhaps with a fix; False if it is replaced."""
         kind = self.plan.kinds[i]
         if int(self._scan.kind[j]) != kind:
             return False

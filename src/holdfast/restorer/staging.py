@@ -53,11 +53,12 @@ def target_error(error: OSError, where: Path) -> TargetError:
         return TargetFull(f"The disk of {where} is full; free some space there and restore again.")
     if error.errno == errno.EXDEV:
         return TargetError(f"A part of {where} lies on another disk; restore that part by itself, with --path.")
-    return TargetError(f"{where} cannot be written ({error.strerror}); mend that and restore again.")
+    return TargetError(f"{where} cannot be written ({error.strerror}); fix that and restore again.")
 
 
 def staging_folder(root: Path, restore_id: str) -> Path:
-    """Return the staging folder of a restore to `root`: beside it, or inside if beside is another disk or not ours.
+    """Return the staging folder of a restore to `root`: beside it, or inside it if we cannot write beside it or that is
+    another disk.
 
     Of a restore that was begun it is the one that is there.
     """

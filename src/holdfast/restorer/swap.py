@@ -242,8 +242,8 @@ def roll_back(path: Path, *, owners: bool) -> None:
     except (OSError, msgspec.MsgspecError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise RollBackFailed(
-            f"The old state could not be put back whole ({why}); what is missing lies in {staging}, and the next start "
-            "of Holdfast tries again."
+            f"The old state could not be restored completely ({why}); the rest is in {staging}, and the next start of "
+            "Holdfast tries again."
         ) from error
 
 
@@ -270,7 +270,7 @@ def _undo(change: JournalChange, reader: DirectoryReader, new: int, old: int) ->
 
 
 def _patiently_opened(reader: DirectoryReader, path: bytes) -> int:
-    """Return the folder at `path`; an application that is just moving it about gets a moment to put it back."""
+    """Return the folder at `path`; wait a moment for an application that is moving it to put it back."""
     for _ in range(_OPEN_TRIES):
         with suppress(*_NOT_AS_IT_WAS):
             return reader.open_folder(path)

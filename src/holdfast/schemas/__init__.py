@@ -1,4 +1,5 @@
-"""The schemas: every object that the API, `--json` and webhooks show, as a struct, one module a noun.
+"""The schemas: every object that the API, `--json` and webhooks show, as a struct, one module a noun;
+`commands` has the answers of commands alone.
 
 Terms. A *shown* struct is an object of an answer: its fields stand in it in the order in which programs read them, and
 nothing else names a field of an answer. A *body* is an object that a request brings. Functions named `..._of` make a

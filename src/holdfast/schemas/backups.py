@@ -133,14 +133,14 @@ def listed_of(row: ListRow, zone: tzinfo) -> ListedBackup:
     )
 
 
-def row_of(backup: records.Backup) -> ListRow:
-    """The row of the list that a backup has."""
-    return (backup.name, backup.zip_bytes, backup.finished_at, backup.link_key, backup.created_at, str(backup.state))
+def row_of(backup: records.Backup, key: str) -> ListRow:
+    """The row of the list that a backup has. `key`: of its downloads."""
+    return (backup.name, backup.zip_bytes, backup.finished_at, key, backup.created_at, str(backup.state))
 
 
-def backup_of(record: records.Backup, zone: tzinfo, url: str | None, error: Note | None) -> Backup:
-    """A backup as a whole."""
-    listed = listed_of(row_of(record), zone)
+def backup_of(record: records.Backup, key: str, zone: tzinfo, url: str | None, error: Note | None) -> Backup:
+    """A backup as a whole. `key`: of its downloads."""
+    listed = listed_of(row_of(record, key), zone)
     return Backup(
         **msgspec.structs.asdict(listed),
         id=record.id,

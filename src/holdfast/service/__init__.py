@@ -1,4 +1,4 @@
-"""Floor 5. The operations, one module each: take a backup, give it out, restore it, prove it, remove it, notify of it.
+"""Floor 5. The operations, one room each: take a backup, serve it, restore it, prove it, remove it, notify people.
 
 Terms
 -----

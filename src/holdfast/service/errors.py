@@ -116,9 +116,9 @@ def unavailable_of(error: BaseException) -> Unavailable | None:
     if isinstance(error, Unavailable):
         return error
     if isinstance(error, CatalogUnreachable):
-        return Unavailable("The catalog of the backups can't be reached just now; try again.")
+        return Unavailable("The catalog of the backups cannot be reached at the moment; try again.")
     if isinstance(error, StoreUnreachable):
-        return Unavailable("The store of the backups can't be reached just now; try again.")
+        return Unavailable("The store of the backups cannot be reached at the moment; try again.")
     return None
 
 

@@ -2,7 +2,7 @@
 
 Names follow Prometheus' conventions (https://prometheus.io/docs/practices/naming/): base units, `_total` for what only
 grows. Counts that only grow come from the counters; everything else is a gauge. There are series per application and
-per account only up to `metrics_apps_max` of them; the sums are always there.
+per account only up to `metrics_apps_max` of them; the sums are always present.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class InstanceCollector(Collector):
 
 def _places(instance: Instance) -> Iterator[tuple[str, str]]:
     yield "home", str(instance.home)
-    if instance.store is instance.local_store:
+    if instance.store is instance.identified:
         yield "store", str(instance.home / "store")
 
 
@@ -184,7 +184,7 @@ def _stock(reading: _Reading, accounts_max: int) -> Iterator[Metric]:
         pack_bytes[pack.state] += pack.bytes
         stored[pack.account_id] += pack.bytes
     yield _table("backups", "Backups by state.", ("state",), {(state,): n for state, n in states.items()})
-    yield _gauge("backups_damaged", "Backups of which something can't be read any more.", damaged)
+    yield _gauge("backups_damaged", "Backups with content that cannot be read any more.", damaged)
     yield _gauge("content_bytes", "Bytes of the files in all good backups, each counted whole.", sum(content.values()))
     yield _table("packs", "Packs by state.", ("state",), {(state,): n for state, n in packs.items()})
     yield _table(
@@ -226,7 +226,7 @@ def _care(wanted: statistics.PruneWanted, read: statistics.ReadBack, now_ns: int
     yield _gauge("prune_wanted_age_seconds", "How long the first of them has waited.", waited)
     yield _gauge("packs_never_read_back", "Live packs that were never read back since they were written.", read.unread)
     if read.oldest_read_at is not None:
-        text = "Time since that pack was read back whole where it is longest ago."
+        text = "Time since the pack read back longest ago was read."
         yield _gauge("oldest_read_back_age_seconds", text, _age(read.oldest_read_at, now_ns))
 
 

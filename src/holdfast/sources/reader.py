@@ -106,11 +106,11 @@ class DirectoryReader:
             os.close(fd)
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """Return nothing: plain files are trusted as they were read."""
+        """Return None: plain files are trusted as they were read."""
         return None
 
     def stream(self, path: bytes) -> SourceStream:
-        """Return a folder has none. Raises StreamFailed."""
+        """Raise StreamFailed: a folder has no streams."""
         raise StreamFailed(f"{shown(path)} is not a stream.")
 
     def _open(self, path: bytes, flags: int) -> int:

@@ -4,8 +4,8 @@ An object is written to a temporary name in the same file system, synced, rename
 power cut it exists whole, or not at all. A temporary file is locked (flock) while its writer lives: files that a dead
 process left are recognised without clocks, and removed by `sweep_unfinished`.
 
-A store whose folder went away (a disk that is not mounted) is unreachable, never empty: the absence of
-everything must not be mistaken for the absence of one object.
+A store whose folder went away is unreachable, never empty. An empty folder where the store was (its disk is not
+mounted) is told by the mark alone: see `identified`.
 """
 
 from __future__ import annotations
@@ -26,21 +26,24 @@ from holdfast.stores.port import Buffer, ObjectMissing, ObjectReader, ObjectWrit
 _UNFINISHED = "unfinished"
 
 
+def make_root(root: Path) -> None:
+    """Make the folder of a new store, durably; nothing below it. Raises StoreUnreachable, StoreFull, StoreError."""
+    try:
+        above = [folder for folder in root.absolute().parents if folder.exists()]
+        if not root.is_dir():
+            make_folder(root.absolute(), {above[0]})
+            root.chmod(0o700)
+    except OSError as error:
+        raise disk_error(error, root) from error
+
+
 class LocalStore:
-    """Objects as files below `root`, which is made when it is missing. May be pickled to another process."""
+    """Objects as files below `root`, which is never made here. May be pickled to another process."""
 
     def __init__(self, root: Path) -> None:
-        """Raises StoreUnreachable, StoreFull, StoreError when the folder cannot be made."""
         self._root = Path(root)
         self._unfinished = self._root / _UNFINISHED
         self._durable = {self._root}  # folders whose names this store has synced; see `make_folder`
-        try:
-            above = [folder for folder in self._root.absolute().parents if folder.exists()]
-            if not self._root.is_dir():
-                make_folder(self._root.absolute(), {above[0]})
-            self._unfinished.mkdir(exist_ok=True)
-        except OSError as error:
-            raise disk_error(error, self._root) from error
 
     def put(self, name: str, data: Buffer) -> None:
         writer = self.writer()
@@ -124,8 +127,10 @@ class LocalStore:
     def sweep_unfinished(self) -> int:
         """Remove unfinished files of dead processes; return their number. Files of living ones stay."""
         removed = 0
+        if not self._is_there():
+            raise self._gone()
         try:
-            for path in self._unfinished.iterdir():
+            for path in self._unfinished.iterdir() if self._unfinished.is_dir() else ():
                 with suppress(FileNotFoundError, BlockingIOError):
                     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                     try:
@@ -144,11 +149,11 @@ class LocalStore:
         return self._root / name
 
     def _is_there(self) -> bool:
-        return os.path.isdir(self._unfinished)
+        return os.path.isdir(self._root)
 
     def _gone(self) -> StoreError:
         return StoreUnreachable(
-            f"The store's folder {self._root} is gone or was replaced; mount its disk or put it back, and try again."
+            f"The store's folder {self._root} is gone; mount its disk or put it back, and try again."
         )
 
     def _missing(self, name: str) -> StoreError:

@@ -97,6 +97,8 @@ class LocalWriter:
 
 def _begin(unfinished: Path) -> tuple[Path, int]:
     """Return a new file that is locked as long as it is open, and its descriptor."""
+    with suppress(FileExistsError):
+        os.mkdir(unfinished, 0o700)  # never the folder above: that is the store's root
     for _ in range(BEGIN_TRIES_MAX):
         path = unfinished / os.urandom(16).hex()
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

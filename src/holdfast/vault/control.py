@@ -1,14 +1,15 @@
 """Control: one object that carries a cancel into work that takes long, and the work's progress out of it.
 
 *Cancel*: somebody asked for the work to end; it raises Cancelled at its next check. *Stop*: the process that does the
-work ends; a function that is asked raises Stopped itself. *Throttle*: the limit on how often others are asked and told.
+work ends; a function that is asked raises Stopped itself. A periodic task is cancelled by a stop: it returns early, and
+the next run goes on. *Throttle*: the limit on how often others are asked and told.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,15 +25,18 @@ class Progress(msgspec.Struct, frozen=True):
     total_bytes: int
 
 
-class Control:
-    """The control over one piece of work. Work calls `check` and `progress` as often as it likes."""
+Shown = TypeVar("Shown", contravariant=True)
+
+
+class ControlOf(Generic[Shown]):
+    """The control over work that reports `Shown`. Work calls `check` and `progress` as often as it likes."""
 
     def __init__(
         self,
         asked: Callable[[], bool] = lambda: False,
-        report: Callable[[Any], None] = lambda progress: None,
+        report: Callable[[Shown], None] = lambda progress: None,
         *,
-        outer: Control | None = None,
+        outer: ControlOf[Shown] | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
         every_ns: int = 0,
     ) -> None:
@@ -49,7 +53,7 @@ class Control:
         self._is_cancelled = False
 
     def is_cancelled(self) -> bool:
-        """Return True from when a cancel was seen. Raises Stopped, and what `asked` raises."""
+        """Return True once a cancel was seen. Raises Stopped, and what `asked` raises."""
         if not self._is_cancelled and self._asking.is_due():
             self._is_cancelled = self._asked()
         return self._is_cancelled or (self._outer is not None and self._outer.is_cancelled())
@@ -59,8 +63,8 @@ class Control:
         if self.is_cancelled():
             raise Cancelled(sentence)
 
-    def progress(self, progress: object) -> None:
-        """Report progress: a Progress, or what the work's docstring names."""
+    def progress(self, progress: Shown) -> None:
+        """Report progress."""
         if self._outer is not None:
             self._outer.progress(progress)
         if self._reporting.is_due():
@@ -85,5 +89,8 @@ class _Throttle:
         return True
 
 
-NEVER = Control()
+Control: TypeAlias = ControlOf[Progress]
+"""The control over nearly all work; a prune's is `vault.maintenance.prune.PruneControl`."""
+
+NEVER: ControlOf[object] = ControlOf()
 """The control of work that nobody cancels or watches."""

@@ -29,6 +29,7 @@ from holdfast.vault.maintenance.prune import (
     GRACE_NS,
     CopyBudget,
     Prune,
+    PruneControl,
     PrunePlan,
     PruneResult,
     bytes_freed,
@@ -259,7 +260,7 @@ class Vault:
         now_ns: int,
         grace_ns: int = GRACE_NS,
         budget: CopyBudget | None = None,
-        control: Control = NEVER,
+        control: PruneControl = NEVER,
     ) -> PruneResult:
         """Delete everything that no stored backup needs; without a `budget` all at once. Raises as `Prune.run`."""
         return self._prune(control, budget).run(now_ns, grace_ns)
@@ -267,14 +268,14 @@ class Vault:
     def plan_prune(
         self,
         *,
-        control: Control = NEVER,
+        control: PruneControl = NEVER,
     ) -> PrunePlan:
         """Return the plan of `prune`; change nothing. Raises as `Prune.run`."""
         return self._prune(control).plan()
 
     def _prune(
         self,
-        control: Control,
+        control: PruneControl,
         budget: CopyBudget | None = None,
     ) -> Prune:
         return Prune(

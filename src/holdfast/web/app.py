@@ -1,8 +1,8 @@
 """The web application: sends a request to the API or to the downloads, and turns every failure into an envelope.
 
-Litestar has no routing by host name, and a download needs the raw path and query; so `Front` stands before it. It is
-also the one place that knows of every request: its id, its security headers, its line in the log, whether the server
-is shutting down.
+Litestar has no routing by host name, and a download needs the raw path and query; so `Front` comes first. It is also
+the one place that sees every request: its id, its security headers, its line in the log, and whether the server is
+shutting down.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who asks: the API key of a request, and whether the account's plan includes the route.
+"""Authentication: the account of a request's API key, and the routes that its plan includes.
 
 What it must never do: tell a missing account from a wrong key, or let a key into a log.
 """
@@ -70,12 +70,13 @@ def require_backups(context: Context, scope: Scope) -> Account:
 def requested_app(context: Context, scope: Scope) -> tuple[Account, str]:
     """The account of the key, and the id of the application in the path, which is one of its own.
 
-    Inline on the loop, as the list's hot path needs it. Raises APP_NOT_FOUND too.
+    Inline on the loop, as the list's hot path needs it. Raises APP_NOT_FOUND, and Unavailable without the store, too.
     """
     account = require_backups(context, scope)
     app_id = path_segment(scope, APP_SEGMENT)
     if not is_id(app_id) or context.instance.prepared.app_owner(app_id) != account.id:
         raise app_not_found()
+    context.require_store()
     return account, app_id
 
 

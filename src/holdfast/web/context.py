@@ -31,6 +31,7 @@ from holdfast.web.http.throttle import Throttle
 from holdfast.web.memory import Memory
 from holdfast.web.places import Places
 from holdfast.web.request_metrics import RequestMetrics
+from holdfast.web.store_watch import StoreWatch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,6 +86,8 @@ class Context:
         self.statistics.register(self.request_metrics)
         self.outside_calls: Counter[str] = Counter()
         """The calls of each account that wait for other people's servers."""
+        self.store_watch = StoreWatch(instance)
+        """The store, as last seen; `WebServer` starts it."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0
@@ -111,8 +114,14 @@ class Context:
         with _one_more(self.uploads, account_id, UPLOADS_AT_ONCE_MAX, "uploads"):
             yield
 
+    def require_store(self) -> None:
+        """Raise Unavailable while the store is not there, or is another one."""
+        if self.store_watch.refusal is not None:
+            raise self.store_watch.refusal
+
     def close(self) -> None:
         """Let the threads go; what runs in them ends by itself."""
+        self.store_watch.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
         self.outside.shutdown(wait=False, cancel_futures=True)

@@ -1,11 +1,11 @@
 """The download of a backup: `/{account_id}_{name}.zip?{key}` and `.tar.gz`, GET and HEAD, from any byte on.
 
-Terms: the *link* is what stands in the request (account, name, key, format). A *cut* is a connection closed before
-the promised length, which is how a client learns that the rest can't be had.
+Terms: the *link* is the parts of the request (account, name, key, format). A *cut* is a connection closed before the
+promised length, which tells the client that the rest is unavailable.
 
-A plain ASGI application, not a route of Litestar: it reads the raw path (a name may have an encoded slash in it) and
-hands the buffers on as they come. What it must never do: answer a link in another way, or another time, because of
-which part of it is wrong; send a byte that the vault has not verified; keep a thread for a client that doesn't read.
+This is a plain ASGI application, not a route of Litestar: it reads the raw path (a name may contain an encoded slash)
+and passes the buffers on as they come. What it must never do: let the answer, or the time it takes, reveal which part
+of a link is wrong; send a byte that the vault has not verified; keep a thread for a client that does not read.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ async def serve_download(
     """Answer one request for a link. Raises ApiError, or what the vault raised before the first byte."""
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodRefused("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
+    context.require_store()
     download = await context.call(find_download, context.instance, link.account_id, link.name, link.key, link.format)
     if download is None:
         refusal = RouteMissing("BACKUP_NOT_FOUND", "No such backup exists, or the key belongs to another one.")

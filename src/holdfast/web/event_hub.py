@@ -1,9 +1,9 @@
-"""The hub: one look at the catalog per second for all streams of events of this process, while there are any.
+"""The event hub: one query of the catalog per second for all event streams of this process, while there are any.
 
-Terms: a *listener* is one open stream. The hub tells it that there is something new, and what runs; the events
-themselves each listener reads from the catalog, from where it is. So nothing is kept for one that reads slowly.
+Terms: a *listener* is one open stream. The hub tells it that there is something new, and which work runs; each listener
+reads the events from the catalog itself, from its own position. So nothing is buffered for one that reads slowly.
 
-What it must never do: run while nobody listens, or tell an account of another one's work.
+What it must never do: run while nobody listens, or show an account another one's work.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from holdfast.service.jobs.events import newer_events, running_work
 from holdfast.web.context import Context
 from holdfast.web.http.errors import keep_calm, unavailable
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 LISTENERS_MAX = 500
 """Of one process: each holds a connection."""
 
@@ -98,7 +98,7 @@ class EventHub:
         assert loop is not None
         while not loop.is_closed():
             try:
-                wanted = asyncio.run_coroutine_threadsafe(self._wanted(), loop).result(LOOK_SECONDS * 10)
+                wanted = asyncio.run_coroutine_threadsafe(self._wanted(), loop).result(POLL_SECONDS * 10)
             except TimeoutError:
                 continue  # the loop is busy, or has just ended
             if wanted is None:
@@ -111,10 +111,10 @@ class EventHub:
                 self._context.log.warning("events_unreachable", error=str(error))
                 newer, running = {}, []
             seen |= newer
-            told = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
+            running_of = {account: tuple(work for work in running if work.account_id == account) for account in wanted}
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._tell, set(newer), told)
-            pause.wait(LOOK_SECONDS)
+                loop.call_soon_threadsafe(self._notify, set(newer), running_of)
+            pause.wait(POLL_SECONDS)
 
     async def _wanted(self) -> dict[str, int] | None:
         """Which accounts listen, each with the event that all of its listeners have seen; None: nobody does."""
@@ -126,7 +126,7 @@ class EventHub:
             wanted[listener.account_id] = min(listener.seen, wanted.get(listener.account_id, listener.seen))
         return wanted
 
-    def _tell(self, newer: set[str], running: dict[str, tuple[Work, ...]]) -> None:
+    def _notify(self, newer: set[str], running: dict[str, tuple[Work, ...]]) -> None:
         for listener in self._listeners:
             listener.is_over = self._context.draining
             found = running.get(listener.account_id)

@@ -1,4 +1,4 @@
-"""Counts of what one web process answered, since it was started; each process tells of its own."""
+"""Counts of the requests that one web process has answered since it started; each process reports its own."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """The server of the web process: uvicorn on a socket that we open ourselves.
 
 Our own socket makes a port in use one clear sentence instead of a traceback, and port 0 usable. Stopping has two
-phases: *draining*, in which what runs may finish and what comes is answered 503, for at most `grace_seconds`; then
-uvicorn closes what is left.
+phases: *draining*, in which running requests may finish and new ones are answered 503, for at most `grace_seconds`;
+then uvicorn closes the remaining connections.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import signal
@@ -125,6 +126,7 @@ class WebServer(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._context.calls, self._context.store_watch.start)
         await super().startup(sockets)
         self._on_ready(self.port)
 

@@ -1,7 +1,7 @@
-"""Sending a thing of known length from any byte on: conditions, ranges, and buffers as they come.
+"""Send content of known length from any byte on: conditions, ranges, and buffers as they come.
 
-A *cut* is a connection closed before the promised length, which is how a client learns that the rest can't be had.
-What it must never do: send a byte that the vault has not verified; keep a thread for a client that doesn't read.
+A *cut* is a connection closed before the promised length, which tells the client that the rest is unavailable. What it
+must never do: send a byte that the vault has not verified; keep a thread for a client that does not read.
 """
 
 from __future__ import annotations

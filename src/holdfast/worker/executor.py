@@ -1,11 +1,11 @@
-"""The durable executor with DBOS (workflows in SQL), on SQLite or PostgreSQL. Of DBOS nothing but that is used.
+"""The durable executor with DBOS (workflows in SQL), on SQLite or PostgreSQL. Nothing else of DBOS is used.
 
-A workflow has the id of the row it is for, and is deleted when it has ended: what has become of the work is in the
-catalog, and a backup that is queued again runs again under its id.
+A workflow has the id of its row and is deleted when it has ended: the outcome is in the catalog, and a backup that is
+queued again runs again under its id.
 
-What we set, and why: a constant application version, because the default is a hash of our source and would strand
-everything at an upgrade; the node as executor id; JSON instead of pickle; WAL for the SQLite file; no threads that look
-for queues and schedules, as there are none: each asks the database every second.
+Our settings, and why: a constant application version, because the default is a hash of our source and would strand all
+work at an upgrade; the node as executor id; JSON instead of pickle; WAL for the SQLite file; no threads for queues and
+schedules, since we have none and each queries the database every second.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The kinds of work, the steps of each, and how to bring to an end what a dead process left."""
+"""The kinds of work, the steps of each, and the recovery of what a dead process left."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Container
 from functools import partial
 from typing import Protocol
 
@@ -37,45 +37,50 @@ JOBS: dict[str, RunJob] = {
 _log = logging.getLogger(__name__)
 
 
-def steps_of(instance: Instance, claimed: Container[str], stopping: Callable[[], bool]) -> dict[str, Steps]:
-    """The steps of each kind of work. What is not `claimed` by this process is not begun: a dead one left it, and
-    `recover` has ended it, or it waits in the queue again."""
+def steps_of(instance: Instance, claimed: Container[str], control: Control) -> dict[str, Steps]:
+    """Return the steps of each kind of work; a cancel of `control` stops them.
+
+    Work that is not `claimed` by this process is not begun: a dead process left it, and `recover` has ended it, or it
+    waits in the queue again.
+    """
 
     def stop() -> bool:
-        if stopping():
+        if control.is_cancelled():
             raise Stopped("The server was stopped before it was finished.")
         return False
 
+    stopped = Control(stop)
+
     def run_backup(backup_id: str) -> None:
         if backup_id in claimed:
-            take.run_backup(instance, backup_id, control=Control(stop), is_held=True)
+            take.run_backup(instance, backup_id, control=stopped, is_held=True)
 
     def retain(backup_id: str) -> None:
         backup = backup_by_id(instance.catalog, backup_id)
-        if backup is not None and backup.state is State.SUCCESSFUL and not stopping():
-            retain_after(instance, backup.app_id, stopping)
+        if backup is not None and backup.state is State.SUCCESSFUL and not control.is_cancelled():
+            retain_after(instance, backup.app_id, control)
 
     def run_job(kind: str, job_id: str) -> None:
         if job_id in claimed:
-            JOBS[kind](instance, job_id, control=Control(stop), is_held=True)
+            JOBS[kind](instance, job_id, control=stopped, is_held=True)
 
     jobs: dict[str, Steps] = {kind: ((kind, partial(run_job, kind)),) for kind in JOBS}
     return jobs | {BACKUP: (("take", run_backup), ("retain", retain))}
 
 
 def lock_name(work: Work) -> str:
-    """The lock that whoever runs it holds."""
+    """Return the name of the lock that a process holds while it runs the work."""
     return take.take_lock(work.id) if work.kind == BACKUP else job_lock(work.id)
 
 
 def is_for_queue(work: Work) -> bool:
-    """False for a restore that only the process which asked for it may begin."""
+    """Return False for a restore that only the process that requested it may begin."""
     return work.kind != restore.KIND or not plan.is_inline(work)
 
 
 def recover(instance: Instance) -> None:
-    """Bring to an end what a process of this node left running when it died. What goes wrong with one kind is logged,
-    and the others are looked at all the same."""
+    """End the work that a process of this node left running when it died. An error with one kind is logged, and the
+    others are still recovered."""
     for recover_kind in (restore.recover_restores, verify.recover_verifies, prove.recover_proves, take.recover_backups):
         try:
             recover_kind(instance)

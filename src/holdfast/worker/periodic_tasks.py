@@ -1,20 +1,19 @@
-"""The periodic tasks of a node: what runs by itself."""
+"""The periodic tasks of a node."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from holdfast.catalog.events.counters import store_counters
 from holdfast.catalog.events.log import forget_events
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity import prove, read_back, retake
-from holdfast.service.integrity.reconcile import reconcile_round
+from holdfast.service.integrity.reconcile import reconcile_due
 from holdfast.service.notify.dispatch import deliver_due, forget_old
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.retention.prune import prune_due
-from holdfast.service.retention.retain import retain_round
+from holdfast.service.retention.retain import retain_due
 from holdfast.service.take import schedule
 from holdfast.units import DAY_NS
+from holdfast.vault.control import ControlOf
 from holdfast.worker.job_kinds import recover
 from holdfast.worker.periodic import PeriodicTask
 
@@ -22,7 +21,7 @@ EVENTS_KEPT_NS = 30 * DAY_NS
 """A client may be offline at most this long without losing events."""
 
 
-def _forget_events(instance: Instance, stopping: Callable[[], bool]) -> None:
+def _forget_events(instance: Instance, control: ControlOf[object]) -> None:
     store_counters(instance.catalog, instance.clock.now_ns())  # what goes must have been counted
     forget_events(instance.catalog, instance.clock.now_ns() - EVENTS_KEPT_NS)
 
@@ -31,14 +30,14 @@ PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("forget-events", 3600, _forget_events),
     PeriodicTask("recover", 15, lambda instance, _: recover(instance)),
     PeriodicTask("tick", 1, schedule.tick),
-    PeriodicTask("set-schedules-right", 3600, lambda i, stopping: schedule.recompute(i, i.config.node, stopping)),
+    PeriodicTask("set-schedules-right", 3600, lambda i, control: schedule.recompute(i, i.config.node, control)),
     PeriodicTask("say-overdue", 5, raise_overdue),
     PeriodicTask("read-back", read_back.RUN_SECONDS, read_back.read_back),
     PeriodicTask("take-afresh", retake.RUN_SECONDS, lambda instance, _: retake.retake(instance)),
     PeriodicTask("prove", prove.RUN_SECONDS, lambda instance, _: prove.prove_due(instance)),
-    PeriodicTask("retain", 3600, retain_round),
+    PeriodicTask("retain", 3600, retain_due),
     PeriodicTask("prune", 300, prune_due),
-    PeriodicTask("reconcile", 1800, reconcile_round),
+    PeriodicTask("reconcile", 1800, reconcile_due),
     PeriodicTask("keep-tally", 60, lambda instance, _: store_counters(instance.catalog, instance.clock.now_ns())),
     PeriodicTask("deliver-notices", 2, deliver_due),
     PeriodicTask("forget-deliveries", 3600, lambda instance, _: forget_old(instance)),

@@ -1,8 +1,8 @@
-"""The jobs' process: `python -m holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
+"""The jobs' process: `holdfast.worker.process HOME`. Started by `holdfast serve`, watched by `supervisor.py`.
 
-Apart from the web process, so that a backup never slows the API down. It ends when it is told to (SIGTERM), or when
-the process that started it is gone (its standard input closes). There is one for each home at a time: the next one
-waits until the last one is gone, because each takes what it finds running for a dead one's.
+It is separate from the web process, so that a backup never slows the API down. It ends on SIGTERM, or when the process
+that started it is gone (its standard input closes). A home has only one at a time: the next one waits until the
+previous one is gone, because each takes work that it finds running for that of a dead process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Working off the queue of one node: claim what waits in the catalog, oldest first, and have it executed.
+"""Work on the queue of one node: claim what waits in the catalog, oldest first, and execute it.
 
-The rows in state `queued` are the only queue (`catalog/jobs/queue.py`). The lock of what is claimed is taken first and
-held until it has ended, so that nobody takes it for a dead process's.
+The rows in state `queued` are the only queue (`catalog/jobs/queue.py`). The lock of a row is taken before it is claimed
+and held until the work has ended, so that nobody takes it for a dead process's.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from holdfast.catalog.records import Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.jobs.wake import Wakeups
+from holdfast.vault.control import ControlOf
 from holdfast.worker.job_kinds import is_for_queue, lock_name, steps_of
 from holdfast.worker.port import Executor, Steps
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """The interval at which the worker reads the queue when nobody wakes it."""
 
 LISTEN_AGAIN_SECONDS = 5.0
@@ -30,14 +31,15 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs what waits on a node. At most `takes_at_once` run: counted here and not in the catalog, where what a crash
-    left running, or another command runs, would take the places of all."""
+    """Runs what waits on a node, at most `takes_at_once` at a time. It counts them here and not in the catalog, where
+    work that a crash left running, or that another command runs, would take up places."""
 
     def __init__(self, instance: Instance, executor: Callable[[Instance, Mapping[str, Steps]], Executor]) -> None:
         self._instance = instance
         self._stopping = threading.Event()
+        self._control: ControlOf[object] = ControlOf(self._stopping.is_set)
         self._claimed: set[str] = set()
-        self._executor = executor(instance, steps_of(instance, self._claimed, self._stopping.is_set))
+        self._executor = executor(instance, steps_of(instance, self._claimed, self._control))
         self._wakeups = Wakeups(instance)
         self._free = threading.Semaphore(instance.config.takes_at_once)
         self._runs = ThreadPoolExecutor(instance.config.takes_at_once, thread_name_prefix="work")
@@ -47,13 +49,13 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin to work on what waits."""
+        """Start working."""
         self._executor.start()
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Claim nothing more, have what runs stop, and wait for it."""
+        """Claim nothing more, stop what runs, and wait for it."""
         self._stopping.set()
         self._wakeups.wake()
         for thread in self._threads:
@@ -69,10 +71,10 @@ class Worker:
                     pass
             except Exception as error:  # the catalog can't be reached: it may be back at the next look
                 _log.warning("what waits cannot be begun now: %s", error)
-            self._wakeups.wait(LOOK_SECONDS)
+            self._wakeups.wait(POLL_SECONDS)
 
     def _claimed_one(self) -> bool:
-        """Begin the oldest that can begin now; False when there is none, or no place."""
+        """Begin the oldest work that can begin now; return False if there is none, or no free place."""
         if not self._free.acquire(blocking=False):
             return False
         with ExitStack() as undo:
@@ -101,8 +103,8 @@ class Worker:
     def _listen(self) -> None:
         while not self._stopping.is_set():
             try:
-                listen(self._instance.catalog, self._instance.config.node, self._wakeups.wake, self._stopping.is_set)
+                listen(self._instance.catalog, self._instance.config.node, self._wakeups.wake, self._control)
                 return
             except Exception as error:
-                _log.warning("what other machines queue is seen only every %g s: %s", LOOK_SECONDS, error)
+                _log.warning("what other machines queue is seen only every %g s: %s", POLL_SECONDS, error)
             self._stopping.wait(LISTEN_AGAIN_SECONDS)

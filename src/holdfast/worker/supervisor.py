@@ -1,13 +1,13 @@
-"""Starting the jobs' process and keeping it alive."""
+"""Start the jobs' process and keep it alive."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.worker.process import READY
 
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -19,7 +19,7 @@ class WatchedJobs:
 
     def __init__(self, home: Path, on_trouble: Callable[[str], None]) -> None:
         """`on_trouble` gets a sentence each time the process has to be started again."""
-        self._home = home
+        self._home = home.absolute()
         self._on_trouble = on_trouble
         self._stop = threading.Event()
         self._ready = threading.Event()
@@ -56,9 +56,11 @@ class WatchedJobs:
         failures = 0
         while not self._stop.is_set():
             process = subprocess.Popen(
-                [sys.executable, "-m", "holdfast.worker.process", str(self._home)],
+                isolated("holdfast.worker.process", str(self._home)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                cwd=ROOT,
+                umask=UMASK,
             )
             self._process = process
             assert process.stdout is not None

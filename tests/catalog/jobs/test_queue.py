@@ -10,7 +10,7 @@ from kit.rows import SECOND, account, app, backup, done
 from holdfast.catalog.backups.rows import finish_backup, insert_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.jobs.queue import LOOKED_AT_MAX, claim, waiting
+from holdfast.catalog.jobs.queue import WAITING_MAX, claim, waiting
 from holdfast.catalog.jobs.rows import finish_job, insert_job
 from holdfast.catalog.records import App, Backup, EventKind, Job, JobState, Work
 
@@ -129,7 +129,7 @@ def test_a_long_queue_is_looked_at_from_its_old_end(catalog: Catalog) -> None:
     account(catalog)
     bot = app(catalog)
     old = done(catalog, bot, 1)
-    for number in range(2, 2 + LOOKED_AT_MAX + 5):
+    for number in range(2, 2 + WAITING_MAX + 5):
         insert_job(catalog, job(bot, old, "verify", number))
     found = waiting(catalog, "main")
-    assert [work.created_at // SECOND for work in found] == list(range(2, 2 + LOOKED_AT_MAX))
+    assert [work.created_at // SECOND for work in found] == list(range(2, 2 + WAITING_MAX))

@@ -23,8 +23,9 @@ from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.jobs.rows import insert_job, start_job
 from holdfast.catalog.records import App, Job, JobState, Warned
+from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor import diagnose, kept, machine
-from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, Line, lines_of
+from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, lines_of
 from holdfast.service.doctor.finding import Check, Level, warning
 from holdfast.service.instance.disks import Disk
 from holdfast.service.instance.home import KEY_VARIABLE, Instance, create_instance, note_key_exported, open_instance
@@ -78,7 +79,7 @@ class Patient:
     def die(self, name: str) -> None:
         os.close(self.locks.pop(name))
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[DoctorLine]:
         """What is not well."""
         return [line for check in CHECKS for line in lines_of(check, self.instance) if line.level is not Level.OK]
 

@@ -162,7 +162,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         (database(app="bot"), "`$.databases[0].app`"),
         (database(kind="oracle"), "`$.databases[0].kind`"),
         (database() + database(), "two databases named 'shop'"),
-        (database(password_env="A", password_file="b"), "give one"),
+        (database(password_env="A", password_file="b"), "keep only one"),
         ("[[", "not valid TOML"),
     ],
 )

@@ -66,7 +66,9 @@ def test_another_instances_catalog_keeps_its_key(tmp_path: Path, monkeypatch: py
         create_instance(tmp_path / "two")
     open_instance(tmp_path / "one").close()
     monkeypatch.setenv("HOLDFAST_MASTER_KEY", (tmp_path / "one" / "master.key").read_text())
-    create_instance(tmp_path / "three").close()
+    with pytest.raises(InstanceError, match="belongs to another store"):
+        create_instance(tmp_path / "three")
+    assert not (tmp_path / "three" / "store").exists()
 
 
 def test_a_key_from_the_environment_is_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

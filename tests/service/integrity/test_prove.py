@@ -113,7 +113,7 @@ def test_what_comes_back_as_it_was_is_proved(world: World) -> None:
     found = world.again(backup)
     assert found.restore_proved_at == found.verified_at == world.clock.ns
     assert [e.data["state"] for e in happened(world, EventKind.PROVE_FINISHED)] == ["successful"]
-    assert shown_proofs(world.instance)[0]["restore_proved_at"] == "2024-12-07T22:07:12+01:00"
+    assert shown_proofs(world.instance)[0].restore_proved_at == "2024-12-07T22:07:12+01:00"
 
 
 def test_an_empty_backup_is_proved(world: World) -> None:

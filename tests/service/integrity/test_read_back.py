@@ -17,6 +17,7 @@ from holdfast.service.integrity.read_back import read_back
 from holdfast.service.integrity.retake import retake
 from holdfast.service.integrity.verify import check_account
 from holdfast.service.take.run import run_backup
+from holdfast.vault.control import Control
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.writer import PackKind
 
@@ -197,7 +198,7 @@ def test_new_and_old_packs_take_turns(world: World) -> None:
 def test_it_stops_when_told_and_loses_nothing(world: World) -> None:
     world.take()
     world.clock.ns += SECOND
-    read_back(world.instance, lambda: True)
+    read_back(world.instance, Control(lambda: True))
     assert all_read_at(world.instance.catalog, world.account.id) is None
     assert read_back(world.instance) == len(packs(world))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.links import key_of
 from kit.trees import fill, tree_of
 from kit.world import World
 from msgspec import to_builtins
@@ -24,6 +25,7 @@ from holdfast.service.registry.backups import full_object, list_backups
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
+from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.errors import DamagedError
 
 CATALOG = "catalog.sqlite"
@@ -80,7 +82,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         authenticate(instance, other.api_key)
     assert list_apps(instance) == [world.app]
     for backup, tree in zip(list_backups(instance, world.app.id), trees, strict=True):
-        found = find_download(instance, backup.account_id, backup.name, backup.link_key, "zip")
+        found = find_download(instance, backup.account_id, backup.name, key_of(instance, backup), "zip")
         assert found is not None
         assert sum(len(piece) for piece in found.stream(0, found.length)) == found.length
         target = tmp_path / f"to-{backup.id}"
@@ -180,5 +182,5 @@ def test_another_master_key_touches_nothing(world: World) -> None:
 
 def test_a_store_that_is_not_there_is_said(world: World) -> None:
     (world.instance.home / "store" / "vaults").rename(world.instance.home / "elsewhere")
-    with pytest.raises(InstanceError, match="no vaults"):
+    with pytest.raises(StoreUnreachable, match="mount its disk"):
         rebuild(world.instance)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from kit.links import key_of
 from kit.receiver import Receiver, receiving
 from kit.world import World
 from msgspec import to_builtins
@@ -31,6 +32,7 @@ from holdfast.service.notify.endpoints import (
 )
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.take.run import request_backup
+from holdfast.vault.control import Control
 
 SECOND = 1_000_000_000
 
@@ -82,7 +84,7 @@ def test_a_finished_backup_is_told(open_world: World, receiver: Receiver) -> Non
     assert data["backup"]["size"] == backup.zip_bytes
     assert data["message"].startswith("bot: backup finished. The backup “first” was finished at 2024-12-07 22:07 CET")
     assert data["link"].endswith(f"/apps/{open_world.app.id}")
-    assert backup.link_key not in got.body.decode()
+    assert key_of(open_world.instance, backup) not in got.body.decode()
     assert log_of(open_world, made)[0].state is DeliveryState.DELIVERED
     assert go(open_world) == 0
 
@@ -240,7 +242,7 @@ def test_one_account_does_not_take_all_places(open_world: World, receiver: Recei
 def test_it_stops_when_told_to(open_world: World, receiver: Receiver) -> None:
     told(open_world, receiver)
     fail(open_world)
-    assert deliver_due(open_world.instance, lambda: True) == 0
+    assert deliver_due(open_world.instance, Control(lambda: True)) == 0
 
 
 def test_a_name_that_turned_private_is_refused_at_every_attempt(world: World, receiver: Receiver) -> None:

@@ -7,6 +7,7 @@ import zipfile
 from typing import get_args
 
 import pytest
+from kit.links import key_of
 from kit.world import World
 
 from holdfast.catalog.records import Backup, State
@@ -47,11 +48,11 @@ def test_a_backup_is_found_by_id_and_by_name(world: World, three: list[Backup]) 
 def test_rename_moves_the_download(world: World, three: list[Backup]) -> None:
     renamed = backups.rename(world.instance, three[0], "ein schöner Name")
     assert backups.download_url(world.instance, renamed).endswith(
-        f"/{world.account.id}_ein%20sch%C3%B6ner%20Name.zip?{renamed.link_key}"
+        f"/{world.account.id}_ein%20sch%C3%B6ner%20Name.zip?{key_of(world.instance, renamed)}"
     )
     with pytest.raises(Invalid):
         backups.rename(world.instance, three[1], "ein schöner Name")
-    assert find_download(world.instance, world.account.id, "one", renamed.link_key, "zip") is None
+    assert find_download(world.instance, world.account.id, "one", key_of(world.instance, renamed), "zip") is None
 
 
 def test_locked_ones_stay(world: World, three: list[Backup]) -> None:
@@ -94,17 +95,17 @@ def test_a_link_opens_its_backup_and_nothing_else(world: World, three: list[Back
     (world.root / "a.txt").write_text("changed\n")
     other = world.take("other")
     one = three[0]
-    found = find_download(world.instance, world.account.id, "one", one.link_key, "zip")
+    found = find_download(world.instance, world.account.id, "one", key_of(world.instance, one), "zip")
     assert found is not None
     data = b"".join(found.stream(0, found.length))
     assert zipfile.ZipFile(io.BytesIO(data)).read("a.txt") == b"hello\n"
     wrong = (
-        (world.account.id, "one", other.link_key),
-        (world.account.id, "other", one.link_key),
-        ("elsewhere", "one", one.link_key),
+        (world.account.id, "one", key_of(world.instance, other)),
+        (world.account.id, "other", key_of(world.instance, one)),
+        ("elsewhere", "one", key_of(world.instance, one)),
         (world.account.id, "one", ""),
-        (world.account.id, "one", one.link_key[:-1]),
-        (world.account.id, "one", one.link_key.upper()),
+        (world.account.id, "one", key_of(world.instance, one)[:-1]),
+        (world.account.id, "one", key_of(world.instance, one).upper()),
     )
     for account, name, key in wrong:
         assert find_download(world.instance, account, name, key, "zip") is None
@@ -112,7 +113,7 @@ def test_a_link_opens_its_backup_and_nothing_else(world: World, three: list[Back
 
 def test_any_range_is_the_same_bytes(world: World, three: list[Backup]) -> None:
     for format in get_args(backups.Format):
-        found = find_download(world.instance, world.account.id, "one", three[0].link_key, format)
+        found = find_download(world.instance, world.account.id, "one", key_of(world.instance, three[0]), format)
         assert found is not None
         whole = b"".join(found.stream(0, found.length))
         assert len(whole) == found.length
@@ -127,5 +128,5 @@ def test_etags_differ_by_format_and_content(world: World, three: list[Backup]) -
         return found.etag
 
     one, two = three[0], three[1]
-    assert etag("one", one.link_key, "zip") == etag("two", two.link_key, "zip")
-    assert etag("one", one.link_key, "zip") != etag("one", one.link_key, "tar.gz")
+    assert etag("one", key_of(world.instance, one), "zip") == etag("two", key_of(world.instance, two), "zip")
+    assert etag("one", key_of(world.instance, one), "zip") != etag("one", key_of(world.instance, one), "tar.gz")

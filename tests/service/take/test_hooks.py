@@ -261,7 +261,16 @@ def test_a_command_line_that_is_told_to_stop_lets_the_application_go(
     world: World, notes: Path, tmp_path: Path, asked: signal.Signals
 ) -> None:
     set_hook(world.instance, world.app, "before", Hook(f"touch {tmp_path}/begun; sleep 100", 200))
-    program = [sys.executable, "-m", "holdfast.cli.main", "--home", str(world.instance.home), "backup", "create", "bot"]
+    program = [
+        sys.executable,
+        "-m",
+        "holdfast.cli.entry",
+        "--home",
+        str(world.instance.home),
+        "backup",
+        "create",
+        "bot",
+    ]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, preexec_fn=heed_interrupts)
     until = time.monotonic() + 20
     while not (tmp_path / "begun").exists() and time.monotonic() < until:

@@ -54,12 +54,12 @@ def test_a_failure_is_in_it_and_a_waiting_backup_has_none(world: World) -> None:
 def test_of_a_long_one_the_middle_is_left_out() -> None:
     log = BackupLog(FakeClock())
     for number in range(20_000):
-        log.say(f"line {number} " + "x" * 50)
+        log.write(f"line {number} " + "x" * 50)
     lines = log.lines()
     assert lines[0].text.startswith("line 0 ")
     assert lines[-1].text.startswith("line 19999 ")
     (gap,) = [line.text for line in lines if line.text.startswith("...")]
     assert int(gap.split()[1]) == 20_000 - (len(lines) - 1)
     assert len(log.encoded()) <= LOG_BYTES_MAX
-    log.say("x" * 1_000_000)
+    log.write("x" * 1_000_000)
     assert len(log.encoded()) <= LOG_BYTES_MAX

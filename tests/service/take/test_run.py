@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.links import key_of
 from kit.world import World
 from msgspec import to_builtins
 
@@ -43,26 +44,26 @@ def test_the_list_item_is_the_published_sample(world: World) -> None:
     asked, _ = request_backup(world.instance, world.app.id)
     world.clock.ns += 9_000_000_000
     done = run_backup(world.instance, asked.id)
-    (item,) = to_builtins(list_items(world.instance, list_rows(world.instance, world.app.id)))
+    (item,) = to_builtins(list_items(world.instance, world.account.id, list_rows(world.instance, world.app.id)))
     assert list(item) == ["name", "size", "modified", "key", "created_at", "is_successful"]
     assert item == {
         "name": "Backup at 2024-12-07 22:07:11",
         "size": done.zip_bytes,
         "modified": "2024-12-07T22:07:20+01:00",
-        "key": done.link_key,
+        "key": key_of(world.instance, done),
         "created_at": "2024-12-07T22:07:11+01:00",
         "is_successful": True,
     }
-    assert len(done.link_key) == 40
+    assert len(key_of(world.instance, done)) == 40
 
 
 def test_equal_content_has_equal_size_and_key(world: World) -> None:
     one, two = world.take(), world.take()
-    assert (one.zip_bytes, one.link_key) == (two.zip_bytes, two.link_key)
+    assert (one.zip_bytes, key_of(world.instance, one)) == (two.zip_bytes, key_of(world.instance, two))
     assert two.name == f"{one.name} (2)"
     assert two.stored_bytes < 1000
     (world.root / "a.txt").write_text("other\n")
-    assert world.take().link_key != one.link_key
+    assert key_of(world.instance, world.take()) != key_of(world.instance, one)
 
 
 def test_one_backup_at_a_time(world: World) -> None:
@@ -106,7 +107,7 @@ def test_a_missing_folder_fails_with_a_sentence(world: World) -> None:
     assert (done.state, done.error_code) == (State.FAILED, "SOURCE_MISSING")
     assert done.error_message is not None
     assert str(world.root) in done.error_message
-    (item,) = to_builtins(list_items(world.instance, list_rows(world.instance, world.app.id)))
+    (item,) = to_builtins(list_items(world.instance, world.account.id, list_rows(world.instance, world.app.id)))
     assert (item["is_successful"], item["size"], item["key"]) == (False, 0, "")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kit.stores.local import new_local
 from kit.trees import contents_of
 from kit.vault_bench import Bench
 
@@ -421,7 +422,7 @@ _STEPS = st.lists(
 def test_nothing_is_found_in_an_undamaged_vault(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("vault")
     (folder / "app").mkdir()
-    bench = Bench(folder / "app", LocalStore(folder / "store"))
+    bench = Bench(folder / "app", new_local(folder / "store"))
     alive: list[str] = []
     for step, n, size in steps:
         path = bench.root / f"f{n}"

@@ -26,7 +26,7 @@ Told = tuple[str | None, str, dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_hub, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(event_hub, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(routes_events, "HEARTBEAT_SECONDS", 0.3)
     monkeypatch.setattr(routes_events, "KEY_SECONDS", 0.2)
 

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holdfast.web.http.pace import LOOK_BYTES, LargeBuffers, Pace
+from holdfast.web.http.pace import MEASURED_BYTES, LargeBuffers, Pace
 from holdfast.web.http.thread_stream import AHEAD_BUFFERS_MAX, FILL_BUFFERS_MAX, ThreadStream
 
 PACE = Pace(LargeBuffers(), lambda: 0.0)
 """Of a client that is fast: no time passes."""
-PACE.took(LOOK_BYTES)
+PACE.took(MEASURED_BYTES)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def record_findings(catalog: Catalog, found: Sequence[Found], now_ns: int) -> No
 
 
 def _is_news(before: str | None, now: Sequence[Warned]) -> bool:
-    """Return True if anything is wrong that was not. (A smaller count of further files is not news.)"""
+    """Return True if something is wrong that was not wrong before. (A smaller count of further files is not news.)"""
     known = _warnings.decode(before) if before is not None else ()
     return bool({(w.path, w.code) for w in now} - {(w.path, w.code) for w in known})
 
@@ -104,7 +104,8 @@ def _enter(connection: Connection, app_id: str, affected: list[tuple[Any, Found]
 
 
 def failed_at(connection: Connection, account_id: str, app_id: str, code: str | None = None) -> int | None:
-    """Return the time at which damage was last found in an application's backups; with `code` only of that kind."""
+    """Return the time at which damage was last found in an application's backups; with `code`, damage of that kind
+    only."""
     query = select(func.max(events.c.at)).where(
         events.c.account_id == account_id, events.c.app_id == app_id, events.c.kind == EventKind.VERIFY_FAILED
     )
@@ -115,7 +116,7 @@ def failed_at(connection: Connection, account_id: str, app_id: str, code: str | 
 
 
 def not_to_build_on(catalog: Catalog, account_id: str, app_id: str) -> int | None:
-    """Return the time before which an application's backups may have a wrong list of files; None: none has.
+    """Return the time before which an application's backups may have a wrong list of files; None when none can.
 
     What did not come back in a test restore may stand in the backups that were built on that one, too.
     """

@@ -52,7 +52,7 @@ def counts_of(catalog: Catalog, account_id: str, app_id: str, since: int) -> Cou
 def counted(
     connection: Connection, account_id: str, app_id: str, since: int, *, but: str = "", hold: bool = False
 ) -> Counts:
-    """Return the counts of the time since `since`, without the backup `but`.
+    """Return the counts since a time, leaving out the backup `but`.
 
     `hold`: the account's row is held to the end of the transaction, so that of two requests one sees the other.
     """

@@ -156,17 +156,6 @@ def _beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) 
     return or_(backups.c.created_at > at, and_(backups.c.created_at == at, backups.c.id > after))
 
 
-def backups_by_name(catalog: Catalog, account_id: str, name: str) -> list[Backup]:
-    """Successful backups of an account with this name, whatever the application."""
-    with catalog.read() as connection:
-        rows = connection.execute(
-            select(*_COLUMNS).where(
-                backups.c.account_id == account_id, backups.c.name == name, backups.c.state == State.SUCCESSFUL
-            )
-        ).all()
-    return [backup_of(row) for row in rows]
-
-
 def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: int) -> Backup | None:
     """Return the newest backup that was asked for with this key since a time."""
     with catalog.read() as connection:
@@ -188,6 +177,18 @@ def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = Non
         query = query.where(backups.c.node == node)
     with catalog.read() as connection:
         return [backup_of(row) for row in connection.execute(query).all()]
+
+
+def newest_of_account(catalog: Catalog, account_id: str) -> Backup | None:
+    """The newest successful backup of an account, of whatever application and origin."""
+    with catalog.read() as connection:
+        row = connection.execute(
+            select(*_COLUMNS)
+            .where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)
+            .order_by(backups.c.created_at.desc(), backups.c.id.desc())
+            .limit(1)
+        ).first()
+    return backup_of(row) if row else None
 
 
 def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
@@ -312,7 +313,7 @@ def finish_backup(
 
 
 def _epoch_held(connection: Connection, backup_id: str) -> int | None:
-    """Return the epoch of the vault of a backup, its account's row held; None when the backup is gone."""
+    """Return the epoch of a backup's vault, and lock its account's row; None when the backup is gone."""
     epoch: int | None = connection.execute(
         select(accounts.c.vault_epoch)
         .join(backups, backups.c.account_id == accounts.c.id)

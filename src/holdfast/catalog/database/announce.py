@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from holdfast.catalog.database.engine import Catalog
+from holdfast.vault.control import ControlOf
 
 CHANNEL = "holdfast_queue"
 LISTEN_SECONDS = 1.0
-"""At most this long until a listener sees that it is to stop."""
+"""A listener returns at most this long after a cancel."""
 
 
 def announce(connection: Connection, node: str) -> None:
@@ -24,8 +25,8 @@ def announce(connection: Connection, node: str) -> None:
         connection.execute(text("SELECT pg_notify(:channel, :node)"), {"channel": CHANNEL, "node": node})
 
 
-def listen(catalog: Catalog, node: str, heard: Callable[[], None], stopping: Callable[[], bool]) -> None:
-    """Call `heard` whenever something was announced to a node; returns when told to stop. Raises the driver's errors.
+def listen(catalog: Catalog, node: str, on_announced: Callable[[], None], control: ControlOf[object]) -> None:
+    """Call `on_announced` whenever something is announced to a node, until a cancel. Raises the driver's errors.
 
     Does nothing on a catalog in a file.
     """
@@ -37,10 +38,10 @@ def listen(catalog: Catalog, node: str, heard: Callable[[], None], stopping: Cal
     with closing(driver):
         driver.autocommit = True
         driver.execute(f"LISTEN {CHANNEL}")
-        heard()  # perhaps: of what came before nothing is told
-        while not stopping():
+        on_announced()  # in case something was announced before
+        while not control.is_cancelled():
             for notification in driver.notifies(timeout=LISTEN_SECONDS):
                 if notification.payload == node:
-                    heard()
-                if stopping():
+                    on_announced()
+                if control.is_cancelled():
                     return

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata
@@ -21,6 +21,9 @@ BUSY_SECONDS = 30
 CONNECTIONS_KEPT = 5
 CONNECTIONS_MAX = 64
 """At most this many connections; more than the threads of one process that use the catalog at once."""
+
+_KEYS_STORED_BELOW = "0005"
+"""Older catalogs have the keys of downloads in clear."""
 
 _SCHEMA_LOCK = 0x686F6C64  # "hold": one change of the schema at a time on PostgreSQL
 
@@ -112,6 +115,18 @@ class Catalog:
             connection.execute(facts.delete().where(facts.c.name == name))
             connection.execute(facts.insert().values(name=name, value=value))
 
+    def set_fact_once(self, name: str, value: str) -> str:
+        """Store a value under a name unless there is one; return the one that holds."""
+        try:
+            with self.write() as connection:
+                known: str | None = connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+                if known is not None:
+                    return known
+                connection.execute(facts.insert().values(name=name, value=value))
+                return value
+        except IntegrityError:
+            return self.fact(name) or value  # of two that store the first one is second
+
     def close(self) -> None:
         """Release all connections."""
         self.engine.dispose()
@@ -175,6 +190,8 @@ def _prepare(engine: Engine, where: str, create: bool) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays in the file
     if version != SCHEMA_VERSION:
         _change_schema(engine)
+    if version is not None and version < _KEYS_STORED_BELOW:
+        _leave_no_trace(engine)
 
 
 def _change_schema(engine: Engine) -> None:
@@ -198,6 +215,19 @@ def _change_schema(engine: Engine) -> None:
 
             upgrade(connection)
         connection.commit()
+
+
+def _leave_no_trace(engine: Engine) -> None:
+    """Write an SQLite catalog anew without what its pages hold of rows that were changed or deleted.
+
+    What stands in the way now (no room on the disk, another process that reads) costs only that.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection, suppress(OperationalError):
+        connection.detach()
+        connection.exec_driver_sql("VACUUM")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _version(connection: Connection) -> str | None:

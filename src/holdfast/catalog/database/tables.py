@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -86,7 +86,6 @@ backups = Table(
     Column("zip_bytes", BigInteger, nullable=False, server_default="0"),
     Column("tar_bytes", BigInteger, nullable=False, server_default="0"),
     Column("digest", LargeBinary(32)),
-    Column("link_key", String(40), nullable=False, server_default=""),
     Column("files", BigInteger, nullable=False, server_default="0"),
     Column("content_bytes", BigInteger, nullable=False, server_default="0"),
     Column("stored_bytes", BigInteger, nullable=False, server_default="0"),

@@ -105,7 +105,8 @@ def _fold_more(connection: Connection, catalog: Catalog, counters: Counters, now
 
 
 def _settled(rows: Iterable[Any], now_ns: int) -> Iterable[Any]:
-    """Return those before the first young one: where accounts commit side by side, a lower number may still come."""
+    """Yield the events before the first recent one: while accounts commit in parallel, a lower number may still
+    come."""
     for row in rows:
         if row.at > now_ns - _SETTLED_NS:
             return

@@ -25,7 +25,7 @@ PENDING_MAX = 1000
 FOR_PEOPLE = "apprise"
 """Kind of the endpoints whose messages people read."""
 
-TOLD_AGAIN_NS = 20 * HOUR_NS
+NOTIFIED_AGAIN_NS = 20 * HOUR_NS
 """At most once in this time are people told of a repeated failure: a daily backup that fails is reported daily."""
 
 CROWDED_OUT = f"More than {PENDING_MAX} notices waited for this endpoint; the oldest are given up."
@@ -57,8 +57,8 @@ def fan_out(
     """
     if kind not in MESSAGE_KINDS:
         return
-    said = data or {}
-    may_repeat = kind is EventKind.BACKUP_FAILED and app_id is not None and said.get("origin") == "scheduled"
+    facts = data or {}
+    may_repeat = kind is EventKind.BACKUP_FAILED and app_id is not None and facts.get("origin") == "scheduled"
     theirs = or_(endpoints.c.account_id == account_id, endpoints.c.account_id.is_(None))
     # Shared with other events; kept from being deleted meanwhile.
     query = select(endpoints.c.id, endpoints.c.kind, endpoints.c.events)
@@ -66,7 +66,7 @@ def fan_out(
     for endpoint_id, way, wanted in connection.execute(query).all():
         if kind not in msgspec.json.decode(wanted):
             continue
-        if may_repeat and way == FOR_PEOPLE and _is_told(connection, endpoint_id, app_id, said.get("code"), at):
+        if may_repeat and way == FOR_PEOPLE and _was_notified(connection, endpoint_id, app_id, facts.get("code"), at):
             continue
         _make_room(connection, endpoint_id, at)
         connection.execute(
@@ -85,14 +85,14 @@ def fan_out(
         )
 
 
-def _is_told(connection: Connection, endpoint_id: str, app_id: str | None, code: object, at: int) -> bool:
-    """Return True if an endpoint was told lately that backups of an application fail so, and none succeeded since."""
+def _was_notified(connection: Connection, endpoint_id: str, app_id: str | None, code: object, at: int) -> bool:
+    """Return True if an endpoint was recently told that an application's backups fail so, and none succeeded since."""
     query = (
         select(events.c.seq, events.c.account_id, events.c.data)
         .join(deliveries, deliveries.c.event_seq == events.c.seq)
         .where(
             deliveries.c.endpoint_id == endpoint_id,
-            deliveries.c.created_at > at - TOLD_AGAIN_NS,
+            deliveries.c.created_at > at - NOTIFIED_AGAIN_NS,
             deliveries.c.created_at <= at,
             deliveries.c.kind == EventKind.BACKUP_FAILED,
             events.c.app_id == app_id,

@@ -76,7 +76,7 @@ def last_event_seq(catalog: Catalog, account_id: str | None = None) -> int:
 
 
 def first_event_seq(catalog: Catalog) -> int:
-    """Return the number of the oldest event of all that is kept; 0 when there is none."""
+    """Return the number of the oldest event that is kept, of all accounts; 0 when there is none."""
     with catalog.read() as connection:
         return int(connection.execute(select(func.min(events.c.seq))).scalar() or 0)
 
@@ -108,7 +108,7 @@ def events_since(catalog: Catalog, since: int, app_id: str | None, limit: int) -
 
 
 def deleted_before(catalog: Catalog, backup_ids: Sequence[str], account_id: str, before: int) -> set[str]:
-    """Return those of the given backups of an account of which is known that they were deleted before a time."""
+    """Return those of an account's given backups that are known to have been deleted before a time."""
     query = select(events.c.backup_id).where(
         events.c.account_id == account_id, events.c.kind == EventKind.BACKUP_DELETED, events.c.at < before
     )

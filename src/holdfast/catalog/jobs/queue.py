@@ -19,13 +19,13 @@ from holdfast.catalog.jobs.work import BACKUP, open_work
 from holdfast.catalog.records import JobState, State, Work
 
 PROVE = "prove"
-LOOKED_AT_MAX = 100
+WAITING_MAX = 100
 
 
 def waiting(catalog: Catalog, node: str) -> list[Work]:
-    """The oldest queued work of a node whose partition is free, oldest first; at most LOOKED_AT_MAX."""
+    """The oldest queued work of a node whose partition is free, oldest first; at most WAITING_MAX."""
     return open_work(
-        catalog, [JobState.QUEUED], node=node, limit=LOOKED_AT_MAX, conditions=(_is_job_free(), _is_backup_free())
+        catalog, [JobState.QUEUED], node=node, limit=WAITING_MAX, conditions=(_is_job_free(), _is_backup_free())
     )
 
 

@@ -138,7 +138,7 @@ def stop_schedule(catalog: Catalog, app_id: str) -> str | None:
 def raise_overdue(
     catalog: Catalog, app_id: str, now_ns: int, data: Callable[[App, int | None, LastTry | None], dict[str, Any]]
 ) -> App | None:
-    """Enter that an application is overdue, once; None when it is not (any more), or it was said.
+    """Record that an application is overdue, once; None when it is not (any more), or it was recorded.
 
     `data(app, good, last)`: what the event says; `good`: when the last good backup was started; `last`: the last try.
     """
@@ -156,8 +156,8 @@ def raise_overdue(
         connection.execute(apps.update().where(apps.c.id == app_id).values(values))
         if since is not None:
             return None
-        said = data(app, _last_good_at(connection, app_id), _last_try(connection, app_id))
-        enter_event(connection, EventKind.BACKUP_OVERDUE, app.account_id, now_ns, app_id=app_id, **said)
+        facts = data(app, _last_good_at(connection, app_id), _last_try(connection, app_id))
+        enter_event(connection, EventKind.BACKUP_OVERDUE, app.account_id, now_ns, app_id=app_id, **facts)
         return app
 
 

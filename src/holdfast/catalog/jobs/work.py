@@ -56,7 +56,7 @@ def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
 
 
 def account_work(catalog: Catalog, account_id: str, limit: int, after: str | None = None) -> list[Work]:
-    """Return an account's work, newest first; only what comes after (is older than) the work with the id `after`."""
+    """Return an account's work, newest first; with `after`, only work older than the one with that id."""
     found: list[Work] = []
     with catalog.read() as connection:
         for make, table in ((_jobs, jobs), (_backups, backups)):

@@ -16,7 +16,7 @@ from holdfast.catalog.packs.ledger import CONDEMNED
 from holdfast.catalog.records import State
 
 _UNDER_WAY = (State.QUEUED, State.RUNNING)
-_LOOKED_AT = 100
+_DUE_MAX = 100
 
 
 def due_prunes(catalog: Catalog, *, settled_before: int, impatient_before: int) -> list[str]:
@@ -33,7 +33,7 @@ def due_prunes(catalog: Catalog, *, settled_before: int, impatient_before: int) 
             or_(~making, accounts.c.prune_wanted_at <= impatient_before),
         )
         .order_by(accounts.c.prune_wanted_at, accounts.c.id)
-        .limit(_LOOKED_AT)
+        .limit(_DUE_MAX)
     )
     with catalog.read() as connection:
         return [row[0] for row in connection.execute(query)]
@@ -134,7 +134,7 @@ def is_shrinking(catalog: Catalog, account_id: str, now_ns: int) -> bool:
 
 
 def is_making(catalog: Catalog, account_id: str) -> bool:
-    """Return True if a backup of the account is being made."""
+    """Return True if a backup of the account is running."""
     query = select(backups.c.id).where(backups.c.account_id == account_id, backups.c.state.in_(_UNDER_WAY)).limit(1)
     with catalog.read() as connection:
         return connection.execute(query).first() is not None

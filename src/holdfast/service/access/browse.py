@@ -1,4 +1,4 @@
-"""Look into backups: a folder's entries, a file's content, what changed between two, where a path is in all of them.
+"""Browse backups: a folder's entries, a file's content, the differences of two, the backups that have a path.
 
 Paths are shown by the rule of `vault/paths.py`.
 """
@@ -157,7 +157,7 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
 
 
 def diff(instance: Instance, old: Backup, new: Backup) -> Diff:
-    """Return what is different in `new`. Raises Conflict."""
+    """Return the differences of `new`. Raises Conflict."""
     with _opened(instance, old) as before, _opened(instance, new) as after:
         found = differences(before, after)
     counts = {what: sum(d.what == what for d in found) for what in ("added", "removed", "changed", "metadata")}

@@ -1,4 +1,4 @@
-"""Give out a backup as a download: found by its link, streamed from any byte on."""
+"""Serve a backup as a download: find it by its link, stream it from any byte."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.catalog.backups import rows
-from holdfast.catalog.records import Backup
-from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import LINK_KEY_DIGITS, Format, same_key
+from holdfast.catalog.records import Backup, State
+from holdfast.service.instance.home import NOBODY, Instance
+from holdfast.service.registry.backups import Format
+from holdfast.service.registry.link_keys import account_keys, same_key
 from holdfast.units import SECOND_NS
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
@@ -19,7 +20,7 @@ LAYOUT_VERSION = 1
 """Part of the ETag: a layout whose bytes differ for the same manifest gets a new one."""
 
 _MEDIA_TYPES: dict[Format, str] = {"zip": "application/zip", "tar.gz": "application/gzip"}
-_NO_KEY = "0" * LINK_KEY_DIGITS
+_NO_DIGEST = bytes(32)
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,22 @@ class Download:
 
 
 def find_download(instance: Instance, account_id: str, name: str, key: str, format: Format) -> Download | None:
-    """The backup that a link opens, or None: for a wrong key, name or account alike."""
+    """The backup that a link opens, or None: for a wrong key, name or account alike, after the same work.
+
+    Raises KeyMismatch.
+    """
     found = None
-    same_key(key, _NO_KEY)  # at least one comparison, so that a wrong name takes as long as a wrong key
-    for backup in rows.backups_by_name(instance.catalog, account_id, name):
-        if same_key(key, backup.link_key):
-            found = backup
-    return None if found is None else Download(instance, found, format)
+    # A secret is opened and a key computed and compared in any case, so that a wrong name takes as long as a wrong key.
+    linked = instance.prepared.linked(account_id, name)
+    if linked:
+        keys = account_keys(instance, account_id, linked[0][2])
+    else:
+        keys = account_keys(instance, NOBODY, instance.nobodys_link_secret)
+        same_key(key, keys.key(_NO_DIGEST))
+    for backup_id, digest, _ in linked:
+        if same_key(key, keys.key(digest)):
+            found = backup_id
+    backup = None if found is None else rows.backup_by_id(instance.catalog, found)
+    if backup is None or backup.state is not State.SUCCESSFUL:
+        return None
+    return Download(instance, backup, format)

@@ -1,4 +1,4 @@
-"""Checks of the applications: are they there, and do they have good backups."""
+"""Checks of the applications: their folders and their backups."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def _folders(instance: Instance) -> Iterator[Finding]:
             )
             continue
         if not os.access(folder, os.R_OK | os.X_OK):
-            yield problem(f"The folder {folder} of the application {app.name} can't be read; give this user the right.")
+            yield problem(
+                f"The folder {folder} of the application {app.name} cannot be read; give this user permission to "
+                "read it."
+            )
         if folder in store.parents and folder not in home.parents:
             yield problem(
                 f"The store {store} lies in the folder of the application {app.name}, so each backup would hold those "

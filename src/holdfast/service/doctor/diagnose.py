@@ -1,10 +1,10 @@
-"""All checks of the doctor, one after the other."""
+"""Run all checks of the doctor, one after the other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor.apps import APP_CHECKS
 from holdfast.service.doctor.finding import Check, Finding, Level, problem
 from holdfast.service.doctor.home import HOME_CHECKS
@@ -21,40 +21,30 @@ FINDINGS_MAX = 20
 """Of more findings of one check, only the count is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One check as it is shown."""
-
-    check: str
-    level: Level
-    message: str
-    command: str
-
-
-def diagnose(home: Path, clock: Clock | None = None) -> list[Line]:
+def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
     """Look at everything. An instance that does not open has one line, which says why; nothing is raised for it."""
     try:
         instance = open_instance(home, clock=clock)
     except FORESEEN as error:
-        return [Line("instance", Level.PROBLEM, str(error), "")]
+        return [DoctorLine("instance", Level.PROBLEM, str(error), "")]
     try:
         return [line for check in CHECKS for line in lines_of(check, instance)]
     finally:
         instance.close()
 
 
-def lines_of(check: Check, instance: Instance) -> list[Line]:
+def lines_of(check: Check, instance: Instance) -> list[DoctorLine]:
     """The lines of one check."""
     try:
-        found = list(check.look(instance))
+        found = list(check.run(instance))
     except FORESEEN as error:
         found = [problem(str(error))]
     except OSError as error:
-        found = [problem(f"It could not be looked at ({error.strerror}: {error.filename}); fix its permissions.")]
+        found = [problem(f"It could not be examined ({error.strerror}: {error.filename}); fix its permissions.")]
     if not found:
-        return [Line(check.name, Level.OK, check.fine, "")]
+        return [DoctorLine(check.name, Level.OK, check.fine, "")]
     more = found[FINDINGS_MAX:]
     if more:
         worst = Level.PROBLEM if any(one.level is Level.PROBLEM for one in more) else Level.WARNING
         found[FINDINGS_MAX:] = [Finding(worst, f"There are {len(more)} more like these.")]
-    return [Line(check.name, one.level, one.message, one.command) for one in found]
+    return [DoctorLine(check.name, one.level, one.message, one.command) for one in found]

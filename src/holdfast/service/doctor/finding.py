@@ -38,8 +38,8 @@ def warning(message: str, command: str = "") -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to look at. `fine`: what is said when nothing is found; `look` may raise what `FORESEEN` has."""
+    """One thing to examine. `fine`: the line when nothing is found; `run` may raise the errors in `FORESEEN`."""
 
     name: str
     fine: str
-    look: Callable[[Instance], Iterable[Finding]]
+    run: Callable[[Instance], Iterable[Finding]]

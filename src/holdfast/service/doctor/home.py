@@ -1,4 +1,4 @@
-"""Checks of the home: who may read what, the master key, the configuration."""
+"""Checks of the home: permissions, the master key, the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TLS_MODES = {"require", "verify-ca", "verify-full"}
 def _permissions(instance: Instance) -> Iterator[Finding]:
     home = instance.home
     if home.stat().st_mode & 0o077:
-        yield problem(f"Others may look into {home}, which holds keys and backups.", f"chmod 700 {home}")
+        yield problem(f"Others can read {home}, which holds keys and backups.", f"chmod 700 {home}")
     for name in (KEY_NAME, CONFIG_NAME):
         path = home / name
         if path.exists() and path.stat().st_mode & 0o077:
@@ -26,7 +26,7 @@ def _permissions(instance: Instance) -> Iterator[Finding]:
     store = home / "store"
     real = store.resolve()
     if home.resolve() not in real.parents and real.stat().st_mode & 0o007:
-        yield problem(f"Others may look into the store {real}, which is not in the home.", f"chmod 700 {real}")
+        yield problem(f"Others can read the store {real}, which is not in the home.", f"chmod 700 {real}")
 
 
 def _user(instance: Instance) -> Iterator[Finding]:
@@ -93,7 +93,7 @@ def _is_private(host: str) -> bool:
 
 
 HOME_CHECKS = (
-    Check("permissions", "Only its owner may look into the home.", _permissions),
+    Check("permissions", "Only its owner can read the home.", _permissions),
     Check("user", "The home belongs to who runs this.", _user),
     Check("master key", "The master key fits, and was exported.", _master_key),
     Check("configuration", "The configuration holds nothing risky.", _configuration),

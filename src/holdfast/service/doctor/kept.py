@@ -1,4 +1,4 @@
-"""Checks of what is kept: the catalog, the store, the backups in it, the notices that wait."""
+"""Checks of stored data: the catalog, the store, its backups, and notices that wait."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from holdfast.catalog import statistics
+from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups.damage import damaged_backups
 from holdfast.catalog.backups.rows import backups_in
 from holdfast.catalog.database.health import quick_check
@@ -14,6 +15,8 @@ from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
+from holdfast.service.registry.account_record import bad_copies
+from holdfast.stores.port import StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 
 WAL_BYTES_MAX = 256 * 1024**2
@@ -31,7 +34,7 @@ def _catalog(instance: Instance) -> Iterator[Finding]:
     if health.faults:
         yield problem(
             f"The catalog {instance.catalog.where} is damaged ({health.faults[0]}); stop the server, move the file "
-            "away and make it anew from the store.",
+            "away and rebuild it from the store.",
             "holdfast rebuild",
         )
     if health.wal_bytes > WAL_BYTES_MAX:
@@ -46,25 +49,40 @@ def _catalog(instance: Instance) -> Iterator[Finding]:
 
 
 def _store(instance: Instance) -> Iterator[Finding]:
+    try:
+        instance.confirm_store()
+    except StoreUnreachable as error:
+        yield problem(f"{error} (STORE_UNREACHABLE)")
+        return
     name, content = f"doctor-{secrets.token_hex(8)}", secrets.token_bytes(4096)
     started = time.monotonic()
     instance.store.put(name, content)
     try:
         took = time.monotonic() - started
         if instance.store.get(name) != content:
-            yield problem("The store gave back other bytes than were written; look after its disk first of all.")
+            yield problem("The store returned other bytes than were written; check its disk first of all.")
     finally:
         instance.store.delete(name)
     if took > PUT_SECONDS_MAX:
-        yield warning(f"The store took {took:.1f} s to write 4 kB durably; backups will be slow. Look after its disk.")
+        yield warning(f"The store took {took:.1f} s to write 4 kB durably; backups will be slow. Check its disk.")
+
+
+def _records(instance: Instance) -> Iterator[Finding]:
+    bad = [account.id for account in all_accounts(instance.catalog) if account.data_key_sealed]
+    bad = [account_id for account_id in bad if bad_copies(instance, account_id)]
+    if bad:
+        yield problem(
+            f"The records of {len(bad)} accounts in the store are damaged or missing ({', '.join(bad[:3])}); without "
+            "the catalog their vaults could stay closed. The check writes them anew; then check the store's disk.",
+            "holdfast check",
+        )
 
 
 def _deletions(instance: Instance) -> Iterator[Finding]:
     waiting = backups_in(instance.catalog, [State.DELETING])
     if waiting:
         yield warning(
-            f"{len(waiting)} backups are being deleted and not gone yet; where the server was stopped, its next "
-            "start goes on.",
+            f"{len(waiting)} backups are still being deleted; if the server was stopped, its next start finishes that.",
             "holdfast serve",
         )
 
@@ -98,7 +116,7 @@ def _packs(instance: Instance) -> Iterator[Finding]:
 
 def _notices(instance: Instance) -> Iterator[Finding]:
     for _id, account_id, label in statistics.disabled_endpoints(instance.catalog):
-        yield warning(f"The endpoint {label} of account {account_id} is switched off; it is told of nothing.")
+        yield warning(f"The endpoint {label} of account {account_id} is disabled; nothing is sent to it.")
     now_ns = instance.clock.now_ns()
     for label, count, error in statistics.failing_deliveries(instance.catalog, now_ns - DELIVERIES_SINCE_NS):
         yield warning(
@@ -112,6 +130,7 @@ def _notices(instance: Instance) -> Iterator[Finding]:
 KEPT_CHECKS = (
     Check("catalog", "The catalog is sound.", _catalog),
     Check("store", "The store writes, reads and deletes.", _store),
+    Check("records", "The store has every account's record, twice.", _records),
     Check("deletions", "No deletion is unfinished.", _deletions),
     Check("damage", "No backup is known to be damaged.", _damage),
     Check("packs", "Nothing waits long for a prune.", _packs),

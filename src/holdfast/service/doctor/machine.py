@@ -117,21 +117,21 @@ def _open_files(instance: Instance) -> Iterator[Finding]:
     config = instance.config
     limit = _open_files_of_server(instance)
     fits = capacity_of(config, limit)
-    said = f"{fits.connections} connections and {fits.downloads} downloads at once fit"
+    fitting = f"{fits.connections} connections and {fits.downloads} downloads at once fit"
     if limit is not None and limit < OPEN_FILES_MIN:
         yield warning(
-            f"The server may have only {limit} files open, so only {said}; raise that to {OPEN_FILES_MIN} or more "
+            f"The server may have only {limit} files open, so only {fitting}; raise that to {OPEN_FILES_MIN} or more "
             "(systemd: LimitNOFILE).",
             f"ulimit -n {OPEN_FILES_MIN}",
         )
     elif (fits.connections, fits.downloads) != (config.connections_max, config.downloads_max):
         yield warning(
-            f"The server may have only {limit} files open, so {said}, and not {config.connections_max} and "
+            f"The server may have only {limit} files open, so {fitting}, and not {config.connections_max} and "
             f"{config.downloads_max} as the settings say; raise the limit (systemd: LimitNOFILE), or lower "
             "connections_max and downloads_max."
         )
     else:
-        yield Finding(Level.OK, f"Processes may open enough files: {said}.")
+        yield Finding(Level.OK, f"Processes may open enough files: {fitting}.")
 
 
 def _open_files_of_server(instance: Instance) -> int | None:

@@ -1,4 +1,4 @@
-"""Checks of what runs: the server, the jobs' process, and whether somebody is behind all that is under way."""
+"""Checks of processes: the server, the jobs' process, and backups or jobs whose process is gone."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def _under_way(instance: Instance) -> Iterator[Finding]:
 
 RUNNING_CHECKS = (
     Check("server", "The server and its jobs' process run.", _server),
-    Check("under way", "Somebody is behind all that is under way.", _under_way),
+    Check("under way", "All running work has a live process.", _under_way),
 )

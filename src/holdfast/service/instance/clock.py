@@ -1,4 +1,4 @@
-"""Time, as something that is handed in, so that tests own it."""
+"""The clock: time is passed as an argument, so that tests control it."""
 
 from __future__ import annotations
 

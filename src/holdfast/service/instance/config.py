@@ -1,9 +1,9 @@
 """The configuration of an instance: `holdfast.toml` in its home, with the environment on top.
 
-Unknown keys and wrong types are refused with their place. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
+Unknown keys and wrong types are refused, and the message names them. `HOLDFAST_BASE_URL`, `HOLDFAST_BACKUPS_URL`,
 `HOLDFAST_TIME_ZONE`, `HOLDFAST_LEVEL`, `HOLDFAST_WORKERS`, `HOLDFAST_NODE`, `HOLDFAST_CATALOG_URL`,
-`HOLDFAST_METRICS_TOKEN`, `HOLDFAST_LOG_LEVEL` and `HOLDFAST_LOG_FORMAT` override the file; one that is empty counts as
-not set.
+`HOLDFAST_METRICS_TOKEN`, `HOLDFAST_LOG_LEVEL` and `HOLDFAST_LOG_FORMAT` override the file; an empty one counts as not
+set.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _check_databases(config: Config, where: str) -> None:
         except DsnRefused as error:
             raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
         if database.password_env and database.password_file:
-            raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; give one.")
+            raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; keep only one.")
 
 
 def _plan_at_fault(values: dict[str, Any]) -> str:

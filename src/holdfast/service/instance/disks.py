@@ -1,4 +1,4 @@
-"""Disks: how full they are."""
+"""Free space and size of the disks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""An instance: its home folder, and what all operations need from it.
+"""An instance: its home folder, and the objects that all operations need.
 
-The home: `FORMAT` (read first; a newer one is refused, untouched), `holdfast.toml`, `master.key` (0600),
-`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and what a running server says of itself). The
-master key stands outside the store, or in the environment (HOLDFAST_MASTER_KEY).
+The home: `FORMAT` (read first; a newer one is refused and left untouched), `holdfast.toml`, `master.key` (0600),
+`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and the address of a running server). The master
+key is outside the store, or in the environment (HOLDFAST_MASTER_KEY).
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.privacy import keep_private
+from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
+from holdfast.stores.identified import IdentifiedStore
 from holdfast.stores.local import LocalStore
-from holdfast.stores.port import Store
+from holdfast.stores.port import Store, StoreError
 from holdfast.stores.prefixed import PrefixedStore
 from holdfast.vault.errors import KeyMismatch
 from holdfast.vault.pack.keys import KEY_BYTES, MasterKey
@@ -47,6 +50,8 @@ KEY_NEVER_EXPORTED = (
     "sheet away from this machine."
 )
 VAULTS_OPEN_MAX = 64
+NOBODY = "nobody"
+"""No account has this id."""
 _FINGERPRINT = "master key fingerprint"
 _EXPORTED = "master key exported"
 _CATALOG_NAME = "catalog.sqlite"
@@ -73,9 +78,15 @@ class Instance:
         self.prepared = PreparedQueries(catalog)
         self.master_key = master_key
         self.clock = clock
+        self.nobodys_link_secret = master_key.wrap(os.urandom(KEY_BYTES), f"link secret:{NOBODY}")
+        """Opened for a link of an account that never was, so that it takes as long as for any other."""
         self.zone = config.zone
         self.local_store = LocalStore(home / "store")
-        self.store: Store = self.local_store
+        self.identified = IdentifiedStore(self.local_store, None, is_in_use=False)
+        self.store: Store = self.identified
+        # One that is not there, or can't be read, is refused by every use of it, and recognised when it is back.
+        with suppress(StoreError):
+            self.recognise_store()
         self._vaults: OrderedDict[str, Vault] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -83,6 +94,21 @@ class Instance:
     def run(self) -> Path:
         """Folder of lock files."""
         return self.home / "run"
+
+    def recognise_store(self) -> None:
+        """See whether the store is this instance's. Raises StoreError, CatalogError."""
+        recognise(self.identified, self.catalog, self.home, self.master_key, self.clock.now_ns())
+
+    def confirm_store(self) -> None:
+        """Read the store's mark. Raises StoreUnreachable (not there, or another store), StoreError, CatalogError."""
+        if self.identified.store_id is None or not self.identified.is_in_use:
+            self.recognise_store()
+        self.identified.confirm()
+
+    def mark_store_in_use(self) -> None:
+        """Mark the store once more, before its first vault is made. Raises StoreUnreachable, StoreError."""
+        if not self.identified.is_in_use:
+            mark_in_use(self.identified, self.catalog, self.clock.now_ns())
 
     def vault_store(self, account_id: str) -> Store:
         """The part of the store that one account's vault has."""
@@ -143,8 +169,8 @@ def create_instance(
         _make_folder(home)
         with _held_alone(home):
             _check_free(home)
-            for folder in ("store", "run"):
-                _make_folder(home / folder)
+            close_to_others(home)
+            _make_folder(home / "run")
             write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
             if key is None:
                 if not (home / KEY_NAME).exists():
@@ -164,6 +190,11 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
         if catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
         _check_key(home, catalog, key)
+        if mark_new_store(home / "store", catalog, clock.now_ns()) is None:
+            raise InstanceError(
+                f"The catalog {catalog.where} belongs to another store than {home / 'store'}; put that store there, or "
+                "name another catalog."
+            )
         instance = Instance(home, config, catalog, key, clock)
         # Last: a home without FORMAT is one whose making was cut off.
         write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)
@@ -195,6 +226,17 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
         if isinstance(error, OSError):
             raise InstanceError(f"{home} cannot be used ({error.strerror}); fix its permissions.") from error
         raise
+
+
+def close_to_others(home: Path) -> None:
+    """See to it that nobody but its owner looks into a home. Raises InstanceError when that cannot be done."""
+    try:
+        keep_private(home)
+    except OSError as error:
+        raise InstanceError(
+            f"Other users of this machine can look into {home}, which holds keys and backups, and it cannot be closed "
+            f"to them ({error.strerror}); run `chmod 700 {home}` as its owner, or choose another --home."
+        ) from None
 
 
 def note_key_exported(instance: Instance) -> None:
@@ -286,15 +328,19 @@ def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
 
 def _check_key_on_store(home: Path, key: MasterKey) -> None:
     """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
-    for record in sorted((home / "store" / "vaults").glob("*/account")):
-        try:
-            key.unwrap(record.read_bytes(), f"account record:{record.parent.name}")
-        except KeyMismatch:
-            raise InstanceError(
-                f"The master key does not open the vaults in {home / 'store'}; put the right one from your recovery "
-                f"sheet into {home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
-            ) from None
-        return
+    store = home / "store"
+    records = [(path.parent.name, path) for path in sorted((store / "vaults").glob("*/account"))]
+    records += [(path.name, path) for path in sorted((store / "records").glob("*"))]
+    for account_id, path in records:
+        # A damaged record does not open either: the key is wrong only when none does.
+        with suppress(KeyMismatch):
+            key.unwrap(path.read_bytes(), f"account record:{account_id}")
+            return
+    if records:
+        raise InstanceError(
+            f"The master key does not open the vaults in {store}; put the right one from your recovery sheet into "
+            f"{home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
+        )
 
 
 def _read_key(home: Path) -> MasterKey:

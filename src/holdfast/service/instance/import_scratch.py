@@ -1,8 +1,8 @@
 """The folder of an archive from its upload to the end of its import: `run/import-<id>/`, on the node that received it.
 
-`archive` is what was uploaded, `contents` what was unpacked. The folder is there before the backup's row; while that is
-so, who receives the upload holds a lock (flock) on the folder. So what a dead process left is told without clocks: a
-folder without a lock whose backup is not queued or running.
+`archive` is the upload, `contents` what was unpacked from it. The folder exists before the backup's row; until that
+exists, the process that receives the upload holds a lock (flock) on the folder. So leftovers of a dead process are
+recognised without a clock: a folder without a lock, whose backup is neither queued nor running.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whoever runs an operation holds a lock (flock) for as long as its process lives.
+"""Locks (flock): a process that runs an operation holds one for as long as it lives.
 
-So whether something that the catalog says is under way has anybody behind it is told without clocks, and no dead
-process blocks anything.
+So work that the catalog shows as running is known to be dead when its lock is free. This needs no clock, and a dead
+process blocks nothing.
 """
 
 from __future__ import annotations

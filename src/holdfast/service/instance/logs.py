@@ -1,10 +1,10 @@
 """The log of a process: one event per line on stderr, as JSON, or as text for people at a terminal.
 
-What is logged goes through `logging`, ours and that of libraries, with what belongs to an event as `extra`; structlog
-gives it its form. Fields that are always there: `timestamp`, `level`, `event`, `process` (`web` or `jobs`).
+Our code and libraries log through `logging`, with the fields of an event as `extra`; structlog formats the line. Every
+line has `timestamp`, `level`, `event` and `process` (`web` or `jobs`).
 
-What it must never do: write an API key or a download's key. Callers log paths without queries; besides, every line is
-searched for what looks like a key, because tracebacks and other people's messages are written by nobody here.
+What it must never do: write an API key or a download's key. Callers log paths without queries; in addition, everything
+in a line that looks like a key is removed, because tracebacks and the messages of libraries are not ours.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORESEEN = (ServiceError, CatalogError, StoreError, VaultError, SourceError, Con
 """Errors whose message is a sentence for a person: where they are logged, a traceback says nothing more."""
 
 _KEYS = re.compile(rb"\bhf_[0-9A-Za-z]{8,}|\b[0-9a-f]{40}\b")
-_SAID_BY_US = "ASGI callable returned without completing response."
+_CUT_DOWNLOAD = "ASGI callable returned without completing response."
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _OF_DBOS = frozenset(("applicationID", "applicationVersion", "executorID", "operationUUID", "traceId"))
 _FIRST = ("timestamp", "level", "process", "event")
@@ -100,15 +100,15 @@ class _Seldom(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        if 0 <= record.created - self._said_at.get(text, -math.inf) < _SELDOM_SECONDS:
+        if 0 <= record.created - self._logged_at.get(text, -math.inf) < _SELDOM_SECONDS:
             return False
-        if len(self._said_at) >= _KNOWN_MAX:
-            self._said_at.clear()
-        self._said_at[text] = record.created
+        if len(self._logged_at) >= _KNOWN_MAX:
+            self._logged_at.clear()
+        self._logged_at[text] = record.created
         return True
 
 
@@ -120,7 +120,7 @@ class _ToStructlog(logging.Handler):
         self._get_logger = get_logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() == _SAID_BY_US:  # a download that was cut, logged already with its request's id
+        if record.getMessage() == _CUT_DOWNLOAD:  # logged already, with its request's id
             return
         fields = {k: v for k, v in vars(record).items() if k not in _OF_EVERY_RECORD and k not in _OF_DBOS}
         error = record.exc_info[1] if record.exc_info else None
@@ -137,10 +137,10 @@ def _as_json(_logger: Any, _method: str, event: Event) -> bytes:
 
 
 def _as_text(_logger: Any, _method: str, event: Event) -> bytes:
-    stamp, level, process, said = (event.pop(name, "") for name in _FIRST)
+    stamp, level, process, event_name = (event.pop(name, "") for name in _FIRST)
     trace = event.pop("exception", "")
     fields = "".join(f" {name}={_plain(value)}" for name, value in event.items())
-    line = f"{str(stamp)[:19]}Z {level:7} {process:4} {_one_line(str(said))}{fields}"
+    line = f"{str(stamp)[:19]}Z {level:7} {process:4} {_one_line(str(event_name))}{fields}"
     return redact((f"{line}\n{trace}" if trace else line).encode(errors="replace"))
 
 

@@ -1,12 +1,13 @@
-"""Test restores: the newest backup of each application is really restored, into a scratch folder, and compared.
+"""Test restores: the newest backup of each application is restored into a scratch folder and compared.
 
 1. `prove_due` finds the application whose turn it is and queues a job; at most one is open on a node.
-2. The job restores into a scratch folder and compares what lies on the disk then with the backup
-   (`trial_restore.py`). The folder goes in the end, whatever comes.
-3. What came of it is entered with the backup.
+2. The job restores into a scratch folder and compares the files there with the backup (`trial_restore.py`). The folder
+   is removed at the end in any case.
+3. The result is recorded with the backup.
 
-A backup that did not come back as it was is entered as damaged (`NOT_PROVED`): `retake.py` takes another one, which
-reads everything anew (`service/take/run.py`), for an incremental one would trust the list of files that is wrong.
+A backup that was not restored as it was taken is recorded as damaged (`NOT_PROVED`). `retake.py` then takes another
+one, which reads everything again (`service/take/run.py`), because an incremental one would trust the wrong list of
+files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
+from holdfast.schemas.commands import Proof
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
@@ -39,6 +41,7 @@ from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import record_damage, record_lost
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import NEVER, Control
@@ -87,7 +90,7 @@ def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = No
     job = jobs.new_job(instance, KIND, backup, backup.app_id, instance.config.node, "{}")
     with held(instance, "prove-request") as is_free:
         if not is_free or rows.is_running(instance.catalog, instance.config.node):
-            message = "A test restore is under way on this machine already; wait for it."
+            message = "A test restore is already running on this machine; wait for it."
             raise Conflict("PROVE_IN_PROGRESS", message)
         if own is not None:
             own.enter_context(held(instance, jobs.job_lock(job.id)))
@@ -104,20 +107,14 @@ def newest_backup(instance: Instance, app_id: str) -> Backup:
     return backup
 
 
-def shown_proofs(instance: Instance) -> list[dict[str, str | None]]:
+def shown_proofs(instance: Instance) -> list[Proof]:
     """For each application when any of its backups was last verified and proved, and when the next proof is due."""
 
     def time(ns: int | None) -> str | None:
         return None if ns is None else iso(ns, instance.zone)
 
     return [
-        {
-            "app_id": app_id,
-            "app": name,
-            "verified_at": time(verified_at),
-            "restore_proved_at": time(proved_at),
-            "next_proof_at": time(next_at) if instance.config.prove_days else None,
-        }
+        Proof(app_id, name, time(verified_at), time(proved_at), time(next_at) if instance.config.prove_days else None)
         for app_id, name, verified_at, proved_at, next_at in rows.proofs(instance.catalog)
     ]
 
@@ -169,6 +166,7 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
     backup = backup_by_id(instance.catalog, job.backup_id)
     if backup is None or backup.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The backup was deleted before it could be tried.")
+    confirm_vault(instance, backup.account_id)
     began = instance.clock.now_ns()
     for attempt in (1, 2):
         # Twice before it is called so: a fault on the way from a disk is none of the backup's.

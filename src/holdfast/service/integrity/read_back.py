@@ -1,8 +1,8 @@
 """Read the whole store back within a number of days, in small runs, starting with the packs read longest ago.
 
-A pack that was written is not proved by that: it is read like any other. What is damaged has the consequences that
-`holdfast check` gives it (`verify.py`). One node reads at a time; how much is read in an hour and in a turn is limited,
-and what was read before is told from the packs' rows, so nothing is kept between two turns.
+Having written a pack proves nothing about it: it is read like any other. Damage has the same consequences as in
+`holdfast check` (`verify.py`). One node reads at a time; how much is read in an hour and in a run is limited, and the
+packs' rows say what was read before, so nothing is kept between two runs.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from holdfast.catalog.backups import read_back as rows
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.registry.account_record import mend_record
 from holdfast.service.registry.damage import check_backups, record_damage, successful
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
-from holdfast.vault.control import Control
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
 
 RUN_SECONDS = 10.0
@@ -34,8 +36,8 @@ _HASTE = 1.25
 _log = logging.getLogger(__name__)
 
 
-def read_back(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> int:
-    """Make one turn; returns how many packs were read. What cannot be read now is logged, and tried again."""
+def read_back(instance: Instance, control: Control = NEVER) -> int:
+    """Read one run's share of packs; return how many. What cannot be read now is logged, and tried again."""
     config, now_ns = instance.config, instance.clock.now_ns()
     if not config.read_back_days:
         return 0
@@ -59,7 +61,7 @@ def read_back(instance: Instance, stopping: Callable[[], bool] = lambda: False) 
         chosen.setdefault(pack.account_id, []).append(pack.pack_id)
     for account_id, pack_ids in chosen.items():
         try:
-            _read_account(instance, account_id, pack_ids, stopping)
+            _read_account(instance, account_id, pack_ids, control)
         except Cancelled:
             break
         except (VaultError, StoreError, NotFound) as error:
@@ -71,15 +73,17 @@ def _hour_bytes(days: int) -> Callable[[int], int]:
     return lambda total: max(int(total * _HASTE / (days * 24)), HOUR_BYTES_MIN)
 
 
-def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes], stopping: Callable[[], bool]) -> None:
-    """Read some packs of an account, and enter what that proves."""
+def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes], control: Control) -> None:
+    """Read some packs of an account, and record what that proves."""
+    confirm_vault(instance, account_id)
+    mend_record(instance, account_id)
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account_id)}
     report = instance.vault(account_id).check_packs(
         pack_ids,
         lambda: [backup.id for backup in successful(instance, account_id)],
         now_ns=began,
-        control=Control(stopping),
+        control=control,
     )
     rows.mark_read(instance.catalog, account_id, report.good_packs, began)
     for finding in report.findings:
@@ -88,10 +92,10 @@ def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes]
         # One that was finished meanwhile builds on nothing that is lost: it was fenced.
         checked = [backup for backup in successful(instance, account_id) if backup.id in before]
         record_damage(instance, checked, report.damaged_backups, None)
-    _enter_verified(instance, account_id, stopping)
+    _enter_verified(instance, account_id, control)
 
 
-def _enter_verified(instance: Instance, account_id: str, stopping: Callable[[], bool]) -> None:
+def _enter_verified(instance: Instance, account_id: str, control: Control) -> None:
     """Enter `verified_at` of those backups that are older than the oldest reading of any of the account's packs.
 
     All that such a backup needs is in live packs, so since then all of it was read. That it does need nothing else,
@@ -102,6 +106,6 @@ def _enter_verified(instance: Instance, account_id: str, stopping: Callable[[], 
         return
     due = rows.not_verified_since(instance.catalog, account_id, since, since - DAY_NS)
     for start in range(0, len(due), BACKUPS_AT_ONCE):
-        if stopping():
+        if control.is_cancelled():
             return
         check_backups(instance, account_id, due[start : start + BACKUPS_AT_ONCE], since)

@@ -1,8 +1,8 @@
-"""Rebuild: the catalog comes back from the store and the master key alone.
+"""Rebuild the catalog from the store and the master key alone.
 
-For a catalog that is gone, and for one that is older than the store (put back from a copy). Accounts and applications
-come from their records, packs from their own ends, backups from their roots. What the store does not have any more
-goes from the catalog too: deleted backups do not rise again.
+This is for a catalog that is gone, and for one that is older than the store (restored from a copy). Accounts and
+applications come from their records, packs from their own trailers, backups from their roots. Rows of what the store no
+longer has are removed: deleted backups do not come back.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance.home import Instance, InstanceError
-from holdfast.service.registry.account_record import Marks, Record, read_marks, read_record
-from holdfast.service.registry.backups import link_key
+from holdfast.service.registry.account_record import COPIES_PREFIX, Marks, Record, read_marks, read_record
 from holdfast.service.take.schedule import recompute
 from holdfast.stores.port import ObjectMissing
 from holdfast.vault.errors import VaultError
@@ -69,7 +68,9 @@ def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda d
 
 def vault_ids(instance: Instance) -> list[str]:
     """Accounts that have a vault in the store."""
-    return sorted({name.split("/")[1] for name, _ in instance.store.list(_VAULTS)})
+    return sorted(
+        {name.split("/")[1] for prefix in (_VAULTS, COPIES_PREFIX) for name, _ in instance.store.list(prefix)}
+    )
 
 
 def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
@@ -82,7 +83,7 @@ def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
     try:
         rebuilding.enter_account(instance.catalog, record.account, record.api_key_hash)
     except rebuilding.InTheWay as error:
-        done.problems.append(f"{error} Give that one another, and rebuild again; the vault {account_id} stays closed.")
+        done.problems.append(f"{error} Change that one, and rebuild again; the vault {account_id} stays closed.")
         return done
     for app in record.apps:
         try:
@@ -140,7 +141,6 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
 
 def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt) -> None:
     account_id = record.account.id
-    secret = instance.master_key.unwrap(record.account.link_secret_sealed, f"link secret:{account_id}")
     for known in rows.list_account_backups(instance.catalog, account_id, None, None):
         if known.state in (State.SUCCESSFUL, State.DELETING) and known.id not in roots:
             rebuilding.drop_backup(instance.catalog, known.id)
@@ -158,7 +158,7 @@ def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: R
             rebuilding.drop_backup(instance.catalog, root.backup_id)
         app = _app_of(instance, record, root)
         marks = read_marks(instance, account_id, root.backup_id)
-        _enter(instance, _backup_of(instance, account_id, app, root, marks, link_key(secret, root.digest)))
+        _enter(instance, _backup_of(instance, account_id, app, root, marks))
         done.backups += 1
         if (missing := instance.vault(account_id).missing_of(root.backup_id)) is not None:
             done.problems.append(f"Backup {root.backup_id} came back, but not all of it is there: {missing}")
@@ -183,7 +183,7 @@ def _app_of(instance: Instance, record: Record, root: Root) -> App:
     return lost
 
 
-def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks: Marks | None, key: str) -> Backup:
+def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks: Marks | None) -> Backup:
     labels = root.labels
     return Backup(
         id=root.backup_id,
@@ -197,7 +197,6 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         zip_bytes=root.zip_bytes,
         tar_bytes=root.tar_bytes,
         digest=root.digest,
-        link_key=key,
         files=root.files,
         content_bytes=root.content_bytes,
         stored_bytes=root.stored_bytes + instance.vault_store(account_id).size(f"backups/{root.backup_id}"),

@@ -1,9 +1,9 @@
-"""Reconcile: hold the store and the catalog against each other, both ways, once a day.
+"""Reconcile: compare the store and the catalog with each other, once a day.
 
-What is left over in the store goes only where it is known that it should: the root of a backup that failed, or that
-this catalog has deleted, and only a day later. A root that the catalog says nothing of stays: it is a backup that a
-`rebuild` brings back. A successful backup whose root is gone is called damaged. Packs that no ledger knows are left to
-prune, which condemns them with all its care (epoch, readers' grace); here it is only asked to come.
+A leftover in the store is removed only if it is known to be one: the root of a backup that failed, or that this catalog
+has deleted, and only a day later. A root that the catalog does not know stays: `rebuild` restores that backup. A
+successful backup whose root is gone is recorded as damaged. Packs that no ledger knows are left to prune, which
+condemns them with its usual care (epoch, readers' grace); this module only requests a prune.
 
 What it must never do: draw conclusions from a store that is not there, as when its disk is not mounted.
 """
@@ -11,7 +11,6 @@ What it must never do: draw conclusions from a store that is not there, as when 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.catalog.accounts.rows import all_accounts
@@ -22,13 +21,15 @@ from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import Account, State
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import RECORD_NAME
+from holdfast.service.registry.account_record import mend_record
 from holdfast.service.registry.backups import resume_deletions
 from holdfast.service.registry.damage import check_backups
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots
-from holdfast.stores.port import ObjectMissing, StoreError
+from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS
+from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.manifest.root import root_name
@@ -57,14 +58,17 @@ class Reconciled:
     """Packs that no ledger knows; the next prune takes care of them."""
 
 
-def reconcile_round(instance: Instance, stopping: Callable[[], bool]) -> None:
-    """One turn: finish deletions that were cut off; and once a day, on one of the nodes, all accounts."""
+def reconcile_due(instance: Instance, control: Control = NEVER) -> None:
+    """Finish deletions that were cut off; once a day, on one of the nodes, reconcile all accounts.
+
+    A cancel ends it early.
+    """
     resume_deletions(instance)
     now_ns = instance.clock.now_ns()
     if not claim_lease(instance.catalog, "reconcile", now_ns, now_ns + EVERY_NS):
         return
     for account in all_accounts(instance.catalog):
-        if stopping():
+        if control.is_cancelled():
             return
         try:
             reconcile_account(instance, account)
@@ -76,14 +80,8 @@ def reconcile_account(instance: Instance, account: Account) -> Reconciled:
     """Reconcile one account. Raises StoreError, VaultError."""
     if is_erased(account):
         return Reconciled(account.id)
-    try:
-        instance.vault_store(account.id).size(RECORD_NAME)
-    except ObjectMissing:
-        _log.error(
-            "account %s has nothing in the store, not even its record; look whether the store's disk is mounted",
-            account.id,
-        )
-        return Reconciled(account.id)
+    confirm_vault(instance, account.id)
+    mend_record(instance, account.id)
     removed, unknown = _roots(instance, account)
     lost = [backup for backup in lost_roots(instance, account) if not backup.damage]
     if lost:

@@ -1,7 +1,7 @@
-"""A fresh backup of each application in whose backups something was found to be wrong: it heals what is still the same.
+"""Retake: a new backup of each application with a finding in its backups. It heals content that is still the same.
 
-Whether one is wanted is told from the catalog alone: something is wrong, and no backup was asked for since it was
-found. So it is asked for once for each finding, whoever found it, and also when a crash came between.
+The catalog alone decides if one is wanted: there is a finding, and no backup was requested since. So one is requested
+once for each finding, whatever found it, even if a crash came in between.
 """
 
 from __future__ import annotations

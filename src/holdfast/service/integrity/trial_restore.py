@@ -1,7 +1,7 @@
-"""One test restore: into a scratch folder by the code of every other restore, then compared with what lies on the disk.
+"""One test restore: into a scratch folder, by the code of every other restore, then compared with the backup.
 
-The folder is ours alone (0700): what is in it may run as somebody else, and nobody else must reach it. Here nothing is
-entered anywhere; what comes of it is `prove.py`'s affair.
+The folder is accessible only to us (0700), since files in it may be set-user-id programs. This module records nothing;
+`prove.py` does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import stage
 from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore, without_privileges
+from holdfast.service.restore.target import is_in_store
 from holdfast.service.take.run import WARNINGS_MAX
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.reader import DirectoryReader
@@ -86,12 +87,15 @@ def restored_and_compared(instance: Instance, job_id: str, backup: Backup, contr
     """
     scratch = scratch_folder(instance, job_id)
     tree = scratch / "tree"
+    if is_in_store(instance, scratch):
+        message = f"The folder for test restores, {scratch.parent}, lies in the store; set `scratch` to another."
+        raise ScratchError("SCRATCH_FAILED", message)
     try:
         scratch.mkdir(mode=0o700)
         tree.mkdir(mode=0o700)
         room = os.statvfs(scratch)
     except OSError as error:
-        raise ScratchError("SCRATCH_FAILED", f"{scratch} cannot be made ({error.strerror}); mend that.") from error
+        raise ScratchError("SCRATCH_FAILED", f"{scratch} cannot be made ({error.strerror}); fix that.") from error
     is_whole = backup.content_bytes <= instance.config.prove_bytes_max
     paths = () if is_whole else _sample(instance, backup)
     if not (is_whole or paths):
@@ -179,9 +183,9 @@ def _compare(
         if one.problem is not None and plain is not None:
             mismatches.append(Mismatch(one.path, f"is a database that SQLite finds damaged ({one.problem})"))
     warnings = tuple(
-        Warned(shown(one.path), "DATABASE_NOTE", f"The database {shown(one.path)} came back as it was: {said}.")
+        Warned(shown(one.path), "DATABASE_NOTE", f"The database {shown(one.path)} came back as it was: {fault}.")
         for one in verdicts
-        if (said := one.note or one.problem) is not None
+        if (fault := one.note or one.problem) is not None
     )
     return Compared(mismatches, Proved(is_whole, files, compared, len(verdicts), warnings))
 

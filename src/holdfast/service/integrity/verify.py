@@ -1,7 +1,7 @@
-"""Verify: whether what is stored is still good, which files of which backups are hit, and whether they healed.
+"""Verify: read stored data back, find damage and the affected files of backups, and see what has healed.
 
-What a check finds stands with each backup it hits (`Backup.damage`), until a later check, or a later backup that
-brought the lost content back, finds the backup whole.
+A finding is recorded with each affected backup (`Backup.damage`), until a later check finds the backup whole, perhaps
+because a later backup brought the lost content back.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from holdfast.catalog.records import Account, Backup, Job, JobState, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failures
+from holdfast.service.registry.account_record import bad_copies, mend_record
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, VaultError
@@ -69,11 +71,13 @@ class Checked(msgspec.Struct, frozen=True):
     stray_backups: int
     damaged_packs: tuple[DamagedPack, ...]
     damaged_backups: tuple[ReportedDamage, ...]
+    damaged_records: int
+    """Copies of the account's record, of two, that did not open; with `repair` they were written anew."""
 
     @property
     def is_clean(self) -> bool:
         """Nothing is damaged."""
-        return not self.damaged_packs and not self.damaged_backups
+        return not self.damaged_packs and not self.damaged_backups and not self.damaged_records
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -99,6 +103,8 @@ def check_account(
     With `repair` damaged packs are taken out of use, so that the next backups heal what they hit, and backups say what
     of them is lost; without, nothing is changed at all. Raises VaultError (Cancelled, LedgerMoved), StoreError.
     """
+    confirm_vault(instance, account.id)
+    bad_records = mend_record(instance, account.id) if repair else bad_copies(instance, account.id)
     began = instance.clock.now_ns()
     before = {backup.id for backup in successful(instance, account.id)}
     report = instance.vault(account.id).check(
@@ -117,9 +123,8 @@ def check_account(
         checked = [backup for backup in found if backup.id in before]
         read_at = instance.clock.now_ns() if share >= 1 else None
         record_damage(instance, checked, report.damaged_backups, read_at)
-    return _checked(
-        account.id, report, [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
-    )
+    hit = [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
+    return _checked(account.id, report, hit, bad_records)
 
 
 # -- one backup, as a job ------------------------------------------------------------------------------------------
@@ -150,7 +155,7 @@ def recover_verifies(instance: Instance) -> None:
     """Bring verifications of this node to an end whose process died."""
 
     def tidy(job: Job) -> None:
-        message = "The process that verified ended before it was finished; ask for it again."
+        message = "The process that ran the verification ended too early; request it again."
         jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
 
     jobs.recover_jobs(instance, KIND, tidy)
@@ -158,6 +163,7 @@ def recover_verifies(instance: Instance) -> None:
 
 def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
+    confirm_vault(instance, backup.account_id)
     report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     damaged = report.damaged_backups[0] if report.damaged_backups else None
@@ -182,14 +188,16 @@ _FAILURES = Failures(
         (StoreError, "STORE_ERROR"),
         (VaultError, "VAULT_ERROR"),
     ),
-    interrupted="The verification was interrupted; ask for it again.",
+    interrupted="The verification was interrupted; request it again.",
 )
 
 
 # -- what is entered ------------------------------------------------------------------------------------------------
 
 
-def _checked(account_id: str, report: CheckReport, damaged_backups: Sequence[tuple[Backup, DamagedBackup]]) -> Checked:
+def _checked(
+    account_id: str, report: CheckReport, damaged_backups: Sequence[tuple[Backup, DamagedBackup]], damaged_records: int
+) -> Checked:
     return Checked(
         account_id=account_id,
         packs=report.packs,
@@ -209,4 +217,5 @@ def _checked(account_id: str, report: CheckReport, damaged_backups: Sequence[tup
             ReportedDamage(b.id, b.app_id, b.name, damaged.count, damaged.is_unreadable, damaged_paths(damaged))
             for b, damaged in damaged_backups
         ),
+        damaged_records=damaged_records,
     )

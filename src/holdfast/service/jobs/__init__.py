@@ -1,1 +1,8 @@
-"""Jobs of any kind: requesting, running, cancelling and recovering them, and what is reported of them."""
+"""Jobs of any kind: how they are requested, run, cancelled and recovered, and the events that report them.
+
+Terms
+-----
+*Job*: a long operation on one backup, as a row. *Work*: jobs and backups in one list. *Failure*: the code and the
+sentence with which work ends. *Interrupted*: ended because its process died or was stopped. *Wake*: tell the worker
+that a row was queued. *Event*: something that happened, with a number that only grows.
+"""

@@ -1,4 +1,4 @@
-"""The feed: what happened, as the API tells it and as a person reads it."""
+"""Events as the API shows them and as a person reads them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Place:
 
 
 def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
-    """Return the place after the event `after`; None: with events from now on."""
+    """Return the place after the event `after`; None: from now on."""
     newest = rows.last_event_seq(instance.catalog)
     if after is None:
         return Place(rows.last_event_seq(instance.catalog, account_id), False)
@@ -74,7 +74,7 @@ def next_of_all(instance: Instance, after: int, app_id: str | None) -> list[Even
     return rows.events_after(instance.catalog, after, PAGE, app_id=app_id)
 
 
-_SAID = {
+_SENTENCES = {
     EventKind.BACKUP_QUEUED: "waits to be made",
     EventKind.BACKUP_STARTED: "is being made",
     EventKind.BACKUP_DELETED: "was deleted",
@@ -89,8 +89,8 @@ def message_of(event: Event) -> str:
     """One sentence that says what happened."""
     data = event.data
     name = data.get("name") or event.backup_id or ""
-    if event.kind in _SAID:
-        return f"{name} {_SAID[event.kind]}." + (f" {data['message']}" if data.get("message") else "")
+    if event.kind in _SENTENCES:
+        return f"{name} {_SENTENCES[event.kind]}." + (f" {data['message']}" if data.get("message") else "")
     if event.kind is EventKind.BACKUP_FINISHED:
         return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added."
     if event.kind is EventKind.BACKUP_FAILED:

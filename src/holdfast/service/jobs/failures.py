@@ -1,4 +1,4 @@
-"""Failures: the code and the sentence that stand with a failed backup or job."""
+"""Failures: the code and the sentence recorded with a failed backup or job."""
 
 from __future__ import annotations
 

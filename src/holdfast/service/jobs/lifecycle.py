@@ -1,7 +1,7 @@
-"""Jobs: operations on a backup that take their time, requested, run, cancelled, and found again after a crash.
+"""Jobs: long operations on a backup. Request, run and cancel them, and recover them after a crash.
 
 Each kind of job has its operation (`service/restore/files.py`, `service/integrity/verify.py`,
-`service/integrity/prove.py`); here is what all of them share.
+`service/integrity/prove.py`); this module is what they share.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node
     except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
     except rows.BackupRunning:
-        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.") from None
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is running; wait for it.") from None
     wake(instance)
     return job
 

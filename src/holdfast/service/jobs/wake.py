@@ -1,7 +1,7 @@
-"""Waking the worker: whoever commits a row in state `queued` says so, so that it begins at once.
+"""Wake the worker: whoever commits a row in state `queued` tells it, so that the work begins at once.
 
-A datagram to a Unix socket in `run/`. It may be lost (nobody listens, or too many wait there): the worker looks by
-itself every two seconds.
+This is a datagram to a Unix socket in `run/`. It may be lost (nobody listens, or the socket's queue is full): the
+worker polls every two seconds anyway.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Work: backups and jobs as one list. What runs, waits and ended, looked at and cancelled by one id."""
+"""Work: backups and jobs in one list, running, waiting or ended; shown and cancelled by id."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The process that sends one message with apprise: an `Order` on standard input, a `Report` on standard output.
 
-A process of its own: the library is large, its plugins are many, and one that hangs is ended with it. An audit hook
-(PEP 578), which nothing can take off again, lets it connect only to public addresses and start no other program; it
-sees the very address that is connected to, so neither a redirect nor a name that changes its address leads elsewhere.
+It is a process of its own because the library is large, has many plugins, and a plugin that hangs can be ended with it.
+An audit hook (PEP 578), which cannot be removed, lets it connect only to public addresses and start no other program.
+The hook sees the actual address of each connection, so neither a redirect nor a name that changes its address leads
+elsewhere.
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
-"""Messages to people by way of apprise: e-mail, chat, push. The library itself runs in `apprise_process.py`.
+"""Messages to people through apprise: e-mail, chat, push. The library itself runs in `apprise_process.py`.
 
-Its URLs come from customers, and apprise knows plugins that run programs, read files or talk to whatever they are told
-to. So only SERVICES are taken, each with the few parameters that say where a message goes and nothing of what is in
-it, how it is read or which files it needs; and whatever a plugin then does, its process connects only to addresses
-that `egress.is_public` lets through.
+Its URLs come from customers, and apprise has plugins that run programs, read files or connect to anything. So only
+SERVICES are accepted, each with the few parameters that say where a message goes, and none that change its text or name
+files; and whatever a plugin then does, its process connects only to addresses that `egress.is_public` allows.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.service.errors import Invalid
 from holdfast.service.notify.egress import Egress, is_public, is_usual_port
 from holdfast.service.notify.webhook import URL_CHARACTERS_MAX, Outcome
@@ -174,12 +173,14 @@ def _run(order: Order, seconds: float = SECONDS_MAX) -> Report | None:
     with _places:
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-m", "holdfast.service.notify.apprise_process"],
+                isolated("holdfast.service.notify.apprise_process"),
                 input=msgspec.json.encode(order),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 timeout=seconds,
                 env=environment,
+                cwd=ROOT,
+                umask=UMASK,
                 check=False,
             )
         except subprocess.TimeoutExpired:

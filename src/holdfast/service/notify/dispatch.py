@@ -1,8 +1,8 @@
-"""Deliver: send what is due, try again later what was not taken, and stop where nothing is ever taken.
+"""Deliver: send what is due, retry what was not accepted, and disable endpoints that accept nothing.
 
 Each delivery is claimed in the catalog before it is sent (`catalog.events.log.deliveries.claim_next`), so that several
-nodes may do this at once, and what a dead process had claimed comes again. A receiver may so get one delivery twice,
-with the same id and the same body.
+nodes may do this at once, and deliveries that a dead process had claimed are sent again. A receiver may therefore get a
+delivery twice, with the same id and the same body.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.notify import apprise_sender, webhook
 from holdfast.service.notify.egress import Resolve, system_resolve
 from holdfast.service.notify.endpoints import WEBHOOK, egress_of, secrets_of, url_of
-from holdfast.service.notify.messages import TEST_KIND, PathWarning, body_of
+from holdfast.service.notify.messages import TEST_KIND, Message, body_of
 from holdfast.service.notify.webhook import Outcome
 from holdfast.units import DAY_NS, SECOND_NS
+from holdfast.vault.control import NEVER, Control
 
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """After each failed attempt, as the Standard Webhooks specification has it; the last is 76 hours after the first."""
@@ -49,19 +50,19 @@ KEPT_NS = 30 * DAY_NS
 GONE = 410
 
 _log = logging.getLogger(__name__)
-_CUT_OFF = "The test was cut off; ask for it again."
+_CUT_OFF = "The test was interrupted; request another one."
 
 
 def deliver_due(
     instance: Instance,
-    stopping: Callable[[], bool] = lambda: False,
+    control: Control = NEVER,
     *,
     resolve: Resolve = system_resolve,
     chance: Callable[[], float] = random.random,
 ) -> int:
-    """Send all that is due, a few at once, so that a slow receiver holds up no others; returns how many were tried.
+    """Send all that is due, a few at once, so that a slow receiver holds up no others; return how many were tried.
 
-    When it is to stop, what is being sent is left to its claim: it comes again, should it not have been taken.
+    A cancel leaves what is being sent to its claim: it is sent again should the receiver not have taken it.
     """
     busy: dict[str, str | None] = {}  # endpoint -> account
     ended: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -71,12 +72,12 @@ def deliver_due(
         try:
             attempt(instance, delivery, endpoint, resolve=resolve, chance=chance)
         except Exception:  # whatever it is: the claim runs out, and it is tried again
-            if not stopping():
+            if not control.is_cancelled():
                 _log.exception("delivery %s could not be tried", delivery.id)
         finally:
             ended.put(endpoint.id)
 
-    while not stopping():
+    while not control.is_cancelled():
         found = _next(instance, busy) if len(busy) < AT_ONCE_MAX else None
         if found is not None:
             delivery, endpoint = found
@@ -171,8 +172,8 @@ def _send(instance: Instance, delivery: Delivery, endpoint: Endpoint, body: str,
     egress = egress_of(instance, endpoint.account_id, resolve)
     url = url_of(instance, endpoint)
     if endpoint.kind != WEBHOOK:
-        notice = msgspec.json.decode(body, type=PathWarning)
-        return apprise_sender.send(url, notice.title, notice.text, notice.urgency, egress=egress)
+        message = msgspec.json.decode(body, type=Message)
+        return apprise_sender.send(url, message.title, message.text, message.urgency, egress=egress)
     try:
         target = webhook.parse_url(url, allow_http=egress.allow_private)
     except Invalid as error:  # the operator allows less than at its making
@@ -196,7 +197,7 @@ def _settle(
         _end(instance, delivery, DeliveryState.DELIVERED, outcome.status, None)
         return
     if outcome.status == GONE:
-        why = "The receiver said that it is gone for good (410); the endpoint was disabled."
+        why = "The receiver answered that it is gone (410); the endpoint was disabled."
         _end(instance, delivery, DeliveryState.FAILED, outcome.status, why)
         _disable(instance, endpoint, why)
         return

@@ -1,9 +1,9 @@
 """The addresses that a customer's URL may reach from here: those of the public internet, on the usual ports.
 
-A customer gives URLs that this machine then connects to. So a name is resolved once, every address it has is looked
-at, and the connection is made to that very address (`webhook.py`); where a library connects by itself, it is stopped
-at the connecting (`apprise_sender.py`). What it must never do: let a connection be made to an address that was not
-looked at, as a name may have another address a moment later.
+Customers supply URLs that this machine then connects to. So a name is resolved once, each of its addresses is checked,
+and the connection is made to exactly that address (`webhook.py`); a library that opens its own connections is stopped
+when it does (`apprise_sender.py`). What it must never do: allow a connection to an address that was not checked, since
+a name may have another address a moment later.
 """
 
 from __future__ import annotations

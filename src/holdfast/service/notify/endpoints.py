@@ -1,9 +1,9 @@
-"""Endpoints: where an account is told of what happens to its backups, and where the operator is told of everybody's.
+"""Endpoints: the places where an account is notified about its backups, and the operator about everybody's.
 
 An endpoint is a `webhook` (a signed POST, `webhook.py`) or `apprise` (a message to people, `apprise_sender.py`); its
 URL's scheme says which. URL and secret are sealed with the master key; a secret is shown once. A customer's endpoint
-reaches public addresses by HTTPS only, unless the operator allows more (`notices_allow_private`); the operator's own
-reach whatever the operator wants.
+may only be reached by HTTPS at public addresses, unless the operator allows more (`notices_allow_private`); the
+operator's own may be anywhere.
 """
 
 from __future__ import annotations

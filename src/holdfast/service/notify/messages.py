@@ -1,7 +1,7 @@
-"""Notices: what an event says to people (title and text) and to programs (a webhook's JSON).
+"""Messages: an event as text for people (title and text) and for programs (a webhook's JSON).
 
-A text says what happened, what that means, and what to do. What it must never have in it: a key, a download's URL, a
-secret. Names come from tenants and may go to others (the operator's chat), so in texts they lose mentions and markup.
+A text says what happened, what that means, and what to do. It must never contain a key, a download's URL or a secret.
+Names come from tenants and may go to others (the operator's chat), so mentions and markup in them are disabled.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from holdfast.service.registry.backups import full_object
 from holdfast.units import size_text
 
 TEST_KIND = "webhook.test"
-WARNINGS_SAID_MAX = 20
+WARNINGS_SHOWN_MAX = 20
 _SECRET_FIELDS = ("key", "url", "progress")
 _CANCELLED = "CANCELLED"
 
 
-class PathWarning(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True):
     """A message for people. `urgency`: as `apprise_sender.Urgency`."""
 
     title: str
@@ -71,13 +71,13 @@ def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str |
         return None
     backup = None if event.backup_id is None else backup_by_id(instance.catalog, event.backup_id)
     facts = _facts(instance, event, backup, for_operator=endpoint.account_id is None)
-    notice = compose(facts)
+    message = compose(facts)
     if endpoint.kind == "apprise":
-        return msgspec.json.encode(notice).decode()
-    return msgspec.json.encode(_webhook(instance, event, backup, facts, notice)).decode()
+        return msgspec.json.encode(message).decode()
+    return msgspec.json.encode(_webhook(instance, event, backup, facts, message)).decode()
 
 
-def compose(facts: Facts) -> PathWarning:
+def compose(facts: Facts) -> Message:
     """The message for people."""
     app, when = _without_mentions(facts.app) or "An application that was removed", _time(facts.at, facts.zone)
     backup = f"the backup “{_without_mentions(facts.backup)}”" if facts.backup else "a backup"
@@ -87,59 +87,67 @@ def compose(facts: Facts) -> PathWarning:
         case EventKind.BACKUP_FINISHED:
             urgency = "warning" if facts.warnings else "success"
             title = f"{app}: backup finished"
-            said = [f"{_cap(backup)} was finished at {when}; it has {size_text(facts.size)} as a download."]
+            sentences = [f"{_cap(backup)} was finished at {when}; it has {size_text(facts.size)} as a download."]
             if facts.warnings:
                 many = "1 warning" if facts.warnings == 1 else f"{facts.warnings} warnings"
-                said.append(f"It has {many}: see what they say, as something may be missing in it.")
+                sentences.append(f"It has {many}: see what they say, as something may be missing in it.")
         case EventKind.BACKUP_FAILED if facts.error_code == _CANCELLED:
             urgency = "info"
             title = f"{app}: backup cancelled"
-            said = [f"{_cap(backup)} was cancelled at {when}.", _last_good(facts), "Take another one when it suits."]
+            sentences = [
+                f"{_cap(backup)} was cancelled at {when}.",
+                _last_good(facts),
+                "Take another one when it suits.",
+            ]
         case EventKind.BACKUP_FAILED:
             title = f"{app}: backup failed"
-            said = [f"{_cap(backup)} failed at {when}. {why}", _last_good(facts), "Mend the cause and take a new one."]
+            sentences = [
+                f"{_cap(backup)} failed at {when}. {why}",
+                _last_good(facts),
+                "Mend the cause and take a new one.",
+            ]
         case EventKind.BACKUP_OVERDUE:
             title = f"{app}: no good backup in time"
-            said = [
+            sentences = [
                 f"By its schedule {app} should have had a good backup by {when}, and it has none.",
                 _last_good(facts),
             ]
             if facts.is_running:
-                said.append("One is being made just now; wait for it.")
+                sentences.append("One is being made just now; wait for it.")
             elif why:
-                said.append(f"The last try failed: {why} Mend that and take a backup.")
+                sentences.append(f"The last try failed: {why} Mend that and take a backup.")
             else:
-                said.append("See whether its backups fail or do not run, and take one.")
+                sentences.append("See whether its backups fail or do not run, and take one.")
         case EventKind.RESTORE_FINISHED if facts.state == JobState.SUCCESSFUL:
             urgency = "success"
             title = f"{app}: restored"
-            said = [
+            sentences = [
                 f"{app} was restored from {backup} at {when}.",
                 "If that was wrong, restore the safety backup from before it, where one was taken.",
             ]
         case EventKind.RESTORE_FINISHED if facts.state == JobState.CANCELLED:
             urgency = "info"
             title = f"{app}: restore cancelled"
-            said = [f"The restore of {app} from {backup} was cancelled at {when}; nothing was changed."]
+            sentences = [f"The restore of {app} from {backup} was cancelled at {when}; nothing was changed."]
         case EventKind.RESTORE_FINISHED:
             title = f"{app}: restore failed"
-            said = [
+            sentences = [
                 f"The restore of {app} from {backup} failed at {when}. {why}",
                 "What was there before the restore is kept. Mend the cause and restore again.",
             ]
         case EventKind.VERIFY_FAILED:
             title = f"{app}: a backup is damaged"
-            said = [
+            sentences = [
                 f"{_cap(backup)} did not pass its proof at {when}. {why}",
                 "What can't be read is missing in its downloads and restores; its other files are good.",
                 "A fresh backup brings back what is still the same: see that one is taken, and that it succeeds.",
             ]
         case _:
-            raise AssertionError(f"no notice for {facts.kind}")
-    lines = [" ".join(line.split()) for line in said]
+            raise AssertionError(f"no message for {facts.kind}")
+    lines = [" ".join(line.split()) for line in sentences]
     if facts.account:
         lines.append(f"Account: {_without_mentions(facts.account)}")
-    return PathWarning(title, "\n".join([*lines, facts.link]), urgency)
+    return Message(title, "\n".join([*lines, facts.link]), urgency)
 
 
 def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_operator: bool) -> Facts:
@@ -166,13 +174,13 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
 
 def _error_of(event: Event) -> dict[str, str] | None:
     """Code and sentence of what went wrong, as its event says: in `error`, or as `code` and `message`."""
-    said = event.data.get("error") or event.data
-    if not isinstance(said, dict) or not said.get("code"):
+    error = event.data.get("error") or event.data
+    if not isinstance(error, dict) or not error.get("code"):
         return None
-    return {"code": str(said["code"]), "message": str(said.get("message") or "")}
+    return {"code": str(error["code"]), "message": str(error.get("message") or "")}
 
 
-def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Facts, notice: PathWarning) -> WebhookBody:
+def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Facts, message: Message) -> WebhookBody:
     """The message for programs."""
     error = _error_of(event)
     data = Happened(
@@ -181,7 +189,7 @@ def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Fac
         app=facts.app or None,
         backup_id=event.backup_id,
         job_id=event.job_id,
-        message=notice.title + ". " + " ".join(notice.text.split("\n")[:-1]),
+        message=message.title + ". " + " ".join(message.text.split("\n")[:-1]),
         link=facts.link,
         error=Note(error["code"], error["message"]) if error else None,
         last_good_backup_at=iso_or_none(facts.last_good_at, instance.zone),
@@ -195,17 +203,17 @@ def _shown(instance: Instance, backup: Backup) -> dict[str, Any]:
     """The full backup object without what opens it: a receiver has the API for that."""
     full = full_object(instance, backup)
     shown = {name: getattr(full, name) for name in full.__struct_fields__ if name not in _SECRET_FIELDS}
-    return {**shown, "warnings": full.warnings[:WARNINGS_SAID_MAX]}
+    return {**shown, "warnings": full.warnings[:WARNINGS_SHOWN_MAX]}
 
 
 def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str:
-    said = "This is a test. Notices of your backups will arrive in the same way."
+    text = "This is a test. Notices of your backups will arrive in the same way."
     if endpoint.account_id is None:
-        said = "This is a test. Notices of this instance's backups will arrive in the same way."
+        text = "This is a test. Notices of this instance's backups will arrive in the same way."
     base = instance.config.base_url
     if endpoint.kind == "apprise":
-        return msgspec.json.encode(PathWarning("Holdfast: test", f"{said}\n{base}", "info")).decode()
-    body = WebhookBody(TEST_KIND, iso(delivery.created_at, instance.zone), Tried(endpoint.account_id, said, base))
+        return msgspec.json.encode(Message("Holdfast: test", f"{text}\n{base}", "info")).decode()
+    body = WebhookBody(TEST_KIND, iso(delivery.created_at, instance.zone), Tried(endpoint.account_id, text, base))
     return msgspec.json.encode(body).decode()
 
 

@@ -1,8 +1,8 @@
 """Webhooks: one signed POST, by the Standard Webhooks scheme (https://www.standardwebhooks.com, version 1.0.0).
 
-Signed is `<id>.<timestamp>.<body>` with HMAC-SHA-256; a secret is written `whsec_<base64>`. The connection is made to
-an address that `Egress` has looked at; redirects are not followed, nothing of the answer but its status and
-`Retry-After` is looked at, and all together takes at most SECONDS_MAX.
+The signature is an HMAC-SHA-256 of `<id>.<timestamp>.<body>`; a secret is written `whsec_<base64>`. The connection is
+made to an address that `Egress` has checked; redirects are not followed, only the status and `Retry-After` of the
+answer are used, and the whole takes at most SECONDS_MAX.
 """
 
 from __future__ import annotations

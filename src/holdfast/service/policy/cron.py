@@ -1,16 +1,16 @@
-"""Cron expressions: when an application is due, in the instance's time zone. Pure functions of what they are given.
+"""Cron expressions: when an application is due, in the instance's time zone. All functions are pure.
 
 An expression has five fields (minute, hour, day of month, month, day of week) with numbers, names, `*`, ranges, steps
-and lists, or is `@hourly`, `@daily`, `@weekly`, `@monthly` or `@yearly`. `cronsim` reads it and counts, with the
-meaning of Debian's cron: where day of month and day of week are both given, either of them is enough.
+and lists, or is `@hourly`, `@daily`, `@weekly`, `@monthly` or `@yearly`. `cronsim` parses and evaluates it, with the
+meaning of Debian's cron: if day of month and day of week are both given, either of them is enough.
 
-When clocks are changed, what runs in every hour goes on by elapsed time. All else goes by the clock on the wall, and
-never twice or not at all: a time that the clock leaps over is due right behind the leap, one that comes twice only the
-first time. (That is the one difference from `cronsim`, which goes by how the fields are written: with it `*/30 2 * * *`
-would have no run at all on the day on which 02:00 to 03:00 is left out.)
+When the clocks change, an expression that runs in every hour keeps to elapsed time. All others keep to the wall clock,
+and run exactly once: a time that the clock skips is due right after the gap, one that comes twice is due the first
+time. (This is the only difference from `cronsim`, which decides by how the fields are written: with it `*/30 2 * * *`
+would not run at all on the day on which 02:00 to 03:00 is skipped.)
 
-A *run* is what the expression says; *due* is when it comes for one application: a little behind the run (*jitter*),
-always equally long for the same application, so that all those with `0 3 * * *` do not begin at once.
+A *run* is what the expression says; *due* is when one application runs: a little after the run (*jitter*), always by
+the same time for the same application, so that not all those with `0 3 * * *` begin at once.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def parse_cron(text: str) -> Cron:
     except CronSimError:
         first = None
     if first is None:
-        raise Invalid("cron", f"No day ever fits the cron expression {text!r}; look at its days and months.")
+        raise Invalid("cron", f"The cron expression {text!r} matches no day; check its days and months.")
     is_every_hour = simulated.hours == _HOURS
     if is_every_hour:
         words[1] = "*"
@@ -137,7 +137,8 @@ def _runs(cron: Cron, after_ns: int, zone: tzinfo) -> Iterator[int]:
 
 
 def _moment(wall: datetime, zone: tzinfo) -> int:
-    """Return the first moment at which a wall clock shows this, in seconds since 1970; else the end of the leap."""
+    """Return the first moment at which a wall clock shows this, in seconds since 1970; the gap's end if it never
+    does."""
     while True:
         at = int(wall.replace(tzinfo=zone, fold=0).timestamp())
         if datetime.fromtimestamp(at, zone).replace(tzinfo=None, fold=0) == wall:

@@ -1,10 +1,10 @@
 """The plan's limits on backups that an account takes by hand: how often, how many, how many bytes.
 
 They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore. They are
-counted in the transaction that enters the backup, so of two requests at once not both get the last one. A failed or
-cancelled backup counts for nothing; one that was deleted since still counts as taken.
+counted in the transaction that inserts the backup, so of two simultaneous requests only one gets the last place. A
+failed or cancelled backup does not count; one that was deleted since does.
 
-A day is the last 24 hours, from the moment of asking, so that not everybody starts at the same hour.
+A day is the 24 hours before the request, so that not everybody starts at the same hour.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from holdfast.service.policy.retention import Terms, room_for_another
 from holdfast.units import DAY_NS, SECOND_NS
 
 BACKUPS_RETRY_SECONDS = 3600
-"""Somebody must delete or unlock a backup first: nothing to wait for that is known."""
+"""Somebody must delete or unlock a backup first; when, cannot be known."""
 
 STORAGE_RETRY_SECONDS = 900
-"""About what retention and the prune that follows need."""
+"""About the time that retention and the prune after it need."""
 
 
 def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
     """Return a check of an account's counts that raises LimitReached when its plan does not allow another backup."""
 
-    def look(counts: Counts) -> None:
+    def permitted(counts: Counts) -> None:
         plan = instance.config.plans.get(counts.plan)
         if plan is not None:
             _check(instance, counts, plan, now_ns)
 
-    return look
+    return permitted
 
 
 def check(instance: Instance, app: App) -> None:
-    """Look before something long is begun; what is entered is looked at again. Raises LimitReached."""
+    """Check before something long is begun; the insert checks again. Raises LimitReached."""
     now_ns = instance.clock.now_ns()
     permit(instance, now_ns)(counts_of(instance.catalog, app.account_id, app.id, now_ns - DAY_NS))
 

@@ -1,16 +1,15 @@
-"""Overdue: an application that has a schedule, and for too long no good backup.
+"""Overdue: an application with a schedule that has had no good backup for too long.
 
-A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was
-set) the next one is awaited at the next time of the schedule, plus an *allowance*: the time to the run after that, so
-that one failure is not enough; but at least `overdue_grace_seconds`, which counts for minute-wise schedules, and at
-most a day, which counts for weekly and monthly ones. When that time is there, `backup.overdue` is raised, once, and the
-application stays overdue until its next good backup.
+A good backup is a successful one of the application's folder, scheduled or not. After it (and after a schedule was set)
+the next one is expected at the schedule's next time plus an *allowance*: the interval to the run after that, so that
+one failure is not enough; but at least `overdue_grace_seconds`, which matters for schedules of minutes, and at most a
+day, which matters for weekly and monthly ones. At that time `backup.overdue` is raised, once, and the application stays
+overdue until its next good backup.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from holdfast.catalog.jobs import schedules as rows
@@ -20,6 +19,7 @@ from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.cron import next_due, parse_cron
 from holdfast.units import DAY_NS, SECOND_NS
+from holdfast.vault.control import NEVER, Control
 
 ALLOWANCE_NS_MAX = DAY_NS
 BATCH = 100
@@ -40,24 +40,24 @@ def overdue_after(instance: Instance, app: App, good_ns: int) -> int | None:
     return due.at + max(config.overdue_grace_seconds * SECOND_NS, min(due.interval, ALLOWANCE_NS_MAX))
 
 
-def raise_overdue(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[App]:
-    """Raise `backup.overdue` for those applications that are; returns them."""
-    said: list[App] = []
-    while not stopping():
+def raise_overdue(instance: Instance, control: Control = NEVER) -> list[App]:
+    """Raise `backup.overdue` for the applications that are overdue; return them. A cancel ends it early."""
+    raised: list[App] = []
+    while not control.is_cancelled():
         now_ns = instance.clock.now_ns()
         found = rows.ids_of(instance.catalog, rows.overdue_query(now_ns, BATCH))
         for app_id in found:
             app = rows.raise_overdue(instance.catalog, app_id, now_ns, lambda a, g, t: _data(instance, a, g, t))
             if app is not None:
                 _log.warning("application %s (%s) is overdue: it has had no good backup in time", app.name, app.id)
-                said.append(app)
+                raised.append(app)
         if len(found) < BATCH:
             break
-    return said
+    return raised
 
 
 def _data(instance: Instance, app: App, good_ns: int | None, last: rows.LastTry | None) -> dict[str, Any]:
-    """Return the event's data: the application, its last good backup, and why the last try failed, if it did."""
+    """Return the event's data: the application, its last good backup, and why the last attempt failed, if it did."""
     failed = last is not None and last.state is State.FAILED
     return {
         "app": app.name,

@@ -2,13 +2,12 @@
 
 Terms
 -----
-*Good*: successful, of the application's own folder (not imported), and not damaged.
-*Taken by hand*: of origin `manual` or `imported`. The rules of a schedule say nothing of these: what somebody took on
-purpose does not vanish because of them. The plan's caps count them; a lock keeps them from those too.
-*Rule*: of `Retention`, over the scheduled and the safety backups. A period (hour, day, ISO week, month, year) is the
-calendar's in the instance's zone; the hour that comes twice when the clocks go back is two. Periods without
-a backup do not count.
-*Cap*: of the plan: how many backups an application may have, how old they may be, how much an account may store.
+*Good*: successful, of the application's own folder (not imported), and not damaged. *Taken by hand*: of
+origin `manual` or `imported`. The rules of a schedule do not apply to these: they do not remove what somebody took on
+purpose. The plan's caps do apply, except to locked ones. *Rule*: of `Retention`, over the scheduled and the safety
+backups. A period (hour, day, ISO week, month, year) is the calendar's in the instance's zone; the hour that comes twice
+when the clocks go back is two. Periods without a backup do not count. *Cap*: of the plan: how many backups an
+application may have, how old they may be, how much an account may store.
 
 Never removed: a backup without a newer good one, locked and time-locked ones, running ones and those
 that a job works on, and the safety backup of the last days, which is what undoes a restore.

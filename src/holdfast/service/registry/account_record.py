@@ -1,12 +1,15 @@
-"""The record of an account in its vault's store: what a rebuild needs and the packs do not say.
+"""The record of an account in its vault's store: everything that a rebuild needs and the packs do not contain.
 
-`vaults/<account>/account`: the account's row and its applications, sealed with the master key, written anew after every
-change of them. `vaults/<account>/marks/<backup>`: a backup's name and locks, where they are not as its root says.
+`vaults/<account>/account`: the account's row and its applications, sealed with the master key, written again after
+every change of them; `records/<account>`: a copy of it in another folder. With both lost and the catalog too, nothing
+opens the vault: so both are opened again and again, and one that does not open is written anew from the catalog.
+`vaults/<account>/marks/<backup>`: a backup's name and locks, if they differ from its root.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +20,11 @@ from holdfast.catalog.accounts import rows as account_rows
 from holdfast.catalog.accounts.apps import list_apps
 from holdfast.catalog.records import Account, App, Backup
 from holdfast.service.instance.home import Instance
-from holdfast.stores.port import ObjectMissing
-from holdfast.vault.errors import DamagedError
+from holdfast.stores.port import ObjectMissing, Store
+from holdfast.vault.errors import DamagedError, KeyMismatch
 
 RECORD_NAME = "account"
+COPIES_PREFIX = "records/"
 MARKS_PREFIX = "marks/"
 
 
@@ -40,46 +44,99 @@ class Marks(msgspec.Struct, frozen=True):
     locked_until: int | None
 
 
+_log = logging.getLogger(__name__)
 _record = msgspec.msgpack.Decoder(Record)
 _marks = msgspec.msgpack.Decoder(Marks)
 
 
-def store_record(instance: Instance, account_id: str) -> None:
-    """Write the record as the catalog has it now; called after every change, before anyone is told of it.
+def store_record(instance: Instance, account_id: str) -> int:
+    """Write the record and its copy as the catalog has it now; called after every change, before anyone is told of it.
 
-    Raises StoreError: then the change holds, and the next one (or the next start) writes the record.
+    Return the number of those that were damaged, a missing record included; an instance from before the copies gets
+    them without a word. Raises StoreError: then the change holds, and the next one
+    (or the next start) writes the record.
     """
     with _one_at_a_time(instance, account_id):
         found = account_rows.account_with_key(instance.catalog, account_id)
         if found is None:
-            return
+            return 0
         account, api_key_hash = found
         if not account.data_key_sealed:
-            return  # it is being erased
+            return 0  # it is being erased
         record = Record(account, api_key_hash, tuple(list_apps(instance.catalog, account_id)))
         plain = msgspec.msgpack.encode(record)
-        store = instance.vault_store(account_id)
-        if _current(instance, account_id) != record:
-            store.put(RECORD_NAME, instance.master_key.wrap(plain, f"account record:{account_id}"))
+        bad = 0
+        for store, name in _copies(instance, account_id):
+            current = _readable(instance, account_id, store, name)
+            bad += current is None and (name == RECORD_NAME or is_there(store, name))
+            if current != record:
+                instance.mark_store_in_use()
+                store.put(name, instance.master_key.wrap(plain, f"account record:{account_id}"))
+        return bad
 
 
-def _current(instance: Instance, account_id: str) -> Record | None:
-    try:
-        return read_record(instance, account_id)
-    except (ObjectMissing, DamagedError):
-        return None
+def mend_record(instance: Instance, account_id: str) -> int:
+    """Write a record or copy anew that was damaged or missing, and log that; return their number. Raises StoreError."""
+    bad = store_record(instance, account_id)
+    if bad:
+        _log.error("%d of the 2 copies of the record of account %s were damaged or missing", bad, account_id)
+    return bad
+
+
+def bad_copies(instance: Instance, account_id: str) -> int:
+    """Return how many of the record and its copy are damaged, as `store_record` counts; change nothing."""
+    return sum(
+        _readable(instance, account_id, store, name) is None and (name == RECORD_NAME or is_there(store, name))
+        for store, name in _copies(instance, account_id)
+    )
 
 
 def store_records(instance: Instance) -> None:
-    """Write those records that a crash kept from being written."""
+    """Write those records that a crash kept from being written, and those that are damaged. Raises StoreError."""
     for account in account_rows.all_accounts(instance.catalog):
-        store_record(instance, account.id)
+        mend_record(instance, account.id)
+
+
+def drop_record(instance: Instance, account_id: str) -> None:
+    """Remove the record and its copy. Raises StoreError."""
+    for store, name in _copies(instance, account_id):
+        store.delete(name)
 
 
 def read_record(instance: Instance, account_id: str) -> Record:
-    """The record of a vault. Raises ObjectMissing, KeyMismatch, DamagedError, StoreError."""
-    sealed = instance.vault_store(account_id).get(RECORD_NAME)
-    plain = instance.master_key.unwrap(sealed, f"account record:{account_id}")
+    """The record of a vault, or else its copy. Raises ObjectMissing, KeyMismatch, DamagedError, StoreError."""
+    (store, name), copy = _copies(instance, account_id)
+    try:
+        return _read(instance, account_id, store, name)
+    except (ObjectMissing, KeyMismatch, DamagedError) as error:
+        try:
+            return _read(instance, account_id, *copy)
+        except (ObjectMissing, KeyMismatch, DamagedError):
+            raise error from None
+
+
+def _copies(instance: Instance, account_id: str) -> tuple[tuple[Store, str], tuple[Store, str]]:
+    return (instance.vault_store(account_id), RECORD_NAME), (instance.store, COPIES_PREFIX + account_id)
+
+
+def is_there(store: Store, name: str) -> bool:
+    """Return True if the store has an object. Raises StoreError."""
+    try:
+        store.size(name)
+    except ObjectMissing:
+        return False
+    return True
+
+
+def _readable(instance: Instance, account_id: str, store: Store, name: str) -> Record | None:
+    try:
+        return _read(instance, account_id, store, name)
+    except (ObjectMissing, KeyMismatch, DamagedError):
+        return None  # the instance opens with its key, so a record that does not open is damaged
+
+
+def _read(instance: Instance, account_id: str, store: Store, name: str) -> Record:
+    plain = instance.master_key.unwrap(store.get(name), f"account record:{account_id}")
     try:
         return _record.decode(plain)
     except msgspec.MsgspecError as error:

@@ -1,4 +1,4 @@
-"""Accounts: add, list, change the plan, replace the API key, tell whose key it is."""
+"""Accounts: add, list, change the plan, replace the API key, find the account of a key."""
 
 from __future__ import annotations
 
@@ -124,11 +124,6 @@ def rotate_key(instance: Instance, account_id: str) -> NewKey:
 def reveal_key(instance: Instance, account: Account) -> str:
     """The API key, for the account's own settings page and the demo. Raises KeyMismatch."""
     return instance.master_key.unwrap(account.api_key_sealed, f"API key:{account.id}").decode()
-
-
-def link_secret(instance: Instance, account: Account) -> bytes:
-    """The secret behind the account's download links. Raises KeyMismatch."""
-    return instance.master_key.unwrap(account.link_secret_sealed, f"link secret:{account.id}")
 
 
 def authenticate(instance: Instance, api_key: str) -> Account:

@@ -109,7 +109,7 @@ def remove_app(instance: Instance, app: App) -> int:
     # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
     in_the_way = stop_schedule(instance.catalog, app.id)
     if in_the_way == "backup":
-        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is being made; wait for it.")
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is running; wait for it.")
     if in_the_way == "restore":
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished.")
     for backup in backups:

@@ -1,9 +1,7 @@
-"""Backups: list, show, rename, lock, delete; the names that people give them, and the keys of their downloads."""
+"""Backups: list, show, rename, lock, delete; the names that people give them."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from collections.abc import Sequence
 from typing import Literal
@@ -11,21 +9,24 @@ from urllib.parse import quote
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import NOT_PROVED
+from holdfast.catalog.prepared_queries import ListRow
 from holdfast.catalog.records import Backup, State
-from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, ListRow, backup_of, listed_of, row_of
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_of, listed_of, row_of
 from holdfast.schemas.backups import Backup as FullBackup
 from holdfast.schemas.fields import Note, note_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, backup_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, store_marks
+from holdfast.service.registry.link_keys import LinkKeys
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
 
 Format = Literal["zip", "tar.gz"]
 
-LINK_KEY_DIGITS = 40
+ListedRows = list[ListRow]
+"""As much of an application's backups as the list shows."""
 
 _NAMED = 3
 """At most this many damaged files are named in a backup's error; its warnings have all."""
@@ -45,26 +46,39 @@ def list_account_backups(
     return rows.list_account_backups(instance.catalog, account_id, limit, after)
 
 
-def list_items(instance: Instance, rows: Sequence[ListRow]) -> list[ListedBackup]:
-    """The list of an application, of its rows."""
-    zone = instance.zone
-    return [listed_of(row, zone) for row in rows]
+def list_items(instance: Instance, account_id: str, rows: ListedRows) -> list[ListedBackup]:
+    """The list of an application of an account, of its rows. Raises KeyMismatch."""
+    zone, keys = instance.zone, LinkKeys(instance)
+    return [
+        listed_of((name, size, finished_at, keys.key(account_id, digest), created_at, state), zone)
+        for name, size, finished_at, digest, created_at, state in rows
+    ]
 
 
-def list_rows(instance: Instance, app_id: str) -> list[ListRow]:
+def list_rows(instance: Instance, app_id: str) -> ListedRows:
     """The rows of an application's whole list, oldest first, by the quick way."""
     return instance.prepared.list_rows(app_id)
 
 
-def list_item(instance: Instance, backup: Backup) -> ListedBackup:
-    """A backup in the list."""
-    return listed_of(row_of(backup), instance.zone)
+def listed(instance: Instance, backups: Sequence[Backup]) -> list[ListedBackup]:
+    """Backups as the list shows them. Raises KeyMismatch."""
+    keys = LinkKeys(instance)
+    return [listed_of(row_of(backup, keys.of(backup)), instance.zone) for backup in backups]
 
 
 def full_object(instance: Instance, backup: Backup) -> FullBackup:
-    """A backup as a whole."""
-    url = download_url(instance, backup) if backup.state is State.SUCCESSFUL else None
-    return backup_of(backup, instance.zone, url, _error(backup))
+    """A backup as a whole. Raises KeyMismatch."""
+    return full_objects(instance, [backup])[0]
+
+
+def full_objects(instance: Instance, backups: Sequence[Backup]) -> list[FullBackup]:
+    """Backups as a whole. Raises KeyMismatch."""
+    keys, shown = LinkKeys(instance), []
+    for backup in backups:
+        key = keys.of(backup)
+        url = _url(instance, backup, key) if backup.state is State.SUCCESSFUL else None
+        shown.append(backup_of(backup, key, instance.zone, url, _error(backup)))
+    return shown
 
 
 def _error(backup: Backup) -> Note | None:
@@ -88,9 +102,13 @@ def _error(backup: Backup) -> Note | None:
 
 
 def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> str:
-    """Return the URL of a successful backup's download, ready to use."""
+    """Return the URL of a successful backup's download, ready to use. Raises KeyMismatch."""
+    return _url(instance, backup, LinkKeys(instance).of(backup), format)
+
+
+def _url(instance: Instance, backup: Backup, key: str, format: Format = "zip") -> str:
     name = quote(backup.name, safe="")
-    return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{backup.link_key}"
+    return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{key}"
 
 
 def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
@@ -176,7 +194,7 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
     Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED).
     """
     if backup.state in (State.QUEUED, State.RUNNING):
-        raise Conflict("BACKUP_IN_PROGRESS", "The backup is being made; wait for it, or cancel it.")
+        raise Conflict("BACKUP_IN_PROGRESS", "The backup is still running; wait for it, or cancel it.")
     if backup.is_locked:
         raise Conflict("BACKUP_LOCKED", "The backup is locked; unlock it first.")
     if backup.locked_until is not None and backup.locked_until > instance.clock.now_ns():
@@ -224,16 +242,3 @@ def check_name(name: str) -> None:
         raise Invalid("name", f"A name must have at most {NAME_CHARACTERS_MAX} characters.")
     if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
         raise Invalid("name", "A name must have no slash and no control characters.")
-
-
-def link_key(link_secret: bytes, digest: bytes) -> str:
-    """The key of a backup's download: 160 bits of HMAC-SHA-256 with the account's secret over the backup's digest.
-
-    Two backups with the same content have the same key; a new secret ends all links of the account.
-    """
-    return hmac.new(link_secret, b"holdfast 1 download" + digest, hashlib.sha256).hexdigest()[:LINK_KEY_DIGITS]
-
-
-def same_key(given: str, expected: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(given.encode(errors="replace"), expected.encode())

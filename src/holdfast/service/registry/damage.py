@@ -1,4 +1,4 @@
-"""Damage: which backups it hits, and what is entered about it."""
+"""Damage: find the affected backups and record it with them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def recheck(instance: Instance, account_id: str) -> None:
     try:
         check_backups(instance, account_id, damaged)
     except (StoreError, VaultError) as error:
-        _log.warning("whether backups of account %s healed could not be told: %s", account_id, error)
+        _log.warning("could not check if backups of account %s have healed: %s", account_id, error)
 
 
 def check_backups(instance: Instance, account_id: str, backups: Sequence[Backup], read_at: int | None = None) -> None:

@@ -1,8 +1,8 @@
 """Databases of an application: add, list, check, remove; which of them a backup holds.
 
-They stand in the application's settings or in the configuration file; of two of the same name the file's counts. The
-root of a backup says which databases it holds (`DUMPS_LABEL`), so a folder of the same name that an application made
-itself is not taken for them.
+They are in the application's settings or in the configuration file, which takes precedence if both have a name. The
+root of a backup names its databases (`DUMPS_LABEL`), so a folder of the same name that an application made itself is
+not taken for dumps.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import msgspec
 
 from holdfast.catalog.accounts import apps as rows
 from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
+from holdfast.schemas.commands import Database as ShownDatabase
+from holdfast.schemas.commands import GoodDatabase
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import store_record
@@ -49,15 +51,6 @@ class Dump(msgspec.Struct, frozen=True):
 _dumps = msgspec.json.Decoder(tuple[Dump, ...])
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """The findings of a check: the server, the tool for it, and what its owner should know."""
-
-    name: str
-    server: str
-    tool: str
-    notes: tuple[str, ...]
-
-
 def databases_of(instance: Instance, app: App) -> tuple[DatabaseSpec, ...]:
     """All databases of an application, by name."""
     found = {spec.name: spec for spec in app.settings.databases}
@@ -84,7 +77,7 @@ def spec_of(
     name = name or address.database or kind
     if not _NAME.match(name):
         raise Invalid(
-            "name", f"{name!r} can't be a database's name here; give one with --name, of letters, digits, ._-."
+            "name", f"{name!r} cannot be a database's name here; give one with --name, of letters, digits and ._-."
         )
     if password_env and password_file:
         raise Invalid("password_env", "Give --password-env or --password-file, not both.")
@@ -94,7 +87,7 @@ def spec_of(
     return DatabaseSpec(name=name, kind=chosen, dsn=dsn, password_env=password_env or "", password_file=file)
 
 
-def add_database(instance: Instance, app: App, spec: DatabaseSpec, *, check: bool = True) -> Checked | None:
+def add_database(instance: Instance, app: App, spec: DatabaseSpec, *, check: bool = True) -> GoodDatabase | None:
     """Make a database a source of an application; with `check` only when it can be dumped now; what that found.
 
     Raises Conflict (DATABASE_NAME_TAKEN, DATABASES_FOLDER_IN_USE), and as `check_database`.
@@ -138,7 +131,7 @@ def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSet
     store_record(instance, app.account_id)
 
 
-def check_database(spec: DatabaseSpec) -> Checked:
+def check_database(spec: DatabaseSpec) -> GoodDatabase:
     """Check that a database can be reached and dumped. Raises ServiceError with the code of what is wrong."""
     patience = Patience(CHECK_SILENCE_SECONDS)
     try:
@@ -157,7 +150,7 @@ def check_database(spec: DatabaseSpec) -> Checked:
         notes.append(
             f"These tables know no transactions and may be of another moment than others: {', '.join(found.tables)}."
         )
-    return Checked(spec.name, found.server, found.tool.text, tuple(notes))
+    return GoodDatabase(spec.name, found.server, found.tool.text, tuple(notes))
 
 
 def dumps_label(specs: tuple[DatabaseSpec, ...]) -> str:
@@ -194,18 +187,12 @@ def _database_not_found(what: str, name: str, there: list[str]) -> NotFound:
     return NotFound("DATABASE_NOT_FOUND", f"{what} has no database named {name}; {has}.")
 
 
-def view(instance: Instance, app: App, spec: DatabaseSpec) -> dict[str, object]:
+def shown_database(instance: Instance, app: App, spec: DatabaseSpec) -> ShownDatabase:
     """A database as commands show it."""
     password = "none"
     if spec.password_env:
         password = f"environment variable {spec.password_env}"
     elif spec.password_file:
         password = f"file {spec.password_file}"
-    return {
-        "name": spec.name,
-        "kind": spec.kind,
-        "dsn": spec.dsn,
-        "password": password,
-        "path": spec.path.decode(),
-        "from": "holdfast.toml" if is_configured(instance, app, spec.name) else "settings",
-    }
+    defined_in = "holdfast.toml" if is_configured(instance, app, spec.name) else "settings"
+    return ShownDatabase(spec.name, spec.kind, spec.dsn, password, spec.path.decode(), defined_in)

@@ -1,4 +1,4 @@
-"""Paths that a customer names, as the bytes that a manifest has."""
+"""Convert paths that a customer gives to the bytes in a manifest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Restore a database from its dump in a backup, by the database's own tools.
 
-The dump is first read from the backup as a whole into a scratch file (every chunk's tag, then its CRC-32), and checked
-by the tool that will load it; then the safety backup is taken; only then the database is touched.
+First the whole dump is read from the backup into a scratch file (verifying every chunk's tag and CRC-32) and checked by
+the tool that will load it; then the safety backup is taken; only then is the database touched.
 """
 
 from __future__ import annotations

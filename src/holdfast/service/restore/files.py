@@ -1,9 +1,9 @@
-"""Restore a backup: planned against what is there, staged and so checked as a whole, then swapped in, or undone.
+"""Restore a backup: plan it against the target, stage and thereby check everything, then swap it in, or undo it.
 
 1. The target is walked and compared with the backup: only what differs is touched.
-2. All that is needed is read, checked and written beside the target; until here nothing of it was changed.
+2. Everything needed is read, checked and written beside the target, which is not changed so far.
 3. A safety backup of the application is taken, so that the restore itself can be undone.
-4. Everything is swapped in by renames. Whatever fails, the old state is put back; after a crash the next start does it.
+4. Everything is swapped in by renames. On any failure the old state is restored; after a crash the next start does it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from holdfast.service.restore.plan import (
     planned_restore,
     target_root,
 )
+from holdfast.service.restore.target import require_safe_target
 from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
@@ -79,14 +80,16 @@ class Restored(msgspec.Struct, frozen=True):
 def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
     """Enter a restore as queued.
 
-    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS), and NotFound for a
-    database that is not there.
+    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, TARGET_IN_INSTANCE),
+    and NotFound for a database that is not there.
     """
     require_usable(backup, "restored")
     if wanted.database is not None:
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
         paths_of(text)
+    if wanted.database is None and target.node == instance.config.node:
+        require_safe_target(instance, target_root(target, wanted))
     return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
 
 
@@ -179,6 +182,7 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
         )
         return Restored(0, 0, 0, 1, size, made, ())
     root = target_root(target_app, wanted)
+    require_safe_target(instance, root)
     _make_root(root)
     with planned_restore(instance, backup, target_app, root, wanted, control=control) as planned:
         plan = planned.plan

@@ -1,4 +1,4 @@
-"""The plan of a restore: which backup and paths, into what, and what would change."""
+"""The plan of a restore: the backup and paths, the target, and the changes."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dumps_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import WantedDatabase
+from holdfast.service.restore.target import require_safe_target
 from holdfast.service.take.ignore_patterns import left_alone
 from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.directory.source import DirectorySource
@@ -66,6 +67,7 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
     require_usable(backup, "restored")
     root = target_root(target, wanted)
+    require_safe_target(instance, root)
     with planned_restore(instance, backup, target, root, wanted) as planned:
         return _preview(planned.plan)
 
@@ -189,7 +191,7 @@ def without_privileges(backup: Backup, place: os.stat_result | None) -> Callable
 def _comparer(
     vault: Vault, snapshot: Snapshot, before: PreviousEntries, target: DirectoryReader, control: Control
 ) -> Callable[[int, bytes], bool]:
-    """Return a test for the target's file at a path having the content of an entry. It raises Cancelled."""
+    """Return a function that tells if the target's file at a path has an entry's content; it raises Cancelled."""
 
     def read(fd: int, part: memoryview, at: int) -> int:
         control.check(CANCELLED)

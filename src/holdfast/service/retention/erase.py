@@ -1,7 +1,7 @@
-"""Erase an account: first the keys, everywhere, then the bytes that they opened.
+"""Erase an account: first its keys, everywhere, then its data.
 
-When the keys are gone nothing of the vault can be read by anybody, whatever copies of its packs there are. A crash
-midway leaves an account whose keys are gone; erasing it again goes on.
+Without the keys nobody can read anything of the vault, whatever copies of its packs exist. After a crash the account is
+left without keys; erasing it again finishes the work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.records import Account
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance, InstanceError
-from holdfast.service.registry.account_record import RECORD_NAME, store_record
+from holdfast.service.registry.account_record import drop_record, store_record
 
 
 def is_erased(account: Account) -> bool:
@@ -30,14 +30,14 @@ def erase_account(instance: Instance, account: Account, on_object: Callable[[int
     try:
         rebuilding.check_nothing_running(instance.catalog, account.id)
         # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
-        store.delete(RECORD_NAME)
+        drop_record(instance, account.id)
         secrets = rebuilding.erase_keys(instance.catalog, account.id)
     except rebuilding.WorkRunning as error:
         store_record(instance, account.id)  # it may have come only when the record was gone
         if str(error) == "backup":
-            message = "A backup of the account is being made; wait for it, then erase."
+            message = "A backup of the account is running; wait until it ends, then erase."
             raise Conflict("BACKUP_IN_PROGRESS", message) from None
-        message = "An application of the account is being restored; wait for it, then erase."
+        message = "An application of the account is being restored; wait until it ends, then erase."
         raise Conflict("RESTORE_IN_PROGRESS", message) from None
     instance.forget_vault(account.id)
     if rebuilding.is_left_in_files(instance.catalog, secrets):

@@ -1,14 +1,14 @@
-"""Prune the vaults: what no backup needs any more goes, and the store gets smaller.
+"""Prune the vaults: remove what no backup needs any more, so that the store shrinks.
 
-By itself it happens some minutes after something was deleted, in a moment in which no backup of the account is made (a
-prune makes those start again), and once more when the grace of what it condemned is over. One node at a time prunes an
-account: it holds a claim in the catalog, and a lock of its own.
+A server prunes an account some minutes after a deletion, when no backup of it is running (a prune makes those start
+again), and once more when the grace of the condemned packs is over. One node at a time prunes an account: it holds a
+claim in the catalog and a local lock.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.catalog.accounts.rows import account_by_id
@@ -19,13 +19,14 @@ from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.retention.erase import is_erased
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
-from holdfast.vault.control import NEVER, Control
+from holdfast.vault.control import NEVER
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
 from holdfast.vault.maintenance.mark import backup_ids
-from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PrunePlan, PruneResult
+from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PruneControl, PrunePlan, PruneResult
 from holdfast.vault.manifest.root import root_name
 
 SETTLE_NS = 120 * SECOND_NS
@@ -40,7 +41,7 @@ AGAIN_NS = HOUR_NS
 
 MISSING_AGAIN_NS = DAY_NS
 COPY_BYTES_MIN = 64 * 1024 * 1024
-"""With less than this left of a turn's budget no further account is begun: it would not get on."""
+"""With less than this left of a run's budget, no further account is begun: it would get nowhere."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def prune_account(
     *,
     grace_ns: int = GRACE_NS,
     budget: CopyBudget | None = None,
-    control: Control = NEVER,
+    control: PruneControl = NEVER,
 ) -> PruneResult:
     """Prune one account's vault. Condemned packs are deleted `grace_ns` later, so that running downloads go on.
 
@@ -75,13 +76,14 @@ def _prune(
     now_ns: int,
     grace_ns: int,
     budget: CopyBudget | None,
-    control: Control,
+    control: PruneControl,
 ) -> PruneResult:
     """Prune it, and note when there is something to gain again."""
     again_at = now_ns + AGAIN_NS
     pruning.begin_prune(instance.catalog, account.id, again_at)
     try:
-        with _said_what_to_do():
+        with _with_advice():
+            confirm_vault(instance, account.id)
             _require_roots(instance, account)
             _drop_failed_roots(instance, account)
             instance.local_store.sweep_unfinished()
@@ -91,22 +93,26 @@ def _prune(
         raise
     condemned_at = pruning.first_condemned_at(instance.catalog, account.id)
     next_at = None if condemned_at is None else condemned_at + GRACE_NS
-    pruning.end_prune(instance.catalog, account.id, again_at, now_ns if done.waiting_packs else next_at)
+    if done.full:
+        next_at = again_at
+    elif done.waiting_packs:
+        next_at = now_ns
+    pruning.end_prune(instance.catalog, account.id, again_at, next_at)
     seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
     event("prune_finished", {"account_id": account.id, "seconds": seconds, **sizes})
     return done
 
 
-def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneResult]:
-    """One turn: prune those accounts that are due, within the instance's budget of time and of bytes copied.
+def prune_due(instance: Instance, control: PruneControl = NEVER) -> list[PruneResult]:
+    """Prune the accounts that are due, within the instance's budget of time and of bytes copied.
 
-    An account that is begun is finished, but for packs that should be copied and wait for the next turn.
+    An account that is begun is finished, except for packs that should be copied: these may wait for the next run.
     """
     config, started_ns = instance.config, instance.clock.now_ns()
 
     def is_over() -> bool:
-        return stopping() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * SECOND_NS
+        return control.is_cancelled() or instance.clock.now_ns() - started_ns >= config.prune_seconds_max * SECOND_NS
 
     pruning.want_sweeps(instance.catalog, started_ns - GRACE_NS, started_ns)
     due = pruning.due_prunes(
@@ -121,12 +127,14 @@ def prune_due(instance: Instance, stopping: Callable[[], bool]) -> list[PruneRes
         if account is None or is_erased(account):
             continue
         try:
-            result = prune_account(instance, account, budget=CopyBudget(left, is_over), control=Control(stopping))
+            result = prune_account(instance, account, budget=CopyBudget(left, is_over), control=control)
         except Conflict:
             continue  # somebody is at it
         except (VaultError, StoreError) as error:
             _log.warning("the vault of account %s was not pruned: %s", account_id, error)
             continue
+        if result.full:
+            _log.warning("the vault of account %s was pruned in part: %s", account_id, result.full)
         left -= result.copied_bytes
         done.append(result)
     return done
@@ -136,16 +144,16 @@ def plan_prune(
     instance: Instance,
     account: Account,
     *,
-    control: Control = NEVER,
+    control: PruneControl = NEVER,
 ) -> PrunePlan:
     """Return what `prune_account` would do, without changing anything. Raises VaultError, StoreError."""
-    with _said_what_to_do():
+    with _with_advice():
         _require_roots(instance, account)
         return instance.vault(account.id).plan_prune(control=control)
 
 
 @contextmanager
-def _said_what_to_do() -> Iterator[None]:
+def _with_advice() -> Iterator[None]:
     try:
         yield
     except (ChunkMissing, DamagedError) as error:
@@ -174,7 +182,7 @@ def _require_roots(instance: Instance, account: Account) -> None:
         raise DamagedError(
             f"The root of backup {lost[0].name!r} of application {lost[0].app_id} is gone from the store"
             + (f" (and of {len(lost) - 1} more)" if len(lost) > 1 else "")
-            + "; look whether the store's disk is mounted, put the root back from a copy, or delete the backup."
+            + "; check that the store's disk is mounted, restore the root from a copy, or delete the backup."
         )
 
 

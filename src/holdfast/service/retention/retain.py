@@ -1,14 +1,14 @@
-"""Retain: let old backups go by an application's rules and its plan's caps, each by state.
+"""Retain: delete old backups by an application's rules and its plan's caps.
 
-`service/policy/retention.py` decides. It runs after every good backup of an application and again in rounds, for the
-caps on days and on storage. What it may delete is decided twice: here, so that it can be shown before, and in the
-statement by which a backup begins to go.
+`service/policy/retention.py` decides. It runs after every good backup of an application and again every hour, for the
+caps on days and on storage. Each deletion is decided twice: here, so that it can be shown beforehand, and in the
+statement that starts it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -26,7 +26,9 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.policy.retention import Decision, Reason, Terms, decide, make_room
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
+from holdfast.vault.control import NEVER, Control
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Retained:
 
 
 def terms_of(config: Config, app: App, plan: str) -> Terms:
-    """By what the backups of an application are judged; a plan that is not configured caps nothing."""
+    """Return the terms by which an application's backups are decided; a plan that is not configured caps nothing."""
     caps = config.plans.get(plan)
     return Terms(
         retention=app.settings.retention,
@@ -56,34 +58,39 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
     return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, stopping: Callable[[], bool] = lambda: False) -> Retained:
-    """Let go what the rules and caps let go of one application, and what the account's cap on storage does of others.
+def retain_app(instance: Instance, app: App, *, control: Control = NEVER, evidence: Evidence | None = None) -> Retained:
+    """Delete what one application's rules and caps let go, and what the account's storage cap lets go of others.
 
     Raises NotFound, CatalogError, StoreError.
     """
     verdicts = _planned(instance, app)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], _let_go(instance, now, stopping))
+    gone = _delete_outdated(instance, app.account_id, now, control, evidence or Evidence(instance))
+    return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], gone)
 
 
-def retain_after(instance: Instance, app_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
-    """Retention behind a backup that has just succeeded. What fails is only logged: the next round does it."""
+def retain_after(instance: Instance, app_id: str, control: Control = NEVER, evidence: Evidence | None = None) -> None:
+    """Retention behind a backup that has just succeeded. What fails is only logged: the next run does it."""
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         return
     try:
-        retain_app(instance, app, stopping=stopping)
+        retain_app(instance, app, control=control, evidence=evidence)
     except (StoreError, ServiceError) as error:
-        _log.warning("retention of application %s waits for its next turn: %s", app_id, error)
+        _log.warning("retention of application %s waits for the next run: %s", app_id, error)
 
 
-def retain_round(instance: Instance, stopping: Callable[[], bool]) -> None:
-    """One turn: all applications of this node of which something could go; and deletions that were cut off."""
+def retain_due(instance: Instance, control: Control = NEVER) -> None:
+    """Retain every application of this node that has several backups, and finish deletions that were cut off.
+
+    A cancel ends it early.
+    """
     resume_deletions(instance)
+    evidence = Evidence(instance)
     for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
-        if stopping():
+        if control.is_cancelled():
             return
-        retain_after(instance, app_id, stopping)
+        retain_after(instance, app_id, control, evidence)
 
 
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
@@ -111,7 +118,7 @@ def _shown(verdict: Decision, zone: tzinfo) -> RetainedBackup:
 
 
 def _planned(instance: Instance, app: App) -> list[Decision]:
-    """The verdicts on an application's backups; on all of the account's while that stores too much."""
+    """Return the decisions on an application's backups; on all of the account's while it stores too much."""
     account = get_account(instance, app.account_id)
     excess = _excess_bytes(instance, account)
     if excess > 0:
@@ -125,7 +132,7 @@ def _judged(instance: Instance, app: App, account: Account, backups: Sequence[Ca
 
 
 def _judged_account(instance: Instance, account: Account, excess: int) -> list[Decision]:
-    """The verdicts on all backups of an account, room made for its cap on storage."""
+    """Return the decisions on all backups of an account, with room made for its cap on storage."""
     by_app: dict[str, list[Candidate]] = {}
     for backup in rows.candidates(instance.catalog, account_id=account.id):
         by_app.setdefault(backup.app_id, []).append(backup)
@@ -137,10 +144,10 @@ def _judged_account(instance: Instance, account: Account, excess: int) -> list[D
 
 
 def _excess_bytes(instance: Instance, account: Account) -> int:
-    """By how much an account stores more than its plan allows; 0 while it will store less by itself.
+    """Return by how much an account exceeds its plan's storage; 0 while its storage is about to shrink.
 
-    What a deletion frees is only known when the vault was pruned. So at most what seems to be too much goes at once,
-    and then nothing more until the packs say how much was gained.
+    A prune has to run before it is known how much a deletion frees. So at most the estimated excess is deleted at once,
+    and then nothing more until the packs show how much was gained.
     """
     cap = plan_of(instance, account).storage_bytes
     if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):
@@ -148,13 +155,29 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     return max(0, usage(instance, account)[1] - cap)
 
 
-def _let_go(instance: Instance, verdicts: Sequence[Decision], stopping: Callable[[], bool]) -> list[str]:
-    """Delete what goes, the oldest first; returns the ids of those that are gone."""
+def _delete_outdated(
+    instance: Instance, account_id: str, verdicts: Sequence[Decision], control: Control, evidence: Evidence
+) -> list[str]:
+    """Delete the backups of an account that go, the oldest first; return the ids of those that are gone.
+
+    A successful backup goes only when the store was seen to have the newest one that stays of its application.
+    """
     gone = []
+    stays: dict[str, Candidate] = {}
+    for verdict in verdicts:
+        if verdict.goes_by is None and verdict.backup.state is State.SUCCESSFUL:
+            newest = stays.setdefault(verdict.backup.app_id, verdict.backup)
+            stays[newest.app_id] = max(newest, verdict.backup, key=lambda b: (b.created_at, b.id))
     for verdict in sorted(verdicts, key=lambda v: (v.backup.created_at, v.backup.id)):
-        if verdict.goes_by is None or stopping():
+        if verdict.goes_by is None or control.is_cancelled():
             continue
-        backup_id = verdict.backup.id
+        backup_id, app_id = verdict.backup.id, verdict.backup.app_id
+        if (
+            verdict.backup.state is State.SUCCESSFUL
+            and app_id in stays
+            and not evidence.has(account_id, stays[app_id].id)
+        ):
+            continue
         if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns()):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)

@@ -1,13 +1,13 @@
-"""The operator's commands around the copy: one before the application is read, one after it.
+"""Hooks: the operator's commands, one before the application is read and one after.
 
-The application rests between them (a game server that does not save, a queue that waits), so above all: once `before`
-was begun, `after` runs, exactly once for each `before`: when all is read, when anything failed or was cancelled, on
-SIGTERM, and, by a mark in `run/` that outlives the process, at the next start after a `kill -9`. Only when the process
-dies while `after` itself runs does it run again.
+The application is paused between them (a game server that does not save, a queue that waits). So once `before` has
+started, `after` must run, exactly once for each `before`: when everything is read, on a failure, a cancel or SIGTERM,
+and, by a mark in `run/` that outlives the process, at the next start after a `kill -9`. Only if the process dies while
+`after` itself runs does it run again.
 
-The commands are the operator's, run with the rights of this process, by `/bin/sh`. Never in the application's folder:
-its owner is hostile, and `./flush.sh` would be theirs. Nothing of our own environment is given to them but the path and
-the home; what they print is for the operator alone (`backup_log`).
+The commands are run by `/bin/sh` with the rights of this process, and never in the application's folder, whose owner is
+hostile and could put a `./flush.sh` there. Of our environment they get only the path and the home. Their output is for
+the operator only (`backup_log`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.records import IMPORTED, App, Backup, Hook, Warned
+from holdfast.isolation import ROOT, UMASK, search_path
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
@@ -77,7 +78,7 @@ def set_hook(instance: Instance, app: App, when: str, hook: Hook | None) -> App:
         raise Invalid("hook", "A command runs before or after the copy; name one of the two.")
     if hook is not None:
         if not hook.command.strip() or "\0" in hook.command:
-            raise Invalid("hook", "The command is empty, or has a zero byte in it; give one that /bin/sh can run.")
+            raise Invalid("hook", "The command is empty or contains a zero byte; give one that /bin/sh can run.")
         try:
             size = len(hook.command.encode())
         except UnicodeEncodeError:
@@ -148,13 +149,13 @@ class Hooks:
             self._is_due = True
         if self._before is None:
             return
-        self._log.say("The command before the copy runs.")
+        self._log.write("The command before the copy runs.")
         ended = run_command(self._before, {**self._environment, "HOLDFAST_HOOK": "before"}, control=self._control)
         self._log.output(ended.output)
         if ended.problem is not None:
             message = f"The command that runs before the copy {ended.problem}, so no copy was made."
             raise HookFailed(f"{message} What it printed is in the backup's log, for the operator.")
-        self._log.say(f"The command before the copy ended well after {ended.seconds:.1f} s.")
+        self._log.write(f"The command before the copy ended well after {ended.seconds:.1f} s.")
 
     def _end(self, state: str) -> None:
         if not self._is_due or self._after is None:
@@ -184,7 +185,7 @@ def recover_hooks(instance: Instance, log_for: Callable[[str], BackupLog]) -> di
                 continue
             _kill_orphans(backup_id)
             log = log_for(backup_id)
-            log.say("The process that made the backup is gone; the command after the copy is run in its place.")
+            log.write("The process that made the backup is gone; the command after the copy is run in its place.")
             wrong: list[Warned] = []
             _run_after(mark.after, {**mark.environment, "HOLDFAST_STATE": "interrupted"}, log, path, wrong)
             for warning in wrong:
@@ -195,18 +196,18 @@ def recover_hooks(instance: Instance, log_for: Callable[[str], BackupLog]) -> di
 
 def _run_after(hook: Hook, environment: dict[str, str], log: BackupLog, mark: Path, warnings: list[Warned]) -> None:
     """Run `after` to its end and clear its mark; only then pass on what asked this process to stop meanwhile."""
-    log.say("The command after the copy runs.")
+    log.write("The command after the copy runs.")
     interrupted: list[BaseException] = []
     ended = run_command(hook, {**environment, "HOLDFAST_HOOK": "after"}, put_off=interrupted.append)
     mark.unlink(missing_ok=True)
     log.output(ended.output)
     if ended.problem is None:
-        log.say(f"The command after the copy ended well after {ended.seconds:.1f} s.")
+        log.write(f"The command after the copy ended well after {ended.seconds:.1f} s.")
     else:
         message = (
             f"The command that runs after the copy {ended.problem}; see whether the application runs as it should."
         )
-        log.say(message)
+        log.write(message)
         warnings.append(Warned("", "AFTER_HOOK_FAILED", message))
     if interrupted:
         raise interrupted[0]
@@ -228,7 +229,8 @@ def run_command(
     try:
         process = subprocess.Popen(
             ["/bin/sh", "-c", hook.command],
-            cwd="/",
+            cwd=ROOT,
+            umask=UMASK,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -317,9 +319,9 @@ def _kill_orphans(backup_id: str) -> None:
 
 def _environment(app: App, backup: Backup) -> dict[str, str]:
     """All that a command is given: nothing of ours but where programs and the home are."""
-    ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+    ours = {name: os.environ[name] for name in ("HOME", "LANG", "TZ") if name in os.environ}
     return {
-        "PATH": os.defpath,
+        "PATH": search_path(),
         **ours,
         "HOLDFAST_APP_ID": app.id,
         "HOLDFAST_APP": app.name,

@@ -1,8 +1,8 @@
-"""Ignore patterns of an application: set them, see what they match, and what a restore leaves alone because of them.
+"""Ignore patterns of an application: set them, show what they match, and what a restore spares because of them.
 
-They stand in the application's settings, and after those come the lines of `.backupignore` in its folder, so that these
-win. A restore in `mirror` mode leaves alone what the patterns of today ignore (the safety backup would not have it),
-and what those of the backup ignored (it says nothing of that).
+They are in the application's settings, followed by the lines of `.backupignore` in its folder, which therefore take
+precedence. A restore in `mirror` mode spares what today's patterns ignore (the safety backup would lack it), and what
+the backup's patterns ignored (the backup says nothing about it).
 """
 
 from __future__ import annotations
@@ -142,11 +142,11 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
         matched = rules.match(scan)
     except PatternsTooSlow:
         raise Invalid("ignore", "The patterns take too long to match; write simpler ones, with fewer stars.") from None
-    said = [notice.message for notice in notices]
+    warnings = [notice.message for notice in notices]
     for number, pattern in enumerate(rules.patterns):
         if not rules.can_match(number):
-            said.append(f"Line {pattern.line} of {pattern.source} can never match anything: {shown(pattern.text)}")
-    return _summed(rules, scan, matched, said)
+            warnings.append(f"Line {pattern.line} of {pattern.source} can never match anything: {shown(pattern.text)}")
+    return _summed(rules, scan, matched, warnings)
 
 
 def _patterns_there(reader: DirectoryReader) -> tuple[list[Pattern], list[PathWarning]]:

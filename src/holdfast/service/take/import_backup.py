@@ -1,7 +1,7 @@
 """Import: an uploaded archive becomes a backup.
 
 The upload comes first and the backup's row last, so that a slow upload does not keep the application from being backed
-up. When `queue` returns, the archive is durable and its backup queued; from there it is `take.run_backup`'s.
+up. When `queue` returns, the archive is durable and its backup queued; from there `take.run_backup` takes over.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def _check_free(instance: Instance, app: App) -> None:
     """Raises Conflict while a backup is under way: better before the upload than behind it."""
     for backup in backups_in(instance.catalog, [State.QUEUED, State.RUNNING]):
         if backup.app_id == app.id:
-            raise Conflict("BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it.")
+            raise Conflict("BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it.")
 
 
 def _disk_trouble(error: OSError) -> Unavailable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Unavailable("The server has no room for the archive just now; its operator must free some.")
+        return Unavailable("The server has no room for the archive at the moment; its operator must free some.")
     return Unavailable(f"The archive cannot be written on the server ({error.strerror or error}); see its disk.")

@@ -1,7 +1,7 @@
-"""The log of a backup: what was done when, a line each; kept with the backup's end.
+"""The log of a backup: one line for each thing done, with its time; stored when the backup ends.
 
-What an operator's command printed is *private*: it may hold secrets, so the operator sees it (`holdfast backup log`)
-and the customer's API does not. Of a log that gets too long the middle is left out.
+The output of an operator's command is *private*: it may contain secrets, so `holdfast backup log` shows it and the
+customer's API does not. A log that is too long loses its middle.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOG_BYTES_MAX = 256 * 1024
 HEAD_BYTES_MAX = 64 * 1024
 LINE_CHARS_MAX = 4096
 LINE_BYTES = 48
-"""The bytes that a line counts beside its text: its time, and what JSON needs."""
+"""The bytes that a line needs in addition to its text: its time, and the punctuation of JSON."""
 
 
 class LogLine(msgspec.Struct, frozen=True, array_like=True):
@@ -32,7 +32,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def size(self) -> int:
-        """Its approximate size in bytes."""
+        """The approximate size of the line in bytes."""
         return len(self.text.encode()) + LINE_BYTES
 
 
@@ -48,8 +48,8 @@ class BackupLog:
         self._tail: deque[LogLine] = deque()
         self._head_bytes = self._tail_bytes = self._left_out = 0
 
-    def say(self, text: str) -> None:
-        """One line for everybody."""
+    def write(self, text: str) -> None:
+        """Add one line for everybody."""
         self._add(text, False)
 
     def output(self, text: str) -> None:
@@ -58,14 +58,14 @@ class BackupLog:
             self._add(f"  | {line}", True)
 
     def lines(self) -> list[LogLine]:
-        """All that is kept of it."""
+        """Return all lines that are kept."""
         if not self._left_out:
             return [*self._head, *self._tail]
         gap = LogLine(self._tail[0].at, f"... {self._left_out} lines are left out here ...")
         return [*self._head, gap, *self._tail]
 
     def encoded(self) -> str:
-        """As the catalog has it."""
+        """Return the log as the catalog stores it."""
         return msgspec.json.encode(self.lines()).decode()
 
     def _add(self, text: str, is_private: bool) -> None:
@@ -83,7 +83,7 @@ class BackupLog:
 
 
 def log_lines(instance: Instance, backup: Backup, *, with_private: bool) -> list[str]:
-    """A backup's log, a text each line with its time; empty while it runs, and for one that came from a rebuild."""
+    """Return a backup's log, one text a line with its time; empty while it runs, and after a rebuild."""
     text = rows.log_of(instance.catalog, backup.id)
     if text is None:
         return []

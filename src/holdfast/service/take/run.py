@@ -1,7 +1,8 @@
-"""Take a backup: asked for, run, finished or failed with a reason, and found again after a crash.
+"""Take a backup: request it, run it, finish it or fail with a reason, and recover it after a crash.
 
-Who runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as its process lives. So whether a backup
-that the catalog says is running has anybody behind it is told without clocks, and no dead process blocks anything.
+The process that runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as it lives. So a backup that
+the catalog shows as running is known to be dead when its lock is free. This needs no clock, and a dead process blocks
+nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import store_marks
-from holdfast.service.registry.accounts import get_account, link_secret
-from holdfast.service.registry.backups import check_name, link_key, name_taken
+from holdfast.service.registry.backups import check_name, name_taken
 from holdfast.service.registry.damage import recheck
+from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.take.hooks import Hooks, recover_hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.source import chosen_source, sweep_copies
@@ -66,7 +67,7 @@ BEGUN_AGAIN = ("manual", "scheduled")
 """Origins of backups that go back to the queue when the server is stopped. A safety backup is of no use without its
 restore, and an import's archive is not kept."""
 
-REQUEUED = "The server was stopped while it was made; it is made anew when the server is back."
+REQUEUED = "The server was stopped while it was running; it starts over when the server is back."
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def request_backup(
             if isinstance(error, LimitReached):
                 raise
             raise Conflict(
-                "BACKUP_IN_PROGRESS", "A backup of this application is being made already; wait for it."
+                "BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it."
             ) from None
         except rows.RestoreRunning:
             raise Conflict(
@@ -168,7 +169,6 @@ def queued_backup(
         zip_bytes=0,
         tar_bytes=0,
         digest=None,
-        link_key="",
         files=0,
         content_bytes=0,
         stored_bytes=0,
@@ -288,26 +288,27 @@ def _take(
     app = app_by_id(instance.catalog, backup.app_id)
     if app is None:
         raise app_not_found()
-    log.say("Started.")
+    log.write("Started.")
     is_counted = False
 
     def count(progress: Progress) -> None:
         nonlocal is_counted
         if not is_counted:
             is_counted = True
-            log.say(_to_read(progress))
+            log.write(_to_read(progress))
 
     hooks = Hooks(instance, app, backup, log, warnings, control)
 
     def on_read() -> None:
-        log.say("All is read.")
+        log.write("All is read.")
         hooks.release()
 
-    with chosen_source(instance, app, backup, control, log=log.say, on_read=on_read) as chosen:
+    with chosen_source(instance, app, backup, control, log=log.write, on_read=on_read) as chosen:
         for attempt in range(1, FENCED_TRIES + 1):
             previous = _previous(instance, app) if chosen.is_incremental else None
             is_counted = False
             try:
+                confirm_vault(instance, app.account_id)
                 with hooks.around():
                     result = instance.vault(app.account_id).take(
                         chosen.source,
@@ -335,7 +336,7 @@ def _take(
             except (SessionFenced, TakeAgain) as error:
                 if attempt == FENCED_TRIES:
                     raise
-                log.say(f"It starts again: {error}")
+                log.write(f"It starts again: {error}")
 
 
 def _previous(instance: Instance, app: App) -> Backup | None:
@@ -356,11 +357,10 @@ def _to_read(progress: Progress) -> str:
 def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupLog, warnings: Sequence[Warned]) -> bool:
     warned = [*warnings, *_warnings(result)]
     count = f", {len(warned)} warnings" if warned else ""
-    log.say(
+    log.write(
         f"Finished: {result.files:,} files, {result.content_bytes:,} bytes; {result.stored_bytes:,} bytes added to the "
         f"store; {result.zip_bytes:,} bytes as a zip{count}."
     )
-    account = get_account(instance, backup.account_id)
     return rows.finish_backup(
         instance.catalog,
         backup.id,
@@ -372,7 +372,6 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
         digest=result.digest,
-        link_key=link_key(link_secret(instance, account), result.digest),
         files=result.files,
         content_bytes=result.content_bytes,
         stored_bytes=result.stored_bytes,
@@ -428,7 +427,7 @@ def _fail(
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
-    log.say(f"Failed ({code}): {message}")
+    log.write(f"Failed ({code}): {message}")
     now_ns = instance.clock.now_ns()
     rows.fail_backup(instance.catalog, backup.id, code, message, now_ns, log=log.encoded(), warnings=warnings)
 

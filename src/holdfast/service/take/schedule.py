@@ -1,8 +1,8 @@
-"""Schedules: when an application is backed up by itself, and the tick that starts what is due.
+"""Schedules: when an application is backed up automatically, and the tick that starts what is due.
 
-Each application with a schedule has in its row when it is due next (`next_run_at`). The tick asks for those that are,
-by one indexed query, and claims each in a transaction that moves its time on and enters the backup as queued. However
-many times were missed (the machine was off), the one that stands in the row is made up for, once.
+The row of an application with a schedule has its next due time (`next_run_at`). The tick finds those that are due by
+one indexed query, and claims each in a transaction that advances the time and inserts the backup as queued. However
+many times were missed (the machine was off), only the one in the row is made up for.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns, preview_ignored
 from holdfast.service.take.run import default_name, queued_backup
 from holdfast.units import SECOND_NS
+from holdfast.vault.control import NEVER, Control
 
 SCHEDULED = "scheduled"
 """Origin of a backup that nobody asked for. It is the host's: no limit of a customer's plan counts it."""
@@ -163,10 +164,10 @@ def _notices(instance: Instance, app: App) -> list[str]:
     return []
 
 
-def tick(instance: Instance, stopping: Callable[[], bool] = lambda: False) -> list[rows.Claimed]:
-    """Queue the backups that are due on this node. Returns what was claimed."""
+def tick(instance: Instance, control: Control = NEVER) -> list[rows.Claimed]:
+    """Queue the backups that are due on this node; return what was claimed. A cancel ends it early."""
     claimed: list[rows.Claimed] = []
-    while not stopping():
+    while not control.is_cancelled():
         now_ns = instance.clock.now_ns()
         found = rows.ids_of(instance.catalog, rows.due_query(instance.config.node, now_ns, BATCH))
         before = len(claimed)
@@ -203,16 +204,16 @@ def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
     return rows.claim_run(instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup)
 
 
-def recompute(instance: Instance, node: str | None, stopping: Callable[[], bool] = lambda: False) -> int:
-    """Compute anew when applications are due, where it is not as their schedules say; returns how many were changed.
+def recompute(instance: Instance, node: str | None, control: Control = NEVER) -> int:
+    """Recompute the due times that do not agree with their schedules; return how many were changed.
 
-    For what no change of a schedule brings about: another time zone or jitter in the configuration, a catalog that was
-    rebuilt, a clock that was far ahead when a time was computed. A time that has come is left, as it is to be made up
-    for. `node`: only its applications; None: all.
+    They may disagree without a change of the schedule: after another time zone or jitter in the configuration, a
+    rebuild of the catalog, or a clock that was far ahead when a time was computed. A time that has passed is left,
+    since its run is to be made up for. `node`: only its applications; None: all.
     """
     changed = 0
     last_id = ""
-    while not stopping():
+    while not control.is_cancelled():
         page = rows.apps_with_times(instance.catalog, node, last_id, BATCH)
         for app, seen in page:
             times = _right_times(instance, app, seen)

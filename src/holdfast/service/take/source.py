@@ -1,4 +1,4 @@
-"""Choose a backup's source: the application's folder, or the archive of an import. Nothing else chooses."""
+"""Choose a backup's source: the application's folder, or the archive of an import. No other module does."""
 
 from __future__ import annotations
 

@@ -121,10 +121,10 @@ class ScratchReader:
         return self._scratch.xattrs(path) if self._has_xattrs else ()
 
     def doubt(self, path: bytes, head: bytes | memoryview) -> None:
-        """Return nothing: an archive's files do not change."""
+        """Return None: an archive's files do not change."""
 
     def stream(self, path: bytes) -> SourceStream:
-        """Return an archive has none. Raises StreamFailed."""
+        """Raise StreamFailed: an archive has no streams."""
         raise StreamFailed(f"{shown(path)} is not a stream.")
 
     def close(self) -> None:

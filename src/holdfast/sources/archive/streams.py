@@ -147,7 +147,7 @@ class Stream:
             raise damaged(f"its {self._name} stream cannot be unpacked ({error})") from None
 
     def _behind(self, rest: bytes) -> bytes:
-        """Return the bytes behind the end of one stream, without zeros; none at the end of the file."""
+        """Return the bytes after the end of one stream, without zeros; none at the end of the file."""
         while True:
             rest = rest.lstrip(b"\0")
             if rest:

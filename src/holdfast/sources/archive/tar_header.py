@@ -52,13 +52,13 @@ def is_header(block: bytes) -> bool:
     if len(block) != BLOCK_BYTES:
         return False
     try:
-        said = _number(block[148:156])
+        stated = _number(block[148:156])
     except ValueError:
         return False
     blank = block[:148] + b" " * 8 + block[156:]
     total = sum(blank)
     # Old programs summed the bytes as signed ones.
-    return said == total or said == total - 256 * sum(byte > 127 for byte in blank)
+    return stated == total or stated == total - 256 * sum(byte > 127 for byte in blank)
 
 
 def parse_header(block: bytes) -> Header:
@@ -101,7 +101,7 @@ def parse_records(data: bytes) -> dict[bytes, bytes]:
 
 
 def decimal_ns(text: bytes, path: bytes) -> int:
-    """Return a pax time in nanoseconds; digits behind the ninth are cut off. Raises ArchiveRefused."""
+    """Return a pax time in nanoseconds; digits after the ninth are cut off. Raises ArchiveRefused."""
     found = _DECIMAL.fullmatch(text)
     if not found:
         raise refused(path, "has an invalid time")

@@ -9,13 +9,13 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.isolation import ROOT, UMASK, isolated_file
 from holdfast.sources.databases.errors import DumpFailed
 from holdfast.sources.databases.passwords import scrubbed
 from holdfast.vault.control import NEVER, Control
@@ -41,7 +41,7 @@ class Patience:
 
 
 def environment(path: str, **values: str) -> dict[str, str]:
-    """Return the environment of a client: of ours (the master key may be in it) only the variables named here."""
+    """Return a client's environment: only these variables of ours, which may have the master key too."""
     return {
         "PATH": path,
         "HOME": os.environ.get("HOME", "/"),  # certificates of libpq are looked for there
@@ -76,13 +76,14 @@ class Client:
         self._seen = -1
         self._words = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), program, *arguments],
+            isolated_file(str(_LAUNCH), str(os.getpid()), program, *arguments),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             env=dict(environ),
             pass_fds=tuple(pass_fds),
-            cwd="/",
+            cwd=ROOT,
+            umask=UMASK,
             start_new_session=True,
             bufsize=0,
         )
@@ -150,12 +151,12 @@ class Client:
             if self._process.poll() is not None and not self._poll.poll(0):
                 break  # a child of its own may hold the pipe; it ends with `close`
         while self._process.poll() is None:
-            self._look()
+            self._check_progress()
             time.sleep(POLL_MILLISECONDS / 10_000)
         return self._process.returncode
 
     def ended(self) -> bool:
-        """Return True if it has ended; hears what it said meanwhile."""
+        """Return True if the client has ended; read its output meanwhile."""
         while self._open and self._poll.poll(0):
             self._ready()
         return self._process.poll() is not None
@@ -173,9 +174,10 @@ class Client:
         self._open = set()
 
     def _ready(self) -> list[int]:
-        """Return the descriptors that can be read, standard error read already. Empty after a while without any."""
+        """Return the descriptors that can be read, after reading standard error; empty if there are none for a
+        while."""
         events = self._poll.poll(POLL_MILLISECONDS)
-        self._look()
+        self._check_progress()
         ready = [fd for fd, _ in events]
         if self._err in ready:
             more = os.read(self._err, 64 * 1024)
@@ -185,7 +187,7 @@ class Client:
             ready.remove(self._err)
         return ready
 
-    def _look(self) -> None:
+    def _check_progress(self) -> None:
         """Raise Cancelled on a request to stop, DumpFailed when nothing moves."""
         self._patience.control.check("It was cancelled while a database's client was running.")
         now = self._patience.clock()

@@ -12,12 +12,13 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
+from holdfast.isolation import search_path
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.client import Client, Patience, environment
 from holdfast.sources.databases.errors import DatabaseUnreachable, DumpFailed, LoadFailed, ToolTooOld
 from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.sources.databases.tools import Found, Tool, mariadb_tool, search_path
+from holdfast.sources.databases.tools import Found, Tool, mariadb_tool
 from holdfast.vault.errors import StreamFailed
 
 CONNECT_SECONDS = 10
@@ -91,7 +92,7 @@ def _escaped(value: str) -> str:
 
 
 def _in_memory(text: str) -> int:
-    """Return a descriptor of a file that nobody else can open and that lies on no disk, at its start."""
+    """Return a descriptor, at its start, of a file in memory that nobody else can open."""
     fd = os.memfd_create("holdfast", os.MFD_CLOEXEC)
     os.fchmod(fd, 0o600)  # the client ignores a file that others may write
     os.write(fd, text.encode())

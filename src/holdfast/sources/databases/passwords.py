@@ -59,5 +59,5 @@ def _one_line(spec: DatabaseSpec, password: str, where: str) -> str:
 
 
 def scrubbed(text: str, password: str) -> str:
-    """Return the text of another program with the password removed, if it is in there."""
+    """Return another program's text with the password removed."""
     return text.replace(password, "***") if password else text

@@ -10,11 +10,12 @@ import os
 import subprocess
 from pathlib import Path
 
+from holdfast.isolation import ROOT, UMASK, search_path
 from holdfast.sources.databases.client import NOWHERE, SHOWN_CHARACTERS_MAX, Client, Patience, environment
 from holdfast.sources.databases.errors import DatabaseUnreachable, DumpFailed, LoadFailed
 from holdfast.sources.databases.passwords import password_of, scrubbed
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.sources.databases.tools import Found, Tool, postgres_tool, postgres_tools, search_path
+from holdfast.sources.databases.tools import Found, Tool, postgres_tool, postgres_tools
 from holdfast.vault.errors import StreamFailed
 
 CONNECT_SECONDS = 10
@@ -128,14 +129,15 @@ class ArchiveCheck:
 
     def __init__(self, pg_restore: str, archive: int = subprocess.PIPE) -> None:
         """`archive`: a descriptor of it, or it is written piece by piece."""
-        self._said = os.memfd_create("holdfast", os.MFD_CLOEXEC)  # a pipe that nobody reads could fill up
+        self._errors = os.memfd_create("holdfast", os.MFD_CLOEXEC)  # a pipe that nobody reads could fill up
         self._process = subprocess.Popen(
             [pg_restore, "--file=/dev/null"],
             stdin=archive,
             stdout=subprocess.DEVNULL,
-            stderr=self._said,
+            stderr=self._errors,
             env=environment(search_path()),
-            cwd="/",
+            cwd=ROOT,
+            umask=UMASK,
             start_new_session=True,
             bufsize=0,
         )
@@ -157,8 +159,8 @@ class ArchiveCheck:
         if self._process.stdin is not None:
             self._process.stdin.close()
         if self._process.wait() or self._is_broken:
-            said = os.pread(self._said, SHOWN_CHARACTERS_MAX, 0).decode(errors="replace")
-            return " ".join(said.split()) or "it has data after its end"
+            errors = os.pread(self._errors, SHOWN_CHARACTERS_MAX, 0).decode(errors="replace")
+            return " ".join(errors.split()) or "it has data after its end"
         return None
 
     def close(self) -> None:
@@ -168,7 +170,7 @@ class ArchiveCheck:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        os.close(self._said)
+        os.close(self._errors)
 
 
 def tool_for_load(spec: DatabaseSpec, dump: Path) -> Tool:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from holdfast.isolation import search_path
 from holdfast.sources.databases.address import Address, address_of
 from holdfast.sources.databases.client import Client, Patience, environment
 from holdfast.sources.databases.errors import (
@@ -29,7 +30,7 @@ from holdfast.sources.databases.passwords import password_of
 from holdfast.sources.databases.rdb import problem_of
 from holdfast.sources.databases.redis_connection import RedisConnection, RedisError, Refusal, Reply, Word, info
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.sources.databases.tools import Found, Tool, redis_tool, search_path
+from holdfast.sources.databases.tools import Found, Tool, redis_tool
 from holdfast.vault.errors import Cancelled
 
 CONNECT_SECONDS = 10.0

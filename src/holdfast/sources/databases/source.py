@@ -206,7 +206,7 @@ def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], pat
 
 
 def _place(path_bytes: bytes, ends: Sequence[int]) -> int:
-    """Return the number of the first entry that comes behind `_databases` (component by component); by bisection."""
+    """Return the number of the first entry after `_databases` (component by component); by bisection."""
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high) // 2
@@ -231,11 +231,11 @@ class DumpReader(LiveReader):
         self._patience = patience
 
     def folder_xattrs(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
-        """Return extended attributes of a folder; of that of the dumps none."""
+        """Return extended attributes of a folder; none for the folder of the dumps."""
         return () if path == FOLDER_PATH else super().folder_xattrs(path)
 
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Return extended attributes of an open file; of a dump none."""
+        """Return extended attributes of an open file; none for a dump."""
         return () if self._copied.get(fd) in self._dumped else super().xattrs(fd)
 
     def stream(self, path: bytes) -> SourceStream:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from holdfast.isolation import ROOT, UMASK, search_path
 from holdfast.sources.databases.client import environment
 from holdfast.sources.databases.errors import ToolMissing, ToolTooOld
 
@@ -53,17 +54,12 @@ class Found:
     tables: tuple[str, ...] = ()
 
 
-def search_path() -> str:
-    """Return the folders in which programs are searched; clients get them as their PATH."""
-    return os.environ.get("PATH") or os.defpath
-
-
 def postgres_tools() -> list[Tool]:
     """Return all installed pg_dump that have their pg_restore beside them, the newest first. Raises ToolMissing."""
     folders = [folder for pattern in POSTGRES_FOLDERS for folder in glob.glob(pattern)]
     found: dict[str, Tool] = {}
     for folder in (*folders, *search_path().split(os.pathsep)):
-        path = os.path.realpath(os.path.join(folder or ".", "pg_dump"))
+        path = os.path.realpath(os.path.join(folder, "pg_dump"))
         # Debian's /usr/bin/pg_dump is a chooser of versions, which follows rules of its own.
         if os.path.basename(path) != "pg_dump" or path in found or not os.access(path, os.X_OK):
             continue
@@ -79,7 +75,7 @@ def postgres_tools() -> list[Tool]:
 
 
 def postgres_tool(server_version: int) -> Tool:
-    """Return the newest pg_dump, when it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
+    """Return the newest pg_dump if it can dump a server of that major version. Raises ToolMissing, ToolTooOld."""
     newest = postgres_tools()[0]
     if newest.version[0] < server_version:
         raise ToolTooOld(
@@ -90,7 +86,7 @@ def postgres_tool(server_version: int) -> Tool:
 
 
 def mariadb_tool(*names: str) -> Tool:
-    """Return the first of some programs that there is, and is MariaDB's. Raises ToolMissing."""
+    """Return the first of some programs that is installed and is MariaDB's. Raises ToolMissing."""
     for name in names:
         path = shutil.which(name, path=search_path())
         if path:
@@ -125,6 +121,8 @@ def _version(path: str, number: re.Pattern[str], needed: str = "") -> tuple[int,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(search_path()),
+            cwd=ROOT,
+            umask=UMASK,
             timeout=_VERSION_SECONDS,
             check=False,
         )

@@ -102,7 +102,7 @@ def patterns_of(lines: Sequence[str]) -> list[Pattern]:
 
 
 def patterns_in(content: bytes) -> tuple[list[Pattern], list[PathWarning]]:
-    """Return the patterns of a `.backupignore`, and what a person should know of those that are not used."""
+    """Return the patterns of a `.backupignore`, and warnings about those that are not used."""
     notices = []
     cut = len(content) > FILE_BYTES_MAX
     if cut:

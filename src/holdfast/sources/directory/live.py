@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from holdfast.sources.sqlite.copying import Copying
     from holdfast.sources.sqlite.recognise import Database, Without
+    from holdfast.sources.sqlite.shared_time import SharedTime
     from holdfast.vault.source import Scan, Settled
     from holdfast.vault.source import Scan as ScanView
 
@@ -74,6 +75,8 @@ class LiveSource:
     def __post_init__(self) -> None:
         self._open = ExitStack()
         self._copying: Copying | None = None
+        self._time: SharedTime | None = None
+        """Of all databases, also when the backup begins anew because one was damaged."""
         self._whole: Scan | None = None
         self._databases: list[Database] = []
         self._notices: list[Any] = []
@@ -192,17 +195,21 @@ class LiveSource:
 
     def _copy(self, whole: Scan, database: Database) -> Any:
         from holdfast.sources.sqlite.copying import Copied, Copying
+        from holdfast.sources.sqlite.room import Room
+        from holdfast.sources.sqlite.shared_time import SharedTime
 
         if self._copying is None:
-            reader = self.folder.reader()
-            self._open.callback(reader.close)
-            root = reader.open_folder(b"")
+            self._time = self._time or SharedTime(self.wait_seconds)
+            self._reader = self.folder.reader()
+            self._open.callback(self._reader.close)
+            root = self._reader.open_folder(b"")
             self._open.callback(os.close, root)
-            copying = Copying(root, self.scratch, wait_seconds=self.wait_seconds, control=self.control)
+            room = Room(self.scratch.parent)
+            copying = Copying(root, self.scratch, time=self._time, control=self.control, room=room)
             self._copying = self._open.enter_context(copying)
         number = database.number
         owner = int(whole.uid[number]), int(whole.gid[number])
-        size = int(whole.size[number]) + (0 if database.wal is None else int(whole.size[database.wal]))
+        size = sum(_allocated(self._reader, database.path + end) for end in (b"", b"-wal"))
         began = time.monotonic()
         outcome = self._copying.copy(database.path, size, owner)
         seconds = time.monotonic() - began
@@ -212,6 +219,19 @@ class LiveSource:
         else:
             self.log(f"The database {shown(database.path)} was not copied: {outcome.why}.")
         return outcome
+
+
+def _allocated(reader: DirectoryReader, path: bytes) -> int:
+    """Bytes that a file has on the disk; 0 where it cannot be opened."""
+    try:
+        fd = reader.open(path)
+    except OSError:
+        return 0
+    try:
+        found = os.fstat(fd)
+        return min(found.st_size, found.st_blocks * 512)
+    finally:
+        os.close(fd)
 
 
 class LiveReader(DirectoryReader):

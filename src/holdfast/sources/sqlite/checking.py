@@ -12,6 +12,7 @@ from pathlib import Path
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.copying import Checked, Copying, copy_name
 from holdfast.sources.sqlite.recognise import find_databases
+from holdfast.sources.sqlite.shared_time import SharedTime
 from holdfast.vault.control import Control
 from holdfast.vault.source import Scan
 
@@ -32,12 +33,15 @@ def check_databases(
     owner = (NOBODY, NOBODY) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     root = reader.open_folder(b"")
     try:
-        with Copying(root, scratch, wait_seconds=0, control=control) as copying:
+        time = SharedTime(0)
+        with Copying(root, scratch, time=time, control=control) as copying:
             folder = os.open(copying.folder(owner), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 for database in databases:
                     _hand_over(reader, database.path, folder, owner)
-                    copying.check(database.path, int(scan.size[database.number]), owner)
+                    size = int(scan.size[database.number])
+                    time.grow(size)
+                    copying.check(database.path, size, owner)
                 return copying.verdicts()
             finally:
                 os.close(folder)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 
+from holdfast.isolation import ROOT, UMASK, isolated_file
 from holdfast.native.library import LIBRARY
+from holdfast.sources.sqlite.room import Room
+from holdfast.sources.sqlite.shared_time import SLOWEST_BYTES_PER_SECOND, SharedTime
 from holdfast.vault.control import Control
 from holdfast.vault.errors import SourceFailed
 from holdfast.vault.paths import shown
 
-SLOWEST_BYTES_PER_SECOND = 4 * 1024 * 1024
-"""At least this fast must a copier be (after waiting for locks), or it is ended: the file must be faulty."""
-
 GRACE_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
+"""A copier breaks off by itself; it is ended when it says nothing for this much longer."""
+
 POLL_MILLISECONDS = 200
 ANSWER_BYTES_MAX = 64 * 1024
 _PROGRAM = Path(__file__).with_name("copier.py")
@@ -87,14 +90,16 @@ class Copying:
         root: int,
         scratch: Path,
         *,
-        wait_seconds: float,
+        time: SharedTime,
         control: Control,
+        room: Room | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`root`: a descriptor of the folder. `wait_seconds`: patience with a database that somebody has locked."""
+        """`root`: a descriptor of the folder. `time`: of all databases. `room`: for copies; None: no copies."""
         self._root = root
         self._scratch = scratch
-        self._wait_seconds = wait_seconds
+        self._time = time
+        self._room = room
         self._control = control
         self._clock = clock
         self._copiers: dict[tuple[int, int], _Copier] = {}
@@ -106,16 +111,35 @@ class Copying:
         self.close()
 
     def copy(self, path: bytes, size: int, owner: tuple[int, int]) -> Copied | Refused:
-        """Copy one database of about `size` bytes with the rights of `owner` (uid, gid).
+        """Copy one database with the rights of `owner` (uid, gid). `size`: its bytes on the disk, with its log.
 
         Raises Cancelled, CopierFailed.
         """
-        limit = self._wait_seconds * 2 + GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+        assert self._room is not None
+        self._time.grow(size)
+        if not self._time.seconds_left:
+            return Refused("busy", "the databases before it took all the time that a backup has for them")
+        with ExitStack() as stack:
+            stack.enter_context(self._time.spending())
+            try:
+                if not stack.enter_context(self._room.promised(size)):
+                    return Refused("no_room", f"the copy needs {size:,} bytes")
+            except OSError as error:
+                return Refused("no_room", f"no room could be reserved ({error.strerror})")
+            return self._copy(path, size, owner, self._room.reserve_bytes)
+
+    def _copy(self, path: bytes, size: int, owner: tuple[int, int], reserve_bytes: int) -> Copied | Refused:
+        wait_seconds = self._time.wait_seconds
+        seconds = min(self._time.seconds_left, wait_seconds * 2 + GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
         try:
-            return self._copier(owner).copy(path, size, limit, self._wait_seconds)
+            outcome = self._copier(owner).copy(path, seconds, wait_seconds, reserve_bytes)
         except _TooSlow:
             self._copiers.pop(owner).close()
-            return Refused("unreadable", f"copying it took more than {limit:.0f} seconds")
+            self._time.was_slow()
+            return Refused("unreadable", f"copying it took more than {seconds:.0f} seconds")
+        if isinstance(outcome, Refused) and outcome.kind == "busy":
+            self._time.waited_in_vain()
+        return outcome
 
     def folder(self, owner: tuple[int, int]) -> Path:
         """Return the folder of an owner's copies, as the copier reaches it."""
@@ -130,11 +154,9 @@ class Copying:
     def verdicts(self) -> list[Checked]:
         """Wait for all checks of copies; return their results. Raises Cancelled, CopierFailed."""
         out = []
-        for copier in self._copiers.values():
-            try:
-                out += copier.verdicts()
-            except _TooSlow as error:
-                out.append(Checked(error.path, "checking it took too long", None))
+        with self._time.spending():
+            for copier in self._copiers.values():
+                out += copier.verdicts(self._time)
         return out
 
     def close(self) -> None:
@@ -158,9 +180,7 @@ class Copying:
 
 
 class _TooSlow(Exception):
-    def __init__(self, path: bytes) -> None:
-        super().__init__()
-        self.path = path
+    """It gave no answer in time, or used the processor for too long."""
 
 
 class _Copier:
@@ -183,24 +203,32 @@ class _Copier:
         copies = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_PROGRAM), *map(str, (root, copies, *owner)), str(LIBRARY)],
+                isolated_file(str(_PROGRAM), *map(str, (root, copies, *owner)), str(LIBRARY)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(root, copies),
                 env={"PATH": os.defpath, "LANG": "C.UTF-8"},  # nothing of ours: the master key may be in it
-                cwd="/",
+                cwd=ROOT,
+                umask=UMASK,
                 start_new_session=True,
             )
         finally:
             os.close(copies)
 
-    def copy(self, path: bytes, size: int, limit: float, wait_seconds: float) -> Copied | Refused:
+    def copy(self, path: bytes, seconds: float, wait_seconds: float, reserve_bytes: int) -> Copied | Refused:
         self._count += 1
         number = self._count
-        hexed = path.hex()  # names are bytes, and JSON has none
-        self._send({"number": number, "path": hexed, "name": copy_name(path), "wait_seconds": wait_seconds})
-        deadline = self._clock() + limit
+        request = {
+            "number": number,
+            "path": path.hex(),  # names are bytes, and JSON has none
+            "name": copy_name(path),
+            "wait_seconds": wait_seconds,
+            "seconds": seconds,
+            "reserve_bytes": reserve_bytes,
+        }
+        self._send(request)
+        deadline = self._clock() + seconds + ANSWER_SECONDS
         while True:
             answer = self._answer(deadline, path)
             if answer.event == "checked":
@@ -218,12 +246,18 @@ class _Copier:
         self._copied[self._count] = path, size
         self._send({"number": self._count, "name": copy_name(path), "check": True})
 
-    def verdicts(self) -> list[Checked]:
-        """Verdicts on all copies, at the end. Raises _TooSlow, CopierFailed."""
+    def verdicts(self, time: SharedTime) -> list[Checked]:
+        """Verdicts on all copies, at the end; those that took too long are notes. Raises Cancelled, CopierFailed."""
         self._send({"end": True})
         while True:
             path, size = next(iter(self._copied.values()), (b"", 0))
-            answer = self._answer(self._clock() + GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND, path)
+            seconds = min(GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND, time.seconds_left + ANSWER_SECONDS)
+            try:
+                answer = self._answer(self._clock() + seconds, path)
+            except _TooSlow:
+                self.close()
+                late = "it could not be checked in time"
+                return [*self._checked, *(Checked(path, None, late) for path, _ in self._copied.values())]
             if answer.event == "checked":
                 self._note(answer)
             elif answer.event == "end" and not self._copied:
@@ -264,11 +298,13 @@ class _Copier:
         while b"\n" not in self._held:
             self._control.check("The backup was cancelled.")
             if self._clock() > deadline:
-                raise _TooSlow(path)
+                raise _TooSlow
             if not waiting.poll(POLL_MILLISECONDS):
                 continue
             more = os.read(fd, ANSWER_BYTES_MAX)
             self._held += more
+            if not more and self._process.wait() == -signal.SIGXCPU:
+                raise _TooSlow
             if not more or len(self._held) > ANSWER_BYTES_MAX:
                 raise CopierFailed(
                     f"SQLite's process ended unexpectedly at {shown(path)}; if this happens again, move the file away."

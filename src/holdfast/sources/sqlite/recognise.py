@@ -106,8 +106,8 @@ def fold(scan: Scan, databases: Sequence[Database]) -> None:
         if wal is not None and scan.size[wal]:
             # The log's own stat as well as the later time: after a clock was set back the later one may be old. Not
             # its ctime: SQLite changes that of a log that root opens (it gives it to the database's owner).
-            said = _LOG.pack(int(scan.mtime_ns[wal]), int(scan.size[wal]), int(scan.inode[wal]))
-            scan.inode[i] ^= np.uint64(int.from_bytes(blake2b(said, digest_size=8).digest(), "little"))
+            version = _LOG.pack(int(scan.mtime_ns[wal]), int(scan.size[wal]), int(scan.inode[wal]))
+            scan.inode[i] ^= np.uint64(int.from_bytes(blake2b(version, digest_size=8).digest(), "little"))
             scan.ctime_ns[i] = max(scan.ctime_ns[i], scan.mtime_ns[wal])
             scan.mtime_ns[i] = max(scan.mtime_ns[i], scan.mtime_ns[wal])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import IO
 
 import msgspec
 
+from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.stores.port import Store, StoreError, StoreFull, StoreUnreachable
 from holdfast.vault.archiver.claims import Claims
 from holdfast.vault.archiver.ingest import Ingest
@@ -49,10 +49,12 @@ class _Worker:
 
     def __init__(self, setup: Setup) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "holdfast.vault.archiver.worker"],
+            isolated("holdfast.vault.archiver.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(setup.claims_fd, setup.known_fd),
+            cwd=ROOT,
+            umask=UMASK,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

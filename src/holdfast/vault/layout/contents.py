@@ -124,4 +124,4 @@ def limit(pieces: Iterable[Piece], length: int) -> Iterator[Piece]:
         else:
             yield SegmentPiece(piece.chunk_id, piece.stored, piece.skip, length)
         return
-    raise FormatError("A backup's list of blocks promises more bytes than its blocks give.")
+    raise FormatError("A backup's list of blocks states more bytes than its blocks have.")

@@ -85,7 +85,7 @@ class Bits(NamedTuple):
         return Bits(self.value | other.value << self.size, self.size + other.size)
 
     def to_bytes(self, extra: int = 0) -> bytes:
-        """Return the bits as bytes, with at least `extra` zero bits behind."""
+        """Return the bits as bytes, followed by at least `extra` zero bits."""
         return self.value.to_bytes((self.size + extra + 7) // 8, "little")
 
 
@@ -174,7 +174,7 @@ _REST_BITS = 8 * FIELDS_BYTES + _NO_LINK_TAIL.size
 
 
 def member_segment(padding: int, name: bytes, fields: bytes, link: bytes) -> bytes:
-    """Return a member's header block behind `padding` zeros (of the pax records before it).
+    """Return a member's header block after `padding` zeros (of the pax records before it).
 
     `name`, `link`: at most 100 bytes below 0x90. `fields`: already translated by LITERALS.
     """

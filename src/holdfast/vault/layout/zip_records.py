@@ -196,7 +196,7 @@ class ZipHeaders(ZipSizes):
         return [head + name + tail for head, name, tail in zip(_cut(rows), self.names, tails, strict=True)]
 
     def far_bytes(self) -> NDArray[np.int64]:
-        """Return the growth of each central record because its local header lies beyond 4 GiB."""
+        """Return by how many bytes each central record grows because its local header lies beyond 4 GiB."""
         grown = np.where(self.is_zip64, ZIP64_JOINED_OFFSET_BYTES, ZIP64_OFFSET_BYTES)
         return np.where(self._is_far, grown, 0)
 

@@ -142,7 +142,7 @@ class BackupCheck:
         sums = np.zeros(4, np.int64)  # files, folders, symlinks, content bytes
         last = b""
         is_complete = True
-        for number, (ref, seen) in enumerate(self._looked_at(snapshot, refs, damaged)):
+        for number, (ref, seen) in enumerate(self._checked_blocks(snapshot, refs, damaged)):
             if seen is None:
                 is_complete = False
                 before = refs[number + 1].first_path if number + 1 < len(refs) else None
@@ -160,7 +160,7 @@ class BackupCheck:
         if is_complete and not damaged.count and not _has_its_lengths(snapshot):
             damaged.add(b"", "Its downloads would have other lengths than its root states.")
 
-    def _looked_at(
+    def _checked_blocks(
         self, snapshot: Snapshot, refs: Sequence[BlockRef], damaged: DamagedBackup
     ) -> Iterator[tuple[BlockRef, _BlockRead | None]]:
         """Yield each block with the facts about it; those not met before are read, several at a time."""
@@ -253,7 +253,7 @@ class BackupCheck:
     # -- chunks ----------------------------------------------------------------------------------------------------
 
     def _lost(self, ids: bytes, stored: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """Return for each data chunk True if it is lost; the others are marked as used."""
+        """Return, for each data chunk, True if it is lost; mark the others as used."""
         at = self.index.positions(ids)
         lost = at < 0
         self.missing.update(ids[32 * i : 32 * i + 32] for i in lost.nonzero()[0].tolist())

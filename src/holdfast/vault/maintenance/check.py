@@ -245,7 +245,8 @@ class Check:
 
 
 def auditor(store: Store, keys: VaultKeys, ledger: Ledger, findings: Sequence[Finding] = ()) -> BackupCheck:
-    """Return a backup check over the ledger's index, less the losses in the findings. `close` it."""
+    """Return a backup check over the ledger's index without the records that the findings lost. The caller closes
+    it."""
     unreadable = {f.pack_id for f in findings if f.is_missing or f.table is None}
     by_id = {f.pack_id: f for f in findings}
     rows = ledger.pack_rows([p for p in ledger.live_pack_ids() if p not in unreadable])

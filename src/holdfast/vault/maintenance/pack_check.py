@@ -87,11 +87,11 @@ class Examiner:
     def read(self, row: PackRow) -> tuple[Finding | None, bytes]:
         """As `whole`, but return also the bytes of the pack (none when it is missing)."""
         data = self._bytes(row)
-        finding = self._look(row, data)
+        finding = self._compare(row, data)
         if finding is not None:
             again = self._bytes(row)
             if again != data:
-                data, finding = again, self._look(row, again)
+                data, finding = again, self._compare(row, again)
         return finding, data or b""
 
     def records(self, row: PackRow, wanted: NDArray[np.uint32]) -> bool:
@@ -164,7 +164,7 @@ class Examiner:
             reader.close()
         return bytes(data)
 
-    def _look(self, row: PackRow, data: bytes | None) -> Finding | None:
+    def _compare(self, row: PackRow, data: bytes | None) -> Finding | None:
         """Compare a pack's bytes with its name, its row and its table."""
         table, trouble = self._table(row, data)
         if data is None:

@@ -4,10 +4,11 @@
 2. Packs of which nothing is needed are dead. From those with over a quarter dead, and from many small ones, the needed
    records are copied to new packs, as they are sealed. Packs that a crash left behind, unknown to the ledger, are
    dead too.
-3. In one transaction the ledger condemns the dead and the copied ones, takes up the new ones, and moves the epoch on.
-   It refuses when a backup was recorded or another prune ran since step 1; then everything starts again. A running
-   backup that relied on a condemned pack finds the epoch advanced, and starts again.
-4. Condemned packs are deleted when the readers' grace is over (`sweep`).
+3. In one transaction the ledger condemns the dead ones and moves the epoch on; in another one it condemns the copied
+   ones and takes up the new ones. It refuses when a backup was recorded or another prune ran since step 1; then
+   everything starts again. A running backup that relied on a condemned pack finds the epoch advanced, and starts again.
+4. Condemned packs are deleted when the readers' grace is over (`sweep`): the dead ones before anything is copied, since
+   the store may be full. Where it is too full to copy all at once, packs are copied and condemned one by one.
 
 A crash at any point leaves packs that nobody needs, which the next prune finds. No lock is held between the steps.
 
@@ -18,15 +19,16 @@ Marking, condemning and deleting are never cut short; the copying of step 2 is w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.stores.port import ObjectMissing, Store
+from holdfast.stores.port import ObjectMissing, Store, StoreFull
 from holdfast.units import DAY_NS
-from holdfast.vault.control import NEVER, Control
+from holdfast.vault.control import NEVER, ControlOf
 from holdfast.vault.errors import Cancelled
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.pack.copy import copy_record, packs_in
@@ -67,6 +69,9 @@ class PruneProgress:
     total: int
 
 
+PruneControl: TypeAlias = ControlOf[PruneProgress]
+
+
 @dataclass(frozen=True, slots=True)
 class WornPack:
     """A pack that should be copied. `size`: of its object; `kept`: bytes of the records in it that are needed."""
@@ -100,11 +105,6 @@ class PrunePlan:
         """Bytes by which the store shrinks when the grace is over."""
         return self.dead_bytes + self.repack_bytes - self.kept_bytes
 
-    @property
-    def is_empty(self) -> bool:
-        """True when there is nothing to do."""
-        return not (self.dead or self.left_behind or self.repack)
-
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
@@ -123,6 +123,8 @@ class PruneResult:
     """Bytes written to new packs."""
     waiting_packs: int = 0
     """Packs that should be copied but wait for the next prune, as the budget was used up."""
+    full: str = ""
+    """The store's error, if it became full while copying: the packs that wait could not be copied."""
     damaged: tuple[str, ...] = ()
     """Packs that should have been copied but are damaged; they stay. `check` names the damaged files."""
 
@@ -138,9 +140,8 @@ class Prune:
         index: Callable[[bool], Index],
         *,
         budget: CopyBudget | None = None,
-        control: Control = NEVER,
+        control: PruneControl = NEVER,
     ) -> None:
-        """`control` is told PruneProgress."""
         self._store = store
         self._keys = keys
         self._ledger = ledger
@@ -148,6 +149,7 @@ class Prune:
         self._budget = budget
         self._control = control
         self._damaged: list[str] = []
+        self._full = ""
 
     def run(self, now_ns: int, grace_ns: int = GRACE_NS) -> PruneResult:
         """Prune, and delete packs condemned more than `grace_ns` ago.
@@ -155,25 +157,35 @@ class Prune:
         Raises ChunkMissing, DamagedError, FormatError (a backup's manifest cannot be read whole: nothing is thrown
         away), Cancelled, StoreError, LedgerMoved (backups keep coming in between).
         """
+        dead = left_behind = dead_bytes = repacked = repacked_bytes = copied = deleted = 0
         for attempt in range(1, TRIES + 1):
             planned = self.plan()
             try:
-                copied = self._commit(planned, now_ns)
+                self._condemn_dead(planned, now_ns)
+                dead += len(planned.dead)
+                left_behind += len(planned.left_behind)
+                dead_bytes += planned.dead_bytes
+                deleted += self.sweep(now_ns - grace_ns)
+                for old, new_bytes in self._copied(planned, now_ns):
+                    repacked += len(old)
+                    repacked_bytes += sum(pack.size for pack in old)
+                    copied += new_bytes
+                    deleted += self.sweep(now_ns - grace_ns)
                 break
             except LedgerMoved:
                 if attempt == TRIES:
                     raise
-        deleted = self.sweep(now_ns - grace_ns)
         waiting = sum(size for _, size in self._ledger.condemned(now_ns))
         return PruneResult(
-            dead_packs=len(planned.dead),
-            repacked_packs=len(planned.repack),
-            left_behind_packs=len(planned.left_behind),
-            freed_bytes=planned.dead_bytes + planned.repack_bytes - copied,
+            dead_packs=dead,
+            repacked_packs=repacked,
+            left_behind_packs=left_behind,
+            freed_bytes=dead_bytes + repacked_bytes - copied,
             deleted_bytes=deleted,
             waiting_bytes=waiting,
             copied_bytes=copied,
             waiting_packs=planned.waiting_packs,
+            full=self._full,
             damaged=tuple(self._damaged),
         )
 
@@ -248,44 +260,84 @@ class Prune:
         planned.kept_bytes += sum(pack.kept for pack in chosen)
         planned.waiting_packs += len(packs) - len(chosen)
 
-    def _commit(self, planned: PrunePlan, now_ns: int) -> int:
-        """Copy, then condemn; return the bytes of the new packs. Raises LedgerMoved, once the new packs are deleted."""
-        if planned.is_empty:
-            return 0
+    def _condemn_dead(self, planned: PrunePlan, now_ns: int) -> None:
+        """Condemn the packs of which nothing is needed. Raises LedgerMoved."""
+        if planned.dead or planned.left_behind:
+            self._ledger.condemn(planned.marks, planned.dead, (), now_ns, planned.left_behind)
+            planned.marks = self._moved(planned.marks)
+
+    def _copied(self, planned: PrunePlan, now_ns: int) -> Iterator[tuple[list[WornPack], int]]:
+        """Copy and condemn the packs of `planned.repack`: at once, or one by one when the store has no room for that.
+
+        Yields the packs that were copied with the bytes of the new ones. Raises LedgerMoved, once the new packs are
+        deleted.
+        """
+        if not planned.repack:
+            return
+        try:
+            yield self._replace(planned, planned.repack, now_ns)
+            return
+        except StoreFull as error:
+            self._full = str(error)
+        # Those with the least to copy first. Joining small packs gains too little to be worth the room.
+        worth = (pack for pack in planned.repack if pack.kept < (1 - DEAD_SHARE_MAX) * pack.size)
+        least = sorted(worth, key=lambda pack: pack.kept)
+        left = len(planned.repack)
+        for pack in least:
+            try:
+                done = self._replace(planned, [pack], now_ns)
+            except StoreFull:
+                continue
+            left -= len(done[0])
+            yield done
+        planned.waiting_packs += left
+        if not left:
+            self._full = ""
+
+    def _replace(self, planned: PrunePlan, packs: list[WornPack], now_ns: int) -> tuple[list[WornPack], int]:
+        """Copy what is needed of some packs and condemn them; return those, with the bytes of the new packs.
+
+        Raises LedgerMoved, Cancelled, StoreFull, once the new packs are deleted.
+        """
         made: list[PackRow] = []
         try:
-            made = self._repack(planned)
-            gone = [*planned.dead, *(pack.pack_id for pack in planned.repack)]
-            if gone or planned.left_behind:
-                self._ledger.condemn(planned.marks, gone, made, now_ns, planned.left_behind)
-        except (LedgerMoved, Cancelled):
+            copied = self._repack(planned, packs, made)
+            if copied:
+                self._ledger.condemn(planned.marks, [pack.pack_id for pack in copied], made, now_ns)
+                planned.marks = self._moved(planned.marks)
+        except (LedgerMoved, Cancelled, StoreFull):
             for row in made:
                 self._store.delete(pack_name(row.pack_id))
             raise
         self._index(True)
-        return sum(row.size for row in made)
+        return copied, sum(row.size for row in made)
 
-    def _repack(self, planned: PrunePlan) -> list[PackRow]:
-        """Copy the needed records of `planned.repack`; remove packs from it that are damaged or over the budget."""
-        made: list[PackRow] = []
+    def _moved(self, marks: tuple[int, int]) -> tuple[int, int]:
+        """Return the marks as our own condemning left them: the epoch is one further, and nothing else changed."""
+        return marks[0] + 1, marks[1]
+
+    def _repack(self, planned: PrunePlan, packs: list[WornPack], made: list[PackRow]) -> list[WornPack]:
+        """Copy the needed records of packs into new ones, which `made` gets. Return the packs that were copied.
+
+        Damaged ones and those over the budget are not.
+        """
         copied: list[WornPack] = []
         for kind in PackKind:
             writer = PackWriter(self._store, self._keys, kind, run_now)
             try:
-                for pack in [p for p in planned.repack if p.kind == kind]:
+                for pack in [p for p in packs if p.kind == kind]:
                     if copied and self._budget is not None and self._budget.is_over():
                         planned.waiting_packs += 1
                         continue
-                    self._report(PruneProgress("copying", len(copied), len(planned.repack)))
+                    self._report(PruneProgress("copying", len(copied), len(packs)))
                     if self._copy_records(planned, pack.pack_id, writer):
                         copied.append(pack)
+                    made += writer.rows(wait=False)
                 writer.end_pack()
                 made += writer.rows(wait=True)
             finally:
                 writer.abort()
-        planned.repack = copied
-        planned.repack_bytes = sum(pack.size for pack in copied)
-        return made
+        return copied
 
     def _copy_records(self, planned: PrunePlan, pack_id: bytes, writer: PackWriter) -> bool:
         """Copy the needed records of one pack. Return False, with nothing copied, when it is damaged."""
@@ -325,7 +377,7 @@ class Prune:
 
     def _report(self, progress: PruneProgress) -> None:
         self._control.progress(progress)
-        self._control.check("The prune was cancelled; nothing was deleted.")
+        self._control.check("The prune was cancelled; nothing that a backup needs was deleted.")
 
 
 def _bytes_by_pack(index: Index, used: NDArray[np.bool_]) -> dict[bytes, int]:

@@ -157,4 +157,4 @@ def check_segment(segment: bytes, raw: int, crc32: int) -> None:
     except _IsalError as error:
         raise DamagedError("A stored segment is not valid deflate.") from error
     if len(data) != raw or isal_zlib.crc32(data) != crc32:
-        raise DamagedError("A stored segment does not give back the bytes it was made of.")
+        raise DamagedError("A stored segment does not inflate to the bytes it was made of.")

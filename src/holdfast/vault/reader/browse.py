@@ -64,7 +64,8 @@ class Browser:
                 at = (number, i + 1) if i + 1 < len(block) else self._begin_of(number + 1)
 
     def span(self, folder: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the span of the entries below a folder: (block, entry) of the first one and behind the last one."""
+        """Return the span of the entries below a folder: (block, entry) of the first one and of the one after the
+        last."""
         end = (len(self._snapshot.blocks), 0)
         first = self._position(key_of(folder), behind=bool(folder)) or end
         last = self._position([*key_of(folder), _BEHIND_ALL]) if folder else None

@@ -78,4 +78,4 @@ def _backups(instance: Instance, account: Account, fields: dict[str, str]) -> An
     operations.check_after(instance, after, account.id)
     found = operations.list_account_backups(instance, account.id, limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, "/v3/backups", fields)
-    return success([operations.full_object(instance, backup) for backup in page], headers=link)
+    return success(operations.full_objects(instance, page), headers=link)

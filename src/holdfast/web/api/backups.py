@@ -1,4 +1,4 @@
-"""The routes of one application's backups: list, start, one, change, delete, log."""
+"""The routes of one application's backups: list, start, show, change, delete, log."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         fields = inputs.query(scope, "view", "limit", "after")
         if not fields:
             # The hot path: its queries run inline, cheaper than the way to a thread and back.
-            return whole_lists.answer(app_id).for_request(scope)
+            return whole_lists.answer(account, app_id).for_request(scope)
         return with_etag(await context.call(_listed, context, account, app_id, fields), scope)
 
     @post(_LIST)
@@ -99,8 +99,8 @@ def _listed(context: Context, account: Account, app_id: str, fields: dict[str, s
     found = operations.list_backups(instance, app_id, None if limit is None else limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, f"/v3/apps/{app_id}/backups", fields)
     if full:
-        return success([operations.full_object(instance, backup) for backup in page], headers=link)
-    return success([operations.list_item(instance, backup) for backup in page], headers=link)
+        return success(operations.full_objects(instance, page), headers=link)
+    return success(operations.listed(instance, page), headers=link)
 
 
 def _start(context: Context, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:

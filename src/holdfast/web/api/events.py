@@ -1,7 +1,7 @@
-"""The stream of an account's events (server-sent events), to be gone on with where it broke off.
+"""The stream of an account's events (server-sent events), which a client can resume where it broke off.
 
-Format: https://html.spec.whatwg.org/multipage/server-sent-events.html. Durable events have their number as `id`, so
-that `Last-Event-ID` is of those alone; progress is told in between, without one.
+Format: https://html.spec.whatwg.org/multipage/server-sent-events.html. Durable events have their number as `id`;
+progress is sent in between without one, so `Last-Event-ID` is always that of an event.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class EventStream:
         self._app_id = app_id
         self._after = place.after
         self._is_gap = place.is_gap
-        self._told: dict[str, Progress | None] = {}
+        self._reported: dict[str, Progress | None] = {}
         """For each thing that runs, the progress that was told last."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,8 +146,8 @@ class EventStream:
     def _progress(self, listener: Listener) -> bytes:
         """Return the work that moved since the last report."""
         running = [w for w in listener.running if self._app_id in (None, w.app_id) and w.progress is not None]
-        moved = [work for work in running if self._told.get(work.id) != work.progress]
-        self._told = {work.id: work.progress for work in running}
+        moved = [work for work in running if self._reported.get(work.id) != work.progress]
+        self._reported = {work.id: work.progress for work in running}
         return b"".join(_message("progress", shown_progress(self._context.instance, work)) for work in moved)
 
     async def _send(self, send: Send, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The routes of what takes its time: restore a backup, verify one, list jobs (backups are some too), cancel one."""
+"""The routes of jobs: restore a backup, verify one, list jobs (including backups), cancel one."""
 
 from __future__ import annotations
 

@@ -1,22 +1,25 @@
-"""The answers to the whole list of an application's backups, the route that is asked most.
+"""Cached answers to the whole list of an application's backups, the most frequent request.
 
-What is made of its rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as the
-rows stay the same. They are read anew for each request, unless the database says that nothing at all was committed
-since. So there is nothing to invalidate, and what another process changed shows at once.
+The answer made from the rows (times in the instance's zone, JSON, ETag: nine tenths of the work) is kept for as long as
+the rows stay the same. They are read again for each request, unless the database says that nothing at all was committed
+since. So nothing needs to be invalidated, and a change by another process shows at once.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from holdfast.schemas.backups import ListRow
+from holdfast.catalog.records import Account
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import list_items, list_rows
+from holdfast.service.registry.backups import ListedRows, list_items, list_rows
 from holdfast.web.http.envelope import success
 from holdfast.web.http.etags import Tagged, tagged
 
 KEPT_BYTES_MAX = 32 * 1024 * 1024
 """Of answers; their rows take about as much again."""
+
+_Kept = tuple[ListedRows, bytes, Tagged]
+"""Rows, the sealed secret that the keys are of, the answer."""
 
 
 class WholeLists:
@@ -24,39 +27,41 @@ class WholeLists:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._kept: OrderedDict[str, tuple[list[ListRow], Tagged]] = OrderedDict()
-        self._looked: dict[str, tuple[int, int]] = {}
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._seen_version: dict[str, tuple[int, int]] = {}
         """For kept lists: the catalog's version when their rows were last looked at."""
         self._kept_bytes = 0
 
-    def answer(self, app_id: str) -> Tagged:
-        """The list as it is now."""
+    def answer(self, account: Account, app_id: str) -> Tagged:
+        """The list of one of the account's applications as it is now. Raises KeyMismatch."""
         kept = self._kept.get(app_id)
+        if kept is not None and kept[1] != account.link_secret_sealed:
+            kept = None  # the keys of all downloads are others
         version = self._instance.prepared.version()
-        if kept is not None and version is not None and self._looked.get(app_id) == version:
-            return kept[1]
+        if kept is not None and version is not None and self._seen_version.get(app_id) == version:
+            return kept[2]
         rows = list_rows(self._instance, app_id)
         if kept is not None and kept[0] == rows:
             self._kept.move_to_end(app_id)
             self._note(app_id, version)
-            return kept[1]
-        made = tagged(success(list_items(self._instance, rows)))
-        self._keep(app_id, rows, made)
+            return kept[2]
+        made = tagged(success(list_items(self._instance, account.id, rows)))
+        self._keep(app_id, (rows, account.link_secret_sealed, made))
         self._note(app_id, version)
         return made
 
     def _note(self, app_id: str, version: tuple[int, int] | None) -> None:
         # The version was asked for before the rows were read: what came between makes another one.
         if version is not None:
-            self._looked[app_id] = version
+            self._seen_version[app_id] = version
 
-    def _keep(self, app_id: str, rows: list[ListRow], made: Tagged) -> None:
+    def _keep(self, app_id: str, made: _Kept) -> None:
         before = self._kept.pop(app_id, None)
         if before is not None:
-            self._kept_bytes -= len(before[1].answer.body)
-        self._kept[app_id] = (rows, made)
-        self._kept_bytes += len(made.answer.body)
+            self._kept_bytes -= len(before[2].answer.body)
+        self._kept[app_id] = made
+        self._kept_bytes += len(made[2].answer.body)
         while self._kept_bytes > KEPT_BYTES_MAX:
-            gone, (_, oldest) = self._kept.popitem(last=False)
-            self._looked.pop(gone, None)
+            gone, (_, _, oldest) = self._kept.popitem(last=False)
+            self._seen_version.pop(gone, None)
             self._kept_bytes -= len(oldest.answer.body)

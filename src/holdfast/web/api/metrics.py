@@ -1,10 +1,10 @@
 """`/metrics`: the instance's figures for Prometheus. Only the operator reaches it; to all others it does not exist.
 
-The operator is who shows `metrics_token` (`Authorization: Bearer ...`). Without that setting it is who asks from this
-machine, of an instance whose `base_url` is on this machine too: requests of a proxy come from here as well, and not
-every proxy says for whom it asks.
+A request is the operator's if it carries `metrics_token` (`Authorization: Bearer ...`). Without that setting it must
+come from this machine, to an instance whose `base_url` is on this machine too: the requests of a proxy come from here
+as well, and not every proxy says for whom.
 
-A plain ASGI application, not a route of Litestar: that one would answer a stranger's POST with 405.
+This is a plain ASGI application, not a route of Litestar, which would answer a stranger's POST with 405.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from holdfast.schemas import account as schemas
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
 from holdfast.service.policy import limits
-from holdfast.stores.port import ObjectMissing
 from holdfast.web.context import Context
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
@@ -19,7 +18,7 @@ from holdfast.web.http.etags import with_etag
 AnyRequest = Request[Any, Any, Any]
 
 _PROBE = "readiness-probe"
-"""A name that no object has: a store that says so can be reached."""
+"""A name that no fact has: a catalog that says so can be reached."""
 
 
 def open_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -37,7 +36,7 @@ def open_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get("/readyz")
     async def readyz() -> Answer:
-        await context.call(_egress, context.instance)
+        await context.call(_confirm, context.instance)
         return success(schemas.Health())
 
     return [list_plans, healthz, readyz]
@@ -47,10 +46,7 @@ def _plan(name: str, plan: PricePlan) -> schemas.PricePlan:
     return schemas.plan_of(name, plan.rank, plan.api_backups, limits.shown_limits(plan))
 
 
-def _egress(instance: Instance) -> None:
+def _confirm(instance: Instance) -> None:
     """Raises CatalogUnreachable, StoreUnreachable."""
     instance.catalog.fact(_PROBE)
-    try:
-        instance.store.size(_PROBE)
-    except ObjectMissing:
-        return
+    instance.confirm_store()

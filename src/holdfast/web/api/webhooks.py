@@ -1,4 +1,4 @@
-"""The routes of an account's webhooks, and of its other targets of notices: all of them are endpoints."""
+"""The routes of an account's endpoints: webhooks, and its other targets of notices."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
 """The envelope around every JSON answer, and the answer itself as bytes.
 
-What it must never do: let an error out in another shape, or without the headers that keep browsers from guessing.
+What it must never do: send an error in another shape, or without the headers that keep browsers from guessing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from litestar.types import Receive, Scope, Send
@@ -49,8 +48,12 @@ class Answer:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def success(response: Any, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
-    """A successful answer around anything that msgspec can encode."""
+def success(
+    response: msgspec.Struct | Sequence[msgspec.Struct],
+    status: int = 200,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> Answer:
+    """A successful answer around what is shown: a struct of `schemas/`, or a list of them."""
     body = msgspec.json.encode(Success("success", response))
     return Answer(status, body, [*JSON_HEADERS, *headers])
 

@@ -1,7 +1,7 @@
-"""From exceptions of any floor to the answer that the client gets.
+"""Turn exceptions of any floor into answers for the client.
 
-What it must never do: tell a client anything of an exception that was not written for it. What is not known here is
-an INTERNAL_SERVER_ERROR with the request's id, and its traceback goes to the log only.
+What it must never do: show a client an exception whose text was not written for it. An unknown exception becomes
+INTERNAL_SERVER_ERROR with the request's id, and its traceback goes to the log only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ETags of JSON answers, and 304 for those who have the same already."""
+"""ETags of JSON answers, and 304 for clients that have the current answer."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ SMALL_BYTES = 128 * 1024
 LARGE_BYTES = 1024 * 1024
 LARGE_MAX = 12
 FAST_BYTES_PER_SECOND = 16 * 1024 * 1024
-LOOK_BYTES = 4 * 1024 * 1024
+MEASURED_BYTES = 4 * 1024 * 1024
 """After this many bytes it is looked how fast they were taken."""
 
 
@@ -57,7 +57,7 @@ class Pace:
     def took(self, size: int) -> None:
         """The client took this many bytes."""
         self._bytes += size
-        if self._bytes < LOOK_BYTES:
+        if self._bytes < MEASURED_BYTES:
             return
         now = self._now()
         is_fast = self._bytes >= FAST_BYTES_PER_SECOND * (now - self._since)

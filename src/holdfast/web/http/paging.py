@@ -1,4 +1,4 @@
-"""Paging: one more row than asked for tells whether there is a next page."""
+"""Paging: read one row more than requested, to see if there is a next page."""
 
 from __future__ import annotations
 

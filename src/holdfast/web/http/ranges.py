@@ -1,6 +1,6 @@
-"""Which bytes of a thing a client asked for, and whether it needs them at all (RFC 9110, sections 13 and 14).
+"""Ranges and conditions: the bytes that a client wants, if it needs them at all (RFC 9110, sections 13 and 14).
 
-Pure functions over header values; they know no connection. Dates have whole seconds, as HTTP's do.
+Pure functions over header values; they know nothing of connections. Dates have whole seconds, as in HTTP.
 """
 
 from __future__ import annotations

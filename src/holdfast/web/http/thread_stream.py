@@ -1,7 +1,7 @@
 """Carries the bytes of a synchronous generator to the event loop, a few buffers ahead of the client.
 
 Terms: a *thread stream* belongs to one answer. A *fill* is one job on the shared thread pool that asks the generator
-for buffers until enough of them lie ready. When the client is slow the fill ends and its thread is free: a connection
+for buffers until enough of them are ready. When the client is slow the fill ends and its thread is free: a connection
 that does not read holds a buffer or a few, as its `Pace` says, and no thread.
 
 What it must never do: run the generator in two threads at once, block the loop, or outlive `close`.

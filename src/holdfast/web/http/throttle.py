@@ -1,7 +1,7 @@
 """A token bucket per client address, for attempts that failed.
 
-A key that is right is never held back, whatever others behind the same address do: keys have 160 or 256 random bits,
-so the bucket is there against the noise and the load of guessing, not to make guessing impossible.
+A correct key is never throttled, whatever others behind the same address do: keys have 160 or 256 random bits, so the
+bucket limits the noise and the load of guessing; it need not make guessing impossible.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Receiving a body of any size, and refusing one that is still on its way.
+"""Receive a body of any size, and refuse one that is still arriving.
 
 A client that sends much reads the answer late. If the connection were closed with bytes unread, the kernel would reset
-it and the client would see a broken pipe instead of our sentence. So a refusal is sent at once, and what still comes is
-thrown away for a while (nginx calls it a lingering close); then the connection is closed.
+it and the client would see a broken pipe instead of our sentence. So a refusal is sent at once, and whatever still
+arrives is discarded for a while (nginx calls this a lingering close); then the connection is closed.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def paths() -> Json:
             "get": operation(
                 "listPlans",
                 "The plans, lowest first",
-                got({"type": "array", "items": ref("Plan")}, "The plans."),
+                got({"type": "array", "items": ref("PricePlan")}, "The plans."),
                 parameters=(IF_NONE_MATCH,),
                 open_to_all=True,
             )

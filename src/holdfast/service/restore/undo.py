@@ -1,0 +1,41 @@
+"""The undo of a restore: its safety backup, restored to where it was taken."""
+
+from __future__ import annotations
+
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id
+from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.records import OPEN_JOBS, App, Backup, State
+from holdfast.service.errors import Conflict, NotFound, app_not_found
+from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.lifecycle import get_job
+from holdfast.service.restore.database import WantedDatabase
+from holdfast.service.restore.files import KIND, Restored
+from holdfast.service.restore.plan import Wanted
+
+
+def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tuple[Backup, App, Wanted]:
+    """Return what undoes a restore: the backup to restore, the application, and the restore to ask for.
+
+    Raises NotFound (JOB_NOT_FOUND, APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
+    """
+    job = get_job(instance, job_id)
+    if job.kind != KIND:
+        raise Conflict("JOB_NOT_UNDOABLE", f"The job {job_id} is not a restore, so it has nothing to undo.")
+    if job.state in OPEN_JOBS:
+        raise Conflict("JOB_NOT_UNDOABLE", "The restore still runs; cancel it, and everything is as it was before.")
+    done = msgspec.json.decode(job.result, type=Restored) if job.result else None
+    if done is None:
+        raise Conflict("JOB_NOT_UNDOABLE", "The restore failed or was cancelled, and changed nothing.")
+    if done.safety_backup_id is None:
+        raise Conflict("JOB_NOT_UNDOABLE", "The restore took no safety backup, so there is nothing to go back to.")
+    app = app_by_id(instance.catalog, job.app_id)
+    if app is None:
+        raise app_not_found()
+    safety = backup_by_id(instance.catalog, done.safety_backup_id)
+    if safety is None or safety.state is not State.SUCCESSFUL:
+        raise NotFound("BACKUP_NOT_FOUND", "The safety backup of the restore was deleted, so it cannot be undone.")
+    wanted = msgspec.json.decode(job.request, type=Wanted)
+    database = WantedDatabase(wanted.database.name, None) if wanted.database is not None else None
+    return safety, app, Wanted(database=database, is_inline=is_inline)
