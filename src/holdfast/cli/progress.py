@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.vault.control import Control, Progress
-    from holdfast.vault.maintenance.prune import PruneControl, PruneProgress
+    from holdfast.vault.maintenance.prune_plan import PruneControl, PruneProgress
 
 
 @contextmanager

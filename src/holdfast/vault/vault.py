@@ -25,15 +25,8 @@ from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import Check, CheckReport, auditor
 from holdfast.vault.maintenance.mark import Marker, backup_ids
-from holdfast.vault.maintenance.prune import (
-    GRACE_NS,
-    CopyBudget,
-    Prune,
-    PruneControl,
-    PrunePlan,
-    PruneResult,
-    bytes_freed,
-)
+from holdfast.vault.maintenance.prune import GRACE_NS, Prune, bytes_freed
+from holdfast.vault.maintenance.prune_plan import CopyBudget, PruneControl, PrunePlan, PruneResult
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.listing import BlockRef
