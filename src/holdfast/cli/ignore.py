@@ -68,11 +68,11 @@ def show_ignored(
 ) -> None:
     """Show what the next backup would leave out, and how much that is."""
 
+    from holdfast.service.preview.apart import ignored_apart
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.ignore_patterns import preview_ignored
 
     with state.instance() as instance:
-        found = preview_ignored(instance, find_app(instance, name), pattern or None)
+        found = ignored_apart(instance, find_app(instance, name), pattern or None)
     for notice in found.notices:
         print(f"Warning: {notice}", file=sys.stderr)
     if json:

@@ -72,11 +72,12 @@ def restore(
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
 
     from holdfast.service.errors import Invalid
+    from holdfast.service.preview.apart import restore_apart
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
     from holdfast.service.registry.databases import dump_in, spec_of
     from holdfast.service.restore.files import recover_restores, request_restore
-    from holdfast.service.restore.plan import Wanted, preview_restore
+    from holdfast.service.restore.plan import Wanted
     from holdfast.service.take.run import recover_backups
 
     if undo is not None:
@@ -120,7 +121,7 @@ def restore(
         )
         target = found if into is None else find_app(instance, into)
         if dry_run:
-            preview = preview_restore(instance, one, target, wanted)
+            preview = restore_apart(instance, one, target, wanted)
             if json:
                 print_json(preview)
             else:

@@ -20,7 +20,6 @@ from holdfast.vault.archiver.pool import InlinePool, ProcessPool
 from holdfast.vault.archiver.tasks import Batch, FileItem, FilePart, Gathered, Job, Result, StreamTask
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
@@ -31,6 +30,9 @@ from holdfast.vault.source import ContentOrigin, Scan, Source
 
 BATCH_FILES_MAX = 128
 BATCH_BYTES_MAX = 4 * 1024 * 1024
+BATCH_PATH_BYTES_MAX = 32 * 1024
+"""A job must fit into a pipe (64 KiB): a worker that writes a long result reads nothing, and whoever sends it the next
+job would wait for it for ever."""
 PART_BYTES = 64 * 1024 * 1024
 """Files over twice this are read in parts by several workers. A forced cut at each border costs a moved large file at
 most one chunk in 64 MiB more; page files are cut at fixed places anyway."""
@@ -103,7 +105,7 @@ def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
     """Return the jobs that read the given files: large files first (their parts keep all workers busy to the end)."""
-    paths = split(scan.path_bytes, scan.path_length)
+    paths = scan.paths
     sizes = scan.size[read].tolist()
     small: list[tuple[int, int]] = []
     origin = scan.content[read].tolist()
@@ -118,13 +120,16 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
         for part in range(parts):
             yield FilePart(number, paths[number], part, part * PART_BYTES, PART_BYTES, part == parts - 1)
     batch: list[FileItem] = []
-    total = 0
+    total = texts = 0
     for number, size in small:
-        if batch and (total + size > BATCH_BYTES_MAX or len(batch) >= BATCH_FILES_MAX):
+        path = paths[number]
+        is_full = total + size > BATCH_BYTES_MAX or len(batch) >= BATCH_FILES_MAX
+        if batch and (is_full or texts + len(path) > BATCH_PATH_BYTES_MAX):
             yield Batch(batch)
-            batch, total = [], 0
-        batch.append(FileItem(number, paths[number]))
+            batch, total, texts = [], 0, 0
+        batch.append(FileItem(number, path))
         total += size
+        texts += len(path)
     if batch:
         yield Batch(batch)
 
@@ -198,7 +203,7 @@ class Archive:
             got.rows.append(result.rows)
             got.extents.append(result.extents)
             got.extras.append(result.extras)
-            got.notices += result.notices
+            got.notices.extend(result.notices)
             got.packs += result.packs
             self.publish(result.packs)
             files += result.files
