@@ -245,7 +245,7 @@ async def _stream(call: Caller, path: str, is_enough: Callable[[str], bool]) -> 
         "path": raw,
         "raw_path": raw.encode(),
         "query_string": query.encode(),
-        "headers": [(b"authorization", call.world.api_key.encode())],
+        "headers": [(b"host", b"holdfast.test"), (b"authorization", call.world.api_key.encode())],
         "client": ("127.0.0.1", 1),
         "scheme": "http",
         "server": ("holdfast.test", 80),

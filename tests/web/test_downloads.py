@@ -9,6 +9,7 @@ import random
 import subprocess
 import tarfile
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from kit.links import key_of
 from kit.site import Site
 
 from holdfast.catalog.records import Backup
-from holdfast.web.context import DOWNLOADS_AT_ONCE_MAX
+from holdfast.web.places import OF_ACCOUNT_MAX, Caller
 
 CURL_PARTIAL_FILE = 18
 
@@ -196,14 +197,14 @@ def test_other_methods_are_refused(http: httpx.Client, link: str) -> None:
     assert answer.headers["allow"] == "GET, HEAD"
 
 
-def test_one_account_may_not_have_all_streams(
-    site: Site, http: httpx.Client, backup: Backup, link: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(site.front.context.downloads, backup.account_id, DOWNLOADS_AT_ONCE_MAX)
-    answer = http.get(link)
-    assert (answer.status_code, answer.json()["code"]) == (429, "KEEP_CALM")
-    assert int(answer.headers["retry-after"]) > 0
-    monkeypatch.delitem(site.front.context.downloads, backup.account_id)
+def test_one_account_may_not_have_all_streams(site: Site, http: httpx.Client, backup: Backup, link: str) -> None:
+    caller = Caller(backup.account_id, None, None, is_keyed=True)
+    with ExitStack() as others:
+        for _ in range(OF_ACCOUNT_MAX):
+            others.enter_context(site.front.context.places.taken(caller))
+        answer = http.get(link)
+        assert (answer.status_code, answer.json()["code"]) == (429, "KEEP_CALM")
+        assert int(answer.headers["retry-after"]) > 0
     assert http.get(link).status_code == 200
 
 
@@ -230,31 +231,32 @@ def test_downloads_have_their_own_host_where_one_is_set(two_hosts: Site) -> None
         assert listed[0]["url"].startswith("http://backups.localhost:")
 
 
-def damage(site: Site, at: float) -> None:
-    """Flip a byte in every data pack, at a share of its length."""
+def damage(site: Site, shares: list[float]) -> None:
+    """Flip bytes in every data pack, at shares of its length."""
     packs = [
         path for path in (site.instance.home / "store").rglob("*") if path.is_file() and path.stat().st_size > 10**6
     ]
     assert packs
     for path in packs:
         data = bytearray(path.read_bytes())
-        data[int(len(data) * at)] ^= 0xFF
+        for share in shares:
+            data[int(len(data) * share)] ^= 0xFF
         path.chmod(0o600)
         path.write_bytes(data)
 
 
-@pytest.mark.parametrize("at", [0.01, 0.9])
+@pytest.mark.parametrize("from_the_start", [True, False])
 def test_damage_cuts_the_download_and_never_gives_wrong_bytes(
-    site: Site, silver: httpx.Client, log: io.BytesIO, at: float
+    site: Site, silver: httpx.Client, log: io.BytesIO, from_the_start: bool
 ) -> None:
     (site.folder / "big.bin").write_bytes(random.Random(7).randbytes(12_000_000))
     backup = site.take()
     link = site.link(backup)
     whole = silver.get(link).content
-    damage(site, at)
+    damage(site, [n / 500 for n in range(500)] if from_the_start else [0.9])
     got = subprocess.run(["curl", "-s", site.url + link], capture_output=True, timeout=30, check=False)
     logged = log.getvalue().decode()
-    if at < 0.5:
+    if from_the_start:
         assert json.loads(got.stdout)["code"] == "INTERNAL_SERVER_ERROR"
         assert '"event":"request_failed"' in logged
     else:

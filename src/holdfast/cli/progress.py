@@ -11,7 +11,7 @@ from holdfast.cli.terminal import escaped, unguarded
 
 if TYPE_CHECKING:
     from holdfast.vault.control import Control, Progress
-    from holdfast.vault.maintenance.prune import PruneControl, PruneProgress
+    from holdfast.vault.maintenance.prune_plan import PruneControl, PruneProgress
 
 
 @contextmanager

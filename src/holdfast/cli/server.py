@@ -111,12 +111,14 @@ def run_server(
     """Serve the instance of the chosen home; `on_ready` is called on a thread of its own once requests are answered."""
     import threading
 
+    from holdfast.service.instance.capacity import raise_open_files
     from holdfast.service.instance.home import close_to_others
     from holdfast.service.instance.logs import configure_logs
     from holdfast.web.server import ServerError, run
     from holdfast.worker.supervisor import WatchedJobs
 
     port = _settle(host, port, base_url, backups_url)
+    raise_open_files()
     close_to_others(state.home)
     with state.instance() as instance, _only_one(state.home):
         configure_logs("web", instance.config.log_level, instance.config.log_format)

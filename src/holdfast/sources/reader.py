@@ -50,6 +50,10 @@ def open_root(root: Path, last: int = _FOLDER) -> int:
     return top
 
 
+ROOT_MODE = 0o755
+"""Of an application's folder that was gone, as of one that its owner makes."""
+
+
 def make_root(root: Path, *, with_parents: bool = False) -> None:
     """Make the folder `root`, an absolute path, if it alone is missing; no link in its path is followed.
 
@@ -66,6 +70,7 @@ def make_root(root: Path, *, with_parents: bool = False) -> None:
                     raise
                 os.mkdir(part, dir_fd=top)
                 below = os.open(part, _FOLDER | os.O_PATH, dir_fd=top)
+                os.chmod(f"/proc/self/fd/{below}", ROOT_MODE)  # our umask would close it to the application
             os.close(top)
             top = below
     except OSError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.stores.port import Store
+from holdfast.stores.shared import SharedStore
 from holdfast.vault.archiver.archive import INLINE_POOL_BYTES_MAX, INLINE_POOL_FILES_MAX, Archive
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import InlinePool, ProcessPool
@@ -24,15 +25,8 @@ from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import Check, CheckReport, auditor
 from holdfast.vault.maintenance.mark import Marker, backup_ids
-from holdfast.vault.maintenance.prune import (
-    GRACE_NS,
-    CopyBudget,
-    Prune,
-    PruneControl,
-    PrunePlan,
-    PruneResult,
-    bytes_freed,
-)
+from holdfast.vault.maintenance.prune import GRACE_NS, Prune, bytes_freed
+from holdfast.vault.maintenance.prune_plan import CopyBudget, PruneControl, PrunePlan, PruneResult
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.listing import BlockRef
@@ -88,6 +82,8 @@ class Vault:
         """`level`: fast, balanced or small. `workers`: processes of a large take; 0 does all of it in this one."""
         self._vault_id = vault_id
         self._store = store
+        self._shared_store = SharedStore(store)
+        """For snapshots, of which there may be hundreds. A check opens for itself: it must see what is there now."""
         self._data_key = data_key
         self._keys = VaultKeys(data_key, vault_id)
         self._ledger = ledger
@@ -116,7 +112,7 @@ class Vault:
         Raises BackupMissing, DamagedError, FormatError, StoreError.
         """
         root = read_root(self._store, self._keys, backup_id)
-        return Snapshot(root, RecordReader(self._store, self._keys, self.index), view)
+        return Snapshot(root, RecordReader(self._shared_store, self._keys, self.index), view)
 
     def root(self, backup_id: str) -> Root:
         """Read the root of a backup. Raises BackupMissing, DamagedError, FormatError, StoreError."""

@@ -28,18 +28,19 @@ from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
 from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
-from holdfast.web.context import Context, client_address
+from holdfast.web.context import Context
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
 from holdfast.web.http.errors import (
     RouteMissing,
     allowed_methods,
     answer_error,
+    has_left,
     internal_error,
     known_error,
     unavailable,
 )
-from holdfast.web.http.request import BODY_BYTES_MAX, header, routing_path
+from holdfast.web.http.request import BODY_BYTES_MAX, check_host, header, routing_path
 from holdfast.web.request_metrics import Kind
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
@@ -114,6 +115,8 @@ class Front:
         try:
             await self._dispatch(scope, receive, send_on, request_id)
         except Exception as error:
+            if has_left(error):
+                return
             known = known_error(error)
             if known is None or status:
                 context.log.error("request_failed", request_id=request_id, path=_path(scope), exc_info=error)
@@ -132,7 +135,7 @@ class Front:
                 path=_path(scope),
                 status=status,
                 ms=round(seconds * 1000, 1),
-                client=client_address(scope),
+                client=context.addresses.client(scope),
             )
 
     async def _dispatch(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
@@ -140,6 +143,7 @@ class Front:
             error = unavailable("The server is shutting down; try again in a moment.")
             error.headers.append((b"connection", b"close"))
             raise error
+        check_host(scope)
         raw_path = scope["raw_path"]
         if self._backups_host is None or self._is_backups_host(scope):
             link = parse_link(raw_path, scope["query_string"])

@@ -49,6 +49,17 @@ def require_account(context: Context, scope: Scope) -> Account:
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
 
 
+def shows_key_of(context: Context, scope: Scope, account_id: str) -> bool:
+    """True if the request, which needs no key, has that of this account all the same."""
+    key = given_key(scope)
+    if key is None or len(key) > KEY_CHARS_MAX:
+        return False
+    try:
+        return authenticate(context.instance, key).id == account_id
+    except AccessDenied:
+        return False
+
+
 def require_backups(context: Context, scope: Scope) -> Account:
     """The account, if its plan includes the backups in the API. Raises UPGRADE_REQUIRED too."""
     account = require_account(context, scope)

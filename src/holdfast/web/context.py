@@ -21,11 +21,17 @@ from litestar.types import Scope
 from prometheus_client import CollectorRegistry
 
 from holdfast.service.errors import LimitReached
+from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
 from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
+from holdfast.web.connections import Connections
+from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
+from holdfast.web.http.pace import LargeBuffers
 from holdfast.web.http.throttle import Throttle
+from holdfast.web.memory import Memory
+from holdfast.web.places import Places
 from holdfast.web.request_metrics import RequestMetrics
 from holdfast.web.store_watch import StoreWatch
 
@@ -34,9 +40,6 @@ T = TypeVar("T")
 
 CALL_THREADS = 8
 STREAM_THREADS = 8
-DOWNLOADS_AT_ONCE_MAX = 32
-"""At most this many downloads of one account run: one tenant never gets all buffers."""
-
 STREAM_RETRY_SECONDS = 30
 
 OUTSIDE_THREADS = 4
@@ -56,6 +59,8 @@ class Context:
     def __init__(self, instance: Instance, now: Callable[[], float] = time.monotonic) -> None:
         self.instance = instance
         self.now = now
+        self.addresses = Addresses(instance.config.proxy_networks)
+        """Tells whose a request is, for caps, throttles and the log."""
         self.log: structlog.typing.FilteringBoundLogger = structlog.get_logger("holdfast.web")
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
         self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
@@ -68,8 +73,18 @@ class Context:
         """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)
         self.link_throttle = Throttle(burst=600, per_second=10.0)
-        self.downloads: Counter[str] = Counter()
-        """The running downloads of each account."""
+        self.capacity = capacity_of(instance.config, open_files_max())
+        """The connections and downloads that fit."""
+        self.places = Places(self.capacity.downloads, instance.config.downloads_per_address_max, now)
+        """The running downloads."""
+        self.connections = Connections(
+            self.capacity.connections,
+            instance.config.connections_per_address_max,
+            lambda: self.addresses,
+            now,
+        )
+        self.large_buffers = LargeBuffers()
+        self.memory = Memory(self.calls)
         self.uploads: Counter[str] = Counter()
         """The running uploads of each account."""
         self.request_metrics = RequestMetrics(lambda: self.in_flight)
@@ -114,14 +129,9 @@ class Context:
 
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
-        seconds = throttle.attempt_failed(client_address(scope), self.now())
+        address = self.addresses.capped(scope)
+        seconds = 0.0 if address is None else throttle.attempt_failed(address, self.now())
         return keep_calm(seconds) if seconds else refusal
-
-    @contextmanager
-    def one_more_download(self, account_id: str) -> Iterator[None]:
-        """Count a download of an account while it runs. Raises ApiError when it has too many."""
-        with _one_more(self.downloads, account_id, DOWNLOADS_AT_ONCE_MAX, "downloads"):
-            yield
 
     @contextmanager
     def one_more_upload(self, account_id: str) -> Iterator[None]:
@@ -154,9 +164,3 @@ def _one_more(running: Counter[str], account_id: str, most: int, what: str) -> I
         running[account_id] -= 1
         if not running[account_id]:
             del running[account_id]
-
-
-def client_address(scope: Scope) -> str:
-    """The peer's address; behind a proxy that uvicorn trusts, the one it forwards."""
-    client = scope.get("client")
-    return client[0] if client else ""

@@ -17,8 +17,10 @@ from urllib.parse import unquote
 from litestar.types import HTTPScope, Receive, Send
 
 from holdfast.service.access.download import find_download
+from holdfast.web.auth import shows_key_of
 from holdfast.web.context import Context
 from holdfast.web.http.errors import MethodRefused, RouteMissing
+from holdfast.web.places import Caller
 from holdfast.web.streaming import send_thing
 
 Format = Literal["zip", "tar.gz"]
@@ -66,4 +68,7 @@ async def serve_download(
     if download is None:
         refusal = RouteMissing("BACKUP_NOT_FOUND", "No such backup exists, or the key belongs to another one.")
         raise context.refuse_after_failure(context.link_throttle, scope, refusal)
-    await send_thing(context, download, download.backup.account_id, scope, receive, send, request_id)
+    backup = download.backup
+    is_keyed = shows_key_of(context, scope, backup.account_id)
+    caller = Caller(backup.account_id, context.addresses.capped(scope), backup.id, is_keyed)
+    await send_thing(context, download, caller, scope, receive, send, request_id)

@@ -16,17 +16,16 @@ import threading
 from collections.abc import Callable, Iterator
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from holdfast.service.instance.home import Instance
 from holdfast.web.app import Front, create_app
-from holdfast.web.http.envelope import JSON_HEADERS, SECURITY_HEADERS, failure
+from holdfast.web.protocol import BoundedProtocol
 
 GRACE_SECONDS = 30.0
-HEAD_BYTES_MAX = 64 * 1024
-"""Request line and headers together; llhttp itself has no limit."""
+SWEEP_TICKS = 5
+"""The connections are swept each half second: uvicorn ticks ten times a second."""
 
-KEEP_ALIVE_SECONDS = 15
+BACKLOG = 2048
 
 
 class ServerError(Exception):
@@ -68,7 +67,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
                 opened.bind(address)
-                opened.listen(2048)
+                opened.listen(BACKLOG)
             except OSError as error:
                 if error.errno == errno.EADDRNOTAVAIL and len(found) > 1:
                     sockets.pop().close()
@@ -87,37 +86,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-class EnvelopeProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with its two gaps closed: an error before any route is an envelope, and heads are bounded."""
-
-    _in_head = False
-    _head_bytes = 0
-
-    def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self.send_400_response("The request's line and headers are too long.")
-
-    def send_400_response(self, msg: str) -> None:
-        answer = failure(400, "INVALID_HTTP_REQUEST", "This is not a valid HTTP request, or its headers are too long.")
-        head = [(b"content-length", b"%d" % len(answer.body)), (b"connection", b"close")]
-        lines = [STATUS_LINE[400]]
-        for name, value in [*self.server_state.default_headers, *JSON_HEADERS, *SECURITY_HEADERS, *head]:
-            lines += [name, b": ", value, b"\r\n"]
-        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
-        self.transport.close()
-
-
 class WebServer(uvicorn.Server):
     """One running server. `run` blocks until a signal or `stop`."""
 
@@ -132,13 +100,13 @@ class WebServer(uvicorn.Server):
             uvicorn.Config(
                 front,
                 loop="uvloop",
-                http=EnvelopeProtocol,
+                http=BoundedProtocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                proxy_headers=False,  # `http/addresses.py` says whose header counts
                 timeout_graceful_shutdown=1,
             )
         )
@@ -163,9 +131,11 @@ class WebServer(uvicorn.Server):
         self._on_ready(self.port)
 
     async def on_tick(self, counter: int) -> bool:
+        context = self._context
+        if counter % SWEEP_TICKS == 0:
+            context.connections.sweep()
         if not await super().on_tick(counter):
             return False
-        context = self._context
         context.draining = True
         if self._drained_by is None:
             self._drained_by = context.now() + self._grace_seconds

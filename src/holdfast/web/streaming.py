@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import datetime
 from typing import Protocol, cast
 from urllib.parse import quote
@@ -16,13 +16,18 @@ from urllib.parse import quote
 from litestar.types import HTTPScope, Receive, Send
 
 from holdfast.web.context import Context
+from holdfast.web.http.connection import abort_connection
 from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.errors import ConditionFailed, RangeOutside
+from holdfast.web.http.pace import Pace
 from holdfast.web.http.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
 from holdfast.web.http.thread_stream import Buffer, ThreadStream
+from holdfast.web.places import Caller, Place
 
 STALL_SECONDS = 300
-"""A client that takes no buffer for this long is gone, whatever its connection says."""
+"""A client that takes nothing for this long is gone, whatever its connection says."""
+
+SLOW_PIECE_BYTES = 32 * 1024
 
 ASKED_FOR_HEAD = "holdfast.head"
 """An extension of the scope of a HEAD request that is routed as GET."""
@@ -41,11 +46,11 @@ class Thing(Protocol):
     def last_modified(self) -> datetime: ...
     @property
     def media_type(self) -> str: ...
-    def stream(self, start: int, stop: int) -> Iterator[memoryview]: ...
+    def stream(self, start: int, stop: int, buffer_bytes: Callable[[], int]) -> Iterator[memoryview]: ...
 
 
 async def send_thing(
-    context: Context, thing: Thing, account_id: str, scope: HTTPScope, receive: Receive, send: Send, request_id: str
+    context: Context, thing: Thing, caller: Caller, scope: HTTPScope, receive: Receive, send: Send, request_id: str
 ) -> None:
     """Answer a GET or HEAD. Raises ApiError, or what the vault raised before the first byte."""
     is_head = scope["method"] == "HEAD" or ASKED_FOR_HEAD in (scope.get("extensions") or {})
@@ -68,8 +73,12 @@ async def send_thing(
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    with context.one_more_download(account_id):
-        await _send_span(context, thing, span or Span(0, thing.length), status, head, receive, send, request_id)
+    with context.places.taken(caller) as place:
+        sending = _Sending(context, place, scope, request_id)
+        try:
+            await sending.send_span(thing, span or Span(0, thing.length), status, head, receive, send)
+        finally:
+            context.memory.give_back_soon()
 
 
 def _wanted(thing: Thing, headers: dict[str, str]) -> Span | None:
@@ -112,44 +121,81 @@ def content_disposition(filename: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
 
 
-async def _send_span(
-    context: Context,
-    thing: Thing,
-    span: Span,
-    status: int,
-    head: Headers,
-    receive: Receive,
-    send: Send,
-    request_id: str,
-) -> None:
-    source = cast("Generator[Buffer, None, None]", thing.stream(span.start, span.stop))
-    async with contextlib.AsyncExitStack() as stack:
-        thread_stream = ThreadStream(source, context.streams)
-        stack.callback(thread_stream.close)
-        # The first buffer comes before the head: what fails until then can still be told as an error.
-        buffer = await thread_stream.next()
-        gone = await stack.enter_async_context(until_gone(receive))
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        left = span.stop - span.start
-        try:
-            while buffer is not None and len(buffer) <= left:
-                left -= len(buffer)
-                async with asyncio.timeout(STALL_SECONDS):
-                    await send({"type": "http.response.body", "body": cast("bytes", buffer), "more_body": left > 0})
-                if not left:
-                    return
-                if gone.done():
-                    context.log.info("download_left", request_id=request_id, bytes_left=left)
-                    return
-                buffer = await thread_stream.next()
-            context.log.error(
-                "download_cut", request_id=request_id, bytes_left=left, error="the length is not as promised"
+class _Sending:
+    """The body of one answer on its way."""
+
+    def __init__(self, context: Context, place: Place, scope: HTTPScope, request_id: str) -> None:
+        self._context = context
+        self._place = place
+        self._pace = Pace(context.large_buffers, context.now)
+        self._scope = scope
+        self._request_id = request_id
+        self._left = 0
+
+    async def send_span(
+        self, thing: Thing, span: Span, status: int, head: Headers, receive: Receive, send: Send
+    ) -> None:
+        """Send head and bytes. Raises what the vault raised before the first byte."""
+        stream = thing.stream(span.start, span.stop, self._pace.buffer_bytes)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._pace.close)
+            thread_stream = ThreadStream(
+                cast("Generator[Buffer, None, None]", stream), self._context.streams, self._pace
             )
-        except TimeoutError:
-            context.log.info("download_stalled", request_id=request_id, bytes_left=left)
-        except Exception as error:
-            # Too late for another status: returning with bytes owed makes the server close the connection.
-            context.log.error("download_cut", request_id=request_id, bytes_left=left, exc_info=error)
+            stack.callback(thread_stream.close)
+            # The first buffer comes before the head: what fails until then can still be told as an error.
+            buffer = await thread_stream.next()
+            gone = await stack.enter_async_context(until_gone(receive))
+            await send({"type": "http.response.start", "status": status, "headers": head})
+            self._left = span.stop - span.start
+            try:
+                await self._send_all(buffer, thread_stream, send, gone)
+            except TimeoutError:
+                event = "download_ended_for_others" if self._place.is_ended else "download_stalled"
+                self._log(event)
+                abort_connection(self._scope)
+            except Exception as error:
+                # Too late for another status: returning with bytes owed makes the server close the connection.
+                self._context.log.error(
+                    "download_cut", request_id=self._request_id, bytes_left=self._left, exc_info=error
+                )
+
+    async def _send_all(
+        self, buffer: Buffer | None, thread_stream: ThreadStream, send: Send, gone: asyncio.Task[None]
+    ) -> None:
+        """Send buffers until all is sent, the client is gone or the source ends early. Raises TimeoutError."""
+        async with asyncio.timeout(None) as limit:
+            with self._place.limited(limit):
+                while buffer is not None and len(buffer) <= self._left:
+                    await self._send_buffer(buffer, send, limit)
+                    if not self._left:
+                        return
+                    if gone.done():
+                        self._log("download_left")
+                        return
+                    buffer = await thread_stream.next()
+        self._context.log.error(
+            "download_cut", request_id=self._request_id, bytes_left=self._left, error="the length is not as promised"
+        )
+
+    async def _send_buffer(self, buffer: Buffer, send: Send, limit: asyncio.Timeout) -> None:
+        """Send a buffer in pieces that are small for a client that is slow, so that its speed is known."""
+        loop = asyncio.get_running_loop()
+        piece_bytes = len(buffer) if self._pace.is_large else SLOW_PIECE_BYTES
+        for at in range(0, len(buffer), piece_bytes):
+            if self._place.is_ended:
+                raise TimeoutError
+            limit.reschedule(loop.time() + STALL_SECONDS)
+            piece = buffer[at : at + piece_bytes]
+            is_last = len(piece) == self._left
+            await send({"type": "http.response.body", "body": cast("bytes", piece), "more_body": not is_last})
+            self._left -= len(piece)
+            self._place.took(len(piece))
+            self._pace.took(len(piece))
+        limit.reschedule(None)
+
+    def _log(self, event: str) -> None:
+        self._context.log.info(event, request_id=self._request_id, bytes_left=self._left)
 
 
 @contextlib.asynccontextmanager

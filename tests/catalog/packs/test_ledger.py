@@ -56,3 +56,12 @@ def test_accounts_do_not_see_each_other(world: World) -> None:
     assert theirs.live_pack_ids() == []
     assert theirs.pack_rows([row(1).pack_id]) == []
     theirs.publish(0, [row(1)])
+
+
+def test_a_question_about_one_account_reads_its_packs_alone(world: World) -> None:
+    """SQLite's own plan: by state alone, each such question would read the packs of the whole instance."""
+    with world.instance.catalog.read() as connection:
+        (step,) = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT sum(size) FROM packs WHERE state = 'live' AND account_id = 'a'"
+        ).all()
+    assert step[3] == "SEARCH packs USING COVERING INDEX ix_packs_account (account_id=? AND state=?)"

@@ -88,7 +88,7 @@ class Patient:
 def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient]:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     monkeypatch.setattr(machine, "disk_of", lambda path: ROOMY)
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (4096, 4096))
+    monkeypatch.setattr(resource, "prlimit", lambda pid, what: (4096, 4096))
     clock = ShiftedClock()
     instance = create_instance(tmp_path / "home", time_zone="Europe/Berlin", clock=clock)
     owner = add_account(instance, "ana@example.com", "Silver").account
@@ -141,7 +141,13 @@ def plain_http_in_public(patient: Patient) -> None:
 
 
 def plain_http_for_downloads(patient: Patient) -> None:
-    patient.configure(base_url="https://api.example.org", backups_url="http://backups.example.org")
+    patient.configure(
+        base_url="https://api.example.org", backups_url="http://backups.example.org", trusted_proxies=("127.0.0.1",)
+    )
+
+
+def proxy_without_trust(patient: Patient) -> None:
+    patient.configure(base_url="https://api.example.org")
 
 
 def catalog_without_tls(patient: Patient) -> None:
@@ -271,6 +277,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (store_elsewhere_is_open, "permissions", Level.PROBLEM, "elsewhere"),
     (key_was_never_exported, "master key", Level.WARNING, "holdfast key export"),
     (plain_http_in_public, "configuration", Level.WARNING, "base_url is http://backups.example.org"),
+    (proxy_without_trust, "configuration", Level.WARNING, "trusted_proxies names none"),
     (plain_http_for_downloads, "configuration", Level.WARNING, "backups_url is http://backups.example.org"),
     (catalog_without_tls, "configuration", Level.WARNING, "sslmode=verify-full"),
     (backup_from_the_future, "clock", Level.PROBLEM, "The clock went back"),
@@ -377,9 +384,29 @@ def test_a_tool_that_an_application_needs_is_missing(patient: Patient, monkeypat
 
 
 def test_too_few_open_files(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+    monkeypatch.setattr(resource, "prlimit", lambda pid, what: (256, 512))
     (line,) = patient.lines()
     assert (line.check, line.level, line.command) == ("open files", Level.WARNING, "ulimit -n 1024")
+    assert "only 128 connections and 16 downloads at once fit" in line.message
+
+
+def test_fewer_connections_fit_than_the_settings_say(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "prlimit", lambda pid, what: (512, 1024))
+    (line,) = patient.lines()
+    assert (line.check, line.level) == ("open files", Level.WARNING)
+    assert "384 connections and 48 downloads at once fit, and not 1000 and 100" in line.message
+
+
+def test_the_limit_of_the_server_that_runs_counts(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    (patient.instance.run / "server.json").write_text('{"pid": 4711}')
+    monkeypatch.setattr(resource, "prlimit", lambda pid, what: (512, 9999) if pid == 4711 else (9999, 9999))
+    (line,) = patient.lines()
+    assert "only 512 files open" in line.message
+
+
+def test_it_says_how_many_connections_fit(patient: Patient) -> None:
+    (line,) = [line for check in CHECKS for line in lines_of(check, patient.instance) if line.check == "open files"]
+    assert line.message == "Processes may open enough files: 1000 connections and 100 downloads at once fit."
 
 
 def test_an_sqlite_that_is_too_old(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:

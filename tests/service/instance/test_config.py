@@ -89,7 +89,11 @@ def test_no_value_makes_anything_but_a_configuration_or_a_sentence(name: str, va
         assert config.startswith("it: ")
         assert config.endswith(".")
     else:
-        read = {"plans": dict[str, PricePlan], "databases": tuple[ConfiguredDatabase, ...]}
+        read: dict[str, Any] = {
+            "plans": dict[str, PricePlan],
+            "databases": tuple[ConfiguredDatabase, ...],
+            "trusted_proxies": tuple[str, ...],
+        }
         assert getattr(config, name) == (msgspec.convert(value, read[name]) if name in read else value)
         assert config.downloads_url.startswith("http")
         assert config.zone is not None

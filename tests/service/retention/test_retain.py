@@ -351,3 +351,26 @@ def test_once_a_day_on_one_node(world: World, monkeypatch: pytest.MonkeyPatch) -
     world.clock.ns += DAY_NS
     reconcile_due(world.instance)
     assert seen == [world.account.id] * 2
+
+
+# -- the cost of a run ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_asks_once_for_the_storage_of_an_account(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    apps = [world.app]
+    for number in range(3):
+        folder = world.root.parent / f"app-{number}"
+        folder.mkdir()
+        apps.append(add_app(world.instance, world.account.id, folder.name, folder))
+    for app in apps:
+        for _ in range(2):
+            scheduled(world, app)
+    asked: list[str] = []
+
+    def counted(instance: Instance, account: Any) -> tuple[int, int]:
+        asked.append(account.id)
+        return usage(instance, account)
+
+    monkeypatch.setattr(retain_module, "usage", counted)
+    retain_due(world.instance)
+    assert asked == [world.account.id]

@@ -16,7 +16,8 @@ from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
 from holdfast.vault.errors import ChunkMissing, SessionFenced
 from holdfast.vault.layout import zip as zip_layout
-from holdfast.vault.maintenance.prune import SMALL_PACKS_MIN, CopyBudget
+from holdfast.vault.maintenance.prune import SMALL_PACKS_MIN
+from holdfast.vault.maintenance.prune_plan import CopyBudget
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
 from holdfast.vault.pack.ledger import LedgerMoved, PackRow

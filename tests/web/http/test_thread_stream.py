@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from holdfast.web.http.pace import MEASURED_BYTES, LargeBuffers, Pace
 from holdfast.web.http.thread_stream import AHEAD_BUFFERS_MAX, FILL_BUFFERS_MAX, ThreadStream
+
+PACE = Pace(LargeBuffers(), lambda: 0.0)
+"""Of a client that is fast: no time passes."""
+PACE.took(MEASURED_BYTES)
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def test_every_buffer_comes_in_order_and_then_the_end(threads: ThreadPoolExecuto
     source = Source(FILL_BUFFERS_MAX * 3 + 1)
 
     async def read() -> list[bytes | memoryview]:
-        thread_stream = ThreadStream(source.stream(), threads)
+        thread_stream = ThreadStream(source.stream(), threads, PACE)
         buffers = []
         while (buffer := await thread_stream.next()) is not None:
             buffers.append(buffer)
@@ -56,7 +61,7 @@ def test_it_stays_ahead_by_a_bounded_number_and_holds_no_thread_meanwhile(thread
     source = Source(1000)
 
     async def read_one_and_wait() -> None:
-        thread_stream = ThreadStream(source.stream(), threads)
+        thread_stream = ThreadStream(source.stream(), threads, PACE)
         await thread_stream.next()
         # Both threads of the pool are free as soon as the fill is done: this would never meet otherwise.
         meeting = threading.Barrier(2, timeout=5)
@@ -74,7 +79,7 @@ def test_a_failure_comes_after_the_buffers_before_it(threads: ThreadPoolExecutor
     source = Source(2, ValueError("damaged"))
 
     async def read() -> None:
-        thread_stream = ThreadStream(source.stream(), threads)
+        thread_stream = ThreadStream(source.stream(), threads, PACE)
         assert [await thread_stream.next(), await thread_stream.next()] == [b"0", b"1"]
         with pytest.raises(ValueError, match="damaged"):
             await thread_stream.next()
@@ -96,7 +101,7 @@ def test_closing_while_the_generator_runs_closes_it_when_it_comes_back(threads: 
             closed.set()
 
     async def leave() -> None:
-        thread_stream = ThreadStream(stuck(), threads)
+        thread_stream = ThreadStream(stuck(), threads, PACE)
         reader = asyncio.create_task(thread_stream.next())
         await asyncio.get_running_loop().run_in_executor(None, entered.wait, 5)
         thread_stream.close()
@@ -113,7 +118,7 @@ def test_one_that_was_never_read_is_closed_too(threads: ThreadPoolExecutor) -> N
     source = Source(3)
 
     async def leave() -> None:
-        ThreadStream(source.stream(), threads).close()
+        ThreadStream(source.stream(), threads, PACE).close()
 
     asyncio.run(leave())
     assert source.given == 0

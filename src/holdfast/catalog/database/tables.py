@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -142,6 +142,7 @@ packs = Table(
 )
 """`read_at`: when the pack was last read back whole and found good; None: not since it was written."""
 Index("ix_packs_read", packs.c.state, packs.c.read_at)
+Index("ix_packs_account", packs.c.account_id, packs.c.state, packs.c.size)
 
 jobs = Table(
     "jobs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -31,6 +31,7 @@ from holdfast.vault.paths import shown
 from holdfast.vault.reader.browse import Browser, SubtreeView, key_of
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.diff import Difference, differences
+from holdfast.vault.reader.records import BUFFER_BYTES
 from holdfast.vault.reader.snapshot import Snapshot
 
 SHOWN_MAX = 10_000
@@ -121,10 +122,16 @@ class Content:
         """The Content-Type: never one that a browser would run."""
         return "application/octet-stream" if self.is_file else "application/zip"
 
-    def stream(self, start: int, stop: int) -> Iterator[memoryview]:
-        """Bytes `start` to `stop`. Raises DamagedError, ChunkMissing, StoreError; what came before is right."""
+    def stream(
+        self, start: int, stop: int, buffer_bytes: Callable[[], int] = lambda: BUFFER_BYTES
+    ) -> Iterator[memoryview]:
+        """Bytes `start` to `stop`, in buffers of about `buffer_bytes()`.
+
+        Raises DamagedError, ChunkMissing, StoreError; what came before is right.
+        """
         snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
+            snapshot.reader.buffer_bytes = buffer_bytes
             if self.entry is not None and self.is_file:
                 yield from content_range(snapshot, self.entry, start, stop)
             else:

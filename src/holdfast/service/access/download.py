@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from holdfast.service.registry.link_keys import account_keys, same_key
 from holdfast.units import SECOND_NS
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
+from holdfast.vault.reader.records import BUFFER_BYTES
 
 LAYOUT_VERSION = 1
 """Part of the ETag: a layout whose bytes differ for the same manifest gets a new one."""
@@ -56,14 +57,17 @@ class Download:
         """The Content-Type."""
         return _MEDIA_TYPES[self.format]
 
-    def stream(self, start: int, stop: int) -> Iterator[memoryview]:
-        """Bytes `start` to `stop`, in buffers of up to about a megabyte that belong to the caller.
+    def stream(
+        self, start: int, stop: int, buffer_bytes: Callable[[], int] = lambda: BUFFER_BYTES
+    ) -> Iterator[memoryview]:
+        """Bytes `start` to `stop`, in buffers of about `buffer_bytes()` that belong to the caller.
 
         Every record is checked before a byte of it is given out. Raises DamagedError, ChunkMissing, StoreError; what
         was given out before is right. Close the generator to stop early.
         """
         snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
+            snapshot.reader.buffer_bytes = buffer_bytes
             layout = zip_layout if self.format == "zip" else targz
             yield from snapshot.reader.render(layout.pieces(snapshot, start, stop))
         finally:

@@ -72,6 +72,11 @@ def _configuration(instance: Instance) -> Iterator[Finding]:
                 f"{name} is {url}: API keys and downloads go over the network in the clear; put a proxy with TLS "
                 f"before Holdfast and set {name} to its https address."
             )
+    if not config.trusted_proxies and urlsplit(config.base_url).scheme == "https":
+        yield warning(
+            "base_url is https, so a proxy stands before Holdfast, and trusted_proxies names none: all clients look "
+            "like one, and share the caps of one address. Set it to the proxy's address, such as ['127.0.0.1']."
+        )
     if config.catalog_url:
         parts = urlsplit(config.catalog_url)
         mode = parse_qs(parts.query).get("sslmode", [""])[0]

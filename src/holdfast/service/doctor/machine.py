@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import secrets
 import shutil
 import sqlite3
@@ -14,7 +14,8 @@ from pathlib import Path
 from holdfast.catalog.accounts.apps import list_apps
 from holdfast.catalog.statistics import app_statistics, newest_time
 from holdfast.schemas.times import iso, local_time
-from holdfast.service.doctor.finding import Check, Finding, problem, warning
+from holdfast.service.doctor.finding import Check, Finding, Level, problem, warning
+from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance
 from holdfast.sources.databases.spec import Kind
@@ -113,12 +114,33 @@ def _tools(instance: Instance) -> Iterator[Finding]:
 
 
 def _open_files(instance: Instance) -> Iterator[Finding]:
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES_MIN:
+    config = instance.config
+    limit = _open_files_of_server(instance)
+    fits = capacity_of(config, limit)
+    fitting = f"{fits.connections} connections and {fits.downloads} downloads at once fit"
+    if limit is not None and limit < OPEN_FILES_MIN:
         yield warning(
-            f"A process may have only {soft} files open; raise that to {OPEN_FILES_MIN} (systemd: LimitNOFILE).",
+            f"The server may have only {limit} files open, so only {fitting}; raise that to {OPEN_FILES_MIN} or more "
+            "(systemd: LimitNOFILE).",
             f"ulimit -n {OPEN_FILES_MIN}",
         )
+    elif (fits.connections, fits.downloads) != (config.connections_max, config.downloads_max):
+        yield warning(
+            f"The server may have only {limit} files open, so {fitting}, and not {config.connections_max} and "
+            f"{config.downloads_max} as the settings say; raise the limit (systemd: LimitNOFILE), or lower "
+            "connections_max and downloads_max."
+        )
+    else:
+        yield Finding(Level.OK, f"Processes may open enough files: {fitting}.")
+
+
+def _open_files_of_server(instance: Instance) -> int | None:
+    """The limit of the server that runs; where none does, the one that it would have if it was started from here."""
+    try:
+        pid = json.loads((instance.run / "server.json").read_text())["pid"]
+        return open_files_max(pid)
+    except (OSError, ValueError, KeyError, TypeError):
+        return open_files_max(hard=True)
 
 
 def _fsync(instance: Instance) -> Iterator[Finding]:

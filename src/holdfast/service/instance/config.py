@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import tzinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -56,6 +57,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The URL of the API and the dashboard."""
     backups_url: str = ""
     """The URL of downloads; empty: as `base_url`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of the proxies whose `X-Forwarded-For` is believed; none: the header never counts."""
+    connections_max: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1000
+    """Connections that the server has at once; fewer where its descriptors allow no more."""
+    connections_per_address_max: Annotated[int, msgspec.Meta(ge=1)] = 100
+    downloads_max: Annotated[int, msgspec.Meta(ge=4, le=4096)] = 100
+    """Downloads that run at once, of all accounts; each takes about a megabyte of memory."""
+    downloads_per_address_max: Annotated[int, msgspec.Meta(ge=1)] = 16
+    """Of one address, without an API key."""
     time_zone: str = "UTC"
     level: Literal["fast", "balanced", "small"] = "fast"
     workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 2
@@ -122,6 +132,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return (self.backups_url or self.base_url).rstrip("/")
 
     @property
+    def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
+        """The networks of `trusted_proxies`. Raises ValueError for one that is not a network."""
+        return [ip_network(text) for text in self.trusted_proxies]
+
+    @property
     def tree_bounds(self) -> TreeBounds:
         """The bounds on an application's folder."""
         return TreeBounds(
@@ -183,6 +198,24 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     for name, url in (("base_url", config.base_url), ("backups_url", config.backups_url or config.base_url)):
         if not _is_origin(url):
             raise ConfigError(f"{where}: {name} must be like https://host or http://host:port, and is {url!r}.")
+    for text in config.trusted_proxies:
+        try:
+            ip_network(text)
+        except ValueError:
+            raise ConfigError(
+                f"{where}: trusted_proxies must be a list of networks like 127.0.0.1 or 10.1.0.0/16, and has {text!r}."
+            ) from None
+    _check_databases(config, where)
+    if config.scratch and not Path(config.scratch).is_absolute():
+        raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
+    try:
+        _ = config.zone
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.") from None
+    return config
+
+
+def _check_databases(config: Config, where: str) -> None:
     seen = set()
     for database in config.databases:
         if (database.app, database.name) in seen:
@@ -194,13 +227,6 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
             raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
         if database.password_env and database.password_file:
             raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; keep only one.")
-    if config.scratch and not Path(config.scratch).is_absolute():
-        raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
-    try:
-        _ = config.zone
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.") from None
-    return config
 
 
 def _plan_at_fault(values: dict[str, Any]) -> str:

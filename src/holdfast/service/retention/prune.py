@@ -26,7 +26,8 @@ from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.control import NEVER
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
 from holdfast.vault.maintenance.mark import backup_ids
-from holdfast.vault.maintenance.prune import GRACE_NS, CopyBudget, PruneControl, PrunePlan, PruneResult
+from holdfast.vault.maintenance.prune import GRACE_NS
+from holdfast.vault.maintenance.prune_plan import CopyBudget, PruneControl, PrunePlan, PruneResult
 from holdfast.vault.manifest.root import root_name
 
 SETTLE_NS = 120 * SECOND_NS

@@ -42,6 +42,27 @@ class Retained:
     gone: list[str]
 
 
+class Run:
+    """One run of retention: what it has asked about an account, it does not ask again for the next application."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.evidence = Evidence(instance)
+        self._instance = instance
+        self._accounts: dict[str, tuple[Account, int]] = {}
+
+    def account(self, account_id: str) -> tuple[Account, int]:
+        """Return an account, and by how many bytes it exceeds its plan's storage. Raises NotFound."""
+        found = self._accounts.get(account_id)
+        if found is None:
+            account = get_account(self._instance, account_id)
+            found = self._accounts[account_id] = account, _excess_bytes(self._instance, account)
+        return found
+
+    def excess_was_judged(self, account_id: str) -> None:
+        """Note that room was made for an account, as far as there was any to make; once in a run."""
+        self._accounts[account_id] = self._accounts[account_id][0], 0
+
+
 def terms_of(config: Config, app: App, plan: str) -> Terms:
     """Return the terms by which an application's backups are decided; a plan that is not configured caps nothing."""
     caps = config.plans.get(plan)
@@ -55,27 +76,29 @@ def terms_of(config: Config, app: App, plan: str) -> Terms:
 
 def plan_retention(instance: Instance, app: App) -> list[Decision]:
     """Return what retention would do now with each backup of an application, oldest first."""
-    return [v for v in _planned(instance, app) if v.backup.app_id == app.id]
+    return [v for v in _planned(instance, app, Run(instance)) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, control: Control = NEVER, evidence: Evidence | None = None) -> Retained:
+def retain_app(instance: Instance, app: App, *, control: Control = NEVER, run: Run | None = None) -> Retained:
     """Delete what one application's rules and caps let go, and what the account's storage cap lets go of others.
 
     Raises NotFound, CatalogError, StoreError.
     """
-    verdicts = _planned(instance, app)
+    run = run or Run(instance)
+    verdicts = _planned(instance, app, run)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    gone = _delete_outdated(instance, app.account_id, now, control, evidence or Evidence(instance))
+    gone = _delete_outdated(instance, app.account_id, now, control, run.evidence)
+    run.excess_was_judged(app.account_id)
     return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], gone)
 
 
-def retain_after(instance: Instance, app_id: str, control: Control = NEVER, evidence: Evidence | None = None) -> None:
+def retain_after(instance: Instance, app_id: str, control: Control = NEVER, run: Run | None = None) -> None:
     """Retention behind a backup that has just succeeded. What fails is only logged: the next run does it."""
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         return
     try:
-        retain_app(instance, app, control=control, evidence=evidence)
+        retain_app(instance, app, control=control, run=run)
     except (StoreError, ServiceError) as error:
         _log.warning("retention of application %s waits for the next run: %s", app_id, error)
 
@@ -86,11 +109,11 @@ def retain_due(instance: Instance, control: Control = NEVER) -> None:
     A cancel ends it early.
     """
     resume_deletions(instance)
-    evidence = Evidence(instance)
+    run = Run(instance)
     for app_id in rows.apps_with_several(instance.catalog, instance.config.node):
         if control.is_cancelled():
             return
-        retain_after(instance, app_id, control, evidence)
+        retain_after(instance, app_id, control, run)
 
 
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
@@ -117,10 +140,9 @@ def _shown(verdict: Decision, zone: tzinfo) -> RetainedBackup:
     )
 
 
-def _planned(instance: Instance, app: App) -> list[Decision]:
+def _planned(instance: Instance, app: App, run: Run) -> list[Decision]:
     """Return the decisions on an application's backups; on all of the account's while it stores too much."""
-    account = get_account(instance, app.account_id)
-    excess = _excess_bytes(instance, account)
+    account, excess = run.account(app.account_id)
     if excess > 0:
         return _judged_account(instance, account, excess)
     return _judged(instance, app, account, rows.candidates(instance.catalog, app_id=app.id))

@@ -18,17 +18,23 @@ from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import TAG_BYTES, SealKind, VaultKeys, nonce
 from holdfast.vault.pack.writer import pack_name
 
-READ_BYTES_MAX = 2 * 1024 * 1024
-"""At most this many bytes are read from a pack at once; also the ciphertext that one download holds."""
+READ_BUFFERS = 2
+"""At most this many times a buffer is read from a pack at once, and at least one record; also the ciphertext held."""
 
 GAP_BYTES_MAX = 64 * 1024
 """At most this many unwanted bytes between two records are read too, to save another call."""
 
 PLAN_PIECES = 2048
-"""Number of pieces that are located at once."""
+"""Number of pieces that are located at once, with buffers of BUFFER_BYTES; with smaller ones fewer."""
 
-OUTPUT_BYTES = 1024 * 1024
-OPEN_PACKS_MAX = 32
+BATCH_BUFFERS = 4
+"""At most this many times a buffer of pieces is located at once; those that are literal are held meanwhile."""
+
+BUFFER_BYTES = 1024 * 1024
+"""The size of the buffers, for a reader that says nothing else."""
+
+OPEN_PACKS_MAX = 8
+"""Packs that a reader keeps open: each may be a descriptor, and one more `open` costs less than a record."""
 
 Record = tuple[bytes, bytes, memoryview, bytes, int]
 """Chunk id, pack id, sealed bytes, salt, counter."""
@@ -47,7 +53,9 @@ class RecordReader:
         self._index = index
         self._held = index(False)
         self._open: OrderedDict[bytes, ObjectReader] = OrderedDict()
-        self._buffer = memoryview(bytearray(READ_BYTES_MAX))
+        self._buffer = memoryview(b"")
+        self.buffer_bytes: Callable[[], int] = lambda: BUFFER_BYTES
+        """Says how large the next buffer is: less for a client that is slow, as each holds several."""
         self._associated = {kind: keys.associated(kind) for kind in (SealKind.DATA, SealKind.MANIFEST)}
 
     def close(self) -> None:
@@ -92,7 +100,10 @@ class RecordReader:
         return plan
 
     def _read(self, pack_id: bytes, offset: int, length: int) -> memoryview:
-        place = self._buffer[:length] if length <= READ_BYTES_MAX else memoryview(bytearray(length))
+        wanted = max(length, READ_BUFFERS * self.buffer_bytes())
+        if not wanted <= len(self._buffer) <= 2 * wanted:
+            self._buffer = memoryview(bytearray(wanted))
+        place = self._buffer[:length]
         if self._pack(pack_id).read_into(offset, place) != length:
             raise PackGone(f"Pack {pack_id.hex()[:12]} is cut short.")
         return place
@@ -107,10 +118,11 @@ class RecordReader:
         while i < len(plan):
             pack_id, start, sealed, _, _ = plan[i]
             end = start + sealed
+            read_bytes = READ_BUFFERS * self.buffer_bytes()
             j = i + 1
             while j < len(plan):
                 other, at, size, _, _ = plan[j]
-                if other != pack_id or not end <= at <= end + GAP_BYTES_MAX or at + size - start > READ_BYTES_MAX:
+                if other != pack_id or not end <= at <= end + GAP_BYTES_MAX or at + size - start > read_bytes:
                     break
                 end = at + size
                 j += 1
@@ -165,33 +177,35 @@ class RecordReader:
                 yield from opened
 
     def render(self, pieces: Iterable[Piece]) -> Iterator[memoryview]:
-        """Yield the bytes of a layout, in buffers of about OUTPUT_BYTES that belong to the caller.
+        """Yield the bytes of a layout, in buffers of about `buffer_bytes()` that belong to the caller.
 
         Raises ChunkMissing, DamagedError; bytes yielded before that are correct.
         """
-        out = memoryview(bytearray(OUTPUT_BYTES))
+        out = memoryview(bytearray(0))
         fill = 0
         scratch = memoryview(bytearray(0))
-        for batch in _batches(pieces):
+        for batch in self._batches(pieces):
             runs = self._runs([p.chunk_id for p in batch if isinstance(p, SegmentPiece)])
             records = (record for run in runs for record in run)
             for piece in batch:
                 if not isinstance(piece, SegmentPiece):
                     size = len(piece)
-                    if size > OUTPUT_BYTES - fill:
-                        if fill:
+                    if size > len(out) - fill:
+                        if self._is_worth_giving(fill):
                             yield out[:fill]
-                        out, fill = memoryview(bytearray(max(OUTPUT_BYTES, size))), 0
+                            fill = 0
+                        out = self._next_buffer(out[:fill], size)
                     out[fill : fill + size] = piece
                     fill += size
                     continue
                 record = next(records)
                 if len(record[2]) - TAG_BYTES != piece.stored:
                     raise DamagedError(f"Chunk {piece.chunk_id.hex()[:12]} differs in length from its manifest.")
-                if piece.take > OUTPUT_BYTES - fill:
-                    if fill:
+                if piece.take > len(out) - fill:
+                    if self._is_worth_giving(fill):
                         yield out[:fill]
-                    out, fill = memoryview(bytearray(max(OUTPUT_BYTES, piece.stored))), 0
+                        fill = 0
+                    out = self._next_buffer(out[:fill], piece.take)
                 if piece.take == piece.stored:
                     place = out[fill : fill + piece.stored]
                     self._open_into(SealKind.DATA, record, place)
@@ -204,6 +218,31 @@ class RecordReader:
                 fill += piece.take
         if fill:
             yield out[:fill]
+
+    def _is_worth_giving(self, fill: int) -> bool:
+        """True if a buffer that is filled so far is given out as it is; a few bytes go before what comes next."""
+        return fill * 8 > self.buffer_bytes()
+
+    def _next_buffer(self, begun: memoryview, size: int) -> memoryview:
+        """Return a new buffer that begins with what is there, and has room for `size` bytes more."""
+        out = memoryview(bytearray(max(self.buffer_bytes(), len(begun) + size)))
+        out[: len(begun)] = begun
+        return out
+
+    def _batches(self, pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+        """Yield pieces in lists short enough to be planned at once: few at first, so that the first byte comes soon."""
+        batch: list[Piece] = []
+        size, pieces_max, bytes_max = 0, 16, BATCH_BUFFERS * self.buffer_bytes()
+        for piece in pieces:
+            batch.append(piece)
+            size += piece.stored if isinstance(piece, SegmentPiece) else len(piece)
+            if len(batch) >= pieces_max or size >= bytes_max:
+                yield batch
+                buffer_bytes = self.buffer_bytes()
+                batch, size, bytes_max = [], 0, BATCH_BUFFERS * buffer_bytes
+                pieces_max = max(16, PLAN_PIECES * buffer_bytes // BUFFER_BYTES)
+        if batch:
+            yield batch
 
 
 def _places(index: Index, ids: bytes) -> list[Place | None]:
@@ -221,17 +260,3 @@ def _places(index: Index, ids: bytes) -> list[Place | None]:
             strict=True,
         )
     ]
-
-
-def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Yield pieces in lists short enough to be planned at once: few at first, so that the first byte comes soon."""
-    batch: list[Piece] = []
-    size, limit = 0, 16
-    for piece in pieces:
-        batch.append(piece)
-        size += piece.stored if isinstance(piece, SegmentPiece) else len(piece)
-        if len(batch) >= limit or size >= 8 * READ_BYTES_MAX:
-            yield batch
-            batch, size, limit = [], 0, PLAN_PIECES
-    if batch:
-        yield batch

@@ -16,6 +16,7 @@ from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
+from holdfast.web.places import Caller
 from holdfast.web.streaming import send_thing
 
 AnyRequest = Request[Any, Any, Any]
@@ -33,9 +34,11 @@ class Streamed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or the part that is asked for."""
-        account_id = self._content.backup.account_id
+        caller = Caller(
+            self._content.backup.account_id, self._context.addresses.capped(scope), link=None, is_keyed=True
+        )
         http = cast("HTTPScope", scope)
-        await send_thing(self._context, self._content, account_id, http, receive, send, secrets.token_hex(8))
+        await send_thing(self._context, self._content, caller, http, receive, send, secrets.token_hex(8))
 
 
 def browse_routes(context: Context) -> list[HTTPRouteHandler]:

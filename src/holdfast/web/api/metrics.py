@@ -17,7 +17,8 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from prometheus_client.exposition import choose_encoder
 
 from holdfast.service.instance.config import Config
-from holdfast.web.context import Context, client_address
+from holdfast.web.context import Context
+from holdfast.web.http.addresses import peer_of
 from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import MethodRefused, route_not_found
 from holdfast.web.http.request import header
@@ -46,7 +47,7 @@ def is_operator(config: Config, scope: Scope) -> bool:
         return compare_digest(shown.encode("utf-8", "replace"), config.metrics_token.encode("ascii"))
     is_through_proxy = any(name in _OF_PROXIES for name, _ in scope["headers"])
     return not is_through_proxy and all(
-        map(_is_this_machine, (client_address(scope), urlsplit(config.base_url).hostname or ""))
+        map(_is_this_machine, (peer_of(scope), urlsplit(config.base_url).hostname or ""))
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 
 from holdfast.service.errors import LimitReached, ServiceError, unavailable_of
 from holdfast.web.http.envelope import Answer, Headers, failure
@@ -95,8 +95,12 @@ def route_not_found() -> ApiError:
     return RouteMissing("ROUTE_NOT_FOUND", "No such route exists; the documentation at /docs lists all of them.")
 
 
-def unavailable(message: str) -> ApiError:
-    return OutOfService("UNAVAILABLE", message, [(b"retry-after", b"%d" % UNAVAILABLE_RETRY_SECONDS)])
+def invalid_host() -> ApiError:
+    return BadRequest("INVALID_HOST", "The Host header must be a host name, with a port if it is not the usual.")
+
+
+def unavailable(message: str, seconds: int = UNAVAILABLE_RETRY_SECONDS) -> ApiError:
+    return OutOfService("UNAVAILABLE", message, [(b"retry-after", b"%d" % seconds)])
 
 
 def keep_calm(seconds: float, what: str = "Too many failed attempts from this address") -> ApiError:
@@ -137,11 +141,14 @@ def known_error(error: BaseException) -> ApiError | None:
                 "PAYLOAD_TOO_LARGE", "The body is larger than this route takes.", [(b"connection", b"close")]
             )
         case HTTPException(status_code=400, detail="Invalid host header"):
-            return BadRequest(
-                "INVALID_HOST", "The Host header must be a host name, with a port if it is not the usual."
-            )
+            return invalid_host()
         case _:
             return None
+
+
+def has_left(error: BaseException) -> bool:
+    """True if an exception says that the client went away before its request was whole."""
+    return isinstance(error, InternalServerException) and error.detail == "client disconnected prematurely"
 
 
 def answer_error(error: ApiError, extra: Headers | None = None) -> Answer:

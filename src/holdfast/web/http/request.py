@@ -6,6 +6,7 @@ because its errors name neither in a form that API.md could promise.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,19 +14,23 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 from litestar import Request
-from litestar.types import Scope
+from litestar.types import HTTPScope, Scope
 
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX
 from holdfast.schemas.fields import Body
 from holdfast.units import SECOND_NS
-from holdfast.web.http.errors import ApiError, BadRequest
+from holdfast.web.http.errors import ApiError, BadRequest, invalid_host
 
 BODY_BYTES_MAX = 64 * 1024
+BODY_SECONDS_MAX = 30.0
+"""A body of JSON, which is small, comes in this time."""
+
 PAGE_MAX = 200
 WAIT_SECONDS_MAX = 90
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 QUERY_FIELDS_MAX = 50
 
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{0,5})?")
 _ID = re.compile(r"[0-9a-f]{32}")
 _FIELD_OF_PATH = re.compile(r"`\$\.(\w+)")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`")
@@ -69,6 +74,15 @@ B = TypeVar("B", bound=Body)
 def invalid(field: str) -> ApiError:
     """The error that names a field of ours and what it must be."""
     return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {_RULES[field]}.")
+
+
+def check_host(scope: HTTPScope) -> None:
+    """Raise ApiError unless a request has one valid Host; one of HTTP/1.0 needs none (RFC 9112, section 3.2)."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if not hosts and scope["http_version"] == "1.0":
+        return
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        raise invalid_host()
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -160,7 +174,13 @@ def is_id(text: str) -> bool:
 
 async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
     """The request's body as `kind`; no body at all counts as `{}`. Bodies over BODY_BYTES_MAX never get here."""
-    raw = await request.body()
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            raw = await request.body()
+    except TimeoutError:
+        raise BadRequest(
+            "INVALID_BODY", f"The body was not whole after {BODY_SECONDS_MAX:.0f} s; send it again."
+        ) from None
     if not raw.strip():
         return kind()
     try:

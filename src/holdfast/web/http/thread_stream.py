@@ -2,7 +2,7 @@
 
 Terms: a *thread stream* belongs to one answer. A *fill* is one job on the shared thread pool that asks the generator
 for buffers until enough of them are ready. When the client is slow the fill ends and its thread is free: a connection
-that does not read holds at most `AHEAD_BUFFERS_MAX` buffers and no thread.
+that does not read holds a buffer or a few, as its `Pace` says, and no thread.
 
 What it must never do: run the generator in two threads at once, block the loop, or outlive `close`.
 """
@@ -15,10 +15,12 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
+from holdfast.web.http.pace import Pace
+
 Buffer = bytes | memoryview
 
 AHEAD_BUFFERS_MAX = 3
-"""Buffers that may lie ready. With buffers of at most 1 MiB a stream stays far below its 64 MB."""
+"""Large buffers that may lie ready; of small ones, one."""
 
 FILL_BUFFERS_MAX = 32
 """After at most this many buffers a fill goes to the end of the queue, so that fast clients don't starve the others."""
@@ -27,9 +29,10 @@ FILL_BUFFERS_MAX = 32
 class ThreadStream:
     """One generator's way to the loop. Made and used on the loop; only `_fill` runs elsewhere."""
 
-    def __init__(self, source: Generator[Buffer, None, None], threads: ThreadPoolExecutor) -> None:
+    def __init__(self, source: Generator[Buffer, None, None], threads: ThreadPoolExecutor, pace: Pace) -> None:
         self._source = source
         self._threads = threads
+        self._pace = pace
         self._loop = asyncio.get_running_loop()
         self._lock = Lock()
         self._ready: deque[Buffer] = deque()
@@ -43,16 +46,20 @@ class ThreadStream:
         """The next buffer, or None at the end. What the generator raised is raised here, after its last buffer."""
         while True:
             with self._lock:
-                if not self._filling and not self._ended and len(self._ready) <= AHEAD_BUFFERS_MAX // 2:
+                buffer = self._ready.popleft() if self._ready else None
+                if not self._filling and not self._ended and len(self._ready) <= self._ahead_max() // 2:
                     self._start(self._fill)
-                if self._ready:
-                    return self._ready.popleft()
+                if buffer is not None:
+                    return buffer
                 if self._ended:
                     if self._failure is not None:
                         raise self._failure
                     return None
                 waiter = self._waiter = self._loop.create_future()
             await waiter
+
+    def _ahead_max(self) -> int:
+        return AHEAD_BUFFERS_MAX if self._pace.is_large else 1
 
     def close(self) -> None:
         """Stop and let the generator go; more than once is fine. The generator is closed where it runs."""
@@ -78,7 +85,7 @@ class ThreadStream:
             with self._lock:
                 if self._closed:
                     break
-                if len(self._ready) >= AHEAD_BUFFERS_MAX:
+                if len(self._ready) >= self._ahead_max():
                     self._filling = False
                     return
             try:

@@ -20,6 +20,9 @@ from holdfast.web.http.request import header
 
 PIECE_BYTES = 1024 * 1024
 IDLE_SECONDS = 60.0
+"""In this time at least IDLE_SECONDS * SLOW_BYTES_PER_SECOND of a body come, or it is refused."""
+
+SLOW_BYTES_PER_SECOND = 1024
 LINGER_SECONDS = 30.0
 
 
@@ -33,20 +36,28 @@ async def body_pieces(body: Body, idle_seconds: float = IDLE_SECONDS) -> AsyncIt
     Raises UploadBroken.
     """
     piece = bytearray()
+    loop = asyncio.get_running_loop()
+    until, came = loop.time() + idle_seconds, 0
     while True:
         try:
-            message = await asyncio.wait_for(body.receive(), idle_seconds)
+            async with asyncio.timeout_at(until):
+                message = await body.receive()
         except TimeoutError:
             raise UploadBroken(
-                "INVALID_BODY", f"Nothing of the body came for {idle_seconds:.0f} s; send it again."
+                "INVALID_BODY", f"Hardly anything of the body came for {idle_seconds:.0f} s; send it again."
             ) from None
         if message["type"] == "http.disconnect":
             raise UploadBroken("INVALID_BODY", "The connection was closed before the body was complete.")
         if message["type"] != "http.request":
             continue
         piece += message["body"]
+        came += len(message["body"])
+        if came >= SLOW_BYTES_PER_SECOND * idle_seconds:
+            until, came = loop.time() + idle_seconds, 0
         if len(piece) >= PIECE_BYTES or (piece and not message["more_body"]):
+            since = loop.time()
             yield piece
+            until += loop.time() - since  # the receiver's own time
             piece = bytearray()
         if not message["more_body"]:
             return

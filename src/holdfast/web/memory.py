@@ -1,0 +1,34 @@
+"""Giving memory back to the system: glibc keeps what was freed between blocks that are still used, until it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+
+QUIET_SECONDS = 2.0
+"""The wait after something large was freed: many that end together cost one look."""
+
+
+class Memory:
+    """The memory of a process. Used on the event loop only; the work is done in a thread."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._is_planned = False
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        """Of glibc alone; other C libraries give memory back by themselves."""
+
+    def give_back_soon(self) -> None:
+        """Have what was freed given back in a moment."""
+        if self._trim is not None and not self._is_planned:
+            self._is_planned = True
+            asyncio.get_running_loop().call_later(QUIET_SECONDS, self._give_back)
+
+    def _give_back(self) -> None:
+        self._is_planned = False
+        assert self._trim is not None
+        try:
+            self._threads.submit(self._trim, 0)
+        except RuntimeError:
+            return  # the threads are let go: the process ends, and gives all back
