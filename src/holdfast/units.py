@@ -8,7 +8,9 @@ from __future__ import annotations
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
 DAY_NS = 24 * HOUR_NS
+MIB = 1024**2
 GIB = 1024**3
+TIB = 1024**4
 
 
 def size_text(size: int) -> str:

@@ -1,5 +1,6 @@
-"""The fixtures of the tests that attack the program as it runs."""
+"""Fixtures of the attacks: instances as the commands and the service see them."""
 
-from kit.command import free_port
+from kit.command import bot, free_port, run, server
+from kit.world import world
 
-__all__ = ["free_port"]
+__all__ = ["bot", "free_port", "run", "server", "world"]

@@ -6,10 +6,12 @@ mark when it is run.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ import httpx
 import pytest
 from kit.command import Server
 
+import holdfast
 from holdfast.isolation import leave_caller_folder, search_path
 from holdfast.sources.databases.client import Client, environment
 from holdfast.sources.databases.errors import ToolMissing
@@ -53,6 +56,9 @@ def hostile(tmp_path: Path) -> Iterator[Path]:
         database.execute("CREATE TABLE t (a)")
     for number in range(FILES):
         (folder / f"data-{number}.txt").write_text(str(number))
+    (folder / "shared").mkdir()
+    (folder / "shared").chmod(0o2775)
+    (folder / "data-0.txt").chmod(0o664)
     yield folder
     assert not mark.exists(), f"run from the tenant's folder: {sorted(set(mark.read_text().split()))}"
 
@@ -101,6 +107,9 @@ def test_commands(app_id: tuple[str, str], run: Callable[..., str], hostile: Pat
     run("restore", "bot", "one", "--to", "../elsewhere")
     assert (tmp_path / "one.zip").stat().st_size > 0
     assert (tmp_path / "elsewhere" / "data-0.txt").read_text() == "0"
+    # Our umask is no business of what is restored, nor of the folder that it comes into.
+    for name, mode in {".": 0o755, "shared": 0o2775, "data-0.txt": 0o664}.items():
+        assert stat.S_IMODE((tmp_path / "elsewhere" / name).stat().st_mode) == mode, name
     copied = sqlite3.connect(tmp_path / "elsewhere" / "app.db")
     with closing(copied):
         assert copied.execute("SELECT count(*) FROM t").fetchone() == (0,)
@@ -120,6 +129,22 @@ def test_a_server(
             assert "Umask:\t0077" in Path(f"/proc/{pid}/status").read_text()
     finally:
         server.stop()
+
+
+def test_every_process_is_started_by_the_rules() -> None:
+    """In `/`, with our umask; and Python only by the command lines of isolation.py."""
+    source = Path(holdfast.__file__).parent
+    started = 0
+    for path in source.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("subprocess.Popen", "subprocess.run"):
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                assert (given.get("cwd"), given.get("umask")) == ("ROOT", "UMASK"), f"{path}:{node.lineno}"
+                started += 1
+        if path.name != "isolation.py":
+            assert "sys.executable" not in path.read_text(), f"{path} starts Python by itself"
+    assert started >= 8
 
 
 def test_a_database_client(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,8 +178,6 @@ def test_the_current_folder_leaves_the_search_path(
 
 
 def test_an_installation_is_left_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    import holdfast
-
     installed = str(Path(holdfast.__file__).parents[1])
     monkeypatch.chdir(installed)
     path = ["", installed, "/usr/lib/python3"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table
+from holdfast.cli.output import Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
 from holdfast.units import size_text
@@ -77,7 +77,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
             f"added {size_text(done.stored_bytes)} to the store.\n{shown.url}"
         )
         for warning in done.warnings:
-            print(f"Warning: {warning.message}", file=sys.stderr)
+            warn(warning.message)
 
 
 @app.command("list")

@@ -11,8 +11,9 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
-from holdfast.cli.output import Json, fail, print_json, print_table
+from holdfast.cli.output import Json, fail, print_json, print_table, warn
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App
@@ -81,7 +82,7 @@ def diff(
         return
     for one in found.paths:
         sizes = " -> ".join(str(size) for size in (one.size_before, one.size_after) if size is not None)
-        print(f"{_SIGNS[one.what]} {one.path}{'/' if one.kind == 'folder' else ''}  ({sizes})")
+        print(f"{_SIGNS[one.what]} {escaped(one.path)}{'/' if one.kind == 'folder' else ''}  ({sizes})")
     if found.is_truncated:
         print("... and more")
     print(
@@ -104,7 +105,7 @@ def find(
         print_json(found)
     else:
         for one in found.paths:
-            print(one.path)
+            print(escaped(one.path))
             for version in one.versions:
                 backups = version.backups
                 last = f" to {backups[-1].name}" if len(backups) > 1 else ""
@@ -112,6 +113,6 @@ def find(
         if found.is_truncated:
             print("... and more")
     for bad in found.unreadable:
-        print(f"Warning: backup {bad.id}: {bad.message}", file=sys.stderr)
+        warn(f"backup {bad.id}: {bad.message}")
     if not found.paths:
         raise typer.Exit(fail("PATH_NOT_FOUND", f"No backup of {name} has anything that matches {pattern!r}."))

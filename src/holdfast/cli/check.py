@@ -9,6 +9,7 @@ import typer
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _print(instance: Instance, result: Checked) -> None:
     for backup in result.damaged_backups:
         print(f"  {names.get(backup.app_id, backup.app_id)}, {backup.name} ({backup.id}):")
         for file in backup.files[:_FILES_SHOWN]:
-            print(f"    {file.message}")
+            print(f"    {escaped(file.message)}")
         if len(backup.files) > _FILES_SHOWN:
             print(f"    ... {backup.count} in all; --json names them.")
     if result.salvaged_chunks:

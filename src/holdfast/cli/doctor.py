@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped, unguarded
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "bold red")}
 
@@ -37,11 +39,11 @@ def doctor(
         table.add_column(overflow="fold")
         for line in shown:
             mark, style = _MARKS[line.level]
-            text = Text(line.message)
+            text = Text(escaped(line.message))
             if line.command:
                 text.append(f"\n  {line.command}", style="bold")
             table.add_row(Text(mark, style=style), Text(line.check), text)
-        console = Console(highlight=False)
+        console = Console(file=unguarded(sys.stdout), highlight=False)
         console.print(table)
         console.print(_summary(problems, warnings))
     if problems:

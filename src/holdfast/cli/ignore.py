@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.output import Json, print_json, print_table, warn
 from holdfast.cli.state import state
 from holdfast.units import size_text
 
@@ -68,13 +68,13 @@ def show_ignored(
 ) -> None:
     """Show what the next backup would leave out, and how much that is."""
 
+    from holdfast.service.preview.apart import ignored_apart
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.ignore_patterns import preview_ignored
 
     with state.instance() as instance:
-        found = preview_ignored(instance, find_app(instance, name), pattern or None)
+        found = ignored_apart(instance, find_app(instance, name), pattern or None)
     for notice in found.notices:
-        print(f"Warning: {notice}", file=sys.stderr)
+        warn(notice)
     if json:
         print_json(found)
         return

@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli.output import Json, print_json, print_json_line, print_table
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped
 from holdfast.units import SECOND_NS, size_text
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_
         print_json_line(extended(OperatorEvent, shown_event(instance, event), event.account_id))
         return
     name = names.get(event.app_id or "", event.app_id or "")
-    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {message_of(event)}", flush=True)
+    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {escaped(message_of(event))}", flush=True)
 
 
 def _app_names(instance: Instance) -> dict[str, str]:

@@ -36,6 +36,7 @@ from holdfast.cli import (
 )
 from holdfast.cli.output import fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
+from holdfast.cli.terminal import guard
 
 app = typer.Typer(
     name="holdfast",
@@ -121,6 +122,7 @@ def _leave(*_: object) -> None:
 def main() -> None:
     """Run the program and leave with its exit code."""
     signal.signal(signal.SIGTERM, _leave)
+    guard()
     try:
         app(_home_first(sys.argv[1:]), prog_name="holdfast")
     except BrokenPipeError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, fail, known_failure, print_json
+from holdfast.cli.output import Json, fail, known_failure, print_json, warn
 from holdfast.cli.progress import steps_bar
 from holdfast.cli.state import state
 from holdfast.units import HOUR_NS, size_text
@@ -130,7 +130,7 @@ def rebuild(json: Json = False) -> None:
             f"came back; {done.dropped_backups} backups are no longer in the store and were dropped."
         )
         for problem in done.problems:
-            print(f"Warning: {problem}", file=sys.stderr)
+            warn(problem)
 
     instance = open_instance(state.home, new_catalog=True)
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -39,8 +40,9 @@ def print_json_line(shown: Struct) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows in columns; the last column may be as long as it likes."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
+    cells = [[escaped(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
@@ -49,8 +51,13 @@ def fail(code: str, message: str) -> int:
     if state.json:
         print(json.dumps({"status": "error", "code": code, "message": message}), file=sys.stderr)
     else:
-        print(message, file=sys.stderr)
+        print(escaped(message), file=sys.stderr)
     return 1
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    print(f"Warning: {escaped(message)}", file=sys.stderr)
 
 
 def known_failure(error: Exception) -> tuple[str, str] | None:

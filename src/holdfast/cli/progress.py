@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from holdfast.cli.terminal import escaped, unguarded
+
 if TYPE_CHECKING:
     from holdfast.vault.control import Control, Progress
     from holdfast.vault.maintenance.prune_plan import PruneControl, PruneProgress
@@ -25,8 +27,8 @@ def progress_bar(text: str) -> Iterator[Control]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None)
+    with Bar(*columns, console=Console(file=unguarded(sys.stderr)), transient=True) as bar:
+        task = bar.add_task(escaped(text), total=None)
 
         def show(progress: Progress) -> None:
             bar.update(task, completed=progress.bytes, total=progress.total_bytes)
@@ -63,8 +65,8 @@ def steps_bar(text: str) -> Iterator[PruneControl]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None)
+    with Bar(*columns, console=Console(file=unguarded(sys.stderr)), transient=True) as bar:
+        task = bar.add_task(escaped(text), total=None)
 
         def show(progress: PruneProgress) -> None:
             description = f"{text}: {progress.step}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table
+from holdfast.cli.output import Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.state import state
 from holdfast.units import size_text
@@ -52,7 +51,7 @@ def prove(
         databases = f", {result.databases} databases checked" if result.databases else ""
         print(f"{what} came back as it was backed up: {result.files} files, {size_text(result.bytes)}{databases}.")
         for warning in result.warnings:
-            print(f"Warning: {warning.message}", file=sys.stderr)
+            warn(warning.message)
 
 
 def proof(json: Json = False) -> None:

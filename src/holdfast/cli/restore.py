@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, fail, print_json
+from holdfast.cli.output import Json, fail, print_json, warn
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ def restore(
     """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
 
     from holdfast.service.errors import Invalid
+    from holdfast.service.preview.apart import restore_apart
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
     from holdfast.service.registry.databases import dump_in, spec_of
     from holdfast.service.restore.files import recover_restores, request_restore
-    from holdfast.service.restore.plan import Wanted, preview_restore
+    from holdfast.service.restore.plan import Wanted
     from holdfast.service.take.run import recover_backups
 
     if undo is not None:
@@ -120,7 +121,7 @@ def restore(
         )
         target = found if into is None else find_app(instance, into)
         if dry_run:
-            preview = preview_restore(instance, one, target, wanted)
+            preview = restore_apart(instance, one, target, wanted)
             if json:
                 print_json(preview)
             else:
@@ -195,7 +196,7 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
 def _print_preview(preview: RestorePreview) -> None:
     for sign, seen in (("+", preview.paths_added), ("~", preview.paths_changed), ("-", preview.paths_removed)):
         for one in seen:
-            print(f"{sign} {one.path}{'/' if one.kind == 'folder' else ''}")
+            print(f"{sign} {escaped(one.path)}{'/' if one.kind == 'folder' else ''}")
     if preview.is_truncated:
         print("... and more")
     print(
@@ -213,4 +214,4 @@ def _print_result(result: Restored, where: str, job_id: str) -> None:
         print(f"The state before is the safety backup {result.safety_backup_id}.")
         print(f"To undo this: holdfast restore --undo {job_id}")
     for warning in result.warnings:
-        print(f"Warning: {warning.message}", file=sys.stderr)
+        warn(warning.message)

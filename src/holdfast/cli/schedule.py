@@ -38,8 +38,9 @@ def schedule(
     json: Json = False,
 ) -> None:
     """Show or set when an application is backed up by itself, and what of that is kept."""
+    from holdfast.service.preview.schedule import shown_schedule
     from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.schedule import schedule_of, set_schedule, shown_schedule
+    from holdfast.service.take.schedule import schedule_of, set_schedule
 
     if off and cron is not None:
         raise typer.Exit(fail("INVALID_CRON", "Give either a cron expression or --off."))

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "ignore.h"
+#include "paths.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -341,31 +342,35 @@ int32_t holdfast_ignore_decide(struct ignore *set, const char *path, size_t size
     return IGNORE_NOT;
 }
 
-/* For each of `count` entries of a walk, in its order, what leaves it out: the number of the rule; `-2 - number` when it
- * lies in a folder that the rule leaves out; -1 for what stays. 0, or -EOVERFLOW when matching takes too long. */
-int holdfast_ignore_scan(struct ignore *set, const char *paths, const uint16_t *lengths, const uint8_t *kinds,
-                         size_t count, int32_t *out)
+/* For each of `count` entries of a walk, in its order (`paths.c`), what leaves it out: the number of the rule;
+ * `-2 - number` when it lies in a folder that the rule leaves out; -1 for what stays. 0, -EOVERFLOW when matching takes too
+ * long, or -ENOMEM. */
+int holdfast_ignore_scan(struct ignore *set, const struct paths *paths, const uint8_t *kinds, int32_t *out)
 {
-    const char *top = NULL;
-    size_t top_size = 0;
-    int32_t top_rule = 0;
-    for (size_t i = 0; i < count; paths += lengths[i++]) {
-        size_t size = lengths[i];
-        if (top && size > top_size && paths[top_size] == '/' && !memcmp(paths, top, top_size)) {
-            out[i] = -2 - top_rule;
+    char *path = malloc(PATH_BYTES_MAX);
+    if (!path)
+        return -ENOMEM;
+    int64_t top = -1;
+    int rc = 0;
+    for (int64_t i = 0; i < paths->count && !rc; i++) {
+        if (top >= 0 && paths->parents[i] >= top) {
+            out[i] = -2 - out[top];
             continue;
         }
-        top = NULL;
-        const char *slash = memrchr(paths, '/', size);
+        top = -1;
+        size_t size = paths->lengths[i], at = size - paths->name_lengths[i];
+        if (i && paths->parents[i] == paths->parents[i - 1])
+            memcpy(path + at, paths->names + paths->name_starts[i], paths->name_lengths[i]);
+        else
+            holdfast_paths_expand(paths, i, i + 1, path);
+        const char *slash = memrchr(path + at, '/', size - at);
         int is_folder = kinds[i] == 2;
-        out[i] = holdfast_ignore_decide(set, paths, size, slash ? (size_t)(slash - paths) + 1 : 0, is_folder);
+        out[i] = holdfast_ignore_decide(set, path, size, slash ? (size_t)(slash - path) + 1 : at, is_folder);
         if (out[i] == IGNORE_EXHAUSTED)
-            return -EOVERFLOW;
-        if (out[i] >= 0 && is_folder) {
-            top = paths;
-            top_size = size;
-            top_rule = out[i];
-        }
+            rc = -EOVERFLOW;
+        else if (out[i] >= 0 && is_folder)
+            top = i;
     }
-    return 0;
+    free(path);
+    return rc;
 }

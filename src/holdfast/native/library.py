@@ -1,4 +1,4 @@
-"""The compiled parts (`walk.c`, `ignore.c`, `write.c`), called through ctypes without the GIL."""
+"""The compiled parts (`walk.c`, `paths.c`, `ignore.c`, `write.c`), called through ctypes without the GIL."""
 
 from __future__ import annotations
 
@@ -12,15 +12,66 @@ try:
 except OSError as error:
     raise ImportError(f"{LIBRARY.name} is missing or of another machine: run `make build` in the checkout.") from error
 
+
+class PathColumns(ctypes.Structure):
+    """`struct paths` of paths.h."""
+
+    _fields_ = (
+        ("parents", ctypes.c_void_p),
+        ("name_lengths", ctypes.c_void_p),
+        ("name_starts", ctypes.c_void_p),
+        ("lengths", ctypes.c_void_p),
+        ("names", ctypes.c_char_p),
+        ("count", ctypes.c_int64),
+    )
+
+
+SPLIT_STATE_BYTES = 24 + 32_768 * 6 + 65_536
+"""`struct split_state` of paths.c."""
+
+paths_split = _library.holdfast_paths_split
+paths_split.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_char_p,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+]
+paths_split.restype = ctypes.c_int64
+
+paths_lengths = _library.holdfast_paths_lengths
+paths_lengths.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+paths_lengths.restype = ctypes.c_int
+
+paths_expand = _library.holdfast_paths_expand
+paths_expand.argtypes = [ctypes.POINTER(PathColumns), ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+paths_expand.restype = None
+
+paths_match = _library.holdfast_paths_match
+paths_match.argtypes = [ctypes.POINTER(PathColumns), ctypes.POINTER(PathColumns), ctypes.c_void_p]
+paths_match.restype = ctypes.c_int
+
+paths_find = _library.holdfast_paths_find
+paths_find.argtypes = [ctypes.POINTER(PathColumns), ctypes.c_char_p, ctypes.c_int64]
+paths_find.restype = ctypes.c_int64
+
 walk = _library.holdfast_walk
 walk.argtypes = [
     ctypes.c_int,
     ctypes.POINTER(ctypes.c_int32),
     ctypes.POINTER(ctypes.c_char_p),
     ctypes.c_void_p,
+    ctypes.c_uint64,
+    ctypes.c_uint64,
     ctypes.POINTER(ctypes.c_void_p),
 ]
 walk.restype = ctypes.c_int
+
+walk_more_notices = _library.holdfast_walk_more_notices
+walk_more_notices.argtypes = [ctypes.c_void_p]
+walk_more_notices.restype = ctypes.c_uint64
 
 _walk_array = _library.holdfast_walk_array
 _walk_array.argtypes = [
@@ -48,14 +99,7 @@ ignore_can_match.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 ignore_can_match.restype = ctypes.c_int
 
 ignore_scan = _library.holdfast_ignore_scan
-ignore_scan.argtypes = [
-    ctypes.c_void_p,
-    ctypes.c_char_p,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-    ctypes.c_void_p,
-]
+ignore_scan.argtypes = [ctypes.c_void_p, ctypes.POINTER(PathColumns), ctypes.c_void_p, ctypes.c_void_p]
 ignore_scan.restype = ctypes.c_int
 
 open_beneath = _library.holdfast_open_beneath
@@ -85,7 +129,7 @@ sync_disk = _library.holdfast_sync_disk
 sync_disk.argtypes = [ctypes.c_int]
 sync_disk.restype = ctypes.c_int
 
-ENTRIES, PATHS, TARGETS, NOTICES, NOTICE_PATHS = range(5)
+ENTRIES, NAMES, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 
 
 def walk_array(handle: ctypes.c_void_p, which: int) -> bytes:

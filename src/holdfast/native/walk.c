@@ -4,7 +4,9 @@
  * AT_SYMLINK_NOFOLLOW: no link is ever followed, so nothing outside the root can be seen. One call walks the whole
  * tree and leaves packed arrays; Python makes its columns from them without an object per file.
  *
- * Order: depth first, names of one folder by their bytes, a folder before what is in it.
+ * Order: depth first, names of one folder by their bytes, a folder before what is in it. Each entry has its name alone
+ * and the number of its folder's entry (paths.c), and the walk ends at a bound on entries and on bytes of names: memory
+ * is not for the tree's owner to choose.
  *
  * Folders that ignore patterns leave out (ignore.c) are not descended into.
  */
@@ -24,6 +26,8 @@
 
 #define DEPTH_MAX 512
 #define PATH_BYTES_MAX 32768
+#define NOTICES_MAX 10000
+#define NOTICE_BYTES_MAX (4 * 1024 * 1024)
 
 enum { KIND_FILE = 1, KIND_FOLDER = 2, KIND_SYMLINK = 3 };
 enum { NOTICE_SPECIAL = 1, NOTICE_FOLDER_UNREADABLE = 2, NOTICE_TOO_DEEP = 3, NOTICE_UNREADABLE = 4 };
@@ -33,7 +37,8 @@ struct entry {
     int64_t mtime_ns, ctime_ns;
     uint64_t size, inode, device;
     uint32_t uid, gid, nlink;
-    uint16_t mode, path_length, target_length;
+    int32_t parent; /* number of the entry of its folder; -1: the root */
+    uint16_t mode, name_length, target_length;
     uint8_t kind;
     uint8_t is_spared; /* patterns leave it out, but it may belong to a database that they don't */
 };
@@ -46,12 +51,16 @@ struct notice {
 struct bytes { char *data; size_t size, room; };
 
 struct walk {
-    struct bytes entries, paths, targets, notices, notice_paths;
+    struct bytes entries, names, targets, notices, notice_paths;
     const volatile int32_t *stop;
     const char *const *skip; /* paths to leave out, with all below them; ends with NULL */
     struct ignore *ignore; /* or NULL */
+    uint64_t entries_max, name_bytes_max;
+    uint64_t listed, listed_bytes; /* names of folders that are being walked, which are held beside those of entries */
+    uint64_t more_notices; /* beyond the bound: only counted */
+    int32_t count; /* of entries */
     char path[PATH_BYTES_MAX];
-    size_t path_size;
+    size_t path_size, name_at; /* the last name begins at `name_at` */
     char target[4096]; /* here and not on the stack, of which a thread may have little and a deep tree takes much */
 };
 
@@ -74,28 +83,45 @@ static int put(struct bytes *b, const void *data, size_t size)
 
 static int put_notice(struct walk *w, uint32_t code, uint32_t detail)
 {
+    if (w->notices.size >= NOTICES_MAX * sizeof(struct notice) || w->notice_paths.size >= NOTICE_BYTES_MAX) {
+        w->more_notices++;
+        return 0;
+    }
     struct notice n = { code, detail, (uint32_t)w->path_size, 0 };
     int rc = put(&w->notices, &n, sizeof n);
     return rc ? rc : put(&w->notice_paths, w->path, w->path_size);
 }
 
-static int put_entry(struct walk *w, const struct stat *st, uint8_t kind, uint8_t is_spared, const char *target,
-                     size_t target_size)
+/* 0, or -E2BIG or -EMSGSIZE when there would be too many entries or bytes of names. */
+static int check_bounds(const struct walk *w, uint64_t more, uint64_t more_bytes)
 {
+    if ((uint64_t)w->count + w->listed + more > w->entries_max)
+        return -E2BIG;
+    return w->names.size + w->targets.size + w->listed_bytes + more_bytes > w->name_bytes_max ? -EMSGSIZE : 0;
+}
+
+static int put_entry(struct walk *w, const struct stat *st, int32_t parent, uint8_t kind, uint8_t is_spared,
+                     const char *target, size_t target_size)
+{
+    size_t name_size = w->path_size - w->name_at;
     struct entry e = {
         .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
         .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
         .size = kind == KIND_FILE ? (uint64_t)st->st_size : target_size,
         .inode = st->st_ino, .device = st->st_dev,
-        .uid = st->st_uid, .gid = st->st_gid, .nlink = (uint32_t)st->st_nlink,
-        .mode = st->st_mode & 07777, .path_length = (uint16_t)w->path_size,
+        .uid = st->st_uid, .gid = st->st_gid, .nlink = (uint32_t)st->st_nlink, .parent = parent,
+        .mode = st->st_mode & 07777, .name_length = (uint16_t)name_size,
         .target_length = (uint16_t)target_size, .kind = kind, .is_spared = is_spared,
     };
-    int rc = put(&w->entries, &e, sizeof e);
+    int rc = check_bounds(w, 1, name_size + target_size);
     if (!rc)
-        rc = put(&w->paths, w->path, w->path_size);
+        rc = put(&w->entries, &e, sizeof e);
+    if (!rc)
+        rc = put(&w->names, w->path + w->name_at, name_size);
     if (!rc && target_size)
         rc = put(&w->targets, target, target_size);
+    if (!rc)
+        w->count++;
     return rc;
 }
 
@@ -104,15 +130,22 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void free_names(char **names, size_t count)
+static void free_name(struct walk *w, char *name)
 {
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
+    w->listed--;
+    w->listed_bytes -= strlen(name);
+    free(name);
+}
+
+static void free_names(struct walk *w, char **names, size_t from, size_t count)
+{
+    for (size_t i = from; i < count; i++)
+        free_name(w, names[i]);
     free(names);
 }
 
 /* All names of a folder, sorted. Takes over `fd`'s position, not the descriptor. */
-static int read_names(int fd, char ***names_out, size_t *count_out)
+static int read_names(struct walk *w, int fd, char ***names_out, size_t *count_out)
 {
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (own < 0)
@@ -135,6 +168,9 @@ static int read_names(int fd, char ***names_out, size_t *count_out)
         }
         if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
             continue;
+        size_t size = strlen(d->d_name);
+        if ((rc = check_bounds(w, 1, size)))
+            break;
         if (count == room) {
             room = room ? room * 2 : 64;
             char **grown = realloc(names, room * sizeof *names);
@@ -149,10 +185,16 @@ static int read_names(int fd, char ***names_out, size_t *count_out)
             break;
         }
         count++;
+        w->listed++;
+        w->listed_bytes += size;
+        if (*w->stop) {
+            rc = -ECANCELED;
+            break;
+        }
     }
     closedir(dir);
     if (rc) {
-        free_names(names, count);
+        free_names(w, names, 0, count);
         return rc;
     }
     if (count)
@@ -162,10 +204,10 @@ static int read_names(int fd, char ***names_out, size_t *count_out)
     return 0;
 }
 
-static int walk_folder(struct walk *w, int fd, int depth);
+static int walk_folder(struct walk *w, int fd, int depth, int32_t number);
 
-/* A folder below `parent`: opened without following a link, then looked at through its own descriptor. */
-static int walk_child(struct walk *w, int parent, const char *name, const struct stat *seen, int depth)
+/* A folder below `parent`, whose entry is `number`: opened without following a link, then looked at through its own descriptor. */
+static int walk_child(struct walk *w, int parent, const char *name, const struct stat *seen, int depth, int32_t number)
 {
     struct stat st;
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -175,12 +217,13 @@ static int walk_child(struct walk *w, int parent, const char *name, const struct
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             return -errno;
         int why = errno;
-        int rc = put_entry(w, seen, KIND_FOLDER, 0, NULL, 0);
+        int rc = put_entry(w, seen, number, KIND_FOLDER, 0, NULL, 0);
         return rc ? rc : put_notice(w, NOTICE_FOLDER_UNREADABLE, (uint32_t)why);
     }
-    int rc = fstat(fd, &st) ? -errno : put_entry(w, &st, KIND_FOLDER, 0, NULL, 0);
+    int32_t own = w->count;
+    int rc = fstat(fd, &st) ? -errno : put_entry(w, &st, number, KIND_FOLDER, 0, NULL, 0);
     if (!rc)
-        rc = depth >= DEPTH_MAX ? put_notice(w, NOTICE_TOO_DEEP, DEPTH_MAX) : walk_folder(w, fd, depth + 1);
+        rc = depth >= DEPTH_MAX ? put_notice(w, NOTICE_TOO_DEEP, DEPTH_MAX) : walk_folder(w, fd, depth + 1, own);
     close(fd);
     return rc;
 }
@@ -198,7 +241,7 @@ static int is_sidecar(const char *name)
     return 0;
 }
 
-static int walk_one(struct walk *w, int fd, const char *name, int depth)
+static int walk_one(struct walk *w, int fd, const char *name, int depth, int32_t number)
 {
     struct stat st;
     if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW)) {
@@ -208,8 +251,7 @@ static int walk_one(struct walk *w, int fd, const char *name, int depth)
     }
     int is_spared = 0;
     if (w->ignore) {
-        size_t at = w->path_size - strlen(name);
-        int32_t rule = holdfast_ignore_decide(w->ignore, w->path, w->path_size, at, S_ISDIR(st.st_mode));
+        int32_t rule = holdfast_ignore_decide(w->ignore, w->path, w->path_size, w->name_at, S_ISDIR(st.st_mode));
         if (rule == IGNORE_EXHAUSTED)
             return -EOVERFLOW;
         is_spared = rule >= 0 && S_ISREG(st.st_mode) && is_sidecar(name);
@@ -217,14 +259,14 @@ static int walk_one(struct walk *w, int fd, const char *name, int depth)
             return 0;
     }
     if (S_ISREG(st.st_mode))
-        return put_entry(w, &st, KIND_FILE, (uint8_t)is_spared, NULL, 0);
+        return put_entry(w, &st, number, KIND_FILE, (uint8_t)is_spared, NULL, 0);
     if (S_ISDIR(st.st_mode))
-        return walk_child(w, fd, name, &st, depth);
+        return walk_child(w, fd, name, &st, depth, number);
     if (S_ISLNK(st.st_mode)) {
         ssize_t size = readlinkat(fd, name, w->target, sizeof w->target);
         if (size < 0)
             return errno == ENOENT || errno == EINVAL ? 0 : put_notice(w, NOTICE_UNREADABLE, (uint32_t)errno);
-        return put_entry(w, &st, KIND_SYMLINK, 0, w->target, (size_t)size);
+        return put_entry(w, &st, number, KIND_SYMLINK, 0, w->target, (size_t)size);
     }
     return put_notice(w, NOTICE_SPECIAL, st.st_mode & S_IFMT);
 }
@@ -237,16 +279,22 @@ static int is_skipped(const struct walk *w)
     return 0;
 }
 
-static int walk_folder(struct walk *w, int fd, int depth)
+/* Return 1 for what ends the walk, and is not the fault of one folder. */
+static int ends_walk(int rc)
+{
+    return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -E2BIG || rc == -EMSGSIZE || rc == -ECANCELED;
+}
+
+static int walk_folder(struct walk *w, int fd, int depth, int32_t number)
 {
     char **names = NULL;
-    size_t count = 0, base = w->path_size;
-    int rc = read_names(fd, &names, &count);
+    size_t count = 0, base = w->path_size, i = 0;
+    int rc = read_names(w, fd, &names, &count);
     if (rc)
-        return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE ? rc
-                                                               : put_notice(w, NOTICE_FOLDER_UNREADABLE, (uint32_t)-rc);
-    for (size_t i = 0; i < count && !rc; i++) {
-        size_t size = strlen(names[i]);
+        return ends_walk(rc) ? rc : put_notice(w, NOTICE_FOLDER_UNREADABLE, (uint32_t)-rc);
+    while (i < count && !rc) {
+        char *name = names[i++];
+        size_t size = strlen(name);
         if (*w->stop)
             rc = -ECANCELED;
         else if (base + size + 2 > PATH_BYTES_MAX)
@@ -254,22 +302,29 @@ static int walk_folder(struct walk *w, int fd, int depth)
         else {
             if (base)
                 w->path[base] = '/';
-            memcpy(w->path + base + (base ? 1 : 0), names[i], size);
-            w->path_size = base + (base ? 1 : 0) + size;
-            w->path[w->path_size] = 0;
+            size_t at = base + (base ? 1 : 0);
+            memcpy(w->path + at, name, size + 1);
+            w->path_size = at + size;
+            w->name_at = at;
+            w->listed--; /* from here on it is an entry's, or nobody's */
+            w->listed_bytes -= size;
             if (!is_skipped(w))
-                rc = walk_one(w, fd, names[i], depth);
+                rc = walk_one(w, fd, name, depth, number);
+            w->listed++;
+            w->listed_bytes += size;
             w->path_size = base;
         }
+        free_name(w, name);
     }
-    free_names(names, count);
+    free_names(w, names, i, count);
     return rc;
 }
 
 /* Walk the tree below the open folder `fd`, but not the paths `skip`, nor what `ignore` leaves out (NULL: nothing). 0, or
- * a negative errno; -EOVERFLOW when the patterns take too long. `stop` is checked before each name. */
+ * a negative errno; -EOVERFLOW when the patterns take too long, -E2BIG and -EMSGSIZE at the bounds on entries and on
+ * bytes of names. `stop` is checked before each name. */
 int holdfast_walk(int fd, const volatile int32_t *stop, const char *const *skip, struct ignore *ignore,
-                  struct walk **out)
+                  uint64_t entries_max, uint64_t name_bytes_max, struct walk **out)
 {
     struct walk *w = calloc(1, sizeof *w);
     if (!w)
@@ -277,14 +332,22 @@ int holdfast_walk(int fd, const volatile int32_t *stop, const char *const *skip,
     w->stop = stop;
     w->skip = skip;
     w->ignore = ignore;
+    w->entries_max = entries_max < INT32_MAX ? entries_max : INT32_MAX;
+    w->name_bytes_max = name_bytes_max;
     *out = w;
-    return walk_folder(w, fd, 0);
+    return walk_folder(w, fd, 0, -1);
 }
 
-/* Array `which` (entries, paths, targets, notices, notice paths) of a walk. */
+/* The number of notices beyond the bound. */
+uint64_t holdfast_walk_more_notices(const struct walk *w)
+{
+    return w->more_notices;
+}
+
+/* Array `which` (entries, names, targets, notices, notice paths) of a walk. */
 void holdfast_walk_array(const struct walk *w, int which, const char **data, size_t *size)
 {
-    const struct bytes *all[] = { &w->entries, &w->paths, &w->targets, &w->notices, &w->notice_paths };
+    const struct bytes *all[] = { &w->entries, &w->names, &w->targets, &w->notices, &w->notice_paths };
     *data = all[which]->data;
     *size = all[which]->size;
 }
@@ -294,7 +357,7 @@ void holdfast_walk_free(struct walk *w)
     if (!w)
         return;
     free(w->entries.data);
-    free(w->paths.data);
+    free(w->names.data);
     free(w->targets.data);
     free(w->notices.data);
     free(w->notice_paths.data);

@@ -17,9 +17,10 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.changes import match_paths
-from holdfast.vault.manifest.columns import split, starts_of
+from holdfast.vault.manifest.columns import starts_of
 from holdfast.vault.manifest.entry import Entry, Extra, Kind
 from holdfast.vault.manifest.previous import PreviousEntries
+from holdfast.vault.path_tree import PathTree
 from holdfast.vault.source import Scan
 
 
@@ -35,7 +36,7 @@ def other_entries(
     before: PreviousEntries,
     scan: Scan,
     wanted: NDArray[np.bool_],
-    links: Mapping[int, bytes],
+    links: Mapping[int, int],
     reader: DirectoryReader,
     *,
     owners: bool,
@@ -43,10 +44,10 @@ def other_entries(
 ) -> Iterator[Mismatch]:
     """Yield the `wanted` entries of a backup (one flag for each) that are missing or differ in a walk, contents aside.
 
-    `links`: entries that are hard links, and the path of each one's first. `owners`: whether they were set, and count.
-    `may_lack_attributes`: the disk could not keep all of them.
+    `links`: entries that are hard links, and the number of each one's first. `owners`: whether they were set, and so
+    count. `may_lack_attributes`: the disk could not keep all of them.
     """
-    paths, theirs = split(before.path_bytes, before.path_length), split(scan.path_bytes, scan.path_length)
+    paths, theirs = before.paths, scan.paths
     match = match_paths(scan, before)
     is_known = match >= 0
     is_known[is_known] = wanted[match[is_known]]
@@ -85,16 +86,14 @@ def _other_links(
     scan: Scan,
     here: NDArray[np.int64],
     place: NDArray[np.int64],
-    links: Mapping[int, bytes],
-    paths: Sequence[bytes],
+    links: Mapping[int, int],
+    paths: PathTree,
 ) -> Iterator[Mismatch]:
     """Files that have more or fewer names than in the backup, or names of another file."""
-    numbers = {path: i for i, path in enumerate(paths)} if links else {}
-    first = {number: numbers.get(path, -1) for number, path in links.items()}
     names = np.ones(len(before), np.int64)
-    for number in first.values():
+    for number in links.values():
         names[number] += 1
-    for number, of in first.items():
+    for number, of in links.items():
         names[number] = names[of]
         same = of >= 0 and place[of] >= 0 and place[number] >= 0
         if same and scan.inode[place[of]] != scan.inode[place[number]]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from holdfast.native import library as native
 from holdfast.restorer import STAGING_PREFIX
-from holdfast.restorer.plan import RestorePlan
+from holdfast.restorer.changes import RestorePlan
+from holdfast.restorer.removal import remove_tree
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
@@ -74,9 +74,9 @@ def staging_folder(root: Path, restore_id: str) -> Path:
 
 @dataclass(slots=True)
 class _Folder:
-    """A folder whose rights and times are set when all is in it."""
+    """A folder whose rights and times are set when all is in it. `number`: of its entry."""
 
-    path: bytes
+    number: int
     mode: int
     uid: int
     gid: int
@@ -144,7 +144,8 @@ class Staging:
         except OSError as error:
             if self.fd >= 0:
                 os.close(self.fd)
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(folder)
             raise target_error(error, folder.parent) from error
         self._batch = _Batch()
         self._writer = ThreadPoolExecutor(WRITERS, thread_name_prefix="restore")
@@ -197,7 +198,7 @@ class Staging:
             self._flush()
             self._wait(0)
             self._make_links(plan, place, target)
-            self._finish_folders()
+            self._finish_folders(place)
         except OSError as error:
             raise target_error(error, self.folder.parent) from error
 
@@ -213,7 +214,7 @@ class Staging:
                 with _at(self.new, path) as (folder, name):
                     os.mkdir(name, 0o700, dir_fd=folder)
                 self._folders.append(
-                    _Folder(path, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.extra.xattrs)
+                    _Folder(base + i, entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.extra.xattrs)
                 )
             else:
                 with _at(self.new, path) as (folder, name):
@@ -223,28 +224,27 @@ class Staging:
                     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
 
     def _make_links(self, plan: RestorePlan, place: Callable[[int], bytes], target: DirectoryReader) -> None:
-        numbers = {path: i for i, path in enumerate(plan.paths)} if plan.links else {}
-        for number, first in plan.links.items():
-            of = numbers[first]
+        for number, of in plan.links.items():
             with _at(self.new, place(number)) as (folder, name):
                 if plan.change_of[of] >= 0:
                     with _at(self.new, place(of)) as (source, source_name):
                         os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
                     continue
-                above, _, source_name = first.rpartition(b"/")
+                above, _, source_name = plan.paths[of].rpartition(b"/")
                 source = target.open_folder(above)
                 try:
                     os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
                 finally:
                     os.close(source)
 
-    def _finish_folders(self) -> None:
+    def _finish_folders(self, place: Callable[[int], bytes]) -> None:
         """Rights and times of the new folders, from the innermost out: making something in one changes its time."""
         for made in reversed(self._folders):
-            with _at(self.new, made.path) as (above, name):
+            path = place(made.number)
+            with _at(self.new, path) as (above, name):
                 fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
                 try:
-                    self._set_xattrs(fd, made.path, made.xattrs)
+                    self._set_xattrs(fd, path, made.xattrs)
                     if self._owners:
                         os.fchown(fd, made.uid, made.gid)
                     os.fchmod(fd, made.mode)
@@ -405,29 +405,9 @@ class _at:
 def remove_staging(folder: Path) -> None:
     """Take a staging folder away with all in it. Raises TargetError."""
     try:
-        if folder.is_symlink():  # somebody else's doing
-            folder.unlink()
-            return
-        shutil.rmtree(folder, onerror=_open_up)
-    except FileNotFoundError:
-        return
+        remove_tree(folder)
     except OSError as error:
         raise target_error(error, folder) from error
-
-
-def _open_up(function: Callable[..., object], path: str, failure: object) -> None:
-    """A folder without the right to change it, as an application may have: take the right and try again."""
-    error = failure[1] if isinstance(failure, tuple) else failure
-    if isinstance(error, FileNotFoundError):
-        return
-    if not isinstance(error, PermissionError) or os.geteuid() == 0:
-        raise error if isinstance(error, BaseException) else OSError(errno.EIO, str(error))
-    os.chmod(os.path.dirname(path), 0o700)
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o700)
-        shutil.rmtree(path)
-    else:
-        function(path)
 
 
 def _write_at(fd: int, offset: int, data: bytes) -> None:

@@ -21,11 +21,10 @@ from pathlib import Path
 import msgspec
 
 from holdfast.native import library as native
-from holdfast.restorer.plan import Change, Fix
+from holdfast.restorer.changes import Change, Fix
 from holdfast.restorer.staging import Staging, TargetError, reopened, target_error
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.stores.durable import sync_folder, write_durably
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.paths import shown
 from holdfast.vault.source import PathWarning, Scan
@@ -127,18 +126,17 @@ class Swap:
             raise
 
     def _olds(self, changes: list[Change], fixes: list[Fix], scan: Scan, target: DirectoryReader) -> list[Old]:
-        place = {path: j for j, path in enumerate(split(scan.path_bytes, scan.path_length))}
         touched = {c.path.rpartition(b"/")[0] for c in changes}
         fixed = {fix.path for fix in fixes}
         olds = []
         for path in sorted(touched | fixed, key=lambda p: p.count(b"/"), reverse=True):
-            j = place.get(path)
+            j = scan.paths.number_of(path)
             if path == b"":
                 with _opened(target, b"", Kind.FOLDER) as fd:
                     found = os.fstat(fd)
                 mode = stat.S_IMODE(found.st_mode)
                 olds.append(Old(b"", Kind.FOLDER, mode, found.st_uid, found.st_gid, found.st_mtime_ns, None))
-            elif j is not None:
+            elif j >= 0:
                 kind = int(scan.kind[j])
                 xattrs = None
                 if path in fixed:

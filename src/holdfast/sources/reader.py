@@ -28,8 +28,8 @@ class SourceFileRefused(OSError):
     """The path no longer leads to a regular file below the root."""
 
 
-def open_root(root: Path) -> int:
-    """Return a descriptor of the folder `root`, an absolute path, reached through no link.
+def open_root(root: Path, last: int = _FOLDER) -> int:
+    """Return a descriptor of the folder `root`, an absolute path, reached through no link. `last`: its flags.
 
     The path had no links when the application was added; a later one may be the tenant's, who would make us
     read another folder. Raises SourceFileRefused then, and OSError.
@@ -39,7 +39,7 @@ def open_root(root: Path) -> int:
         parts = [part for part in os.fsencode(root).split(b"/") if part]
         for depth, part in enumerate(parts, 1):
             # Of the folders above nothing is read, and the right to do so may be missing: O_PATH.
-            below = os.open(part, _FOLDER if depth == len(parts) else _FOLDER | os.O_PATH, dir_fd=top)
+            below = os.open(part, last if depth == len(parts) else _FOLDER | os.O_PATH, dir_fd=top)
             os.close(top)
             top = below
     except OSError as error:
@@ -48,6 +48,37 @@ def open_root(root: Path) -> int:
             raise SourceFileRefused(errno.ELOOP, "there is a link in its path now") from None
         raise
     return top
+
+
+ROOT_MODE = 0o755
+"""Of an application's folder that was gone, as of one that its owner makes."""
+
+
+def make_root(root: Path, *, with_parents: bool = False) -> None:
+    """Make the folder `root`, an absolute path, if it alone is missing; no link in its path is followed.
+
+    `with_parents`: folders above it are made too. Raises SourceFileRefused, FileNotFoundError, OSError.
+    """
+    top = os.open("/", _FOLDER | os.O_PATH)
+    try:
+        parts = [part for part in os.fsencode(root).split(b"/") if part]
+        for depth, part in enumerate(parts, 1):
+            try:
+                below = os.open(part, _FOLDER | os.O_PATH, dir_fd=top)
+            except FileNotFoundError:
+                if depth < len(parts) and not with_parents:
+                    raise
+                os.mkdir(part, dir_fd=top)
+                below = os.open(part, _FOLDER | os.O_PATH, dir_fd=top)
+                os.chmod(f"/proc/self/fd/{below}", ROOT_MODE)  # our umask would close it to the application
+            os.close(top)
+            top = below
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
+            raise SourceFileRefused(errno.ELOOP, "there is a link or a file in its path now") from None
+        raise
+    finally:
+        os.close(top)
 
 
 class DirectoryReader:

@@ -49,6 +49,12 @@ class SourceFailed(VaultError):
     code = "SOURCE_FAILED"
 
 
+class TooManyLinks(SourceFailed):
+    """Further hard links whose paths take more memory than a backup may."""
+
+    code = "SOURCE_TOO_LARGE"
+
+
 class StreamFailed(SourceFailed):
     """A stream (a database's dump) broke off or is incomplete."""
 

@@ -5,7 +5,7 @@ The vault asks nothing else of a source; `sources/` implements it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
@@ -14,6 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.units import MIB
+from holdfast.vault.path_tree import PathTree, empty_tree
+
 
 class PathWarning(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Something a person should know about one path of a source."""
@@ -21,6 +24,40 @@ class PathWarning(msgspec.Struct, array_like=True, frozen=True, gc=False):
     path: bytes
     code: str
     message: str
+
+
+TOO_DEEP = "TOO_DEEP"
+"""Code of the warning for a folder of which nothing is in the scan, as it is nested too deeply."""
+
+
+class PathWarnings(list[PathWarning]):
+    """The first warnings about one tree; of more only the count is kept, as the tree's owner can cause any number.
+
+    `more`: how many were left out.
+    """
+
+    COUNT_MAX = 10_000
+    BYTES_MAX = 8 * MIB
+
+    def __init__(self, warnings: Iterable[PathWarning] = (), more: int = 0) -> None:
+        super().__init__()
+        self.more = more
+        self._bytes = 0
+        self.extend(warnings)
+
+    def append(self, warning: PathWarning) -> None:
+        """Keep a warning, or count it."""
+        if len(self) >= self.COUNT_MAX or self._bytes >= self.BYTES_MAX:
+            self.more += 1
+            return
+        self._bytes += len(warning.path) + len(warning.message)
+        super().append(warning)
+
+    def extend(self, warnings: Iterable[PathWarning]) -> None:
+        """Keep warnings, or count them, and those that were left out before."""
+        for warning in warnings:
+            self.append(warning)
+        self.more += getattr(warnings, "more", 0)
 
 
 class ContentOrigin(IntEnum):
@@ -39,7 +76,7 @@ class Scan:
     """One walk over a source: columns of equal length, entries in manifest order, the root folder not among them.
 
     `kind` as vault.manifest.entry.Kind; `mode` without the file type; times in nanoseconds; sizes in bytes
-    (a symbolic link's size is that of its target, a folder's 0). Paths and targets stand back to back.
+    (a symbolic link's size is that of its target, a folder's 0). Targets stand back to back.
     """
 
     kind: NDArray[np.uint8]
@@ -52,13 +89,12 @@ class Scan:
     inode: NDArray[np.uint64]
     device: NDArray[np.uint64]
     nlink: NDArray[np.uint32]
-    path_length: NDArray[np.uint16]
     target_length: NDArray[np.uint16]
-    path_bytes: bytes
+    paths: PathTree
     target_bytes: bytes
     content: NDArray[np.uint8]
     """The origin of the content, as `ContentOrigin`: the file, a copy that was made of it, a stream."""
-    notices: list[PathWarning]
+    notices: PathWarnings
     spared: list[int] = field(default_factory=list)
     """Numbers of ignored files that may be sidecars of databases that are not ignored."""
 
@@ -78,7 +114,7 @@ SCAN_COLUMNS = columns_of(Scan)
 def empty_scan() -> Scan:
     """Return the walk of an empty folder."""
     none: dict[str, Any] = {name: np.empty(0, dtype) for name, dtype in SCAN_COLUMNS.items()}
-    return Scan(**none, path_bytes=b"", target_bytes=b"", notices=[])
+    return Scan(**none, paths=empty_tree(), target_bytes=b"", notices=PathWarnings())
 
 
 class SourceReader(Protocol):

@@ -40,7 +40,7 @@ from holdfast.vault.pack.writer import PackKind, PackWriter
 from holdfast.vault.reader.extract import is_given_back, same_content
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import PathWarning, Scan, Source
+from holdfast.vault.source import PathWarning, PathWarnings, Scan, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class TakeResult:
     """Bytes that it added to the store."""
     commit_seq: int
     finished_ns: int
-    notices: list[PathWarning]
+    notices: PathWarnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Vault:
             written.refs,
         )
         root_bytes = write_root(self._store, self._keys, root)
-        return _result_of(root, root_bytes, epoch, [*old.notices, *written.notices])
+        return _result_of(root, root_bytes, epoch, PathWarnings([*old.notices, *written.notices], written.notices.more))
 
     def _previous(self, backup_id: str | None, index: Index) -> _Previous:
         """The backup before; as one without entries where there is none, and with a notice where it cannot be read."""
@@ -343,7 +343,7 @@ class Vault:
         return bytes_freed(index, used[1], used[0], sizes) + root_size(self._store, backup_id)
 
 
-def _result_of(root: Root, root_bytes: int, epoch: int, notices: list[PathWarning]) -> TakeResult:
+def _result_of(root: Root, root_bytes: int, epoch: int, notices: PathWarnings) -> TakeResult:
     return TakeResult(
         backup_id=root.backup_id,
         epoch=epoch,

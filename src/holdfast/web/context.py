@@ -20,9 +20,11 @@ import structlog
 from litestar.types import Scope
 from prometheus_client import CollectorRegistry
 
+from holdfast.service.errors import LimitReached
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
+from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
 from holdfast.web.connections import Connections
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
@@ -48,6 +50,9 @@ BROWSING_THREADS = 2
 BROWSING_AT_ONCE_MAX = 4
 """Of one account: lists of folders, differences and finds."""
 
+PREVIEWS_WAITING_MAX = 8
+"""Of one account: previews that run or wait."""
+
 UPLOADS_AT_ONCE_MAX = 4
 """Of one account: each holds disk until its import is over."""
 
@@ -67,6 +72,10 @@ class Context:
         self.browsing = ThreadPoolExecutor(BROWSING_THREADS, thread_name_prefix="browse")
         self.browsing_calls: Counter[str] = Counter()
         """The looks of each account into backups that run or wait."""
+        self.previews = ThreadPoolExecutor(PREVIEWS_AT_ONCE_MAX, thread_name_prefix="preview")
+        self.previews_of: Counter[str] = Counter()
+        """The previews of each account that run or wait."""
+        self.preview_locks: dict[str, asyncio.Lock] = {}
         self.outside_throttle = Throttle(burst=20, per_second=0.2)
         """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)
@@ -117,6 +126,22 @@ class Context:
         with _one_more(self.browsing_calls, account_id, BROWSING_AT_ONCE_MAX, "looks into backups"):
             return await asyncio.get_running_loop().run_in_executor(self.browsing, partial(operation, *args, **kwargs))
 
+    async def call_apart(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what makes a preview, for an account one at a time; who waits holds no thread. Raises LimitReached."""
+        if self.previews_of[account_id] >= PREVIEWS_WAITING_MAX:
+            raise LimitReached("KEEP_CALM", "Too many previews of this account are under way; wait some seconds.", 5)
+        self.previews_of[account_id] += 1
+        lock = self.preview_locks.setdefault(account_id, asyncio.Lock())
+        try:
+            async with lock:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self.previews, partial(operation, *args, **kwargs)
+                )
+        finally:
+            self.previews_of[account_id] -= 1
+            if not self.previews_of[account_id]:
+                del self.previews_of[account_id], self.preview_locks[account_id]
+
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
         address = self.addresses.capped(scope)
@@ -141,6 +166,7 @@ class Context:
         self.streams.shutdown(wait=False)
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
+        self.previews.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager

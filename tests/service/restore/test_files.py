@@ -286,13 +286,15 @@ def test_cancelled_midway_nothing_changed(full: World) -> None:
 
 
 def test_the_home_inside_the_application_is_never_touched(world: World, tmp_path: Path) -> None:
+    """Such an application is backed up without the home, and restored to another folder only."""
     whole = add_app(world.instance, world.account.id, "whole", tmp_path)
     asked, _ = request_backup(world.instance, whole.id)
     backup = run_backup(world.instance, asked.id)
-    (tmp_path / "stray").write_text("goes")
-    job = request_restore(world.instance, backup, whole, Wanted())
-    result_of(run_restore(world.instance, job.id))
-    assert not (tmp_path / "stray").exists()
+    (tmp_path / "stray").write_text("stays")
+    with pytest.raises(Conflict) as refused:
+        request_restore(world.instance, backup, whole, Wanted())
+    assert refused.value.code == "TARGET_IN_INSTANCE"
+    assert (tmp_path / "stray").exists()
     assert (tmp_path / "home" / "FORMAT").exists()
     assert world.take().state == "successful"
 

@@ -18,9 +18,10 @@ from holdfast.catalog.records import Backup, EventKind, Retention, State
 from holdfast.service.errors import Invalid
 from holdfast.service.integrity import rebuild
 from holdfast.service.policy.overdue import raise_overdue
+from holdfast.service.preview.schedule import shown_schedule
 from holdfast.service.registry import apps
 from holdfast.service.take.run import request_backup, run_backup
-from holdfast.service.take.schedule import Schedule, recompute, schedule_of, set_schedule, shown_schedule, tick
+from holdfast.service.take.schedule import Schedule, recompute, schedule_of, set_schedule, tick
 
 SECOND = 1_000_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 24 * 3600 * SECOND

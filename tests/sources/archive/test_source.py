@@ -58,7 +58,7 @@ def unpacked(folder: Path, data: bytes) -> ArchiveSource:
 
 def rows(source: ArchiveSource) -> dict[bytes, Row]:
     scan = source.scan()
-    paths, targets = split(scan.path_bytes, scan.path_length), split(scan.target_bytes, scan.target_length)
+    paths, targets = list(scan.paths), split(scan.target_bytes, scan.target_length)
     assert paths == sorted(paths, key=lambda path: path.split(b"/"))
     columns = (scan.kind, scan.mode, scan.uid, scan.gid, scan.mtime_ns, scan.size)
     return dict(zip(paths, map(Row, *(c.tolist() for c in columns), targets), strict=True))

@@ -22,7 +22,6 @@ from holdfast.sources.directory.ignore import (
     patterns_of,
 )
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.source import Scan
 
 GOLDEN = [
@@ -67,7 +66,7 @@ def tree(root: Path, paths: list[str]) -> None:
 
 def walked(root: Path, patterns: list[str] | None = None) -> set[bytes]:
     scan = DirectorySource(root, (), tuple(patterns or ())).scan()
-    return set(split(scan.path_bytes, scan.path_length))
+    return set(scan.paths)
 
 
 @pytest.mark.parametrize(("patterns", "stays", "goes"), GOLDEN, ids=[" ".join(p) or "empty" for p, _, _ in GOLDEN])
@@ -95,7 +94,7 @@ def test_a_folder_that_is_left_out_is_not_looked_into(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cache" / "a pipe")
     os.mkfifo(tmp_path / "a pipe")
     scan = DirectorySource(tmp_path, (), ("cache/", "/a pipe")).scan()
-    assert split(scan.path_bytes, scan.path_length) == [b"keep"]
+    assert list(scan.paths) == [b"keep"]
     assert scan.notices == []
 
 
@@ -105,7 +104,7 @@ def test_a_link_as_the_file_is_not_followed(tmp_path: Path) -> None:
     tree(root, ["a"])
     (root / ".backupignore").symlink_to(tmp_path / "secret")
     scan = DirectorySource(root, (), ()).scan()
-    assert b"a" in split(scan.path_bytes, scan.path_length)
+    assert b"a" in list(scan.paths)
     assert [n.code for n in scan.notices] == ["IGNORE_FILE_UNREADABLE"]
     (root / ".backupignore").unlink()
     os.mkfifo(root / ".backupignore")
@@ -146,7 +145,7 @@ def test_patterns_made_to_be_slow_are_given_up_and_said(tmp_path: Path) -> None:
     began = time.monotonic()
     scan = DirectorySource(tmp_path, (), ("*.log",)).scan()
     assert time.monotonic() - began < 10
-    found = split(scan.path_bytes, scan.path_length)
+    found = list(scan.paths)
     assert os.fsencode(names[0]) in found
     assert b"own.log" not in found
     assert [n.code for n in scan.notices] == ["IGNORE_TOO_SLOW"]
@@ -157,12 +156,12 @@ def test_patterns_made_to_be_slow_are_given_up_and_said(tmp_path: Path) -> None:
 def scan_of(paths: list[bytes]) -> Scan:
     import numpy as np
 
+    from holdfast.vault.path_tree import PathTree
     from holdfast.vault.source import empty_scan
 
     scan = empty_scan()
     scan.kind = np.full(len(paths), 1, np.uint8)
-    scan.path_length = np.array([len(p) for p in paths], np.uint16)
-    scan.path_bytes = b"".join(paths)
+    scan.paths = PathTree.of(paths)
     return scan
 
 
@@ -227,7 +226,7 @@ def test_any_patterns_leave_out_what_git_leaves_out(checkout: Path, tree: object
     build(checkout, tree)
     content = "\n".join(lines).encode()
     whole = DirectorySource(checkout, (b".git",)).scan()
-    paths = split(whole.path_bytes, whole.path_length)
+    paths = list(whole.paths)
     expected = git_leaves_out(checkout, content, paths) if paths else set()
     rules = Rules(patterns_in(content)[0])
     assert {p for p, rule in zip(paths, rules.match(whole).tolist(), strict=True) if rule != -1} == expected
@@ -239,4 +238,4 @@ def test_any_patterns_leave_out_what_git_leaves_out(checkout: Path, tree: object
         scan = walk(fd, (b".git",), rules)
     finally:
         os.close(fd)
-    assert set(split(scan.path_bytes, scan.path_length)) == set(paths) - expected
+    assert set(scan.paths) == set(paths) - expected

@@ -24,7 +24,7 @@ from holdfast.vault.source import Scan
 
 
 def paths(scan: Scan) -> list[bytes]:
-    return split(scan.path_bytes, scan.path_length)
+    return list(scan.paths)
 
 
 def reference(root: bytes, prefix: bytes = b"") -> list[tuple[bytes, os.stat_result]]:
@@ -288,7 +288,7 @@ import holdfast.sources.directory.walk
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 source = DirectorySource(Path(sys.argv[1]))
 scan = source.scan()
-print([(n.path, n.code) for n in scan.notices], scan.path_bytes)
+print([(n.path, n.code) for n in scan.notices], b"".join(scan.paths))
 try:
     source.reader().open(b"file")
 except PermissionError:

@@ -25,6 +25,7 @@ from holdfast.service.instance.plans import DEFAULT_PLANS, PricePlan
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
 from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.sources.directory.bounds import BOUNDS, TreeBounds
 from holdfast.units import GIB
 
 CONFIG_NAME = "holdfast.toml"
@@ -79,6 +80,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """At most this long one run of prune starts new work."""
     prune_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024**2)] = 4 * GIB
     """At most this much is copied in one run of prune."""
+    tree_entries_max: Annotated[int, msgspec.Meta(ge=1000, le=2**31 - 1)] = BOUNDS.entries
+    """Files and folders of one application; one with more is not backed up."""
+    tree_name_bytes_max: Annotated[int, msgspec.Meta(ge=64 * 1024)] = BOUNDS.name_bytes
+    """Bytes of the names of those, and of the targets of links."""
+    tree_file_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = BOUNDS.file_bytes
+    """Size of one file, holes included."""
+    tree_bytes_max: Annotated[int, msgspec.Meta(ge=1024**2)] = BOUNDS.content_bytes
+    """Size of all files of one application, holes included."""
+    preview_memory_max: Annotated[int, msgspec.Meta(ge=256 * 1024**2)] = GIB
+    """Memory of the process that looks through a folder for a preview; two of them run at once."""
     sqlite_wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
     """Patience with an SQLite database that an application keeps locked."""
     database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
@@ -124,6 +135,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
         """The networks of `trusted_proxies`. Raises ValueError for one that is not a network."""
         return [ip_network(text) for text in self.trusted_proxies]
+
+    @property
+    def tree_bounds(self) -> TreeBounds:
+        """The bounds on an application's folder."""
+        return TreeBounds(
+            self.tree_entries_max, self.tree_name_bytes_max, self.tree_file_bytes_max, self.tree_bytes_max
+        )
 
     @property
     def zone(self) -> tzinfo:

@@ -35,7 +35,6 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.checking import check_databases
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.paths import shown
 
@@ -138,7 +137,7 @@ def _compare(
     plan, before = planned.plan, planned.before
     tree = scratch / "tree"
     wanted = np.ones(len(before), bool) if is_whole else plan.change_of >= 0
-    scan = DirectorySource(tree).scan()
+    scan = DirectorySource(tree, bounds=instance.config.tree_bounds).scan()
     reader = DirectoryReader(tree)
     files = compared = 0
 
@@ -175,7 +174,7 @@ def _compare(
         )
         mismatches = list(itertools.islice(found, WARNINGS_MAX))
         plain = _plain_databases(backup)
-        is_plain = [p for p in split(before.path_bytes, before.path_length) if plain and shown(p) in plain]
+        is_plain = [p for p in before.paths if shown(p) in plain] if plain else []
         verdicts = check_databases(scan, reader, scratch / "databases", is_plain, control) if not mismatches else []
     finally:
         reader.close()

@@ -167,12 +167,18 @@ def finish(instance: Instance, job_id: str, state: JobState, **values: str) -> N
 
 
 def recover_jobs(instance: Instance, kind: str, tidy: Callable[[Job], None]) -> None:
-    """Bring jobs of this node to an end whose process died: `tidy(job)` does it, holding the job's lock."""
+    """Bring jobs of this node to an end whose process died: `tidy(job)` does it, holding the job's lock.
+
+    One that fails is left open for the next time, and hinders no other.
+    """
     for job in rows.jobs_in(instance.catalog, [JobState.RUNNING], instance.config.node):
         if job.kind == kind:
             with held(instance, job_lock(job.id)) as is_ours:
                 if is_ours and get_job(instance, job.id).state is JobState.RUNNING:
-                    tidy(job)
+                    try:
+                        tidy(job)
+                    except Exception:
+                        _log.exception("the %s %s could not be brought to an end", kind, job.id)
 
 
 def queued_jobs(instance: Instance) -> list[Job]:

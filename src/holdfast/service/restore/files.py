@@ -19,6 +19,7 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, State, Warned
+from holdfast.restorer.changes import RestorePlan
 from holdfast.restorer.staging import (
     CANCELLED,
     Staging,
@@ -49,6 +50,7 @@ from holdfast.service.restore.target import require_safe_target
 from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
+from holdfast.sources.reader import SourceFileRefused, make_root
 from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
@@ -128,11 +130,14 @@ def recover_restores(instance: Instance) -> None:
         staging = staging_folder(target_root(target, wanted), job.id)
         try:
             outcome = clean_up(_journal(instance, job.id), owners=may_set_owners())
-            remove_staging(staging)
         except TargetError as error:
             # The job stays open, so the next start tries again.
             _log.error("restore %s: %s", job.id, error)
             return
+        try:
+            remove_staging(staging)
+        except TargetError as error:  # the target is whole: what is left only takes room
+            _log.error("restore %s is over, but its staging folder stays: %s", job.id, error)
         if outcome is Outcome.FINISHED:
             message = "It was finished when its process ended; what it counted was lost."
             warning = Warned("", "INTERRUPTED", message)
@@ -183,11 +188,11 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
         return Restored(0, 0, 0, 1, size, made, ())
     root = target_root(target_app, wanted)
     require_safe_target(instance, root)
-    _make_root(root)
+    _make_root(root, is_chosen=wanted.to is not None)
     with planned_restore(instance, backup, target_app, root, wanted, control=control) as planned:
         plan = planned.plan
         if plan.is_empty:
-            return Restored(0, 0, 0, 0, 0, None, tuple(_left_out(planned.dumps)))
+            return Restored(0, 0, 0, 0, 0, None, (*_left_out(planned.dumps), *_too_deep(plan)))
         staging = Staging(staging_folder(root, job.id), owners=may_set_owners())
         try:
             stage(planned, staging, control)
@@ -219,13 +224,23 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
             plan.write_files,
             plan.write_bytes,
             safety,
-            (*_left_out(planned.dumps), *_warnings(notices)),
+            (*_left_out(planned.dumps), *_too_deep(plan), *_warnings(notices)),
         )
 
 
-def _make_root(root: Path) -> None:
+def _make_root(root: Path, *, is_chosen: bool) -> None:
+    """Make the folder that is restored to. Above that of an application nothing is made; above a chosen one it is."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_root(root, with_parents=is_chosen)
+    except SourceFileRefused:
+        raise TargetError(
+            "The path of the folder to restore to now contains a link or a file; put the folder back, or restore to "
+            "another one."
+        ) from None
+    except FileNotFoundError:
+        raise TargetError(
+            "The folder that holds the one to restore to does not exist; make it, and restore again."
+        ) from None
     except OSError as error:
         raise target_error(error, root) from error
 
@@ -275,6 +290,12 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
             f"brings one back, and --path {FOLDER} gives the dumps as files."
         )
         yield Warned(FOLDER, "DATABASES_NOT_RESTORED", message)
+
+
+def _too_deep(plan: RestorePlan) -> Iterator[Warned]:
+    for path in plan.too_deep:
+        message = f"The folder {shown(path)} is nested too deeply for a backup, so it was left as it is."
+        yield Warned(shown(path), "TOO_DEEP", message)
 
 
 def _warnings(notices: list[PathWarning]) -> Iterator[Warned]:

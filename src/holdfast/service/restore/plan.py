@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from holdfast.catalog.records import IMPORTED, App, Backup, Job
-from holdfast.restorer.plan import PathNotInBackup, Planner, RestorePlan, ShownPath, TargetInTheWay
+from holdfast.restorer.changes import RestorePlan, ShownPaths
+from holdfast.restorer.plan import PathNotInBackup, Planner, TargetInTheWay
 from holdfast.restorer.staging import CANCELLED
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
@@ -26,13 +27,13 @@ from holdfast.service.restore.target import require_safe_target
 from holdfast.service.take.ignore_patterns import left_alone
 from holdfast.sources.databases.source import FOLDER_PATH
 from holdfast.sources.directory.source import DirectorySource
+from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.checking import NOBODY
 from holdfast.sources.sqlite.header import is_header
 from holdfast.sources.sqlite.recognise import find_databases, fold
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.block import Block
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
 from holdfast.vault.paths import shown
@@ -41,10 +42,6 @@ from holdfast.vault.reader.snapshot import Snapshot
 from holdfast.vault.reader.unprivileged import unprivileged
 from holdfast.vault.source import Scan, empty_scan
 from holdfast.vault.vault import Vault
-
-SHOWN_PATHS_MAX = 1000
-"""Of more paths than this a preview shows the first ones; the counts are always whole."""
-
 
 RestoreMode = Literal["mirror", "overlay"]
 
@@ -68,8 +65,14 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     require_usable(backup, "restored")
     root = target_root(target, wanted)
     require_safe_target(instance, root)
-    with planned_restore(instance, backup, target, root, wanted) as planned:
-        return _preview(planned.plan)
+    try:
+        with planned_restore(instance, backup, target, root, wanted) as planned:
+            return _preview(planned.plan)
+    except OSError as error:  # also SourceFileRefused: the folder changes while we look
+        raise SourceError(
+            f"The application's folder can't be looked through ({error.strerror or error}); put it back, or give the "
+            "application another path."
+        ) from error
 
 
 def is_inline(job: Job) -> bool:
@@ -129,7 +132,7 @@ def planned_restore(
     dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
-    scan = DirectorySource(root, own).scan(control) if is_there else empty_scan()
+    scan = DirectorySource(root, own, bounds=instance.config.tree_bounds).scan(control) if is_there else empty_scan()
     if view is None:
         view = without_privileges(backup, next(folder for folder in (root, *root.parents) if folder.exists()).stat())
     snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
@@ -167,13 +170,12 @@ def planned_restore(
 
 def _chosen(before: PreviousEntries, texts: tuple[str, ...]) -> list[bytes]:
     """The paths that texts mean: of several the first one that the backup has. Raises Invalid (PATH)."""
-    there = set(split(before.path_bytes, before.path_length)) if texts else set()
     chosen = []
     for text in texts:
         meant = paths_of(text)
         if not meant[0]:
             raise Invalid("path", "A path must name something in the backup; leave it out for the whole backup.")
-        chosen.append(next((path for path in meant if path in there), meant[0]))
+        chosen.append(next((path for path in meant if before.paths.number_of(path) >= 0), meant[0]))
     return chosen
 
 
@@ -234,10 +236,10 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
 
 
 def _preview(plan: RestorePlan) -> RestorePreview:
-    def first(seen: list[ShownPath]) -> list[ChangedPath]:
+    def first(seen: ShownPaths) -> list[ChangedPath]:
         return [
             ChangedPath(shown(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
-            for s in seen[:SHOWN_PATHS_MAX]
+            for s in seen.first
         ]
 
     return RestorePreview(
@@ -248,5 +250,5 @@ def _preview(plan: RestorePlan) -> RestorePreview:
         paths_added=first(plan.added),
         paths_changed=first(plan.changed),
         paths_removed=first(plan.removed),
-        is_truncated=max(len(plan.added), len(plan.changed), len(plan.removed)) > SHOWN_PATHS_MAX,
+        is_truncated=any(len(seen) > len(seen.first) for seen in (plan.added, plan.changed, plan.removed)),
     )

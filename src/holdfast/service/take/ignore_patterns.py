@@ -38,7 +38,6 @@ from holdfast.sources.directory.ignore import (
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
 from holdfast.vault.paths import shown
@@ -125,7 +124,7 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
     `patterns`: in place of the settings' own; None: those. Raises Invalid (IGNORE), Conflict (APP_NOT_READABLE).
     """
     ours = patterns_of(app.settings.ignore if patterns is None else checked_patterns(patterns))
-    folder = DirectorySource(Path(app.path), excluded_paths(instance, app))
+    folder = DirectorySource(Path(app.path), excluded_paths(instance, app), bounds=instance.config.tree_bounds)
     try:
         scan = folder.scan()
         reader = folder.reader()
@@ -172,10 +171,9 @@ def _summed(rules: Rules, scan: Scan, matched: NDArray[np.int32], notices: list[
     files = np.add.reduceat(out_files, tops) if len(tops) else tops
     size = np.add.reduceat(out_bytes, tops) if len(tops) else tops
     order = np.lexsort((tops, -files, -size))
-    paths = split(scan.path_bytes, scan.path_length)
     first = [
         MatchedPath(
-            path=shown(paths[int(tops[i])]),
+            path=shown(scan.paths[int(tops[i])]),
             kind=Kind(int(scan.kind[tops[i]])).name.lower(),
             files=int(files[i]),
             bytes=int(size[i]),
@@ -223,8 +221,7 @@ def left_alone(
 
 def _file_in(before: PreviousEntries, snapshot: Snapshot) -> bytes:
     """The `.backupignore` of a backup; empty when it has none."""
-    paths = split(before.path_bytes, before.path_length)
-    number = paths.index(IGNORE_FILE) if IGNORE_FILE in paths else -1
+    number = before.paths.number_of(IGNORE_FILE)
     if number < 0 or int(before.kind[number]) != Kind.FILE:
         return b""
     entry = content_of(before, number)

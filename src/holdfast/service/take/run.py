@@ -40,7 +40,7 @@ from holdfast.service.take.hooks import Hooks, recover_hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.source import chosen_source, sweep_copies
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
-from holdfast.sources.port import SourceError, SourceMissing
+from holdfast.sources.port import SourceError, SourceMissing, SourceTooLarge
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
 from holdfast.units import DAY_NS, SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
@@ -61,6 +61,7 @@ IDEMPOTENCY_NS = DAY_NS
 
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000
+WARNING_BYTES_MAX = 1024 * 1024
 """Of more warnings than this, only the count is kept."""
 
 BEGUN_AGAIN = ("manual", "scheduled")
@@ -380,8 +381,13 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
 
 
 def _warnings(result: TakeResult) -> list[Warned]:
-    warned = [Warned(shown(n.path), n.code, n.message) for n in result.notices[:WARNINGS_MAX]]
-    more = len(result.notices) - WARNINGS_MAX
+    warned, size = list[Warned](), 0
+    for notice in result.notices[:WARNINGS_MAX]:
+        if size > WARNING_BYTES_MAX:
+            break
+        warned.append(Warned(shown(notice.path), notice.code, notice.message))
+        size += len(notice.path) + len(notice.message)
+    more = len(result.notices) - len(warned) + result.notices.more
     if more > 0:
         warned.append(Warned("", "MORE_WARNINGS", f"There were {more} more warnings."))
     return warned
@@ -399,6 +405,7 @@ _FAILURES = Failures(
         (ArchiveRefused, "INVALID_ARCHIVE"),
         (ScratchFailed, "SCRATCH_FAILED"),
         (SourceMissing, "SOURCE_MISSING"),
+        (SourceTooLarge, "SOURCE_TOO_LARGE"),
         (SourceError, "SOURCE_UNREADABLE"),
         (KeyMismatch, "MASTER_KEY_WRONG"),
         (SessionFenced, "PRUNED_MEANWHILE"),

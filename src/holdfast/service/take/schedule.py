@@ -17,18 +17,15 @@ from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.jobs import schedules as rows
 from holdfast.catalog.jobs.schedules import DueTimes
 from holdfast.catalog.records import App, AppSettings, Backup, Retention
-from holdfast.schemas import apps as schemas
-from holdfast.schemas.fields import Note
-from holdfast.schemas.times import iso
-from holdfast.service.errors import Invalid, ServiceError
+from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
-from holdfast.service.policy.cron import next_due, next_dues, parse_cron, shortest_interval
+from holdfast.service.policy.cron import next_due, parse_cron, shortest_interval
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
-from holdfast.service.take.ignore_patterns import checked_patterns, preview_ignored
+from holdfast.service.take.ignore_patterns import checked_patterns
 from holdfast.service.take.run import default_name, queued_backup
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control
@@ -36,7 +33,6 @@ from holdfast.vault.control import NEVER, Control
 SCHEDULED = "scheduled"
 """Origin of a backup that nobody asked for. It is the host's: no limit of a customer's plan counts it."""
 
-SHOWN_RUNS = 5
 BATCH = 100
 
 _log = logging.getLogger(__name__)
@@ -116,52 +112,6 @@ def _next_run(instance: Instance, app: App, after_ns: int) -> int | None:
         _log.error("application %s (%s) has no scheduled backups: %s", app.name, app.id, error)
         return None
     return next_due(cron, after_ns, instance.zone, app.id, instance.config.schedule_jitter_seconds).at
-
-
-def shown_schedule(instance: Instance, app: App) -> schemas.Schedule:
-    """An application's schedule as it is shown, with its next runs and what its patterns leave out now."""
-    settings = app.settings
-    runs: list[str] = []
-    if settings.cron:
-        now_ns, jitter = instance.clock.now_ns(), instance.config.schedule_jitter_seconds
-        dues = next_dues(parse_cron(settings.cron), now_ns, instance.zone, app.id, jitter, SHOWN_RUNS)
-        runs = [iso(due.at, instance.zone) for due in dues]
-    ignored, error = _ignored(instance, app)
-    return schemas.Schedule(
-        cron=settings.cron or None,
-        retention=schemas.rules_of(settings.retention),
-        ignore=list(settings.ignore),
-        next_runs=runs,
-        time_zone=instance.config.time_zone,
-        ignored=ignored,
-        ignored_error=error,
-        notices=_notices(instance, app),
-    )
-
-
-def _ignored(instance: Instance, app: App) -> tuple[schemas.Ignored | None, Note | None]:
-    """Return what the patterns leave out of the folder, or why that is not known."""
-    if app.node != instance.config.node:
-        message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
-        return None, Note("OTHER_NODE", message)
-    try:
-        return preview_ignored(instance, app), None
-    except ServiceError as error:
-        return None, Note(error.code, error.message)
-
-
-def _notices(instance: Instance, app: App) -> list[str]:
-    """Sentences for who sets a retention that the plan does not have room for."""
-    account = get_account(instance, app.account_id)
-    most = plan_of(instance, account).backups_per_app
-    retention = app.settings.retention
-    counts = [value for name in Retention.__struct_fields__ if isinstance(value := getattr(retention, name), int)]
-    if most and sum(counts) > most:
-        return [
-            f"The retention rules may keep {sum(counts)} backups, and the plan {account.plan} has room for {most} of "
-            "each application; the oldest go first."
-        ]
-    return []
 
 
 def tick(instance: Instance, control: Control = NEVER) -> list[rows.Claimed]:

@@ -62,7 +62,7 @@ def chosen_source(
     if backup.origin != IMPORTED:
         specs = databases_of(instance, app)
         excluded = (*excluded_paths(instance, app), *([FOLDER_PATH] if specs else []))
-        folder = DirectorySource(Path(app.path), excluded, app.settings.ignore)
+        folder = DirectorySource(Path(app.path), excluded, app.settings.ignore, instance.config.tree_bounds)
         with LiveSource(
             folder,
             copies_folder(instance, backup.id),

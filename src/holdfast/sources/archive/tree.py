@@ -8,7 +8,8 @@ import numpy as np
 
 from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown_member, too_large
 from holdfast.sources.archive.names import checked_target
-from holdfast.vault.source import ContentOrigin, Scan
+from holdfast.vault.path_tree import PathTree
+from holdfast.vault.source import ContentOrigin, PathWarnings, Scan
 
 FILE, FOLDER, SYMLINK = 1, 2, 3
 """As vault.entry.Kind."""
@@ -166,12 +167,11 @@ class Tree:
             inode=first[at].astype(np.uint64) + np.uint64(1),
             device=np.zeros(len(paths), np.uint64),
             nlink=counts[first[at]].astype(np.uint32),
-            path_length=np.fromiter((len(paths[i]) for i in order), np.uint16, len(paths)),
             target_length=target_length,
-            path_bytes=b"".join([paths[i] for i in order]),
+            paths=PathTree.of(paths[i] for i in order),
             target_bytes=b"".join(targets),
             content=np.full(len(paths), ContentOrigin.COPY, np.uint8),
-            notices=[],
+            notices=PathWarnings(),
         )
 
     def _append(self, path: bytes, kind: int, mode: int, uid: int, gid: int, mtime_ns: int) -> int:

@@ -6,7 +6,7 @@ The folder's own `_databases` is left out of the backup, with a warning.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from holdfast.vault.path_tree import PathTree
     from holdfast.vault.source import Scan, Settled, SourceStream
     from holdfast.vault.source import Scan as ScanView
 
@@ -153,16 +154,14 @@ class WithDumps:
 
     def _with_dumps(self, scan: Any) -> Scan:
         """Return a scan with the folder and the dumps at their place in the order of paths."""
-        import numpy as np
 
         from holdfast.vault.manifest.entry import Kind
         from holdfast.vault.source import ContentOrigin
 
         specs = self._sorted()
-        ends = scan.path_length.cumsum(dtype=np.int64)
-        at = _place(scan.path_bytes, ends.tolist())
-        self._at = at
         paths = [FOLDER_PATH, *(spec.path for spec in specs)]
+        tree, at = scan.paths.with_folder(paths)
+        self._at = at
         ways = {"redis": ContentOrigin.COPY}
         rows = {
             "kind": [Kind.FOLDER, *(Kind.FILE for _ in specs)],
@@ -172,12 +171,9 @@ class WithDumps:
             "mtime_ns": self.now_ns,
             "ctime_ns": self.now_ns,  # another one in each backup: a dump is made anew each time
             "nlink": 1,
-            "path_length": [len(path) for path in paths],
             "content": [ContentOrigin.FILE, *(ways.get(spec.kind, ContentOrigin.STREAM) for spec in specs)],
         }
-        start = int(ends[at - 1]) if at else 0
-        path_bytes = scan.path_bytes[:start] + b"".join(paths) + scan.path_bytes[start:]
-        return _columns(scan, lambda name, old: _inserted(old, at, rows.get(name, 0), len(paths)), path_bytes)
+        return _columns(scan, lambda name, old: _inserted(old, at, rows.get(name, 0), len(paths)), tree)
 
 
 def _inserted(old: NDArray[Any], at: int, values: Any, count: int) -> NDArray[Any]:
@@ -192,30 +188,17 @@ def _without(scan: Scan, at: int, count: int) -> Scan:
     """Return a scan without `count` entries from `at` on."""
     import numpy as np
 
-    ends = [0, *scan.path_length.cumsum(dtype=np.int64).tolist()]
-    path_bytes = scan.path_bytes[: ends[at]] + scan.path_bytes[ends[at + count] :]
-    return _columns(scan, lambda name, old: np.concatenate([old[:at], old[at + count :]]), path_bytes)
+    keep = np.ones(len(scan.paths), bool)
+    keep[at : at + count] = False
+    return _columns(scan, lambda name, old: old[keep], scan.paths.only(keep))
 
 
-def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], path_bytes: bytes) -> Scan:
+def _columns(scan: Any, change: Callable[[str, NDArray[Any]], NDArray[Any]], paths: PathTree) -> Scan:
     """Return a scan with every column changed; the list of notices stays the same one."""
     from holdfast.vault.source import SCAN_COLUMNS, Scan
 
     columns: dict[str, Any] = {name: change(name, getattr(scan, name)) for name in SCAN_COLUMNS}
-    return Scan(**columns, path_bytes=path_bytes, target_bytes=scan.target_bytes, notices=scan.notices)
-
-
-def _place(path_bytes: bytes, ends: Sequence[int]) -> int:
-    """Return the number of the first entry after `_databases` (component by component); by bisection."""
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high) // 2
-        path = path_bytes[ends[middle - 1] if middle else 0 : ends[middle]]
-        if path.split(b"/") < [FOLDER_PATH]:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    return Scan(**columns, paths=paths, target_bytes=scan.target_bytes, notices=scan.notices)
 
 
 class DumpReader(LiveReader):

@@ -83,12 +83,14 @@ class Rules:
         """
         out = np.full(len(scan.kind), -1, np.int32)
         if self.patterns and len(out):
-            lengths, kinds = np.ascontiguousarray(scan.path_length, "<u2"), np.ascontiguousarray(scan.kind, "u1")
+            kinds = np.ascontiguousarray(scan.kind, "u1")
             code = native.ignore_scan(
-                self._handle, scan.path_bytes, lengths.ctypes.data, kinds.ctypes.data, len(out), out.ctypes.data
+                self._handle, ctypes.byref(scan.paths.columns), kinds.ctypes.data, out.ctypes.data
             )
             if code == -errno.EOVERFLOW:
                 raise PatternsTooSlow
+            if code:
+                raise MemoryError
         return out
 
 

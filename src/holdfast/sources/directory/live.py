@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.sources.directory.bounds import check_sizes
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
@@ -95,7 +96,7 @@ class LiveSource:
         self.__dict__.update(state)
 
     def scan(self) -> Scan:
-        """Walk the tree. Raises SourceMissing, SourceError, Cancelled."""
+        """Walk the tree. Raises SourceMissing, SourceTooLarge, SourceError, Cancelled."""
         from holdfast.sources.sqlite.recognise import find_databases, fold
 
         whole = self.folder.scan_with_spared(self.control)
@@ -112,7 +113,9 @@ class LiveSource:
         fold(whole, self._databases)
         self._whole = whole
         self._notices = whole.notices
-        return self._seen(whole).scan
+        seen = self._seen(whole).scan
+        check_sizes(seen, self.folder.bounds)
+        return seen
 
     def _seen(self, whole: Scan) -> Without:
         """Return the scan without sidecars of databases, and without ignored files that are not sidecars."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.sources.directory.bounds import BOUNDS, TreeBounds
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused, open_root
 from holdfast.vault.control import NEVER, Control
 
@@ -29,9 +30,13 @@ class DirectorySource:
     root: Path
     excluded: tuple[bytes, ...] = ()
     ignore: tuple[str, ...] | None = None
+    bounds: TreeBounds = BOUNDS
 
     def scan(self, control: Control = NEVER) -> Scan:
-        """Walk the tree; nothing that patterns leave out is in it. Raises SourceMissing, SourceError, Cancelled."""
+        """Walk the tree; nothing that patterns leave out is in it.
+
+        Raises SourceMissing, SourceTooLarge, SourceError, Cancelled.
+        """
         scan = self.scan_with_spared(control)
         if scan.spared:
             from holdfast.sources.sqlite.recognise import Without
@@ -69,23 +74,24 @@ class DirectorySource:
     def _walk(self, fd: int, control: Control) -> Scan:
         from holdfast.sources.directory.ignore import PatternsTooSlow, Rules, patterns_of, read_ignore_file, too_slow
         from holdfast.sources.directory.walk import walk
+        from holdfast.vault.source import PathWarnings
 
         if self.ignore is None:
-            return walk(fd, self.excluded, control=control)
+            return walk(fd, self.excluded, bounds=self.bounds, control=control)
         ours = patterns_of(self.ignore)
         theirs, notices = read_ignore_file(fd)
         # Of patterns made to take long, the folder's are dropped first: its owner can write them at any time.
         for patterns, slow in (([*ours, *theirs], theirs), (ours, ours)):
             try:
-                scan = walk(fd, self.excluded, Rules(patterns), control)
+                scan = walk(fd, self.excluded, Rules(patterns), self.bounds, control)
                 break
             except PatternsTooSlow:
                 if slow:
                     notices.append(too_slow(slow[0]))
                 os.lseek(fd, 0, os.SEEK_SET)  # a walk reads the folder on from where the one before stopped
         else:
-            scan = walk(fd, self.excluded, control=control)
-        scan.notices = [*notices, *scan.notices]
+            scan = walk(fd, self.excluded, bounds=self.bounds, control=control)
+        scan.notices = PathWarnings([*notices, *scan.notices], scan.notices.more)
         return scan
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:

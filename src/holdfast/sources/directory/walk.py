@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from holdfast.native import library as native
+from holdfast.sources.directory.bounds import BOUNDS, TreeBounds
 from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
-from holdfast.sources.port import SourceError
+from holdfast.sources.port import SourceError, SourceTooLarge
 from holdfast.vault.control import NEVER, Control
+from holdfast.vault.path_tree import PathTree
 from holdfast.vault.paths import shown
-from holdfast.vault.source import PathWarning, Scan
+from holdfast.vault.source import SCAN_COLUMNS, TOO_DEEP, PathWarning, PathWarnings, Scan
 
 CHECK_SECONDS = 0.25
 """The interval between checks for a cancelled walk."""
@@ -33,8 +35,9 @@ ENTRY = np.dtype(
         ("uid", "<u4"),
         ("gid", "<u4"),
         ("nlink", "<u4"),
+        ("parent", "<i4"),
         ("mode", "<u2"),
-        ("path_length", "<u2"),
+        ("name_length", "<u2"),
         ("target_length", "<u2"),
         ("kind", "u1"),
         ("is_spared", "u1"),
@@ -58,35 +61,53 @@ def walk(
     fd: int,
     excluded: Sequence[bytes],
     rules: Rules | None = None,
+    bounds: TreeBounds = BOUNDS,
     control: Control = NEVER,
 ) -> Scan:
     """Walk the tree below the open folder `fd`, leaving out the paths `excluded` and what is below them.
 
     What `rules` leave out is not walked either; but files that may be sidecars of databases are there, as `spared`.
-    Raises SourceError when the machine runs out of memory or descriptors, PatternsTooSlow, Cancelled; single paths that
-    cannot be read become notices. `control` is asked on a thread of its own.
+    Raises SourceTooLarge, SourceError when the machine runs out of memory or descriptors, PatternsTooSlow, Cancelled;
+    single paths that cannot be read become notices. `control` is asked on a thread of its own.
     """
     handle, stop = ctypes.c_void_p(), ctypes.c_int32(0)
     skip = (ctypes.c_char_p * (len(excluded) + 1))(*excluded, None)
     try:
         ignore = rules.handle if rules is not None else None
         with _stopped_by(control, stop):
-            code = native.walk(fd, ctypes.byref(stop), skip, ignore, ctypes.byref(handle))
+            code = native.walk(
+                fd, ctypes.byref(stop), skip, ignore, bounds.entries, bounds.name_bytes, ctypes.byref(handle)
+            )
         if code == -errno.EOVERFLOW and ignore is not None:
             raise PatternsTooSlow
+        if code == -errno.E2BIG:
+            raise SourceTooLarge(
+                f"The application's folder has more than {bounds.entries:,} files and folders, too many for a backup; "
+                "remove some, or leave some out with ignore patterns."
+            )
+        if code == -errno.EMSGSIZE:
+            raise SourceTooLarge(
+                f"The names of the files in the application's folder take more than {bounds.name_bytes:,} bytes, too "
+                "many for a backup; remove some files, or leave some out with ignore patterns."
+            )
+        if code == -errno.ENOMEM:
+            raise SourceTooLarge(
+                "The application's folder has more files than there is memory for; remove some, or leave some out with "
+                "ignore patterns."
+            )
         if code:
             why = os.strerror(-code)
             raise SourceError(f"The application's folder could not be walked ({why}); raise the limit and try again.")
         entries = np.frombuffer(native.walk_array(handle, native.ENTRIES), ENTRY)
         notices = np.frombuffer(native.walk_array(handle, native.NOTICES), NOTICE)
         notice_paths = native.walk_array(handle, native.NOTICE_PATHS)
-        columns: dict[str, Any] = {name: np.array(entries[name]) for name in ENTRY.names or () if name != "is_spared"}
+        columns: dict[str, Any] = {name: np.array(entries[name]) for name in SCAN_COLUMNS if name != "content"}
         return Scan(
             **columns,
-            path_bytes=native.walk_array(handle, native.PATHS),
+            paths=PathTree(entries["parent"], entries["name_length"], native.walk_array(handle, native.NAMES)),
             target_bytes=native.walk_array(handle, native.TARGETS),
             content=np.zeros(len(entries), np.uint8),
-            notices=_notices(notices.tolist(), notice_paths),
+            notices=PathWarnings(_notices(notices.tolist(), notice_paths), native.walk_more_notices(handle)),
             spared=entries["is_spared"].nonzero()[0].tolist(),
         )
     finally:
@@ -143,7 +164,7 @@ def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[PathWa
             out.append(PathWarning(path, "UNREADABLE_FOLDER", f"The folder {name} {why}; its contents were left out."))
         elif code == 3:
             out.append(
-                PathWarning(path, "TOO_DEEP", f"The folder {name} is nested too deeply; its contents were left out.")
+                PathWarning(path, TOO_DEEP, f"The folder {name} is nested too deeply; its contents were left out.")
             )
         else:
             out.append(

@@ -43,8 +43,8 @@ CHECK_SECONDS = 10.0
 CHECK_BYTES_PER_SECOND = 4 * 1024 * 1024
 """A check may take the one and what its bytes take at the other, then it is broken off."""
 
-STEPS_BETWEEN_CHECKS = 500
-"""Of SQLite's machine, between two looks at the clock."""
+STEPS_PER_CHECK = 500
+"""Of SQLite's machine, between two readings of the clock."""
 
 _PR_SET_PDEATHSIG = 1
 PROBLEMS_SHOWN = 3
@@ -195,7 +195,7 @@ class Copier:
                 seconds = CHECK_SECONDS + _allocated(os.stat(target)) / CHECK_BYTES_PER_SECOND
                 _have_cpu_for(seconds)
                 until = time.monotonic() + seconds
-                copy.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_CHECKS)
+                copy.set_progress_handler(lambda: time.monotonic() > until, STEPS_PER_CHECK)
                 for pragma in ("cell_size_check=ON", "ignore_check_constraints=ON"):
                     copy.execute(f"PRAGMA {pragma}")
                 deeper = _problems(copy, "integrity_check") if deep else []

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.sources.port import SourceTooLarge
 from holdfast.sources.reader import DirectoryReader
 from holdfast.sources.sqlite.header import is_header
+from holdfast.units import MIB
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.source import SCAN_COLUMNS, ContentOrigin, Scan
@@ -25,6 +27,9 @@ from holdfast.vault.source import SCAN_COLUMNS, ContentOrigin, Scan
 SIDECARS = (b"-wal", b"-shm", b"-journal")
 PAGE_BYTES_MIN = 512
 """A database is a whole number of pages, and no page is smaller. So only few files have to be opened to be asked."""
+
+PATH_BYTES_MAX = 64 * MIB
+"""Of all databases of a folder: each is kept with its whole path."""
 
 _LOG = struct.Struct("<qQQ")
 _COPIED = np.uint64(0x53514C6974650001)
@@ -42,23 +47,30 @@ class Database:
 
 
 def recognise(scan: Scan, is_database: Callable[[bytes], bool]) -> list[Database]:
-    """Return the databases of a scan, in order; `is_database(path)` looks at a file's header."""
-    ends = scan.path_length.cumsum(dtype=np.int64)
+    """Return the databases of a scan, in order; `is_database(path)` looks at a file's header.
 
-    def path_of(number: int) -> bytes:
-        end = int(ends[number])
-        return scan.path_bytes[end - int(scan.path_length[number]) : end]
-
+    Raises SourceTooLarge.
+    """
+    paths = scan.paths
     is_file = scan.kind == Kind.FILE
     could_be = is_file & (scan.size > 0) & (scan.size % np.uint64(PAGE_BYTES_MIN) == 0)
-    found = {path: i for i in could_be.nonzero()[0].tolist() if is_database(path := path_of(i))}
+    found, size = dict[bytes, int](), 0
+    for i in could_be.nonzero()[0].tolist():
+        if is_database(path := paths[i]):
+            found[path] = i
+            size += len(path)
+            if size > PATH_BYTES_MAX:
+                raise SourceTooLarge(
+                    f"The paths of the folder's SQLite databases take more than {PATH_BYTES_MAX:,} bytes, too many for "
+                    "a backup; remove some, or leave some out with ignore patterns."
+                )
     if not found:
         return []
-    last = np.frombuffer(scan.path_bytes, np.uint8)[ends - 1]
+    last = paths.last_bytes()
     sidecars = {}
     for i in (is_file & ((last == ord("l")) | (last == ord("m")))).nonzero()[0].tolist():
-        path = path_of(i)
-        if path.endswith(SIDECARS):
+        path = paths[i]
+        if path.endswith(SIDECARS) and path[: path.rindex(b"-")] in found:
             sidecars[path] = i
     return [
         Database(
@@ -135,12 +147,5 @@ class Without:
 def _dropped(scan: Scan, removed: list[int]) -> Scan:
     keep: NDArray[np.bool_] = np.ones(len(scan.kind), bool)
     keep[removed] = False
-    ends = scan.path_length.cumsum(dtype=np.int64)
-    pieces, at = [], 0
-    for i in removed:
-        end = int(ends[i])
-        pieces.append(scan.path_bytes[at : end - int(scan.path_length[i])])
-        at = end
-    pieces.append(scan.path_bytes[at:])
     columns: dict[str, Any] = {name: getattr(scan, name)[keep] for name in SCAN_COLUMNS}
-    return replace(scan, **columns, path_bytes=b"".join(pieces), spared=[])
+    return replace(scan, **columns, paths=scan.paths.only(keep), spared=[])

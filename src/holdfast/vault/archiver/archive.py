@@ -9,7 +9,7 @@ blocks are made in `manifest_writer`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from holdfast.vault.archiver.manifest_writer import Assembly, Written
 from holdfast.vault.archiver.pool import InlinePool, ProcessPool
+from holdfast.vault.archiver.sparse import PART_BYTES, SparseLayout, sparse_layout
 from holdfast.vault.archiver.tasks import Batch, FileItem, FilePart, Gathered, Job, Result, StreamTask
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.manifest.changes import match_paths, same_stat
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.pack.chunk import CHUNK_BYTES_MIN, PAGE_CUT_BYTES
@@ -31,10 +31,9 @@ from holdfast.vault.source import ContentOrigin, Scan, Source
 
 BATCH_FILES_MAX = 128
 BATCH_BYTES_MAX = 4 * 1024 * 1024
-PART_BYTES = 64 * 1024 * 1024
-"""Files over twice this are read in parts by several workers. A forced cut at each border costs a moved large file at
-most one chunk in 64 MiB more; page files are cut at fixed places anyway."""
-
+BATCH_PATH_BYTES_MAX = 32 * 1024
+"""A job must fit into a pipe (64 KiB): a worker that writes a long result reads nothing, and whoever sends it the next
+job would wait for it for ever."""
 STREAM_CHUNKS = 65_536
 """Chunks assumed of a stream, whose length is unknown: 16 GiB of them. With more, claims get slower, not wrong."""
 
@@ -101,9 +100,12 @@ def _hard_links(scan: Scan, is_file: NDArray[np.bool_]) -> NDArray[np.int64]:
     return primary
 
 
-def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
-    """Return the jobs that read the given files: large files first (their parts keep all workers busy to the end)."""
-    paths = split(scan.path_bytes, scan.path_length)
+def jobs_of(scan: Scan, read: NDArray[np.int64], sparse: Mapping[int, SparseLayout]) -> Iterator[Job]:
+    """Return the jobs that read the given files: large files first (their parts keep all workers busy to the end).
+
+    `sparse`: the parts of those large ones that have holes.
+    """
+    paths = scan.paths
     sizes = scan.size[read].tolist()
     small: list[tuple[int, int]] = []
     origin = scan.content[read].tolist()
@@ -114,17 +116,26 @@ def jobs_of(scan: Scan, read: NDArray[np.int64]) -> Iterator[Job]:
         if size <= BATCH_BYTES_MAX:
             small.append((number, size))
             continue
-        parts = max(1, size // PART_BYTES)
-        for part in range(parts):
-            yield FilePart(number, paths[number], part, part * PART_BYTES, PART_BYTES, part == parts - 1)
+        layout = sparse.get(number)
+        if layout is None:
+            count = max(1, size // PART_BYTES)
+            parts: Iterable[tuple[int, int]] = ((part * PART_BYTES, PART_BYTES) for part in range(count))
+        else:
+            count, parts = len(layout.parts), layout.parts
+        path = paths[number]
+        for part, (offset, length) in enumerate(parts):
+            yield FilePart(number, path, part, offset, length, part == count - 1)
     batch: list[FileItem] = []
-    total = 0
+    total = texts = 0
     for number, size in small:
-        if batch and (total + size > BATCH_BYTES_MAX or len(batch) >= BATCH_FILES_MAX):
+        path = paths[number]
+        is_full = total + size > BATCH_BYTES_MAX or len(batch) >= BATCH_FILES_MAX
+        if batch and (is_full or texts + len(path) > BATCH_PATH_BYTES_MAX):
             yield Batch(batch)
-            batch, total = [], 0
-        batch.append(FileItem(number, paths[number]))
+            batch, total, texts = [], 0, 0
+        batch.append(FileItem(number, path))
         total += size
+        texts += len(path)
     if batch:
         yield Batch(batch)
 
@@ -181,6 +192,23 @@ class Archive:
             self._ledger.publish(self._epoch, rows)
             self.stored_bytes += sum(row.size for row in rows)
 
+    def _sparse(self, scan: Scan, read: NDArray[np.int64]) -> dict[int, SparseLayout]:
+        """Find the holes of the large files among those that are read."""
+        large = read[(scan.size[read] >= 2 * PART_BYTES) & (scan.content[read] != ContentOrigin.STREAM)].tolist()
+        found: dict[int, SparseLayout] = {}
+        if not large:
+            return found
+        reader = self._source.reader()
+        try:
+            for number in large:
+                self._control.check("The backup was cancelled.")
+                layout = sparse_layout(reader, scan.paths[number], int(scan.size[number]))
+                if layout is not None:
+                    found[number] = layout
+        finally:
+            reader.close()
+        return found
+
     def _ingest(self, scan: Scan, todo: ArchivePlan) -> Gathered:
         is_file = scan.kind == Kind.FILE
         total_files, total_bytes = int(is_file.sum()), int(scan.size[is_file].sum())
@@ -191,6 +219,11 @@ class Archive:
         self._control.progress(Progress(files, done_bytes, total_files, total_bytes))
         if not len(read):
             return got
+        sparse = self._sparse(scan, read)
+        if sparse:
+            sizes = sizes.copy()
+            for at in np.isin(read, list(sparse)).nonzero()[0].tolist():
+                sizes[at] = min(int(sizes[at]), sparse[int(read[at])].data_bytes)
         pool = self._open_pool(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
 
         def gather(result: Result) -> None:
@@ -198,7 +231,7 @@ class Archive:
             got.rows.append(result.rows)
             got.extents.append(result.extents)
             got.extras.append(result.extras)
-            got.notices += result.notices
+            got.notices.extend(result.notices)
             got.packs += result.packs
             self.publish(result.packs)
             files += result.files
@@ -208,7 +241,7 @@ class Archive:
             )
 
         try:
-            pool.run(jobs_of(scan, read), gather, self._control)
+            pool.run(jobs_of(scan, read, sparse), gather, self._control)
         finally:
             pool.close()
         return got

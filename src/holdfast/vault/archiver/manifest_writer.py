@@ -16,13 +16,14 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from holdfast.units import MIB
 from holdfast.vault.archiver.ingest import STATUS_READ, changed_notice
 from holdfast.vault.archiver.tasks import RESULT_FIELDS
-from holdfast.vault.errors import ChunkMissing
+from holdfast.vault.errors import ChunkMissing, TooManyLinks
 from holdfast.vault.layout.listing import ref_of
 from holdfast.vault.manifest.block import EXTENT_DTYPE, Block, encode_block, encode_list
 from holdfast.vault.manifest.changes import safe_ctime
-from holdfast.vault.manifest.columns import COLUMNS, EntryColumns, gather, split, starts_of
+from holdfast.vault.manifest.columns import COLUMNS, EntryColumns, gather, starts_of
 from holdfast.vault.manifest.entry import INLINE_EXTENTS_MAX, Extra, Kind, ListRef, decode_extra, encode_extra
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.previous import PreviousEntries
@@ -33,7 +34,7 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
 from holdfast.vault.paths import shown
-from holdfast.vault.source import ContentOrigin, PathWarning, Scan
+from holdfast.vault.source import ContentOrigin, PathWarning, PathWarnings, Scan
 
 if TYPE_CHECKING:
     from holdfast.vault.archiver.tasks import Gathered
@@ -43,6 +44,10 @@ RESULT_DTYPE = np.dtype([(name, code) for name, code, _ in RESULT_FIELDS])
 BLOCK_ENTRIES_MIN = 16
 BLOCK_ENTRIES_MAX = 1024
 BLOCK_EXTENTS_MAX = 16_384
+BLOCK_PATH_BYTES_MAX = 8 * MIB
+"""Paths and extras of a block: with more it could not be read again (`snapshot.MANIFEST_CHUNK_BYTES_MAX`)."""
+LINK_BYTES_MAX = 256 * MIB
+"""Of all further hard links together: each has the whole path of the first one."""
 _BLOCK_CUT_MASK = 127
 _LIST_EXTENTS_MIN = 16
 _LIST_EXTENTS_MAX = 4096
@@ -59,7 +64,7 @@ class Written:
     folders: int
     symlinks: int
     content_bytes: int
-    notices: list[PathWarning]
+    notices: PathWarnings
 
 
 class ManifestChunks:
@@ -98,7 +103,7 @@ class _Rows(EntryColumns):
     def __init__(self, scan: Scan, before: PreviousEntries, scanned_ns: int) -> None:
         n = len(scan.kind)
         self.alive = np.ones(n, bool)
-        self.kind, self.path_length = scan.kind, scan.path_length
+        self.kind, self.path_length = scan.kind, scan.paths.lengths
         for name in _OF_STAT:
             setattr(self, name, getattr(scan, name).copy())
         self.ctime_ns = safe_ctime(scan.ctime_ns, scanned_ns)
@@ -157,8 +162,9 @@ class Assembly:
     ) -> Written:
         """Write the new parts of the manifest. Raises ChunkMissing, SessionFenced, StoreError."""
         self._chunks = ManifestChunks(self._packs, self._id_key, index)
-        self._paths = split(scan.path_bytes, scan.path_length)
-        self._notices: list[PathWarning] = [*scan.notices, *got.notices]
+        self._paths = scan.paths
+        self._notices = PathWarnings(scan.notices)
+        self._notices.extend(got.notices)
         rows = _Rows(scan, before, self._scanned_ns)
         self._fill_kept(rows, before, match, keep)
         self._fill_read(rows, scan, got, index)
@@ -177,7 +183,7 @@ class Assembly:
             folders=int((kinds == Kind.FOLDER).sum()),
             symlinks=int((kinds == Kind.SYMLINK).sum()),
             content_bytes=int(rows.size[alive].sum()),
-            notices=sorted(self._notices, key=lambda notice: notice.path),
+            notices=PathWarnings(sorted(self._notices, key=lambda notice: notice.path), self._notices.more),
         )
 
     # -- filling in ------------------------------------------------------------------------------------------------
@@ -345,6 +351,8 @@ class Assembly:
         for name in (*_OF_STAT, "ctime_ns", "size", "crc32", "stored_sum", "extent_start", "extent_count"):
             column = getattr(rows, name)
             column[at] = column[first]
+        if int(rows.path_length[first].sum(dtype=np.int64)) > LINK_BYTES_MAX:
+            raise TooManyLinks("The folder has too many hard links with long paths; remove some and take it again.")
         for i, p in zip(at.tolist(), first.tolist(), strict=True):
             extra = encode_extra(msgspec.structs.replace(self._extra_of(rows, p), hard_link=self._paths[p]))
             rows.set_extra(i, extra)
@@ -386,21 +394,24 @@ class Assembly:
     def _borders(self, at: NDArray[np.int64], rows: _Rows) -> list[tuple[int, int]]:
         """Return the borders of blocks; decided only by the paths (and, for huge entries, extents) near each border."""
         # A block ends behind each path whose CRC-32 has its lowest 7 bits zero, one in 128: an entry that comes or goes
-        # moves only the borders next to it, and the blocks behind stay what they were. `n` entries and `extents` of the
-        # block so far are counted against the limits.
+        # moves only the borders next to it, and the blocks behind stay what they were. `n` entries, `extents` and
+        # `texts` (bytes of paths and extras) of the block so far are counted against the limits.
         paths, crc32 = self._paths, zlib.crc32
         counts = rows.extent_count[at].tolist()
-        borders, start, extents = [], 0, 0
+        lengths = (rows.path_length[at] + rows.extra_length[at].astype(np.int64)).tolist()
+        borders, start, extents, texts = [], 0, 0, 0
         for n, i in enumerate(at.tolist(), 1):
             extents += counts[n - 1]
+            texts += lengths[n - 1]
             size = n - start
             if (
                 (size >= BLOCK_ENTRIES_MIN and not crc32(paths[i]) & _BLOCK_CUT_MASK)
                 or size >= BLOCK_ENTRIES_MAX
                 or extents >= BLOCK_EXTENTS_MAX
+                or texts >= BLOCK_PATH_BYTES_MAX
             ):
                 borders.append((start, n))
-                start, extents = n, 0
+                start, extents, texts = n, 0, 0
         if start < len(at):
             borders.append((start, len(at)))
         return borders

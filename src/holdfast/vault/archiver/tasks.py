@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.vault.pack.ledger import PackRow
-from holdfast.vault.source import PathWarning
+from holdfast.vault.source import PathWarning, PathWarnings
 
 RESULT_FIELDS = (
     ("number", "<u4", "I"),
@@ -98,5 +98,5 @@ class Gathered:
     rows: list[bytes] = field(default_factory=list)
     extents: list[bytes] = field(default_factory=list)
     extras: list[bytes] = field(default_factory=list)
-    notices: list[PathWarning] = field(default_factory=list)
+    notices: PathWarnings = field(default_factory=PathWarnings)
     packs: list[PackRow] = field(default_factory=list)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.units import SECOND_NS
-from holdfast.vault.manifest.columns import split
 from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.source import ContentOrigin, Scan
 
@@ -21,11 +20,7 @@ RACY_WHOLE_SECONDS_NS = 2 * SECOND_NS
 
 def match_paths(scan: Scan, before: PreviousEntries) -> NDArray[np.int64]:
     """Return for each entry of the scan the number of the previous backup's entry of the same path, or -1."""
-    if np.array_equal(scan.path_length, before.path_length) and scan.path_bytes == before.path_bytes:
-        return np.arange(len(before), dtype=np.int64)
-    places = {path: i for i, path in enumerate(split(before.path_bytes, before.path_length))}
-    find = places.get
-    return np.fromiter((find(path, -1) for path in split(scan.path_bytes, scan.path_length)), np.int64, len(scan.kind))
+    return scan.paths.match(before.paths)
 
 
 def same_stat(scan: Scan, before: PreviousEntries, match: NDArray[np.int64]) -> NDArray[np.bool_]:

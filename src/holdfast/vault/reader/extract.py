@@ -65,6 +65,9 @@ class _Due:
         self.inline = inline
 
 
+_PART_PATH_BYTES = 16 * 1024 * 1024
+
+
 def extract(
     snapshot: Snapshot, wanted: NDArray[np.bool_], on_block: Callable[[Block, int], None] = lambda block, base: None
 ) -> Iterator[Small | Large]:
@@ -73,8 +76,37 @@ def extract(
     `on_block(block, number of its first entry)` is called before anything of a block is given. While this runs, the
     snapshot must be used for nothing else. Raises DamagedError, ChunkMissing, FormatError, StoreError.
     """
+    blocks = _Blocks(snapshot, on_block)
+    while not blocks.is_over:
+        yield from _extracted(snapshot, wanted, blocks)
+
+
+class _Blocks:
+    """The blocks of a backup, with the number of the first entry of each, in parts."""
+
+    def __init__(self, snapshot: Snapshot, on_block: Callable[[Block, int], None]) -> None:
+        self._blocks = snapshot.all_blocks()
+        self._on_block = on_block
+        self._base = 0
+        self.is_over = False
+
+    def part(self) -> Iterator[tuple[Block, int]]:
+        """Yield the next blocks; the part ends behind some MiB of paths, as blocks are held until its last file."""
+        size = 0
+        while size < _PART_PATH_BYTES:
+            block = next(self._blocks, None)
+            if block is None:
+                self.is_over = True
+                return
+            size += len(block.path_bytes)
+            self._on_block(block, self._base)
+            yield block, self._base
+            self._base += len(block)
+
+
+def _extracted(snapshot: Snapshot, wanted: NDArray[np.bool_], blocks: _Blocks) -> Iterator[Small | Large]:
     due: deque[_Due | Large] = deque()
-    stream = snapshot.reader.render(_pieces(snapshot, wanted, due, on_block))
+    stream = snapshot.reader.render(_pieces(snapshot, wanted, due, blocks))
     held = memoryview(b"")
     for buffer in stream:
         held = memoryview(b"".join([held, buffer])) if held else buffer
@@ -99,18 +131,12 @@ def extract(
 
 
 def _pieces(
-    snapshot: Snapshot,
-    wanted: NDArray[np.bool_],
-    due: deque[_Due | Large],
-    on_block: Callable[[Block, int], None],
+    snapshot: Snapshot, wanted: NDArray[np.bool_], due: deque[_Due | Large], blocks: _Blocks
 ) -> Iterator[Piece]:
-    base = 0
-    for block in snapshot.all_blocks():
-        on_block(block, base)
+    for block, base in blocks.part():
         rows = (wanted[base : base + len(block)] & (block.kind == Kind.FILE)).nonzero()[0].tolist()
         if rows:
             yield from _block_pieces(snapshot, block, base, rows, due)
-        base += len(block)
 
 
 def _block_pieces(

@@ -16,7 +16,7 @@ from holdfast.vault.pack.segment import inflate_segment
 from holdfast.vault.reader.records import RecordReader
 
 BLOCKS_CACHED = 4
-_MANIFEST_CHUNK_BYTES_MAX = 16 * 1024 * 1024
+MANIFEST_CHUNK_BYTES_MAX = 16 * 1024 * 1024
 """At most this many bytes has a valid manifest chunk; a damaged length must not allocate all memory."""
 
 
@@ -37,7 +37,7 @@ class Snapshot:
     def chunks(self, ids: Sequence[bytes]) -> Iterator[bytes]:
         """Yield the contents of manifest chunks, in order. Raises ChunkMissing, DamagedError."""
         for segment in self.reader.segments(SealKind.MANIFEST, list(ids)):
-            yield inflate_segment(segment, _MANIFEST_CHUNK_BYTES_MAX)
+            yield inflate_segment(segment, MANIFEST_CHUNK_BYTES_MAX)
 
     @cached_property
     def blocks(self) -> Sequence[BlockRef]:

@@ -14,10 +14,11 @@ from holdfast.service.errors import Conflict
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as operations
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_with_log
+from holdfast.service.preview.apart import restore_apart
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.restore.files import request_restore
-from holdfast.service.restore.plan import Wanted, preview_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web.auth import requested_app, requested_backup, require_backups
@@ -46,7 +47,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         body = await inputs.json_body(request, Restore)
         ref = requested_backup(scope)
         if body.dry_run:
-            return success(await context.call(_preview, context, app, ref, body))
+            return success(await context.call_apart(account.id, _preview, context, app, ref, body))
         job = await context.call(_restore, context, app, ref, body)
         return accepted(context, job)
 
@@ -110,7 +111,7 @@ def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePrev
     backup = find_backup(context.instance, app.id, ref)
     target = _target(context, app, body)
     try:
-        return preview_restore(context.instance, backup, target, _wanted(body))
+        return restore_apart(context.instance, backup, target, _wanted(body))
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,8 +11,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import Account, App
 from holdfast.schemas.apps import NewSchedule, RetentionPreview, Schedule
-from holdfast.service.errors import app_not_found
+from holdfast.service.errors import LimitReached, app_not_found
 from holdfast.service.instance.home import Instance
+from holdfast.service.preview.schedule import shown_schedule
 from holdfast.service.registry.apps import get_app
 from holdfast.service.retention import retain
 from holdfast.service.take import schedule as operations
@@ -32,8 +34,8 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(_SCHEDULE)
     async def get_schedule(request: Request[Any, Any, Any]) -> Answer:
         account, app_id = requested_app(context, request.scope)
-        shown = await context.call(_view, instance, account, app_id)
-        return with_etag(success(shown), request.scope)
+        app = await context.call(_app, instance, account, app_id)
+        return with_etag(success(await _shown(context, app)), request.scope)
 
     @put(_SCHEDULE)
     async def set_schedule(request: Request[Any, Any, Any]) -> Answer:
@@ -43,7 +45,8 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
         if body.cron is msgspec.UNSET:
             raise inputs.invalid("cron")
         wanted = operations.Schedule(body.cron or "", body.retention, tuple(body.ignore))
-        return success(await context.call(_set, instance, app, wanted))
+        changed = await context.call(partial(operations.set_schedule, instance, app, wanted, by_customer=True))
+        return success(await _shown(context, changed))
 
     @get(_RETENTION)
     async def preview_retention(request: Request[Any, Any, Any]) -> Answer:
@@ -60,12 +63,12 @@ def _app(instance: Instance, account: Account, app_id: str) -> App:
     return get_app(instance, account.id, app_id)
 
 
-def _view(instance: Instance, account: Account, app_id: str) -> Schedule:
-    return operations.shown_schedule(instance, _app(instance, account, app_id))
-
-
-def _set(instance: Instance, app: App, wanted: operations.Schedule) -> Schedule:
-    return operations.shown_schedule(instance, operations.set_schedule(instance, app, wanted, by_customer=True))
+async def _shown(context: Context, app: App) -> Schedule:
+    """Return the schedule; without what its patterns leave out, when the account asks for that too often."""
+    try:
+        return await context.call_apart(app.account_id, shown_schedule, context.instance, app)
+    except LimitReached as error:
+        return await context.call(shown_schedule, context.instance, app, error)
 
 
 def _preview(instance: Instance, account: Account, app_id: str) -> RetentionPreview:

@@ -1,0 +1,64 @@
+"""An application's schedule as it is shown."""
+
+from __future__ import annotations
+
+from holdfast.catalog.records import App, Retention
+from holdfast.schemas import apps as schemas
+from holdfast.schemas.fields import Note
+from holdfast.schemas.times import iso
+from holdfast.service.errors import ServiceError
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy.cron import next_dues, parse_cron
+from holdfast.service.preview.apart import ignored_apart
+from holdfast.service.registry.accounts import get_account, plan_of
+
+SHOWN_RUNS = 5
+
+
+def shown_schedule(instance: Instance, app: App, busy: ServiceError | None = None) -> schemas.Schedule:
+    """Return an application's schedule as it is shown, with its next runs and what its patterns leave out now.
+
+    `busy`: the reason that the folder is not to be looked through.
+    """
+    settings = app.settings
+    runs: list[str] = []
+    if settings.cron:
+        now_ns, jitter = instance.clock.now_ns(), instance.config.schedule_jitter_seconds
+        dues = next_dues(parse_cron(settings.cron), now_ns, instance.zone, app.id, jitter, SHOWN_RUNS)
+        runs = [iso(due.at, instance.zone) for due in dues]
+    ignored, error = _ignored(instance, app) if busy is None else (None, Note(busy.code, busy.message))
+    return schemas.Schedule(
+        cron=settings.cron or None,
+        retention=schemas.rules_of(settings.retention),
+        ignore=list(settings.ignore),
+        next_runs=runs,
+        time_zone=instance.config.time_zone,
+        ignored=ignored,
+        ignored_error=error,
+        notices=_notices(instance, app),
+    )
+
+
+def _ignored(instance: Instance, app: App) -> tuple[schemas.Ignored | None, Note | None]:
+    """Return what the patterns leave out of the folder, or why that is not known."""
+    if app.node != instance.config.node:
+        message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
+        return None, Note("OTHER_NODE", message)
+    try:
+        return ignored_apart(instance, app), None
+    except ServiceError as error:
+        return None, Note(error.code, error.message)
+
+
+def _notices(instance: Instance, app: App) -> list[str]:
+    """Sentences for who sets a retention that the plan does not have room for."""
+    account = get_account(instance, app.account_id)
+    most = plan_of(instance, account).backups_per_app
+    retention = app.settings.retention
+    counts = [value for name in Retention.__struct_fields__ if isinstance(value := getattr(retention, name), int)]
+    if most and sum(counts) > most:
+        return [
+            f"The retention rules may keep {sum(counts)} backups, and the plan {account.plan} has room for {most} of "
+            "each application; the oldest go first."
+        ]
+    return []
