@@ -10,15 +10,19 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from kit.archives import member, tar_of
 from kit.stores.faults import Faults, Kind, Place, strike
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError
@@ -124,8 +128,15 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     shutil.copytree(app, template / "app", symlinks=True)
     # Durability is the crash tests' subject; here it would only take time.
     patch.setattr(os, "fsync", lambda fd: None)
+    event.listen(Pool, "checkout", _not_durable)
     yield Ground(folder / "home", app, made.id, account.id, zips, template)
+    event.remove(Pool, "checkout", _not_durable)
     patch.undo()
+
+
+def _not_durable(connection: Any, _record: object, _proxy: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 # -- the operations: each returns the backup or job that says how it ended, if there is one ---------------------------
