@@ -56,6 +56,30 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
     return app
 
 
+def is_here(instance: Instance, app: App) -> bool:
+    """Return True if this node has the application's folder. On another one, another folder may lie at its path."""
+    return app.node == instance.config.node
+
+
+def require_here(instance: Instance, app: App) -> None:
+    """Raise Conflict (OTHER_NODE) unless the application's folder is on this node. For operators: names the nodes."""
+    if not is_here(instance, app):
+        raise Conflict(
+            "OTHER_NODE",
+            f"The folder of {app.name} is on the node {app.node}, and this is {instance.config.node}; run the command "
+            "there.",
+        )
+
+
+def require_folder(instance: Instance, app: App) -> None:
+    """Raise Conflict (OTHER_NODE) as `require_here` does, with a sentence that customers may see."""
+    if not is_here(instance, app):
+        raise Conflict(
+            "OTHER_NODE",
+            "The application's folder is on another machine than the one that was to look at it; have that one do it.",
+        )
+
+
 def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
     """Return the paths that a backup of the application leaves out: those of Holdfast itself."""
     return own_paths(instance, Path(app.path))
