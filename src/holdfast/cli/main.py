@@ -25,6 +25,7 @@ from holdfast.cli import (
     ignore,
     imports,
     jobs,
+    locks,
     maintenance,
     notices,
     prove,
@@ -54,6 +55,8 @@ apps.app.add_typer(sources.app, name="source", help="Databases that belong to an
 apps.app.command("schedule")(schedule.schedule)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
+backups.app.command("lock")(locks.lock)
+backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
