@@ -34,7 +34,7 @@ from holdfast.cli import (
     server,
     sources,
 )
-from holdfast.cli.output import fail, known_failure
+from holdfast.cli.output import Failure, fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 from holdfast.cli.terminal import guard
 
@@ -132,7 +132,7 @@ def main() -> None:
         sys.exit(fail(*(known_failure(error) or _unexpected())))
 
 
-def _unexpected() -> tuple[str, str]:
+def _unexpected() -> Failure:
     """Keep the traceback for those who mend it, and say where it is."""
     run = state.home / "run"
     path = (run if run.is_dir() else Path.cwd()) / f"crash-{os.getpid()}.log"
@@ -141,7 +141,7 @@ def _unexpected() -> tuple[str, str]:
         where = f"the details are in {path}"
     except OSError:
         where = "the details could not be written anywhere"
-    return "INTERNAL_ERROR", f"An unexpected error occurred; {where}; please report it."
+    return Failure("INTERNAL_ERROR", f"An unexpected error occurred; {where}; please report it.")
 
 
 if __name__ == "__main__":
