@@ -188,6 +188,6 @@ def shown_app(instance: Instance, app: App) -> schemas.App:
         instance.zone,
         last_good_at=rows.last_good_at(instance.catalog, app.id),
         next_at=times.next_run_at,
-        overdue_since=times.overdue_since,
+        overdue_since=times.overdue_by(instance.clock.now_ns()),
         stored_bytes=rows.stored_bytes(instance.catalog, app.id),
     )
