@@ -184,6 +184,7 @@ class EventKind(StrEnum):
     BACKUP_FINISHED = "backup.finished"
     BACKUP_FAILED = "backup.failed"
     BACKUP_DELETED = "backup.deleted"
+    BACKUP_UNLOCKED = "backup.unlocked"
     BACKUP_OVERDUE = "backup.overdue"
     RESTORE_STARTED = "restore.started"
     RESTORE_FINISHED = "restore.finished"

@@ -184,7 +184,7 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.schemas.commands import BackupLogLines
     from holdfast.service.take.log import log_lines
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         lines = log_lines(instance, found, with_private=True)
     if json:
         print_json(BackupLogLines(found.id, lines))
@@ -203,7 +203,7 @@ def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.schemas.commands import FreedBackup
     from holdfast.service.registry.backups import delete_backup
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         freed = delete_backup(instance, found)
     if json:
         print_json(FreedBackup(found.id, freed))
@@ -218,32 +218,12 @@ def rename(
     """Give a backup another name."""
     from holdfast.service.registry import backups
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         changed = backups.rename(instance, found, new)
-        _print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
+        print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
 
 
-@app.command("lock")
-def lock(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Keep a backup from being deleted."""
-    _set_lock(name, backup, True, json)
-
-
-@app.command("unlock")
-def unlock(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Let a backup be deleted again."""
-    _set_lock(name, backup, False, json)
-
-
-def _set_lock(name: str, backup: str, is_locked: bool, json: bool) -> None:
-    from holdfast.service.registry.backups import set_lock
-
-    with _one(name, backup) as (instance, found):
-        changed = set_lock(instance, found, is_locked)
-        _print_changed(instance, changed, json, f"{changed.name} is {'locked' if is_locked else 'unlocked'} now.")
-
-
-def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
+def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
     from holdfast.service.registry.backups import full_object
 
     if as_json:
@@ -253,7 +233,7 @@ def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str
 
 
 @contextmanager
-def _one(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
+def one_backup(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
 

@@ -153,10 +153,21 @@ def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         why = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
         if isinstance(cause, driver.OperationalError | driver.InterfaceError):
-            raise CatalogUnreachable(f"The catalog {where} cannot be used now ({why}).") from error
+            raise CatalogUnreachable(_advice(where, why)) from error
         if type(cause) is driver.DatabaseError:
             raise CatalogDamaged(f"The catalog {where} is damaged ({why}); {MEND}.") from error
         raise
+
+
+def _advice(where: str, why: str) -> str:
+    """Return the sentence about a catalog that cannot be used: what is wrong, in the driver's words, and what to do."""
+    if "disk is full" in why:
+        return f"The disk that holds the catalog {where} is full; free some space there and try again."
+    if "readonly" in why:
+        return f"The catalog {where} can only be read; check the permissions of its file and the mount of its disk."
+    if "disk I/O" in why:
+        return f"The disk that holds the catalog {where} is full or reported an error ({why}); check it and try again."
+    return f"The catalog {where} cannot be used now ({why}); check its database and try again."
 
 
 def sqlite_url(path: Path) -> str:

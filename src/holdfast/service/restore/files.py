@@ -56,9 +56,9 @@ from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
-from holdfast.vault.source import PathWarning
 
 KIND = "restore"
 INLINE_BEGINS_NS = 30 * SECOND_NS

@@ -77,8 +77,8 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
             return _preview(planned.plan)
     except OSError as error:  # also SourceFileRefused: the folder changes while we look
         raise SourceError(
-            f"The application's folder can't be looked through ({error.strerror or error}); put it back, or give the "
-            "application another path."
+            f"The application's folder can't be looked through ({error.strerror or error}); put it back, or "
+            "set its new place with `holdfast app set-path`."
         ) from error
 
 

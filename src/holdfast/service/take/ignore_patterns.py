@@ -40,10 +40,11 @@ from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import PathWarning, Scan
+from holdfast.vault.source import Scan
 
 PATHS_SHOWN_MAX = 100
 """At most this many of the largest ignored paths are in a preview; the totals count all."""

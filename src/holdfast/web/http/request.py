@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -29,6 +30,9 @@ PAGE_MAX = 200
 WAIT_SECONDS_MAX = 90
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 QUERY_FIELDS_MAX = 50
+
+CURSOR_PATTERN = r"([A-Za-z0-9_\-]{4})*([A-Za-z0-9_\-]{2}==|[A-Za-z0-9_\-]{3}=)?"
+"""A path in base64, as URLs have it."""
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{0,5})?")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -130,6 +134,19 @@ def page_after(fields: dict[str, str]) -> str | None:
     if after is not None and not _ID.fullmatch(after):
         raise invalid("after")
     return after
+
+
+def cursor(fields: dict[str, str]) -> bytes:
+    """The path behind which an answer begins, as the Link header of the one before has it; empty for the first."""
+    text = fields.get("after", "")
+    if not re.fullmatch(CURSOR_PATTERN, text):
+        raise BadRequest("INVALID_AFTER", "after must be as the Link header of the answer before has it.")
+    return urlsafe_b64decode(text)
+
+
+def cursor_text(path: bytes) -> str:
+    """The text of a cursor, for a Link header."""
+    return urlsafe_b64encode(path).decode("ascii")
 
 
 def event_number(last_event_id: str | None, after: str | None) -> int | None:
