@@ -138,6 +138,12 @@ def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:
     return rows.list_apps(instance.catalog, account_id)
 
 
+def apps_in_folder(instance: Instance, app: App) -> list[App]:
+    """Return the other applications, of any account, whose data is the same folder of the same machine."""
+    others = rows.list_apps(instance.catalog, None)
+    return [o for o in others if o.id != app.id and (o.node, o.path) == (app.node, app.path)]
+
+
 def get_app(instance: Instance, account_id: str, app_id: str) -> App:
     """One application of an account. Raises NotFound, also for another account's."""
     app = rows.app_by_id(instance.catalog, app_id)

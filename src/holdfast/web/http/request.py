@@ -80,6 +80,13 @@ def invalid(field: str, rule: str | None = None) -> ApiError:
     return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {rule or _RULES[field]}.")
 
 
+def require_change(body: Body) -> None:
+    """Raise ApiError for the body of a change that has none of the fields that can be changed."""
+    if all(getattr(body, name) is msgspec.UNSET for name in body.__struct_fields__):
+        known = ", ".join(body.__struct_fields__)
+        raise BadRequest("INVALID_BODY", f"The body changes nothing; give at least one of {known}.")
+
+
 def check_host(scope: HTTPScope) -> None:
     """Raise ApiError unless a request has one valid Host; one of HTTP/1.0 needs none (RFC 9112, section 3.2)."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
