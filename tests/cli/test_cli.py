@@ -73,7 +73,7 @@ def test_notices(run: Run, bot: tuple[str, str]) -> None:
         assert receiver.received[0].is_signed_with(made["secret"])
         receiver.answers = [(500, {})]
         assert "the status 500" in run("notice", "test", made["id"], code=1).stderr
-    assert "private or reserved" in run("notice", "add", "https://127.0.0.1/", "--account", bot[0], code=1).stderr
+    assert "private or reserved" in run("notice", "add", "https://127.0.0.1/", "--account", bot[0], code=2).stderr
     options = ("--account", bot[0], "--event", "backup.failed", "--json")
     theirs = json.loads(run("notice", "add", "ntfys://1.1.1.1/t0pic", *options).stdout)
     assert (theirs["label"], theirs["events"], theirs["secret"]) == ("ntfy (1.1.1.1)", ["backup.failed"], None)
@@ -109,30 +109,32 @@ def test_download_to_standard_output(run: Run, bot: tuple[str, str], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "sentence", "code"),
     [
-        (("account", "add", "x@example.com", "--plan", "Gold"), "the plans are Bronze, Silver, Titanium, Essential"),
-        (("account", "set-plan", "nobody", "Silver"), "account list"),
-        (("app", "add", "x", "--account", "nobody", "--path", "/"), "No account nobody"),
-        (("backup", "create", "nothing"), "app list"),
-        (("backup", "download", "bot", "none"), "no such backup"),
-        (("backup", "create", "bot", "--name", "a/b"), "no slash"),
-        (("init",), "already"),
+        (("account", "add", "x@example.com", "--plan", "Gold"), "the plans are Bronze, Silver, Titanium, Essential", 2),
+        (("account", "set-plan", "nobody", "Silver"), "account list", 1),
+        (("app", "add", "x", "--account", "nobody", "--path", "/"), "No account nobody", 1),
+        (("backup", "create", "nothing"), "app list", 1),
+        (("backup", "download", "bot", "none"), "no such backup", 1),
+        (("backup", "create", "bot", "--name", "a/b"), "no slash", 2),
+        (("init",), "already", 1),
     ],
 )
-def test_bad_input_is_one_sentence(run: Run, bot: tuple[str, str], arguments: tuple[str, ...], sentence: str) -> None:
-    done = run(*arguments, code=1)
+def test_bad_input_is_one_sentence(
+    run: Run, bot: tuple[str, str], arguments: tuple[str, ...], sentence: str, code: int
+) -> None:
+    done = run(*arguments, code=code)
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
     if "--json" not in arguments and arguments != ("init",):
-        error = json.loads(run(*arguments, "--json", code=1).stderr)
+        error = json.loads(run(*arguments, "--json", code=code).stderr)
         assert error["status"] == "error"
         assert error["code"].isupper()
 
 
 def test_paths_that_cannot_be_an_application(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     for path, sentence in ((tmp_path / "nowhere", "does not exist"), (tmp_path / "app" / "a.txt", "not a folder")):
-        assert sentence in run("app", "add", "x", "--account", bot[0], "--path", path, code=1).stderr
+        assert sentence in run("app", "add", "x", "--account", bot[0], "--path", path, code=2).stderr
 
 
 def test_a_failed_backup_is_1_and_says_why(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_giving_back(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "elsewhere").rglob("*")) == ["b", "sub"]
     failed = run("restore", "bot", first, "--path", "no/such", "--json", code=1)
     assert json.loads(failed.stderr)["code"] == "PATH_NOT_FOUND"
-    run("restore", "bot", first, "--to", tmp_path / "x", "--app", "bot", code=1)
+    run("restore", "bot", first, "--to", tmp_path / "x", "--app", "bot", code=2)
     freed = json.loads(run("backup", "delete", "bot", first, "--json").stdout)["freed_size"]
     assert freed > 200_000
     assert json.loads(run("prune", "--dry-run", "--json").stdout)[0]["freed_size"] >= freed - 2_000

@@ -10,7 +10,7 @@ from kit.command import Run
 
 def test_what_is_left_out(run: Run, bot: tuple[str, str]) -> None:
     run("app", "ignore", "bot", "--clear", "x", code=2)
-    assert "can never match" in run("app", "ignore", "bot", "[open", code=1).stderr
+    assert "can never match" in run("app", "ignore", "bot", "[open", code=2).stderr
     assert run("app", "ignore", "bot", "*.log", "/sub/").stdout == "*.log\n/sub/\n"
     assert json.loads(run("app", "ignore", "bot", "--remove", "*.log", "--json").stdout)["ignore"] == ["/sub/"]
     shown = run("app", "ignored", "bot").stdout

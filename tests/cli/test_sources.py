@@ -42,11 +42,11 @@ def test_add_list_remove(run: Run, tmp_path: Path) -> None:
         done = run("app", "source", "add", "bot", kind, "--dsn", dsn, "--no-check", *more, code=code)
         return done.stdout + done.stderr
 
-    refused = add(dsn="postgresql://ana:hunter2@h/shop", code=1)
+    refused = add(dsn="postgresql://ana:hunter2@h/shop", code=2)
     assert "--password-env" in refused
     assert "hunter2" not in refused
-    assert "not the password" in add("--password-env", "hunter 2!", code=1)
-    assert "postgres, mariadb, redis" in add(kind="oracle", code=1)
+    assert "not the password" in add("--password-env", "hunter 2!", code=2)
+    assert "postgres, mariadb, redis" in add(kind="oracle", code=2)
     assert "_databases/shop.pgdump" in add("--password-env", "SHOP_PASSWORD")
     assert "already" in add(code=1)
     add("--name", "cache", kind="redis", dsn="redis://h")
@@ -68,6 +68,6 @@ def test_add_list_remove(run: Run, tmp_path: Path) -> None:
 
 
 def test_wrong_use_of_restore(run: Run) -> None:
-    assert "--to-dsn" in run("restore", "bot", "x", "--database", "a", "--path", "b", code=1).stderr
-    assert "--database" in run("restore", "bot", "x", "--to-dsn", "redis://h", code=1).stderr
-    assert "--to-dsn" in run("restore", "bot", "x", "--database", "a", "--password-env", "B", code=1).stderr
+    assert "--to-dsn" in run("restore", "bot", "x", "--database", "a", "--path", "b", code=2).stderr
+    assert "--database" in run("restore", "bot", "x", "--to-dsn", "redis://h", code=2).stderr
+    assert "--to-dsn" in run("restore", "bot", "x", "--database", "a", "--password-env", "B", code=2).stderr

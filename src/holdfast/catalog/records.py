@@ -200,6 +200,7 @@ class EventKind(StrEnum):
     BACKUP_FINISHED = "backup.finished"
     BACKUP_FAILED = "backup.failed"
     BACKUP_DELETED = "backup.deleted"
+    BACKUP_UNLOCKED = "backup.unlocked"
     BACKUP_OVERDUE = "backup.overdue"
     BACKUP_SHRUNK = "backup.shrunk"
     RESTORE_STARTED = "restore.started"

@@ -67,6 +67,24 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
         print(f"The account {changed.id} has the plan {changed.plan} now.")
 
 
+@app.command("set-email")
+def set_email(
+    account: AccountId,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The customer's e-mail address.")],
+    json: Json = False,
+) -> None:
+    """Give an account another e-mail address."""
+    from holdfast.schemas.commands import AccountEmail
+    from holdfast.service.registry import accounts
+
+    with state.instance() as instance:
+        changed = accounts.set_email(instance, account, email)
+    if json:
+        print_json(AccountEmail(changed.id, changed.email))
+    else:
+        print(f"The account {changed.id} has the address {changed.email} now.")
+
+
 @app.command("rotate-key")
 def rotate_key(account: AccountId, json: Json = False) -> None:
     """Replace an account's API key; the old one ends at once."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import App
+    from holdfast.schemas.commands import OperatorApp
+    from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -40,13 +45,10 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List applications."""
-    from holdfast.schemas.commands import OperatorApp, extended
-    from holdfast.service.registry.apps import list_apps, shown_app
+    from holdfast.service.registry.apps import list_apps
 
     with state.instance() as instance:
-        found = [
-            extended(OperatorApp, shown_app(instance, a), a.account_id, a.path) for a in list_apps(instance, account)
-        ]
+        found = [_shown(instance, a) for a in list_apps(instance, account)]
     if json:
         print_json(found)
     else:
@@ -65,6 +67,44 @@ def list_all(
                 for a in found
             ],
         )
+
+
+@app.command("rename")
+def rename(name: AppName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")], json: Json = False) -> None:
+    """Give an application another name."""
+    from holdfast.service.registry.apps import find_app, rename_app
+
+    with state.instance() as instance:
+        changed = rename_app(instance, find_app(instance, name), new)
+        _print_changed(instance, changed, json, f"{name} is named {changed.name} now.")
+
+
+@app.command("set-path")
+def set_path(
+    name: AppName,
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds its data now.")],
+    json: Json = False,
+) -> None:
+    """Say where an application's data is now: a folder of this machine."""
+    from holdfast.service.registry import apps
+
+    with state.instance() as instance:
+        changed = apps.set_path(instance, apps.find_app(instance, name), path)
+        _print_changed(instance, changed, json, f"The data of {changed.name} is in {changed.path} now.")
+
+
+def _print_changed(instance: Instance, changed: App, as_json: bool, text: str) -> None:
+    if as_json:
+        print_json(_shown(instance, changed))
+    else:
+        print(text)
+
+
+def _shown(instance: Instance, found: App) -> OperatorApp:
+    from holdfast.schemas.commands import OperatorApp, extended
+    from holdfast.service.registry.apps import shown_app
+
+    return extended(OperatorApp, shown_app(instance, found), found.account_id, found.path)
 
 
 @app.command("remove")

@@ -19,7 +19,7 @@ from holdfast.cli.state import state
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import Backup
+    from holdfast.catalog.records import App, Backup
     from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
@@ -40,13 +40,17 @@ def create(
     called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
     json: Json = False,
 ) -> None:
-    """Take a backup now, and wait until it is finished."""
+    """Take a backup now, and wait until it is finished; for an application of another node, queue it there."""
     from holdfast.service.errors import Conflict
-    from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.run import queued_backups, recover_backups, run_backup, take_now
+    from holdfast.service.registry.apps import find_app, is_here
+    from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup, take_now
 
     with state.instance() as instance:
         found = find_app(instance, name)
+        if not is_here(instance, found):
+            queued, _ = request_backup(instance, found.id, name=called)
+            _print_queued(instance, found, queued, as_json=json)
+            return
         recover_backups(instance)
         with progress_bar(f"Backing up {name}") as control:
             try:
@@ -58,6 +62,18 @@ def create(
                     raise
                 done = run_backup(instance, waiting[0], control=control)
         print_taken(instance, done, as_json=json)
+
+
+def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bool) -> None:
+    from holdfast.service.registry.backups import full_object
+
+    if as_json:
+        print_json(full_object(instance, queued))
+    else:
+        print(
+            f"{queued.name}: queued for the node {found.node}, which has the folder of {found.name}; "
+            "`holdfast jobs` shows when it runs there."
+        )
 
 
 def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
@@ -168,7 +184,7 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.schemas.commands import BackupLogLines
     from holdfast.service.take.log import log_lines
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         lines = log_lines(instance, found, with_private=True)
     if json:
         print_json(BackupLogLines(found.id, lines))
@@ -187,7 +203,7 @@ def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.schemas.commands import FreedBackup
     from holdfast.service.registry.backups import delete_backup
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         freed = delete_backup(instance, found)
     if json:
         print_json(FreedBackup(found.id, freed))
@@ -202,32 +218,12 @@ def rename(
     """Give a backup another name."""
     from holdfast.service.registry import backups
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         changed = backups.rename(instance, found, new)
-        _print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
+        print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
 
 
-@app.command("lock")
-def lock(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Keep a backup from being deleted."""
-    _set_lock(name, backup, True, json)
-
-
-@app.command("unlock")
-def unlock(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Let a backup be deleted again."""
-    _set_lock(name, backup, False, json)
-
-
-def _set_lock(name: str, backup: str, is_locked: bool, json: bool) -> None:
-    from holdfast.service.registry.backups import set_lock
-
-    with _one(name, backup) as (instance, found):
-        changed = set_lock(instance, found, is_locked)
-        _print_changed(instance, changed, json, f"{changed.name} is {'locked' if is_locked else 'unlocked'} now.")
-
-
-def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
+def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
     from holdfast.service.registry.backups import full_object
 
     if as_json:
@@ -237,7 +233,7 @@ def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str
 
 
 @contextmanager
-def _one(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
+def one_backup(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
 

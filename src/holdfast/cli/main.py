@@ -25,6 +25,7 @@ from holdfast.cli import (
     ignore,
     imports,
     jobs,
+    locks,
     maintenance,
     notices,
     prove,
@@ -34,7 +35,7 @@ from holdfast.cli import (
     server,
     sources,
 )
-from holdfast.cli.output import fail, known_failure
+from holdfast.cli.output import Failure, fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
 from holdfast.cli.terminal import guard
 
@@ -54,6 +55,8 @@ apps.app.add_typer(sources.app, name="source", help="Databases that belong to an
 apps.app.command("schedule")(schedule.schedule)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
+backups.app.command("lock")(locks.lock)
+backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
@@ -132,7 +135,7 @@ def main() -> None:
         sys.exit(fail(*(known_failure(error) or _unexpected())))
 
 
-def _unexpected() -> tuple[str, str]:
+def _unexpected() -> Failure:
     """Keep the traceback for those who mend it, and say where it is."""
     run = state.home / "run"
     path = (run if run.is_dir() else Path.cwd()) / f"crash-{os.getpid()}.log"
@@ -141,7 +144,7 @@ def _unexpected() -> tuple[str, str]:
         where = f"the details are in {path}"
     except OSError:
         where = "the details could not be written anywhere"
-    return "INTERNAL_ERROR", f"An unexpected error occurred; {where}; please report it."
+    return Failure("INTERNAL_ERROR", f"An unexpected error occurred; {where}; please report it.")
 
 
 if __name__ == "__main__":

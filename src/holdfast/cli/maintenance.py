@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, fail, known_failure, print_json, warn
+from holdfast.cli.output import Failure, Json, fail, known_failure, print_json, warn
 from holdfast.cli.progress import steps_bar
 from holdfast.cli.state import state
 from holdfast.units import HOUR_NS, size_text
@@ -56,8 +56,8 @@ def prune(
             except (StoreError, VaultError, Conflict) as error:
                 # The next account may still free space.
                 failed = True
-                code, sentence = known_failure(error) or ("", str(error))
-                fail(code, f"{one.email}: {sentence}")
+                failure = known_failure(error) or Failure("", str(error))
+                fail(failure.code, f"{one.email}: {failure.message}")
     if json:
         print_json(shown)
     if failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -46,13 +46,25 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def fail(code: str, message: str) -> int:
+FAILED = 1
+WRONG_USE = 2
+
+
+class Failure(NamedTuple):
+    """The code and the sentence of an error, and the exit code that it means."""
+
+    code: str
+    message: str
+    exit_code: int = FAILED
+
+
+def fail(code: str, message: str, exit_code: int = FAILED) -> int:
     """Say what went wrong on standard error; returns the exit code."""
     if state.json:
         print(json.dumps({"status": "error", "code": code, "message": message}), file=sys.stderr)
     else:
         print(escaped(message), file=sys.stderr)
-    return 1
+    return exit_code
 
 
 def warn(message: str) -> None:
@@ -60,8 +72,8 @@ def warn(message: str) -> None:
     print(f"Warning: {escaped(message)}", file=sys.stderr)
 
 
-def known_failure(error: Exception) -> tuple[str, str] | None:
-    """Code and sentence of an error that the floors below foresee; None for a fault of the program."""
+def known_failure(error: Exception) -> Failure | None:
+    """Return the failure that an error of the floors below means; None for a fault of the program."""
     from holdfast.service.errors import ServiceError, is_catalog_error
     from holdfast.service.instance.config import ConfigError
     from holdfast.service.instance.home import InstanceError
@@ -69,9 +81,9 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
     from holdfast.vault.errors import VaultError
 
     if isinstance(error, ServiceError):
-        return error.code, error.message
+        return Failure(error.code, error.message, WRONG_USE if error.is_wrong_use else FAILED)
     if is_catalog_error(error):
-        return "CATALOG", str(error)
+        return Failure("CATALOG", str(error))
     for kind, code in (
         (InstanceError, "INSTANCE"),
         (ConfigError, "CONFIGURATION"),
@@ -80,5 +92,5 @@ def known_failure(error: Exception) -> tuple[str, str] | None:
         (VaultError, "VAULT"),
     ):
         if isinstance(error, kind):
-            return code, str(error)
+            return Failure(code, str(error))
     return None

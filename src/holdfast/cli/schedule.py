@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json
+from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import state
 
 if TYPE_CHECKING:
@@ -38,12 +38,13 @@ def schedule(
     json: Json = False,
 ) -> None:
     """Show or set when an application is backed up by itself, and what of that is kept."""
+    from holdfast.service.errors import Invalid
     from holdfast.service.preview.schedule import shown_schedule
     from holdfast.service.registry.apps import find_app
     from holdfast.service.take.schedule import schedule_of, set_schedule
 
     if off and cron is not None:
-        raise typer.Exit(fail("INVALID_CRON", "Give either a cron expression or --off."))
+        raise Invalid("cron", "Give either a cron expression or --off.")
     rules = {
         "keep_last": keep_last,
         "keep_hourly": keep_hourly,

@@ -24,8 +24,31 @@ if TYPE_CHECKING:
 
 key_app = typer.Typer(no_args_is_help=True)
 
-BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Where the API is reached, e.g. https://host.example.")]
-BackupsUrl = Annotated[str | None, typer.Option("--backups-url", help="Where downloads are reached, if elsewhere.")]
+
+def _origin(url: str | None) -> str | None:
+    from holdfast.service.instance.config import is_origin
+
+    if url and not is_origin(url):
+        raise typer.BadParameter(f"a URL like https://host or http://host:port, and not {url!r}")
+    return url
+
+
+def _time_zone(name: str | None) -> str | None:
+    from holdfast.service.instance.config import is_time_zone
+
+    if name and not is_time_zone(name):
+        raise typer.BadParameter(f"a name like Europe/Berlin, and not {name!r}")
+    return name
+
+
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", callback=_origin, help="Where the API is reached, e.g. https://host.example."),
+]
+BackupsUrl = Annotated[
+    str | None, typer.Option("--backups-url", callback=_origin, help="Where downloads are reached, if elsewhere.")
+]
+_PORT_MAX = 65_535
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _READY_SECONDS = 60.0
 
@@ -33,7 +56,9 @@ _READY_SECONDS = 60.0
 def init(
     base_url: BaseUrl = None,
     backups_url: BackupsUrl = None,
-    time_zone: Annotated[str | None, typer.Option("--time-zone", help="E.g. Europe/Berlin.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option("--time-zone", callback=_time_zone, help="E.g. Europe/Berlin.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a new instance in the home folder."""
@@ -70,7 +95,10 @@ def export(json: Json = False) -> None:
 
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on (default: that of base_url).")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=_PORT_MAX, help="Port to listen on (default: that of base_url)."),
+    ] = None,
     base_url: BaseUrl = None,
     backups_url: BackupsUrl = None,
 ) -> None:
@@ -86,7 +114,7 @@ def serve(
 
 
 def demo(
-    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8420,
+    port: Annotated[int, typer.Option("--port", min=1, max=_PORT_MAX, help="Port to listen on.")] = 8420,
 ) -> None:
     """Make (or use again) a demo instance in the home folder, take backups, show how to get them, and serve."""
     from holdfast.cli.demo import Demo

@@ -53,6 +53,13 @@ class AccountPlan(Shown, frozen=True):
     plan: str
 
 
+class AccountEmail(Shown, frozen=True):
+    """The e-mail address that an account was given."""
+
+    id: str
+    email: str
+
+
 class AccountKey(Shown, frozen=True):
     """A new API key."""
 

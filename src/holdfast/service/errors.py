@@ -15,6 +15,8 @@ class ServiceError(Exception):
     """
 
     http_status: ClassVar[int] = 500
+    is_wrong_use: ClassVar[bool] = False
+    """True for a request that can never be done, whatever the state of things; a command leaves with 2."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -58,10 +60,20 @@ class Invalid(ServiceError):
     """A value that cannot be. `field`: which one."""
 
     http_status = 400
+    is_wrong_use = True
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"INVALID_{field.upper()}", message)
         self.field = field
+
+
+class InvalidArchive(Invalid):
+    """An archive with something in it that cannot be imported; to name it was right."""
+
+    is_wrong_use = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__("archive", message)
 
 
 class TooLarge(ServiceError):

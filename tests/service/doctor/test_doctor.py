@@ -454,7 +454,7 @@ class LyingStore(MemoryStore):
 @pytest.mark.parametrize(("store", "words"), [(FullStore, "is full"), (LyingStore, "other bytes")])
 def test_a_store_that_does_not_do_its_work(patient: Patient, store: type[MemoryStore], words: str) -> None:
     patient.instance.store = store()
-    (line,) = patient.lines()
+    (line,) = [line for line in patient.lines() if line.check != "records"]  # an empty one has no records either
     assert (line.check, line.level) == ("store", Level.PROBLEM)
     assert words in line.message
 

@@ -84,6 +84,15 @@ def set_plan(catalog: Catalog, account_id: str, plan: str) -> None:
         connection.execute(accounts.update().where(accounts.c.id == account_id).values(plan=plan))
 
 
+def set_email(catalog: Catalog, account_id: str, email: str) -> None:
+    """Give an account another e-mail address. Raises EmailTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(accounts.update().where(accounts.c.id == account_id).values(email=email))
+    except IntegrityError:
+        raise EmailTaken from None
+
+
 def set_api_key(catalog: Catalog, account_id: str, api_key_hash: bytes, api_key_sealed: bytes) -> None:
     """Replace an account's API key; the old one ends at once."""
     with catalog.write() as connection:

@@ -422,6 +422,15 @@ def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_un
         return connection.execute(query.values(**change)).rowcount == 1
 
 
+def override_locks(catalog: Catalog, backup_id: str, now_ns: int) -> None:
+    """Take all locks of a backup away, also a time lock that is not over, and enter an event that says so."""
+    with catalog.write() as connection:
+        until = connection.execute(select(backups.c.locked_until).where(backups.c.id == backup_id)).scalar()
+        connection.execute(backups.update().where(backups.c.id == backup_id).values(is_locked=False, locked_until=None))
+        if until is not None and until > now_ns:
+            enter_backup_event(connection, EventKind.BACKUP_UNLOCKED, backup_id, now_ns)
+
+
 def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
     """successful or failed -> deleting, unless it is locked. Return False when in another state, or locked."""
     with catalog.write() as connection:

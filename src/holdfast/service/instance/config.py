@@ -196,7 +196,7 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}{_plan_at_fault(values)}.") from None
     for name, url in (("base_url", config.base_url), ("backups_url", config.backups_url or config.base_url)):
-        if not _is_origin(url):
+        if not is_origin(url):
             raise ConfigError(f"{where}: {name} must be like https://host or http://host:port, and is {url!r}.")
     for text in config.trusted_proxies:
         try:
@@ -208,10 +208,8 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     _check_databases(config, where)
     if config.scratch and not Path(config.scratch).is_absolute():
         raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
-    try:
-        _ = config.zone
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.") from None
+    if not is_time_zone(config.time_zone):
+        raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.")
     return config
 
 
@@ -240,7 +238,16 @@ def _plan_at_fault(values: dict[str, Any]) -> str:
     return ""
 
 
-def _is_origin(url: str) -> bool:
+def is_time_zone(name: str) -> bool:
+    """True if the machine knows a time zone of that name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def is_origin(url: str) -> bool:
     """True if it consists of scheme, host and at most a port."""
     try:
         parts = urlsplit(url)
@@ -295,8 +302,4 @@ def system_time_zone() -> str:
             name = target.partition("zoneinfo/")[2]
         except OSError:
             name = ""
-    try:
-        ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"
-    return name or "UTC"
+    return name if name and is_time_zone(name) else "UTC"

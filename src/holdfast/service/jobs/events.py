@@ -78,6 +78,7 @@ _SENTENCES = {
     EventKind.BACKUP_QUEUED: "waits to be made",
     EventKind.BACKUP_STARTED: "is being made",
     EventKind.BACKUP_DELETED: "was deleted",
+    EventKind.BACKUP_UNLOCKED: "was unlocked by the operator before its time lock was over",
     EventKind.RESTORE_STARTED: "is being restored",
     EventKind.VERIFY_STARTED: "is being read back",
     EventKind.PROVE_STARTED: "is being restored to a scratch folder, as a test",

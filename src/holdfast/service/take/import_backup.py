@@ -14,7 +14,7 @@ from types import TracebackType
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backups_in
 from holdfast.catalog.records import IMPORTED, App, Backup, State, new_id
-from holdfast.service.errors import Conflict, Invalid, TooLarge, Unavailable, app_not_found
+from holdfast.service.errors import Conflict, InvalidArchive, TooLarge, Unavailable, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
 from holdfast.service.policy import limits
@@ -106,12 +106,12 @@ class Upload:
             os.fsync(self._lock)
             sync_folder(folder.parent)
             if not self._size:
-                raise Invalid("archive", "The body has no archive; send the bytes of a zip or a tar.")
+                raise InvalidArchive("The body has no archive; send the bytes of a zip or a tar.")
             check_archive(archive_path(self._instance, self.backup_id), self._limits)
         except ArchiveTooLarge as error:
             raise TooLarge(str(error)) from None
         except ArchiveRefused as error:
-            raise Invalid("archive", str(error)) from None
+            raise InvalidArchive(str(error)) from None
         except OSError as error:
             raise _disk_trouble(error) from error
         backup, _ = request_backup(

@@ -20,7 +20,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import App, Backup, State, Warned, new_id
+from holdfast.catalog.records import IMPORTED, App, Backup, State, Warned, new_id
 from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -34,6 +34,7 @@ from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.policy.retention import is_shrunk
 from holdfast.service.registry.account_record import store_marks, store_record
+from holdfast.service.registry.apps import require_folder, require_here
 from holdfast.service.registry.backups import check_name, name_taken
 from holdfast.service.registry.damage import recheck
 from holdfast.service.registry.vault_there import confirm_vault
@@ -199,8 +200,12 @@ def take_now(
 ) -> Backup:
     """Enter a backup and run it in this process, to its end. Raises as `request_backup` and `run_backup` do.
 
-    Its lock is held before anybody can see it, so the worker does not begin it first.
+    Its lock is held before anybody can see it, so the worker does not begin it first. Raises Conflict (OTHER_NODE) for
+    an application of another node.
     """
+    app = app_by_id(instance.catalog, app_id)
+    if app is not None:
+        require_here(instance, app)
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
         request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
@@ -301,9 +306,7 @@ def _take(
     warnings: list[Warned],
 ) -> None:
     """Take it and enter it as successful; `warnings` gets those of the hooks. Raises whatever goes wrong."""
-    app = app_by_id(instance.catalog, backup.app_id)
-    if app is None:
-        raise app_not_found()
+    app = _app_to_read(instance, backup)
     log.write("Started.")
     is_counted = False
 
@@ -353,6 +356,16 @@ def _take(
                 if attempt == FENCED_TRIES:
                     raise
                 log.write(f"It starts again: {error}")
+
+
+def _app_to_read(instance: Instance, backup: Backup) -> App:
+    """The application of a backup, whose folder is here if it is to be read. Raises NotFound, Conflict (OTHER_NODE)."""
+    app = app_by_id(instance.catalog, backup.app_id)
+    if app is None:
+        raise app_not_found()
+    if backup.origin != IMPORTED:
+        require_folder(instance, app)
+    return app
 
 
 def _previous(instance: Instance, app: App) -> Backup | None:

@@ -49,7 +49,7 @@ _RULES = {
     "is_locked": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
     "with": "the id or name of the backup to compare with",
-    "paths": "a list of paths in the backup",
+    "paths": "a list of at least one path in the backup; leave it out to restore everything",
     "target_app_id": "the id of an application",
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
