@@ -13,7 +13,7 @@ NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: run test crashtest lint format build bench bench-quick clean
+.PHONY: run test crashtest faults lint format build bench bench-quick clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -23,6 +23,10 @@ test: .venv/.tests
 
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py
+
+# Every operation, every kind of fault, at every call, in the store and in the home: some 20 minutes.
+faults: .venv/.tests
+	HOLDFAST_FAULTS=all $(BIN)/pytest -s tests/faults
 
 lint: .venv/.tests
 	@gcc $(NATIVE_FLAGS) -Werror -o /dev/null $(NATIVE_SOURCES)

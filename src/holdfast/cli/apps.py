@@ -56,7 +56,7 @@ def list_all(
         print_json(found)
     else:
         print_table(
-            ("APP", "NAME", "LAST GOOD BACKUP", "NEXT BACKUP", "OVERDUE SINCE", "PATH"),
+            ("APP", "NAME", "LAST GOOD BACKUP", "NEXT BACKUP", "OVERDUE SINCE", "RETENTION RESTS SINCE", "PATH"),
             [
                 (
                     a.id,
@@ -64,6 +64,7 @@ def list_all(
                     a.last_good_backup_at or "never",
                     a.next_backup_at or "none",
                     a.overdue_since or "",
+                    a.shrunk.since if a.shrunk else "",
                     a.path,
                 )
                 for a in found

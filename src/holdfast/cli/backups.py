@@ -20,7 +20,7 @@ from holdfast.cli.terminal import escaped, write_bytes
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import Backup
+    from holdfast.catalog.records import App, Backup
     from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
@@ -41,13 +41,17 @@ def create(
     called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
     json: Json = False,
 ) -> None:
-    """Take a backup now, and wait until it is finished."""
+    """Take a backup now, and wait until it is finished; for an application of another node, queue it there."""
     from holdfast.service.errors import Conflict
-    from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.run import queued_backups, recover_backups, run_backup, take_now
+    from holdfast.service.registry.apps import find_app, is_here
+    from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup, take_now
 
     with state.instance() as instance:
         found = find_app(instance, name)
+        if not is_here(instance, found):
+            queued, _ = request_backup(instance, found.id, name=called)
+            _print_queued(instance, found, queued, as_json=json)
+            return
         recover_backups(instance)
         with _stopped_aloud(name), progress_bar(f"Backing up {name}") as control:
             try:
@@ -59,6 +63,18 @@ def create(
                     raise
                 done = run_backup(instance, waiting[0], control=control)
         print_taken(instance, done, as_json=json)
+
+
+def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bool) -> None:
+    from holdfast.service.registry.backups import full_object
+
+    if as_json:
+        print_json(full_object(instance, queued))
+    else:
+        print(
+            f"{queued.name}: queued for the node {found.node}, which has the folder of {found.name}; "
+            "`holdfast jobs` shows when it runs there."
+        )
 
 
 @contextmanager

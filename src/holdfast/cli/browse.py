@@ -37,7 +37,10 @@ def files(name: AppName, backup: BackupName, path: PathInBackup = "", json: Json
     from holdfast.service.registry.backups import find_backup
 
     with _found(name) as (instance, app):
-        entries = list_folder(instance, find_backup(instance, app.id, backup), path)
+        entries, after = list_folder(instance, found := find_backup(instance, app.id, backup), path)
+        while after is not None:
+            more, after = list_folder(instance, found, path, after)
+            entries += more
     if json:
         print_json(entries)
         return
@@ -72,7 +75,7 @@ def diff(
     from holdfast.service.registry.backups import find_backup
 
     with _found(name) as (instance, app):
-        found = browse.diff(instance, find_backup(instance, app.id, first), find_backup(instance, app.id, second))
+        found, _ = browse.diff(instance, find_backup(instance, app.id, first), find_backup(instance, app.id, second))
     if json:
         print_json(found)
         return
@@ -93,10 +96,10 @@ def find(
     json: Json = False,
 ) -> None:
     """Show in which backups a path is, with each version of it."""
-    from holdfast.service.access import browse
+    from holdfast.service.access.find import find as find_paths
 
     with _found(name) as (instance, app):
-        found = browse.find(instance, app.id, pattern)
+        found, _ = find_paths(instance, app.id, pattern)
     if json:
         print_json(found)
     else:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.schemas.apps import App, RetainedBackup, Rules
+from holdfast.schemas.apps import App, OrShrunk, RetainedBackup, Rules
 from holdfast.schemas.events import Event
 from holdfast.schemas.fields import Bytes, Count, Id, Shown, Time
 from holdfast.schemas.jobs import Job
@@ -83,8 +83,8 @@ class NewApp(Shown, frozen=True):
 class OperatorApp(App, frozen=True):
     """An application in the operator's list."""
 
-    account_id: str
-    path: str
+    account_id: str = ""
+    path: str = ""
 
 
 class RemovedApp(Shown, frozen=True):
@@ -196,6 +196,7 @@ class RetainedApp(Shown, frozen=True):
     kept: Count
     going: Count
     gone: Sequence[Id]
+    shrunk: OrShrunk = msgspec.UNSET
 
 
 class PlannedPrune(Shown, frozen=True):

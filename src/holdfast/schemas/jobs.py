@@ -78,10 +78,14 @@ class RestorePreview(Shown, frozen=True):
 class Restore(Body):
     """Body of POST .../restore."""
 
-    paths: Annotated[
-        list[Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]],
-        msgspec.Meta(description="Only these, with all below them; none: everything."),
-    ] = msgspec.field(default_factory=list)
+    # An empty list is refused: who made it by leaving paths out of a list would get everything replaced.
+    paths: (
+        Annotated[
+            list[Annotated[str, msgspec.Meta(min_length=1)]],
+            msgspec.Meta(min_length=1, description="Only these, with all below them; without the field, everything."),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
     target_app_id: (
         Annotated[
             str,

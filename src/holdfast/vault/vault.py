@@ -37,10 +37,11 @@ from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import LEVELS
 from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.path_warnings import PathWarning, PathWarnings
 from holdfast.vault.reader.extract import is_given_back, same_content
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import PathWarning, PathWarnings, Scan, Source
+from holdfast.vault.source import Scan, Source
 
 
 @dataclass(frozen=True, slots=True)

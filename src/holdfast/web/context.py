@@ -46,6 +46,10 @@ OUTSIDE_THREADS = 4
 OUTSIDE_AT_ONCE_MAX = 2
 """Of one account: calls that wait for other people's servers."""
 
+BROWSING_THREADS = 2
+BROWSING_AT_ONCE_MAX = 4
+"""Of one account: lists of folders, differences and finds."""
+
 PREVIEWS_WAITING_MAX = 8
 """Of one account: previews that run or wait."""
 
@@ -65,6 +69,9 @@ class Context:
         self.calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="call")
         self.streams = ThreadPoolExecutor(STREAM_THREADS, thread_name_prefix="stream")
         self.outside = ThreadPoolExecutor(OUTSIDE_THREADS, thread_name_prefix="outside")
+        self.browsing = ThreadPoolExecutor(BROWSING_THREADS, thread_name_prefix="browse")
+        self.browsing_calls: Counter[str] = Counter()
+        """The looks of each account into backups that run or wait."""
         self.previews = ThreadPoolExecutor(PREVIEWS_AT_ONCE_MAX, thread_name_prefix="preview")
         self.previews_of: Counter[str] = Counter()
         """The previews of each account that run or wait."""
@@ -111,6 +118,14 @@ class Context:
         with _one_more(self.outside_calls, account_id, OUTSIDE_AT_ONCE_MAX, "tests or new webhooks"):
             return await asyncio.get_running_loop().run_in_executor(self.outside, partial(operation, *args, **kwargs))
 
+    async def call_browsing(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run, for an account, what may look through whole backups. Raises ApiError when it has too many such.
+
+        It has threads of its own: however long it takes, other calls do not wait for it.
+        """
+        with _one_more(self.browsing_calls, account_id, BROWSING_AT_ONCE_MAX, "looks into backups"):
+            return await asyncio.get_running_loop().run_in_executor(self.browsing, partial(operation, *args, **kwargs))
+
     async def call_apart(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what makes a preview, for an account one at a time; who waits holds no thread. Raises LimitReached."""
         if self.previews_of[account_id] >= PREVIEWS_WAITING_MAX:
@@ -149,6 +164,7 @@ class Context:
         self.store_watch.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
+        self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
         self.previews.shutdown(wait=False, cancel_futures=True)
 

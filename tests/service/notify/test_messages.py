@@ -104,6 +104,17 @@ https://panel.example.org/apps/1
 """,
     ),
     (
+        {"kind": "backup.shrunk", "sizes": "2 files (1 kB), and the one before had 10 (10 kB)", "app_id": "ab12"},
+        """
+[warning] bot: its folder has shrunk
+The backup “nightly”, finished at 2024-12-07 22:07 CET, has 2 files (1 kB), and the one before had 10 (10 kB).
+Its older backups are kept, whatever the rules say, until somebody says that this is right.
+See whether files were lost, or a disk is not mounted there.
+If it is right, accept it: POST /v3/apps/ab12/retention/accept.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
         {"kind": "restore.finished"},
         """
 [success] bot: restored

@@ -56,5 +56,5 @@ def test_what_a_warning_says_is_what_the_list_of_files_says(world: World) -> Non
         "DATABASE_DAMAGED": "odd%FE.sqlite",
     }
     assert all(w.path in w.message for w in backup.warnings)
-    listed = list_folder(world.instance, backup, by_code["DATABASE_DAMAGED"].path)
+    listed, _ = list_folder(world.instance, backup, by_code["DATABASE_DAMAGED"].path)
     assert [one.path for one in listed] == ["odd%FE.sqlite"]

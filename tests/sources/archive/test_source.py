@@ -176,11 +176,21 @@ def test_owners_of_a_zip_are_those_of_the_application(tmp_path: Path) -> None:
     assert (got[b"a"].uid, got[b"a"].gid) == OWNER
 
 
-@pytest.mark.parametrize("target", ["a", "./d/../a", "d", "missing/x", "../d/a", "to-d/x", ".."])
-def test_links_that_stay_inside(target: str, tmp_path: Path) -> None:
-    parts = [member("d/a"), member("e/to-d", kind=tarfile.SYMTYPE, linkname="../d")]
-    got = rows(unpacked(tmp_path, tar_of(*parts, member("e/l", kind=tarfile.SYMTYPE, linkname=target))))
-    assert got[b"e/l"].target == target.encode()
+@pytest.mark.parametrize(
+    "target",
+    ["a", "./d/../a", "missing/x", "to-d/x", "..", "/usr/bin/python3", "../../../etc/passwd", "to-d/../../..", "/"],
+)
+@pytest.mark.parametrize("archive", ["tar", "zip"])
+def test_links_are_kept_as_they_are(target: str, archive: str, tmp_path: Path) -> None:
+    if archive == "tar":
+        links = [("e/to-d", tarfile.SYMTYPE, "../d"), ("e/l", tarfile.SYMTYPE, target), ("e/m", tarfile.LNKTYPE, "e/l")]
+        data = tar_of(*(member(name, kind=kind, linkname=to) for name, kind, to in links))
+    else:
+        mode = stat.S_IFLNK | 0o777
+        data = zip_of(zip_member("e/to-d", b"../d", mode), zip_member("e/l", target.encode(), mode))
+    got = rows(unpacked(tmp_path, data))
+    assert (got[b"e/l"].kind, got[b"e/l"].target) == (Kind.SYMLINK, target.encode())
+    assert got[b"e/to-d"].target == b"../d"
 
 
 def test_an_empty_archive_is_an_empty_backup(tmp_path: Path) -> None:
@@ -233,6 +243,9 @@ def rich(bench: Bench, write: Callable[..., Path]) -> Bench:
     os.link(bench.root / "tiny", bench.root / "a" / "tiny-too")
     (bench.root / "link").symlink_to("a/b.txt")
     (bench.root / "a" / "up").symlink_to("../big")
+    (bench.root / "python").symlink_to("/usr/bin/python3")
+    (bench.root / "a" / "out").symlink_to("../../elsewhere")
+    (bench.root / "a" / "climbs").symlink_to("up/../../..")
     root = os.fsencode(bench.root)
     for name in (b"bad\xff\xfe", b"100%FF?", b"mixed-\xc3\xa4-\xe4.txt", "größe".encode(), b"back\\slash", b"x" * 255):
         Path(os.fsdecode(os.path.join(root, name))).write_bytes(name)

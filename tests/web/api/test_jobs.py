@@ -63,6 +63,9 @@ def test_refusals(site: Site, silver: httpx.Client, taken: str) -> None:
     for body, status, code in (
         ({"paths": ["../x"]}, 400, "INVALID_PATH"),
         ({"paths": "x"}, 400, "INVALID_PATHS"),
+        ({"paths": []}, 400, "INVALID_PATHS"),
+        ({"paths": [""]}, 400, "INVALID_PATHS"),
+        ({"paths": [], "dry_run": True}, 400, "INVALID_PATHS"),
         ({"mode": "wipe"}, 400, "INVALID_MODE"),
         ({"dry_run": True, "paths": ["no/such"]}, 404, "PATH_NOT_FOUND"),
         ({"target_app_id": site.other_app.id}, 404, "APP_NOT_FOUND"),

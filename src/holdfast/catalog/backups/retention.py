@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, and_, exists, false, func, or_, select
 
+from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
@@ -92,8 +93,8 @@ def candidates_in(
 def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
     """successful or failed -> deleting, as retention decided. Return False, with nothing changed, if it must stay.
 
-    It must stay when it is locked by now, when a job works on it, or when no newer good backup of its application is
-    there (a failed one needs none).
+    It must stay when it is locked by now, when a job works on it, when its application has shrunk since, or when no
+    newer good backup of its application is there (a failed one needs none).
     """
     newer = backups.alias()
     this = backups
@@ -107,12 +108,14 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
     with catalog.write() as connection:
         # The application's row is held: a job on the backup that is asked for at once comes before or after.
         app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
-        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
+        shrunk = None if row is None else app_of(row).settings.shrunk
+        is_spared = false() if shrunk is None else this.c.commit_seq < shrunk.order
         done = connection.execute(
             this.update()
             .where(
                 this.c.id == backup_id,
-                or_(this.c.state == State.FAILED, and_(this.c.state == State.SUCCESSFUL, has_newer)),
+                or_(this.c.state == State.FAILED, and_(this.c.state == State.SUCCESSFUL, has_newer, ~is_spared)),
                 this.c.is_locked.is_(False),
                 or_(this.c.locked_until.is_(None), this.c.locked_until <= now_ns),
                 ~_is_in_use,

@@ -22,6 +22,12 @@ CONNECTIONS_KEPT = 5
 CONNECTIONS_MAX = 64
 """At most this many connections; more than the threads of one process that use the catalog at once."""
 
+MEND = (
+    "stop the server and run `holdfast rebuild`, which moves it aside and makes it anew from the store, or restore a "
+    "good copy of it"
+)
+"""The way out of a damaged catalog."""
+
 _KEYS_STORED_BELOW = "0005"
 """Older catalogs have the keys of downloads in clear."""
 
@@ -147,10 +153,21 @@ def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         why = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
         if isinstance(cause, driver.OperationalError | driver.InterfaceError):
-            raise CatalogUnreachable(f"The catalog {where} cannot be used now ({why}).") from error
+            raise CatalogUnreachable(_advice(where, why)) from error
         if type(cause) is driver.DatabaseError:
-            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); restore a good copy of it.") from error
+            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); {MEND}.") from error
         raise
+
+
+def _advice(where: str, why: str) -> str:
+    """Return the sentence about a catalog that cannot be used: what is wrong, in the driver's words, and what to do."""
+    if "disk is full" in why:
+        return f"The disk that holds the catalog {where} is full; free some space there and try again."
+    if "readonly" in why:
+        return f"The catalog {where} can only be read; check the permissions of its file and the mount of its disk."
+    if "disk I/O" in why:
+        return f"The disk that holds the catalog {where} is full or reported an error ({why}); check it and try again."
+    return f"The catalog {where} cannot be used now ({why}); check its database and try again."
 
 
 def sqlite_url(path: Path) -> str:
@@ -168,7 +185,9 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
     if engine.dialect.name == "sqlite":
         where = engine.url.database or "in memory"
         if not create and not Path(where).exists():
-            raise CatalogError(f"The catalog {where} is missing; restore it, or create a new instance elsewhere.")
+            raise CatalogError(
+                f"The catalog {where} is missing; run `holdfast rebuild`, which makes it anew from the store."
+            )
     try:
         with errors_as_sentences(engine, where):
             _prepare(engine, where, create)
@@ -182,7 +201,7 @@ def _prepare(engine: Engine, where: str, create: bool) -> None:
     with engine.connect() as connection:
         version = _version(connection)
     if version is None and not create:
-        raise CatalogError(f"{where} is not a catalog of Holdfast.")
+        raise CatalogError(f"{where} is not a catalog of Holdfast; if it was emptied, run `holdfast rebuild`.")
     if version is not None and version > SCHEMA_VERSION:
         raise CatalogNewer(f"The catalog {where} was written by a newer Holdfast; use that version or later.")
     if engine.dialect.name == "sqlite":

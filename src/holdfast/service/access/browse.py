@@ -1,27 +1,26 @@
-"""Browse backups: a folder's entries, a file's content, the differences of two, the backups that have a path.
+"""Browse backups: a folder's entries, a file's content, the differences of two.
 
 Paths are shown by the rule of `vault/paths.py`.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
-import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
 
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import Backup
 from holdfast.schemas import files as schemas
 from holdfast.schemas.fields import EntryKind
-from holdfast.schemas.files import Diff, File, FileVersion, Finds, FoundIn, FoundPath, UnreadableBackup
+from holdfast.schemas.files import Diff, File
 from holdfast.schemas.times import iso
+from holdfast.service.access.answers import Answer
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.backups import list_backups, require_usable
+from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.paths import paths_of
 from holdfast.units import SECOND_NS
 from holdfast.vault.errors import VaultError
@@ -34,12 +33,9 @@ from holdfast.vault.reader.diff import Difference, differences
 from holdfast.vault.reader.records import BUFFER_BYTES
 from holdfast.vault.reader.snapshot import Snapshot
 
-SHOWN_MAX = 10_000
-"""Of more differences or finds than this the first ones are shown, with a flag."""
-
 
 @contextmanager
-def _opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
+def opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
     """Raises Conflict (BACKUP_NOT_USABLE): not successful, or damaged where it was looked at."""
     require_usable(backup, "looked into")
     try:
@@ -79,13 +75,20 @@ def kind_of(entry: Entry) -> EntryKind:
     return entry.kind.name.lower()  # type: ignore[return-value]
 
 
-def list_folder(instance: Instance, backup: Backup, path: str) -> list[File]:
-    """List what is directly in a folder, in order; of a file or link, itself. Raises Invalid, NotFound, Conflict."""
-    with _opened(instance, backup) as snapshot:
+def list_folder(instance: Instance, backup: Backup, path: str, after: bytes = b"") -> tuple[list[File], bytes | None]:
+    """List what is directly in a folder, in order; of a file or link, itself.
+
+    Of what is behind `after`, as much as an answer has room for; the cursor to the rest, or None. Raises Invalid,
+    NotFound, Conflict.
+    """
+    with opened(instance, backup) as snapshot:
         browser = Browser(snapshot)
         at, entry = _found(browser, path)
-        entries = [entry] if entry is not None and entry.kind is not Kind.FOLDER else list(browser.children(at))
-        return [_row(one, instance.zone) for one in entries]
+        is_folder = entry is None or entry.kind is Kind.FOLDER
+        entries = browser.children(at, after) if is_folder else iter([entry] if entry is not None else [])
+        answer: Answer[File] = Answer()
+        answer.add_all((one.path, _row(one, instance.zone)) for one in entries)
+    return answer.rows, answer.cursor
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class Content:
 
 def find_content(instance: Instance, backup: Backup, path: str) -> Content:
     """A file of a backup, or a folder as a zip. Raises Invalid, NotFound, Conflict."""
-    with _opened(instance, backup) as snapshot:
+    with opened(instance, backup) as snapshot:
         at, entry = _found(Browser(snapshot), path)
         if entry is not None and entry.kind is Kind.SYMLINK:
             raise Invalid("path", f"{path!r} is a symbolic link; ask for what it points to.")
@@ -156,13 +159,21 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
         return Content(instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-1"')
 
 
-def diff(instance: Instance, old: Backup, new: Backup) -> Diff:
-    """Return the differences of `new`. Raises Conflict."""
-    with _opened(instance, old) as before, _opened(instance, new) as after:
-        found = differences(before, after)
-    counts = {what: sum(d.what == what for d in found) for what in ("added", "removed", "changed", "metadata")}
-    shown = [_difference(d) for d in found[:SHOWN_MAX]]
-    return Diff(**counts, paths=shown, is_truncated=len(found) > SHOWN_MAX)
+def diff(instance: Instance, old: Backup, new: Backup, after: bytes = b"") -> tuple[Diff, bytes | None]:
+    """Return what is different in `new`: the counts of all, and the paths behind `after` that an answer has room for.
+
+    The second is the cursor to the rest, or None. Raises Conflict.
+    """
+    behind = key_of(after)
+    counts: Counter[str] = Counter()
+    answer: Answer[schemas.Difference] = Answer()
+    with opened(instance, old) as was, opened(instance, new) as now:
+        for found in differences(was, now):
+            counts[found.what] += 1
+            if not answer.is_truncated and key_of(found.path) > behind:
+                answer.add(found.path, _difference(found))
+    shown = {what: counts[what] for what in ("added", "removed", "changed", "metadata")}
+    return Diff(**shown, paths=answer.rows, is_truncated=answer.is_truncated), answer.cursor
 
 
 def _difference(difference: Difference) -> schemas.Difference:
@@ -174,67 +185,4 @@ def _difference(difference: Difference) -> schemas.Difference:
         what=difference.what,
         size_before=None if difference.before is None else difference.before.size,
         size_after=None if difference.after is None else difference.after.size,
-    )
-
-
-def find(instance: Instance, app_id: str, pattern: str) -> Finds:
-    """In which backups of an application a path is. `pattern`: `*`, `?`, `[...]`; without a slash it means the name.
-
-    Each path once, with its versions, oldest first: size, time, and the backups that have it so. Raises Invalid.
-    """
-    if not pattern or "\0" in pattern:
-        raise Invalid("pattern", "A pattern must have at least one character, such as *.log.")
-    matches = re.compile(fnmatch.translate(pattern.strip("/"))).match
-    by_name = "/" not in pattern.strip("/")
-    known: dict[bytes, list[Entry]] = {}
-    versions: dict[bytes, list[tuple[Entry, list[Backup]]]] = {}
-    unreadable = []
-    for backup in list_backups(instance, app_id):
-        if backup.state is not State.SUCCESSFUL:
-            continue
-        try:
-            with _opened(instance, backup) as snapshot:
-                for entry in _matching(snapshot, known, matches, by_name=by_name):
-                    _add_version(versions.setdefault(entry.path, []), entry, backup)
-        except Conflict as error:
-            unreadable.append(UnreadableBackup(backup.id, error.message))
-    paths = sorted(versions, key=key_of)
-    shown = [_versions(path, versions[path], instance.zone) for path in paths[:SHOWN_MAX]]
-    return Finds(shown, len(paths) > SHOWN_MAX, unreadable)
-
-
-def _matching(snapshot: Snapshot, known: dict[bytes, list[Entry]], matches: Any, *, by_name: bool) -> Iterator[Entry]:
-    """The matching entries of a backup; blocks that another backup had are not read again."""
-    fresh = [ref.chunk_id for ref in snapshot.blocks if ref.chunk_id not in known]
-    for chunk_id, block in zip(fresh, snapshot.decoded(fresh), strict=True):
-        known[chunk_id] = [
-            block.entry(i)
-            for i, path in enumerate(block.paths())
-            if matches(shown(path.rpartition(b"/")[2] if by_name else path))
-        ]
-    for ref in snapshot.blocks:
-        yield from known[ref.chunk_id]
-
-
-def _add_version(versions: list[tuple[Entry, list[Backup]]], entry: Entry, backup: Backup) -> None:
-    if versions:
-        last = versions[-1][0]
-        if (last.kind, last.size, last.mtime_ns, last.crc32) == (entry.kind, entry.size, entry.mtime_ns, entry.crc32):
-            versions[-1][1].append(backup)
-            return
-    versions.append((entry, [backup]))
-
-
-def _versions(path: bytes, versions: list[tuple[Entry, list[Backup]]], zone: tzinfo) -> FoundPath:
-    return FoundPath(
-        shown(path),
-        [
-            FileVersion(
-                kind_of(entry),
-                entry.size,
-                iso(entry.mtime_ns, zone),
-                [FoundIn(b.id, b.name, iso(b.created_at, zone)) for b in backups],
-            )
-            for entry, backups in versions
-        ],
     )

@@ -44,7 +44,7 @@ class Message(msgspec.Struct, frozen=True):
 class Facts:
     """The facts of a message. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: one sentence
     that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
-    messages to the operator."""
+    messages to the operator; `sizes`: of a shrunk backup and of the one before it."""
 
     kind: str
     at: int
@@ -60,6 +60,8 @@ class Facts:
     last_good_at: int | None = None
     is_running: bool = False
     account: str = ""
+    app_id: str = ""
+    sizes: str = ""
 
 
 def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
@@ -118,6 +120,20 @@ def compose(facts: Facts) -> Message:
                 sentences.append(f"The last try failed: {why} Mend that and take a backup.")
             else:
                 sentences.append("See whether its backups fail or do not run, and take one.")
+        case EventKind.BACKUP_SHRUNK:
+            urgency = "warning"
+            title = f"{app}: its folder has shrunk"
+            sentences = [
+                f"{_cap(backup)}, finished at {when}, has {facts.sizes}.",
+                "Its older backups are kept, whatever the rules say, until somebody says that this is right.",
+                "See whether files were lost, or a disk is not mounted there.",
+                "If it is right, accept it: "
+                + (
+                    f"run `holdfast retain {facts.app_id} --accept`."
+                    if facts.account
+                    else f"POST /v3/apps/{facts.app_id}/retention/accept."
+                ),
+            ]
         case EventKind.RESTORE_FINISHED if facts.state == JobState.SUCCESSFUL:
             urgency = "success"
             title = f"{app}: restored"
@@ -169,7 +185,16 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
         last_good_at=None if event.app_id is None else last_good_at(instance.catalog, event.app_id),
         is_running=event.data.get("is_running") is True,
         account=f"{account.email} ({account.id})" if account is not None else "",
+        app_id=event.app_id or "",
+        sizes=_sizes(event) if event.kind is EventKind.BACKUP_SHRUNK else "",
     )
+
+
+def _sizes(event: Event) -> str:
+    """The content of a shrunk backup and of the one before it."""
+    now, before = (int(event.data.get(name, 0)) for name in ("files", "files_before"))
+    size, size_before = (size_text(int(event.data.get(name, 0))) for name in ("size", "size_before"))
+    return f"{now:,} files ({size}), and the one before had {before:,} ({size_before})"
 
 
 def _error_of(event: Event) -> dict[str, str] | None:

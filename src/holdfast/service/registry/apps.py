@@ -95,6 +95,30 @@ def _checked_folder(instance: Instance, path: Path) -> Path:
     return real
 
 
+def is_here(instance: Instance, app: App) -> bool:
+    """Return True if this node has the application's folder. On another one, another folder may lie at its path."""
+    return app.node == instance.config.node
+
+
+def require_here(instance: Instance, app: App) -> None:
+    """Raise Conflict (OTHER_NODE) unless the application's folder is on this node. For operators: names the nodes."""
+    if not is_here(instance, app):
+        raise Conflict(
+            "OTHER_NODE",
+            f"The folder of {app.name} is on the node {app.node}, and this is {instance.config.node}; run the command "
+            "there.",
+        )
+
+
+def require_folder(instance: Instance, app: App) -> None:
+    """Raise Conflict (OTHER_NODE) as `require_here` does, with a sentence that customers may see."""
+    if not is_here(instance, app):
+        raise Conflict(
+            "OTHER_NODE",
+            "The application's folder is on another machine than the one that was to look at it; have that one do it.",
+        )
+
+
 def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
     """Return the paths that a backup of the application leaves out: those of Holdfast itself."""
     return own_paths(instance, Path(app.path))
@@ -170,6 +194,6 @@ def shown_app(instance: Instance, app: App) -> schemas.App:
         instance.zone,
         last_good_at=rows.last_good_at(instance.catalog, app.id),
         next_at=times.next_run_at,
-        overdue_since=times.overdue_since,
+        overdue_since=times.overdue_by(instance.clock.now_ns()),
         stored_bytes=rows.stored_bytes(instance.catalog, app.id),
     )

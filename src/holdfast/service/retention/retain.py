@@ -12,19 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from holdfast.catalog.accounts.apps import app_by_id, list_apps
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id, change_settings, list_apps
 from holdfast.catalog.backups import retention as rows
 from holdfast.catalog.backups import rows as backup_rows
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import Account, App, State
-from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of
+from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, shrunk_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
+from holdfast.service.instance.logs import event
 from holdfast.service.policy.retention import Decision, Reason, Terms, decide, make_room
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of, usage
+from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import delete_now, resume_deletions
 from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
@@ -71,6 +76,7 @@ def terms_of(config: Config, app: App, plan: str) -> Terms:
         backups_max=caps.backups_per_app if caps else 0,
         days_max=caps.keep_days_max if caps else 0,
         safety_days=config.safety_days,
+        shrunk_order=None if app.settings.shrunk is None else app.settings.shrunk.order,
     )
 
 
@@ -116,6 +122,17 @@ def retain_due(instance: Instance, control: Control = NEVER) -> None:
         retain_after(instance, app_id, control, run)
 
 
+def accept_size(instance: Instance, app: App) -> App:
+    """Enter that a person says that the size of an application is right: its retention rests no more.
+
+    Raises StoreError: then it is entered in the catalog, and the next change writes it to the store.
+    """
+    change_settings(instance.catalog, app.id, lambda settings: msgspec.structs.replace(settings, shrunk=None))
+    store_record(instance, app.account_id)
+    event("size_accepted", {"app_id": app.id, "account_id": app.account_id})
+    return get_app(instance, app.account_id, app.id)
+
+
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
     """Rules and verdicts as they are shown."""
     return RetentionPreview(
@@ -123,6 +140,7 @@ def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) 
         backups=[_shown(v, instance.zone) for v in verdicts],
         kept=sum(v.goes_by is None for v in verdicts),
         going=sum(v.goes_by is not None for v in verdicts),
+        shrunk=shrunk_of(app, instance.zone),
     )
 
 

@@ -38,13 +38,15 @@ def checked_path(name: bytes) -> bytes:
 
 
 def checked_target(path: bytes, target: bytes) -> bytes:
-    """Return the target of a symbolic link, as far as it can be judged alone. Raises ArchiveRefused."""
+    """Return the target of a symbolic link: any that a file system can hold. Raises ArchiveRefused.
+
+    It may be absolute or lead out of the tree, as a backup of a folder keeps such links too. Nothing follows it: a
+    member below a link is refused (`tree`), and files are unpacked under names that are no part of theirs (`scratch`).
+    """
     if not target or b"\0" in target:
         raise refused(path, "is a symbolic link without a proper target")
     if len(target) > TARGET_BYTES_MAX:
         raise refused(path, f"is a symbolic link with a target of more than {TARGET_BYTES_MAX:,} bytes")
-    if target.startswith(b"/"):
-        raise refused(path, "is a symbolic link with an absolute target, which leads out of the archive")
     return target
 
 

@@ -101,7 +101,6 @@ def unpack(
                 tar_reader = TarReader(file, tree, scratch, limits, disk, control)
                 tar_reader.read()
                 has_xattrs = tar_reader.has_xattrs
-        tree.check_links()
         return ArchiveSource(scratch, has_xattrs, tree.files, tree.scan())
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -9,7 +9,8 @@ import numpy as np
 from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown_member, too_large
 from holdfast.sources.archive.names import checked_target
 from holdfast.vault.path_tree import PathTree
-from holdfast.vault.source import ContentOrigin, PathWarnings, Scan
+from holdfast.vault.path_warnings import PathWarnings
+from holdfast.vault.source import ContentOrigin, Scan
 
 FILE, FOLDER, SYMLINK = 1, 2, 3
 """As vault.entry.Kind."""
@@ -104,7 +105,7 @@ class Tree:
         self._size[number] = size
 
     def set_target(self, number: int, target: bytes) -> None:
-        """Give a symbolic link its target. Raises ArchiveRefused."""
+        """Give a symbolic link its target, which is data and never followed. Raises ArchiveRefused."""
         self._targets[number] = checked_target(self._paths[number], target)
         self.count_names(len(target))
 
@@ -116,33 +117,6 @@ class Tree:
                 f"The archive's names, links and attributes take more than {self._limits.names_bytes_max:,} bytes; "
                 "import it in parts."
             )
-
-    def check_links(self) -> None:
-        """Raise ArchiveRefused if a symbolic link leads out of the tree. To be called when all entries are added.
-
-        A target may climb with ".." only before it passes another link: up to there its components are where they seem
-        to be. Behind a link it only descends, into folders or into other links, for which the same holds. So no chain
-        of links leads out.
-        """
-        for number, target in self._targets.items():
-            path = self._paths[number]
-            at = path.split(b"/")[:-1]
-            is_known, has_passed_link = True, False
-            for part in target.split(b"/"):
-                if part in (b"", b"."):
-                    continue
-                if part == b"..":
-                    if not at or has_passed_link:
-                        way = "leads out of the archive" if not at else "climbs behind another link"
-                        raise refused(path, f"is a symbolic link to {shown_member(target)}, which {way}")
-                    at.pop()
-                    is_known = True  # looked up again below
-                    continue
-                at.append(part)
-                if is_known and not has_passed_link:
-                    there = self._places.get(b"/".join(at))
-                    is_known = there is not None
-                    has_passed_link = there is not None and self._kind[there] == SYMLINK
 
     def scan(self) -> Scan:
         """Return the columns, in manifest order."""

@@ -74,7 +74,7 @@ class DirectorySource:
     def _walk(self, fd: int, control: Control) -> Scan:
         from holdfast.sources.directory.ignore import PatternsTooSlow, Rules, patterns_of, read_ignore_file, too_slow
         from holdfast.sources.directory.walk import walk
-        from holdfast.vault.source import PathWarnings
+        from holdfast.vault.path_warnings import PathWarnings
 
         if self.ignore is None:
             return walk(fd, self.excluded, bounds=self.bounds, control=control)

@@ -46,10 +46,13 @@ class Browser:
         block = self._snapshot.block(at[0])
         return block.entry(at[1]) if block.path(at[1]) == path else None
 
-    def children(self, folder: bytes) -> Iterator[Entry]:
+    def children(self, folder: bytes, after: bytes = b"") -> Iterator[Entry]:
         """Yield the entries directly in a folder, in order; the root's for an empty path."""
         prefix = folder + b"/" if folder else b""
-        at = self._position(key_of(folder), behind=bool(folder))
+        if after.startswith(prefix) and after:
+            at = self._position([*key_of(after), _BEHIND_ALL])
+        else:
+            at = self._position(key_of(folder), behind=bool(folder))
         while at is not None:
             number, i = at
             block = self._snapshot.block(number)

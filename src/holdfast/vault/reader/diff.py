@@ -23,17 +23,34 @@ class Difference:
     after: Entry | None
 
 
-def differences(old: Snapshot, new: Snapshot) -> list[Difference]:
-    """Yield all paths that differ, in the order of the manifests. Raises DamagedError, ChunkMissing, FormatError."""
+def differences(old: Snapshot, new: Snapshot) -> Iterator[Difference]:
+    """Yield all paths that differ, in the order of the manifests; of each backup only a few blocks are in memory.
+
+    Raises DamagedError, ChunkMissing, FormatError.
+    """
     common = {ref.digest for ref in old.blocks} & {ref.digest for ref in new.blocks}
-    before, after = ({e.path: e for e in _own_entries(snapshot, common)} for snapshot in (old, new))
-    found = []
-    for path in sorted(before.keys() | after.keys(), key=key_of):
-        was, now = before.get(path), after.get(path)
-        what = _what(was, now)
-        if what is not None:
-            found.append(Difference(path, what, was, now))
-    return found
+    before, after = _own_entries(old, common), _own_entries(new, common)
+    was, now = next(before, None), next(after, None)
+    while was is not None or now is not None:
+        order = _order(was, now)
+        left, right = (was if order <= 0 else None), (now if order >= 0 else None)
+        what = _what(left, right)
+        entry = left or right
+        if what is not None and entry is not None:
+            yield Difference(entry.path, what, left, right)
+        if order <= 0:
+            was = next(before, None)
+        if order >= 0:
+            now = next(after, None)
+
+
+def _order(was: Entry | None, now: Entry | None) -> int:
+    """Return -1 if the entry of the old backup comes first, 1 if that of the new one does, 0 for the same path."""
+    if was is None or now is None:
+        return 1 if was is None else -1
+    if was.path == now.path:
+        return 0
+    return -1 if key_of(was.path) < key_of(now.path) else 1
 
 
 def _own_entries(snapshot: Snapshot, common: set[bytes]) -> Iterator[Entry]:

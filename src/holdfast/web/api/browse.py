@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, cast
 
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
+from msgspec import Struct
 
 from holdfast.service.access import browse
+from holdfast.service.access.find import find
+from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import find_backup
 from holdfast.web.auth import requested_app, requested_backup
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
+from holdfast.web.http.paging import link_to_next
 from holdfast.web.places import Caller
 from holdfast.web.streaming import send_thing
 
@@ -47,17 +52,19 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get(f"{_ONE}/files")
     async def list_files(request: AnyRequest) -> Answer:
-        app_id, ref = _asked(context, request.scope)
-        path = inputs.query(request.scope, "path").get("path", "")
+        account_id, app_id, ref = _asked(context, request.scope)
+        fields = inputs.query(request.scope, "path", "after")
+        after = inputs.cursor(fields)
 
         def listed() -> Answer:
-            return success(browse.list_folder(instance, find_backup(instance, app_id, ref), path))
+            found = browse.list_folder(instance, find_backup(instance, app_id, ref), fields.get("path", ""), after)
+            return _page(instance, request.scope, *found, fields)
 
-        return with_etag(await context.call(listed), request.scope)
+        return with_etag(await context.call_browsing(account_id, listed), request.scope)
 
     @get(f"{_ONE}/content")
     async def get_content(request: AnyRequest) -> Streamed:
-        app_id, ref = _asked(context, request.scope)
+        _, app_id, ref = _asked(context, request.scope)
         path = inputs.query(request.scope, "path").get("path", "")
 
         def found() -> browse.Content:
@@ -67,27 +74,44 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get(f"{_ONE}/diff")
     async def diff_backups(request: AnyRequest) -> Answer:
-        app_id, ref = _asked(context, request.scope)
-        other = inputs.query(request.scope, "with").get("with")
+        account_id, app_id, ref = _asked(context, request.scope)
+        fields = inputs.query(request.scope, "with", "after")
+        after = inputs.cursor(fields)
+        other = fields.get("with")
         if not other:
             raise inputs.invalid("with")
 
         def compared() -> Answer:
             old, new = find_backup(instance, app_id, ref), find_backup(instance, app_id, other)
-            return success(browse.diff(instance, old, new))
+            return _page(instance, request.scope, *browse.diff(instance, old, new, after), fields)
 
-        return with_etag(await context.call(compared), request.scope)
+        return with_etag(await context.call_browsing(account_id, compared), request.scope)
 
     @get(_FIND)
     async def find_paths(request: AnyRequest) -> Answer:
-        _, app_id = requested_app(context, request.scope)
-        pattern = inputs.query(request.scope, "pattern").get("pattern", "")
-        return with_etag(success(await context.call(browse.find, instance, app_id, pattern)), request.scope)
+        account, app_id = requested_app(context, request.scope)
+        fields = inputs.query(request.scope, "pattern", "after")
+        after = inputs.cursor(fields)
+
+        def found() -> Answer:
+            return _page(instance, request.scope, *find(instance, app_id, fields.get("pattern", ""), after), fields)
+
+        return with_etag(await context.call_browsing(account.id, found), request.scope)
 
     return [list_files, get_content, diff_backups, find_paths]
 
 
-def _asked(context: Context, scope: Scope) -> tuple[str, str]:
-    """Application and backup of a request by whoever owns them."""
-    _, app_id = requested_app(context, scope)
-    return app_id, requested_backup(scope)
+def _asked(context: Context, scope: Scope) -> tuple[str, str, str]:
+    """Account, application and backup of a request by whoever owns them."""
+    account, app_id = requested_app(context, scope)
+    return account.id, app_id, requested_backup(scope)
+
+
+def _page(
+    instance: Instance, scope: Scope, shown: Struct | Sequence[Struct], cursor: bytes | None, fields: dict[str, str]
+) -> Answer:
+    """An answer, with the Link header to the next one if there is one."""
+    if cursor is None:
+        return success(shown)
+    more = {**fields, "after": inputs.cursor_text(cursor)}
+    return success(shown, headers=link_to_next(instance.config.base_url, scope["raw_path"].decode("ascii"), more))

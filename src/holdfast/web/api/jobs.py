@@ -98,7 +98,8 @@ def accepted(context: Context, job: Job) -> Answer:
 
 
 def _wanted(body: Restore) -> Wanted:
-    return Wanted(paths=tuple(body.paths), mode=body.mode, safety_backup=body.safety_backup)
+    paths = () if body.paths is msgspec.UNSET else tuple(body.paths)
+    return Wanted(paths=paths, mode=body.mode, safety_backup=body.safety_backup)
 
 
 def _target(context: Context, app: App, body: Restore) -> App:

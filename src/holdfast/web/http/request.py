@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -30,6 +31,9 @@ WAIT_SECONDS_MAX = 90
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 QUERY_FIELDS_MAX = 50
 
+CURSOR_PATTERN = r"([A-Za-z0-9_\-]{4})*([A-Za-z0-9_\-]{2}==|[A-Za-z0-9_\-]{3}=)?"
+"""A path in base64, as URLs have it."""
+
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{0,5})?")
 _ID = re.compile(r"[0-9a-f]{32}")
 _FIELD_OF_PATH = re.compile(r"`\$\.(\w+)")
@@ -45,7 +49,7 @@ _RULES = {
     "is_locked": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
     "with": "the id or name of the backup to compare with",
-    "paths": "a list of paths in the backup",
+    "paths": "a list of at least one path in the backup; leave it out to restore everything",
     "target_app_id": "the id of an application",
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
@@ -71,9 +75,9 @@ _RULES = {
 B = TypeVar("B", bound=Body)
 
 
-def invalid(field: str) -> ApiError:
-    """The error that names a field of ours and what it must be."""
-    return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {_RULES[field]}.")
+def invalid(field: str, rule: str | None = None) -> ApiError:
+    """The error that names a field of ours and what it must be; `rule`: where that is not as everywhere."""
+    return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {rule or _RULES[field]}.")
 
 
 def require_change(body: Body) -> None:
@@ -137,6 +141,19 @@ def page_after(fields: dict[str, str]) -> str | None:
     if after is not None and not _ID.fullmatch(after):
         raise invalid("after")
     return after
+
+
+def cursor(fields: dict[str, str]) -> bytes:
+    """The path behind which an answer begins, as the Link header of the one before has it; empty for the first."""
+    text = fields.get("after", "")
+    if not re.fullmatch(CURSOR_PATTERN, text):
+        raise invalid("after", "as the Link header of the answer before has it")
+    return urlsafe_b64decode(text)
+
+
+def cursor_text(path: bytes) -> str:
+    """The text of a cursor, for a Link header."""
+    return urlsafe_b64encode(path).decode("ascii")
 
 
 def event_number(last_event_id: str | None, after: str | None) -> int | None:

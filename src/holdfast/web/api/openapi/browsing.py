@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from holdfast.web.api.openapi.fields import Json, ref
-from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, ETAG, IF_NONE_MATCH, got, operation, query
+from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, ETAG, IF_NONE_MATCH, LINK, got, operation, query
+from holdfast.web.http.request import CURSOR_PATTERN
 
 
 def paths() -> Json:
@@ -11,6 +12,11 @@ def paths() -> Json:
     one = (APP_ID, BACKUP_REF)
     text: Json = {"type": "string"}
     path = query("path", text, "From the application's folder; empty: that folder. As `files` shows it.")
+    after = query(
+        "after",
+        {**text, "pattern": f"^{CURSOR_PATTERN}$"},
+        "Only what comes after the answer before, as its Link header has it.",
+    )
     base = "/v3/apps/{app_id}/backups/{backup}"
     binary: Json = {"schema": {"type": "string", "format": "binary"}}
     kinds = {"application/octet-stream": binary, "application/zip": binary}
@@ -20,9 +26,9 @@ def paths() -> Json:
             "get": operation(
                 "listFiles",
                 "A folder of a backup",
-                got({"type": "array", "items": ref("File")}, "What is directly in it."),
-                (402, 404, 409),
-                parameters=(*one, path, IF_NONE_MATCH),
+                got({"type": "array", "items": ref("File")}, "What is directly in it.", LINK),
+                (402, 404, 409, 429),
+                parameters=(*one, path, after, IF_NONE_MATCH),
             )
         },
         f"{base}/content": {
@@ -42,11 +48,12 @@ def paths() -> Json:
             "get": operation(
                 "diffBackups",
                 "What another backup has different",
-                got(ref("Diff"), "What is added, removed and changed in the backup `with`."),
-                (402, 404, 409),
+                got(ref("Diff"), "What is added, removed and changed in the backup `with`.", LINK),
+                (402, 404, 409, 429),
                 parameters=(
                     *one,
                     {**query("with", {"type": "string", "minLength": 1}, "Its id or name."), "required": True},
+                    after,
                     IF_NONE_MATCH,
                 ),
             )
@@ -55,8 +62,8 @@ def paths() -> Json:
             "get": operation(
                 "findPaths",
                 "In which backups a path is",
-                got(ref("Finds"), "Each path with its versions, oldest first."),
-                (402, 404),
+                got(ref("Finds"), "Each path with its versions, oldest first.", LINK),
+                (402, 404, 429),
                 parameters=(
                     APP_ID,
                     {
@@ -65,6 +72,7 @@ def paths() -> Json:
                         ),
                         "required": True,
                     },
+                    after,
                     IF_NONE_MATCH,
                 ),
             )

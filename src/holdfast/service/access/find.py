@@ -1,0 +1,198 @@
+"""Find a path in all backups of an application, with its versions.
+
+The first paths in order that an answer has room for are what is kept while one backup after the other is looked
+through: a path that is behind them in some of the backups is behind them in all.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator
+from datetime import tzinfo
+from typing import NamedTuple
+
+import msgspec
+
+from holdfast.catalog.records import Backup, State
+from holdfast.schemas.fields import EntryKind
+from holdfast.schemas.files import FileVersion, Finds, FoundIn, FoundPath, UnreadableBackup
+from holdfast.schemas.times import iso
+from holdfast.service.access.answers import ANSWER_BYTES_MAX, ROWS_MAX, Answer
+from holdfast.service.access.browse import kind_of, opened
+from holdfast.service.errors import Conflict, Invalid
+from holdfast.service.instance.home import Instance
+from holdfast.service.registry.backups import list_backups
+from holdfast.vault.manifest.block import Block
+from holdfast.vault.paths import shown
+from holdfast.vault.reader.browse import Key, key_of
+from holdfast.vault.reader.snapshot import Snapshot
+
+KNOWN_MAX = 100_000
+"""Blocks that were looked through, and matches in them, that are kept for the backups that have the same blocks."""
+
+VERSION_BYTES_MIN = 60
+FOUND_IN_BYTES_MIN = 70
+"""The JSON of a version, and of a backup in it, is at least this long without the names."""
+
+
+class Match(NamedTuple):
+    """A path of a backup that fits the pattern."""
+
+    path: bytes
+    kind: EntryKind
+    size: int
+    mtime_ns: int
+    crc32: int
+
+
+Versions = list[tuple[Match, list[Backup]]]
+Fits = Callable[[bytes], bool]
+
+
+def find(instance: Instance, app_id: str, pattern: str, after: bytes = b"") -> tuple[Finds, bytes | None]:
+    """In which backups of an application a path is. `pattern`: `*`, `?`, `[...]`; without a slash it means the name.
+
+    Each path once, with its versions, oldest first: size, time, and the backups that have it so. Of paths behind
+    `after`, as many as an answer has room for; the cursor to the rest, or None. Raises Invalid.
+    """
+    if not pattern or "\0" in pattern:
+        raise Invalid("pattern", "A pattern must have at least one character, such as *.log.")
+    first = _First(after)
+    known: dict[bytes, list[Match]] = {}
+    fits = _fitting(pattern.strip("/"))
+    unreadable = []
+    for backup in list_backups(instance, app_id):
+        if backup.state is not State.SUCCESSFUL:
+            continue
+        try:
+            with opened(instance, backup) as snapshot:
+                for match in _matching(snapshot, known, fits, first):
+                    first.add(match, backup)
+        except Conflict as error:
+            unreadable.append(UnreadableBackup(backup.id, error.message))
+        if len(known) + sum(map(len, known.values())) > KNOWN_MAX:
+            known.clear()
+    answer = first.answer(instance.zone)
+    is_truncated = answer.is_truncated or first.has_dropped
+    cursor = answer.cursor or (first.last if first.has_dropped else None)
+    return Finds(answer.rows, is_truncated, unreadable), cursor
+
+
+class _First:
+    """The first paths behind a cursor, as many as an answer has room for, or a few more."""
+
+    def __init__(self, after: bytes) -> None:
+        self._after = key_of(after)
+        self._end: Key | None = None
+        self._found: dict[bytes, Versions] = {}
+        self._bytes = 0
+        self.has_dropped = False
+
+    @property
+    def last(self) -> bytes:
+        """The last of the paths."""
+        return max(self._found, key=key_of)
+
+    def may_hold(self, first: Key, behind: Key | None) -> bool:
+        """True if paths from `first` to before `behind` may be among them."""
+        return (behind is None or behind > self._after) and (self._end is None or first < self._end)
+
+    def add(self, match: Match, backup: Backup) -> None:
+        """Enter that a backup has a path so."""
+        key = key_of(match.path)
+        if key <= self._after or (self._end is not None and key >= self._end):
+            return
+        versions = self._found.setdefault(match.path, [])
+        if not versions:
+            self._bytes += len(match.path)
+        if not versions or versions[-1][0][1:] != match[1:]:
+            versions.append((match, []))
+            self._bytes += VERSION_BYTES_MIN
+        versions[-1][1].append(backup)
+        self._bytes += FOUND_IN_BYTES_MIN + len(backup.name)
+        if self._bytes > 2 * ANSWER_BYTES_MAX or len(self._found) > 2 * ROWS_MAX:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop those at the end that do not fit in any case: sizes are counted from below."""
+        total = 0
+        kept: dict[bytes, Versions] = {}
+        for path in sorted(self._found, key=key_of):
+            size = _bytes_min(path, self._found[path])
+            if kept and (total + size > ANSWER_BYTES_MAX or len(kept) == ROWS_MAX):
+                self._end = key_of(path)
+                self.has_dropped = True
+                break
+            total += size
+            kept[path] = self._found[path]
+        self._found, self._bytes = kept, total
+
+    def answer(self, zone: tzinfo) -> Answer[FoundPath]:
+        """The rows, as far as there is room."""
+        answer: Answer[FoundPath] = Answer()
+        answer.add_all((path, self._row(path, zone)) for path in sorted(self._found, key=key_of))
+        return answer
+
+    def _row(self, path: bytes, zone: tzinfo) -> FoundPath:
+        """A path with its versions; of too many for any answer, the newest."""
+        versions = self._found[path]
+        row = _row(path, versions, zone)
+        while len(msgspec.json.encode(row)) > ANSWER_BYTES_MAX:
+            self.has_dropped = True
+            match, backups = versions[-1]
+            versions = versions[len(versions) // 2 :] if len(versions) > 1 else [(match, backups[len(backups) // 2 :])]
+            row = _row(path, versions, zone)
+        return row
+
+
+def _bytes_min(path: bytes, versions: Versions) -> int:
+    backups = sum(FOUND_IN_BYTES_MIN + len(backup.name) for _, found in versions for backup in found)
+    return len(path) + VERSION_BYTES_MIN * len(versions) + backups
+
+
+def _fitting(pattern: str) -> Fits:
+    matches = re.compile(fnmatch.translate(pattern)).match
+    by_name = "/" not in pattern
+    return lambda path: matches(shown(path.rpartition(b"/")[2] if by_name else path)) is not None
+
+
+def _matching(snapshot: Snapshot, known: dict[bytes, list[Match]], fits: Fits, first: _First) -> Iterator[Match]:
+    """The matches in a backup that may be among the first; blocks that another backup had are not read again."""
+    starts = [key_of(ref.first_path) for ref in snapshot.blocks]
+    wanted = [
+        ref
+        for ref, start, behind in zip(snapshot.blocks, starts, [*starts[1:], None], strict=True)
+        if first.may_hold(start, behind)
+    ]
+    fresh = snapshot.decoded([ref.chunk_id for ref in wanted if ref.chunk_id not in known])
+    for ref in wanted:
+        if ref.chunk_id not in known:
+            known[ref.chunk_id] = _matches(next(fresh), fits)
+        elif not first.may_hold(key_of(ref.first_path), None):
+            return
+        yield from known[ref.chunk_id]
+
+
+def _matches(block: Block, fits: Fits) -> list[Match]:
+    found = []
+    for i, path in enumerate(block.paths()):
+        if fits(path):
+            entry = block.entry(i)
+            found.append(Match(path, kind_of(entry), entry.size, entry.mtime_ns, entry.crc32))
+    return found
+
+
+def _row(path: bytes, versions: Versions, zone: tzinfo) -> FoundPath:
+    return FoundPath(
+        shown(path),
+        [
+            FileVersion(
+                match.kind,
+                match.size,
+                iso(match.mtime_ns, zone),
+                [FoundIn(b.id, b.name, iso(b.created_at, zone)) for b in backups],
+            )
+            for match, backups in versions
+        ],
+    )
