@@ -16,7 +16,7 @@ from holdfast.units import size_text
 
 
 def _backups(instance: Instance) -> Iterator[Finding]:
-    for app in app_statistics(instance.catalog):
+    for app in app_statistics(instance.catalog, instance.clock.now_ns()):
         if app.overdue_since is not None:
             good = "it has none at all" if app.good_at is None else f"the last is of {iso(app.good_at, instance.zone)}"
             yield problem(f"The application {app.name} is overdue for a good backup; {good}. Take one now.", _take(app))
@@ -46,7 +46,7 @@ def _take(app: AppStatistics) -> str:
 
 def _folders(instance: Instance) -> Iterator[Finding]:
     home, store = instance.home.resolve(), (instance.home / "store").resolve()
-    for app in app_statistics(instance.catalog):
+    for app in app_statistics(instance.catalog, instance.clock.now_ns()):
         if app.node != instance.config.node:
             continue
         folder = Path(app.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from holdfast.catalog.database.engine import CatalogDamaged
 from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor.apps import APP_CHECKS
 from holdfast.service.doctor.finding import Check, Finding, Level, problem
@@ -26,7 +27,8 @@ def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
     try:
         instance = open_instance(home, clock=clock)
     except FORESEEN as error:
-        return [DoctorLine("instance", Level.PROBLEM, str(error), "")]
+        command = "holdfast rebuild" if isinstance(error, CatalogDamaged) else ""
+        return [DoctorLine("instance", Level.PROBLEM, str(error), command)]
     try:
         return [line for check in CHECKS for line in lines_of(check, instance)]
     finally:

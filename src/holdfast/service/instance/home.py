@@ -185,7 +185,7 @@ def create_instance(
 
 def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
     """The last steps of making: the catalog, and the mark that all is there."""
-    catalog = open_catalog(_catalog_url(home, config), create=True)
+    catalog = open_catalog(catalog_url_of(home, config), create=True)
     try:
         if catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
@@ -214,7 +214,7 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
     key = _read_key(home)
     if new_catalog:
         _check_key_on_store(home, key)
-    catalog = open_catalog(_catalog_url(home, config), create=new_catalog)
+    catalog = open_catalog(catalog_url_of(home, config), create=new_catalog)
     try:
         if new_catalog and catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
@@ -263,7 +263,7 @@ def recovery_sheet(instance: Instance) -> str:
     )
 
 
-def _catalog_url(home: Path, config: Config) -> str:
+def catalog_url_of(home: Path, config: Config) -> str:
     try:
         return config.catalog_url or sqlite_url(home / _CATALOG_NAME)
     except UnicodeEncodeError:
@@ -326,11 +326,21 @@ def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
         )
 
 
-def _check_key_on_store(home: Path, key: MasterKey) -> None:
-    """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
+def has_vaults(home: Path) -> bool:
+    """Return True if the store of a home has vaults."""
+    return bool(_records(home))
+
+
+def _records(home: Path) -> list[tuple[str, Path]]:
+    """All copies of the accounts' records in the store, each with its account's id."""
     store = home / "store"
     records = [(path.parent.name, path) for path in sorted((store / "vaults").glob("*/account"))]
-    records += [(path.name, path) for path in sorted((store / "records").glob("*"))]
+    return records + [(path.name, path) for path in sorted((store / "records").glob("*"))]
+
+
+def _check_key_on_store(home: Path, key: MasterKey) -> None:
+    """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
+    records = _records(home)
     for account_id, path in records:
         # A damaged record does not open either: the key is wrong only when none does.
         with suppress(KeyMismatch):
@@ -338,8 +348,8 @@ def _check_key_on_store(home: Path, key: MasterKey) -> None:
             return
     if records:
         raise InstanceError(
-            f"The master key does not open the vaults in {store}; put the right one from your recovery sheet into "
-            f"{home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
+            f"The master key does not open the vaults in {home / 'store'}; put the right one from your recovery sheet "
+            f"into {home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
         )
 
 
