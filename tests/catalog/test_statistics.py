@@ -21,7 +21,7 @@ def test_an_application_has_its_newest_good_and_its_newest_backup(catalog: Catal
     bad = rows.backup(app, 300)
     insert_backup(catalog, bad)
     fail_backup(catalog, bad.id, "STORE_FULL", "It is full.", 301 * rows.SECOND)
-    found = {one.app_id: one for one in statistics.app_statistics(catalog)}
+    found = {one.app_id: one for one in statistics.app_statistics(catalog, 0)}
     assert (found[app.id].good_at, found[app.id].last_at) == (good.created_at, bad.created_at)
     assert (found[app.id].last_state, found[app.id].last_code) == ("failed", "STORE_FULL")
     assert (found[fresh.id].good_at, found[fresh.id].last_state) == (None, None)

@@ -14,11 +14,12 @@ from prometheus_client.openmetrics import exposition, parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast.catalog import statistics
+from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.service.instance.home import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
 from holdfast.service.registry.backups import delete_now
 from holdfast.service.take.run import request_backup
-from holdfast.units import DAY_NS
+from holdfast.units import DAY_NS, SECOND_NS
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -104,6 +105,19 @@ def test_it_says_whether_the_master_key_was_exported(world: World) -> None:
     assert scrape(world)("master_key_exported") == 1
 
 
+def test_it_says_how_long_ago_the_jobs_process_worked(world: World) -> None:
+    assert scrape(world)("jobs_heartbeat_age_seconds") is None
+    store_heartbeat(world.instance.catalog, "main", world.clock.ns)
+    world.clock.ns += 480 * SECOND_NS
+    assert scrape(world)("jobs_heartbeat_age_seconds") == 480
+
+
+def test_an_application_is_overdue_also_when_no_process_has_reported_it(world: World) -> None:
+    with world.instance.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE apps SET overdue_at = 1")
+    assert scrape(world)("apps_overdue") == 1
+
+
 def test_of_too_many_applications_only_the_sums_are_told(world: World) -> None:
     world.take()
     world.instance.config = msgspec.structs.replace(world.instance.config, metrics_apps_max=0)
@@ -178,6 +192,8 @@ def test_unfinished_backups_are_counted_by_their_index(world: World) -> None:
 
 def test_the_alert_rules_use_only_metrics_that_there_are(world: World) -> None:
     rules = (Path(__file__).parents[2] / "docs" / "alerts.yml").read_text()
+    store_heartbeat(world.instance.catalog, "main", 0)
+    world.take()
     described = {family.name for family in registry_of(world).collect()}
     described |= {f"{name}_total" for name in described}
     used = set(re.findall(r"holdfast_[a-z_]+", rules))

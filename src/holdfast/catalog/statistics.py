@@ -81,8 +81,12 @@ class PruneWanted(msgspec.Struct, frozen=True):
     oldest_at: int | None
 
 
-def app_statistics(catalog: Catalog) -> list[AppStatistics]:
-    """Return the statistics of all applications: two index look-ups for each, however long its history is."""
+def app_statistics(catalog: Catalog, now_ns: int) -> list[AppStatistics]:
+    """Return the statistics of all applications: two index look-ups for each, however long its history is.
+
+    An application is overdue as soon as its time has come, whether a process that works has reported it or not.
+    """
+    unreported = case((apps.c.overdue_at <= now_ns, apps.c.overdue_at))
     good, last = backups.alias("good"), backups.alias("last")
     query = (
         select(
@@ -91,7 +95,7 @@ def app_statistics(catalog: Catalog) -> list[AppStatistics]:
             apps.c.account_id,
             apps.c.path,
             apps.c.node,
-            apps.c.overdue_since,
+            func.coalesce(apps.c.overdue_since, unreported),
             good.c.created_at,
             good.c.content_bytes,
             last.c.created_at,

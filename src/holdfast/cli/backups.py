@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table, warn
+from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped, write_bytes
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def create(
             _print_queued(instance, found, queued, as_json=json)
             return
         recover_backups(instance)
-        with progress_bar(f"Backing up {name}") as control:
+        with _stopped_aloud(name), progress_bar(f"Backing up {name}") as control:
             try:
                 done = take_now(instance, found.id, name=called, control=control)
             except Conflict:
@@ -74,6 +75,16 @@ def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bo
             f"{queued.name}: queued for the node {found.node}, which has the folder of {found.name}; "
             "`holdfast jobs` shows when it runs there."
         )
+
+
+@contextmanager
+def _stopped_aloud(name: str) -> Iterator[None]:
+    """Say what became of a backup that Ctrl-C or SIGTERM ends."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        print(f"The backup of {escaped(name)} was stopped; nothing of it is kept as a backup.", file=sys.stderr)
+        raise
 
 
 def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
@@ -132,6 +143,7 @@ def download(
     backup: BackupName,
     output: Annotated[str | None, typer.Option("-o", "--output", help="Where to; - for standard output.")] = None,
     format: Annotated[Format, typer.Option("--format", help="zip or tar.gz.")] = Format.ZIP,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     json: Json = False,
 ) -> None:
     """Write a backup to a file, whole or not at all."""
@@ -145,16 +157,26 @@ def download(
         require_usable(found, "downloaded")
         ready = Download(instance, found, format.value)
         if output == "-":
-            for piece in ready.stream(0, ready.length):
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            write_bytes(ready.stream(0, ready.length))
             return
         path = Path(output or ready.filename)
+        _require_free(path, force)
         _write_whole(path, ready.stream(0, ready.length), ready.length)
     if json:
         print_json(DownloadedFile(str(path), ready.length))
     else:
         print(f"{path}: {size_text(ready.length)}")
+
+
+def _require_free(path: Path, force: bool) -> None:
+    """Leave unless a file may be written: nothing is there, or it may be overwritten. On a terminal: ask."""
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise typer.Exit(fail("OUTPUT", f"{path} is not a file; name a file with -o.", WRONG_USE))
+    if force or not path.exists():
+        return
+    if not sys.stdin.isatty():
+        raise typer.Exit(fail("OUTPUT_EXISTS", f"{path} exists already; --force overwrites it, -o names another."))
+    typer.confirm(f"Overwrite {escaped(str(path))}?", abort=True, err=True)
 
 
 def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:

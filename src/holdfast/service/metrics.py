@@ -31,6 +31,7 @@ from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State
 from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance, key_exported_at
+from holdfast.service.jobs.heartbeat import heartbeat_age
 from holdfast.units import SECOND_NS
 
 CATALOG_SHARE = 20
@@ -70,6 +71,10 @@ class InstanceCollector(Collector):
         yield InfoMetricFamily("holdfast_build", "The program.", names)
         exported = key_exported_at(instance) is not None
         yield _gauge("master_key_exported", "Whether `holdfast key export` was ever run (1) or not (0).", exported)
+        age = heartbeat_age(instance)
+        if age is not None:
+            text = "Time since the jobs' process of this node last went through its loop."
+            yield _gauge("jobs_heartbeat_age_seconds", text, age)
         yield from _apps(reading.apps, instance.config.metrics_apps_max, now_ns)
         yield from _stock(reading, instance.config.metrics_apps_max)
         yield from _waiting(statistics.waiting(instance.catalog), now_ns)
@@ -85,7 +90,7 @@ class InstanceCollector(Collector):
             if self._reading is None or started >= self._good_until:
                 catalog = self._instance.catalog
                 self._reading = _Reading(
-                    statistics.app_statistics(catalog),
+                    statistics.app_statistics(catalog, self._instance.clock.now_ns()),
                     statistics.count_accounts(catalog),
                     statistics.backup_statistics(catalog),
                     statistics.pack_statistics(catalog),

@@ -20,6 +20,7 @@ from pathlib import Path
 from holdfast.service.instance.home import Instance, open_instance
 from holdfast.service.instance.locks import JOBS_LOCK, held
 from holdfast.service.instance.logs import FORESEEN, configure_logs
+from holdfast.service.jobs.heartbeat import Heart
 from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.backups import resume_deletions
 from holdfast.worker.executor import DurableExecutor
@@ -34,6 +35,8 @@ END_SECONDS = 15.0
 """The process breaks off this long after it was told to end: whatever it does may be cut off anywhere."""
 
 READY = b"ready\n"
+BEAT = b"."
+"""Written to the server each time that the loop of the queue goes round."""
 
 
 def main(home: Path) -> None:
@@ -65,14 +68,16 @@ def main(home: Path) -> None:
     threading.Thread(
         target=_try, args=("not all accounts' records were looked at", store_records, instance), daemon=True
     ).start()
-    worker = Worker(instance, DurableExecutor)
+    heart = Heart(instance, _send_beat)
+    heart.beat()
+    worker = Worker(instance, DurableExecutor, heart.beat)
+    os.set_blocking(1, False)
     worker.start()
     tasks = PeriodicTasks(instance, PERIODIC_TASKS)
     tasks.start()
     _log.info("jobs_started", extra={"node": instance.config.node, "pid": os.getpid()})
     with suppress(BrokenPipeError):  # the parent is gone: what runs already must be told to stop, as below
-        sys.stdout.buffer.write(READY)
-        sys.stdout.buffer.flush()
+        os.write(1, READY)
     stop.wait()
     worker.stop()
     tasks.stop()
@@ -95,6 +100,12 @@ def _alone(instance: Instance, alive: ExitStack, stop: threading.Event) -> bool:
 def _stop_with_parent(stop: threading.Event) -> None:
     os.read(0, 1)  # returns when the parent's end of the pipe is closed
     stop.set()
+
+
+def _send_beat() -> None:
+    """Write a beat to the server. One that is gone or does not read is nothing to wait for."""
+    with suppress(BrokenPipeError, BlockingIOError):
+        os.write(1, BEAT)
 
 
 def _end_in_time(stop: threading.Event) -> None:

@@ -34,8 +34,15 @@ class Worker:
     """Runs what waits on a node, at most `takes_at_once` at a time. It counts them here and not in the catalog, where
     work that a crash left running, or that another command runs, would take up places."""
 
-    def __init__(self, instance: Instance, executor: Callable[[Instance, Mapping[str, Steps]], Executor]) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        executor: Callable[[Instance, Mapping[str, Steps]], Executor],
+        on_round: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_round` is called by the loop that claims, each time that it goes round."""
         self._instance = instance
+        self._on_round = on_round
         self._stopping = threading.Event()
         self._control: ControlOf[object] = ControlOf(self._stopping.is_set)
         self._claimed: set[str] = set()
@@ -67,8 +74,9 @@ class Worker:
     def _claim_all(self) -> None:
         while not self._stopping.is_set():
             try:
+                self._on_round()
                 while not self._stopping.is_set() and self._claimed_one():
-                    pass
+                    self._on_round()
             except Exception as error:  # the catalog can't be reached: it may be back at the next look
                 _log.warning("what waits cannot be begun now: %s", error)
             self._wakeups.wait(POLL_SECONDS)

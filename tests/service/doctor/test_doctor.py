@@ -21,6 +21,7 @@ from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
+from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.catalog.jobs.rows import insert_job, start_job
 from holdfast.catalog.records import App, Job, JobState, Warned
 from holdfast.schemas.commands import DoctorLine
@@ -35,7 +36,7 @@ from holdfast.service.take.run import request_backup, run_backup
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Buffer, StoreFull
-from holdfast.units import DAY_NS
+from holdfast.units import DAY_NS, SECOND_NS
 
 ROOMY = Disk(1, 10**12, 5 * 10**11, 10**6, 10**7)
 
@@ -176,6 +177,10 @@ def jobs_are_down(patient: Patient) -> None:
     patient.die("jobs")
 
 
+def jobs_hang(patient: Patient) -> None:
+    store_heartbeat(patient.instance.catalog, "main", patient.clock.now_ns() - 480 * SECOND_NS)
+
+
 def backup_without_process(patient: Patient) -> None:
     asked, _ = request_backup(patient.instance, patient.app.id)
     start_backup(patient.instance.catalog, asked.id, "main", patient.clock.now_ns())
@@ -260,6 +265,17 @@ def app_is_overdue(patient: Patient) -> None:
     patient.sql("UPDATE apps SET overdue_since = 1")
 
 
+def app_has_shrunk(patient: Patient) -> None:
+    patient.take()
+    for path in patient.folder.iterdir():
+        path.unlink()
+    patient.take()
+
+
+def app_is_overdue_and_nobody_has_reported_it(patient: Patient) -> None:
+    patient.sql("UPDATE apps SET overdue_at = 1")
+
+
 def newest_backup_failed(patient: Patient) -> None:
     patient.folder.rename(patient.folder.with_name("away"))
     patient.take()
@@ -285,6 +301,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (server_is_down, "server", Level.WARNING, "No server runs"),
     (server_has_died, "server", Level.WARNING, "has died"),
     (jobs_are_down, "server", Level.PROBLEM, "without its jobs' process"),
+    (jobs_hang, "server", Level.PROBLEM, "has done nothing for 48"),
     (backup_without_process, "under way", Level.PROBLEM, "its process is gone"),
     (job_without_process, "under way", Level.PROBLEM, "The verify jjj"),
     (deletion_is_unfinished, "deletions", Level.WARNING, "being deleted"),
@@ -297,7 +314,9 @@ BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (folder_is_gone, "folders", Level.PROBLEM, "is gone"),
     (home_is_in_the_folder, "folders", Level.WARNING, "Holdfast's home lies in the folder"),
     (store_is_in_the_folder, "folders", Level.PROBLEM, "The store"),
+    (app_has_shrunk, "sizes", Level.WARNING, "--accept"),
     (app_is_overdue, "applications", Level.PROBLEM, "overdue"),
+    (app_is_overdue_and_nobody_has_reported_it, "applications", Level.PROBLEM, "overdue"),
     (newest_backup_failed, "applications", Level.PROBLEM, "SOURCE_MISSING"),
     (no_backup_at_all, "applications", Level.WARNING, "fresh has no good backup yet"),
 ]

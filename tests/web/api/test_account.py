@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 from kit.site import Site
+
+from holdfast.catalog.jobs.heartbeat import store_heartbeat
+from holdfast.units import SECOND_NS
 
 
 def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
@@ -71,3 +76,18 @@ def test_health_and_readiness(http: httpx.Client) -> None:
     for path in ("/healthz", "/readyz"):
         answer = http.get(path)
         assert (answer.status_code, answer.json()) == (200, {"status": "success", "response": {"ok": True}})
+
+
+def test_it_is_not_ready_while_the_jobs_process_hangs(site: Site, http: httpx.Client) -> None:
+    store_heartbeat(site.instance.catalog, "main", time.time_ns() - 480 * SECOND_NS)
+    answer = http.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert http.get("/healthz").status_code == 200
+    store_heartbeat(site.instance.catalog, "main", time.time_ns())
+    assert http.get("/readyz").status_code == 200
+
+
+def test_an_application_is_overdue_also_when_no_process_has_reported_it(site: Site, silver: httpx.Client) -> None:
+    with site.instance.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE apps SET overdue_at = 1000000000")
+    assert silver.get("/v3/apps").json()["response"][0]["overdue_since"] == "1970-01-01T01:00:01+01:00"

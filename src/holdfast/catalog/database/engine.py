@@ -256,11 +256,17 @@ def _version(connection: Connection) -> str | None:
     return found
 
 
+def parsed_url(url: str) -> URL:
+    """Return a URL with the driver that we use, for whichever scheme PostgreSQL has in it. Raises ArgumentError."""
+    parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
 def _engine(url: str) -> Engine:
     try:
-        parsed = make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed = parsed_url(url)
         if parsed.drivername not in ("postgresql+psycopg", "sqlite+pysqlite"):
             raise ArgumentError(f"no driver {parsed.drivername}")
         if parsed.drivername == "postgresql+psycopg":

@@ -28,6 +28,12 @@ class DueTimes(msgspec.Struct, frozen=True):
     overdue_at: int | None
     overdue_since: int | None
 
+    def overdue_by(self, now_ns: int) -> int | None:
+        """The time since when the application is overdue, reported or not; None: it is not."""
+        if self.overdue_since is None and self.overdue_at is not None and self.overdue_at <= now_ns:
+            return self.overdue_at
+        return self.overdue_since
+
 
 class Claimed(msgspec.Struct, frozen=True):
     """A run that was claimed. `backup`: what was queued for it; None: it was left out, `because` of what."""

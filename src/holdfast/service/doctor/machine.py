@@ -60,7 +60,7 @@ def _clock(instance: Instance) -> Iterator[Finding]:
 
 
 def _disks(instance: Instance) -> Iterator[Finding]:
-    apps = app_statistics(instance.catalog)
+    apps = app_statistics(instance.catalog, instance.clock.now_ns())
     largest = max((app.good_bytes or 0 for app in apps), default=0)
     seen = set()
     for name, path in (("store", instance.home / "store"), ("home", instance.home)):

@@ -10,6 +10,7 @@ from holdfast.catalog.records import JobState, State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import JOBS_LOCK, SERVE_LOCK, is_held
+from holdfast.service.jobs.heartbeat import heartbeat_age, is_late
 
 
 def _server(instance: Instance) -> Iterator[Finding]:
@@ -23,6 +24,13 @@ def _server(instance: Instance) -> Iterator[Finding]:
         yield problem(
             "The server runs without its jobs' process, so no backup is taken; the server's log says why it ended."
         )
+    else:
+        age = heartbeat_age(instance)
+        if age is not None and is_late(age):
+            yield problem(
+                f"The jobs' process has done nothing for {age:.0f} s, so no backup is taken; the server ends it and "
+                "starts it again. If this line stays, start the server anew, and look into its log."
+            )
 
 
 def _under_way(instance: Instance) -> Iterator[Finding]:

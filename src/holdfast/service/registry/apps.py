@@ -138,6 +138,12 @@ def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:
     return rows.list_apps(instance.catalog, account_id)
 
 
+def apps_in_folder(instance: Instance, app: App) -> list[App]:
+    """Return the other applications, of any account, whose data is the same folder of the same machine."""
+    others = rows.list_apps(instance.catalog, None)
+    return [o for o in others if o.id != app.id and (o.node, o.path) == (app.node, app.path)]
+
+
 def get_app(instance: Instance, account_id: str, app_id: str) -> App:
     """One application of an account. Raises NotFound, also for another account's."""
     app = rows.app_by_id(instance.catalog, app_id)
@@ -188,6 +194,6 @@ def shown_app(instance: Instance, app: App) -> schemas.App:
         instance.zone,
         last_good_at=rows.last_good_at(instance.catalog, app.id),
         next_at=times.next_run_at,
-        overdue_since=times.overdue_since,
+        overdue_since=times.overdue_by(instance.clock.now_ns()),
         stored_bytes=rows.stored_bytes(instance.catalog, app.id),
     )

@@ -32,7 +32,8 @@ from holdfast.service.jobs.lifecycle import catalog_control
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
-from holdfast.service.registry.account_record import store_marks
+from holdfast.service.policy.retention import is_shrunk
+from holdfast.service.registry.account_record import store_marks, store_record
 from holdfast.service.registry.apps import require_folder, require_here
 from holdfast.service.registry.backups import check_name, name_taken
 from holdfast.service.registry.damage import recheck
@@ -247,8 +248,22 @@ def run_backup(
             done = _found(instance, backup_id)
             _log_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
+                _store_shrunk(instance, done)
                 recheck(instance, done.account_id)
     return _found(instance, backup_id)
+
+
+def _store_shrunk(instance: Instance, done: Backup) -> None:
+    """Write it to the store too if the application has shrunk with this backup: retention rests after a rebuild too."""
+    app = app_by_id(instance.catalog, done.app_id)
+    if app is None or app.settings.shrunk is None or app.settings.shrunk.backup_id != done.id:
+        return
+    about = {"app_id": app.id, "account_id": app.account_id, "backup_id": done.id}
+    event("app_shrunk", {**about, **msgspec.structs.asdict(app.settings.shrunk)}, logging.WARNING)
+    try:
+        store_record(instance, app.account_id)
+    except StoreError as error:
+        _log.warning("that application %s has shrunk is not in the store yet: %s", app.id, error)
 
 
 def _log_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
@@ -384,6 +399,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         log=log.encoded(),
         finished_at=result.finished_ns,
         overdue_at=lambda app: overdue_after(instance, app, result.finished_ns),
+        is_shrunk=is_shrunk,
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
         digest=result.digest,

@@ -8,17 +8,16 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.schemas import account as schemas
+from holdfast.service.errors import Unavailable
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
+from holdfast.service.jobs.heartbeat import heartbeat_age, is_late
 from holdfast.service.policy import limits
 from holdfast.web.context import Context
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
 
 AnyRequest = Request[Any, Any, Any]
-
-_PROBE = "readiness-probe"
-"""A name that no fact has: a catalog that says so can be reached."""
 
 
 def open_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -47,6 +46,7 @@ def _plan(name: str, plan: PricePlan) -> schemas.PricePlan:
 
 
 def _confirm(instance: Instance) -> None:
-    """Raises CatalogUnreachable, StoreUnreachable."""
-    instance.catalog.fact(_PROBE)
+    """Raises CatalogUnreachable, StoreUnreachable, Unavailable."""
+    if is_late(heartbeat_age(instance)):
+        raise Unavailable("Backups and other jobs are not run at the moment; try again.")
     instance.confirm_store()

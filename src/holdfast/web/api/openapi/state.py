@@ -12,7 +12,9 @@ def paths() -> Json:
     return {
         "/healthz": {"get": operation("isAlive", "Whether the process answers", state, open_to_all=True)},
         "/readyz": {
-            "get": operation("isReady", "Whether the catalog and the store can be reached", state, open_to_all=True)
+            "get": operation(
+                "isReady", "Whether the catalog and the store can be reached, and jobs are run", state, open_to_all=True
+            )
         },
         "/metrics": {
             "get": operation(
