@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -81,3 +82,32 @@ def test_another_user_reads_nothing(home: Path) -> None:
         )
         assert read.stdout == b""
         assert b"Permission denied" in read.stderr
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "command", [["backup", "create", "bot"], ["backup", "list", "bot"], ["serve"], ["rebuild"], ["prune"]]
+)
+def test_root_leaves_the_home_of_another_user_alone(home: Path, command: list[str]) -> None:
+    create_instance(home).close()
+    give_to_other(home)
+    before = owners(home)
+    done = holdfast(home, *command, code=1)
+    assert f"sudo -u {pwd.getpwuid(OTHER).pw_name}" in done.stderr
+    assert owners(home) == before
+
+
+@needs_root
+def test_root_makes_no_instance_in_the_folder_of_another_user(home: Path) -> None:
+    give_to_other(home)
+    assert "belongs to" in holdfast(home, "init", code=1).stderr
+    assert list(home.iterdir()) == []
+
+
+def give_to_other(home: Path) -> None:
+    for path in (home, *home.rglob("*")):
+        os.chown(path, OTHER, OTHER, follow_symlinks=False)
+
+
+def owners(home: Path) -> dict[str, int]:
+    return {str(path): path.lstat().st_uid for path in (home, *home.rglob("*"))}

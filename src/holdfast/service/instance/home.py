@@ -31,9 +31,9 @@ from holdfast.service.instance.config import (
     system_time_zone,
 )
 from holdfast.service.instance.node_lease import NodeLease
-from holdfast.service.instance.privacy import keep_private
+from holdfast.service.instance.privacy import keep_private, owner_for_root
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
-from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
+from holdfast.stores.durable import UNFINISHED, make_folder, write_durably
 from holdfast.stores.identified import IdentifiedStore
 from holdfast.stores.local import LocalStore
 from holdfast.stores.port import Store, StoreError
@@ -168,12 +168,13 @@ def create_instance(
     config = overridden_config(chosen, "The new configuration")
     given = os.environ.get(KEY_VARIABLE)
     key = _parsed_key(given, f"The environment variable {KEY_VARIABLE}") if given else None
+    _require_own(home)
     try:
-        _make_folder(home)
+        make_folder(home)
         with _held_alone(home):
             _check_free(home)
             close_to_others(home)
-            _make_folder(home / "run")
+            make_folder(home / "run")
             write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
             if key is None:
                 if not (home / KEY_NAME).exists():
@@ -242,6 +243,16 @@ def close_to_others(home: Path) -> None:
         ) from None
 
 
+def _require_own(home: Path) -> None:
+    """Raise InstanceError for root on the home of another user, who could not use what root makes in it."""
+    owner = owner_for_root(home)
+    if owner is not None:
+        raise InstanceError(
+            f"{home} belongs to {owner}, who could not use the files that root makes in it; run this as {owner} "
+            f"(`sudo -u {owner} holdfast ...`), or give the home and the store to root. Nothing was changed."
+        )
+
+
 def note_key_exported(instance: Instance) -> None:
     """Remember that somebody has the master key on paper."""
     instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {instance.clock.now_ns()}")
@@ -274,7 +285,8 @@ def catalog_url_of(home: Path, config: Config) -> str:
 
 
 def check_format(home: Path) -> None:
-    """Raise InstanceError unless `home` holds an instance of a format that is known here; touches nothing."""
+    """Raise InstanceError unless `home` holds an instance of a known format, which we may write; touches nothing."""
+    _require_own(home)
     path = home / FORMAT_NAME
     try:
         words = path.read_text(encoding="utf-8", errors="replace").split()
@@ -381,13 +393,3 @@ def _parsed_key(text: str, what: str) -> MasterKey:
         raise InstanceError(
             f"{what} is not a master key: it must be {2 * KEY_BYTES} hex digits; copy them from your recovery sheet."
         ) from None
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder durable, with all parents that are missing."""
-    if not folder.is_dir():
-        if folder.parent != folder:
-            _make_folder(folder.parent)
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        sync_folder(folder.parent)

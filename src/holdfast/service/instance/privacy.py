@@ -6,6 +6,7 @@ The folder of a new instance may have been there before, made by a package or by
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,20 @@ def keep_private(home: Path) -> None:
                 _tighten(name, fd)
     finally:
         os.close(fd)
+
+
+def owner_for_root(home: Path) -> str | None:
+    """Return the user that root has to become for a home; None when nobody is root, or it is root's or not there."""
+    try:
+        owner = os.stat(home).st_uid
+    except OSError:
+        return None
+    if os.geteuid() != 0 or owner == 0:
+        return None
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"#{owner}"  # as sudo has it
 
 
 def _tighten(name: str, folder: int) -> None:
