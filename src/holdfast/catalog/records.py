@@ -203,6 +203,8 @@ class EventKind(StrEnum):
     BACKUP_UNLOCKED = "backup.unlocked"
     BACKUP_OVERDUE = "backup.overdue"
     BACKUP_SHRUNK = "backup.shrunk"
+    BACKUP_EXPIRED = "backup.expired"
+    STORAGE_NEARLY_FULL = "storage.nearly_full"
     RESTORE_STARTED = "restore.started"
     RESTORE_FINISHED = "restore.finished"
     VERIFY_STARTED = "verify.started"
@@ -230,8 +232,10 @@ MESSAGE_KINDS = (
     EventKind.BACKUP_FAILED,
     EventKind.BACKUP_OVERDUE,
     EventKind.BACKUP_SHRUNK,
+    EventKind.BACKUP_EXPIRED,
     EventKind.RESTORE_FINISHED,
     EventKind.VERIFY_FAILED,
+    EventKind.STORAGE_NEARLY_FULL,
 )
 """The kinds of events that an endpoint can subscribe to."""
 

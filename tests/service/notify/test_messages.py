@@ -115,6 +115,25 @@ https://panel.example.org/apps/1
 """,
     ),
     (
+        {"kind": "backup.expired", "reason": "plan_storage"},
+        """
+[warning] bot: a backup was deleted
+The backup “nightly” was deleted at 2024-12-07 22:07 CET, as the account stored more than its plan allows.
+Lock what has to stay, delete what may go, or ask for a larger plan.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
+        {"kind": "storage.nearly_full", "app": "", "sizes": "46 GB of the 50 GB that the plan allows"},
+        """
+[warning] The storage for backups is nearly full
+At 2024-12-07 22:07 CET the account's backups take 46 GB of the 50 GB that the plan allows.
+At the limit no more backups can be taken by hand, and above it old ones are deleted.
+Delete what may go, or ask for a larger plan.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
         {"kind": "restore.finished"},
         """
 [success] bot: restored

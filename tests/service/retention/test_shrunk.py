@@ -135,8 +135,10 @@ def test_the_plans_storage_alone_takes_from_what_came_since_and_never_from_befor
     world.instance.config = msgspec.structs.replace(config, plans={**config.plans, "Silver": plan})
     fill(world, 10)
     before = [scheduled(world) for _ in range(2)]
-    fill(world, 1)
-    since = [scheduled(world) for _ in range(3)]
+    since = []
+    for _ in range(3):
+        fill(world, 1)
+        since.append(scheduled(world))
     world.clock.ns += 2 * DAY_NS
     retain_app(world.instance, current(world))
     assert ids(world) == [*(b.id for b in before), since[-1].id]

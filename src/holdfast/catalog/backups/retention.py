@@ -12,7 +12,8 @@ from sqlalchemy import Connection, and_, exists, false, func, or_, select
 from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
+from holdfast.catalog.events.log import enter_event
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, EventKind, State
 
 SAFETY = "safety"
 """Origin of a backup that a restore took, so that it can be undone."""
@@ -90,11 +91,13 @@ def candidates_in(
     ]  # fmt: skip
 
 
-def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
+def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int, *, expired_by: str | None = None) -> bool:
     """successful or failed -> deleting, as retention decided. Return False, with nothing changed, if it must stay.
 
     It must stay when it is locked by now, when a job works on it, when its application has shrunk since, or when no
     newer good backup of its application is there (a failed one needs none).
+
+    `expired_by`: the cap by which it goes: an event tells its owner.
     """
     newer = backups.alias()
     this = backups
@@ -122,7 +125,16 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
             )
             .values(state=State.DELETING)
         )
+        if done.rowcount == 1 and expired_by is not None:
+            _enter_expired(connection, backup_id, now_ns, expired_by)
         return done.rowcount == 1
+
+
+def _enter_expired(connection: Connection, backup_id: str, now_ns: int, why: str) -> None:
+    columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin)
+    account_id, app_id, name, origin = connection.execute(select(*columns).where(backups.c.id == backup_id)).one()
+    about = {"name": name, "origin": origin, "reason": why}
+    enter_event(connection, EventKind.BACKUP_EXPIRED, account_id, now_ns, app_id=app_id, backup_id=backup_id, **about)
 
 
 def apps_with_several(catalog: Catalog, node: str) -> list[str]:

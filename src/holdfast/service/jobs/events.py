@@ -105,6 +105,11 @@ def message_of(event: Event) -> str:
         now, before = data.get("files", 0), data.get("files_before", 0)
         sizes = f"{data.get('size', 0):,} bytes after {data.get('size_before', 0):,}"
         return f"{name} has {now:,} files after {before:,}, {sizes}; retention rests until somebody accepts it."
+    if event.kind is EventKind.BACKUP_EXPIRED:
+        return f"{name} was deleted by a limit of the plan ({data.get('reason', '')})."
+    if event.kind is EventKind.STORAGE_NEARLY_FULL:
+        used, allowed = data.get("used", 0), data.get("allowed", 0)
+        return f"The account stores {used:,} bytes of the {allowed:,} that its plan allows."
     if event.kind is EventKind.VERIFY_FAILED:
         return f"{name} is not as it should be ({data.get('code', '')}): {data.get('message', '')}"
     operation, _, what = event.kind.partition(".")

@@ -19,7 +19,7 @@ that a job works on, and the safety backup of the last days, which is what undoe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -67,6 +67,9 @@ class Reason(StrEnum):
     PLAN_STORAGE = "plan_storage"
     FAILED_LONG_AGO = "failed_long_ago"
 
+
+CAPS = (Reason.PLAN_DAYS, Reason.PLAN_BACKUPS, Reason.PLAN_STORAGE)
+"""Owners are told of a backup that goes by one of these, as it goes against their own rules."""
 
 NEVER_GOES = (
     *(Reason.UNDER_WAY, Reason.IN_USE, Reason.LOCKED, Reason.LOCKED_UNTIL, Reason.NEWEST, Reason.SAFETY),
@@ -134,19 +137,28 @@ def is_shrunk(before: Size, now: Size) -> bool:
     return 2 * now.files < before.files or 2 * now.bytes < before.bytes
 
 
-def make_room(verdicts: Sequence[Decision], excess_bytes: int) -> list[Decision]:
+FindRoom = Callable[[Collection[str], Sequence[str]], Mapping[str, int]]
+"""Return the backups of the second list that have to go, the first of it first, so that the account keeps its cap, and
+the bytes that each of them keeps from being freed; the backups of the first list go in any case."""
+
+WORTH_ONE_IN = 100
+"""A backup taken by hand goes only for this part of the excess or more: it is not deleted for next to nothing."""
+
+
+def make_room(verdicts: Sequence[Decision], excess_bytes: int, find: FindRoom) -> list[Decision]:
     """The same verdicts on all backups of an account, with enough of those that may go gone by the cap on storage.
 
-    Scheduled and safety ones first, the oldest of the account first, until what they had added to the store makes
-    `excess_bytes`. What they free together is at most that: the rest is looked at when the vault was pruned.
+    Scheduled and safety ones first, the oldest of the account first; none whose going frees nothing.
     """
-    left = excess_bytes
-    gone: set[str] = set()
-    for verdict in _in_order_of_going(verdicts):
-        if left <= 0:
-            break
-        left -= verdict.backup.stored_bytes
-        gone.add(verdict.backup.id)
+    free = {v.backup.id: v.backup for v in _in_order_of_going(verdicts)}
+    going = [v.backup.id for v in verdicts if v.goes_by is not None]
+    if excess_bytes <= 0 or not free:
+        return list(verdicts)
+    gone = {
+        backup_id
+        for backup_id, freed in find(going, list(free)).items()
+        if freed and (not free[backup_id].is_by_hand or freed * WORTH_ONE_IN >= excess_bytes)
+    }
     return [_gone(v, Reason.PLAN_STORAGE) if v.backup.id in gone else v for v in verdicts]
 
 
