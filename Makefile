@@ -10,6 +10,9 @@ NATIVE_SOURCES := $(sort $(wildcard src/holdfast/native/*.c))
 NATIVE_HEADERS := $(wildcard src/holdfast/native/*.h)
 NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 
+# Nothing outside this folder is changed: the caches of packages lie in it too.
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
@@ -47,7 +50,7 @@ bench-quick: .venv/.tests
 	$(BIN)/python -m bench quick
 
 clean:
-	rm -rf .venv .venv-tool .run .servers dist $(NATIVE)
+	rm -rf .cache .venv .venv-tool .run .servers dist $(NATIVE)
 
 $(NATIVE): $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	gcc $(NATIVE_FLAGS) -o $@ $(NATIVE_SOURCES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -55,3 +56,11 @@ def test_types_are_given_away() -> None:
     assert (ROOT / "src/holdfast/py.typed").is_file()
     assert "Typing :: Typed" in PROJECT["classifiers"]
     assert {"Source", "Issues", "Documentation", "Changelog"} <= set(PROJECT["urls"])
+
+
+def test_the_package_caches_lie_in_the_checkout() -> None:
+    database = subprocess.run(
+        ["make", "--no-print-directory", "-n", "-p", "build"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR"):
+        assert f"{name} := {ROOT}/.cache/" in database

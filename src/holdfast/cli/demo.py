@@ -1,4 +1,4 @@
-"""`holdfast demo`: a small instance with two real applications, backed up and ready to be downloaded.
+"""`holdfast demo`: a small instance with two real applications, both backed up, and one restored.
 
 *checkout* is the source tree that the demo runs in. *bot* is a small bot-like application made here, with a SQLite file
 that a writer keeps changing while the demo runs; a schedule backs it up every five minutes.
@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     from holdfast.service.instance.home import Instance
 
 EMAIL = "demo@holdfast.example"
-PLAN = "Silver"
+PLAN = "Demo"
+PLAN_TEXT = f"""
+[plans.{PLAN}]
+rank = 1
+api_backups = true
+"""
+"""A plan without limits: the demo may be started any number of times."""
 BOT_CRON = "*/5 * * * *"
 WRITE_EVERY_SECONDS = 0.05
-WAIT_SECONDS_MAX = 15
-"""The demo waits at most this long for the plan's cooldown of the account; that of an application is longer."""
+POLL_SECONDS = 0.2
+MADE_AGAIN = ("/.*/", "__pycache__/", "*.so", "/dist/")
+"""Ignore patterns of the checkout: hidden folders (environments, caches) and what is compiled."""
 
 _BOT_FILES = {
     "bot.py": (
@@ -47,6 +54,9 @@ _BOT_FILES = {
 }
 
 
+_SPOILED = "spoiled by a mistake\n"
+
+
 class Demo:
     """One run of the demo."""
 
@@ -59,25 +69,31 @@ class Demo:
 
     def _prepare(self, port: int) -> None:
         from holdfast.catalog.records import Retention
+        from holdfast.service.instance.config import CONFIG_NAME
         from holdfast.service.instance.home import FORMAT_NAME, create_instance, open_instance
-        from holdfast.service.registry.accounts import add_account, list_accounts
+        from holdfast.service.registry.accounts import add_account, list_accounts, set_plan
         from holdfast.service.registry.apps import add_app, list_apps
         from holdfast.service.take.schedule import Schedule, set_schedule
 
         made = not (self._home / FORMAT_NAME).exists()
-        instance = (
-            create_instance(self._home, base_url=f"http://127.0.0.1:{port}") if made else open_instance(self._home)
-        )
+        if made:
+            create_instance(self._home, base_url=f"http://127.0.0.1:{port}").close()
+        _add_plan(self._home / CONFIG_NAME)
+        instance = open_instance(self._home)
         try:
             _make_bot(self._bot)
             accounts = list_accounts(instance)
             account = accounts[0] if accounts else add_account(instance, EMAIL, PLAN).account
+            if account.plan != PLAN:
+                set_plan(instance, account.id, PLAN)
             names = {app.name for app in list_apps(instance, account.id)}
             for name, path in (("checkout", _checkout()), ("bot", self._bot)):
                 if name not in names:
                     added = add_app(instance, account.id, name, path)
                     if name == "bot":
                         set_schedule(instance, added, Schedule(BOT_CRON, Retention(keep_last=12, keep_daily=7)))
+                    else:
+                        set_schedule(instance, added, Schedule("", Retention(keep_last=12), MADE_AGAIN))
         finally:
             instance.close()
         print(f"{'Made' if made else 'Using'} the demo instance in {self._home}.", flush=True)
@@ -110,16 +126,18 @@ class Demo:
         key = reveal_key(instance, account)
         base = instance.config.base_url
         try:
-            for app in list_apps(instance, account.id):
-                self._back_up(base, key, app)
+            taken = {app.name: self._back_up(base, key, app) for app in list_apps(instance, account.id)}
             apps = {app.name: app for app in list_apps(instance, account.id)}
+            if taken.get("bot"):
+                self._restore(instance, base, key, apps["bot"], taken["bot"])
             self._print_all(base, key, account, apps)
         except urllib.error.HTTPError as error:
             print(f"The demo's request failed: {error.read().decode()}", file=sys.stderr, flush=True)
         except urllib.error.URLError as error:
             print(f"The demo cannot reach {base} ({error.reason}).", file=sys.stderr, flush=True)
 
-    def _back_up(self, base: str, key: str, app: App) -> None:
+    def _back_up(self, base: str, key: str, app: App) -> str:
+        """Take a backup; return its id, or nothing when none came of it."""
         print(f"Taking a backup of {app.name} ({app.path}) ...", flush=True)
         started = time.monotonic()
         try:
@@ -128,27 +146,45 @@ class Demo:
             if error.code not in (409, 429):
                 raise
             print(f"  {json.load(error)['message']}", flush=True)
-            again = int(error.headers.get("Retry-After", "0"))
-            if not again or again > WAIT_SECONDS_MAX:
-                return  # it was started again at once; the backup of just now is there
-            time.sleep(again)
-            self._back_up(base, key, app)
-            return
+            return ""  # its schedule is backing it up at this moment
         seconds = time.monotonic() - started
         if done["state"] == "failed":
             print(f"  failed: {done['error']['message']}", flush=True)
-            return
+            return ""
         print(
             f"  {done['files']} files, {done['content_size'] / 1e6:.1f} MB in {seconds:.1f} s; "
             f"added {done['stored_size'] / 1e6:.3f} MB to the store; {len(done['warnings'])} warnings",
             flush=True,
         )
+        return str(done["id"])
+
+    def _restore(self, instance: Instance, base: str, key: str, app: App, backup_id: str) -> None:
+        """Spoil a file of the bot, bring it back from the backup, and undo that."""
+        from holdfast.service.restore.files import request_restore
+        from holdfast.service.restore.undo import undo_of
+
+        spoiled = self._bot / "config.json"
+        good = _BOT_FILES[spoiled.name]
+        spoiled.write_text(_SPOILED)
+        print(f"Spoiled {spoiled}; restoring it from the backup ...", flush=True)
+        asked = {"paths": [spoiled.name], "mode": "overlay"}
+        job = _call("POST", f"{base}/v3/apps/{app.id}/backups/{backup_id}/restore", key, asked)
+        done = _ended(base, key, job["id"])
+        print(f"  {done['state']}; its content is {'the good one' if spoiled.read_text() == good else 'wrong'} again")
+        print("Undoing the restore ...", flush=True)
+        safety, _, wanted = undo_of(instance, job["id"], is_inline=False)
+        undone = _ended(base, key, request_restore(instance, safety, app, wanted).id)
+        print(f"  {undone['state']}; its content is: {spoiled.read_text().strip()}", flush=True)
+        spoiled.write_text(good)
 
     def _print_all(self, base: str, key: str, account: Account, apps: dict[str, App]) -> None:
         checkout = apps["checkout"]
         answer = {"status": "success", "response": _call("GET", f"{base}/v3/apps/{checkout.id}/backups", key)}
         every = {name: _call("GET", f"{base}/v3/apps/{app.id}/backups?view=full", key) for name, app in apps.items()}
-        good = {name: [backup for backup in found if backup["is_successful"]] for name, found in every.items()}
+        good = {
+            name: [backup for backup in found if backup["is_successful"] and backup["origin"] != "safety"]
+            for name, found in every.items()
+        }
         newest = {name: found[-1] for name, found in good.items() if found}
         print("\nThe list of the checkout's backups, as the API gives it:\n")
         print(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -159,14 +195,35 @@ class Demo:
         if "bot" in newest:
             tar_url = str(newest["bot"]["url"]).replace(".zip?", ".tar.gz?")
             print(f"  curl -o bot.tar.gz {shlex.quote(tar_url)} && tar -tzf bot.tar.gz")
+        if "bot" in newest:
+            restore = f"holdfast --home {shlex.quote(str(self._home))} restore"
+            print(f"  .venv/bin/{restore} bot {newest['bot']['id']} --path config.json   # and: restore --undo JOB")
         print(f"\nThe bot is backed up by itself too ({BOT_CRON}). The API's documentation: {base}/docs")
         print(f"The account is {account.id} with the plan {account.plan}. Serving until Ctrl-C.", flush=True)
 
 
-def _call(method: str, url: str, key: str) -> Any:
-    request = urllib.request.Request(url, method=method, headers={"Authorization": key})
+def _call(method: str, url: str, key: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": key, **({} if data is None else {"Content-Type": "application/json"})}
+    request = urllib.request.Request(url, data, method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)["response"]
+
+
+def _ended(base: str, key: str, job_id: str) -> Any:
+    """Return a job when it is finished."""
+    while True:
+        job = _call("GET", f"{base}/v3/jobs/{job_id}", key)
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(POLL_SECONDS)
+
+
+def _add_plan(path: Path) -> None:
+    """Add the demo's plan to the configuration of its instance, once."""
+    text = path.read_text()
+    if PLAN_TEXT not in text:
+        path.write_text(text + PLAN_TEXT)
 
 
 def _checkout() -> Path:
@@ -182,7 +239,7 @@ def _make_bot(root: Path) -> None:
     """The bot's folder, made once."""
     for name, text in _BOT_FILES.items():
         path = root / name
-        if not path.exists():
+        if not path.exists() or path.read_text() == _SPOILED:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     (root / "data").mkdir(exist_ok=True)

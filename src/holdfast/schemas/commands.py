@@ -21,8 +21,7 @@ def extended(kind: type[ShownT], shown: Shown, *more: object) -> ShownT:
     return kind(*msgspec.structs.astuple(shown), *more)
 
 
-# `id` is a thing's own, as in the API; `account_id` and `app_id` beside it, of the same value, go with the next
-# version.
+# `id` is a thing's own, as in the API. `account_id` and `app_id` of the same value beside it go with the next version.
 
 
 class NewInstance(Shown, frozen=True):

@@ -7,6 +7,7 @@ from holdfast.catalog.events.log import forget_events
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity import prove, read_back, retake
 from holdfast.service.integrity.reconcile import reconcile_due
+from holdfast.service.jobs.leftovers import sweep_leftovers
 from holdfast.service.notify.dispatch import deliver_due, forget_old
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.retention.prune import prune_due
@@ -39,6 +40,7 @@ PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("prune", 300, prune_due),
     PeriodicTask("reconcile", 1800, reconcile_due),
     PeriodicTask("keep-tally", 60, lambda instance, _: store_counters(instance.catalog, instance.clock.now_ns())),
+    PeriodicTask("sweep-leftovers", 3600, lambda instance, _: sweep_leftovers(instance)),
     PeriodicTask("deliver-notices", 2, deliver_due),
     PeriodicTask("forget-deliveries", 3600, lambda instance, _: forget_old(instance)),
 )
