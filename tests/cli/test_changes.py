@@ -47,3 +47,12 @@ def test_locks_until_a_time_and_their_override(run: Run, bot: tuple[str, str]) -
     assert "is unlocked now" in run("backup", "unlock", "bot", "one", "--force").stdout
     assert "time lock was over" in run("log").stdout
     run("backup", "delete", "bot", "one")
+
+
+def test_a_thing_s_own_id_is_id(run: Run, bot: tuple[str, str]) -> None:
+    made = json.loads(run("account", "add", "eva@example.com", "--plan", "Silver", "--json").stdout)
+    assert made["id"] == made["account_id"]
+    listed = json.loads(run("account", "list", "--json").stdout)
+    assert [one["id"] for one in listed] == [bot[0], made["id"]]
+    removed = json.loads(run("app", "remove", "bot", "--json").stdout)
+    assert removed["id"] == removed["app_id"] == bot[1]

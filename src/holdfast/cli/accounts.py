@@ -42,7 +42,7 @@ def list_all(json: Json = False) -> None:
     if json:
         print_json(
             [
-                OperatorAccount(a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage)
+                OperatorAccount(a.id, a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage)
                 for a, backups, storage in found
             ]
         )
@@ -62,7 +62,7 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
     with state.instance() as instance:
         changed = accounts.set_plan(instance, account, plan)
     if json:
-        print_json(AccountPlan(changed.id, changed.plan))
+        print_json(AccountPlan(changed.id, changed.id, changed.plan))
     else:
         print(f"The account {changed.id} has the plan {changed.plan} now.")
 
@@ -99,7 +99,7 @@ def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
     from holdfast.schemas.commands import AccountKey
 
     if as_json:
-        print_json(AccountKey(account_id, api_key))
+        print_json(AccountKey(account_id, account_id, api_key))
     else:
         print(f"Account  {account_id}\nAPI key  {api_key}")
 
@@ -121,6 +121,6 @@ def erase(
             typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
         deleted = erase_account(instance, account)
     if json:
-        print_json(ErasedAccount(account_id, deleted))
+        print_json(ErasedAccount(account_id, account_id, deleted))
     else:
         print(f"Erased {account.email}; {size_text(deleted)} deleted.")

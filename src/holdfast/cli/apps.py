@@ -37,7 +37,7 @@ def add(
         made = add_app(instance, account, name, path)
         _warn_of_others(instance, made)
     if json:
-        print_json(NewApp(made.id))
+        print_json(NewApp(made.id, made.id))
     else:
         print(f"Application {made.name}: {made.id}")
 
@@ -140,6 +140,6 @@ def remove(
             typer.confirm(f"Remove {escaped(found.name)} and its {backups}?", abort=True, err=True)
         removed = remove_app(instance, found)
     if json:
-        print_json(RemovedApp(found.id, removed))
+        print_json(RemovedApp(found.id, found.id, removed))
     else:
         print(f"Removed {found.name} with {removed} backups; its data in {found.path} was not touched.")

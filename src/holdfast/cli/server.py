@@ -155,6 +155,7 @@ def run_server(
     raise_open_files()
     close_to_others(state.home)
     with state.instance() as instance, _only_one(state.home):
+        instance.node_lease.hold()
         configure_logs("web", instance.config.log_level, instance.config.log_format)
         watched = WatchedJobs(state.home, logging.getLogger("holdfast.worker.supervisor").error)
         _check_port(host, port)

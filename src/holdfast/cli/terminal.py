@@ -33,7 +33,7 @@ class OutputFailed(Exception):
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def _output_errors() -> Iterator[None]:
     """Tell an error of standard output from any other of the system. Raises OutputFailed, BrokenPipeError."""
     try:
         yield
@@ -50,12 +50,12 @@ class _Guarded:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        with _told_apart():
+        with _output_errors():
             self.stream.write(text.translate(_OUTSIDE_LINES))
         return len(text)
 
     def flush(self) -> None:
-        with _told_apart():
+        with _output_errors():
             self.stream.flush()
 
     def writelines(self, lines: Any) -> None:
@@ -79,9 +79,9 @@ def write_bytes(pieces: Iterable[bytes | memoryview]) -> None:
     """Write pieces of a file to standard output. Raises OutputFailed, BrokenPipeError, and what `pieces` raises."""
     out = sys.stdout.buffer
     for piece in pieces:
-        with _told_apart():
+        with _output_errors():
             out.write(piece)
-    with _told_apart():
+    with _output_errors():
         out.flush()
 
 

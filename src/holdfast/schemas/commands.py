@@ -21,6 +21,10 @@ def extended(kind: type[ShownT], shown: Shown, *more: object) -> ShownT:
     return kind(*msgspec.structs.astuple(shown), *more)
 
 
+# `id` is a thing's own, as in the API; `account_id` and `app_id` beside it, of the same value, go with the next
+# version.
+
+
 class NewInstance(Shown, frozen=True):
     """An instance that was made, and the fingerprint of its master key."""
 
@@ -38,6 +42,7 @@ class MasterKey(Shown, frozen=True):
 class OperatorAccount(Shown, frozen=True):
     """An account in the operator's list. `backups`: their count."""
 
+    id: str
     account_id: str
     email: str
     plan: str
@@ -49,6 +54,7 @@ class OperatorAccount(Shown, frozen=True):
 class AccountPlan(Shown, frozen=True):
     """The plan that an account was given."""
 
+    id: str
     account_id: str
     plan: str
 
@@ -63,6 +69,7 @@ class AccountEmail(Shown, frozen=True):
 class AccountKey(Shown, frozen=True):
     """A new API key."""
 
+    id: str
     account_id: str
     api_key: str
 
@@ -70,6 +77,7 @@ class AccountKey(Shown, frozen=True):
 class ErasedAccount(Shown, frozen=True):
     """An account that is gone, and the bytes deleted with it."""
 
+    id: str
     account_id: str
     deleted_size: Bytes
 
@@ -77,6 +85,7 @@ class ErasedAccount(Shown, frozen=True):
 class NewApp(Shown, frozen=True):
     """An application that was made."""
 
+    id: Id
     app_id: Id
 
 
@@ -90,6 +99,7 @@ class OperatorApp(App, frozen=True):
 class RemovedApp(Shown, frozen=True):
     """An application that is gone, and the number of its backups."""
 
+    id: Id
     app_id: Id
     backups_removed: Count
 

@@ -30,6 +30,7 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.node_lease import NodeLease
 from holdfast.service.instance.privacy import keep_private
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, sync_folder, write_durably
@@ -82,6 +83,7 @@ class Instance:
         """Opened for a link of an account that never was, so that it takes as long as for any other."""
         self.zone = config.zone
         self.local_store = LocalStore(home / "store")
+        self.node_lease = NodeLease(catalog, home, config.node, is_needed=bool(config.catalog_url))
         self.identified = IdentifiedStore(self.local_store, None, is_in_use=False)
         self.store: Store = self.identified
         # One that is not there, or can't be read, is refused by every use of it, and recognised when it is back.
@@ -142,7 +144,8 @@ class Instance:
             self._vaults.pop(account_id, None)
 
     def close(self) -> None:
-        """Release the catalog."""
+        """Release the node's name and the catalog."""
+        self.node_lease.close()
         self.prepared.close()
         self.catalog.close()
 

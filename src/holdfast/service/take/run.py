@@ -228,8 +228,9 @@ def run_backup(
 
     One that somebody else runs, or that is finished, is returned as it is. `control` may raise Stopped: then
     the backup is queued again, for the next process to begin anew. `is_held`: the caller holds the backup's lock, and
-    may have moved the backup to `running` already. Raises NotFound, CatalogError.
+    may have moved the backup to `running` already. Raises NotFound, Conflict (NODE_TAKEN), CatalogError.
     """
+    instance.node_lease.hold()
     control = catalog_control(
         instance,
         lambda: running.is_backup_cancel_asked(instance.catalog, backup_id),
@@ -490,8 +491,10 @@ def recover_backups(instance: Instance) -> list[Backup]:
     """Mark as failed what a process of this node left running when it died; returns those.
 
     Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones. Archives whose import is over
-    or never came about are removed. Applications that were left waiting between their hooks are let go first.
+    or never came about are removed. Applications that were left waiting between their hooks are let go first. Raises
+    Conflict (NODE_TAKEN).
     """
+    instance.node_lease.hold()  # what another home runs under this name is not dead
     failed = []
     logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
     warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
