@@ -214,8 +214,8 @@ def _events(call: Caller) -> None:
 def _enter_events(world: Recorded) -> None:
     """One of each kind that does not come by itself here."""
     backup, _ = request_backup(world.instance, world.app.id)
-    ids = {"app_id": world.app.id, "backup_id": backup.id}
-    error = {"code": "DAMAGED", "message": "1 of its files can't be read: a.txt."}
+    ids: dict[str, Any] = {"app_id": world.app.id, "backup_id": backup.id}
+    error: dict[str, Any] = {"code": "DAMAGED", "message": "1 of its files can't be read: a.txt."}
     with world.instance.catalog.write() as connection:
         for kind, data in (
             (EventKind.BACKUP_OVERDUE, {"error": error, "is_running": True}),

@@ -233,6 +233,7 @@ MESSAGE_KINDS = (
     EventKind.BACKUP_OVERDUE,
     EventKind.BACKUP_SHRUNK,
     EventKind.BACKUP_EXPIRED,
+    EventKind.BACKUP_UNLOCKED,
     EventKind.RESTORE_FINISHED,
     EventKind.VERIFY_FAILED,
     EventKind.STORAGE_NEARLY_FULL,

@@ -29,6 +29,7 @@ class AppStatistics(msgspec.Struct, frozen=True):
     last_state: str | None
     last_code: str | None
     last_message: str | None
+    is_last_customers: bool | None
 
 
 class BackupStatistics(msgspec.Struct, frozen=True):
@@ -102,6 +103,7 @@ def app_statistics(catalog: Catalog, now_ns: int) -> list[AppStatistics]:
             last.c.state,
             last.c.error_code,
             last.c.error_message,
+            last.c.is_customers_failure,
         )
         .select_from(apps)
         .outerjoin(good, good.c.id == _newest(is_good=True))

@@ -163,7 +163,7 @@ def _overdue(apps: list[statistics.AppStatistics]) -> int:
 
 
 def _has_failed(app: statistics.AppStatistics) -> bool:
-    return app.last_state == State.FAILED
+    return app.last_state == State.FAILED and not app.is_last_customers
 
 
 def _age(at: int, now_ns: int) -> float:

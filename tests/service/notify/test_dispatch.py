@@ -373,8 +373,8 @@ def test_of_an_account_there_are_so_many(open_world: World, receiver: Receiver) 
 def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) -> None:
     made = told(open_world, receiver).endpoint
     assert made.events == (
-        *("backup.failed", "backup.overdue", "backup.shrunk", "backup.expired", "restore.finished", "verify.failed"),
-        "storage.nearly_full",
+        *("backup.failed", "backup.overdue", "backup.shrunk", "backup.expired", "backup.unlocked"),
+        *("restore.finished", "verify.failed", "storage.nearly_full"),
     )
     changed = change_endpoint(
         open_world.instance, made, events=["verify.failed", "backup.failed", "backup.failed"], label="Pager"

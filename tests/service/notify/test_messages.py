@@ -124,6 +124,15 @@ https://panel.example.org/apps/1
 """,
     ),
     (
+        {"kind": "backup.unlocked"},
+        """
+[warning] bot: a backup was unlocked
+The operator unlocked the backup “nightly” at 2024-12-07 22:07 CET, before its time lock was over.
+It can be deleted now. If that is not as agreed, download it, or lock it again.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
         {"kind": "storage.nearly_full", "app": "", "sizes": "46 GB of the 50 GB that the plan allows"},
         """
 [warning] The storage for backups is nearly full

@@ -46,6 +46,7 @@ def as_before(home: Path, backup: Backup, key: str) -> None:
         database.execute("DROP TABLE other")
         database.execute("DROP INDEX ix_packs_account")
         database.execute("ALTER TABLE accounts DROP COLUMN nearly_full_at")
+        database.execute("ALTER TABLE backups DROP COLUMN is_customers_failure")
         database.execute("UPDATE alembic_version SET version_num = '0004'")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -24,6 +24,10 @@ include-name = "PUT /v3/apps/{app_id}/schedule"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404", "409", "429"]
 
 [[operations]]
+include-name = "PATCH /v3/apps/{app_id}/backups/{backup}"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409"]
+
+[[operations]]
 include-name = "POST /v3/webhooks"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "409", "429"]
 
@@ -31,8 +35,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "409",
 include-name = "GET /v3/events"
 enabled = false
 """
-"""A schema cannot say which bytes are an archive, a cron expression or a URL that is reached: none of these comes. A
-stream has no end to wait for; `test_events.py` reads it."""
+"""A schema cannot say which bytes are an archive, a cron expression, an end of a lock that the plan allows, or a URL
+that is reached: none of these comes. A stream has no end to wait for; `test_events.py` reads it."""
 
 
 def test_the_document_has_the_routes_that_there_are(site: Site) -> None:

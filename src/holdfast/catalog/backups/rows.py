@@ -363,8 +363,12 @@ def fail_backup(
     *,
     log: str | None = None,
     warnings: Sequence[Warned] = (),
+    is_customers: bool = False,
 ) -> bool:
-    """queued or running -> failed, with a reason. Return False when it was neither."""
+    """queued or running -> failed, with a reason. Return False when it was neither.
+
+    `is_customers`: the customer brought it about, and the operator is not told.
+    """
     with catalog.write() as connection:
         done = connection.execute(
             backups.update()
@@ -377,10 +381,12 @@ def fail_backup(
                 progress=None,
                 warnings=msgspec.json.encode(list(warnings)).decode(),
                 log=log,
+                is_customers_failure=is_customers,
             )
         )
         if done.rowcount == 1:
-            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code=code, message=message)
+            why = {"code": code, "message": message}
+            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
         return done.rowcount == 1
 
 

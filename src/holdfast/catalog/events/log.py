@@ -29,11 +29,12 @@ def enter_event(
     app_id: str | None = None,
     backup_id: str | None = None,
     job_id: str | None = None,
+    is_customers: bool = False,
     **data: Any,
 ) -> int:
     """Enter an event with its transaction; returns its number. `at`: nanoseconds; `data`: what JSON can hold.
 
-    What endpoints are to be told of it is entered with it.
+    What endpoints are to be told of it is entered with it. `is_customers`: the operator is not told.
     """
     # The account's row is held until the commit, so that numbers are committed in their order.
     connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
@@ -42,7 +43,7 @@ def enter_event(
     entered = connection.execute(events.insert().values(**values, at=at, data=text))
     assert entered.inserted_primary_key is not None
     seq = int(entered.inserted_primary_key[0])
-    fan_out(connection, seq, kind, account_id, at, app_id, data)
+    fan_out(connection, seq, kind, account_id, at, app_id, data, is_customers=is_customers)
     return seq
 
 

@@ -127,12 +127,17 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
         ended = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
-            .values(state=State.FAILED, error_code="CANCELLED", error_message=message, finished_at=now_ns)
+            .values(
+                state=State.FAILED,
+                error_code="CANCELLED",
+                error_message=message,
+                finished_at=now_ns,
+                is_customers_failure=True,
+            )
         )
         if ended.rowcount:
-            enter_backup_event(
-                connection, EventKind.BACKUP_FAILED, backup_id, now_ns, code="CANCELLED", message=message
-            )
+            why = {"code": "CANCELLED", "message": message}
+            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=True, **why)
             return True
         asked = connection.execute(
             backups.update()

@@ -20,7 +20,7 @@ def _backups(instance: Instance) -> Iterator[Finding]:
         if app.overdue_since is not None:
             good = "it has none at all" if app.good_at is None else f"the last is of {iso(app.good_at, instance.zone)}"
             yield problem(f"The application {app.name} is overdue for a good backup; {good}. Take one now.", _take(app))
-        elif app.last_state == State.FAILED:
+        elif app.last_state == State.FAILED and not app.is_last_customers:
             reason = f"{app.last_code}: {app.last_message}"
             yield problem(f"The newest backup of the application {app.name} failed ({reason})", _take(app))
         elif app.good_at is None:

@@ -27,6 +27,8 @@ class PricePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Backups that are older go, as far as retention lets them."""
     schedule_minutes_min: Count = 0
     """The shortest time between two backups of a customer's schedule."""
+    lock_days_max: Count = 365
+    """The farthest end of a time lock that a customer sets; with 0 a hundred years."""
 
 
 DEFAULT_PLANS: dict[str, PricePlan] = {

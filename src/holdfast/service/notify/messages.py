@@ -148,6 +148,13 @@ def compose(facts: Facts) -> Message:
                 f"{_cap(backup)} was deleted at {when}, as {_CAPS.get(facts.reason, 'the plan allows no more')}.",
                 "Lock what has to stay, delete what may go, or ask for a larger plan.",
             ]
+        case EventKind.BACKUP_UNLOCKED:
+            urgency = "warning"
+            title = f"{app}: a backup was unlocked"
+            sentences = [
+                f"The operator unlocked {backup} at {when}, before its time lock was over.",
+                "It can be deleted now. If that is not as agreed, download it, or lock it again.",
+            ]
         case EventKind.STORAGE_NEARLY_FULL:
             urgency = "warning"
             title = "The storage for backups is nearly full"

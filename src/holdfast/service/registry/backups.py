@@ -18,8 +18,10 @@ from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound, backup_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, store_marks
+from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.link_keys import LinkKeys
 from holdfast.stores.port import StoreError
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import VaultError
 from holdfast.vault.manifest.root import root_name
 
@@ -27,6 +29,9 @@ Format = Literal["zip", "tar.gz"]
 
 ListedRows = list[ListRow]
 """As much of an application's backups as the list shows."""
+
+LOCK_DAYS_WITHOUT_LIMIT = 36_500
+"""A time lock ends within this time also where the plan has no limit."""
 
 _NAMED = 3
 """At most this many damaged files are named in a backup's error; its warnings have all."""
@@ -159,12 +164,21 @@ def name_taken(name: str) -> Invalid:
 
 
 def set_lock(
-    instance: Instance, backup: Backup, is_locked: bool | None = None, locked_until: int | None = None
+    instance: Instance,
+    backup: Backup,
+    is_locked: bool | None = None,
+    locked_until: int | None = None,
+    *,
+    by_customer: bool = False,
 ) -> Backup:
     """Lock or unlock a backup, or lock it until a time (nanoseconds), which can only be moved on.
 
-    Raises Conflict (BACKUP_LOCKED) when that would shorten a time lock, Conflict (BACKUP_NOT_USABLE).
+    `by_customer`: the end must lie within what the account's plan allows; the operator, who can override a lock, may
+    set what he likes. Raises Conflict (BACKUP_LOCKED) when that would shorten a time lock, Conflict
+    (BACKUP_NOT_USABLE), Invalid (LOCKED_UNTIL).
     """
+    if by_customer and locked_until is not None:
+        _check_lock_end(instance, backup, locked_until)
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns())
@@ -172,6 +186,19 @@ def set_lock(
     if not changed:
         raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
     return found
+
+
+def _check_lock_end(instance: Instance, backup: Backup, locked_until: int) -> None:
+    """Raise Invalid for a time lock without end: nobody could delete the backup, or end its application."""
+    account = get_account(instance, backup.account_id)
+    days = plan_of(instance, account).lock_days_max or LOCK_DAYS_WITHOUT_LIMIT
+    latest = instance.clock.now_ns() + days * DAY_NS
+    if locked_until > latest:
+        raise Invalid(
+            "locked_until",
+            f"locked_until must be at most {days} days ahead, as the plan {account.plan} has it: "
+            f"{iso(latest, instance.zone)} or before.",
+        )
 
 
 def override_locks(instance: Instance, backup: Backup) -> Backup:

@@ -292,7 +292,7 @@ def _run(instance: Instance, backup: Backup, control: Control) -> None:
         if why.code == INTERNAL_ERROR:
             _log.exception("backup %s failed", backup.id)
         remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
-        _fail(instance, backup, why.code, why.message, log, warnings)
+        _fail(instance, backup, why, log, warnings, is_customers=_is_customers(error))
         if not isinstance(error, Exception):
             raise
     else:
@@ -447,6 +447,15 @@ _FAILURES = Failures(
 )
 
 
+_CUSTOMERS = (Cancelled, ArchiveTooLarge, ArchiveRefused, SourceTooLarge)
+"""Errors that a customer brings about: by their cancel, their archive, their tree."""
+
+
+def _is_customers(error: BaseException) -> bool:
+    """True if the customer brought an error about; a stop of the server cancels too, and is the operator's."""
+    return isinstance(error, _CUSTOMERS) and not isinstance(error, Stopped)
+
+
 def _failure(error: BaseException) -> Failure:
     return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
 
@@ -454,19 +463,28 @@ def _failure(error: BaseException) -> Failure:
 def _fail(
     instance: Instance,
     backup: Backup,
-    code: str,
-    message: str,
+    why: Failure,
     log: BackupLog,
     warnings: Sequence[Warned],
+    *,
+    is_customers: bool = False,
 ) -> None:
     if _found(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
         return  # it was entered as successful, and what came behind that failed
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
-    log.write(f"Failed ({code}): {message}")
-    now_ns = instance.clock.now_ns()
-    rows.fail_backup(instance.catalog, backup.id, code, message, now_ns, log=log.encoded(), warnings=warnings)
+    log.write(f"Failed ({why.code}): {why.message}")
+    rows.fail_backup(
+        instance.catalog,
+        backup.id,
+        why.code,
+        why.message,
+        instance.clock.now_ns(),
+        log=log.encoded(),
+        warnings=warnings,
+        is_customers=is_customers,
+    )
 
 
 def recover_backups(instance: Instance) -> list[Backup]:
@@ -487,8 +505,10 @@ def recover_backups(instance: Instance) -> list[Backup]:
                 _fail(
                     instance,
                     backup,
-                    "INTERRUPTED",
-                    "The process that made this backup ended before it was finished; earlier backups are whole.",
+                    Failure(
+                        "INTERRUPTED",
+                        "The process that made this backup ended before it was finished; earlier backups are whole.",
+                    ),
                     logs[backup.id],
                     [warnings[backup.id]] if backup.id in warnings else [],
                 )

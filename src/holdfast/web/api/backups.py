@@ -144,7 +144,7 @@ def _change(context: Context, app_id: str, ref: str, body: BackupChange) -> Back
         check_name(body.name)
         _check_free(context, backup, body.name)
     if is_locked is not None or locked_until is not None:
-        backup = operations.set_lock(instance, backup, is_locked, locked_until)
+        backup = operations.set_lock(instance, backup, is_locked, locked_until, by_customer=True)
     if isinstance(body.name, str) and body.name != backup.name:
         try:
             backup = operations.rename(instance, backup, body.name)
