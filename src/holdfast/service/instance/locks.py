@@ -17,9 +17,6 @@ from holdfast.service.instance.home import Instance
 JOBS_LOCK = "jobs"
 """Held by a home's process of jobs."""
 
-SERVE_LOCK = "serve"
-"""Held by a home's `holdfast serve`."""
-
 
 @contextmanager
 def held(instance: Instance, name: str) -> Iterator[bool]:
@@ -66,7 +63,7 @@ def _is_same(path: Path, fd: int) -> bool:
 def is_held(instance: Instance, name: str) -> bool:
     """True if a living process holds the lock `run/<name>.lock`."""
     try:
-        fd = os.open(instance.run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(instance.run / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
