@@ -58,7 +58,7 @@ def test_no_command_prints_a_control_character_of_a_name(hostile: Path, run: Run
     )
     check("backup", "create", "bot")
     check("diff", "bot", backup, check("backup", "list", "bot").splitlines()[1].split()[0])
-    check("restore", "bot", backup, "--path", os.fsdecode(HOSTILE) + "gone", code=2)
+    check("restore", "bot", backup, "--path", os.fsdecode(HOSTILE) + "gone", code=1)
 
 
 def test_text_is_one_line_without_control_characters() -> None:

@@ -48,3 +48,15 @@ def test_wrong_use_is_2_and_failure_is_1(run: Run, bot: tuple[str, str], tmp_pat
 def test_wrong_use_is_2_for_programs_too(run: Run, bot: tuple[str, str]) -> None:
     told = json.loads(run("log", "--since", "yesterday", "--json", code=2).stderr)
     assert (told["status"], told["code"]) == ("error", "INVALID_SINCE")
+
+
+def test_sentences_name_the_thing_at_fault(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
+    assert "UTF-8" in run("backup", "create", "bot", "--name", b"\xff".decode(errors="surrogateescape"), code=2).stderr
+    within = run("app", "schedule", "bot", "--keep-within", "soon", code=2).stderr
+    assert within == "keep_within must be like 36h, 30d or 8w, and not 'soon'.\n"
+
+
+def test_init_with_a_key_of_the_environment_names_no_key_file(run: Run, tmp_path: Path) -> None:
+    made = run("init", HOLDFAST_MASTER_KEY="ab" * 32).stdout
+    assert "master.key" not in made
+    assert "HOLDFAST_MASTER_KEY" in made

@@ -48,14 +48,14 @@ def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
     settings = tmp_path / "home" / "holdfast.toml"
     settings.write_text(re.sub("cooldown_seconds = [0-9]+", "cooldown_seconds = 0", settings.read_text()))
     account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
-    assert list(account) == ["account_id", "api_key"]
+    assert list(account) == ["id", "account_id", "api_key"]
     root = tmp_path / "app"
     (root / "sub").mkdir(parents=True)
     (root / "a.txt").write_text("hello\n")
     (root / "sub" / "b").write_bytes(os.urandom(200_000))
-    app = json.loads(run("app", "add", "bot", "--account", account["account_id"], "--path", root, "--json").stdout)
-    assert list(app) == ["app_id"]
-    return account["account_id"], app["app_id"]
+    app = json.loads(run("app", "add", "bot", "--account", account["id"], "--path", root, "--json").stdout)
+    assert list(app) == ["id", "app_id"]
+    return account["id"], app["id"]
 
 
 class Server:

@@ -71,6 +71,19 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     keep_within: Annotated[str, msgspec.Meta(pattern=r"^([1-9][0-9]{0,4}[hdw])?\Z")] = ""
 
 
+class Shrunk(msgspec.Struct, frozen=True):
+    """The backup with which an application had shrunk. `at`: its end, nanoseconds; `order`: its number in the order of
+    commits; `files`, `bytes`: of its content; `..._before`: of the good backup before it."""
+
+    backup_id: str
+    at: int
+    order: int
+    files: int
+    bytes: int
+    files_before: int
+    bytes_before: int
+
+
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings of an application's backups and retention. `ignore`: patterns in gitignore syntax, one a line."""
 
@@ -81,6 +94,9 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     cron: str = ""
     """The schedule of automatic backups: a cron expression in the instance's time zone; empty: never."""
     retention: Retention = Retention()
+    shrunk: Shrunk | None = None
+    """Set: retention rests until a person says that the size is right. It is here, and so in the account's record, that
+    a rebuild of the catalog does not end the rest."""
 
 
 class App(msgspec.Struct, frozen=True):
@@ -184,7 +200,11 @@ class EventKind(StrEnum):
     BACKUP_FINISHED = "backup.finished"
     BACKUP_FAILED = "backup.failed"
     BACKUP_DELETED = "backup.deleted"
+    BACKUP_UNLOCKED = "backup.unlocked"
     BACKUP_OVERDUE = "backup.overdue"
+    BACKUP_SHRUNK = "backup.shrunk"
+    BACKUP_EXPIRED = "backup.expired"
+    STORAGE_NEARLY_FULL = "storage.nearly_full"
     RESTORE_STARTED = "restore.started"
     RESTORE_FINISHED = "restore.finished"
     VERIFY_STARTED = "verify.started"
@@ -211,8 +231,11 @@ MESSAGE_KINDS = (
     EventKind.BACKUP_FINISHED,
     EventKind.BACKUP_FAILED,
     EventKind.BACKUP_OVERDUE,
+    EventKind.BACKUP_SHRUNK,
+    EventKind.BACKUP_EXPIRED,
     EventKind.RESTORE_FINISHED,
     EventKind.VERIFY_FAILED,
+    EventKind.STORAGE_NEARLY_FULL,
 )
 """The kinds of events that an endpoint can subscribe to."""
 

@@ -42,7 +42,7 @@ def list_all(json: Json = False) -> None:
     if json:
         print_json(
             [
-                OperatorAccount(a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage)
+                OperatorAccount(a.id, a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage)
                 for a, backups, storage in found
             ]
         )
@@ -62,9 +62,27 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
     with state.instance() as instance:
         changed = accounts.set_plan(instance, account, plan)
     if json:
-        print_json(AccountPlan(changed.id, changed.plan))
+        print_json(AccountPlan(changed.id, changed.id, changed.plan))
     else:
         print(f"The account {changed.id} has the plan {changed.plan} now.")
+
+
+@app.command("set-email")
+def set_email(
+    account: AccountId,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The customer's e-mail address.")],
+    json: Json = False,
+) -> None:
+    """Give an account another e-mail address."""
+    from holdfast.schemas.commands import AccountEmail
+    from holdfast.service.registry import accounts
+
+    with state.instance() as instance:
+        changed = accounts.set_email(instance, account, email)
+    if json:
+        print_json(AccountEmail(changed.id, changed.email))
+    else:
+        print(f"The account {changed.id} has the address {changed.email} now.")
 
 
 @app.command("rotate-key")
@@ -81,7 +99,7 @@ def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
     from holdfast.schemas.commands import AccountKey
 
     if as_json:
-        print_json(AccountKey(account_id, api_key))
+        print_json(AccountKey(account_id, account_id, api_key))
     else:
         print(f"Account  {account_id}\nAPI key  {api_key}")
 
@@ -103,6 +121,6 @@ def erase(
             typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
         deleted = erase_account(instance, account)
     if json:
-        print_json(ErasedAccount(account_id, deleted))
+        print_json(ErasedAccount(account_id, account_id, deleted))
     else:
         print(f"Erased {account.email}; {size_text(deleted)} deleted.")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.output import Json, print_json, print_table
+from holdfast.cli.output import Json, print_json, print_table, warn
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped
+
+if TYPE_CHECKING:
+    from holdfast.catalog.records import App
+    from holdfast.schemas.commands import OperatorApp
+    from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,8 +35,9 @@ def add(
 
     with state.instance() as instance:
         made = add_app(instance, account, name, path)
+        _warn_of_others(instance, made)
     if json:
-        print_json(NewApp(made.id))
+        print_json(NewApp(made.id, made.id))
     else:
         print(f"Application {made.name}: {made.id}")
 
@@ -40,18 +48,15 @@ def list_all(
     json: Json = False,
 ) -> None:
     """List applications."""
-    from holdfast.schemas.commands import OperatorApp, extended
-    from holdfast.service.registry.apps import list_apps, shown_app
+    from holdfast.service.registry.apps import list_apps
 
     with state.instance() as instance:
-        found = [
-            extended(OperatorApp, shown_app(instance, a), a.account_id, a.path) for a in list_apps(instance, account)
-        ]
+        found = [_shown(instance, a) for a in list_apps(instance, account)]
     if json:
         print_json(found)
     else:
         print_table(
-            ("APP", "NAME", "LAST GOOD BACKUP", "NEXT BACKUP", "OVERDUE SINCE", "PATH"),
+            ("APP", "NAME", "LAST GOOD BACKUP", "NEXT BACKUP", "OVERDUE SINCE", "RETENTION RESTS SINCE", "PATH"),
             [
                 (
                     a.id,
@@ -59,6 +64,7 @@ def list_all(
                     a.last_good_backup_at or "never",
                     a.next_backup_at or "none",
                     a.overdue_since or "",
+                    a.shrunk.since if a.shrunk else "",
                     a.path,
                 )
                 for a in found
@@ -66,16 +72,74 @@ def list_all(
         )
 
 
+@app.command("rename")
+def rename(name: AppName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")], json: Json = False) -> None:
+    """Give an application another name."""
+    from holdfast.service.registry.apps import find_app, rename_app
+
+    with state.instance() as instance:
+        changed = rename_app(instance, find_app(instance, name), new)
+        _print_changed(instance, changed, json, f"{name} is named {changed.name} now.")
+
+
+@app.command("set-path")
+def set_path(
+    name: AppName,
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds its data now.")],
+    json: Json = False,
+) -> None:
+    """Say where an application's data is now: a folder of this machine."""
+    from holdfast.service.registry import apps
+
+    with state.instance() as instance:
+        changed = apps.set_path(instance, apps.find_app(instance, name), path)
+        _warn_of_others(instance, changed)
+        _print_changed(instance, changed, json, f"The data of {changed.name} is in {changed.path} now.")
+
+
+def _warn_of_others(instance: Instance, changed: App) -> None:
+    from holdfast.service.registry.apps import apps_in_folder
+
+    for other in apps_in_folder(instance, changed):
+        warn(
+            f"The application {other.name} of the account {other.account_id} has the same folder; a restore of one "
+            "changes the other too."
+        )
+
+
+def _print_changed(instance: Instance, changed: App, as_json: bool, text: str) -> None:
+    if as_json:
+        print_json(_shown(instance, changed))
+    else:
+        print(text)
+
+
+def _shown(instance: Instance, found: App) -> OperatorApp:
+    from holdfast.schemas.commands import OperatorApp, extended
+    from holdfast.service.registry.apps import shown_app
+
+    return extended(OperatorApp, shown_app(instance, found), found.account_id, found.path)
+
+
 @app.command("remove")
-def remove(name: AppName, json: Json = False) -> None:
+def remove(
+    name: AppName,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
     """Remove an application and all its backups; its data stays."""
     from holdfast.schemas.commands import RemovedApp
     from holdfast.service.registry.apps import find_app, remove_app
+    from holdfast.service.registry.backups import list_backups
 
     with state.instance() as instance:
         found = find_app(instance, name)
+        if not yes and sys.stdin.isatty():
+            count = len(list_backups(instance, found.id))
+            backups = "1 backup" if count == 1 else f"{count} backups"
+            typer.confirm(f"Remove {escaped(found.name)} and its {backups}?", abort=True, err=True)
         removed = remove_app(instance, found)
     if json:
-        print_json(RemovedApp(found.id, removed))
+        print_json(RemovedApp(found.id, found.id, removed))
     else:
         print(f"Removed {found.name} with {removed} backups; its data in {found.path} was not touched.")

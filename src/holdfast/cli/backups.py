@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.apps import AppName
-from holdfast.cli.output import Json, fail, print_json, print_table, warn
+from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import state
+from holdfast.cli.terminal import escaped, write_bytes
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import Backup
+    from holdfast.catalog.records import App, Backup
     from holdfast.service.instance.home import Instance
 
 app = typer.Typer(no_args_is_help=True)
@@ -40,15 +41,19 @@ def create(
     called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
     json: Json = False,
 ) -> None:
-    """Take a backup now, and wait until it is finished."""
+    """Take a backup now, and wait until it is finished; for an application of another node, queue it there."""
     from holdfast.service.errors import Conflict
-    from holdfast.service.registry.apps import find_app
-    from holdfast.service.take.run import queued_backups, recover_backups, run_backup, take_now
+    from holdfast.service.registry.apps import find_app, is_here
+    from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup, take_now
 
     with state.instance() as instance:
         found = find_app(instance, name)
+        if not is_here(instance, found):
+            queued, _ = request_backup(instance, found.id, name=called)
+            _print_queued(instance, found, queued, as_json=json)
+            return
         recover_backups(instance)
-        with progress_bar(f"Backing up {name}") as control:
+        with _stopped_aloud(name), progress_bar(f"Backing up {name}") as control:
             try:
                 done = take_now(instance, found.id, name=called, control=control)
             except Conflict:
@@ -58,6 +63,28 @@ def create(
                     raise
                 done = run_backup(instance, waiting[0], control=control)
         print_taken(instance, done, as_json=json)
+
+
+def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bool) -> None:
+    from holdfast.service.registry.backups import full_object
+
+    if as_json:
+        print_json(full_object(instance, queued))
+    else:
+        print(
+            f"{queued.name}: queued for the node {found.node}, which has the folder of {found.name}; "
+            "`holdfast jobs` shows when it runs there."
+        )
+
+
+@contextmanager
+def _stopped_aloud(name: str) -> Iterator[None]:
+    """Say what became of a backup that Ctrl-C or SIGTERM ends."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        print(f"The backup of {escaped(name)} was stopped; nothing of it is kept as a backup.", file=sys.stderr)
+        raise
 
 
 def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
@@ -116,6 +143,7 @@ def download(
     backup: BackupName,
     output: Annotated[str | None, typer.Option("-o", "--output", help="Where to; - for standard output.")] = None,
     format: Annotated[Format, typer.Option("--format", help="zip or tar.gz.")] = Format.ZIP,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     json: Json = False,
 ) -> None:
     """Write a backup to a file, whole or not at all."""
@@ -129,16 +157,26 @@ def download(
         require_usable(found, "downloaded")
         ready = Download(instance, found, format.value)
         if output == "-":
-            for piece in ready.stream(0, ready.length):
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            write_bytes(ready.stream(0, ready.length))
             return
         path = Path(output or ready.filename)
+        _require_free(path, force)
         _write_whole(path, ready.stream(0, ready.length), ready.length)
     if json:
         print_json(DownloadedFile(str(path), ready.length))
     else:
         print(f"{path}: {size_text(ready.length)}")
+
+
+def _require_free(path: Path, force: bool) -> None:
+    """Leave unless a file may be written: nothing is there, or it may be overwritten. On a terminal: ask."""
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise typer.Exit(fail("OUTPUT", f"{path} is not a file; name a file with -o.", WRONG_USE))
+    if force or not path.exists():
+        return
+    if not sys.stdin.isatty():
+        raise typer.Exit(fail("OUTPUT_EXISTS", f"{path} exists already; --force overwrites it, -o names another."))
+    typer.confirm(f"Overwrite {escaped(str(path))}?", abort=True, err=True)
 
 
 def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
@@ -168,7 +206,7 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.schemas.commands import BackupLogLines
     from holdfast.service.take.log import log_lines
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         lines = log_lines(instance, found, with_private=True)
     if json:
         print_json(BackupLogLines(found.id, lines))
@@ -187,7 +225,7 @@ def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.schemas.commands import FreedBackup
     from holdfast.service.registry.backups import delete_backup
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         freed = delete_backup(instance, found)
     if json:
         print_json(FreedBackup(found.id, freed))
@@ -202,32 +240,12 @@ def rename(
     """Give a backup another name."""
     from holdfast.service.registry import backups
 
-    with _one(name, backup) as (instance, found):
+    with one_backup(name, backup) as (instance, found):
         changed = backups.rename(instance, found, new)
-        _print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
+        print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
 
 
-@app.command("lock")
-def lock(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Keep a backup from being deleted."""
-    _set_lock(name, backup, True, json)
-
-
-@app.command("unlock")
-def unlock(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Let a backup be deleted again."""
-    _set_lock(name, backup, False, json)
-
-
-def _set_lock(name: str, backup: str, is_locked: bool, json: bool) -> None:
-    from holdfast.service.registry.backups import set_lock
-
-    with _one(name, backup) as (instance, found):
-        changed = set_lock(instance, found, is_locked)
-        _print_changed(instance, changed, json, f"{changed.name} is {'locked' if is_locked else 'unlocked'} now.")
-
-
-def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
+def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
     from holdfast.service.registry.backups import full_object
 
     if as_json:
@@ -237,7 +255,7 @@ def _print_changed(instance: Instance, changed: Backup, as_json: bool, text: str
 
 
 @contextmanager
-def _one(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
+def one_backup(name: str, backup: str) -> Iterator[tuple[Instance, Backup]]:
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup
 

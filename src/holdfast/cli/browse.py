@@ -11,9 +11,9 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
-from holdfast.cli.output import Json, fail, print_json, print_table, warn
+from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.state import state
-from holdfast.cli.terminal import escaped
+from holdfast.cli.terminal import escaped, write_bytes
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App
@@ -59,10 +59,9 @@ def cat(name: AppName, backup: BackupName, path: PathInBackup) -> None:
     with _found(name) as (instance, app):
         content = find_content(instance, find_backup(instance, app.id, backup), path)
         if sys.stdout.isatty() and not content.is_file:
-            raise typer.Exit(fail("OUTPUT", f"{path or 'The whole'} is a folder, given as a zip; send it to a file."))
-        for piece in content.stream(0, content.length):
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+            message = f"{path or 'The whole'} is a folder, given as a zip; send it to a file."
+            raise typer.Exit(fail("OUTPUT", message, WRONG_USE))
+        write_bytes(content.stream(0, content.length))
 
 
 def diff(

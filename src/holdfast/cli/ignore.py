@@ -69,10 +69,12 @@ def show_ignored(
     """Show what the next backup would leave out, and how much that is."""
 
     from holdfast.service.preview.apart import ignored_apart
-    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.apps import find_app, require_here
 
     with state.instance() as instance:
-        found = ignored_apart(instance, find_app(instance, name), pattern or None)
+        app = find_app(instance, name)
+        require_here(instance, app)
+        found = ignored_apart(instance, app, pattern or None)
     for notice in found.notices:
         warn(notice)
     if json:

@@ -25,6 +25,7 @@ from holdfast.cli import (
     ignore,
     imports,
     jobs,
+    locks,
     maintenance,
     notices,
     prove,
@@ -36,7 +37,7 @@ from holdfast.cli import (
 )
 from holdfast.cli.output import Failure, fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
-from holdfast.cli.terminal import guard
+from holdfast.cli.terminal import OutputFailed, guard
 
 app = typer.Typer(
     name="holdfast",
@@ -54,6 +55,8 @@ apps.app.add_typer(sources.app, name="source", help="Databases that belong to an
 apps.app.command("schedule")(schedule.schedule)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
+backups.app.command("lock")(locks.lock)
+backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
@@ -124,12 +127,23 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     guard()
     try:
-        app(_home_first(sys.argv[1:]), prog_name="holdfast")
+        try:
+            app(_home_first(sys.argv[1:]), prog_name="holdfast")
+        finally:
+            sys.stdout.flush()  # an error of the last bytes is one of the command
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read our output has gone; nothing more to say to them
+        _drop_output()  # who read our output has gone; nothing more to say to them
         sys.exit(1)
+    except OutputFailed as error:
+        _drop_output()
+        sys.exit(fail("OUTPUT", str(error)))
     except Exception as error:
         sys.exit(fail(*(known_failure(error) or _unexpected())))
+
+
+def _drop_output() -> None:
+    """Have what is still in the buffer go nowhere, so that the end of the process does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _unexpected() -> Failure:

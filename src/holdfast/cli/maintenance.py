@@ -146,12 +146,11 @@ def _warn(unknown: Sequence[str], damaged: Sequence[str]) -> None:
 
 
 def rebuild(json: Json = False) -> None:
-    """Bring the catalog back from the store and the master key: for one that is gone, or older than the store."""
+    """Bring the catalog back from the store and the master key: one that is gone, damaged, or older than the store."""
     import msgspec
 
     from holdfast.schemas.commands import RebuiltAccount
-    from holdfast.service.instance.home import open_instance
-    from holdfast.service.integrity.rebuild import Rebuilt
+    from holdfast.service.integrity.rebuild import Rebuilt, open_to_rebuild
     from holdfast.service.integrity.rebuild import rebuild as operation
 
     def report(done: Rebuilt) -> None:
@@ -164,7 +163,9 @@ def rebuild(json: Json = False) -> None:
         for problem in done.problems:
             warn(problem)
 
-    instance = open_instance(state.home, new_catalog=True)
+    instance, aside = open_to_rebuild(state.home)
+    if aside is not None:
+        warn(f"The catalog was damaged; it lies in {aside} now, and a new one is made.")
     try:
         all_done = operation(instance, report)
     finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from holdfast.cli.state import state
-from holdfast.cli.terminal import escaped
+from holdfast.cli.terminal import OutputFailed, escaped
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -28,14 +28,19 @@ def print_json(shown: Struct | Sequence[Struct]) -> None:
     """Print an answer, a struct of `schemas/` or a list of them, as JSON."""
     import msgspec
 
-    print(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=False))
+    print(json.dumps(msgspec.to_builtins(shown), indent=2, ensure_ascii=not _has_all_characters()))
 
 
 def print_json_line(shown: Struct) -> None:
     """Print an answer as a line of JSON, at once."""
     import msgspec
 
-    print(json.dumps(msgspec.to_builtins(shown), ensure_ascii=False), flush=True)
+    print(json.dumps(msgspec.to_builtins(shown), ensure_ascii=not _has_all_characters()), flush=True)
+
+
+def _has_all_characters() -> bool:
+    """True if standard output can have any character; JSON has its own way to write the others."""
+    return (sys.stdout.encoding or "").lower().replace("_", "-") in ("utf-8", "utf8")
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -80,6 +85,8 @@ def known_failure(error: Exception) -> Failure | None:
     from holdfast.stores.port import StoreError, StoreUnreachable
     from holdfast.vault.errors import VaultError
 
+    if isinstance(error, OutputFailed):
+        return Failure("OUTPUT", str(error))
     if isinstance(error, ServiceError):
         return Failure(error.code, error.message, WRONG_USE if error.is_wrong_use else FAILED)
     if is_catalog_error(error):

@@ -73,7 +73,7 @@ def restore(
 
     from holdfast.service.errors import Invalid
     from holdfast.service.preview.apart import restore_apart
-    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.apps import find_app, require_here
     from holdfast.service.registry.backups import find_backup
     from holdfast.service.registry.databases import dump_in, spec_of
     from holdfast.service.restore.files import recover_restores, request_restore
@@ -121,6 +121,8 @@ def restore(
         )
         target = found if into is None else find_app(instance, into)
         if dry_run:
+            if to is None:
+                require_here(instance, target)
             preview = restore_apart(instance, one, target, wanted)
             if json:
                 print_json(preview)

@@ -8,9 +8,11 @@ import typer
 
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
+from holdfast.units import size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import App
+    from holdfast.schemas.apps import Shrunk
     from holdfast.service.instance.home import Instance
     from holdfast.service.policy.retention import Decision
 
@@ -22,27 +24,49 @@ def retain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would go, and what keeps the rest.")
     ] = False,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Say that the size of an application that has shrunk is right: rest no more."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Let old backups go by the application's rules and its plan's caps."""
     from holdfast.schemas.commands import RetainedApp
     from holdfast.service.registry.apps import find_app, list_apps
-    from holdfast.service.retention.retain import plan_retention, retain_app, shown_retention
+    from holdfast.service.retention.retain import accept_size, plan_retention, retain_app, shown_retention
 
+    if accept and (name is None or dry_run):
+        raise typer.BadParameter(
+            "name the application whose size is right, and leave --dry-run away", param_hint="--accept"
+        )
     answers = []
     with state.instance() as instance:
-        for app in [find_app(instance, name)] if name else list_apps(instance):
+        for found in [find_app(instance, name)] if name else list_apps(instance):
+            app = accept_size(instance, found) if accept else found
             if dry_run:
                 verdicts, gone = plan_retention(instance, app), []
             else:
                 done = retain_app(instance, app)
                 verdicts, gone = done.verdicts, done.gone
             shown = shown_retention(instance, app, verdicts)
-            answers.append(RetainedApp(app.id, app.name, shown.rules, shown.backups, shown.kept, shown.going, gone))
+            counts = (shown.kept, shown.going)
+            answers.append(RetainedApp(app.id, app.name, shown.rules, shown.backups, *counts, gone, shown.shrunk))
             if not json:
                 _print(instance, app, verdicts, None if dry_run else gone)
+                if shown.shrunk:
+                    _print_rest(app, shown.shrunk)
     if json:
         print_json(answers)
+
+
+def _print_rest(app: App, shrunk: Shrunk) -> None:
+    """Say why nothing goes, and how that ends."""
+    print(
+        f"Retention rests since {shrunk.since}: backup {shrunk.backup_id} has {shrunk.files:,} files "
+        f"({size_text(shrunk.size)}), and the one before had {shrunk.files_before:,} "
+        f"({size_text(shrunk.size_before)}).\n"
+        f"See that the folder is as it should be; then run `holdfast retain {app.id} --accept`."
+    )
 
 
 def _print(instance: Instance, app: App, verdicts: list[Decision], gone: list[str] | None) -> None:

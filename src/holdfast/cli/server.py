@@ -62,7 +62,7 @@ def init(
 ) -> None:
     """Make a new instance in the home folder."""
     from holdfast.schemas.commands import NewInstance
-    from holdfast.service.instance.home import KEY_NAME, create_instance
+    from holdfast.service.instance.home import KEY_NAME, KEY_VARIABLE, create_instance
 
     instance = create_instance(state.home, base_url=base_url, backups_url=backups_url, time_zone=time_zone)
     fingerprint = instance.master_key.fingerprint
@@ -70,9 +70,15 @@ def init(
     if json:
         print_json(NewInstance(str(state.home), fingerprint))
         return
+    key_file = state.home / KEY_NAME
+    key = (
+        f"Its master key is {key_file}."
+        if key_file.exists()
+        else f"Its master key is that of {KEY_VARIABLE}, in no file."
+    )
     print(
         f"Made an instance in {state.home}.\n"
-        f"Its master key is {state.home / KEY_NAME}. Without it nothing of the backups can be read:\n"
+        f"{key} Without it nothing of the backups can be read:\n"
         "run `holdfast key export` now, and keep the sheet away from this machine."
     )
 
@@ -150,6 +156,7 @@ def run_server(
     close_to_others(state.home)
     keep_reserve(state.home)
     with state.instance() as instance, _only_one(instance):
+        instance.node_lease.hold()
         configure_logs("web", instance.config.log_level, instance.config.log_format)
         watched = WatchedJobs(state.home, logging.getLogger("holdfast.worker.supervisor").error)
         _check_port(host, port)

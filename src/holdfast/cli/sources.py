@@ -75,12 +75,13 @@ def check(name: AppName, json: Json = False) -> None:
     """See whether each database of an application can be reached and dumped."""
     from holdfast.schemas.commands import BadDatabase, CheckedDatabases
     from holdfast.service.errors import ServiceError
-    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.apps import find_app, require_here
     from holdfast.service.registry.databases import check_database, databases_of
 
     good, bad = [], []
     with state.instance() as instance:
         found = find_app(instance, name)
+        require_here(instance, found)
         for spec in databases_of(instance, found):
             try:
                 good.append(check_database(spec))

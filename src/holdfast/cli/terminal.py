@@ -8,6 +8,9 @@ has a tenant's text in it goes through `escaped` too, as there a line feed is a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
 _TURNING = (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -22,6 +25,24 @@ def escaped(text: str) -> str:
     return text.translate(_ALL)
 
 
+class OutputFailed(Exception):
+    """Standard output cannot be written, for a reason of the system's; a reader that has gone is a BrokenPipeError."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"The output cannot be written ({error.strerror}); make room, or send it to another place.")
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    """Tell an error of standard output from any other of the system. Raises OutputFailed, BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputFailed(error) from None
+
+
 class _Guarded:
     """A stream of text that escapes all control characters but those between lines; otherwise as `stream`."""
 
@@ -29,8 +50,13 @@ class _Guarded:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(text.translate(_OUTSIDE_LINES))
+        with _output_errors():
+            self.stream.write(text.translate(_OUTSIDE_LINES))
         return len(text)
+
+    def flush(self) -> None:
+        with _output_errors():
+            self.stream.flush()
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
@@ -42,8 +68,21 @@ class _Guarded:
 
 def guard() -> None:
     """Have standard output and standard error escape control characters, for as long as this process lives."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding lacks most characters
     sys.stdout = cast(TextIO, _Guarded(unguarded(sys.stdout)))
     sys.stderr = cast(TextIO, _Guarded(unguarded(sys.stderr)))
+
+
+def write_bytes(pieces: Iterable[bytes | memoryview]) -> None:
+    """Write pieces of a file to standard output. Raises OutputFailed, BrokenPipeError, and what `pieces` raises."""
+    out = sys.stdout.buffer
+    for piece in pieces:
+        with _output_errors():
+            out.write(piece)
+    with _output_errors():
+        out.flush()
 
 
 def unguarded(stream: TextIO) -> TextIO:

@@ -25,9 +25,9 @@ from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.control import Control
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Kind
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import FilePart, Large, Small, check_whole
-from holdfast.vault.source import PathWarning
 
 BATCH_FILES_MAX = 256
 BATCH_BYTES_MAX = 4 * 1024 * 1024

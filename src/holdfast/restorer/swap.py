@@ -26,8 +26,9 @@ from holdfast.restorer.staging import Staging, TargetError, reopened, target_err
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.stores.durable import sync_folder, write_durably
 from holdfast.vault.manifest.entry import Kind
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
-from holdfast.vault.source import PathWarning, Scan
+from holdfast.vault.source import Scan
 
 _PUT_TRIES = 20
 _OPEN_TRIES, _OPEN_PAUSE_SECONDS = 400, 0.005

@@ -25,6 +25,28 @@ Cron = Annotated[
 ]
 
 
+class Shrunk(Shown, frozen=True):
+    """The backup with under half of the files or bytes of the one before. Sizes: bytes of the files."""
+
+    backup_id: Id
+    since: Time
+    files: Count
+    size: Bytes
+    files_before: Count
+    size_before: Bytes
+
+
+OrShrunk = (
+    Annotated[
+        Shrunk,
+        msgspec.Meta(
+            description="Only while retention rests, until somebody says that the application is right as it is."
+        ),
+    ]
+    | msgspec.UnsetType
+)
+
+
 class App(Shown, frozen=True):
     """An application."""
 
@@ -35,6 +57,7 @@ class App(Shown, frozen=True):
     next_backup_at: Annotated[Time | None, msgspec.Meta(description="Null: the application has no schedule.")]
     overdue_since: Annotated[Time | None, msgspec.Meta(description="Null: it is not overdue.")]
     storage: Annotated[Bytes, msgspec.Meta(description="Bytes that its backups added to the store.")]
+    shrunk: OrShrunk = msgspec.UNSET
 
 
 class Rules(Shown, frozen=True):
@@ -69,6 +92,7 @@ class RetentionPreview(Shown, frozen=True):
     backups: Sequence[RetainedBackup]
     kept: Count
     going: Count
+    shrunk: OrShrunk = msgspec.UNSET
 
 
 class MatchedBy(Shown, frozen=True):
@@ -144,6 +168,15 @@ def rules_of(retention: records.Retention) -> Rules:
     return Rules(*(getattr(retention, name) for name in Rules.__struct_fields__))
 
 
+def shrunk_of(record: records.App, zone: tzinfo) -> OrShrunk:
+    """The backup with which an application had shrunk, so that its retention rests; UNSET when it does not."""
+    shrunk = record.settings.shrunk
+    if shrunk is None:
+        return msgspec.UNSET
+    before = (shrunk.files_before, shrunk.bytes_before)
+    return Shrunk(shrunk.backup_id, iso(shrunk.at, zone), shrunk.files, shrunk.bytes, *before)
+
+
 def app_of(
     record: records.App,
     zone: tzinfo,
@@ -162,4 +195,5 @@ def app_of(
         iso_or_none(next_at, zone),
         iso_or_none(overdue_since, zone),
         stored_bytes,
+        shrunk_of(record, zone),
     )

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.schemas.apps import App, RetainedBackup, Rules
+from holdfast.schemas.apps import App, OrShrunk, RetainedBackup, Rules
 from holdfast.schemas.events import Event
 from holdfast.schemas.fields import Bytes, Count, Id, Shown, Time
 from holdfast.schemas.jobs import Job
@@ -19,6 +19,10 @@ ShownT = TypeVar("ShownT", bound=Shown)
 def extended(kind: type[ShownT], shown: Shown, *more: object) -> ShownT:
     """Return what the API shows, with the fields that its subclass `kind` has after those."""
     return kind(*msgspec.structs.astuple(shown), *more)
+
+
+# `id` is a thing's own, as in the API; `account_id` and `app_id` beside it, of the same value, go with the next
+# version.
 
 
 class NewInstance(Shown, frozen=True):
@@ -38,6 +42,7 @@ class MasterKey(Shown, frozen=True):
 class OperatorAccount(Shown, frozen=True):
     """An account in the operator's list. `backups`: their count."""
 
+    id: str
     account_id: str
     email: str
     plan: str
@@ -49,13 +54,22 @@ class OperatorAccount(Shown, frozen=True):
 class AccountPlan(Shown, frozen=True):
     """The plan that an account was given."""
 
+    id: str
     account_id: str
     plan: str
+
+
+class AccountEmail(Shown, frozen=True):
+    """The e-mail address that an account was given."""
+
+    id: str
+    email: str
 
 
 class AccountKey(Shown, frozen=True):
     """A new API key."""
 
+    id: str
     account_id: str
     api_key: str
 
@@ -63,6 +77,7 @@ class AccountKey(Shown, frozen=True):
 class ErasedAccount(Shown, frozen=True):
     """An account that is gone, and the bytes deleted with it."""
 
+    id: str
     account_id: str
     deleted_size: Bytes
 
@@ -70,19 +85,21 @@ class ErasedAccount(Shown, frozen=True):
 class NewApp(Shown, frozen=True):
     """An application that was made."""
 
+    id: Id
     app_id: Id
 
 
 class OperatorApp(App, frozen=True):
     """An application in the operator's list."""
 
-    account_id: str
-    path: str
+    account_id: str = ""
+    path: str = ""
 
 
 class RemovedApp(Shown, frozen=True):
     """An application that is gone, and the number of its backups."""
 
+    id: Id
     app_id: Id
     backups_removed: Count
 
@@ -189,6 +206,7 @@ class RetainedApp(Shown, frozen=True):
     kept: Count
     going: Count
     gone: Sequence[Id]
+    shrunk: OrShrunk = msgspec.UNSET
 
 
 class PlannedPrune(Shown, frozen=True):

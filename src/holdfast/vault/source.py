@@ -5,59 +5,19 @@ The vault asks nothing else of a source; `sources/` implements it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.units import MIB
 from holdfast.vault.path_tree import PathTree, empty_tree
-
-
-class PathWarning(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Something a person should know about one path of a source."""
-
-    path: bytes
-    code: str
-    message: str
-
+from holdfast.vault.path_warnings import PathWarnings
 
 TOO_DEEP = "TOO_DEEP"
 """Code of the warning for a folder of which nothing is in the scan, as it is nested too deeply."""
-
-
-class PathWarnings(list[PathWarning]):
-    """The first warnings about one tree; of more only the count is kept, as the tree's owner can cause any number.
-
-    `more`: how many were left out.
-    """
-
-    COUNT_MAX = 10_000
-    BYTES_MAX = 8 * MIB
-
-    def __init__(self, warnings: Iterable[PathWarning] = (), more: int = 0) -> None:
-        super().__init__()
-        self.more = more
-        self._bytes = 0
-        self.extend(warnings)
-
-    def append(self, warning: PathWarning) -> None:
-        """Keep a warning, or count it."""
-        if len(self) >= self.COUNT_MAX or self._bytes >= self.BYTES_MAX:
-            self.more += 1
-            return
-        self._bytes += len(warning.path) + len(warning.message)
-        super().append(warning)
-
-    def extend(self, warnings: Iterable[PathWarning]) -> None:
-        """Keep warnings, or count them, and those that were left out before."""
-        for warning in warnings:
-            self.append(warning)
-        self.more += getattr(warnings, "more", 0)
 
 
 class ContentOrigin(IntEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from holdfast.vault.maintenance.check import Check, CheckReport, auditor
 from holdfast.vault.maintenance.mark import Marker, backup_ids
 from holdfast.vault.maintenance.prune import GRACE_NS, Prune, bytes_freed
 from holdfast.vault.maintenance.prune_plan import CopyBudget, PruneControl, PrunePlan, PruneResult
+from holdfast.vault.maintenance.room import Freed, Room
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.listing import BlockRef
@@ -37,10 +38,11 @@ from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import LEVELS
 from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.path_warnings import PathWarning, PathWarnings
 from holdfast.vault.reader.extract import is_given_back, same_content
 from holdfast.vault.reader.records import RecordReader
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import PathWarning, PathWarnings, Scan, Source
+from holdfast.vault.source import Scan, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +343,14 @@ class Vault:
             used.append(marker.used)
         sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
         return bytes_freed(index, used[1], used[0], sizes) + root_size(self._store, backup_id)
+
+    def make_room(self, gone: Collection[str], order: Sequence[str], wanted_bytes: int) -> list[Freed]:
+        """Return the backups of `order` to delete so that pruning frees `wanted_bytes`: `Room.make`.
+
+        Raises DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be read.
+        """
+        sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
+        return Room(self._store, self._keys, self.index(True), sizes).make(gone, order, wanted_bytes)
 
 
 def _result_of(root: Root, root_bytes: int, epoch: int, notices: PathWarnings) -> TakeResult:

@@ -18,6 +18,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import Engine, create_engine, event
 
+from holdfast.catalog.database.engine import parsed_url
 from holdfast.catalog.records import Work
 from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
@@ -41,7 +42,7 @@ class DurableExecutor:
     def __init__(self, instance: Instance, steps: Mapping[str, Steps]) -> None:
         """`steps`: of each kind of work."""
         self._node = instance.config.node
-        self._engine = _engine(instance.home, instance.config)
+        self._engine = engine_of(instance.home, instance.config)
         config: DBOSConfig = {
             "name": APPLICATION,
             "system_database_engine": self._engine,
@@ -92,10 +93,10 @@ class DurableExecutor:
         self._engine.dispose()
 
 
-def _engine(home: Path, config: Config) -> Engine:
+def engine_of(home: Path, config: Config) -> Engine:
     """Return the database of workflows: `jobs.sqlite`, or the catalog's PostgreSQL."""
     if config.catalog_url:
-        return create_engine(config.catalog_url, pool_pre_ping=True)
+        return create_engine(parsed_url(config.catalog_url), pool_pre_ping=True)
     engine = create_engine(f"sqlite+pysqlite:///{home / 'jobs.sqlite'}", connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")

@@ -56,6 +56,12 @@ def main(home: Path) -> None:
     if not _alone(instance, alive, stop):
         return
     threading.Thread(target=_end_in_time, args=(stop,), daemon=True).start()
+    instance.node_lease.on_lost = stop.set
+    try:
+        instance.node_lease.hold()
+    except FORESEEN:
+        _log.exception("jobs_not_started")
+        sys.exit(1)
     recover(instance)
     _try("deletions that were cut off wait", resume_deletions, instance)
     # Beside the work, as there may be very many accounts; the change that a record lacks was told to nobody.

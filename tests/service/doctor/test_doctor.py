@@ -265,6 +265,13 @@ def app_is_overdue(patient: Patient) -> None:
     patient.sql("UPDATE apps SET overdue_since = 1")
 
 
+def app_has_shrunk(patient: Patient) -> None:
+    patient.take()
+    for path in patient.folder.iterdir():
+        path.unlink()
+    patient.take()
+
+
 def app_is_overdue_and_nobody_has_reported_it(patient: Patient) -> None:
     patient.sql("UPDATE apps SET overdue_at = 1")
 
@@ -307,6 +314,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (folder_is_gone, "folders", Level.PROBLEM, "is gone"),
     (home_is_in_the_folder, "folders", Level.WARNING, "Holdfast's home lies in the folder"),
     (store_is_in_the_folder, "folders", Level.PROBLEM, "The store"),
+    (app_has_shrunk, "sizes", Level.WARNING, "--accept"),
     (app_is_overdue, "applications", Level.PROBLEM, "overdue"),
     (app_is_overdue_and_nobody_has_reported_it, "applications", Level.PROBLEM, "overdue"),
     (newest_backup_failed, "applications", Level.PROBLEM, "SOURCE_MISSING"),

@@ -20,6 +20,8 @@ SAID = {
     EventKind.BACKUP_FAILED: "Backup at noon failed (STORE_FULL): The disk is full.",
     EventKind.BACKUP_FINISHED: "Backup at noon is finished: 0 files, 0 bytes added.",
     EventKind.BACKUP_OVERDUE: "No good backup came in time; there is none at all.",
+    EventKind.BACKUP_SHRUNK: "Backup at noon has 0 files after 0, 0 bytes after 0; retention rests until somebody "
+    "accepts it.",
     EventKind.RESTORE_FINISHED: "The restore of Backup at noon ended as failed (STORE_FULL): The disk is full.",
     EventKind.VERIFY_FAILED: "Backup at noon is not as it should be (STORE_FULL): The disk is full.",
 }

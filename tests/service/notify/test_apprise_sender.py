@@ -166,3 +166,4 @@ def test_the_guard_lets_nothing_through_but_public_addresses() -> None:
     with pytest.raises(Refused):
         guard("subprocess.Popen", ("sh", ["sh"], None, None))
     assert guard.refused
+    assert guard.refused_port == 22

@@ -267,7 +267,7 @@ def test_private_addresses_and_plain_http_need_the_operators_leave(world: World,
     assert not list_endpoints(world.instance, world.account.id)
     # The operator's own endpoints are the operator's business.
     assert add_endpoint(world.instance, None, receiver.url).endpoint.events == (
-        *("backup.failed", "backup.overdue", "verify.failed"),
+        *("backup.failed", "backup.overdue", "backup.shrunk", "verify.failed"),
     )
 
 
@@ -372,7 +372,10 @@ def test_of_an_account_there_are_so_many(open_world: World, receiver: Receiver) 
 
 def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) -> None:
     made = told(open_world, receiver).endpoint
-    assert made.events == ("backup.failed", "backup.overdue", "restore.finished", "verify.failed")
+    assert made.events == (
+        *("backup.failed", "backup.overdue", "backup.shrunk", "backup.expired", "restore.finished", "verify.failed"),
+        "storage.nearly_full",
+    )
     changed = change_endpoint(
         open_world.instance, made, events=["verify.failed", "backup.failed", "backup.failed"], label="Pager"
     )

@@ -104,6 +104,36 @@ https://panel.example.org/apps/1
 """,
     ),
     (
+        {"kind": "backup.shrunk", "sizes": "2 files (1 kB), and the one before had 10 (10 kB)", "app_id": "ab12"},
+        """
+[warning] bot: its folder has shrunk
+The backup “nightly”, finished at 2024-12-07 22:07 CET, has 2 files (1 kB), and the one before had 10 (10 kB).
+Its older backups are kept, whatever the rules say, until somebody says that this is right.
+See whether files were lost, or a disk is not mounted there.
+If it is right, accept it: POST /v3/apps/ab12/retention/accept.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
+        {"kind": "backup.expired", "reason": "plan_storage"},
+        """
+[warning] bot: a backup was deleted
+The backup “nightly” was deleted at 2024-12-07 22:07 CET, as the account stored more than its plan allows.
+Lock what has to stay, delete what may go, or ask for a larger plan.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
+        {"kind": "storage.nearly_full", "app": "", "sizes": "46 GB of the 50 GB that the plan allows"},
+        """
+[warning] The storage for backups is nearly full
+At 2024-12-07 22:07 CET the account's backups take 46 GB of the 50 GB that the plan allows.
+At the limit no more backups can be taken by hand, and above it old ones are deleted.
+Delete what may go, or ask for a larger plan.
+https://panel.example.org/apps/1
+""",
+    ),
+    (
         {"kind": "restore.finished"},
         """
 [success] bot: restored

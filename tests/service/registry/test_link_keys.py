@@ -45,6 +45,7 @@ def as_before(home: Path, backup: Backup, key: str) -> None:
         database.execute("CREATE TABLE other AS SELECT link_key FROM backups")
         database.execute("DROP TABLE other")
         database.execute("DROP INDEX ix_packs_account")
+        database.execute("ALTER TABLE accounts DROP COLUMN nearly_full_at")
         database.execute("UPDATE alembic_version SET version_num = '0004'")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

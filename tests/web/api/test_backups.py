@@ -103,7 +103,15 @@ def test_a_taken_name_is_refused_and_changes_nothing_else(site: Site, silver: ht
 
 def test_an_empty_change_changes_nothing(site: Site, silver: httpx.Client) -> None:
     path = f"/v3/apps/{site.app.id}/backups/{site.take().id}"
-    assert silver.patch(path, json={}).json() == silver.get(path).json()
+    before = silver.get(path).json()
+    refused = silver.patch(path, json={})
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_BODY")
+    assert "is_locked" in refused.json()["message"]
+    assert silver.get(path).json() == before
+
+
+def test_the_page_after_an_unknown_backup_of_the_account(site: Site, silver: httpx.Client) -> None:
+    assert silver.get(f"/v3/backups?after={32 * 'a'}").json()["message"] == "This account has no such backup."
 
 
 def test_a_locked_backup_stays_until_it_is_unlocked(site: Site, silver: httpx.Client) -> None:

@@ -50,6 +50,15 @@ def insert_app(catalog: Catalog, app: App) -> None:
         raise AppNameTaken from None
 
 
+def rename_app(catalog: Catalog, app_id: str, name: str) -> None:
+    """Give an application another name. Raises AppNameTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(apps.update().where(apps.c.id == app_id).values(name=name))
+    except IntegrityError:
+        raise AppNameTaken from None
+
+
 def settings_text(settings: AppSettings) -> str:
     """Return settings as their column stores them."""
     return msgspec.json.encode(settings).decode()

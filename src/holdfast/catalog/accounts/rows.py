@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups
+from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.ledger import live_bytes
-from holdfast.catalog.records import Account, State
+from holdfast.catalog.records import Account, EventKind, State
 
 ACCOUNT_COLUMNS = (
     accounts.c.id,
@@ -84,6 +85,15 @@ def set_plan(catalog: Catalog, account_id: str, plan: str) -> None:
         connection.execute(accounts.update().where(accounts.c.id == account_id).values(plan=plan))
 
 
+def set_email(catalog: Catalog, account_id: str, email: str) -> None:
+    """Give an account another e-mail address. Raises EmailTaken."""
+    try:
+        with catalog.write() as connection:
+            connection.execute(accounts.update().where(accounts.c.id == account_id).values(email=email))
+    except IntegrityError:
+        raise EmailTaken from None
+
+
 def set_api_key(catalog: Catalog, account_id: str, api_key_hash: bytes, api_key_sealed: bytes) -> None:
     """Replace an account's API key; the old one ends at once."""
     with catalog.write() as connection:
@@ -92,6 +102,24 @@ def set_api_key(catalog: Catalog, account_id: str, api_key_hash: bytes, api_key_
             .where(accounts.c.id == account_id)
             .values(api_key_hash=api_key_hash, api_key_sealed=api_key_sealed)
         )
+
+
+def note_storage(catalog: Catalog, account_id: str, now_ns: int, *, is_full: bool, used: int, allowed: int) -> None:
+    """Enter that an account's storage is nearly full, once, with an event; or that it is not (any more)."""
+    nearly_full = accounts.c.nearly_full_at
+    query = accounts.update().where(accounts.c.id == account_id)
+    query = query.where(nearly_full.is_(None) if is_full else nearly_full.is_not(None))
+    with catalog.write() as connection:
+        changed = connection.execute(query.values(nearly_full_at=now_ns if is_full else None)).rowcount
+        if changed and is_full:
+            enter_event(connection, EventKind.STORAGE_NEARLY_FULL, account_id, now_ns, used=used, allowed=allowed)
+
+
+def is_nearly_full(catalog: Catalog, account_id: str) -> bool:
+    """Return True if an account was told that its storage is nearly full, and it is still."""
+    with catalog.read() as connection:
+        query = select(accounts.c.nearly_full_at).where(accounts.c.id == account_id)
+        return connection.execute(query).scalar() is not None
 
 
 def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:

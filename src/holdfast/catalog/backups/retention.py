@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, and_, exists, false, func, or_, select
 
+from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
+from holdfast.catalog.events.log import enter_event
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, EventKind, State
 
 SAFETY = "safety"
 """Origin of a backup that a restore took, so that it can be undone."""
@@ -89,11 +91,13 @@ def candidates_in(
     ]  # fmt: skip
 
 
-def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
+def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int, *, expired_by: str | None = None) -> bool:
     """successful or failed -> deleting, as retention decided. Return False, with nothing changed, if it must stay.
 
-    It must stay when it is locked by now, when a job works on it, or when no newer good backup of its application is
-    there (a failed one needs none).
+    It must stay when it is locked by now, when a job works on it, when its application has shrunk since, or when no
+    newer good backup of its application is there (a failed one needs none).
+
+    `expired_by`: the cap by which it goes: an event tells its owner.
     """
     newer = backups.alias()
     this = backups
@@ -107,19 +111,30 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
     with catalog.write() as connection:
         # The application's row is held: a job on the backup that is asked for at once comes before or after.
         app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
-        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
+        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
+        shrunk = None if row is None else app_of(row).settings.shrunk
+        is_spared = false() if shrunk is None else this.c.commit_seq < shrunk.order
         done = connection.execute(
             this.update()
             .where(
                 this.c.id == backup_id,
-                or_(this.c.state == State.FAILED, and_(this.c.state == State.SUCCESSFUL, has_newer)),
+                or_(this.c.state == State.FAILED, and_(this.c.state == State.SUCCESSFUL, has_newer, ~is_spared)),
                 this.c.is_locked.is_(False),
                 or_(this.c.locked_until.is_(None), this.c.locked_until <= now_ns),
                 ~_is_in_use,
             )
             .values(state=State.DELETING)
         )
+        if done.rowcount == 1 and expired_by is not None:
+            _enter_expired(connection, backup_id, now_ns, expired_by)
         return done.rowcount == 1
+
+
+def _enter_expired(connection: Connection, backup_id: str, now_ns: int, why: str) -> None:
+    columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin)
+    account_id, app_id, name, origin = connection.execute(select(*columns).where(backups.c.id == backup_id)).one()
+    about = {"name": name, "origin": origin, "reason": why}
+    enter_event(connection, EventKind.BACKUP_EXPIRED, account_id, now_ns, app_id=app_id, backup_id=backup_id, **about)
 
 
 def apps_with_several(catalog: Catalog, node: str) -> list[str]:

@@ -13,6 +13,7 @@ from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
 from holdfast.catalog.accounts.apps import app_of
 from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
+from holdfast.catalog.backups.shrunk import IsShrunk, Size, enter_shrunk
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
@@ -261,12 +262,14 @@ def finish_backup(
     *,
     finished_at: int,
     overdue_at: Callable[[App], int | None] = lambda app: None,
+    is_shrunk: IsShrunk = lambda before, now: False,
     **values: Any,
 ) -> bool:
     """running -> successful, with its results. Return False when it was not running (any more).
 
-    `overdue_at`: when the application is overdue after this backup; not asked for an imported one, which says nothing
-    of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not `epoch`.
+    `overdue_at`: when the application is overdue after this backup; neither it nor `is_shrunk` is asked for an imported
+    one, which says nothing of its folder. Raises SessionFenced, with nothing changed, when the vault's epoch is not
+    `epoch`.
     """
     with catalog.write() as connection:
         # The application's row before the account's, in the order of every backup that is recorded.
@@ -293,11 +296,7 @@ def finish_backup(
             # A good backup ends what was overdue, and says until when the next one is awaited.
             times = {"overdue_at": overdue_at(app), "overdue_since": None}
             connection.execute(apps.update().where(apps.c.id == app.id).values(times))
-        # A prune that did not count with this backup must see that it came (`ledger.condemn`).
-        account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
-        connection.execute(
-            accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
-        )
+        _count_commit(connection, backup_id)
         first_prove(connection, backup_id, finished_at)
         enter_backup_event(
             connection,
@@ -309,7 +308,28 @@ def finish_backup(
             files=values.get("files", 0),
             warnings=len(warnings),
         )
+        if app is not None:
+            _enter_shrunk(connection, app, backup_id, finished_at, is_shrunk, values)
         return True
+
+
+def _count_commit(connection: Connection, backup_id: str) -> None:
+    """Let a prune that did not count with this backup see that it came (`ledger.condemn`)."""
+    account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
+    connection.execute(
+        accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
+    )
+
+
+def _enter_shrunk(
+    connection: Connection, app: App, backup_id: str, at: int, is_shrunk: IsShrunk, values: dict[str, Any]
+) -> None:
+    """Record that the application has shrunk with this backup, if it has, and tell of it."""
+    now = Size(values.get("files", 0), values.get("content_bytes", 0))
+    shrunk = enter_shrunk(connection, app, backup_id, at, values.get("commit_seq") or 0, now, is_shrunk)
+    if shrunk is not None:
+        sizes = {"size": shrunk.bytes, "files_before": shrunk.files_before, "size_before": shrunk.bytes_before}
+        enter_backup_event(connection, EventKind.BACKUP_SHRUNK, backup_id, at, files=shrunk.files, **sizes)
 
 
 def _epoch_held(connection: Connection, backup_id: str) -> int | None:
@@ -400,6 +420,15 @@ def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_un
         return True
     with catalog.write() as connection:
         return connection.execute(query.values(**change)).rowcount == 1
+
+
+def override_locks(catalog: Catalog, backup_id: str, now_ns: int) -> None:
+    """Take all locks of a backup away, also a time lock that is not over, and enter an event that says so."""
+    with catalog.write() as connection:
+        until = connection.execute(select(backups.c.locked_until).where(backups.c.id == backup_id)).scalar()
+        connection.execute(backups.update().where(backups.c.id == backup_id).values(is_locked=False, locked_until=None))
+        if until is not None and until > now_ns:
+            enter_backup_event(connection, EventKind.BACKUP_UNLOCKED, backup_id, now_ns)
 
 
 def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:

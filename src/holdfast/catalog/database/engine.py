@@ -25,6 +25,12 @@ CONNECTIONS_KEPT = 5
 CONNECTIONS_MAX = 64
 """At most this many connections; more than the threads of one process that use the catalog at once."""
 
+MEND = (
+    "stop the server and run `holdfast rebuild`, which moves it aside and makes it anew from the store, or restore a "
+    "good copy of it"
+)
+"""The way out of a damaged catalog."""
+
 _KEYS_STORED_BELOW = "0005"
 """Older catalogs have the keys of downloads in clear."""
 
@@ -157,7 +163,7 @@ def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
         if isinstance(cause, driver.OperationalError | driver.InterfaceError):
             raise CatalogUnreachable(_advice(where, why)) from error
         if type(cause) is driver.DatabaseError:
-            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); restore a good copy of it.") from error
+            raise CatalogDamaged(f"The catalog {where} is damaged ({why}); {MEND}.") from error
         raise
 
 
@@ -199,7 +205,9 @@ def open_catalog(url: str, *, create: bool = False, may_only_read: Callable[[], 
     if engine.dialect.name == "sqlite":
         where = engine.url.database or "in memory"
         if not create and not Path(where).exists():
-            raise CatalogError(f"The catalog {where} is missing; restore it, or create a new instance elsewhere.")
+            raise CatalogError(
+                f"The catalog {where} is missing; run `holdfast rebuild`, which makes it anew from the store."
+            )
     try:
         with errors_as_sentences(engine, where):
             _prepare(engine, where, create)
@@ -239,7 +247,7 @@ def _prepare(engine: Engine, where: str, create: bool) -> None:
     with engine.connect() as connection:
         version = _version(connection)
     if version is None and not create:
-        raise CatalogError(f"{where} is not a catalog of Holdfast.")
+        raise CatalogError(f"{where} is not a catalog of Holdfast; if it was emptied, run `holdfast rebuild`.")
     if version is not None and version > SCHEMA_VERSION:
         raise CatalogNewer(f"The catalog {where} was written by a newer Holdfast; use that version or later.")
     if engine.dialect.name == "sqlite":
@@ -294,11 +302,17 @@ def _version(connection: Connection) -> str | None:
     return found
 
 
+def parsed_url(url: str) -> URL:
+    """Return a URL with the driver that we use, for whichever scheme PostgreSQL has in it. Raises ArgumentError."""
+    parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
 def _engine(url: str) -> Engine:
     try:
-        parsed = make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed = parsed_url(url)
         if parsed.drivername not in ("postgresql+psycopg", "sqlite+pysqlite"):
             raise ArgumentError(f"no driver {parsed.drivername}")
         if parsed.drivername == "postgresql+psycopg":

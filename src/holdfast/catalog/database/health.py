@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import make_url
 
-from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.engine import BUSY_SECONDS, Catalog, CatalogUnreachable
 
 FAULTS_MAX = 10
 
@@ -33,3 +35,24 @@ def quick_check(catalog: Catalog) -> Health:
     with suppress(OSError):
         size = Path(f"{catalog.where}-wal").stat().st_size
     return Health(f"SQLite {version}", faults, size)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of an SQLite catalog; None for one on a server."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.drivername.startswith("sqlite") and parsed.database else None
+
+
+def file_fault(path: Path) -> str | None:
+    """Read an SQLite catalog as a whole; return the first damage, None where it is sound. Raises CatalogUnreachable.
+
+    Unlike `quick_check` it needs no catalog that opens. A file that is empty is sound: nothing is in it.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as file:
+            found = str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        raise CatalogUnreachable(f"The catalog {path} cannot be used now ({error}).") from error
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == "ok" else " ".join(found.split())

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -46,8 +46,10 @@ accounts = Table(
     Column("commit_seq", Integer, nullable=False),
     Column("vault_commits", Integer, nullable=False, server_default="0"),
     Column("prune_wanted_at", BigInteger),
+    Column("nearly_full_at", BigInteger),
 )
-"""`prune_wanted_at`: when a backup was deleted that no prune has seen yet; None: there is nothing to gain."""
+"""`prune_wanted_at`: when a backup was deleted that no prune has seen yet; None: there is nothing to gain;
+`nearly_full_at`: when the account was told that its storage is nearly full; None: it is not."""
 
 apps = Table(
     "apps",

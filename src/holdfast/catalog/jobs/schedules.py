@@ -130,13 +130,21 @@ def stop_schedule(catalog: Catalog, app_id: str) -> str | None:
 
     Returns what is in the way, with nothing changed: `backup` or `restore`.
     """
+    return _change_idle(catalog, app_id, {"next_run_at": None, "overdue_at": None, "prove_at": None})
+
+
+def move_app(catalog: Catalog, app_id: str, path: str, node: str) -> str | None:
+    """Set the folder and the node of an application. Return what is in the way, as `stop_schedule` does."""
+    return _change_idle(catalog, app_id, {"path": path, "node": node})
+
+
+def _change_idle(catalog: Catalog, app_id: str, values: dict[str, Any]) -> str | None:
     with catalog.write() as connection:
         connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
         if _is_backing_up(connection, app_id):
             return "backup"
         if is_restoring(connection, app_id):
             return "restore"
-        values = {"next_run_at": None, "overdue_at": None, "prove_at": None}
         connection.execute(apps.update().where(apps.c.id == app_id).values(values))
         return None
 

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from holdfast.catalog.accounts.apps import list_apps
 from holdfast.catalog.records import State
 from holdfast.catalog.statistics import AppStatistics, app_statistics
 from holdfast.schemas.times import iso
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
+from holdfast.units import size_text
 
 
 def _backups(instance: Instance) -> Iterator[Finding]:
@@ -23,6 +25,19 @@ def _backups(instance: Instance) -> Iterator[Finding]:
             yield problem(f"The newest backup of the application {app.name} failed ({reason})", _take(app))
         elif app.good_at is None:
             yield warning(f"The application {app.name} has no good backup yet; take one.", _take(app))
+
+
+def _shrunk(instance: Instance) -> Iterator[Finding]:
+    for app in list_apps(instance.catalog, None):
+        shrunk = app.settings.shrunk
+        if shrunk is not None:
+            yield warning(
+                f"The application {app.name} has shrunk: its backup of {iso(shrunk.at, instance.zone)} has "
+                f"{shrunk.files:,} files ({size_text(shrunk.bytes)}), and the one before had {shrunk.files_before:,} "
+                f"({size_text(shrunk.bytes_before)}), so its retention rests; see that its folder is as it should be, "
+                "then say that this is right.",
+                f"holdfast retain {app.id} --accept",
+            )
 
 
 def _take(app: AppStatistics) -> str:
@@ -61,4 +76,5 @@ def _folders(instance: Instance) -> Iterator[Finding]:
 APP_CHECKS = (
     Check("folders", "The folders of all applications are there and readable.", _folders),
     Check("applications", "Every application has a good backup.", _backups),
+    Check("sizes", "No application has shrunk.", _shrunk),
 )

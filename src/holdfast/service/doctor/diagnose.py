@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from holdfast.catalog.database.engine import CatalogDamaged
 from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor.apps import APP_CHECKS
 from holdfast.service.doctor.finding import Check, Finding, Level, problem
@@ -27,7 +28,8 @@ def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
     try:
         instance = open_instance(home, clock=clock, may_only_read=True)
     except FORESEEN as error:
-        return [DoctorLine("instance", Level.PROBLEM, str(error), "")]
+        command = "holdfast rebuild" if isinstance(error, CatalogDamaged) else ""
+        return [DoctorLine("instance", Level.PROBLEM, str(error), command)]
     try:
         return [line for check in CHECKS for line in lines_of(check, instance)]
     finally:

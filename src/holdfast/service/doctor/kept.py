@@ -10,6 +10,7 @@ from holdfast.catalog import statistics
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups.damage import damaged_backups
 from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.database.engine import MEND
 from holdfast.catalog.database.health import quick_check
 from holdfast.catalog.packs.ledger import condemned_since
 from holdfast.catalog.records import State
@@ -35,8 +36,7 @@ def _catalog(instance: Instance) -> Iterator[Finding]:
     health = quick_check(instance.catalog)
     if health.faults:
         yield problem(
-            f"The catalog {instance.catalog.where} is damaged ({health.faults[0]}); stop the server, move the file "
-            "away and rebuild it from the store.",
+            f"The catalog {instance.catalog.where} is damaged ({health.faults[0]}); {MEND}.",
             "holdfast rebuild",
         )
     if health.wal_bytes > WAL_BYTES_MAX:

@@ -30,6 +30,7 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.node_lease import NodeLease
 from holdfast.service.instance.privacy import keep_private
 from holdfast.service.instance.served import is_served
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
@@ -83,6 +84,7 @@ class Instance:
         """Opened for a link of an account that never was, so that it takes as long as for any other."""
         self.zone = config.zone
         self.local_store = LocalStore(home / "store")
+        self.node_lease = NodeLease(catalog, home, config.node, is_needed=bool(config.catalog_url))
         self.identified = IdentifiedStore(self.local_store, None, is_in_use=False)
         self.store: Store = self.identified
         # One that is not there, or can't be read, is refused by every use of it, and recognised when it is back.
@@ -143,7 +145,8 @@ class Instance:
             self._vaults.pop(account_id, None)
 
     def close(self) -> None:
-        """Release the catalog."""
+        """Release the node's name and the catalog."""
+        self.node_lease.close()
         self.prepared.close()
         self.catalog.close()
 
@@ -186,7 +189,7 @@ def create_instance(
 
 def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
     """The last steps of making: the catalog, and the mark that all is there."""
-    catalog = open_catalog(_catalog_url(home, config), create=True)
+    catalog = open_catalog(catalog_url_of(home, config), create=True)
     try:
         if catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
@@ -218,11 +221,8 @@ def open_instance(
     key = _read_key(home)
     if new_catalog:
         _check_key_on_store(home, key)
-    catalog = open_catalog(
-        _catalog_url(home, config),
-        create=new_catalog,
-        may_only_read=lambda: may_only_read and not is_served(home),
-    )
+    url = catalog_url_of(home, config)
+    catalog = open_catalog(url, create=new_catalog, may_only_read=lambda: may_only_read and not is_served(home))
     try:
         if new_catalog and catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
@@ -272,7 +272,7 @@ def recovery_sheet(instance: Instance) -> str:
     )
 
 
-def _catalog_url(home: Path, config: Config) -> str:
+def catalog_url_of(home: Path, config: Config) -> str:
     try:
         return config.catalog_url or sqlite_url(home / _CATALOG_NAME)
     except UnicodeEncodeError:
@@ -335,11 +335,21 @@ def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
         )
 
 
-def _check_key_on_store(home: Path, key: MasterKey) -> None:
-    """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
+def has_vaults(home: Path) -> bool:
+    """Return True if the store of a home has vaults."""
+    return bool(_records(home))
+
+
+def _records(home: Path) -> list[tuple[str, Path]]:
+    """All copies of the accounts' records in the store, each with its account's id."""
     store = home / "store"
     records = [(path.parent.name, path) for path in sorted((store / "vaults").glob("*/account"))]
-    records += [(path.name, path) for path in sorted((store / "records").glob("*"))]
+    return records + [(path.name, path) for path in sorted((store / "records").glob("*"))]
+
+
+def _check_key_on_store(home: Path, key: MasterKey) -> None:
+    """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
+    records = _records(home)
     for account_id, path in records:
         # A damaged record does not open either: the key is wrong only when none does.
         with suppress(KeyMismatch):
@@ -347,8 +357,8 @@ def _check_key_on_store(home: Path, key: MasterKey) -> None:
             return
     if records:
         raise InstanceError(
-            f"The master key does not open the vaults in {store}; put the right one from your recovery sheet into "
-            f"{home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
+            f"The master key does not open the vaults in {home / 'store'}; put the right one from your recovery sheet "
+            f"into {home / KEY_NAME} or {KEY_VARIABLE}. Nothing was changed."
         )
 
 

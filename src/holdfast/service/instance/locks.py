@@ -62,8 +62,13 @@ def _is_same(path: Path, fd: int) -> bool:
 
 def is_held(instance: Instance, name: str) -> bool:
     """True if a living process holds the lock `run/<name>.lock`."""
+    return is_held_in(instance.run, name)
+
+
+def is_held_in(run: Path, name: str) -> bool:
+    """As `is_held`, for an instance that does not open."""
     try:
-        fd = os.open(instance.run / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(run / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

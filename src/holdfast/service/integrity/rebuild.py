@@ -1,16 +1,19 @@
 """Rebuild the catalog from the store and the master key alone.
 
-This is for a catalog that is gone, and for one that is older than the store (restored from a copy). Accounts and
-applications come from their records, packs from their own trailers, backups from their roots. Rows of what the store no
-longer has are removed: deleted backups do not come back.
+This is for a catalog that is gone or damaged, and for one that is older than the store (restored from a copy). Accounts
+and applications come from their records, packs from their own trailers, backups from their roots. Rows of what the
+store no longer has are removed: deleted backups do not come back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import msgspec
 
@@ -18,12 +21,26 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
+from holdfast.catalog.database.health import file_fault, sqlite_path
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
-from holdfast.service.instance.home import Instance, InstanceError
+from holdfast.service.instance.clock import Clock, SystemClock
+from holdfast.service.instance.config import read_config
+from holdfast.service.instance.home import (
+    Instance,
+    InstanceError,
+    catalog_url_of,
+    check_format,
+    has_vaults,
+    open_instance,
+)
+from holdfast.service.instance.locks import JOBS_LOCK, is_held_in
+from holdfast.service.instance.served import SERVE_LOCK
 from holdfast.service.registry.account_record import COPIES_PREFIX, Marks, Record, read_marks, read_record
 from holdfast.service.take.schedule import recompute
+from holdfast.stores.durable import sync_folder
 from holdfast.stores.port import ObjectMissing
+from holdfast.units import SECOND_NS
 from holdfast.vault.errors import VaultError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.manifest.root import Root
@@ -48,6 +65,46 @@ class Rebuilt:
     dropped_backups: int = 0
     problems: list[str] = field(default_factory=list)
     """Sentences: what could not come back, and why."""
+
+
+def open_to_rebuild(home: Path, *, clock: Clock | None = None) -> tuple[Instance, Path | None]:
+    """Open an instance whose catalog is to be rebuilt; one that is gone or damaged is made anew, empty.
+
+    Return with it the folder that a damaged catalog was moved to, for whoever wants to look into it. It is moved only
+    when the store has vaults to rebuild it from. Raises InstanceError, and what `open_instance` raises.
+    """
+    check_format(home)
+    url = catalog_url_of(home, read_config(home))
+    path, aside = sqlite_path(url), None
+    if path is not None and not (path.exists() and path.stat().st_size):
+        _require_vaults(home)
+    elif path is not None and file_fault(path) is not None:
+        _require_vaults(home)
+        if any(is_held_in(home / "run", name) for name in (SERVE_LOCK, JOBS_LOCK)):
+            raise InstanceError(f"The catalog {path} is damaged, and a server uses it; stop the server first.")
+        aside = _moved_aside(path, clock or SystemClock())
+    return open_instance(home, clock=clock, new_catalog=True), aside
+
+
+def _require_vaults(home: Path) -> None:
+    if not has_vaults(home):
+        raise InstanceError(f"There are no vaults in the store of {home}; is its disk mounted? Nothing was changed.")
+
+
+def _moved_aside(path: Path, clock: Clock) -> Path:
+    when = datetime.fromtimestamp(clock.now_ns() // SECOND_NS, UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in count(1):
+        aside = path.parent / f"damaged-catalog-{when}{'' if number == 1 else f'-{number}'}"
+        with suppress(FileExistsError):
+            aside.mkdir(mode=0o700)
+            break
+    # The log first: SQLite must not find one that belongs to another file.
+    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+        with suppress(FileNotFoundError):
+            (path.parent / name).rename(aside / name)
+    sync_folder(aside)
+    sync_folder(path.parent)
+    return aside
 
 
 def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda done: None) -> list[Rebuilt]:

@@ -78,6 +78,7 @@ _SENTENCES = {
     EventKind.BACKUP_QUEUED: "waits to be made",
     EventKind.BACKUP_STARTED: "is being made",
     EventKind.BACKUP_DELETED: "was deleted",
+    EventKind.BACKUP_UNLOCKED: "was unlocked by the operator before its time lock was over",
     EventKind.RESTORE_STARTED: "is being restored",
     EventKind.VERIFY_STARTED: "is being read back",
     EventKind.PROVE_STARTED: "is being restored to a scratch folder, as a test",
@@ -100,6 +101,15 @@ def message_of(event: Event) -> str:
         why = (data.get("error") or {}).get("message")
         newest = f"the newest one is from {good}" if good else "there is none at all"
         return f"No good backup came in time; {newest}." + (f" The last try failed: {why}" if why else "")
+    if event.kind is EventKind.BACKUP_SHRUNK:
+        now, before = data.get("files", 0), data.get("files_before", 0)
+        sizes = f"{data.get('size', 0):,} bytes after {data.get('size_before', 0):,}"
+        return f"{name} has {now:,} files after {before:,}, {sizes}; retention rests until somebody accepts it."
+    if event.kind is EventKind.BACKUP_EXPIRED:
+        return f"{name} was deleted by a limit of the plan ({data.get('reason', '')})."
+    if event.kind is EventKind.STORAGE_NEARLY_FULL:
+        used, allowed = data.get("used", 0), data.get("allowed", 0)
+        return f"The account stores {used:,} bytes of the {allowed:,} that its plan allows."
     if event.kind is EventKind.VERIFY_FAILED:
         return f"{name} is not as it should be ({data.get('code', '')}): {data.get('message', '')}"
     operation, _, what = event.kind.partition(".")

@@ -102,8 +102,9 @@ def run_job(
     `operation(instance, job, control)` does it and returns the result; `failure` gives code and sentence of what it
     raised. `control` may raise Stopped: then the job fails as INTERRUPTED. A job that somebody else runs, or
     that has ended, is returned as it is. `is_held`: the caller holds the job's lock, and may have moved the job to
-    `running` already. Raises NotFound, CatalogError, and LeftOpen when the operation did.
+    `running` already. Raises NotFound, Conflict (NODE_TAKEN), CatalogError, and LeftOpen when the operation did.
     """
+    instance.node_lease.hold()
     control = catalog_control(
         instance,
         lambda: rows.is_cancel_asked(instance.catalog, job_id),
@@ -169,8 +170,9 @@ def finish(instance: Instance, job_id: str, state: JobState, **values: str) -> N
 def recover_jobs(instance: Instance, kind: str, tidy: Callable[[Job], None]) -> None:
     """Bring jobs of this node to an end whose process died: `tidy(job)` does it, holding the job's lock.
 
-    One that fails is left open for the next time, and hinders no other.
+    One that fails is left open for the next time, and hinders no other. Raises Conflict (NODE_TAKEN).
     """
+    instance.node_lease.hold()  # what another home runs under this name is not dead
     for job in rows.jobs_in(instance.catalog, [JobState.RUNNING], instance.config.node):
         if job.kind == kind:
             with held(instance, job_lock(job.id)) as is_ours:

@@ -32,6 +32,7 @@ class Guard:
     def __init__(self, allow_private: bool) -> None:
         self.allow_private = allow_private
         self.refused = False
+        self.refused_port = 0
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if event in _RUNNING or (event in _CONNECTING and not self._is_allowed(args[1])):
@@ -41,7 +42,10 @@ class Guard:
     def _is_allowed(self, address: object) -> bool:
         match address:
             case (str(host), int(port), *_):
-                return is_usual_port(port) and (self.allow_private or is_public(host))
+                if not is_usual_port(port):
+                    self.refused_port = port
+                    return False
+                return self.allow_private or is_public(host)
         return False
 
 
@@ -88,7 +92,7 @@ def _done(order: Order) -> Report:
     is_sent = bool(
         message.notify(title=order.title, body=order.body, notify_type=urgency, body_format=NotifyFormat.TEXT)
     )
-    return Report(is_understood=True, is_sent=is_sent, refused=guard.refused)
+    return Report(is_understood=True, is_sent=is_sent, refused=guard.refused, refused_port=guard.refused_port)
 
 
 if __name__ == "__main__":

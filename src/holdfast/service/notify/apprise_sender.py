@@ -76,11 +76,12 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The process's standard output, as JSON. `refused`: a connection was not allowed."""
+    """The process's standard output, as JSON. `refused`: a connection was not allowed; `refused_port`: for its port."""
 
     is_understood: bool
     is_sent: bool = False
     refused: bool = False
+    refused_port: int = 0
 
 
 _places = threading.BoundedSemaphore(AT_ONCE_MAX)
@@ -92,7 +93,7 @@ def check_url(url: str, egress: Egress) -> str:
     if service.has_host and not egress.allow_private:
         for name, port in _hosts(url, front):
             if port is not None and not is_usual_port(port):
-                raise Invalid("url", f"The port {port} is not allowed; use the usual one, or one above 1023.")
+                raise Invalid("url", _port_refused(port))
             try:
                 found = egress.resolve(name, port or 443)
             except OSError:
@@ -107,6 +108,10 @@ def check_url(url: str, egress: Egress) -> str:
     return f"{service.name} ({host})" if is_host else service.name
 
 
+def _port_refused(port: int) -> str:
+    return f"The port {port} is not allowed; use the usual one, or one above 1023."
+
+
 def send(url: str, title: str, body: str, urgency: Urgency, *, egress: Egress, seconds: float = SECONDS_MAX) -> Outcome:
     """Send a message once. Never raises for what the service does."""
     try:
@@ -118,6 +123,8 @@ def send(url: str, title: str, body: str, urgency: Urgency, *, egress: Egress, s
         return Outcome(None, f"{service.name} took longer than {seconds:g} s.")
     if report.is_sent:
         return Outcome(None, None)
+    if report.refused_port:
+        return Outcome(None, _port_refused(report.refused_port))
     if report.refused:
         return Outcome(None, "The host's address is private or reserved; only public addresses are allowed.")
     return Outcome(None, f"{service.name} did not take the message; check the URL, its token and its rights.")

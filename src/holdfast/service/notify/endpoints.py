@@ -33,7 +33,9 @@ OVERLAP_NS = DAY_NS
 """The previous secret signs too for this long."""
 
 DEFAULT_KINDS = tuple(kind for kind in MESSAGE_KINDS if kind is not EventKind.BACKUP_FINISHED)
-OPERATOR_KINDS = (EventKind.BACKUP_FAILED, EventKind.BACKUP_OVERDUE, EventKind.VERIFY_FAILED)
+OPERATOR_KINDS = (
+    *(EventKind.BACKUP_FAILED, EventKind.BACKUP_OVERDUE, EventKind.BACKUP_SHRUNK, EventKind.VERIFY_FAILED),
+)
 
 
 @dataclass(frozen=True, slots=True)

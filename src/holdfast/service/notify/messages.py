@@ -30,6 +30,11 @@ TEST_KIND = "webhook.test"
 WARNINGS_SHOWN_MAX = 20
 _SECRET_FIELDS = ("key", "url", "progress")
 _CANCELLED = "CANCELLED"
+_CAPS = {
+    "plan_storage": "the account stored more than its plan allows",
+    "plan_backups": "the application had more backups than the plan allows",
+    "plan_days": "it was older than the plan allows",
+}
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -44,7 +49,8 @@ class Message(msgspec.Struct, frozen=True):
 class Facts:
     """The facts of a message. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: one sentence
     that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
-    messages to the operator."""
+    messages to the operator; `sizes`: of a shrunk backup and of the one before it, or of the storage; `reason`: why
+    a backup was deleted."""
 
     kind: str
     at: int
@@ -60,6 +66,9 @@ class Facts:
     last_good_at: int | None = None
     is_running: bool = False
     account: str = ""
+    app_id: str = ""
+    sizes: str = ""
+    reason: str = ""
 
 
 def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
@@ -118,6 +127,35 @@ def compose(facts: Facts) -> Message:
                 sentences.append(f"The last try failed: {why} Mend that and take a backup.")
             else:
                 sentences.append("See whether its backups fail or do not run, and take one.")
+        case EventKind.BACKUP_SHRUNK:
+            urgency = "warning"
+            title = f"{app}: its folder has shrunk"
+            sentences = [
+                f"{_cap(backup)}, finished at {when}, has {facts.sizes}.",
+                "Its older backups are kept, whatever the rules say, until somebody says that this is right.",
+                "See whether files were lost, or a disk is not mounted there.",
+                "If it is right, accept it: "
+                + (
+                    f"run `holdfast retain {facts.app_id} --accept`."
+                    if facts.account
+                    else f"POST /v3/apps/{facts.app_id}/retention/accept."
+                ),
+            ]
+        case EventKind.BACKUP_EXPIRED:
+            urgency = "warning"
+            title = f"{app}: a backup was deleted"
+            sentences = [
+                f"{_cap(backup)} was deleted at {when}, as {_CAPS.get(facts.reason, 'the plan allows no more')}.",
+                "Lock what has to stay, delete what may go, or ask for a larger plan.",
+            ]
+        case EventKind.STORAGE_NEARLY_FULL:
+            urgency = "warning"
+            title = "The storage for backups is nearly full"
+            sentences = [
+                f"At {when} the account's backups take {facts.sizes}.",
+                "At the limit no more backups can be taken by hand, and above it old ones are deleted.",
+                "Delete what may go, or ask for a larger plan.",
+            ]
         case EventKind.RESTORE_FINISHED if facts.state == JobState.SUCCESSFUL:
             urgency = "success"
             title = f"{app}: restored"
@@ -158,7 +196,7 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
         kind=event.kind,
         at=event.at,
         app=app.name if app is not None else "",
-        link=f"{instance.config.base_url.rstrip('/')}/apps/{event.app_id}",
+        link=instance.config.base_url.rstrip("/") + (f"/apps/{event.app_id}" if event.app_id else ""),
         zone=instance.zone,
         backup=backup.name if backup is not None else str(event.data.get("name") or ""),
         size=0 if backup is None else backup.zip_bytes,
@@ -169,7 +207,20 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
         last_good_at=None if event.app_id is None else last_good_at(instance.catalog, event.app_id),
         is_running=event.data.get("is_running") is True,
         account=f"{account.email} ({account.id})" if account is not None else "",
+        app_id=event.app_id or "",
+        sizes=_sizes(event),
+        reason=str(event.data.get("reason") or ""),
     )
+
+
+def _sizes(event: Event) -> str:
+    """The content of a shrunk backup and of the one before it; or what an account stores, and may store."""
+    if event.kind is EventKind.STORAGE_NEARLY_FULL:
+        used, allowed = (size_text(int(event.data.get(name, 0))) for name in ("used", "allowed"))
+        return f"{used} of the {allowed} that the plan allows"
+    now, before = (int(event.data.get(name, 0)) for name in ("files", "files_before"))
+    size, size_before = (size_text(int(event.data.get(name, 0))) for name in ("size", "size_before"))
+    return f"{now:,} files ({size}), and the one before had {before:,} ({size_before})"
 
 
 def _error_of(event: Event) -> dict[str, str] | None:

@@ -9,18 +9,23 @@ backups. A period (hour, day, ISO week, month, year) is the calendar's in the in
 when the clocks go back is two. Periods without a backup do not count. *Cap*: of the plan: how many backups an
 application may have, how old they may be, how much an account may store.
 
+*Shrunk*: a backup with under half of the files or bytes of the good one before, as of a folder that was emptied or
+whose disk is not mounted. From then on the application's retention *rests* until a person says that this is right:
+nothing from before that backup is removed, and of the rest only as much as the cap on storage demands.
+
 Never removed: a backup without a newer good one, locked and time-locked ones, running ones and those
 that a job works on, and the safety backup of the last days, which is what undoes a restore.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from holdfast.catalog.backups.retention import SAFETY, Candidate
+from holdfast.catalog.backups.shrunk import Size
 from holdfast.catalog.records import Retention, State
 from holdfast.schemas.times import local_time
 from holdfast.units import DAY_NS, HOUR_NS
@@ -43,6 +48,8 @@ class Reason(StrEnum):
     LOCKED_UNTIL = "locked_until"
     NEWEST = "newest"
     SAFETY = "safety"
+    BEFORE_SHRUNK = "before_shrunk"
+    RESTS = "rests"
     BY_HAND = "by_hand"
     NO_RULES = "no_rules"
     KEEP_LAST = "keep_last"
@@ -61,18 +68,26 @@ class Reason(StrEnum):
     FAILED_LONG_AGO = "failed_long_ago"
 
 
-NEVER_GOES = (Reason.UNDER_WAY, Reason.IN_USE, Reason.LOCKED, Reason.LOCKED_UNTIL, Reason.NEWEST, Reason.SAFETY)
+CAPS = (Reason.PLAN_DAYS, Reason.PLAN_BACKUPS, Reason.PLAN_STORAGE)
+"""Owners are told of a backup that goes by one of these, as it goes against their own rules."""
+
+NEVER_GOES = (
+    *(Reason.UNDER_WAY, Reason.IN_USE, Reason.LOCKED, Reason.LOCKED_UNTIL, Reason.NEWEST, Reason.SAFETY),
+    Reason.BEFORE_SHRUNK,
+)
 """No rule and no cap goes over these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """By what is decided. Caps of 0: none."""
+    """By what is decided. Caps of 0: none. `shrunk_order`: of the backup with which the application had shrunk; None:
+    retention does not rest."""
 
     retention: Retention = NO_RULES
     backups_max: int = 0
     days_max: int = 0
     safety_days: int = 7
+    shrunk_order: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +123,42 @@ def decide(backups: Iterable[Candidate], terms: Terms, now_ns: int, zone: tzinfo
         elif terms.retention == NO_RULES:
             kept.append(Reason.NO_RULES)
         kept += by_rule.get(backup.id, [])
+        if terms.shrunk_order is not None:
+            kept.append(Reason.BEFORE_SHRUNK if backup.order < terms.shrunk_order else Reason.RESTS)
         verdicts.append(_verdict(backup, kept, Reason.RULES))
+    if terms.shrunk_order is not None:
+        return verdicts
     verdicts = [_too_old(verdict, terms.days_max, now_ns) for verdict in verdicts]
     return _too_many(verdicts, terms.backups_max)
 
 
-def make_room(verdicts: Sequence[Decision], excess_bytes: int) -> list[Decision]:
+def is_shrunk(before: Size, now: Size) -> bool:
+    """True if a backup has under half of the files or of the bytes of the one before."""
+    return 2 * now.files < before.files or 2 * now.bytes < before.bytes
+
+
+FindRoom = Callable[[Collection[str], Sequence[str]], Mapping[str, int]]
+"""Return the backups of the second list that have to go, the first of it first, so that the account keeps its cap, and
+the bytes that each of them keeps from being freed; the backups of the first list go in any case."""
+
+WORTH_ONE_IN = 100
+"""A backup taken by hand goes only for this part of the excess or more: it is not deleted for next to nothing."""
+
+
+def make_room(verdicts: Sequence[Decision], excess_bytes: int, find: FindRoom) -> list[Decision]:
     """The same verdicts on all backups of an account, with enough of those that may go gone by the cap on storage.
 
-    Scheduled and safety ones first, the oldest of the account first, until what they had added to the store makes
-    `excess_bytes`. What they free together is at most that: the rest is looked at when the vault was pruned.
+    Scheduled and safety ones first, the oldest of the account first; none whose going frees nothing.
     """
-    left = excess_bytes
-    gone: set[str] = set()
-    for verdict in _in_order_of_going(verdicts):
-        if left <= 0:
-            break
-        left -= verdict.backup.stored_bytes
-        gone.add(verdict.backup.id)
+    free = {v.backup.id: v.backup for v in _in_order_of_going(verdicts)}
+    going = [v.backup.id for v in verdicts if v.goes_by is not None]
+    if excess_bytes <= 0 or not free:
+        return list(verdicts)
+    gone = {
+        backup_id
+        for backup_id, freed in find(going, list(free)).items()
+        if freed and (not free[backup_id].is_by_hand or freed * WORTH_ONE_IN >= excess_bytes)
+    }
     return [_gone(v, Reason.PLAN_STORAGE) if v.backup.id in gone else v for v in verdicts]
 
 

@@ -66,8 +66,7 @@ def _sealed_key(instance: Instance, account_id: str, api_key: str) -> bytes:
 
 def add_account(instance: Instance, email: str, plan: str) -> NewKey:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
-    if not (_EMAIL.fullmatch(email) and email.isprintable()):
-        raise Invalid("email", f"{email!r} is not an e-mail address.")
+    _check_email(email)
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
     api_key = new_api_key()
@@ -85,9 +84,18 @@ def add_account(instance: Instance, email: str, plan: str) -> NewKey:
     try:
         rows.insert_account(instance.catalog, account, _key_hash(api_key))
     except rows.EmailTaken:
-        raise Conflict("EMAIL_TAKEN", f"There is an account for {email} already.") from None
+        raise _email_taken(email) from None
     store_record(instance, account_id)
     return NewKey(account, api_key)
+
+
+def _check_email(email: str) -> None:
+    if not (_EMAIL.fullmatch(email) and email.isprintable()):
+        raise Invalid("email", f"{email!r} is not an e-mail address.")
+
+
+def _email_taken(email: str) -> Conflict:
+    return Conflict("EMAIL_TAKEN", f"There is an account for {email} already.")
 
 
 def list_accounts(instance: Instance) -> list[Account]:
@@ -108,6 +116,18 @@ def set_plan(instance: Instance, account_id: str, plan: str) -> Account:
     get_account(instance, account_id)
     require_plan(instance, plan)
     rows.set_plan(instance.catalog, account_id, plan)
+    store_record(instance, account_id)
+    return get_account(instance, account_id)
+
+
+def set_email(instance: Instance, account_id: str, email: str) -> Account:
+    """Give an account another e-mail address. Raises NotFound, Invalid (EMAIL), Conflict (EMAIL_TAKEN)."""
+    get_account(instance, account_id)
+    _check_email(email)
+    try:
+        rows.set_email(instance.catalog, account_id, email)
+    except rows.EmailTaken:
+        raise _email_taken(email) from None
     store_record(instance, account_id)
     return get_account(instance, account_id)
 

@@ -1,4 +1,4 @@
-"""Applications: add, find, list, remove."""
+"""Applications: add, find, list, rename, move, remove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdfast.catalog.accounts import apps as rows
 from holdfast.catalog.backups.rows import list_backups
-from holdfast.catalog.jobs.schedules import due_times, stop_schedule
+from holdfast.catalog.jobs.schedules import due_times, move_app, stop_schedule
 from holdfast.catalog.records import App
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.schemas import apps as schemas
@@ -17,7 +17,7 @@ from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import accounts
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.backups import check_name, delete_now
+from holdfast.service.registry.backups import check_name, delete_now, require_unlocked
 
 
 def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
@@ -27,6 +27,58 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
     """
     accounts.get_account(instance, account_id)
     check_name(name)
+    real = _checked_folder(instance, path)
+    app = App(
+        id=secrets.token_hex(16),
+        account_id=account_id,
+        name=name,
+        path=str(real),
+        node=instance.config.node,
+        created_at=instance.clock.now_ns(),
+    )
+    try:
+        rows.insert_app(instance.catalog, app)
+    except rows.AppNameTaken:
+        raise _name_taken(name) from None
+    store_record(instance, account_id)
+    return app
+
+
+def rename_app(instance: Instance, app: App, name: str) -> App:
+    """Give an application another name. Raises Invalid (NAME), Conflict (APP_NAME_TAKEN)."""
+    check_name(name)
+    try:
+        rows.rename_app(instance.catalog, app.id, name)
+    except rows.AppNameTaken:
+        raise _name_taken(name) from None
+    store_record(instance, app.account_id)
+    return get_app(instance, app.account_id, app.id)
+
+
+def set_path(instance: Instance, app: App, path: Path) -> App:
+    """Say where an application's data is now: a folder of this machine, whose node it is on from then on.
+
+    Raises Invalid (PATH), Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS).
+    """
+    real = _checked_folder(instance, path)
+    _require_idle(move_app(instance.catalog, app.id, str(real), instance.config.node))
+    store_record(instance, app.account_id)
+    return get_app(instance, app.account_id, app.id)
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.")
+
+
+def _require_idle(in_the_way: str | None) -> None:
+    if in_the_way == "backup":
+        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is running; wait for it.")
+    if in_the_way == "restore":
+        raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished.")
+
+
+def _checked_folder(instance: Instance, path: Path) -> Path:
+    """Return the real path of a folder that can be an application's. Raises Invalid (PATH)."""
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
@@ -40,20 +92,31 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
     home = instance.home.resolve()
     if real == home or home in real.parents:
         raise Invalid("path", f"{path} belongs to Holdfast itself ({home}); it cannot be backed up into itself.")
-    app = App(
-        id=secrets.token_hex(16),
-        account_id=account_id,
-        name=name,
-        path=str(real),
-        node=instance.config.node,
-        created_at=instance.clock.now_ns(),
-    )
-    try:
-        rows.insert_app(instance.catalog, app)
-    except rows.AppNameTaken:
-        raise Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.") from None
-    store_record(instance, account_id)
-    return app
+    return real
+
+
+def is_here(instance: Instance, app: App) -> bool:
+    """Return True if this node has the application's folder. On another one, another folder may lie at its path."""
+    return app.node == instance.config.node
+
+
+def require_here(instance: Instance, app: App) -> None:
+    """Raise Conflict (OTHER_NODE) unless the application's folder is on this node. For operators: names the nodes."""
+    if not is_here(instance, app):
+        raise Conflict(
+            "OTHER_NODE",
+            f"The folder of {app.name} is on the node {app.node}, and this is {instance.config.node}; run the command "
+            "there.",
+        )
+
+
+def require_folder(instance: Instance, app: App) -> None:
+    """Raise Conflict (OTHER_NODE) as `require_here` does, with a sentence that customers may see."""
+    if not is_here(instance, app):
+        raise Conflict(
+            "OTHER_NODE",
+            "The application's folder is on another machine than the one that was to look at it; have that one do it.",
+        )
 
 
 def excluded_paths(instance: Instance, app: App) -> tuple[bytes, ...]:
@@ -73,6 +136,12 @@ def own_paths(instance: Instance, root: Path) -> tuple[bytes, ...]:
 def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:
     """Applications of one account, or of all; oldest first."""
     return rows.list_apps(instance.catalog, account_id)
+
+
+def apps_in_folder(instance: Instance, app: App) -> list[App]:
+    """Return the other applications, of any account, whose data is the same folder of the same machine."""
+    others = rows.list_apps(instance.catalog, None)
+    return [o for o in others if o.id != app.id and (o.node, o.path) == (app.node, app.path)]
 
 
 def get_app(instance: Instance, account_id: str, app_id: str) -> App:
@@ -104,14 +173,9 @@ def remove_app(instance: Instance, app: App) -> int:
     """
     backups = list_backups(instance.catalog, app.id, None, None)
     for backup in backups:
-        if backup.is_locked or (backup.locked_until or 0) > instance.clock.now_ns():
-            raise Conflict("BACKUP_LOCKED", f"The backup {backup.name!r} is locked; unlock it first.")
+        require_unlocked(instance, backup, f"The backup {backup.name!r}")
     # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
-    in_the_way = stop_schedule(instance.catalog, app.id)
-    if in_the_way == "backup":
-        raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is running; wait for it.")
-    if in_the_way == "restore":
-        raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished.")
+    _require_idle(stop_schedule(instance.catalog, app.id))
     for backup in backups:
         delete_now(instance, backup)
     try:

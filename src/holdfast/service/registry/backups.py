@@ -15,7 +15,7 @@ from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_o
 from holdfast.schemas.backups import Backup as FullBackup
 from holdfast.schemas.fields import Note, note_of
 from holdfast.schemas.times import iso
-from holdfast.service.errors import Conflict, Invalid, backup_not_found
+from holdfast.service.errors import Conflict, Invalid, NotFound, backup_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, store_marks
 from holdfast.service.registry.link_keys import LinkKeys
@@ -136,6 +136,8 @@ def check_after(instance: Instance, after: str | None, account_id: str, app_id: 
         return
     backup = rows.backup_by_id(instance.catalog, after)
     if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
+        if app_id is None:
+            raise NotFound("BACKUP_NOT_FOUND", "This account has no such backup.")
         raise backup_not_found()
 
 
@@ -172,6 +174,17 @@ def set_lock(
     return found
 
 
+def override_locks(instance: Instance, backup: Backup) -> Backup:
+    """Take all locks of a backup away, as only the operator may; of a time lock an event says so.
+
+    Raises Conflict (BACKUP_NOT_USABLE).
+    """
+    if backup.state is State.DELETING:
+        raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
+    rows.override_locks(instance.catalog, backup.id, instance.clock.now_ns())
+    return _marked(instance, backup)
+
+
 def _marked(instance: Instance, backup: Backup) -> Backup:
     """The backup as it is now, its name and locks written to the store too."""
     found = backup_now(instance, backup)
@@ -195,11 +208,7 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
     """
     if backup.state in (State.QUEUED, State.RUNNING):
         raise Conflict("BACKUP_IN_PROGRESS", "The backup is still running; wait for it, or cancel it.")
-    if backup.is_locked:
-        raise Conflict("BACKUP_LOCKED", "The backup is locked; unlock it first.")
-    if backup.locked_until is not None and backup.locked_until > instance.clock.now_ns():
-        until = iso(backup.locked_until, instance.zone)
-        raise Conflict("BACKUP_LOCKED", f"The backup is locked until {until} and can't be deleted before.")
+    require_unlocked(instance, backup)
     freed = 0
     if backup.state is State.SUCCESSFUL:
         try:
@@ -208,6 +217,22 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
             _log.warning("what deleting backup %s frees is not known: %s", backup.id, error)
     delete_now(instance, backup)
     return freed
+
+
+def require_unlocked(instance: Instance, backup: Backup, called: str = "The backup") -> None:
+    """Raise Conflict (BACKUP_LOCKED) while a backup must not be deleted."""
+    if backup.is_locked:
+        raise Conflict("BACKUP_LOCKED", f"{called} is locked; unlock it first.")
+    until = locked_until(instance, backup)
+    if until is not None:
+        raise Conflict("BACKUP_LOCKED", f"{called} is locked until {until} and can't be deleted before.")
+
+
+def locked_until(instance: Instance, backup: Backup) -> str | None:
+    """Return when the time lock of a backup ends; None for a backup without one, or with one that is over."""
+    if backup.locked_until is None or backup.locked_until <= instance.clock.now_ns():
+        return None
+    return iso(backup.locked_until, instance.zone)
 
 
 def delete_now(instance: Instance, backup: Backup) -> None:
@@ -240,5 +265,7 @@ def check_name(name: str) -> None:
         raise Invalid("name", "A name must have at least one character that is not a blank.")
     if len(name) > NAME_CHARACTERS_MAX:
         raise Invalid("name", f"A name must have at most {NAME_CHARACTERS_MAX} characters.")
-    if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
+    if any(0xD800 <= ord(c) < 0xE000 for c in name):
+        raise Invalid("name", "A name must be UTF-8, and this one is not; write it in another way.")
+    if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in name):
         raise Invalid("name", "A name must have no slash and no control characters.")

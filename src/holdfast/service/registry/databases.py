@@ -21,6 +21,7 @@ from holdfast.schemas.commands import GoodDatabase
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.apps import require_here
 from holdfast.service.registry.backups import require_usable
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.address import address_of
@@ -90,8 +91,9 @@ def spec_of(
 def add_database(instance: Instance, app: App, spec: DatabaseSpec, *, check: bool = True) -> GoodDatabase | None:
     """Make a database a source of an application; with `check` only when it can be dumped now; what that found.
 
-    Raises Conflict (DATABASE_NAME_TAKEN, DATABASES_FOLDER_IN_USE), and as `check_database`.
+    Raises Conflict (OTHER_NODE, DATABASE_NAME_TAKEN, DATABASES_FOLDER_IN_USE), and as `check_database`.
     """
+    require_here(instance, app)
     if any(spec.name == other.name for other in databases_of(instance, app)):
         raise Conflict(
             "DATABASE_NAME_TAKEN", f"{app.name} has a database named {spec.name} already; give another --name."

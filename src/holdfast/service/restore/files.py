@@ -34,6 +34,7 @@ from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.apps import require_folder, require_here
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
@@ -55,9 +56,9 @@ from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
-from holdfast.vault.source import PathWarning
 
 KIND = "restore"
 INLINE_BEGINS_NS = 30 * SECOND_NS
@@ -82,17 +83,21 @@ class Restored(msgspec.Struct, frozen=True):
 def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
     """Enter a restore as queued.
 
-    Raises Invalid (PATH), Conflict (BACKUP_NOT_USABLE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, TARGET_IN_INSTANCE),
-    and NotFound for a database that is not there.
+    It is for the application's node, but for one that the caller runs. Raises Invalid (PATH), Conflict
+    (BACKUP_NOT_USABLE, OTHER_NODE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, TARGET_IN_INSTANCE), and NotFound for a
+    database that is not there.
     """
+    if wanted.is_inline and wanted.is_into_app:
+        require_here(instance, target)
+    node = instance.config.node if wanted.is_inline else target.node
     require_usable(backup, "restored")
     if wanted.database is not None:
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
         paths_of(text)
-    if wanted.database is None and target.node == instance.config.node:
+    if wanted.database is None and node == instance.config.node:
         require_safe_target(instance, target_root(target, wanted))
-    return jobs.request_job(instance, KIND, backup, target.id, target.node, msgspec.json.encode(wanted).decode())
+    return jobs.request_job(instance, KIND, backup, target.id, node, msgspec.json.encode(wanted).decode())
 
 
 def run_restore(
@@ -178,6 +183,8 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
     if target_app is None:
         raise app_not_found()
     require_usable(backup, "restored")
+    if wanted.is_into_app:
+        require_folder(instance, target_app)
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
         operation = DatabaseRestore(instance, backup, target_app, wanted.database, scratch, control)

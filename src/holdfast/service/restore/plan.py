@@ -18,7 +18,7 @@ from holdfast.restorer.staging import CANCELLED
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.apps import own_paths
+from holdfast.service.registry.apps import own_paths, require_folder
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dumps_in
 from holdfast.service.registry.paths import paths_of
@@ -59,10 +59,17 @@ class Wanted(msgspec.Struct, frozen=True):
     is_inline: bool = False
     """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
 
+    @property
+    def is_into_app(self) -> bool:
+        """True if it goes where the application's node has it: into its folder, or into a database of its own."""
+        return self.to is None and (self.database is None or self.database.to is None)
+
 
 def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> RestorePreview:
     """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
     require_usable(backup, "restored")
+    if wanted.to is None:
+        require_folder(instance, target)
     root = target_root(target, wanted)
     require_safe_target(instance, root)
     try:
@@ -70,8 +77,8 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
             return _preview(planned.plan)
     except OSError as error:  # also SourceFileRefused: the folder changes while we look
         raise SourceError(
-            f"The application's folder can't be looked through ({error.strerror or error}); put it back, or give the "
-            "application another path."
+            f"The application's folder can't be looked through ({error.strerror or error}); put it back, or "
+            "set its new place with `holdfast app set-path`."
         ) from error
 
 

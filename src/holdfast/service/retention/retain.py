@@ -8,27 +8,37 @@ statement that starts it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from holdfast.catalog.accounts.apps import app_by_id, list_apps
+import msgspec
+
+from holdfast.catalog.accounts.apps import app_by_id, change_settings, list_apps
+from holdfast.catalog.accounts.rows import is_nearly_full, note_storage
 from holdfast.catalog.backups import retention as rows
 from holdfast.catalog.backups import rows as backup_rows
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import Account, App, State
-from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of
+from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, shrunk_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
-from holdfast.service.policy.retention import Decision, Reason, Terms, decide, make_room
+from holdfast.service.instance.logs import event
+from holdfast.service.policy.retention import CAPS, Decision, Reason, Terms, decide, make_room
+from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of, usage
+from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import delete_now, resume_deletions
 from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
 from holdfast.vault.control import NEVER, Control
+from holdfast.vault.errors import VaultError
+
+NEARLY_FULL, NOT_FULL_BELOW = 0.9, 0.8
+"""The parts of the plan's storage from which an account is told, and below which it may be told again."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +81,7 @@ def terms_of(config: Config, app: App, plan: str) -> Terms:
         backups_max=caps.backups_per_app if caps else 0,
         days_max=caps.keep_days_max if caps else 0,
         safety_days=config.safety_days,
+        shrunk_order=None if app.settings.shrunk is None else app.settings.shrunk.order,
     )
 
 
@@ -116,6 +127,17 @@ def retain_due(instance: Instance, control: Control = NEVER) -> None:
         retain_after(instance, app_id, control, run)
 
 
+def accept_size(instance: Instance, app: App) -> App:
+    """Enter that a person says that the size of an application is right: its retention rests no more.
+
+    Raises StoreError: then it is entered in the catalog, and the next change writes it to the store.
+    """
+    change_settings(instance.catalog, app.id, lambda settings: msgspec.structs.replace(settings, shrunk=None))
+    store_record(instance, app.account_id)
+    event("size_accepted", {"app_id": app.id, "account_id": app.account_id})
+    return get_app(instance, app.account_id, app.id)
+
+
 def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) -> RetentionPreview:
     """Rules and verdicts as they are shown."""
     return RetentionPreview(
@@ -123,6 +145,7 @@ def shown_retention(instance: Instance, app: App, verdicts: Sequence[Decision]) 
         backups=[_shown(v, instance.zone) for v in verdicts],
         kept=sum(v.goes_by is None for v in verdicts),
         going=sum(v.goes_by is not None for v in verdicts),
+        shrunk=shrunk_of(app, instance.zone),
     )
 
 
@@ -161,12 +184,23 @@ def _judged_account(instance: Instance, account: Account, excess: int) -> list[D
     verdicts = []
     for app in list_apps(instance.catalog, account.id):
         verdicts += _judged(instance, app, account, by_app.get(app.id, []))
-    going = sum(v.backup.stored_bytes for v in verdicts if v.goes_by is not None)
-    return make_room(verdicts, excess - going)
+
+    def find(going: Collection[str], order: Sequence[str]) -> dict[str, int]:
+        try:
+            found = instance.vault(account.id).make_room(going, order, excess)
+        except VaultError as error:
+            # Nothing is pruned then, so no deletion would free anything.
+            _log.warning("what makes room for account %s is not known: %s", account.id, error)
+            return {}
+        return {one.backup_id: one.bytes for one in found}
+
+    return make_room(verdicts, excess, find)
 
 
 def _excess_bytes(instance: Instance, account: Account) -> int:
     """Return by how much an account exceeds its plan's storage; 0 while its storage is about to shrink.
+
+    An account that comes near its plan's storage is told, once.
 
     A prune has to run before it is known how much a deletion frees. So at most the estimated excess is deleted at once,
     and then nothing more until the packs show how much was gained.
@@ -174,7 +208,12 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     cap = plan_of(instance, account).storage_bytes
     if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):
         return 0
-    return max(0, usage(instance, account)[1] - cap)
+    used, was_full = usage(instance, account)[1], is_nearly_full(instance.catalog, account.id)
+    is_full = used >= cap * (NOT_FULL_BELOW if was_full else NEARLY_FULL)
+    if is_full != was_full:
+        now_ns = instance.clock.now_ns()
+        note_storage(instance.catalog, account.id, now_ns, is_full=is_full, used=used, allowed=cap)
+    return max(0, used - cap)
 
 
 def _delete_outdated(
@@ -200,7 +239,8 @@ def _delete_outdated(
             and not evidence.has(account_id, stays[app_id].id)
         ):
             continue
-        if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns()):
+        why = str(verdict.goes_by) if verdict.goes_by in CAPS and verdict.backup.state is State.SUCCESSFUL else None
+        if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns(), expired_by=why):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)
         if backup is not None and backup.state is State.DELETING:

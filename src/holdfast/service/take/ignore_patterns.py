@@ -21,7 +21,7 @@ from holdfast.schemas.apps import Ignored, MatchedBy, MatchedPath
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.apps import excluded_paths, get_app
+from holdfast.service.registry.apps import excluded_paths, get_app, require_folder
 from holdfast.sources.directory.ignore import (
     FILE_BYTES_MAX,
     IGNORE_FILE,
@@ -40,10 +40,11 @@ from holdfast.sources.port import SourceError
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.snapshot import Snapshot
-from holdfast.vault.source import PathWarning, Scan
+from holdfast.vault.source import Scan
 
 PATHS_SHOWN_MAX = 100
 """At most this many of the largest ignored paths are in a preview; the totals count all."""
@@ -121,8 +122,10 @@ def _too_many() -> Invalid:
 def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None = None) -> Ignored:
     """Preview what patterns leave out of an application's folder now; those of its `.backupignore` come after them.
 
-    `patterns`: in place of the settings' own; None: those. Raises Invalid (IGNORE), Conflict (APP_NOT_READABLE).
+    `patterns`: in place of the settings' own; None: those. Raises Invalid (IGNORE), Conflict (APP_NOT_READABLE,
+    OTHER_NODE).
     """
+    require_folder(instance, app)
     ours = patterns_of(app.settings.ignore if patterns is None else checked_patterns(patterns))
     folder = DirectorySource(Path(app.path), excluded_paths(instance, app), bounds=instance.config.tree_bounds)
     try:

@@ -20,7 +20,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import App, Backup, State, Warned, new_id
+from holdfast.catalog.records import IMPORTED, App, Backup, State, Warned, new_id
 from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -32,7 +32,9 @@ from holdfast.service.jobs.lifecycle import catalog_control
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
-from holdfast.service.registry.account_record import store_marks
+from holdfast.service.policy.retention import is_shrunk
+from holdfast.service.registry.account_record import store_marks, store_record
+from holdfast.service.registry.apps import require_folder, require_here
 from holdfast.service.registry.backups import check_name, name_taken
 from holdfast.service.registry.damage import recheck
 from holdfast.service.registry.vault_there import confirm_vault
@@ -198,8 +200,12 @@ def take_now(
 ) -> Backup:
     """Enter a backup and run it in this process, to its end. Raises as `request_backup` and `run_backup` do.
 
-    Its lock is held before anybody can see it, so the worker does not begin it first.
+    Its lock is held before anybody can see it, so the worker does not begin it first. Raises Conflict (OTHER_NODE) for
+    an application of another node.
     """
+    app = app_by_id(instance.catalog, app_id)
+    if app is not None:
+        require_here(instance, app)
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
         request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
@@ -222,8 +228,9 @@ def run_backup(
 
     One that somebody else runs, or that is finished, is returned as it is. `control` may raise Stopped: then
     the backup is queued again, for the next process to begin anew. `is_held`: the caller holds the backup's lock, and
-    may have moved the backup to `running` already. Raises NotFound, CatalogError.
+    may have moved the backup to `running` already. Raises NotFound, Conflict (NODE_TAKEN), CatalogError.
     """
+    instance.node_lease.hold()
     control = catalog_control(
         instance,
         lambda: running.is_backup_cancel_asked(instance.catalog, backup_id),
@@ -241,8 +248,22 @@ def run_backup(
             done = _found(instance, backup_id)
             _log_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
+                _store_shrunk(instance, done)
                 recheck(instance, done.account_id)
     return _found(instance, backup_id)
+
+
+def _store_shrunk(instance: Instance, done: Backup) -> None:
+    """Write it to the store too if the application has shrunk with this backup: retention rests after a rebuild too."""
+    app = app_by_id(instance.catalog, done.app_id)
+    if app is None or app.settings.shrunk is None or app.settings.shrunk.backup_id != done.id:
+        return
+    about = {"app_id": app.id, "account_id": app.account_id, "backup_id": done.id}
+    event("app_shrunk", {**about, **msgspec.structs.asdict(app.settings.shrunk)}, logging.WARNING)
+    try:
+        store_record(instance, app.account_id)
+    except StoreError as error:
+        _log.warning("that application %s has shrunk is not in the store yet: %s", app.id, error)
 
 
 def _log_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
@@ -286,9 +307,7 @@ def _take(
     warnings: list[Warned],
 ) -> None:
     """Take it and enter it as successful; `warnings` gets those of the hooks. Raises whatever goes wrong."""
-    app = app_by_id(instance.catalog, backup.app_id)
-    if app is None:
-        raise app_not_found()
+    app = _app_to_read(instance, backup)
     log.write("Started.")
     is_counted = False
 
@@ -340,6 +359,16 @@ def _take(
                 log.write(f"It starts again: {error}")
 
 
+def _app_to_read(instance: Instance, backup: Backup) -> App:
+    """The application of a backup, whose folder is here if it is to be read. Raises NotFound, Conflict (OTHER_NODE)."""
+    app = app_by_id(instance.catalog, backup.app_id)
+    if app is None:
+        raise app_not_found()
+    if backup.origin != IMPORTED:
+        require_folder(instance, app)
+    return app
+
+
 def _previous(instance: Instance, app: App) -> Backup | None:
     """The backup that the next one builds on; None where its list of files may be wrong, and all must be read anew."""
     previous = rows.latest_successful(instance.catalog, app.id)
@@ -370,6 +399,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         log=log.encoded(),
         finished_at=result.finished_ns,
         overdue_at=lambda app: overdue_after(instance, app, result.finished_ns),
+        is_shrunk=is_shrunk,
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
         digest=result.digest,
@@ -443,8 +473,10 @@ def recover_backups(instance: Instance) -> list[Backup]:
     """Mark as failed what a process of this node left running when it died; returns those.
 
     Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones. Archives whose import is over
-    or never came about are removed. Applications that were left waiting between their hooks are let go first.
+    or never came about are removed. Applications that were left waiting between their hooks are let go first. Raises
+    Conflict (NODE_TAKEN).
     """
+    instance.node_lease.hold()  # what another home runs under this name is not dead
     failed = []
     logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
     warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])

@@ -56,10 +56,11 @@ def checked_retention(values: dict[str, Any]) -> Retention:
     try:
         return msgspec.convert(values, Retention)
     except msgspec.ValidationError as error:
-        raise Invalid(
-            "retention",
-            f"The rules must be whole numbers from 0 to 100000, and keep_within like 36h, 30d or 8w ({error}).",
-        ) from None
+        if "$.keep_within" in str(error):
+            text = f"keep_within must be like 36h, 30d or 8w, and not {values['keep_within']!r}."
+        else:
+            text = "The rules must be whole numbers from 0 to 100000, and keep_within like 36h, 30d or 8w."
+        raise Invalid("retention", text) from None
 
 
 def set_schedule(instance: Instance, app: App, schedule: Schedule, *, by_customer: bool = False) -> App:

@@ -14,7 +14,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, contents_path
 from holdfast.service.instance.locks import held
 from holdfast.service.registry.accounts import get_account
-from holdfast.service.registry.apps import excluded_paths
+from holdfast.service.registry.apps import excluded_paths, is_here
 from holdfast.service.registry.databases import DUMPS_LABEL, databases_of, dumps_label
 from holdfast.sources.archive.errors import Limits, ScratchFailed
 from holdfast.sources.archive.source import unpack
@@ -84,7 +84,7 @@ def chosen_source(
         archive_path(instance, backup.id),
         contents_path(instance, backup.id),
         import_limits(instance, get_account(instance, backup.account_id)),
-        owner=_owner(app),
+        owner=_owner(app) if is_here(instance, app) else (0, 0),
         control=control,
     )
     yield Chosen(source, is_incremental=False, files=source.files)
@@ -112,7 +112,7 @@ def import_limits(instance: Instance, account: Account) -> Limits:
 
 
 def _owner(app: App) -> tuple[int, int]:
-    """Whose files are whose owner the archive does not name (zip): the owner of the application's folder."""
+    """Whose files are whose owner the archive does not name (zip): the owner of the application's folder, if here."""
     try:
         found = os.stat(app.path)
     except OSError:

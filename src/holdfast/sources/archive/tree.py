@@ -9,7 +9,8 @@ import numpy as np
 from holdfast.sources.archive.errors import ArchiveTooLarge, Limits, refused, shown_member, too_large
 from holdfast.sources.archive.names import checked_target
 from holdfast.vault.path_tree import PathTree
-from holdfast.vault.source import ContentOrigin, PathWarnings, Scan
+from holdfast.vault.path_warnings import PathWarnings
+from holdfast.vault.source import ContentOrigin, Scan
 
 FILE, FOLDER, SYMLINK = 1, 2, 3
 """As vault.entry.Kind."""

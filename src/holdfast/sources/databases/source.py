@@ -83,7 +83,7 @@ class WithDumps:
 
     def scan(self) -> Scan:
         """Walk the tree, and put the dumps in. Raises SourceMissing, SourceError."""
-        from holdfast.vault.source import PathWarning
+        from holdfast.vault.path_warnings import PathWarning
 
         whole = self.folder.scan()
         if os.path.lexists(self.folder.folder.root / FOLDER):
@@ -102,7 +102,8 @@ class WithDumps:
         """
         import numpy as np
 
-        from holdfast.vault.source import PathWarning, Settled
+        from holdfast.vault.path_warnings import PathWarning
+        from holdfast.vault.source import Settled
 
         whole, at, more = self._scan, self._at, len(self.specs) + 1
         assert whole is not None

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.native import library as native
-from holdfast.vault.source import PathWarning
+from holdfast.vault.path_warnings import PathWarning
 
 if TYPE_CHECKING:
     from holdfast.vault.source import Scan

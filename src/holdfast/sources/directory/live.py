@@ -131,7 +131,8 @@ class LiveSource:
         """
         from holdfast.sources.sqlite.copying import Copied
         from holdfast.sources.sqlite.recognise import unfold
-        from holdfast.vault.source import PathWarning, Settled
+        from holdfast.vault.path_warnings import PathWarning
+        from holdfast.vault.source import Settled
 
         whole = self._whole
         assert whole is not None
@@ -170,7 +171,7 @@ class LiveSource:
 
     def close_reading(self) -> None:
         """Wait for the checks of the copies. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
-        from holdfast.vault.source import PathWarning
+        from holdfast.vault.path_warnings import PathWarning
 
         self.on_read()
         if self._copying is None:

@@ -54,12 +54,12 @@ class DirectorySource:
         except SourceFileRefused:
             raise SourceError(
                 f"The path of the application's folder {self.root} now contains a link; put the folder back, "
-                "or change the application's path to its new place."
+                "or set its new place with `holdfast app set-path`."
             ) from None
         except (FileNotFoundError, NotADirectoryError):
             raise SourceMissing(
                 f"The application's folder {self.root} does not exist (or is no longer a folder); "
-                "put it back or give the application another path."
+                "put it back, or set its new place with `holdfast app set-path`."
             ) from None
         except OSError as error:
             raise SourceError(
@@ -74,7 +74,7 @@ class DirectorySource:
     def _walk(self, fd: int, control: Control) -> Scan:
         from holdfast.sources.directory.ignore import PatternsTooSlow, Rules, patterns_of, read_ignore_file, too_slow
         from holdfast.sources.directory.walk import walk
-        from holdfast.vault.source import PathWarnings
+        from holdfast.vault.path_warnings import PathWarnings
 
         if self.ignore is None:
             return walk(fd, self.excluded, bounds=self.bounds, control=control)

@@ -19,8 +19,9 @@ from holdfast.sources.directory.ignore import PatternsTooSlow, Rules
 from holdfast.sources.port import SourceError, SourceTooLarge
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.path_tree import PathTree
+from holdfast.vault.path_warnings import PathWarning, PathWarnings
 from holdfast.vault.paths import shown
-from holdfast.vault.source import SCAN_COLUMNS, TOO_DEEP, PathWarning, PathWarnings, Scan
+from holdfast.vault.source import SCAN_COLUMNS, TOO_DEEP, Scan
 
 CHECK_SECONDS = 0.25
 """The interval between checks for a cancelled walk."""

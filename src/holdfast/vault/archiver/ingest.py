@@ -13,6 +13,7 @@ import os
 import struct
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
@@ -33,8 +34,11 @@ from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackKind, PackWriter
+from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
-from holdfast.vault.source import PathWarning, SourceReader
+
+if TYPE_CHECKING:
+    from holdfast.vault.source import SourceReader
 
 READ_TRIES = 3
 HEAD_BYTES = 16

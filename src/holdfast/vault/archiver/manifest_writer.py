@@ -33,8 +33,9 @@ from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import PackRow
 from holdfast.vault.pack.segment import Encoder, SegmentMaker
 from holdfast.vault.pack.writer import PackWriter
+from holdfast.vault.path_warnings import PathWarning, PathWarnings
 from holdfast.vault.paths import shown
-from holdfast.vault.source import ContentOrigin, PathWarning, PathWarnings, Scan
+from holdfast.vault.source import ContentOrigin, Scan
 
 if TYPE_CHECKING:
     from holdfast.vault.archiver.tasks import Gathered

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
 from holdfast.stores.port import Store
 from holdfast.vault.archiver.tasks import Result
 from holdfast.vault.pack.segment import Encoder
-from holdfast.vault.source import ReadableSource
+
+if TYPE_CHECKING:
+    from holdfast.vault.source import ReadableSource
 
 _LENGTH = struct.Struct("<I")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from holdfast.vault.source import SourceReader
+if TYPE_CHECKING:
+    from holdfast.vault.source import SourceReader
+
 
 PART_BYTES = 64 * 1024 * 1024
 """Files over twice this are read in parts by several workers. A forced cut at each border costs a moved large file at

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from holdfast.vault.pack.ledger import PackRow
-from holdfast.vault.source import PathWarning, PathWarnings
+from holdfast.vault.path_warnings import PathWarning, PathWarnings
 
 RESULT_FIELDS = (
     ("number", "<u4", "I"),

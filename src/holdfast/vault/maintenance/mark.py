@@ -6,7 +6,7 @@ their differences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +27,18 @@ def backup_ids(store: Store) -> list[str]:
 
 
 class Marker:
-    """Marks the chunks that backups need, over the positions of one index. `close` it."""
+    """Marks the chunks that backups need, over the positions of one index. `close` it.
 
-    def __init__(self, store: Store, keys: VaultKeys, index: Index) -> None:
+    `but`: a marker of the same index whose manifest chunks are not read again; nothing below them is marked.
+    """
+
+    def __init__(self, store: Store, keys: VaultKeys, index: Index, but: Marker | None = None) -> None:
         self._store = store
         self._keys = keys
         self._index = index
         self._reader = RecordReader(store, keys, lambda refresh: index)
         self._seen: set[bytes] = set()
+        self._known: Set[bytes] = but._seen if but is not None else frozenset()
         self.used: NDArray[np.bool_] = np.zeros(len(index), bool)
         """For each position of the index, True if a marked backup needs that chunk."""
 
@@ -70,7 +74,7 @@ class Marker:
 
     def _fresh(self, ids: Sequence[bytes]) -> list[bytes]:
         """Return the manifest chunks not met before, and mark them."""
-        fresh = [i for i in dict.fromkeys(ids) if i not in self._seen]
+        fresh = [i for i in dict.fromkeys(ids) if i not in self._seen and i not in self._known]
         self._seen.update(fresh)
         self._use(b"".join(fresh))
         return fresh

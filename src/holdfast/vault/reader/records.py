@@ -87,7 +87,11 @@ class RecordReader:
             fresh = self._index(True)
             plan = [there or now for there, now in zip(plan, _places(fresh, blob), strict=True)]
             if None in plan:
-                raise ChunkMissing(f"Chunk {ids[plan.index(None)].hex()[:12]} is in none of the vault's packs.")
+                chunk = ids[plan.index(None)].hex()[:12]
+                raise ChunkMissing(
+                    f"A part of the backup is lost: chunk {chunk} is in none of the vault's packs. A check of the "
+                    "backups names the files that need it."
+                )
         return [place for place in plan if place is not None]
 
     def _plan_anew(self, ids: list[bytes], gone: PackGone) -> list[Place]:

@@ -74,6 +74,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         scope = request.scope
         _, app_id = requested_app(context, scope)
         body = await inputs.json_body(request, BackupChange)
+        inputs.require_change(body)
         backup = await context.call(_change, context, app_id, requested_backup(scope), body)
         return success(operations.full_object(instance, backup))
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from litestar import Request, get, put
+from litestar import Request, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import Account, App
@@ -54,7 +54,12 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
         shown = await context.call(_preview, instance, account, app_id)
         return with_etag(success(shown), request.scope)
 
-    return [get_schedule, set_schedule, preview_retention]
+    @post(f"{_RETENTION}/accept", status_code=200)
+    async def accept_size(request: Request[Any, Any, Any]) -> Answer:
+        account, app_id = requested_app(context, request.scope)
+        return success(await context.call(_accept, instance, account, app_id))
+
+    return [get_schedule, set_schedule, preview_retention, accept_size]
 
 
 def _app(instance: Instance, account: Account, app_id: str) -> App:
@@ -69,6 +74,11 @@ async def _shown(context: Context, app: App) -> Schedule:
         return await context.call_apart(app.account_id, shown_schedule, context.instance, app)
     except LimitReached as error:
         return await context.call(shown_schedule, context.instance, app, error)
+
+
+def _accept(instance: Instance, account: Account, app_id: str) -> RetentionPreview:
+    app = retain.accept_size(instance, _app(instance, account, app_id))
+    return retain.shown_retention(instance, app, retain.plan_retention(instance, app))
 
 
 def _preview(instance: Instance, account: Account, app_id: str) -> RetentionPreview:

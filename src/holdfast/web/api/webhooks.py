@@ -64,6 +64,7 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
     async def change_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         body = await inputs.json_body(request, WebhookChange)
+        inputs.require_change(body)
         changed = await context.call(
             operations.change_endpoint,
             instance,

@@ -75,9 +75,16 @@ _RULES = {
 B = TypeVar("B", bound=Body)
 
 
-def invalid(field: str) -> ApiError:
-    """The error that names a field of ours and what it must be."""
-    return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {_RULES[field]}.")
+def invalid(field: str, rule: str | None = None) -> ApiError:
+    """The error that names a field of ours and what it must be; `rule`: where that is not as everywhere."""
+    return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {rule or _RULES[field]}.")
+
+
+def require_change(body: Body) -> None:
+    """Raise ApiError for the body of a change that has none of the fields that can be changed."""
+    if all(getattr(body, name) is msgspec.UNSET for name in body.__struct_fields__):
+        known = ", ".join(body.__struct_fields__)
+        raise BadRequest("INVALID_BODY", f"The body changes nothing; give at least one of {known}.")
 
 
 def check_host(scope: HTTPScope) -> None:
@@ -140,7 +147,7 @@ def cursor(fields: dict[str, str]) -> bytes:
     """The path behind which an answer begins, as the Link header of the one before has it; empty for the first."""
     text = fields.get("after", "")
     if not re.fullmatch(CURSOR_PATTERN, text):
-        raise BadRequest("INVALID_AFTER", "after must be as the Link header of the answer before has it.")
+        raise invalid("after", "as the Link header of the answer before has it")
     return urlsafe_b64decode(text)
 
 

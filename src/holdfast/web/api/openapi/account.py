@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import Json, ref
-from holdfast.web.api.openapi.operations import APP_ID, IF_NONE_MATCH, got, operation
+from holdfast.web.api.openapi.fields import Json, enveloped, ref
+from holdfast.web.api.openapi.operations import APP_ID, IF_NONE_MATCH, got, json_of, operation
 
 
 def paths() -> Json:
     """The operations, by path and method."""
-    app = ref("App")
+    app, preview = ref("App"), json_of(enveloped(ref("RetentionPreview")))
     return {
         "/v3/apps": {
             "get": operation(
@@ -29,7 +29,19 @@ def paths() -> Json:
                 (402, 404),
                 parameters=(APP_ID, IF_NONE_MATCH),
                 description="A backup goes only after a newer good one has succeeded. The rules look at scheduled and "
-                "safety backups; what was taken by hand or imported goes only by the plan's caps, and last.",
+                "safety backups; what was taken by hand or imported goes only by the plan's caps, and last. With a "
+                "backup that has under half of the files or bytes of the one before, retention rests (`shrunk`).",
+            )
+        },
+        "/v3/apps/{app_id}/retention/accept": {
+            "post": operation(
+                "acceptSize",
+                "Say that an application that has shrunk is right as it is",
+                {200: {"description": "What retention would do now; it rests no more.", "content": preview}},
+                (402, 404),
+                parameters=(APP_ID,),
+                description="Ends the rest of retention that a backup with under half of the files or bytes of the one "
+                "before has begun. Without such a rest nothing is changed.",
             )
         },
         "/v3/account": {

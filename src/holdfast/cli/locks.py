@@ -1,0 +1,84 @@
+"""`holdfast backup lock`, `holdfast backup unlock`"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.apps import AppName
+from holdfast.cli.backups import BackupName, one_backup, print_changed
+from holdfast.cli.output import Json
+from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
+
+_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
+_UNIT_NS = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
+_YEAR_MAX = 2261
+"""The last whole year whose nanoseconds fit into 64 bits."""
+
+
+def lock(
+    name: AppName,
+    backup: BackupName,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Only so long: 2026-12-24, 2026-12-24T18:00, 36h, 30d or 8w."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Keep a backup from being deleted; with --until nobody but the operator can unlock it before that time."""
+    from holdfast.service.registry.backups import locked_until, set_lock
+
+    with one_backup(name, backup) as (instance, found):
+        if until is None:
+            changed = set_lock(instance, found, True)
+            print_changed(instance, changed, json, f"{changed.name} is locked now.")
+            return
+        end_ns = _end_of(until, instance.zone, instance.clock.now_ns())
+        changed = set_lock(instance, found, None, end_ns)
+        print_changed(instance, changed, json, f"{changed.name} is locked until {locked_until(instance, changed)}.")
+
+
+def unlock(
+    name: AppName,
+    backup: BackupName,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also before the end of a time lock; the customer's events say so.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Let a backup be deleted again."""
+    from holdfast.service.registry.backups import locked_until, override_locks, set_lock
+
+    with one_backup(name, backup) as (instance, found):
+        changed = override_locks(instance, found) if force else set_lock(instance, found, False)
+        until = locked_until(instance, changed)
+        text = f"{changed.name} is unlocked now."
+        if until is not None:
+            text = f"{changed.name} is still locked until {until}; --force unlocks it before."
+        print_changed(instance, changed, json, text)
+
+
+def _end_of(text: str, zone: tzinfo, now_ns: int) -> int:
+    """Return the end of a lock (ns). Raises Invalid for what cannot be read, is past, or is too far away."""
+    from holdfast.service.errors import Invalid
+
+    span = _SPAN.fullmatch(text)
+    if span is not None:
+        return now_ns + int(span[1]) * _UNIT_NS[span[2]]
+    try:
+        end = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(
+            "until", "--until must be a time like 2026-12-24 or 2026-12-24T18:00, or 36h, 30d or 8w."
+        ) from None
+    if end.tzinfo is None:
+        end = end.replace(tzinfo=zone)
+    if end.year > _YEAR_MAX:
+        raise Invalid("until", f"--until must be a time up to the year {_YEAR_MAX}.")
+    end_ns = int(end.timestamp()) * SECOND_NS
+    if end_ns <= now_ns:
+        raise Invalid("until", f"--until must be a time to come, and {text} is past.")
+    return end_ns
