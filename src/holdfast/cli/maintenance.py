@@ -18,20 +18,34 @@ if TYPE_CHECKING:
     from holdfast.schemas.commands import PlannedPrune, PrunedAccount
     from holdfast.service.instance.home import Instance
 
+_GRACE_HOURS = 24.0
+_GraceHours = Annotated[
+    float | None,
+    typer.Option(
+        "--grace-hours",
+        min=0,
+        help="Keep discarded packs this long for running downloads (default: 24); 0 deletes them at once.",
+    ),
+]
+_Emergency = Annotated[
+    bool,
+    typer.Option(
+        "--emergency",
+        help="The home's disk is full: give up the reserve of 16 MiB first, and delete discarded packs at once.",
+    ),
+]
+
 
 def prune(
     account: Annotated[str | None, typer.Option("--account", help="Only this account's vault.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    grace_hours: Annotated[
-        float,
-        typer.Option(
-            "--grace-hours", min=0, help="Keep discarded packs this long for running downloads; 0 deletes them at once."
-        ),
-    ] = 24.0,
+    grace_hours: _GraceHours = None,
+    emergency: _Emergency = False,
     json: Json = False,
 ) -> None:
     """Throw away what no backup needs any more."""
     from holdfast.service.errors import Conflict
+    from holdfast.service.instance.reserve import keep_reserve
     from holdfast.service.registry.accounts import get_account, list_accounts
     from holdfast.service.retention.erase import is_erased
     from holdfast.stores.port import StoreError, StoreUnreachable
@@ -39,7 +53,13 @@ def prune(
 
     shown: list[PlannedPrune | PrunedAccount] = []
     failed = False
+    if grace_hours is None:
+        grace_hours = 0.0 if emergency else _GRACE_HOURS
+    if emergency and not dry_run:
+        _give_up_reserve()
     with state.instance() as instance:
+        if instance.catalog.read_only_because and not dry_run:
+            raise typer.Exit(fail("CATALOG", instance.catalog.read_only_because))
         chosen = [get_account(instance, account)] if account else list_accounts(instance)
         for one in chosen:
             if is_erased(one):
@@ -58,10 +78,22 @@ def prune(
                 failed = True
                 failure = known_failure(error) or Failure("", str(error))
                 fail(failure.code, f"{one.email}: {failure.message}")
+    if emergency and not dry_run and not keep_reserve(state.home):
+        warn("The reserve is given up; once there is room again, the next start of `holdfast serve` makes it anew.")
     if json:
         print_json(shown)
     if failed:
         raise typer.Exit(1)
+
+
+def _give_up_reserve() -> None:
+    from holdfast.service.instance.home import check_format
+    from holdfast.service.instance.reserve import give_up_reserve
+
+    check_format(state.home)
+    freed = give_up_reserve(state.home)
+    if not freed:
+        warn(f"{state.home} has no reserve to give up; this needs some room on its disk.")
 
 
 def _plan(instance: Instance, account: Account, *, quiet: bool) -> PlannedPrune:

@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -148,13 +147,15 @@ def run_server(
     from holdfast.service.instance.capacity import raise_open_files
     from holdfast.service.instance.home import close_to_others
     from holdfast.service.instance.logs import configure_logs
+    from holdfast.service.instance.reserve import keep_reserve
     from holdfast.web.server import ServerError, run
     from holdfast.worker.supervisor import WatchedJobs
 
     port = _settle(host, port, base_url, backups_url)
     raise_open_files()
     close_to_others(state.home)
-    with state.instance() as instance, _only_one(state.home):
+    keep_reserve(state.home)
+    with state.instance() as instance, _only_one(instance):
         instance.node_lease.hold()
         configure_logs("web", instance.config.log_level, instance.config.log_format)
         watched = WatchedJobs(state.home, logging.getLogger("holdfast.worker.supervisor").error)
@@ -211,10 +212,13 @@ def _check_port(host: str, port: int) -> None:
 
 
 @contextmanager
-def _only_one(home: Path) -> Iterator[None]:
+def _only_one(instance: Instance) -> Iterator[None]:
     """Hold the home for this server; a second one is refused."""
-    from holdfast.service.instance.locks import SERVE_LOCK
+    from holdfast.service.instance.served import SERVE_LOCK
 
+    if instance.catalog.read_only_because:
+        raise typer.Exit(fail("CATALOG", instance.catalog.read_only_because))
+    home = instance.home
     fd = os.open(home / "run" / f"{SERVE_LOCK}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -33,7 +33,7 @@ class State:
         """The instance of the chosen home. Raises InstanceError, ConfigError, CatalogError."""
         from holdfast.service.instance.home import open_instance
 
-        instance = open_instance(self.home)
+        instance = open_instance(self.home, may_only_read=True)
         try:
             yield instance
         finally:

@@ -5,8 +5,9 @@ It must never change a catalog that a newer Holdfast wrote, or leave one half ma
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from holdfast.catalog.database.disk import READ_ONLY, disk_name, fault_of
+from holdfast.catalog.database.read_only import open_read_only
 from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata
 
 BUSY_SECONDS = 30
@@ -53,9 +56,12 @@ class CatalogDamaged(CatalogError):
 class Catalog:
     """The database of one instance. Safe to use from several threads."""
 
-    def __init__(self, engine: Engine, where: str) -> None:
+    def __init__(self, engine: Engine, where: str, read_only_because: str = "", copied_to: Path | None = None) -> None:
         self.engine = engine
         self.where = where
+        self.read_only_because = read_only_because
+        """A sentence, when the disk takes no writing and the catalog was opened for reading; else empty."""
+        self._copied_to = copied_to
         self._is_sqlite = engine.dialect.name == "sqlite"
 
     @property
@@ -136,6 +142,8 @@ class Catalog:
     def close(self) -> None:
         """Release all connections."""
         self.engine.dispose()
+        if self._copied_to is not None:
+            shutil.rmtree(self._copied_to, ignore_errors=True)
 
 
 @contextmanager
@@ -161,6 +169,15 @@ def errors_as_sentences(engine: Engine, where: str) -> Iterator[None]:
 
 def _advice(where: str, why: str) -> str:
     """Return the sentence about a catalog that cannot be used: what is wrong, in the driver's words, and what to do."""
+    fault = fault_of(Path(where).parent) if Path(where).is_absolute() else ""
+    disk = disk_name(Path(where).parent) if fault else ""
+    if fault == "full":
+        return (
+            f"The catalog {where} cannot be changed: {disk}, is full. Free some space there; `holdfast prune "
+            "--emergency` gives up a reserve and removes what no backup needs."
+        )
+    if fault:
+        return f"The catalog {where} can only be read: {disk}, is {fault}. Mount it for writing, and try again."
     if "disk is full" in why:
         return f"The disk that holds the catalog {where} is full; free some space there and try again."
     if "readonly" in why:
@@ -175,8 +192,11 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
 
 
-def open_catalog(url: str, *, create: bool = False) -> Catalog:
+def open_catalog(url: str, *, create: bool = False, may_only_read: Callable[[], bool] = lambda: False) -> Catalog:
     """Open a catalog and bring its schema up to date.
+
+    `may_only_read`: asked when it cannot be written, as its disk is full or mounted read-only: True if it may be opened
+    for reading instead, as nobody else has it open.
 
     Raises CatalogNewer (untouched), CatalogUnreachable, CatalogError (no catalog there and not `create`).
     """
@@ -191,10 +211,36 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
     try:
         with errors_as_sentences(engine, where):
             _prepare(engine, where, create)
+    except CatalogUnreachable as error:
+        engine.dispose()
+        if engine.dialect.name != "sqlite" or not fault_of(Path(where).parent) or not may_only_read():
+            raise
+        return _opened_read_only(where, error)
     except BaseException:
         engine.dispose()
         raise
-    return Catalog(engine, where)
+    because = ""
+    if engine.dialect.name == "sqlite" and fault_of(Path(where).parent) == READ_ONLY:
+        because = _advice(where, "readonly")  # what a process left beside it lets it be read
+    return Catalog(engine, where, because)
+
+
+def _opened_read_only(where: str, refused: CatalogUnreachable) -> Catalog:
+    """Open a catalog whose disk refused to have it written."""
+    try:
+        engine, copied_to = open_read_only(Path(where), BUSY_SECONDS, CONNECTIONS_MAX)
+    except OSError:  # no room for a copy anywhere
+        raise refused from None
+    catalog = Catalog(engine, where, str(refused), copied_to)
+    try:
+        with errors_as_sentences(engine, where), engine.connect() as connection:
+            version = _version(connection)
+        if version != SCHEMA_VERSION:
+            raise refused
+    except BaseException:
+        catalog.close()
+        raise
+    return catalog
 
 
 def _prepare(engine: Engine, where: str, create: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from holdfast.catalog.database.engine import CatalogDamaged
@@ -25,7 +26,7 @@ FINDINGS_MAX = 20
 def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
     """Look at everything. An instance that does not open has one line, which says why; nothing is raised for it."""
     try:
-        instance = open_instance(home, clock=clock)
+        instance = open_instance(home, clock=clock, may_only_read=True)
     except FORESEEN as error:
         command = "holdfast rebuild" if isinstance(error, CatalogDamaged) else ""
         return [DoctorLine("instance", Level.PROBLEM, str(error), command)]
@@ -42,7 +43,10 @@ def lines_of(check: Check, instance: Instance) -> list[DoctorLine]:
     except FORESEEN as error:
         found = [problem(str(error))]
     except OSError as error:
-        found = [problem(f"It could not be examined ({error.strerror}: {error.filename}); fix its permissions.")]
+        advice = "mount its disk for writing" if error.errno == errno.EROFS else "fix its permissions"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "free space on its disk"
+        found = [problem(f"It could not be examined ({error.strerror}: {error.filename}); {advice}.")]
     if not found:
         return [DoctorLine(check.name, Level.OK, check.fine, "")]
     more = found[FINDINGS_MAX:]

@@ -31,6 +31,8 @@ DELIVERIES_SINCE_NS = DAY_NS
 
 
 def _catalog(instance: Instance) -> Iterator[Finding]:
+    if instance.catalog.read_only_because:
+        yield problem(instance.catalog.read_only_because)
     health = quick_check(instance.catalog)
     if health.faults:
         yield problem(

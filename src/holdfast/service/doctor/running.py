@@ -9,7 +9,8 @@ from holdfast.catalog.jobs.rows import jobs_in
 from holdfast.catalog.records import JobState, State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.locks import JOBS_LOCK, SERVE_LOCK, is_held
+from holdfast.service.instance.locks import JOBS_LOCK, is_held
+from holdfast.service.instance.served import SERVE_LOCK
 from holdfast.service.jobs.heartbeat import heartbeat_age, is_late
 
 

@@ -32,6 +32,7 @@ from holdfast.service.instance.config import (
 )
 from holdfast.service.instance.node_lease import NodeLease
 from holdfast.service.instance.privacy import keep_private, owner_for_root
+from holdfast.service.instance.served import is_served
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, make_folder, write_durably
 from holdfast.stores.identified import IdentifiedStore
@@ -208,8 +209,11 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
     return instance
 
 
-def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool = False) -> Instance:
+def open_instance(
+    home: Path, *, clock: Clock | None = None, new_catalog: bool = False, may_only_read: bool = False
+) -> Instance:
     """Open the instance in `home`. `new_catalog`: for a rebuild; a catalog that is gone is made anew.
+    `may_only_read`: a home that no server uses may be on a disk that is full or mounted read-only.
 
     Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError, StoreError.
     """
@@ -218,12 +222,14 @@ def open_instance(home: Path, *, clock: Clock | None = None, new_catalog: bool =
     key = _read_key(home)
     if new_catalog:
         _check_key_on_store(home, key)
-    catalog = open_catalog(catalog_url_of(home, config), create=new_catalog)
+    url = catalog_url_of(home, config)
+    catalog = open_catalog(url, create=new_catalog, may_only_read=lambda: may_only_read and not is_served(home))
     try:
         if new_catalog and catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
         _check_key(home, catalog, key)
-        (home / "run").mkdir(mode=0o700, exist_ok=True)
+        if not (home / "run").is_dir():
+            (home / "run").mkdir(mode=0o700, exist_ok=True)
         return Instance(home, config, catalog, key, clock or SystemClock())
     except BaseException as error:
         catalog.close()

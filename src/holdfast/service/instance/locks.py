@@ -17,9 +17,6 @@ from holdfast.service.instance.home import Instance
 JOBS_LOCK = "jobs"
 """Held by a home's process of jobs."""
 
-SERVE_LOCK = "serve"
-"""Held by a home's `holdfast serve`."""
-
 
 @contextmanager
 def held(instance: Instance, name: str) -> Iterator[bool]:
@@ -71,7 +68,7 @@ def is_held(instance: Instance, name: str) -> bool:
 def is_held_in(run: Path, name: str) -> bool:
     """As `is_held`, for an instance that does not open."""
     try:
-        fd = os.open(run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(run / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

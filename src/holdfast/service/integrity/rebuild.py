@@ -34,7 +34,8 @@ from holdfast.service.instance.home import (
     has_vaults,
     open_instance,
 )
-from holdfast.service.instance.locks import JOBS_LOCK, SERVE_LOCK, is_held_in
+from holdfast.service.instance.locks import JOBS_LOCK, is_held_in
+from holdfast.service.instance.served import SERVE_LOCK
 from holdfast.service.registry.account_record import COPIES_PREFIX, Marks, Record, read_marks, read_record
 from holdfast.service.take.schedule import recompute
 from holdfast.stores.durable import sync_folder

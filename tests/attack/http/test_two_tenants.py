@@ -1,0 +1,89 @@
+"""Two tenants: whatever one asks of the other's things is answered as if they had never been.
+
+The requests are made from the routes themselves, so that a new route is covered as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import httpx
+from kit.site import Site
+from litestar import Litestar
+
+from holdfast.service.integrity.verify import request_verify
+from holdfast.service.notify.endpoints import add_endpoint
+
+NEVER = "f" * 32
+"""An id that nothing ever had."""
+
+OPEN = {"/docs/{file}"}
+"""The same for everybody."""
+
+BODIES: tuple[dict[str, Any] | None, ...] = (None, {}, {"name": "x"}, {"cron": "0 3 * * *"})
+QUERIES = ("", "?q=hello", "?path=hello.txt", "?with=" + NEVER)
+
+
+def routes(site: Site) -> list[str]:
+    """The paths of all routes with something that varies: `/v3/apps/{app_id}/backups`."""
+    api = cast(Litestar, site.front.api)
+    paths = {re.sub(r":\w+}", "}", route.path) for route in api.routes}
+    return sorted(path for path in paths - OPEN if "{" in path)
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    """The path with these ids. A name that is not known fails: give the new route's things a row in `theirs`."""
+    return re.sub(r"{(\w+)}", lambda match: ids[match[1]], path)
+
+
+def shape(answer: httpx.Response, ids: dict[str, str]) -> tuple[object, ...]:
+    """All of an answer that could tell two of them apart, but for what the request itself said."""
+    text = answer.text
+    for value in ids.values():
+        text = text.replace(value, "<given>")
+    return answer.status_code, sorted(name for name in answer.headers if name != "date"), text
+
+
+def state_of(site: Site) -> list[Any]:
+    tables = ("backups", "jobs", "apps", "endpoints", "deliveries")
+    with site.instance.catalog.read() as connection:
+        return [connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").all() for table in tables]
+
+
+def requests(path: str) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
+    """Method, query and body of what is asked of one route."""
+    for query in QUERIES:
+        yield "GET", query, None
+    yield "DELETE", "", None
+    for method in ("POST", "PUT", "PATCH"):
+        for body in BODIES:
+            yield method, "", body
+
+
+def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: httpx.Client) -> None:
+    backup = site.take(site.other_app)
+    job = request_verify(site.instance, backup, "main")
+    endpoint = add_endpoint(
+        site.instance,
+        site.other.account.id,
+        "https://hooks.example/x",
+        resolve=lambda host, port: ["93.184.216.34"],
+    ).endpoint
+    theirs = {"app_id": site.other_app.id, "backup": backup.id, "job_id": job.id, "webhook_id": endpoint.id}
+    never = dict.fromkeys(theirs, NEVER)
+    before = state_of(site)
+    asked = 0
+    for path in routes(site):
+        # The other's backup is asked for below one's own application too.
+        owners = ({}, {"app_id": site.app.id}) if "{backup}" in path else ({},)
+        for own in owners:
+            for method, query, body in requests(path):
+                ids, others = {**theirs, **own}, {**never, **own}
+                one, other = (silver.request(method, filled(path, of) + query, json=body) for of in (ids, others))
+                assert shape(one, ids) == shape(other, others), (method, path, query, body)
+                assert one.status_code >= 400
+                asked += 1
+    assert asked > 200
+    assert state_of(site) == before
