@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast.catalog import statistics
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
-from holdfast.service.instance.home import note_key_exported
+from holdfast.service.instance.recovery_sheet import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
 from holdfast.service.registry.backups import delete_now
 from holdfast.service.take.run import request_backup

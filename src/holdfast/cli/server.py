@@ -87,7 +87,7 @@ def init(
 def export(json: Json = False) -> None:
     """Print the recovery sheet with the master key."""
     from holdfast.schemas.commands import MasterKey
-    from holdfast.service.instance.home import note_key_exported, recovery_sheet
+    from holdfast.service.instance.recovery_sheet import note_key_exported, recovery_sheet
 
     with state.instance() as instance:
         if json:
@@ -108,7 +108,7 @@ def serve(
     backups_url: BackupsUrl = None,
 ) -> None:
     """Serve the API and downloads, and run the jobs, until Ctrl-C."""
-    from holdfast.service.instance.home import KEY_NEVER_EXPORTED, key_exported_at
+    from holdfast.service.instance.recovery_sheet import KEY_NEVER_EXPORTED, key_exported_at
 
     def announce(instance: Instance, port: int) -> None:
         print(f"Holdfast serves {instance.config.base_url} (listening on {host}:{port}). Ctrl-C stops it.", flush=True)

@@ -30,7 +30,8 @@ from holdfast.catalog.events.counters import BUCKET_SECONDS, Counters, read_coun
 from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State
 from holdfast.service.instance.disks import Disk, disk_of
-from holdfast.service.instance.home import Instance, key_exported_at
+from holdfast.service.instance.home import Instance
+from holdfast.service.instance.recovery_sheet import key_exported_at
 from holdfast.service.jobs.heartbeat import heartbeat_age
 from holdfast.units import SECOND_NS
 

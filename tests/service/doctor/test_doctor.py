@@ -29,7 +29,8 @@ from holdfast.service.doctor import diagnose, kept, machine
 from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, lines_of
 from holdfast.service.doctor.finding import Check, Level, warning
 from holdfast.service.instance.disks import Disk
-from holdfast.service.instance.home import KEY_VARIABLE, Instance, create_instance, note_key_exported, open_instance
+from holdfast.service.instance.home import KEY_VARIABLE, Instance, create_instance, open_instance
+from holdfast.service.instance.recovery_sheet import note_key_exported
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.take.run import request_backup, run_backup

@@ -15,7 +15,8 @@ import pytest
 
 from holdfast.catalog.database.engine import CatalogUnreachable, open_catalog, sqlite_url
 from holdfast.service.instance.config import ConfigError
-from holdfast.service.instance.home import InstanceError, create_instance, open_instance, recovery_sheet
+from holdfast.service.instance.home import InstanceError, create_instance, open_instance
+from holdfast.service.instance.recovery_sheet import recovery_sheet
 from holdfast.service.registry.accounts import add_account
 
 

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.config import CONFIG_NAME
-from holdfast.service.instance.home import KEY_NAME, KEY_NEVER_EXPORTED, KEY_VARIABLE, Instance, key_exported_at
+from holdfast.service.instance.home import KEY_NAME, KEY_VARIABLE, Instance
+from holdfast.service.instance.recovery_sheet import KEY_NEVER_EXPORTED, key_exported_at
 
 _TLS_MODES = {"require", "verify-ca", "verify-full"}
 

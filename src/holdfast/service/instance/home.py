@@ -47,15 +47,10 @@ FORMAT_NAME = "FORMAT"
 FORMAT = 1
 KEY_NAME = "master.key"
 KEY_VARIABLE = "HOLDFAST_MASTER_KEY"
-KEY_NEVER_EXPORTED = (
-    "the master key was never exported, and without it no backup can be read; run `holdfast key export` and keep the "
-    "sheet away from this machine."
-)
 VAULTS_OPEN_MAX = 64
 NOBODY = "nobody"
 """No account has this id."""
 _FINGERPRINT = "master key fingerprint"
-_EXPORTED = "master key exported"
 _CATALOG_NAME = "catalog.sqlite"
 _CUT_OFF_NAMES = {
     "store",
@@ -257,30 +252,6 @@ def _require_own(home: Path) -> None:
             f"{home} belongs to {owner}, who could not use the files that root makes in it; run this as {owner} "
             f"(`sudo -u {owner} holdfast ...`), or give the home and the store to root. Nothing was changed."
         )
-
-
-def note_key_exported(instance: Instance) -> None:
-    """Remember that somebody has the master key on paper."""
-    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {instance.clock.now_ns()}")
-
-
-def key_exported_at(instance: Instance) -> int | None:
-    """Return the time of the master key's last export, in nanoseconds; None: never, as far as the catalog knows."""
-    fingerprint, _, at = (instance.catalog.fact(_EXPORTED) or "").partition(" ")
-    return int(at) if fingerprint == instance.master_key.fingerprint else None
-
-
-def recovery_sheet(instance: Instance) -> str:
-    """Return the sheet to print and keep away from the machine."""
-    return (
-        "Holdfast recovery sheet\n"
-        "=======================\n\n"
-        f"Instance   {instance.config.base_url} ({instance.home})\n"
-        f"Key id     {instance.master_key.fingerprint}\n"
-        f"Master key {instance.master_key.hex()}\n\n"
-        "Without this key nothing of the backups can be read, by anybody. Keep this sheet away from the machine.\n"
-        f"To use it: write the 64 digits into {KEY_NAME} in the instance's home (mode 0600), or set {KEY_VARIABLE}.\n"
-    )
 
 
 def catalog_url_of(home: Path, config: Config) -> str:
