@@ -19,7 +19,7 @@ __all__ = ["world"]
 @pytest.fixture(autouse=True)
 def one_clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands open the instance of the test, with its clock."""
-    monkeypatch.setattr("holdfast.service.instance.home.open_instance", lambda home: world.instance)
+    monkeypatch.setattr("holdfast.service.instance.home.open_instance", lambda home, **options: world.instance)
     monkeypatch.setattr(Instance, "close", lambda self: None)
 
 

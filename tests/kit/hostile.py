@@ -74,21 +74,36 @@ class Measured:
     seconds: float
 
 
+_USED = "\nused: "
+_START = f"""
+import os, resource, sys
+child = os.fork()
+if not child:
+    os.execv(sys.argv[1], sys.argv[1:])
+status = os.waitpid(child, 0)[1]
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+os.write(1, ({_USED!r} + f"{{used.ru_maxrss}} {{used.ru_utime + used.ru_stime}}").encode())
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
+"""
+
+
 def measured(arguments: list[object], folder: Path, **environment: str) -> Measured:
-    """Run `holdfast` as a process; its peak is the largest of it and of those that it waited for."""
+    """Run `holdfast` as a process; its peak is the largest of it and of those that it waited for.
+
+    A small process starts it: what a process had before `exec`, here all of pytest's, counts as its peak.
+    """
     out = folder / "output"
     with out.open("wb") as output:
         began = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
+            [sys.executable, "-S", "-c", _START, sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
             env={**os.environ, "HOLDFAST_HOME": str(folder / "home"), **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
         )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    text = out.read_text(errors="replace")
-    cpu = used.ru_utime + used.ru_stime
-    return Measured(process.returncode, text, used.ru_maxrss * 1024, cpu, time.monotonic() - began)
+        process.wait()
+    text, _, used = out.read_text(errors="replace").rpartition(_USED)
+    peak_kilobytes, cpu = used.split()
+    return Measured(process.returncode, text, int(peak_kilobytes) * 1024, float(cpu), time.monotonic() - began)

@@ -31,7 +31,8 @@ def test_a_path_that_was_shown_is_read_back(path: bytes) -> None:
 
 def test_one_rule_shows_paths() -> None:
     source = Path(__file__).parents[3] / "src"
-    assert not [p for p in source.rglob("*.py") if "backslashreplace" in p.read_text()]
+    terminal = source / "holdfast" / "cli" / "terminal.py"  # characters that a terminal cannot show, in any text
+    assert not [p for p in source.rglob("*.py") if "backslashreplace" in p.read_text() and p != terminal]
 
 
 def test_what_a_warning_says_is_what_the_list_of_files_says(world: World) -> None:

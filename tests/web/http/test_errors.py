@@ -71,8 +71,8 @@ def test_what_is_anothers_answers_as_what_never_was(site: Site, silver: httpx.Cl
             one.headers.pop("date")
         assert answer.headers == expected.headers
     mine = f"/v3/apps/{site.app.id}/backups"
-    for method in ("GET", "PATCH", "DELETE"):
-        answer, expected = silver.request(method, f"{mine}/{theirs.id}"), silver.request(method, f"{mine}/{UNKNOWN_ID}")
+    for method, body in (("GET", None), ("PATCH", {"name": "other"}), ("DELETE", None)):
+        answer, expected = (silver.request(method, f"{mine}/{one}", json=body) for one in (theirs.id, UNKNOWN_ID))
         check(answer, 404, "BACKUP_NOT_FOUND")
         assert answer.content == expected.content
     for path in (f"{mine}?after={{}}", "/v3/backups?limit=1&after={}"):
