@@ -5,7 +5,6 @@ The short form takes every few effects; the whole is `make crashtest` (HOLDFAST_
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import traceback
@@ -16,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from kit.ground import take, zip_digest
 from kit.stores.effects import DIED, Effects, Mode, install
 from kit.trees import Tree, tree_of
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError
-from holdfast.catalog.records import Backup, Retention, State
-from holdfast.service.access.download import Download
+from holdfast.catalog.records import Retention, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.integrity.rebuild import rebuild
@@ -35,7 +34,7 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.retention.retain import retain_after
-from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
+from holdfast.service.take.run import queued_backups, recover_backups, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.worker.job_kinds import JOBS, recover
@@ -58,19 +57,6 @@ class Ground:
     account_id: str
     trees: dict[str, Tree]
     zips: dict[str, str]
-
-
-def zip_digest(instance: Instance, backup: Backup) -> str:
-    ready = Download(instance, backup, "zip")
-    digest = hashlib.sha256()
-    for piece in ready.stream(0, ready.length):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-def take(instance: Instance, app_id: str) -> Backup:
-    asked, _ = request_backup(instance, app_id, origin="scheduled")
-    return run_backup(instance, asked.id)
 
 
 @pytest.fixture(scope="module")

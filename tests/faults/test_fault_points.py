@@ -6,7 +6,6 @@ The short form (`make test`) has one kind of fault; all kinds on both places are
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 from kit.archives import member, tar_of
+from kit.ground import take, zip_digest
 from kit.stores.faults import Faults, Kind, Place, strike
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
@@ -27,7 +27,6 @@ from sqlalchemy.pool import Pool
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.records import Backup, Job, Retention, State
-from holdfast.service.access.download import Download
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, InstanceError, create_instance, open_instance
 from holdfast.service.integrity.prove import request_prove, run_prove
@@ -42,7 +41,7 @@ from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.retention.retain import retain_app
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import queued_backups, request_backup, run_backup
+from holdfast.service.take.run import queued_backups, run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.worker.job_kinds import JOBS, recover
@@ -87,18 +86,6 @@ class Ground:
                 path.unlink()
 
 
-def digest(instance: Instance, backup: Backup) -> str:
-    ready = Download(instance, backup, "zip")
-    found = hashlib.sha256()
-    for piece in ready.stream(0, ready.length):
-        found.update(piece)
-    return found.hexdigest()
-
-
-def take(instance: Instance, app_id: str) -> Backup:
-    return run_backup(instance, request_backup(instance, app_id, origin="scheduled")[0].id)
-
-
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     folder = tmp_path_factory.mktemp("ground")
@@ -117,7 +104,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         if n:
             (app / f"only-{n - 1}").unlink()
         backup = take(instance, made.id)
-        zips[backup.id] = digest(instance, backup)
+        zips[backup.id] = zip_digest(instance, backup)
     gone = list_backups(instance, made.id)[1]
     delete_backup(instance, gone)
     del zips[gone.id]
@@ -243,7 +230,7 @@ def verify(ground: Ground, name: str) -> None:
         for backup_id in kept:
             assert there[backup_id].state is State.SUCCESSFUL
             assert not there[backup_id].damage
-            assert digest(instance, there[backup_id]) == ground.zips[backup_id]
+            assert zip_digest(instance, there[backup_id]) == ground.zips[backup_id]
         ended = OPERATIONS[name](instance, ground)
         assert ended is None or ended.state == "successful", ended.error_message
     finally:

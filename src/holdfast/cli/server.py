@@ -214,7 +214,7 @@ def _check_port(host: str, port: int) -> None:
 @contextmanager
 def _only_one(instance: Instance) -> Iterator[None]:
     """Hold the home for this server; a second one is refused."""
-    from holdfast.service.instance.served import SERVE_LOCK
+    from holdfast.service.instance.file_locks import SERVE_LOCK
 
     if instance.catalog.read_only_because:
         raise typer.Exit(fail("CATALOG", instance.catalog.read_only_because))

@@ -11,8 +11,9 @@ the mark is written once more, as `vaults/STORE`, before the first vault is: a s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from holdfast.stores.port import (
     Buffer,
@@ -24,6 +25,8 @@ from holdfast.stores.port import (
     StoreUnreachable,
 )
 from holdfast.units import SECOND_NS
+
+T = TypeVar("T")
 
 MARK = "STORE"
 MARK_IN_USE = "vaults/STORE"
@@ -103,32 +106,16 @@ class IdentifiedStore:
         return _IdentifiedWriter(self.inner.writer(), self)
 
     def get(self, name: str) -> bytes:
-        try:
-            return self.inner.get(name)
-        except ObjectMissing:
-            self.confirm()
-            raise
+        return self._found(lambda: self.inner.get(name))
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        try:
-            return self.inner.get_range(name, offset, length)
-        except ObjectMissing:
-            self.confirm()
-            raise
+        return self._found(lambda: self.inner.get_range(name, offset, length))
 
     def open(self, name: str) -> ObjectReader:
-        try:
-            return self.inner.open(name)
-        except ObjectMissing:
-            self.confirm()
-            raise
+        return self._found(lambda: self.inner.open(name))
 
     def size(self, name: str) -> int:
-        try:
-            return self.inner.size(name)
-        except ObjectMissing:
-            self.confirm()
-            raise
+        return self._found(lambda: self.inner.size(name))
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         self.confirm()
@@ -138,6 +125,14 @@ class IdentifiedStore:
     def delete(self, name: str) -> None:
         self.confirm()
         self.inner.delete(name)
+
+    def _found(self, read: Callable[[], T]) -> T:
+        """Read from an object; before it is called missing, confirm that this is the store."""
+        try:
+            return read()
+        except ObjectMissing:
+            self.confirm()
+            raise
 
 
 class _IdentifiedWriter:

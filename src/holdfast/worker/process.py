@@ -17,8 +17,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from holdfast.service.instance.file_locks import JOBS_LOCK
 from holdfast.service.instance.home import Instance, open_instance
-from holdfast.service.instance.locks import JOBS_LOCK, held
+from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import FORESEEN, configure_logs
 from holdfast.service.jobs.heartbeat import Heart
 from holdfast.service.registry.account_record import store_records

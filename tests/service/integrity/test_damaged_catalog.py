@@ -13,8 +13,8 @@ from kit.world import World
 
 from holdfast.catalog.database.engine import CatalogDamaged
 from holdfast.service.doctor.diagnose import diagnose
+from holdfast.service.instance.file_locks import SERVE_LOCK
 from holdfast.service.instance.home import InstanceError, open_instance
-from holdfast.service.instance.served import SERVE_LOCK
 from holdfast.service.integrity.rebuild import open_to_rebuild, rebuild
 from holdfast.service.registry.apps import list_apps
 from holdfast.service.registry.backups import list_backups

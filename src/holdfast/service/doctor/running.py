@@ -8,9 +8,9 @@ from holdfast.catalog.backups.rows import backups_in
 from holdfast.catalog.jobs.rows import jobs_in
 from holdfast.catalog.records import JobState, State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
+from holdfast.service.instance.file_locks import JOBS_LOCK, SERVE_LOCK
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.locks import JOBS_LOCK, is_held
-from holdfast.service.instance.served import SERVE_LOCK
+from holdfast.service.instance.locks import is_held
 from holdfast.service.jobs.heartbeat import heartbeat_age, is_late
 
 

@@ -7,12 +7,10 @@ key is outside the store, or in the environment (HOLDFAST_MASTER_KEY).
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.catalog.accounts.rows import account_by_id
@@ -30,9 +28,9 @@ from holdfast.service.instance.config import (
     read_config,
     system_time_zone,
 )
+from holdfast.service.instance.file_locks import folder_held, is_served
 from holdfast.service.instance.node_lease import NodeLease
 from holdfast.service.instance.privacy import keep_private, owner_for_root
-from holdfast.service.instance.served import is_served
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, make_folder, write_durably
 from holdfast.stores.identified import IdentifiedStore
@@ -167,7 +165,7 @@ def create_instance(
     _require_own(home)
     try:
         make_folder(home)
-        with _held_alone(home):
+        with folder_held(home):  # of two that make an instance here, the second then finds it
             _check_free(home)
             close_to_others(home)
             make_folder(home / "run")
@@ -281,17 +279,6 @@ def check_format(home: Path) -> None:
             f"The instance in {home} has format {words[2]} and this program knows {FORMAT}; "
             "use the newer Holdfast. Nothing was touched."
         )
-
-
-@contextmanager
-def _held_alone(home: Path) -> Iterator[None]:
-    """Of two that make an instance in the same folder, one waits for the other and then finds it there."""
-    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _check_free(home: Path) -> None:

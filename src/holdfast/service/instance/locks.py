@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from holdfast.service.instance.file_locks import is_held_in
 from holdfast.service.instance.home import Instance
-
-JOBS_LOCK = "jobs"
-"""Held by a home's process of jobs."""
 
 
 @contextmanager
@@ -63,19 +61,3 @@ def _is_same(path: Path, fd: int) -> bool:
 def is_held(instance: Instance, name: str) -> bool:
     """True if a living process holds the lock `run/<name>.lock`."""
     return is_held_in(instance.run, name)
-
-
-def is_held_in(run: Path, name: str) -> bool:
-    """As `is_held`, for an instance that does not open."""
-    try:
-        fd = os.open(run / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        # Shared, so that two who look do not see each other.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

@@ -5,15 +5,14 @@ An instance from before the mark gets it at the first start whose store opens an
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.database.engine import Catalog
+from holdfast.service.instance.file_locks import folder_held
 from holdfast.stores.durable import write_durably
 from holdfast.stores.identified import MARK, MARK_IN_USE, IdentifiedStore, mark_text, read_mark
 from holdfast.stores.local import LocalStore, make_root
@@ -51,7 +50,7 @@ def recognise(store: IdentifiedStore, catalog: Catalog, home: Path, key: MasterK
     """
     known = catalog.fact(STORE_ID)
     if known is None:
-        with _one_at_a_time(home):
+        with folder_held(home):  # of two that start at once, the second finds the mark
             known = catalog.fact(STORE_ID) or _adopted(store.inner, catalog, key, now_ns)
     store.store_id = known
     store.is_in_use = catalog.fact(IN_USE) is not None
@@ -89,14 +88,3 @@ def _opens_one(store: Store, key: MasterKey, accounts: Iterable[str]) -> bool:
                 key.unwrap(store.get(name), f"account record:{account_id}")
                 return True
     return False
-
-
-@contextmanager
-def _one_at_a_time(home: Path) -> Iterator[None]:
-    """Of two processes that start at once, one marks the store and the other finds the mark."""
-    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)

@@ -26,6 +26,7 @@ from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import App, Backup, State, Warned
 from holdfast.service.instance.clock import Clock, SystemClock
 from holdfast.service.instance.config import read_config
+from holdfast.service.instance.file_locks import JOBS_LOCK, SERVE_LOCK, is_held_in
 from holdfast.service.instance.home import (
     Instance,
     InstanceError,
@@ -34,8 +35,6 @@ from holdfast.service.instance.home import (
     has_vaults,
     open_instance,
 )
-from holdfast.service.instance.locks import JOBS_LOCK, is_held_in
-from holdfast.service.instance.served import SERVE_LOCK
 from holdfast.service.registry.account_record import COPIES_PREFIX, Marks, Record, read_marks, read_record
 from holdfast.service.take.schedule import recompute
 from holdfast.stores.durable import sync_folder
