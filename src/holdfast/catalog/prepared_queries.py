@@ -62,6 +62,7 @@ class PreparedQueries:
                 backups.c.name == bindparam("name"),
                 text("backups.state = 'successful'"),
             )
+            .order_by(backups.c.zip_layout, backups.c.created_at, backups.c.id)
         )
 
     def _compiled(self, statement: Select[Any]) -> _Query:
@@ -133,7 +134,10 @@ class PreparedQueries:
         return rows[0][0] if rows else None
 
     def linked(self, account_id: str, name: str) -> list[Linked]:
-        """Return what links of an account's successful backups with this name are made of, whatever the application."""
+        """Return what links of an account's successful backups with this name are made of, whatever the application.
+
+        The ones of the oldest layout first.
+        """
         return self._rows(self._linked, account_id, name)
 
     def version(self) -> tuple[int, int] | None:

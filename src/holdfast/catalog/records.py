@@ -150,6 +150,8 @@ class Backup(msgspec.Struct, frozen=True):
     commit_seq: int | None
     damage: tuple[Warned, ...] = ()
     """The files that can't be read any more, as the last check found them; empty when all can."""
+    zip_layout: int = 1
+    """The version of the layout of its zip, as in its root."""
 
 
 class JobState(StrEnum):

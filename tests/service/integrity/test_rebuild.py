@@ -93,6 +93,22 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
     assert world_again.take().stored_bytes < 5_000  # nothing had to be stored again
 
 
+def test_each_backup_keeps_the_layout_of_its_zip(
+    world: World, reopened: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("holdfast.vault.vault.ZIP_LAYOUT", 1)
+        world.take("before")
+    world.clock.ns += 1_000_000_000
+    world.take("after")
+    before = list_backups(world.instance, world.app.id)
+    assert [backup.zip_layout for backup in before] == [1, 2]
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    assert rebuild(instance)[0].backups == 2
+    assert {b.name: b.zip_layout for b in list_backups(instance, world.app.id)} == {"before": 1, "after": 2}
+
+
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:
     first = world.take()
     world.take()

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 from kit.links import key_of
 from kit.world import World
 
@@ -46,7 +47,8 @@ def as_before(home: Path, backup: Backup, key: str) -> None:
         database.execute("DROP TABLE other")
         database.execute("DROP INDEX ix_packs_account")
         database.execute("ALTER TABLE accounts DROP COLUMN nearly_full_at")
-        database.execute("ALTER TABLE backups DROP COLUMN is_customers_failure")
+        for column in ("is_customers_failure", "zip_layout", "is_operators"):
+            database.execute(f"ALTER TABLE backups DROP COLUMN {column}")
         database.execute("UPDATE alembic_version SET version_num = '0004'")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -61,7 +63,7 @@ def test_links_of_before_go_on_working_and_their_keys_leave_the_catalog(world: W
     try:
         found = find_download(again, backup.account_id, backup.name, key, "zip")
         assert found is not None
-        assert found.backup == backup
+        assert found.backup == msgspec.structs.replace(backup, zip_layout=1)
         assert find_download(again, backup.account_id, backup.name, key[:-1] + "x", "zip") is None
         assert in_files(home, key) == []
     finally:

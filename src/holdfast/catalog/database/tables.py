@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -107,9 +107,12 @@ backups = Table(
     Column("log", Text),
     Column("cancel_asked", Boolean, nullable=False, server_default=false()),
     Column("is_customers_failure", Boolean, nullable=False, server_default=false()),
+    Column("zip_layout", Integer, nullable=False, server_default="1"),
+    Column("is_operators", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
-"""`is_customers_failure`: its customer brought the failure about, who alone is told of it."""
+"""`is_customers_failure`: its customer brought the failure about, who alone is told of it; `zip_layout`: the version of
+the layout of its zip; `is_operators`: the operator requested it by hand, so it is not counted as the customer's."""
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_created", backups.c.account_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_name", backups.c.account_id, backups.c.name)

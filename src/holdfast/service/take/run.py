@@ -402,6 +402,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         is_shrunk=is_shrunk,
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
+        zip_layout=result.zip_layout,
         digest=result.digest,
         files=result.files,
         content_bytes=result.content_bytes,
