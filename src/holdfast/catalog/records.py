@@ -152,6 +152,8 @@ class Backup(msgspec.Struct, frozen=True):
     """The files that can't be read any more, as the last check found them; empty when all can."""
     zip_layout: int = 1
     """The version of the layout of its zip, as in its root."""
+    is_operators: bool = False
+    """True if the operator requested it by hand: the plan's limits do not count it as one of the customer's."""
 
 
 class JobState(StrEnum):

@@ -18,6 +18,7 @@ from holdfast.service.access.download import find_download
 from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance, InstanceError, open_instance
 from holdfast.service.integrity.rebuild import rebuild
+from holdfast.service.policy import limits
 from holdfast.service.registry import backups as operations
 from holdfast.service.registry.accounts import add_account, authenticate, list_accounts, rotate_key, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
@@ -25,6 +26,7 @@ from holdfast.service.registry.backups import full_object, list_backups
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
+from holdfast.service.take.run import request_backup, run_backup
 from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.errors import DamagedError
 
@@ -107,6 +109,19 @@ def test_each_backup_keeps_the_layout_of_its_zip(
     instance = reopen(world, reopened)
     assert rebuild(instance)[0].backups == 2
     assert {b.name: b.zip_layout for b in list_backups(instance, world.app.id)} == {"before": 1, "after": 2}
+
+
+def test_the_operators_backups_are_still_not_counted(world: World, reopened: list[Instance]) -> None:
+    asked, _ = request_backup(world.instance, world.app.id, name="the customer's", is_limited=True)
+    run_backup(world.instance, asked.id)
+    world.clock.ns += 1_000_000_000
+    world.take("the operator's")
+    assert limits.taken_today(world.instance, world.account) == 1
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    rebuild(instance)
+    assert [b.is_operators for b in list_backups(instance, world.app.id)] == [False, True]
+    assert limits.taken_today(instance, world.account) == 1
 
 
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:

@@ -269,6 +269,7 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         request_hash=None,
         commit_seq=root.commit_seq,
         zip_layout=root.zip_layout,
+        is_operators=labels.get("requested_by") == "operator",
     )
 
 
