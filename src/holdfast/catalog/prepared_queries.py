@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import weakref
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, select, text
+from sqlalchemy import Select, and_, bindparam, select, text
 from sqlalchemy.pool import PoolProxiedConnection
 
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
+from holdfast.catalog.database.access_tables import keys, members
 from holdfast.catalog.database.engine import Catalog, errors_as_sentences
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.records import Account
@@ -23,6 +24,22 @@ ListRow = tuple[str, int, int | None, bytes | None, int, str]
 
 Linked = tuple[str, bytes, bytes]
 """id, digest, the sealed link secret of its account"""
+
+
+class KeyRow(NamedTuple):
+    """A key of an account, and the rights of the person who made it; columns as stored, see `access_tables`."""
+
+    id: str
+    name: str
+    rights: str
+    app_ids: str | None
+    networks: str | None
+    ends_at: int | None
+    used_at: int | None
+    person_id: str | None
+    members_rights: str | None
+    members_app_ids: str | None
+
 
 _Query = tuple[str, tuple[str, ...] | None]
 
@@ -39,7 +56,17 @@ class PreparedQueries:
         self._local = threading.local()
         self._numbers = count()
         self._open: weakref.WeakSet[PoolProxiedConnection] = weakref.WeakSet()
-        self._account = self._compiled(select(*ACCOUNT_COLUMNS).where(accounts.c.api_key_hash == bindparam("key_hash")))
+        of_maker = and_(members.c.account_id == keys.c.account_id, members.c.person_id == keys.c.person_id)
+        self._key = self._compiled(
+            select(
+                *ACCOUNT_COLUMNS,
+                *(keys.c[name] for name in KeyRow._fields[:-2]),
+                members.c.rights.label("members_rights"),
+                members.c.app_ids.label("members_app_ids"),
+            )
+            .select_from(keys.join(accounts, accounts.c.id == keys.c.account_id).outerjoin(members, of_maker))
+            .where(keys.c.hash == bindparam("key_hash"))
+        )
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
             select(
@@ -117,10 +144,13 @@ class PreparedQueries:
             self._close(connection)
         self._local = threading.local()
 
-    def account_by_key(self, key_hash: bytes) -> Account | None:
-        """Return the account whose API key has this SHA-256."""
-        rows = self._rows(self._account, key_hash)
-        return account_of(rows[0]) if rows else None
+    def key_by_hash(self, key_hash: bytes) -> tuple[Account, KeyRow] | None:
+        """Return the key that has this SHA-256, and its account."""
+        rows = self._rows(self._key, key_hash)
+        if not rows:
+            return None
+        columns = len(ACCOUNT_COLUMNS)
+        return account_of(rows[0][:columns]), KeyRow(*rows[0][columns:])
 
     def app_owner(self, app_id: str) -> str | None:
         """Return the id of the account that an application belongs to."""
