@@ -13,16 +13,18 @@ from kit.trees import fill, tree_of
 from kit.world import World
 from msgspec import to_builtins
 
-from holdfast.catalog.records import State
+from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.access.download import find_download
 from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance, InstanceError, open_instance
 from holdfast.service.integrity.rebuild import rebuild
+from holdfast.service.people.callers import caller_of_key
 from holdfast.service.policy import limits
 from holdfast.service.registry import backups as operations
-from holdfast.service.registry.accounts import add_account, authenticate, list_accounts, rotate_key, set_plan
+from holdfast.service.registry.accounts import add_account, list_accounts, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
 from holdfast.service.registry.backups import full_object, list_backups
+from holdfast.service.registry.keys import rotate_key
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
@@ -66,7 +68,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
     operations.set_lock(world.instance, second, True, world.clock.ns + 10**15)
     other = add_account(world.instance, "b@example.com", "Bronze")
     set_plan(world.instance, other.account.id, "Titanium")
-    newest_key = rotate_key(world.instance, other.account.id).api_key
+    newest_key = rotate_key(world.instance, other.account, SYSTEM)
     before = [to_builtins(full_object(world.instance, b)) for b in list_backups(world.instance, world.app.id)]
     lose_catalog(world)
     instance = reopen(world, reopened)
@@ -78,10 +80,10 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         "ana@example.com": "Silver",
         "b@example.com": "Titanium",
     }
-    assert authenticate(instance, world.api_key).id == world.account.id
-    assert authenticate(instance, newest_key).id == other.account.id
+    assert caller_of_key(instance, world.api_key, "").account.id == world.account.id
+    assert caller_of_key(instance, newest_key, "").account.id == other.account.id
     with pytest.raises(AccessDenied):
-        authenticate(instance, other.api_key)
+        caller_of_key(instance, other.api_key, "")
     assert list_apps(instance) == [world.app]
     for backup, tree in zip(list_backups(instance, world.app.id), trees, strict=True):
         found = find_download(instance, backup.account_id, backup.name, key_of(instance, backup), "zip")

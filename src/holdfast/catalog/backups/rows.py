@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -127,13 +127,17 @@ def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | 
         return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
 
 
-def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, after: str | None) -> list[Backup]:
-    """Return the backups of an account, newest first."""
+def list_account_backups(
+    catalog: Catalog, account_id: str, limit: int | None, after: str | None, app_ids: Collection[str] | None = None
+) -> list[Backup]:
+    """Return the backups of an account, newest first; of some of its applications only, if those are given."""
     query = (
         select(*_COLUMNS)
         .where(backups.c.account_id == account_id)
         .order_by(backups.c.created_at.desc(), backups.c.id.desc())
     )
+    if app_ids is not None:
+        query = query.where(backups.c.app_id.in_(app_ids))
     if after is not None:
         query = query.where(_beyond(backups.c.account_id == account_id, after, newest_first=True))
     with catalog.read() as connection:
