@@ -21,8 +21,10 @@ from holdfast.sources.directory.source import DirectorySource
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.source import Scan
 
+pytestmark = pytest.mark.timeout(200)
+
 SECRET = b"THE SECRET OF THE OPERATOR"
-SECONDS_MAX = 60.0
+CPU_SECONDS_MAX = 40.0
 PEAK_MAX = 320 * MIB
 FILES = 120
 GROWN_BYTES = 16 * MIB
@@ -105,7 +107,7 @@ def test_a_backup_of_a_racing_tree_ends_and_holds_nothing_from_outside(tmp_path:
         done = [measured(["backup", "create", "bot", "--json"], tmp_path) for _ in range(2)]
     for one in done:
         assert one.code == 0, one.output
-        assert one.seconds < SECONDS_MAX
+        assert one.cpu_seconds < CPU_SECONDS_MAX
         assert one.peak_bytes < PEAK_MAX
     for made in json.loads(run("backup", "list", "bot", "--json").stdout):
         run("backup", "download", "bot", made["name"], "-o", "made.zip", "--force", "--format", "zip")
