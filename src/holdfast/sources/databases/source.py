@@ -209,7 +209,7 @@ class DumpReader(LiveReader):
         self, folder: LiveSource, orders: Mapping[bytes, Order], files: Mapping[bytes, str], patience: Patience
     ) -> None:
         """Raises OSError when the folder cannot be opened."""
-        super().__init__(folder.folder.root, {**folder.copies, **files}, folder.plain)
+        super().__init__(folder.folder, {**folder.copies, **files}, folder.plain)
         self._dumped = files
         self._orders = orders
         self._patience = patience
