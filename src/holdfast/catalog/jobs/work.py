@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -55,12 +55,23 @@ def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
     return None
 
 
-def account_work(catalog: Catalog, account_id: str, limit: int, after: str | None = None) -> list[Work]:
-    """Return an account's work, newest first; with `after`, only work older than the one with that id."""
+def account_work(
+    catalog: Catalog,
+    account_id: str,
+    limit: int,
+    after: str | None = None,
+    app_ids: Collection[str] | None = None,
+) -> list[Work]:
+    """Return an account's work, newest first; with `after`, only work older than the one with that id.
+
+    `app_ids`: of these of its applications only.
+    """
     found: list[Work] = []
     with catalog.read() as connection:
         for make, table in ((_jobs, jobs), (_backups, backups)):
             query = make(table.c.account_id == account_id)
+            if app_ids is not None:
+                query = query.where(table.c.app_id.in_(app_ids))
             if after is not None:
                 at = [
                     select(t.c.created_at).where(t.c.account_id == account_id, t.c.id == after).scalar_subquery()

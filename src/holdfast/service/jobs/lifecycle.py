@@ -17,7 +17,7 @@ from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
 from holdfast.catalog.records import Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
-from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
@@ -192,7 +192,7 @@ def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> J
     """One job; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
     job = rows.job_by_id(instance.catalog, job_id)
     if job is None or account_id not in (None, job.account_id):
-        raise NotFound("JOB_NOT_FOUND", "No such job exists.")
+        raise job_not_found()
     return job
 
 
