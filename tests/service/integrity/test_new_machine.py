@@ -26,8 +26,9 @@ from holdfast.service.instance.home import KEY_VARIABLE, Instance, InstanceError
 from holdfast.service.instance.recovery_sheet import Sheet, key_exported_at, read_sheet, recovery_sheet
 from holdfast.service.integrity import new_machine
 from holdfast.service.integrity.new_machine import BroughtBack, Settings, init_from_store
+from holdfast.service.people.callers import caller_of_key
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.accounts import add_account, authenticate
+from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app, list_apps
 from holdfast.service.registry.backups import list_backups
 from holdfast.stores.port import StoreError
@@ -97,7 +98,7 @@ def test_all_of_it_comes_back(lost: Lost) -> None:
     assert (done.node, done.other_nodes, done.time_zone) == ("main", [], "Europe/Berlin")
     assert [(account.backups, account.problems) for account in done.accounts] == [(2, [])]
     with closing(open_instance(lost.home, clock=old.clock)) as instance:
-        assert authenticate(instance, old.api_key).id == old.account.id
+        assert caller_of_key(instance, old.api_key, "127.0.0.1").account.id == old.account.id
         assert list_apps(instance) == [old.app]
         for backup in list_backups(instance, old.app.id):
             found = find_download(instance, backup.account_id, backup.name, key_of(instance, backup), "zip")
