@@ -44,7 +44,9 @@ def create(
     """Take a backup now, and wait until it is finished; for an application of another node, queue it there."""
     from holdfast.service.errors import Conflict
     from holdfast.service.registry.apps import find_app, is_here
-    from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup, take_now
+    from holdfast.service.take.failing import recover_backups
+    from holdfast.service.take.request import queued_backups, request_backup
+    from holdfast.service.take.run import run_backup, take_now
 
     with state.instance() as instance:
         found = find_app(instance, name)

@@ -17,7 +17,8 @@ from kit.world import World
 from holdfast.catalog.records import JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, spec_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 LOGIN = ["--user=holdfast", f"--password={PASSWORD}", "--batch", "--skip-column-names"]

@@ -18,7 +18,8 @@ from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.records import Backup, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, dumps_in, spec_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 

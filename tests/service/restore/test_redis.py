@@ -19,7 +19,8 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import check_database, spec_of
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.redis_connection import RedisConnection, info
 from holdfast.vault.control import Control

@@ -21,10 +21,12 @@ from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import open_instance
 from holdfast.service.registry.apps import find_app
 from holdfast.service.take import hooks
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.vault import TakeResult, Vault
 
@@ -207,7 +209,8 @@ RUN = """
 import sys
 from pathlib import Path
 from holdfast.service.instance.home import open_instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 instance = open_instance(Path(sys.argv[1]))

@@ -25,7 +25,9 @@ from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, Not
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
-from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import queued_backups, request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 
 
@@ -208,7 +210,8 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from holdfast.service.instance.home import open_instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 home, app_id, step, nth = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 instance = open_instance(home)

@@ -395,7 +395,8 @@ def test_a_journal_cannot_have_another_file_deleted(world: World, tmp_path: Path
 
 
 def test_cancelling_ends_the_copying_and_leaves_nothing(world: World) -> None:
-    from holdfast.service.take.run import request_backup, run_backup
+    from holdfast.service.take.request import request_backup
+    from holdfast.service.take.run import run_backup
 
     make(world.root / "bot.sqlite")
     asked, _ = request_backup(world.instance, world.app.id)

@@ -15,7 +15,8 @@ from kit.site import Site, set_plans
 from holdfast.catalog.backups.rows import fail_backup
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import set_lock
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 HOUR = 3600
 SECOND = 1_000_000_000

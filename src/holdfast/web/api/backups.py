@@ -15,7 +15,7 @@ from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.registry import backups as operations
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import requested_app, requested_backup
 from holdfast.web.context import Context
