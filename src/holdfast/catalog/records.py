@@ -150,6 +150,13 @@ class Backup(msgspec.Struct, frozen=True):
     commit_seq: int | None
     damage: tuple[Warned, ...] = ()
     """The files that can't be read any more, as the last check found them; empty when all can."""
+    error_detail: str | None = None
+    """Why it failed, for the operator; `error_message` is for the customer."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, as the operator reads it."""
+        return self.error_detail or self.error_message
 
 
 class JobState(StrEnum):
@@ -186,6 +193,15 @@ class Job(msgspec.Struct, frozen=True):
     node: str
     created_at: int
     finished_at: int | None
+    error_detail: str | None = None
+    """As of a backup."""
+    is_operators: bool = False
+    """The operator's own doing, which the account is not shown: a restore to a folder or a database of theirs."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, as the operator reads it."""
+        return self.error_detail or self.error_message
 
 
 class Work(Job, frozen=True):

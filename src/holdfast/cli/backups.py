@@ -71,7 +71,7 @@ def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bo
     from holdfast.service.registry.backups import full_object
 
     if as_json:
-        print_json(full_object(instance, queued))
+        print_json(full_object(instance, queued, for_operator=True))
     else:
         print(
             f"{queued.name}: queued for the node {found.node}, which has the folder of {found.name}; "
@@ -94,11 +94,15 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
     from holdfast.catalog.records import State
     from holdfast.service.registry.backups import full_object
 
-    shown = full_object(instance, done)
+    shown = full_object(instance, done, for_operator=True)
     if as_json:
         print_json(shown)
     if done.state is not State.SUCCESSFUL:
-        error = done.error_message or "Another process is running the backup; see `holdfast backup list`."
+        error = (
+            done.error_detail
+            or done.error_message
+            or "Another process is running the backup; see `holdfast backup list`."
+        )
         raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
     if not as_json:
         print(
@@ -132,7 +136,7 @@ def list_all(name: AppName, json: Json = False) -> None:
                     size_text(b.zip_bytes),
                     size_text(b.stored_bytes),
                     "yes" if b.is_locked else "",
-                    b.name + (f"  ({b.error_message})" if b.error_message else ""),
+                    b.name + (f"  ({b.reason})" if b.error_message else ""),
                 )
                 for b in list_backups(instance, found.id)
             ],
@@ -251,7 +255,7 @@ def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str)
     from holdfast.service.registry.backups import full_object
 
     if as_json:
-        print_json(full_object(instance, changed))
+        print_json(full_object(instance, changed, for_operator=True))
     else:
         print(text)
 

@@ -187,10 +187,13 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     with progress_bar(f"Restoring {called}") as control:
         done = run_restore(instance, job.id, control=control)
     if json:
-        print_json(shown_job(instance, done))
+        print_json(shown_job(instance, done, for_operator=True))
     if done.state is not JobState.SUCCESSFUL:
         raise typer.Exit(
-            fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
+            fail(
+                done.error_code or "RESTORE_IN_PROGRESS",
+                done.reason or "Another process restores it.",
+            )
         )
     return msgspec.json.decode(done.result or "", type=Restored)
 

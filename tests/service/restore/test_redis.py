@@ -147,7 +147,7 @@ def test_a_restore_that_does_not_fit_changes_nothing(stage: Stage, other_server:
     try:
         job = stage.restore(backup, "cache", other(stage, other_server).spec("", "cache"))
         assert (job.state, job.error_code) == (JobState.FAILED, "DATABASE_RESTORE_FAILED")
-        assert "OOM" in (job.error_message or "")
+        assert "OOM" in (job.error_detail or "")
         with connected(other_server) as server:
             assert server.ask("KEYS", "*") == [b"mine"]
     finally:
@@ -176,7 +176,7 @@ def test_the_password_is_nowhere(stage: Stage, tmp_path: Path, caplog: pytest.Lo
     assert "--rdb" in (said / "arguments").read_text()
     (said / "environ").unlink()  # where it may stand
     stage.monkeypatch.setenv(VARIABLE, PASSWORD + "x")
-    assert "WRONGPASS" in (stage.fail("DATABASE_UNREACHABLE").error_message or "")
+    assert "WRONGPASS" in (stage.fail("DATABASE_UNREACHABLE").error_detail or "")
     assert PASSWORD not in caplog.text
     stage.no_trace(said)
 

@@ -99,8 +99,8 @@ def test_a_before_that_fails_fails_the_backup_and_after_still_runs(world: World,
     set_hook(world.instance, world.app, "before", Hook("echo last words; echo to stderr >&2; exit 3", 10))
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "HOOK_FAILED")
-    assert "exit code 3" in (done.error_message or "")
-    assert "last words" not in (done.error_message or ""), "customers see the message; commands may print secrets"
+    assert "exit code 3" in (done.error_detail or "")
+    assert "last words" not in (done.error_detail or ""), "customers see the message; commands may print secrets"
     assert "| last words" in log(world, done)
     assert "| to stderr" in log(world, done)
     assert lines(notes) == ["after failed"]
@@ -114,7 +114,7 @@ def test_a_before_over_its_time_is_killed_with_all_that_it_started(
     set_hook(world.instance, world.app, "before", Hook(command, 1))
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "HOOK_FAILED")
-    assert "not done after 1 s" in (done.error_message or "")
+    assert "not done after 1 s" in (done.error_detail or "")
     assert "| waiting" in log(world, done)
     assert lines(notes) == ["after failed"]
     assert is_gone(int((tmp_path / "child").read_text()))

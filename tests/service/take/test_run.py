@@ -107,8 +107,8 @@ def test_a_missing_folder_fails_with_a_sentence(world: World) -> None:
     world.root.rename(world.root.with_name("moved"))
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "SOURCE_MISSING")
-    assert done.error_message is not None
-    assert str(world.root) in done.error_message
+    assert str(world.root) in (done.error_detail or "")
+    assert str(world.root) not in (done.error_message or "")
     (item,) = to_builtins(list_items(world.instance, world.account.id, list_rows(world.instance, world.app.id)))
     assert (item["is_successful"], item["size"], item["key"]) == (False, 0, "")
 
@@ -130,7 +130,7 @@ def test_a_full_disk_fails_with_a_sentence_and_the_store_stays_good(
     failed = world.take()
     monkeypatch.undo()
     assert (failed.state, failed.error_code) == (State.FAILED, "STORE_FULL")
-    assert "free some space" in (failed.error_message or "")
+    assert "free some space" in (failed.error_detail or "")
     assert b"".join(Download(world.instance, good, "zip").stream(0, good.zip_bytes))[:2] == b"PK"
     after = world.take()
     assert after.state is State.SUCCESSFUL

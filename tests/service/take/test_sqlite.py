@@ -246,7 +246,7 @@ def test_a_database_that_stays_locked_and_was_never_backed_up_fails_the_backup(w
         failed = world.take()
     assert failed.state is State.FAILED
     assert failed.error_code == "DATABASE_BUSY"
-    assert "bot.sqlite" in (failed.error_message or "")
+    assert "bot.sqlite" in (failed.error_detail or "")
     assert not list(world.instance.run.glob("copies-*"))
     assert world.take().state is State.SUCCESSFUL
 

@@ -35,7 +35,7 @@ from holdfast.vault.errors import (
 )
 from holdfast.vault.manifest.root import root_name
 
-_FAILURES = Failures(
+FAILURES = Failures(
     "The backup",
     (
         (Stopped, "INTERRUPTED"),
@@ -70,7 +70,7 @@ def is_customers_failure(error: BaseException) -> bool:
 
 def failure_of(error: BaseException) -> Failure:
     """Return the failure of a backup that an error stands for."""
-    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
+    return FAILURES.with_code(error.code, error) if isinstance(error, SourceFailed) else FAILURES.of(error)
 
 
 def fail(
@@ -89,12 +89,15 @@ def fail(
     with suppress(StoreError):
         instance.vault_store(backup.account_id).delete(root_name(backup.id))
     log.write(f"Failed ({why.code}): {why.message}")
+    if why.detail and why.detail != why.message:
+        log.output(why.detail)
     rows.fail_backup(
         instance.catalog,
         backup.id,
         why.code,
         why.message,
         instance.clock.now_ns(),
+        detail=why.detail or None,
         log=log.encoded(),
         warnings=warnings,
         is_customers=is_customers,

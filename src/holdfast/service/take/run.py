@@ -132,7 +132,7 @@ def _store_shrunk(instance: Instance, done: Backup) -> None:
 def _log_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
     seconds = round(took_ns / SECOND_NS, 3)
     if done.state is State.FAILED:
-        why = {"code": done.error_code, "reason": done.error_message}
+        why = {"code": done.error_code, "reason": done.reason}
         event("backup_failed", {**about, "seconds": seconds, **why}, logging.WARNING)
     elif done.state is State.SUCCESSFUL:
         sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
