@@ -27,20 +27,23 @@ DATASET = "listing"
 FILL = """
 CREATE TEMP TABLE numbers AS
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most}) SELECT i FROM n;
-INSERT INTO accounts (id, email, plan, created_at, data_key_sealed, link_secret_sealed, api_key_hash, api_key_sealed,
+INSERT INTO accounts (id, email, plan, created_at, data_key_sealed, link_secret_sealed,
     vault_epoch, commit_seq)
     SELECT 'bench' || i, 'bench' || i || '@example.org', plan, created_at, data_key_sealed,
-    link_secret_sealed, randomblob(32), api_key_sealed, vault_epoch, commit_seq
+    link_secret_sealed, vault_epoch, commit_seq
     FROM accounts, numbers WHERE accounts.id = '{account}' AND i <= {accounts};
+INSERT INTO keys (id, account_id, hash, name, start, sealed, made_by, rights, created_at)
+    SELECT printf('%032x', i), 'bench' || i, randomblob(32), name, start, sealed, made_by, rights, created_at
+    FROM keys, numbers WHERE keys.account_id = '{account}' AND i <= {accounts};
 INSERT INTO apps (id, account_id, name, path, node, created_at)
     SELECT printf('%032x', i), 'bench' || (1 + i % {accounts}), 'app' || i, path, node, apps.created_at
     FROM apps, numbers WHERE apps.id = '{app}' AND i <= {apps};
 CREATE TEMP TABLE owners AS SELECT row_number() OVER (ORDER BY id) - 1 AS place, id, account_id FROM apps;
 INSERT INTO backups (id, account_id, app_id, name, state, origin, created_at, finished_at, zip_bytes, tar_bytes,
-    digest, link_key, is_locked, node, commit_seq)
+    digest, is_locked, node, commit_seq)
     SELECT printf('%032x', i), account_id, owners.id, 'Backup at ' || datetime(1700000000 + i, 'unixepoch'),
     'successful', 'manual', (1700000000 + i) * 1000000000, (1700000009 + i) * 1000000000, 81865653, 81865653,
-    randomblob(32), lower(hex(randomblob(20))), 0, 'main', i
+    randomblob(32), 0, 'main', i
     FROM numbers JOIN owners ON owners.place = i % {owners};
 """
 

@@ -26,6 +26,7 @@ LONG_FILES = {
 """Files over the limit, each with its reason."""
 LONG_FUNCTIONS = {
     "catalog/database/migrations/versions/m0001_first.py:upgrade": "a list of tables",
+    "catalog/database/migrations/versions/m0010_who_may_what.py:_add_tables": "a list of tables",
     "cli/restore.py:restore": "a list of options",
     "service/integrity/trial_restore.py:_compare": "one comparison after the other",
     "service/notify/messages.py:compose": "a table of sentences",
@@ -33,6 +34,7 @@ LONG_FUNCTIONS = {
     "web/api/openapi/browsing.py:paths": "a list of paths",
     "web/api/openapi/jobs.py:paths": "a list of paths",
     "web/api/openapi/webhooks.py:paths": "a list of paths",
+    "web/api/backups.py:backup_routes": "a list of handlers",
     "web/api/webhooks.py:webhook_routes": "a list of handlers",
 }
 """Functions over the limit (`file:name`), each with its reason."""

@@ -11,16 +11,24 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from kit.rows import account, app, backup, done, key_hash
+from kit.rows import account, app, backup, done, key_hash, main_key
 from sqlalchemy import QueuePool
 
-from holdfast.catalog.accounts.rows import account_by_id, set_api_key, set_plan
+from holdfast.catalog.accounts.rows import account_by_id, set_plan
 from holdfast.catalog.backups.rows import insert_backup, list_backups, rename_backup
 from holdfast.catalog.database.engine import CONNECTIONS_MAX, Catalog, CatalogDamaged, open_catalog, sqlite_url
 from holdfast.catalog.database.tables import accounts, apps, backups
+from holdfast.catalog.events.audit import Change
+from holdfast.catalog.people.keys import insert_key, replace_main_key
 from holdfast.catalog.prepared_queries import PreparedQueries
+from holdfast.catalog.records import SYSTEM, Account
 
 TIMES_FASTER_MIN = 4
+
+
+def account_of(prepared: PreparedQueries, name: str) -> Account | None:
+    found = prepared.key_by_hash(key_hash(name))
+    return None if found is None else found[0]
 
 
 def test_the_same_as_the_ordinary_way(catalog: Catalog) -> None:
@@ -31,8 +39,8 @@ def test_the_same_as_the_ordinary_way(catalog: Catalog) -> None:
     done(catalog, other, 4)
     insert_backup(catalog, backup(bot, 5))
     prepared = PreparedQueries(catalog)
-    assert prepared.account_by_key(key_hash("ana")) == account_by_id(catalog, "ana")
-    assert prepared.account_by_key(key_hash("ben")) is None
+    assert account_of(prepared, "ana") == account_by_id(catalog, "ana")
+    assert account_of(prepared, "ben") is None
     assert prepared.app_owner(bot.id) == "ana"
     assert prepared.app_owner("0" * 32) is None
     expected = [
@@ -54,16 +62,16 @@ def test_what_is_committed_is_seen_at_once(catalog: Catalog) -> None:
     account(catalog)
     one = done(catalog, app(catalog), 1)
     prepared = PreparedQueries(catalog)
-    assert prepared.account_by_key(key_hash("ana")) is not None
+    assert account_of(prepared, "ana") is not None
     assert [row[0] for row in prepared.list_rows(one.app_id)] == ["backup 1"]
     set_plan(catalog, "ana", "Bronze")
     rename_backup(catalog, one.id, "renamed")
-    found = prepared.account_by_key(key_hash("ana"))
+    found = account_of(prepared, "ana")
     assert found is not None
     assert found.plan == "Bronze"
     assert [row[0] for row in prepared.list_rows(one.app_id)] == ["renamed"]
-    set_api_key(catalog, "ana", key_hash("new"), b"sealed")
-    assert prepared.account_by_key(key_hash("ana")) is None, "the old key ended"
+    replace_main_key(catalog, main_key("ana", "new"), 0, Change(SYSTEM, "account.key_replaced", "ana"))
+    assert account_of(prepared, "ana") is None, "the old key ended"
     prepared.close()
 
 
@@ -75,7 +83,7 @@ def test_many_threads_take_nobody_elses_connection(catalog: Catalog) -> None:
 
     def look(_: int) -> bool:
         all_in.wait(30)
-        return prepared.account_by_key(key_hash("ana")) is not None
+        return account_of(prepared, "ana") is not None
 
     with ThreadPoolExecutor(threads) as pool:
         assert all(pool.map(look, range(threads)))
@@ -83,7 +91,7 @@ def test_many_threads_take_nobody_elses_connection(catalog: Catalog) -> None:
         assert catalog.engine.pool.checkedout() == 0
         assert account_by_id(catalog, "ana") is not None
     prepared.close()
-    assert prepared.account_by_key(key_hash("ana")) is not None, "it opens again after a close"
+    assert account_of(prepared, "ana") is not None, "it opens again after a close"
     prepared.close()
 
 
@@ -96,9 +104,9 @@ def test_a_damaged_file_is_said_in_a_sentence_and_is_looked_at_anew(tmp_path: Pa
     (tmp_path / "c").write_bytes(good[:100] + bytes(len(good) - 100))
     prepared = PreparedQueries(catalog)
     with pytest.raises(CatalogDamaged, match=r"damaged .*restore a good copy"):
-        prepared.account_by_key(key_hash("ana"))
+        account_of(prepared, "ana")
     (tmp_path / "c").write_bytes(good)
-    assert prepared.account_by_key(key_hash("ana")) is not None
+    assert account_of(prepared, "ana") is not None
     prepared.close()
     catalog.close()
 
@@ -108,13 +116,13 @@ def test_a_restarted_server_is_found_again(postgresql: Callable[[], str]) -> Non
     catalog = open_catalog(url, create=True)
     account(catalog)
     prepared = PreparedQueries(catalog)
-    assert prepared.account_by_key(key_hash("ana")) is not None
+    assert account_of(prepared, "ana") is not None
     with psycopg.connect(url, autocommit=True) as operator:
         operator.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
-    assert prepared.account_by_key(key_hash("ana")) is not None
+    assert account_of(prepared, "ana") is not None
     assert account_by_id(catalog, "ana") is not None
     prepared.close()
     catalog.close()
@@ -125,12 +133,15 @@ def test_all_queries_go_by_an_index(catalog: Catalog) -> None:
         pytest.skip("PostgreSQL reads small tables whole, and rightly so")
     prepared = PreparedQueries(catalog)
     with catalog.read() as connection:
-        for query in (prepared._account, prepared._owner, prepared._list):
-            table = "accounts" if query is prepared._account else "apps" if query is prepared._owner else "backups"
+        expected = {
+            prepared._key: ["SEARCH keys", "SEARCH accounts", "SEARCH members"],
+            prepared._owner: ["SEARCH apps"],
+            prepared._list: ["SEARCH backups"],
+        }
+        for query, searches in expected.items():
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query[0]}", ("x",)).all()
-            assert [str(row[3]).split(" USING ")[0] for row in plan] == [f"SEARCH {table}"], (
-                "one search, no scan, no sort"
-            )
+            found = [str(row[3]).split(" USING ")[0] for row in plan]
+            assert found == searches, "a search of each table, no scan, no sort"
 
 
 def fill(catalog: Catalog, owners: int, per_app: int) -> str:
@@ -148,9 +159,9 @@ def fill(catalog: Catalog, owners: int, per_app: int) -> str:
         first_app = dict(connection.execute(apps.select()).one()._mapping)
         names = [f"customer{n}" for n in range(owners)]
         app_ids = [key_hash(name).hex()[:32] for name in names]
-        connection.execute(
-            accounts.insert(), [first | {"id": n, "email": n, "api_key_hash": key_hash(n)} for n in names]
-        )
+        connection.execute(accounts.insert(), [first | {"id": n, "email": n} for n in names])
+        for name in names:
+            insert_key(connection, main_key(name, name))
         connection.execute(
             apps.insert(), [first_app | {"id": i, "account_id": n} for n, i in zip(names, app_ids, strict=True)]
         )
@@ -182,7 +193,7 @@ def test_the_hot_way_is_worth_having(tmp_path: Path) -> None:
     prepared = PreparedQueries(catalog)
 
     def hot_way() -> int:
-        prepared.account_by_key(key)
+        prepared.key_by_hash(key)
         return len(prepared.list_rows(app_id))
 
     def ordinary_way() -> int:
@@ -205,7 +216,7 @@ def test_the_hot_way_is_worth_having(tmp_path: Path) -> None:
 def test_records_are_whole(catalog: Catalog) -> None:
     made = account(catalog)
     prepared = PreparedQueries(catalog)
-    found = prepared.account_by_key(key_hash("ana"))
+    found = account_of(prepared, "ana")
     assert found is not None
     assert msgspec.structs.asdict(found) == msgspec.structs.asdict(made)
     prepared.close()

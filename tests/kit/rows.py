@@ -11,7 +11,8 @@ from holdfast.catalog.accounts.apps import insert_app
 from holdfast.catalog.accounts.rows import insert_account
 from holdfast.catalog.backups.rows import finish_backup, insert_backup, start_backup
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.records import Account, App, Backup, State
+from holdfast.catalog.people.records import Key
+from holdfast.catalog.records import SYSTEM, Account, App, Backup, State
 
 SECOND = 1_000_000_000
 
@@ -29,11 +30,29 @@ def account(catalog: Catalog, name: str = "ana") -> Account:
         created_at=0,
         data_key_sealed=b"data\x00key",
         link_secret_sealed=b"link",
-        api_key_sealed=b"api",
         vault_epoch=0,
     )
-    insert_account(catalog, made, key_hash(name))
+    insert_account(catalog, made, main_key(name, name))
     return made
+
+
+def main_key(account_id: str, name: str) -> Key:
+    """The row of an account's main key, with the hash `key_hash(name)`."""
+    return Key(
+        id=key_hash(name).hex()[:32],
+        account_id=account_id,
+        hash=key_hash(name),
+        name="main",
+        start="hf_",
+        sealed=b"api",
+        person_id=None,
+        made_by=SYSTEM,
+        rights="main",
+        app_ids=None,
+        networks=None,
+        created_at=0,
+        ends_at=None,
+    )
 
 
 def app(catalog: Catalog, name: str = "bot", account_id: str = "ana") -> App:

@@ -19,7 +19,7 @@ import httpx
 
 from holdfast.catalog.records import Backup
 from holdfast.service.instance.home import Instance, create_instance
-from holdfast.service.registry.accounts import NewKey, add_account
+from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.link_keys import LinkKeys
 from holdfast.service.take.run import take_now
@@ -32,7 +32,7 @@ WAIT_SECONDS = 20
 class Tenant:
     """An account with one backup of one application."""
 
-    key: NewKey
+    key: NewAccount
     backup: Backup
     link: str
     """Path and query of the backup's download."""

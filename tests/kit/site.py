@@ -15,7 +15,7 @@ import msgspec
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import App, Backup, JobState, Work
 from holdfast.service.instance.home import Instance, create_instance
-from holdfast.service.registry.accounts import NewKey, add_account
+from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.take.run import take_now
 from holdfast.web.app import Front, create_app
@@ -35,11 +35,11 @@ class Site:
     instance: Instance
     front: Front
     server: WebServer
-    silver: NewKey
+    silver: NewAccount
     app: App
-    other: NewKey
+    other: NewAccount
     other_app: App
-    bronze: NewKey
+    bronze: NewAccount
     folder: Path
     worker: Worker | None = None
 

@@ -19,7 +19,7 @@ from kit.links import key_of
 from kit.site import Site
 
 from holdfast.catalog.records import Backup
-from holdfast.web.places import OF_ACCOUNT_MAX, Caller
+from holdfast.web.places import OF_ACCOUNT_MAX, Downloader
 
 CURL_PARTIAL_FILE = 18
 
@@ -198,7 +198,7 @@ def test_other_methods_are_refused(http: httpx.Client, link: str) -> None:
 
 
 def test_one_account_may_not_have_all_streams(site: Site, http: httpx.Client, backup: Backup, link: str) -> None:
-    caller = Caller(backup.account_id, None, None, is_keyed=True)
+    caller = Downloader(backup.account_id, None, None, is_keyed=True)
     with ExitStack() as others:
         for _ in range(OF_ACCOUNT_MAX):
             others.enter_context(site.front.context.places.taken(caller))

@@ -8,7 +8,15 @@ from contextlib import ExitStack
 import pytest
 
 from holdfast.web.http.errors import ApiError
-from holdfast.web.places import OF_ACCOUNT_MAX, OF_LINK_MAX, SLOW_BYTES_PER_SECOND, SLOW_SECONDS, Caller, Place, Places
+from holdfast.web.places import (
+    OF_ACCOUNT_MAX,
+    OF_LINK_MAX,
+    SLOW_BYTES_PER_SECOND,
+    SLOW_SECONDS,
+    Downloader,
+    Place,
+    Places,
+)
 
 
 class Clock:
@@ -29,19 +37,21 @@ def held() -> Iterator[ExitStack]:
         yield stack
 
 
-def caller(account: str = "a", address: str | None = "1", link: str | None = "l", *, is_keyed: bool = False) -> Caller:
-    return Caller(account, address, link, is_keyed)
+def caller(
+    account: str = "a", address: str | None = "1", link: str | None = "l", *, is_keyed: bool = False
+) -> Downloader:
+    return Downloader(account, address, link, is_keyed)
 
 
-def keyed(account: str = "a", address: str | None = "1") -> Caller:
+def keyed(account: str = "a", address: str | None = "1") -> Downloader:
     return caller(account, address, None, is_keyed=True)
 
 
-def take(places: Places, held: ExitStack, *callers: Caller) -> list[Place]:
+def take(places: Places, held: ExitStack, *callers: Downloader) -> list[Place]:
     return [held.enter_context(places.taken(one)) for one in callers]
 
 
-def refusal(places: Places, one: Caller) -> tuple[int, str]:
+def refusal(places: Places, one: Downloader) -> tuple[int, str]:
     with pytest.raises(ApiError) as refused, places.taken(one):
         pass
     assert refused.value.headers[0][0] == b"retry-after"

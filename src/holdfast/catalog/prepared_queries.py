@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import weakref
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, select, text
+from sqlalchemy import Select, and_, bindparam, select, text
 from sqlalchemy.pool import PoolProxiedConnection
 
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
+from holdfast.catalog.database.access_tables import keys, members
 from holdfast.catalog.database.engine import Catalog, errors_as_sentences
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.records import Account
@@ -23,6 +24,26 @@ ListRow = tuple[str, int, int | None, bytes | None, int, str]
 
 Linked = tuple[str, bytes, bytes]
 """id, digest, the sealed link secret of its account"""
+
+
+KEPT_MAX = 4096
+"""Answers that a thread keeps for as long as nothing is committed."""
+
+
+class KeyRow(NamedTuple):
+    """A key of an account, and the rights of the person who made it; columns as stored, see `access_tables`."""
+
+    id: str
+    name: str
+    rights: str
+    app_ids: str | None
+    networks: str | None
+    ends_at: int | None
+    used_at: int | None
+    person_id: str | None
+    members_rights: str | None
+    members_app_ids: str | None
+
 
 _Query = tuple[str, tuple[str, ...] | None]
 
@@ -39,7 +60,17 @@ class PreparedQueries:
         self._local = threading.local()
         self._numbers = count()
         self._open: weakref.WeakSet[PoolProxiedConnection] = weakref.WeakSet()
-        self._account = self._compiled(select(*ACCOUNT_COLUMNS).where(accounts.c.api_key_hash == bindparam("key_hash")))
+        of_maker = and_(members.c.account_id == keys.c.account_id, members.c.person_id == keys.c.person_id)
+        self._key = self._compiled(
+            select(
+                *ACCOUNT_COLUMNS,
+                *(keys.c[name] for name in KeyRow._fields[:-2]),
+                members.c.rights.label("members_rights"),
+                members.c.app_ids.label("members_app_ids"),
+            )
+            .select_from(keys.join(accounts, accounts.c.id == keys.c.account_id).outerjoin(members, of_maker))
+            .where(keys.c.hash == bindparam("key_hash"))
+        )
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
             select(
@@ -62,6 +93,7 @@ class PreparedQueries:
                 backups.c.name == bindparam("name"),
                 text("backups.state = 'successful'"),
             )
+            .order_by(backups.c.zip_layout, backups.c.created_at, backups.c.id)
         )
 
     def _compiled(self, statement: Select[Any]) -> _Query:
@@ -117,15 +149,37 @@ class PreparedQueries:
             self._close(connection)
         self._local = threading.local()
 
-    def account_by_key(self, key_hash: bytes) -> Account | None:
-        """Return the account whose API key has this SHA-256."""
-        rows = self._rows(self._account, key_hash)
-        return account_of(rows[0]) if rows else None
+    def key_by_hash(self, key_hash: bytes) -> tuple[Account, KeyRow] | None:
+        """Return the key that has this SHA-256, and its account."""
+        kept = self._kept()
+        found: tuple[Account, KeyRow] | None = kept.get(key_hash)
+        if found is None:
+            rows = self._rows(self._key, key_hash)
+            if not rows:
+                return None
+            columns = len(ACCOUNT_COLUMNS)
+            found = kept[key_hash] = account_of(rows[0][:columns]), KeyRow(*rows[0][columns:])
+        return found
 
     def app_owner(self, app_id: str) -> str | None:
         """Return the id of the account that an application belongs to."""
-        rows = self._rows(self._owner, app_id)
-        return rows[0][0] if rows else None
+        kept = self._kept()
+        owner: str | None = kept.get(app_id)
+        if owner is None:
+            rows = self._rows(self._owner, app_id)
+            owner = rows[0][0] if rows else None
+            if owner is not None:
+                kept[app_id] = owner
+        return owner
+
+    def _kept(self) -> dict[Any, Any]:
+        """Return this thread's answers by what they are found by; empty as soon as anything was committed."""
+        version = self.version()
+        kept: dict[Any, Any] | None = getattr(self._local, "kept", None)
+        if kept is None or version is None or self._local.kept_version != version or len(kept) >= KEPT_MAX:
+            kept = self._local.kept = {}
+            self._local.kept_version = version
+        return kept
 
     def link_secret(self, account_id: str) -> bytes | None:
         """Return the sealed link secret of an account."""
@@ -133,7 +187,10 @@ class PreparedQueries:
         return rows[0][0] if rows else None
 
     def linked(self, account_id: str, name: str) -> list[Linked]:
-        """Return what links of an account's successful backups with this name are made of, whatever the application."""
+        """Return what links of an account's successful backups with this name are made of, whatever the application.
+
+        The ones of the oldest layout first.
+        """
         return self._rows(self._linked, account_id, name)
 
     def version(self) -> tuple[int, int] | None:

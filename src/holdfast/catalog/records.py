@@ -33,6 +33,32 @@ class State(StrEnum):
     SUCCESSFUL = "successful"
     FAILED = "failed"
     DELETING = "deleting"
+    TRASHED = "trashed"
+    """Deleted, until the trash is emptied; it was successful."""
+
+
+class ActorKind(StrEnum):
+    """The kind of who does something."""
+
+    PERSON = "person"
+    KEY = "key"
+    SCHEDULE = "schedule"
+    HOST = "host"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who does something, as the audit has it. `id`: of a person or key; of an operator at the shell his uid."""
+
+    kind: ActorKind
+    id: str
+    name: str
+    ip: str | None = None
+
+
+SYSTEM = Actor(ActorKind.SYSTEM, "", "Holdfast")
+"""The actor of what the program does by itself."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -44,8 +70,14 @@ class Account(msgspec.Struct, frozen=True):
     created_at: int
     data_key_sealed: bytes
     link_secret_sealed: bytes
-    api_key_sealed: bytes
     vault_epoch: int
+    external_id: str | None = None
+    """The host's own id of it."""
+    name: str | None = None
+    is_suspended: bool = False
+    """True: its keys and people may list and download, and change nothing."""
+    ended_at: int | None = None
+    """Set: the host has ended it; nobody but the operator and the host reaches it."""
 
 
 class Hook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,6 +141,11 @@ class App(msgspec.Struct, frozen=True):
     node: str
     created_at: int
     settings: AppSettings = AppSettings()
+    external_id: str | None = None
+    """The host's own id of it."""
+    ended_at: int | None = None
+    keep_until: int | None = None
+    """With `ended_at`: the host has ended it; until then its backups stay."""
 
 
 class Warned(msgspec.Struct, frozen=True):
@@ -150,6 +187,17 @@ class Backup(msgspec.Struct, frozen=True):
     commit_seq: int | None
     damage: tuple[Warned, ...] = ()
     """The files that can't be read any more, as the last check found them; empty when all can."""
+    zip_layout: int = 1
+    """The version of the layout of its zip, as in its root."""
+    is_operators: bool = False
+    """True if the operator requested it by hand: the plan's limits do not count it as one of the customer's."""
+    deleted_at: int | None = None
+    """When it was put into the trash."""
+    reference: str | None = None
+    """The caller's own id of it."""
+    note: str | None = None
+    zip_sha256: bytes | None = None
+    """None until all of it was read back once."""
     error_detail: str | None = None
     """Why it failed, for the operator; `error_message` is for the customer."""
 
@@ -157,6 +205,20 @@ class Backup(msgspec.Struct, frozen=True):
     def reason(self) -> str | None:
         """Why it failed, as the operator reads it."""
         return self.error_detail or self.error_message
+
+
+class AuditEntry(msgspec.Struct, frozen=True):
+    """A change, and who made it. `account_id`: None for one of the instance itself; `data`: what JSON can hold."""
+
+    seq: int
+    at: int
+    account_id: str | None
+    actor: Actor
+    action: str
+    app_id: str | None
+    backup_id: str | None
+    job_id: str | None
+    data: dict[str, Any]
 
 
 class JobState(StrEnum):
@@ -195,7 +257,7 @@ class Job(msgspec.Struct, frozen=True):
     finished_at: int | None
     error_detail: str | None = None
     """As of a backup."""
-    is_operators: bool = False
+    is_hidden: bool = False
     """The operator's own doing, which the account is not shown: a restore to a folder or a database of theirs."""
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
 app = typer.Typer(no_args_is_help=True)
@@ -25,7 +25,7 @@ def add(
     from holdfast.service.registry.accounts import add_account
 
     with state.instance() as instance:
-        made = add_account(instance, email, plan)
+        made = add_account(instance, email, plan, operator())
     _print_key(made.account.id, made.api_key, json)
 
 
@@ -88,11 +88,12 @@ def set_email(
 @app.command("rotate-key")
 def rotate_key(account: AccountId, json: Json = False) -> None:
     """Replace an account's API key; the old one ends at once."""
-    from holdfast.service.registry import accounts
+    from holdfast.service.registry import accounts, keys
 
     with state.instance() as instance:
-        made = accounts.rotate_key(instance, account)
-    _print_key(made.account.id, made.api_key, json)
+        found = accounts.get_account(instance, account)
+        api_key = keys.rotate_key(instance, found, operator())
+    _print_key(found.id, api_key, json)
 
 
 def _print_key(account_id: str, api_key: str, as_json: bool) -> None:

@@ -119,11 +119,12 @@ class Demo:
 
     def show(self, instance: Instance, port: int) -> None:
         """Take a backup of each application through the API, and print what a customer would use."""
-        from holdfast.service.registry.accounts import list_accounts, reveal_key
+        from holdfast.service.registry.accounts import list_accounts
         from holdfast.service.registry.apps import list_apps
+        from holdfast.service.registry.keys import reveal_key
 
         account = list_accounts(instance)[0]
-        key = reveal_key(instance, account)
+        key = reveal_key(instance, account.id)
         base = instance.config.base_url
         try:
             taken = {app.name: self._back_up(base, key, app) for app in list_apps(instance, account.id)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from holdfast.catalog.records import Actor
     from holdfast.service.instance.home import Instance
 
 HOME_VARIABLE = "HOLDFAST_HOME"
@@ -18,6 +20,18 @@ HOME_VARIABLE = "HOLDFAST_HOME"
 def default_home() -> Path:
     """Return the default place of an instance: the user's data folder."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "holdfast"
+
+
+def operator() -> Actor:
+    """Whoever runs the command, as the audit names him: his uid, and the name that it has here."""
+    from holdfast.catalog.records import Actor, ActorKind
+
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a uid that has no name here
+        name = ""
+    return Actor(ActorKind.OPERATOR, str(uid), name)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -133,6 +133,11 @@ def listed_of(row: ListRow, zone: tzinfo) -> ListedBackup:
     )
 
 
+def shown_state(state: records.State) -> BackupState:
+    """A backup's state as the API shows it: one in the trash was successful, and is again when it is brought back."""
+    return "successful" if state is records.State.TRASHED else cast("BackupState", state.value)
+
+
 def row_of(backup: records.Backup, key: str) -> ListRow:
     """The row of the list that a backup has. `key`: of its downloads."""
     return (backup.name, backup.zip_bytes, backup.finished_at, key, backup.created_at, str(backup.state))
@@ -145,7 +150,7 @@ def backup_of(record: records.Backup, key: str, zone: tzinfo, url: str | None, e
         **msgspec.structs.asdict(listed),
         id=record.id,
         app_id=record.app_id,
-        state=record.state.value,
+        state=shown_state(record.state),
         origin=record.origin,  # type: ignore[arg-type]
         url=url,
         files=record.files,

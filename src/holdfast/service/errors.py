@@ -46,6 +46,15 @@ class UpgradeRequired(ServiceError):
         )
 
 
+class PermissionDenied(ServiceError):
+    """The caller sees the thing and lacks a right for this; the message names it."""
+
+    http_status = 403
+
+    def __init__(self, right: str) -> None:
+        super().__init__("PERMISSION_DENIED", f"This needs the right {right}, which this key or person does not have.")
+
+
 class NotFound(ServiceError):
     """No such thing, or not yours."""
 
@@ -123,6 +132,11 @@ def app_not_found() -> NotFound:
 def backup_not_found() -> NotFound:
     """The error for a backup that is not there."""
     return NotFound("BACKUP_NOT_FOUND", "This application has no such backup.")
+
+
+def job_not_found() -> NotFound:
+    """The error for a job that is not there."""
+    return NotFound("JOB_NOT_FOUND", "No such job exists.")
 
 
 def unavailable_of(error: BaseException) -> Unavailable | None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from litestar import Litestar, Request, Response
 from litestar.enums import ScopeType
 from litestar.exceptions import MethodNotAllowedException
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
 from holdfast.service.instance.home import Instance
@@ -28,6 +29,7 @@ from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
 from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
+from holdfast.web.auth import check_routes
 from holdfast.web.context import Context
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
@@ -48,25 +50,32 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 def create_app(instance: Instance) -> Front:
     """The ASGI application of an instance. Starts no threads by itself."""
     context = Context(instance)
+    handlers = routes(context)
+    check_routes(handlers)
     api = Litestar(
-        route_handlers=[
-            *backup_routes(context),
-            *job_routes(context),
-            *event_routes(context),
-            *browse_routes(context),
-            *schedule_routes(context),
-            *import_routes(context),
-            *account_routes(context),
-            *webhook_routes(context),
-            *open_routes(context),
-            *docs_routes(context),
-        ],
+        route_handlers=handlers,
         exception_handlers={Exception: _hand_up},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
         logging_config=None,
     )
     return Front(context, api)
+
+
+def routes(context: Context) -> list[HTTPRouteHandler]:
+    """All routes of the API."""
+    return [
+        *backup_routes(context),
+        *job_routes(context),
+        *event_routes(context),
+        *browse_routes(context),
+        *schedule_routes(context),
+        *import_routes(context),
+        *account_routes(context),
+        *webhook_routes(context),
+        *open_routes(context),
+        *docs_routes(context),
+    ]
 
 
 def _hand_up(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -1,15 +1,24 @@
-"""Authentication: the account of a request's API key, and the routes that its plan includes.
+"""Authentication: the caller of a request, and the rights and the plan that its route needs.
+
+Each route declares the right that it needs (`needs`), and gets its caller from here, which checks it: a route cannot
+do the one without the other, and `check_routes` refuses to start with a route that declares nothing.
 
 What it must never do: tell a missing account from a wrong key, or let a key into a log.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.records import Account
-from holdfast.service.errors import AccessDenied, app_not_found
-from holdfast.service.registry.accounts import authenticate, require_api_backups
+from holdfast.service.errors import AccessDenied, PermissionDenied, app_not_found
+from holdfast.service.people.callers import Caller, caller_of_key
+from holdfast.service.people.rights import Right
+from holdfast.service.registry.accounts import require_api_backups
 from holdfast.web.context import Context
 from holdfast.web.http.errors import KeyRefused
 from holdfast.web.http.request import header, is_id, path_segment
@@ -20,6 +29,38 @@ APP_SEGMENT, BACKUP_SEGMENT = 2, 4
 """Their places in the path `/v3/apps/{app_id}/backups/{ref}`."""
 
 _CHALLENGE = [(b"www-authenticate", b"Bearer")]
+_NEED = "holdfast_need"
+
+
+class Need(msgspec.Struct, frozen=True):
+    """The needs of a route. `rights`: one of them, on the application in its path or on the account.
+
+    `is_filtered`: on any application will do, and the answer has those only. Without rights it is open to all.
+    """
+
+    rights: tuple[Right, ...] = ()
+    is_filtered: bool = False
+
+
+def needs(*rights: Right, is_filtered: bool = False) -> dict[str, Any]:
+    """Return what a route declares as its `opt`."""
+    return {_NEED: Need(rights, is_filtered)}
+
+
+OPEN = needs()
+"""Declared by a route that needs no key."""
+
+
+def need_of(handler: HTTPRouteHandler) -> Need | None:
+    """Return what a route declares."""
+    return handler.opt.get(_NEED)
+
+
+def check_routes(handlers: Iterable[HTTPRouteHandler]) -> None:
+    """Raise TypeError for a route that does not declare what it needs: it would be open to every key."""
+    for handler in handlers:
+        if need_of(handler) is None:
+            raise TypeError(f"The route {sorted(handler.paths)} must declare its right with `needs(...)`, or OPEN.")
 
 
 def given_key(scope: Scope) -> str | None:
@@ -32,8 +73,8 @@ def given_key(scope: Scope) -> str | None:
     return (rest.strip() if scheme.lower() == "bearer" else value) or None
 
 
-def require_account(context: Context, scope: Scope) -> Account:
-    """The account of the request's key. Raises ACCESS_DENIED, or KEEP_CALM after too many wrong keys."""
+def authenticated(context: Context, scope: Scope) -> Caller:
+    """The caller, whatever he may do. Raises ACCESS_DENIED, or KEEP_CALM after too many wrong keys."""
     key = given_key(scope)
     if key is None:
         raise KeyRefused(
@@ -43,43 +84,70 @@ def require_account(context: Context, scope: Scope) -> Account:
         if len(key) > KEY_CHARS_MAX:
             raise AccessDenied
         # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
-        return authenticate(context.instance, key)
+        caller = caller_of_key(context.instance, key, context.addresses.client(scope))
     except AccessDenied as denied:
         refusal = KeyRefused(denied.code, denied.message, _CHALLENGE)
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
+    if caller.unnoted_hour is not None:
+        context.note_key_used(caller)
+    return caller
+
+
+def require_caller(context: Context, scope: Scope) -> Caller:
+    """The caller, who has what the route needs on the account. Raises PERMISSION_DENIED too."""
+    caller = authenticated(context, scope)
+    _require(caller, _need(scope), None)
+    return caller
 
 
 def shows_key_of(context: Context, scope: Scope, account_id: str) -> bool:
-    """True if the request, which needs no key, has that of this account all the same."""
+    """True if the request, which needs no key, has one of this account all the same."""
     key = given_key(scope)
     if key is None or len(key) > KEY_CHARS_MAX:
         return False
     try:
-        return authenticate(context.instance, key).id == account_id
+        caller = caller_of_key(context.instance, key, context.addresses.client(scope))
     except AccessDenied:
         return False
+    return caller.account.id == account_id
 
 
-def require_backups(context: Context, scope: Scope) -> Account:
-    """The account, if its plan includes the backups in the API. Raises UPGRADE_REQUIRED too."""
-    account = require_account(context, scope)
-    require_api_backups(context.instance, account)
-    return account
+def require_backups(context: Context, scope: Scope) -> Caller:
+    """As `require_caller`, if the account's plan includes the backups in the API. Raises UPGRADE_REQUIRED too."""
+    caller = authenticated(context, scope)
+    require_api_backups(context.instance, caller.account)
+    _require(caller, _need(scope), None)
+    return caller
 
 
-def requested_app(context: Context, scope: Scope) -> tuple[Account, str]:
-    """The account of the key, and the id of the application in the path, which is one of its own.
+def requested_app(context: Context, scope: Scope) -> tuple[Caller, str]:
+    """The caller, and the id of the application in the path, on which he has what the route needs.
 
     Inline on the loop, as the list's hot path needs it. Raises APP_NOT_FOUND, and Unavailable without the store, too.
     """
-    account = require_backups(context, scope)
+    caller = authenticated(context, scope)
+    require_api_backups(context.instance, caller.account)
     app_id = path_segment(scope, APP_SEGMENT)
-    if not is_id(app_id) or context.instance.prepared.app_owner(app_id) != account.id:
+    if not is_id(app_id) or context.instance.prepared.app_owner(app_id) != caller.account.id:
         raise app_not_found()
+    _require(caller, _need(scope), app_id)
     context.require_store()
-    return account, app_id
+    return caller, app_id
 
 
 def requested_backup(scope: Scope) -> str:
     """The backup in the path, by its name or its id, which may not exist."""
     return path_segment(scope, BACKUP_SEGMENT)
+
+
+def _need(scope: Scope) -> Need:
+    need: Need = scope["route_handler"].opt[_NEED]
+    return need
+
+
+def _require(caller: Caller, need: Need, app_id: str | None) -> None:
+    if need.is_filtered:
+        if caller.grant.rights.isdisjoint(need.rights):
+            raise PermissionDenied(need.rights[0])
+    elif not any(caller.may(right, app_id) for right in need.rights):
+        caller.require(need.rights[0], app_id)

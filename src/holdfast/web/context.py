@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -24,6 +24,7 @@ from holdfast.service.errors import LimitReached
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
+from holdfast.service.people.callers import Caller, key_used
 from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
 from holdfast.web.connections import Connections
 from holdfast.web.http.addresses import Addresses
@@ -52,6 +53,8 @@ BROWSING_AT_ONCE_MAX = 4
 
 PREVIEWS_WAITING_MAX = 8
 """Of one account: previews that run or wait."""
+
+NOTED_KEYS_MAX = 10_000
 
 UPLOADS_AT_ONCE_MAX = 4
 """Of one account: each holds disk until its import is over."""
@@ -104,6 +107,8 @@ class Context:
         """The calls of each account that wait for other people's servers."""
         self.store_watch = StoreWatch(instance)
         """The store, as last seen; `WebServer` starts it."""
+        self._noted_hours: dict[str, int] = {}
+        """By key: the hour of its last use that was recorded, nanoseconds."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0
@@ -153,6 +158,17 @@ class Context:
         """Count an upload of an account while it runs. Raises ApiError when it has too many."""
         with _one_more(self.uploads, account_id, UPLOADS_AT_ONCE_MAX, "uploads"):
             yield
+
+    def note_key_used(self, caller: Caller) -> None:
+        """Have the hour of a key's use recorded, off the request's path, once in each hour."""
+        key_id, hour = caller.key_id, caller.unnoted_hour
+        if key_id is None or hour is None or self._noted_hours.get(key_id) == hour:
+            return
+        if len(self._noted_hours) >= NOTED_KEYS_MAX:
+            self._noted_hours.clear()
+        self._noted_hours[key_id] = hour
+        with suppress(RuntimeError):  # the server ends
+            self.calls.submit(key_used, self.instance, key_id, hour)
 
     def require_store(self) -> None:
         """Raise Unavailable while the store is not there, or is another one."""

@@ -20,7 +20,7 @@ from holdfast.service.access.download import find_download
 from holdfast.web.auth import shows_key_of
 from holdfast.web.context import Context
 from holdfast.web.http.errors import MethodRefused, RouteMissing
-from holdfast.web.places import Caller
+from holdfast.web.places import Downloader
 from holdfast.web.streaming import send_thing
 
 Format = Literal["zip", "tar.gz"]
@@ -70,5 +70,5 @@ async def serve_download(
         raise context.refuse_after_failure(context.link_throttle, scope, refusal)
     backup = download.backup
     is_keyed = shows_key_of(context, scope, backup.account_id)
-    caller = Caller(backup.account_id, context.addresses.capped(scope), backup.id, is_keyed)
+    caller = Downloader(backup.account_id, context.addresses.capped(scope), backup.id, is_keyed)
     await send_thing(context, download, caller, scope, receive, send, request_id)

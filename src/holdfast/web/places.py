@@ -32,7 +32,7 @@ KEPT_FOR_KEYS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Downloader:
     """For whom a place is. `address`: None counts for no address; `link`: None for a caller that names the backup."""
 
     account_id: str
@@ -44,7 +44,7 @@ class Caller:
 class Place:
     """One running download. Used on the event loop only."""
 
-    def __init__(self, caller: Caller, now: Callable[[], float]) -> None:
+    def __init__(self, caller: Downloader, now: Callable[[], float]) -> None:
         self.caller = caller
         self.is_ended = False
         """Set when somebody else got its room."""
@@ -105,7 +105,7 @@ class Places:
         return len(self._running)
 
     @contextmanager
-    def taken(self, caller: Caller) -> Iterator[Place]:
+    def taken(self, caller: Downloader) -> Iterator[Place]:
         """A place for as long as it is used. Raises ApiError (KEEP_CALM, UNAVAILABLE) when there is none."""
         while (refusal := self._refusal(caller)) is not None:
             error, shares = refusal
@@ -121,7 +121,7 @@ class Places:
         finally:
             self._running.discard(place)
 
-    def _refusal(self, caller: Caller) -> tuple[ApiError, Callable[[Caller], bool]] | None:
+    def _refusal(self, caller: Downloader) -> tuple[ApiError, Callable[[Downloader], bool]] | None:
         """Why a caller gets no place, and who has those that are missing; None when there is one."""
         running = Counter[str]()
         for place in self._running:
@@ -153,7 +153,7 @@ class Places:
             return _full(), lambda other: not other.is_keyed
         return None
 
-    def _slowest(self, shares: Callable[[Caller], bool]) -> Place | None:
+    def _slowest(self, shares: Callable[[Downloader], bool]) -> Place | None:
         rates = [(place.rate(), place) for place in self._running if shares(place.caller)]
         slow = [(rate, place) for rate, place in rates if rate is not None and rate < SLOW_BYTES_PER_SECOND]
         return min(slow, key=lambda pair: pair[0])[1] if slow else None

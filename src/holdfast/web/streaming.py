@@ -22,7 +22,7 @@ from holdfast.web.http.errors import ConditionFailed, RangeOutside
 from holdfast.web.http.pace import Pace
 from holdfast.web.http.ranges import UNSATISFIABLE, Condition, Span, condition, http_date, parse_range, range_holds
 from holdfast.web.http.thread_stream import Buffer, ThreadStream
-from holdfast.web.places import Caller, Place
+from holdfast.web.places import Downloader, Place
 
 STALL_SECONDS = 300
 """A client that takes nothing for this long is gone, whatever its connection says."""
@@ -50,7 +50,7 @@ class Thing(Protocol):
 
 
 async def send_thing(
-    context: Context, thing: Thing, caller: Caller, scope: HTTPScope, receive: Receive, send: Send, request_id: str
+    context: Context, thing: Thing, caller: Downloader, scope: HTTPScope, receive: Receive, send: Send, request_id: str
 ) -> None:
     """Answer a GET or HEAD. Raises ApiError, or what the vault raised before the first byte."""
     is_head = scope["method"] == "HEAD" or ASKED_FOR_HEAD in (scope.get("extensions") or {})

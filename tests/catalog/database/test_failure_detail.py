@@ -25,7 +25,7 @@ def job(number: int, backup_id: str, account_id: str, request: dict[str, Any]) -
     )
 
 
-NEW = (("backups", "error_detail"), ("jobs", "error_detail"), ("jobs", "is_operators"), ("events", "is_operators"))
+NEW = (("backups", "error_detail"), ("jobs", "error_detail"), ("jobs", "is_hidden"), ("events", "is_hidden"))
 
 
 def as_before(catalog: Catalog) -> None:
@@ -37,7 +37,7 @@ def as_before(catalog: Catalog) -> None:
         for seq, data in connection.execute(text("SELECT seq, data FROM events")).all():
             old = {name: value for name, value in json.loads(data).items() if name != "detail"}
             connection.execute(change, {"data": json.dumps(old), "seq": seq})
-        connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
 
 
 def test_what_is_there_is_divided(url: str) -> None:
@@ -77,7 +77,7 @@ def test_what_is_there_is_divided(url: str) -> None:
     assert one is not None
     assert two is not None
     assert three is not None
-    assert [one.is_operators, two.is_operators, three.is_operators] == [True, False, True]
+    assert [one.is_hidden, two.is_hidden, three.is_hidden] == [True, False, True]
     assert one.error_detail == why["error_message"]
     assert PATH not in (one.error_message or "") + (two.result or "")
     seen = events_after(catalog, 0, 100, account_id=account.id)

@@ -14,9 +14,10 @@ from holdfast.service.errors import AccessDenied, Conflict
 from holdfast.service.integrity.prove import prove_due
 from holdfast.service.integrity.read_back import read_back
 from holdfast.service.integrity.retake import retake
+from holdfast.service.people.callers import caller_of_key
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.registry.account_record import read_record, store_records
-from holdfast.service.registry.accounts import add_account, authenticate, list_accounts
+from holdfast.service.registry.accounts import add_account, list_accounts
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups
 from holdfast.service.restore.files import request_restore
@@ -52,7 +53,7 @@ def test_nothing_of_it_is_left(world: World, tmp_path: Path) -> None:
     assert not list((home / "store" / "vaults" / account.id).rglob("*/*/*"))
     assert [a.id for a in list_accounts(world.instance)] == [other.account.id]
     with pytest.raises(AccessDenied):
-        authenticate(world.instance, world.api_key)
+        caller_of_key(world.instance, world.api_key, "")
     assert list_backups(world.instance, theirs.id)[0].state == "successful"
 
 

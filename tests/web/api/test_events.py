@@ -15,7 +15,8 @@ from kit.site import Site
 
 from holdfast.catalog.backups.rows import record_progress, start_backup
 from holdfast.catalog.events.log import forget_events
-from holdfast.service.registry.accounts import rotate_key
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.registry.keys import rotate_key
 from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Progress
 from holdfast.web import event_hub
@@ -161,7 +162,7 @@ def test_only_so_many_of_an_account(site: Site, silver: httpx.Client, monkeypatc
 def test_it_ends_with_its_key_and_with_the_server(site: Site) -> None:
     with stream(site, site.silver.api_key) as told:
         next(told)
-        new = rotate_key(site.instance, site.silver.account.id).api_key
+        new = rotate_key(site.instance, site.silver.account, SYSTEM)
         assert {kind for _, kind, _ in told} <= {"#"}  # to its end
     with stream(site, new) as told:
         next(told)

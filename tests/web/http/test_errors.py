@@ -10,7 +10,8 @@ import httpx
 import pytest
 from kit.site import WAIT_SECONDS, Site
 
-from holdfast.service.registry.accounts import rotate_key
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.registry.keys import rotate_key
 
 UNKNOWN_ID = "0" * 32
 
@@ -41,7 +42,7 @@ def raw(value: str | bytes) -> bytes:
 
 def test_without_a_good_key_nothing_is_told(site: Site, http: httpx.Client) -> None:
     old = site.silver.api_key
-    rotate_key(site.instance, site.silver.account.id)
+    rotate_key(site.instance, site.silver.account, SYSTEM)
     for method, path in private_routes(site.app.id):
         for key in (None, "", "Bearer", "hf_nonsense", old, f"Bearer {old}", "x" * 5000, "ÿ".encode("latin-1")):
             answer = http.request(method, path, headers=[] if key is None else [(b"authorization", raw(key))])

@@ -13,7 +13,8 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups
 from holdfast.catalog.records import IMPORTED, App, AppSettings, State
 
-COLUMNS = (apps.c.id, apps.c.account_id, apps.c.name, apps.c.path, apps.c.node, apps.c.created_at, apps.c.settings)
+COLUMNS = tuple(apps.c[name] for name in App.__struct_fields__)
+_SETTINGS = App.__struct_fields__.index("settings")
 _settings = msgspec.json.Decoder(AppSettings)
 
 
@@ -27,8 +28,9 @@ class AppInUse(Exception):
 
 def app_of(row: Any) -> App:
     """Make a record from a row of `COLUMNS`."""
-    app_id, account_id, name, path, node, created_at, settings = row
-    return App(app_id, account_id, name, path, node, created_at, _settings.decode(settings))
+    values = list(row)
+    values[_SETTINGS] = _settings.decode(values[_SETTINGS])
+    return App(*values)
 
 
 def insert_app(catalog: Catalog, app: App) -> None:
@@ -44,6 +46,8 @@ def insert_app(catalog: Catalog, app: App) -> None:
                     node=app.node,
                     created_at=app.created_at,
                     settings=settings_text(app.settings),
+                    external_id=app.external_id,
+                    updated_at=app.created_at,
                 )
             )
     except IntegrityError:

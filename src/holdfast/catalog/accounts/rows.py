@@ -12,18 +12,12 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.ledger import live_bytes
+from holdfast.catalog.people.keys import insert_key
+from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account, EventKind, State
 
-ACCOUNT_COLUMNS = (
-    accounts.c.id,
-    accounts.c.email,
-    accounts.c.plan,
-    accounts.c.created_at,
-    accounts.c.data_key_sealed,
-    accounts.c.link_secret_sealed,
-    accounts.c.api_key_sealed,
-    accounts.c.vault_epoch,
-)
+ACCOUNT_COLUMNS = tuple(accounts.c[name] for name in Account.__struct_fields__)
+_IS_SUSPENDED = Account.__struct_fields__.index("is_suspended")
 
 
 class EmailTaken(Exception):
@@ -32,11 +26,13 @@ class EmailTaken(Exception):
 
 def account_of(row: Row[Any] | Sequence[Any]) -> Account:
     """Make a record from a row of ACCOUNT_COLUMNS."""
-    return Account(*row)
+    values = list(row)
+    values[_IS_SUSPENDED] = bool(values[_IS_SUSPENDED])  # the prepared queries get it as SQLite has it
+    return Account(*values)
 
 
-def insert_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> None:
-    """Add an account. Raises EmailTaken."""
+def insert_account(catalog: Catalog, account: Account, main_key: Key) -> None:
+    """Add an account with its main key. Raises EmailTaken."""
     try:
         with catalog.write() as connection:
             connection.execute(
@@ -47,12 +43,16 @@ def insert_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> N
                     created_at=account.created_at,
                     data_key_sealed=account.data_key_sealed,
                     link_secret_sealed=account.link_secret_sealed,
-                    api_key_hash=api_key_hash,
-                    api_key_sealed=account.api_key_sealed,
                     vault_epoch=account.vault_epoch,
                     commit_seq=0,
+                    external_id=account.external_id,
+                    name=account.name,
+                    is_suspended=account.is_suspended,
+                    ended_at=account.ended_at,
+                    updated_at=account.created_at,
                 )
             )
+            insert_key(connection, main_key)
     except IntegrityError:
         raise EmailTaken from None
 
@@ -62,14 +62,6 @@ def account_by_id(catalog: Catalog, account_id: str) -> Account | None:
     with catalog.read() as connection:
         row = connection.execute(select(*ACCOUNT_COLUMNS).where(accounts.c.id == account_id)).first()
     return account_of(row) if row else None
-
-
-def account_with_key(catalog: Catalog, account_id: str) -> tuple[Account, bytes] | None:
-    """Return one account, and the SHA-256 of its API key."""
-    with catalog.read() as connection:
-        query = select(*ACCOUNT_COLUMNS, accounts.c.api_key_hash).where(accounts.c.id == account_id)
-        row = connection.execute(query).first()
-    return (account_of(row[:-1]), bytes(row[-1])) if row else None
 
 
 def all_accounts(catalog: Catalog) -> list[Account]:
@@ -92,16 +84,6 @@ def set_email(catalog: Catalog, account_id: str, email: str) -> None:
             connection.execute(accounts.update().where(accounts.c.id == account_id).values(email=email))
     except IntegrityError:
         raise EmailTaken from None
-
-
-def set_api_key(catalog: Catalog, account_id: str, api_key_hash: bytes, api_key_sealed: bytes) -> None:
-    """Replace an account's API key; the old one ends at once."""
-    with catalog.write() as connection:
-        connection.execute(
-            accounts.update()
-            .where(accounts.c.id == account_id)
-            .values(api_key_hash=api_key_hash, api_key_sealed=api_key_sealed)
-        )
 
 
 def note_storage(catalog: Catalog, account_id: str, now_ns: int, *, is_full: bool, used: int, allowed: int) -> None:

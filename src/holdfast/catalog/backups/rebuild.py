@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import settings_text
+from holdfast.catalog.database.access_tables import invitations, keys, links, members, people, sessions, sign_in_links
 from holdfast.catalog.database.engine import Catalog, CatalogError
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
+from holdfast.catalog.people.keys import insert_key
+from holdfast.catalog.people.members import enter_member, enter_person
+from holdfast.catalog.people.records import Key, Member
 from holdfast.catalog.records import OPEN_JOBS, Account, App, Backup, State
 
 ERASED = b""
@@ -30,7 +35,7 @@ class InTheWay(Exception):
     """Another row has the name or address that this one should get; the message says which."""
 
 
-def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bool:
+def enter_account(catalog: Catalog, account: Account) -> bool:
     """Record an account as its account record has it; return True when it was missing. Its epoch and commits stay.
 
     Raises InTheWay.
@@ -40,8 +45,10 @@ def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bo
         "plan": account.plan,
         "data_key_sealed": account.data_key_sealed,
         "link_secret_sealed": account.link_secret_sealed,
-        "api_key_hash": api_key_hash,
-        "api_key_sealed": account.api_key_sealed,
+        "external_id": account.external_id,
+        "name": account.name,
+        "is_suspended": account.is_suspended,
+        "ended_at": account.ended_at,
     }
     with _in_the_way(f"Another account has the address {account.email}."), catalog.write() as connection:
         if connection.execute(accounts.update().where(accounts.c.id == account.id).values(**values)).rowcount:
@@ -54,9 +61,35 @@ def enter_account(catalog: Catalog, account: Account, api_key_hash: bytes) -> bo
         return True
 
 
+def enter_people(catalog: Catalog, account_id: str, found: Iterable[Key], its_members: Iterable[Member]) -> None:
+    """Record the keys and members of an account as its account record has them, in place of those that are there."""
+    with catalog.write() as connection:
+        used = select(keys.c.id, keys.c.used_at).where(keys.c.account_id == account_id)
+        used_at = {row.id: row.used_at for row in connection.execute(used)}
+        for table in (keys, members):
+            connection.execute(table.delete().where(table.c.account_id == account_id))
+        persons = {}
+        for member in its_members:
+            person = persons[member.person.id] = enter_person(connection, member.person)
+            enter_member(connection, structs.replace(member, person=person))
+        for key in found:
+            maker = persons.get(key.person_id or "")
+            person_id = key.person_id if maker is None else maker.id
+            if maker is not None or key.person_id is None:  # the key of one who is a member no more opens nothing
+                insert_key(connection, structs.replace(key, person_id=person_id, used_at=used_at.get(key.id)))
+
+
 def enter_app(catalog: Catalog, app: App) -> bool:
     """Record an application as the account record has it; return True when it was missing. Raises InTheWay."""
-    values = {"name": app.name, "path": app.path, "node": app.node, "settings": settings_text(app.settings)}
+    values = {
+        "name": app.name,
+        "path": app.path,
+        "node": app.node,
+        "settings": settings_text(app.settings),
+        "external_id": app.external_id,
+        "ended_at": app.ended_at,
+        "keep_until": app.keep_until,
+    }
     with _in_the_way(f"Another application has the name {app.name}."), catalog.write() as connection:
         if connection.execute(apps.update().where(apps.c.id == app.id).values(**values)).rowcount:
             return False
@@ -135,11 +168,10 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
     """
     with catalog.read() as connection:
         row = connection.execute(
-            select(accounts.c.data_key_sealed, accounts.c.link_secret_sealed, accounts.c.api_key_sealed).where(
-                accounts.c.id == account_id
-            )
+            select(accounts.c.data_key_sealed, accounts.c.link_secret_sealed).where(accounts.c.id == account_id)
         ).one()
-    old = [bytes(value) for value in row if value]
+        sealed = connection.execute(select(keys.c.sealed).where(keys.c.account_id == account_id)).scalars().all()
+    old = [bytes(value) for value in (*row, *sealed) if value]
     is_sqlite = catalog.engine.dialect.name == "sqlite"
     with catalog.write() as connection:
         if is_sqlite:
@@ -156,8 +188,6 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
             .values(
                 data_key_sealed=ERASED,
                 link_secret_sealed=ERASED,
-                api_key_sealed=ERASED,
-                api_key_hash=account_id.encode(),  # unique, and the hash of no key
                 vault_epoch=accounts.c.vault_epoch + 1,
             )
         )
@@ -181,6 +211,7 @@ def wipe(catalog: Catalog) -> None:
         if catalog.engine.dialect.name != "sqlite":
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql("VACUUM FULL accounts")
+            connection.exec_driver_sql("VACUUM FULL keys")
             return
         busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         if busy:
@@ -210,5 +241,9 @@ def forget_account(catalog: Catalog, account_id: str) -> None:
 
 
 def _forget_belongings(connection: Connection, account_id: str) -> None:
-    for table in (deliveries, endpoints, events, jobs, backups, packs, apps):
+    of_account = (sign_in_links, sessions, links, invitations, keys, members)
+    for table in (*of_account, deliveries, endpoints, events, jobs, backups, packs, apps):
         connection.execute(table.delete().where(table.c.account_id == account_id))
+    is_member = select(members.c.id).where(members.c.person_id == people.c.id).exists()
+    is_signed_in = select(sessions.c.id).where(sessions.c.person_id == people.c.id).exists()
+    connection.execute(people.delete().where(~is_member, ~is_signed_in))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -84,16 +84,7 @@ def enter_backup(connection: Connection, backup: Backup) -> None:
     values["progress"] = values["damage"] = None
     connection.execute(backups.insert().values(values))
     announce(connection, backup.node)
-    enter_event(
-        connection,
-        EventKind.BACKUP_QUEUED,
-        backup.account_id,
-        backup.created_at,
-        app_id=backup.app_id,
-        backup_id=backup.id,
-        name=backup.name,
-        origin=backup.origin,
-    )
+    enter_backup_event(connection, EventKind.BACKUP_QUEUED, backup.id, backup.created_at)
 
 
 def is_restoring(connection: Connection, app_id: str) -> bool:
@@ -136,13 +127,17 @@ def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | 
         return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
 
 
-def list_account_backups(catalog: Catalog, account_id: str, limit: int | None, after: str | None) -> list[Backup]:
-    """Return the backups of an account, newest first."""
+def list_account_backups(
+    catalog: Catalog, account_id: str, limit: int | None, after: str | None, app_ids: Collection[str] | None = None
+) -> list[Backup]:
+    """Return the backups of an account, newest first; of some of its applications only, if those are given."""
     query = (
         select(*_COLUMNS)
         .where(backups.c.account_id == account_id)
         .order_by(backups.c.created_at.desc(), backups.c.id.desc())
     )
+    if app_ids is not None:
+        query = query.where(backups.c.app_id.in_(app_ids))
     if after is not None:
         query = query.where(_beyond(backups.c.account_id == account_id, after, newest_first=True))
     with catalog.read() as connection:
@@ -224,15 +219,11 @@ def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *cond
 
 def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
     """Record an event of a backup, with the data that identifies it."""
-    row = connection.execute(
-        select(backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin).where(
-            backups.c.id == backup_id
-        )
-    ).one()
-    account_id, app_id, name, origin = row
-    enter_event(
-        connection, kind, account_id, now_ns, app_id=app_id, backup_id=backup_id, name=name, origin=origin, **data
-    )
+    columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin, backups.c.is_operators)
+    row = connection.execute(select(*columns).where(backups.c.id == backup_id)).one()
+    account_id, app_id, name, origin, is_operators = row
+    about = {"name": name, "origin": origin, **({"is_operators": True} if is_operators else {}), **data}
+    enter_event(connection, kind, account_id, now_ns, app_id=app_id, backup_id=backup_id, **about)
 
 
 def record_progress(catalog: Catalog, backup_id: str, progress: Progress) -> None:

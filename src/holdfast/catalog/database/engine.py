@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from holdfast.catalog.database import access_tables as access_tables  # its tables are part of the metadata
 from holdfast.catalog.database.disk import READ_ONLY, disk_name, fault_of
 from holdfast.catalog.database.read_only import open_read_only
 from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata

@@ -40,16 +40,22 @@ accounts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("data_key_sealed", LargeBinary, nullable=False),
     Column("link_secret_sealed", LargeBinary, nullable=False),
-    Column("api_key_hash", LargeBinary(32), nullable=False, unique=True),
-    Column("api_key_sealed", LargeBinary, nullable=False),
     Column("vault_epoch", Integer, nullable=False),
     Column("commit_seq", Integer, nullable=False),
     Column("vault_commits", Integer, nullable=False, server_default="0"),
     Column("prune_wanted_at", BigInteger),
     Column("nearly_full_at", BigInteger),
+    Column("external_id", String(128)),
+    Column("name", String(191)),
+    Column("is_suspended", Boolean, nullable=False, server_default=false()),
+    Column("updated_at", BigInteger, nullable=False, server_default="0"),
+    Column("ended_at", BigInteger),
+    Column("erase_at", BigInteger),
 )
 """`prune_wanted_at`: when a backup was deleted that no prune has seen yet; None: there is nothing to gain;
-`nearly_full_at`: when the account was told that its storage is nearly full; None: it is not."""
+`nearly_full_at`: when the account was told that its storage is nearly full; None: it is not; `external_id`: the host's
+own id of it; `ended_at`: since when the host has ended it; `erase_at`: when it is to be erased then."""
+Index("uq_accounts_external", accounts.c.external_id, unique=True)
 
 apps = Table(
     "apps",
@@ -65,11 +71,17 @@ apps = Table(
     Column("overdue_at", BigInteger),
     Column("overdue_since", BigInteger),
     Column("prove_at", BigInteger),
+    Column("external_id", String(128)),
+    Column("updated_at", BigInteger, nullable=False, server_default="0"),
+    Column("ended_at", BigInteger),
+    Column("keep_until", BigInteger),
     UniqueConstraint("account_id", "name", name="uq_apps_account_name"),
 )
 """`next_run_at`: when the schedule's next backup is due; `overdue_at`: when the application becomes overdue unless a
 good backup comes before; `overdue_since`: since when it is, as reported; `prove_at`: when its next test restore is
-due."""
+due; `external_id`: the host's own id of it; `ended_at`: since when the host has ended it; `keep_until`: its backups
+stay until then."""
+Index("uq_apps_external", apps.c.external_id, unique=True)
 Index("ix_apps_next_run", apps.c.node, apps.c.next_run_at)
 Index("ix_apps_overdue", apps.c.overdue_at)
 Index("ix_apps_prove", apps.c.node, apps.c.prove_at)
@@ -107,11 +119,19 @@ backups = Table(
     Column("log", Text),
     Column("cancel_asked", Boolean, nullable=False, server_default=false()),
     Column("is_customers_failure", Boolean, nullable=False, server_default=false()),
+    Column("zip_layout", Integer, nullable=False, server_default="1"),
+    Column("is_operators", Boolean, nullable=False, server_default=false()),
+    Column("deleted_at", BigInteger),
+    Column("reference", String(128)),
+    Column("note", Text),
+    Column("zip_sha256", LargeBinary(32)),
     Column("error_detail", Text),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
-"""`is_customers_failure`: its customer brought the failure about, who alone is told of it. `error_message`: for the
-customer; `error_detail`: for the operator."""
+"""`is_customers_failure`: its customer brought the failure about, who alone is told of it; `zip_layout`: the version of
+the layout of its zip; `is_operators`: the operator requested it by hand, so it is not counted as the customer's;
+`deleted_at`: when it was put into the trash; `reference`: the caller's own id of it; `zip_sha256`: None until all of it
+was read back once; `error_message`, `error_detail`: why it failed, for the customer and for the operator."""
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_created", backups.c.account_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_name", backups.c.account_id, backups.c.name)
@@ -127,6 +147,17 @@ Index("ix_backups_idempotency", backups.c.app_id, backups.c.idempotency_key)
 open_backups = text("state IN ('queued', 'running', 'deleting')")
 """A query with just this condition, word for word, is answered by the index of the few backups that are open."""
 Index("ix_backups_open", backups.c.state, sqlite_where=open_backups, postgresql_where=open_backups)
+_deleted = text("deleted_at IS NOT NULL")
+Index("ix_backups_deleted", backups.c.deleted_at, sqlite_where=_deleted, postgresql_where=_deleted)
+_referred = text("reference IS NOT NULL")
+Index(
+    "uq_backups_app_reference",
+    backups.c.app_id,
+    backups.c.reference,
+    unique=True,
+    sqlite_where=_referred,
+    postgresql_where=_referred,
+)
 _damaged = text("damage IS NOT NULL")
 Index("ix_backups_damaged", backups.c.account_id, sqlite_where=_damaged, postgresql_where=_damaged)
 
@@ -169,9 +200,9 @@ jobs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("error_detail", Text),
-    Column("is_operators", Boolean, nullable=False, server_default=false()),
+    Column("is_hidden", Boolean, nullable=False, server_default=false()),
 )
-"""`error_message`, `error_detail`: as in `backups`. `is_operators`: the operator's own doing, which the account is not
+"""`error_message`, `error_detail`: as in `backups`. `is_hidden`: the operator's own doing, which the account is not
 shown."""
 Index("ix_jobs_account_created", jobs.c.account_id, jobs.c.created_at)
 open_jobs = text("state IN ('queued', 'running')")
@@ -197,11 +228,11 @@ events = Table(
     Column("kind", String(32), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
-    Column("is_operators", Boolean, nullable=False, server_default=false()),
+    Column("is_hidden", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 """The events, in the order of their commits (per account). `seq` is never used twice; old rows are deleted.
-`is_operators`: of a job that is the operator's own doing."""
+`is_hidden`: of a job that is the operator's own doing."""
 Index("ix_events_account", events.c.account_id, events.c.seq)
 Index("ix_events_at", events.c.at)
 Index("ix_events_backup", events.c.backup_id)

@@ -101,11 +101,11 @@ def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnEle
 def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: Any) -> None:
     """Enter that a job was `started` or has `finished`."""
     row = connection.execute(
-        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id, jobs.c.is_operators).where(
+        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id, jobs.c.is_hidden).where(
             jobs.c.id == job_id
         )
     ).one()
-    kind, account_id, app_id, backup_id, is_operators = row
+    kind, account_id, app_id, backup_id, is_hidden = row
     name = connection.execute(select(backups.c.name).where(backups.c.id == backup_id)).scalar()
     enter_event(
         connection,
@@ -116,7 +116,7 @@ def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: 
         backup_id=backup_id,
         job_id=job_id,
         name=name,
-        is_operators=is_operators,
+        is_hidden=is_hidden,
         **data,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ BACKUP = "backup"
 _FIELDS = Work.__struct_fields__
 _JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _GIVEN = {"backup_id": backups.c.id, "kind": literal(BACKUP), "request": literal("{}"), "result": literal(None)}
-_GIVEN |= {"is_operators": literal(False)}
+_GIVEN |= {"is_hidden": literal(False)}
 _BACKUP_COLUMNS = tuple(_GIVEN[name] if name in _GIVEN else backups.c[name] for name in _FIELDS)
 _SIZES = (backups.c.zip_bytes, backups.c.files, backups.c.content_bytes, backups.c.stored_bytes)
 _progress = msgspec.json.Decoder(Progress)
@@ -56,15 +56,25 @@ def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
     return None
 
 
-def account_work(catalog: Catalog, account_id: str, limit: int, after: str | None = None) -> list[Work]:
-    """Return an account's work, but for the operator's own doing, newest first; with `after`, only work older than the
-    one with that id."""
+def account_work(
+    catalog: Catalog,
+    account_id: str,
+    limit: int,
+    after: str | None = None,
+    app_ids: Collection[str] | None = None,
+) -> list[Work]:
+    """Return an account's work, but for the operator's own doing, newest first.
+
+    `after`: only work older than the one with that id; `app_ids`: of these of its applications only.
+    """
     found: list[Work] = []
     with catalog.read() as connection:
         for make, table in ((_jobs, jobs), (_backups, backups)):
             query = make(table.c.account_id == account_id)
             if table is jobs:
-                query = query.where(jobs.c.is_operators.is_(False))
+                query = query.where(jobs.c.is_hidden.is_(False))
+            if app_ids is not None:
+                query = query.where(table.c.app_id.in_(app_ids))
             if after is not None:
                 at = [
                     select(t.c.created_at).where(t.c.account_id == account_id, t.c.id == after).scalar_subquery()

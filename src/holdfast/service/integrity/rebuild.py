@@ -137,10 +137,11 @@ def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
         return Rebuilt(account_id, "", problems=[problem])
     done = Rebuilt(account_id, record.account.email)
     try:
-        rebuilding.enter_account(instance.catalog, record.account, record.api_key_hash)
+        rebuilding.enter_account(instance.catalog, record.account)
     except rebuilding.InTheWay as error:
         done.problems.append(f"{error} Change that one, and rebuild again; the vault {account_id} stays closed.")
         return done
+    rebuilding.enter_people(instance.catalog, account_id, record.keys, record.members)
     for app in record.apps:
         try:
             done.apps += rebuilding.enter_app(instance.catalog, app)
@@ -268,6 +269,8 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         idempotency_key=None,
         request_hash=None,
         commit_seq=root.commit_seq,
+        zip_layout=root.zip_layout,
+        is_operators=labels.get("requested_by") == "operator",
     )
 
 

@@ -48,7 +48,7 @@ def newer_events(instance: Instance, seen: dict[str, int]) -> dict[str, int]:
 
 def running_work(instance: Instance) -> list[Work]:
     """Return the running work that accounts are shown, of all of them."""
-    return [work for work in open_work(instance.catalog, [JobState.RUNNING]) if not work.is_operators]
+    return [work for work in open_work(instance.catalog, [JobState.RUNNING]) if not work.is_hidden]
 
 
 def shown_event(instance: Instance, event: Event, *, for_operator: bool = False) -> schemas.Event:

@@ -17,7 +17,7 @@ from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
 from holdfast.catalog.records import Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
-from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
@@ -41,9 +41,9 @@ def new_job(
     node: str,
     request: str,
     *,
-    is_operators: bool = False,
+    is_hidden: bool = False,
 ) -> Job:
-    """A job that nobody has entered yet. `request`: JSON; `is_operators`: the account is not shown it."""
+    """A job that nobody has entered yet. `request`: JSON; `is_hidden`: the account is not shown it."""
     now_ns = instance.clock.now_ns()
     return Job(
         id=new_id(now_ns),
@@ -61,7 +61,7 @@ def new_job(
         node=node,
         created_at=now_ns,
         finished_at=None,
-        is_operators=is_operators,
+        is_hidden=is_hidden,
     )
 
 
@@ -73,10 +73,10 @@ def request_job(
     node: str,
     request: str,
     *,
-    is_operators: bool = False,
+    is_hidden: bool = False,
 ) -> Job:
     """Enter a job as queued, as `new_job` makes it. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
-    job = new_job(instance, kind, backup, app_id, node, request, is_operators=is_operators)
+    job = new_job(instance, kind, backup, app_id, node, request, is_hidden=is_hidden)
     try:
         rows.insert_job(instance.catalog, job)
     except rows.RestoreRunning:
@@ -220,7 +220,7 @@ def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> J
     """One job; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
     job = rows.job_by_id(instance.catalog, job_id)
     if job is None or account_id not in (None, job.account_id):
-        raise NotFound("JOB_NOT_FOUND", "No such job exists.")
+        raise job_not_found()
     return job
 
 

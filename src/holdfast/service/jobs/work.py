@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from holdfast.catalog.events.log import work_events
 from holdfast.catalog.jobs import work as rows
 from holdfast.catalog.jobs.work import BACKUP
 from holdfast.catalog.records import Work
 from holdfast.schemas.jobs import JobLine, JobWithLog, job_with_log
 from holdfast.schemas.times import iso
-from holdfast.service.errors import Conflict, NotFound
+from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch
 from holdfast.service.jobs import lifecycle as jobs
@@ -24,14 +26,16 @@ ENDED_NS = DAY_NS
 def get_work(instance: Instance, work_id: str, account_id: str | None = None) -> Work:
     """A job, or a backup as one; where an account is given, one that it may see. Raises NotFound (JOB_NOT_FOUND)."""
     work = rows.work_by_id(instance.catalog, work_id)
-    if work is None or (account_id is not None and (work.is_operators or work.account_id != account_id)):
-        raise NotFound("JOB_NOT_FOUND", "No such job exists.")
+    if work is None or (account_id is not None and (work.is_hidden or work.account_id != account_id)):
+        raise job_not_found()
     return work
 
 
-def account_work(instance: Instance, account_id: str, limit: int, after: str | None) -> list[Work]:
-    """An account's work, newest first, behind the work with the id `after`."""
-    return rows.account_work(instance.catalog, account_id, limit, after)
+def account_work(
+    instance: Instance, account_id: str, limit: int, after: str | None, app_ids: Collection[str] | None = None
+) -> list[Work]:
+    """An account's work, newest first, behind the work with the id `after`; of some of its applications, if given."""
+    return rows.account_work(instance.catalog, account_id, limit, after, app_ids)
 
 
 def seen_work(instance: Instance, ended_max: int) -> tuple[list[Work], list[Work]]:

@@ -15,10 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
+from msgspec import structs
 
 from holdfast.catalog.accounts import rows as account_rows
 from holdfast.catalog.accounts.apps import list_apps
-from holdfast.catalog.records import Account, App, Backup
+from holdfast.catalog.people.keys import MAIN, keys_of
+from holdfast.catalog.people.members import members_of
+from holdfast.catalog.people.records import Key, Member
+from holdfast.catalog.records import SYSTEM, Account, App, Backup, new_id
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.vault.errors import DamagedError, KeyMismatch
@@ -29,11 +33,26 @@ MARKS_PREFIX = "marks/"
 
 
 class Record(msgspec.Struct, frozen=True):
-    """The contents of the record. All keys in it are wrapped once more by themselves."""
+    """The contents of the record. All keys in it are wrapped once more by themselves, or hashed.
+
+    `keys`: without their last use, which is in the catalog alone.
+    """
 
     account: Account
-    api_key_hash: bytes
     apps: tuple[App, ...]
+    keys: tuple[Key, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+class _FirstAccount(Account, frozen=True):
+    api_key_sealed: bytes = b""
+
+
+class _FirstRecord(msgspec.Struct, frozen=True):
+    """As records were when an account had one key."""
+
+    account: _FirstAccount
+    api_key_hash: bytes = b""
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -46,6 +65,7 @@ class Marks(msgspec.Struct, frozen=True):
 
 _log = logging.getLogger(__name__)
 _record = msgspec.msgpack.Decoder(Record)
+_first_record = msgspec.msgpack.Decoder(_FirstRecord)
 _marks = msgspec.msgpack.Decoder(Marks)
 
 
@@ -57,13 +77,12 @@ def store_record(instance: Instance, account_id: str) -> int:
     (or the next start) writes the record.
     """
     with _one_at_a_time(instance, account_id):
-        found = account_rows.account_with_key(instance.catalog, account_id)
-        if found is None:
-            return 0
-        account, api_key_hash = found
-        if not account.data_key_sealed:
+        account = account_rows.account_by_id(instance.catalog, account_id)
+        if account is None or not account.data_key_sealed:
             return 0  # it is being erased
-        record = Record(account, api_key_hash, tuple(list_apps(instance.catalog, account_id)))
+        keys = (structs.replace(key, used_at=None) for key in keys_of(instance.catalog, account_id))
+        members = members_of(instance.catalog, account_id)
+        record = Record(account, tuple(list_apps(instance.catalog, account_id)), tuple(keys), tuple(members))
         plain = msgspec.msgpack.encode(record)
         bad = 0
         for store, name in _copies(instance, account_id):
@@ -138,9 +157,31 @@ def _readable(instance: Instance, account_id: str, store: Store, name: str) -> R
 def _read(instance: Instance, account_id: str, store: Store, name: str) -> Record:
     plain = instance.master_key.unwrap(store.get(name), f"account record:{account_id}")
     try:
-        return _record.decode(plain)
+        record = _record.decode(plain)
+        if not record.keys and (first := _first_record.decode(plain)).api_key_hash:
+            record = structs.replace(record, keys=(_first_key(first),))
+        return record
     except msgspec.MsgspecError as error:
         raise DamagedError(f"The record of account {account_id} is not one of a known version.") from error
+
+
+def _first_key(first: _FirstRecord) -> Key:
+    account = first.account
+    return Key(
+        id=new_id(account.created_at),
+        account_id=account.id,
+        hash=first.api_key_hash,
+        name=MAIN,
+        start="",
+        sealed=account.api_key_sealed,
+        person_id=None,
+        made_by=SYSTEM,
+        rights=MAIN,
+        app_ids=None,
+        networks=None,
+        created_at=account.created_at,
+        ends_at=None,
+    )
 
 
 def store_marks(instance: Instance, backup: Backup) -> None:

@@ -1,75 +1,40 @@
-"""Accounts: add, list, change the plan, replace the API key, find the account of a key."""
+"""Accounts: add, list, change the plan and the address."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import secrets
 import string
-import zlib
 from dataclasses import dataclass
 
 from holdfast.catalog.accounts import rows
-from holdfast.catalog.records import Account
-from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, UpgradeRequired
+from holdfast.catalog.records import SYSTEM, Account, Actor
+from holdfast.service.errors import Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
 from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.keys import new_main_key
 from holdfast.vault.pack.keys import new_data_key
 
-KEY_PREFIX = "hf_"
-_KEY_SECRET_BYTES = 32
-_KEY_CHECK_DIGITS = 8
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class NewKey:
-    """An account and its API key, which is shown now and in the account's settings."""
+class NewAccount:
+    """An account and its main key, which is shown now and in the account's settings."""
 
     account: Account
     api_key: str
 
 
-def new_api_key() -> str:
-    """`hf_`, 64 hex digits of secret, 8 of checksum (so that a mistyped key is told from a wrong one)."""
-    secret = secrets.token_hex(_KEY_SECRET_BYTES)
-    return KEY_PREFIX + secret + _check_digits(secret)
-
-
-def is_well_formed(api_key: str) -> bool:
-    """True if a key has the right form and checksum."""
-    body = api_key.removeprefix(KEY_PREFIX)
-    secret, check = body[:-_KEY_CHECK_DIGITS], body[-_KEY_CHECK_DIGITS:]
-    return (
-        api_key.startswith(KEY_PREFIX)
-        and len(secret) == 2 * _KEY_SECRET_BYTES
-        and secret.isascii()
-        and check == _check_digits(secret)
-    )
-
-
-def _check_digits(secret: str) -> str:
-    return f"{zlib.crc32(secret.encode()):08x}"
-
-
-def _key_hash(api_key: str) -> bytes:
-    return hashlib.sha256(api_key.encode()).digest()
-
-
-def _sealed_key(instance: Instance, account_id: str, api_key: str) -> bytes:
-    return instance.master_key.wrap(api_key.encode(), f"API key:{account_id}")
-
-
-def add_account(instance: Instance, email: str, plan: str) -> NewKey:
+def add_account(instance: Instance, email: str, plan: str, by: Actor = SYSTEM) -> NewAccount:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
     _check_email(email)
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
-    api_key = new_api_key()
     wrap = instance.master_key.wrap
     account = Account(
         id=account_id,
@@ -78,15 +43,15 @@ def add_account(instance: Instance, email: str, plan: str) -> NewKey:
         created_at=instance.clock.now_ns(),
         data_key_sealed=wrap(new_data_key(), f"data key:{account_id}"),
         link_secret_sealed=wrap(os.urandom(32), f"link secret:{account_id}"),
-        api_key_sealed=_sealed_key(instance, account_id, api_key),
         vault_epoch=0,
     )
+    api_key, main_key = new_main_key(instance, account_id, by)
     try:
-        rows.insert_account(instance.catalog, account, _key_hash(api_key))
+        rows.insert_account(instance.catalog, account, main_key)
     except rows.EmailTaken:
         raise _email_taken(email) from None
     store_record(instance, account_id)
-    return NewKey(account, api_key)
+    return NewAccount(account, api_key)
 
 
 def _check_email(email: str) -> None:
@@ -130,29 +95,6 @@ def set_email(instance: Instance, account_id: str, email: str) -> Account:
         raise _email_taken(email) from None
     store_record(instance, account_id)
     return get_account(instance, account_id)
-
-
-def rotate_key(instance: Instance, account_id: str) -> NewKey:
-    """Replace the API key; the old one ends at once. Raises NotFound."""
-    get_account(instance, account_id)
-    api_key = new_api_key()
-    rows.set_api_key(instance.catalog, account_id, _key_hash(api_key), _sealed_key(instance, account_id, api_key))
-    store_record(instance, account_id)
-    return NewKey(get_account(instance, account_id), api_key)
-
-
-def reveal_key(instance: Instance, account: Account) -> str:
-    """The API key, for the account's own settings page and the demo. Raises KeyMismatch."""
-    return instance.master_key.unwrap(account.api_key_sealed, f"API key:{account.id}").decode()
-
-
-def authenticate(instance: Instance, api_key: str) -> Account:
-    """Whose key it is. Raises AccessDenied."""
-    if is_well_formed(api_key):
-        account = instance.prepared.account_by_key(_key_hash(api_key))
-        if account is not None:
-            return account
-    raise AccessDenied
 
 
 def plan_of(instance: Instance, account: Account) -> PricePlan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -45,17 +45,21 @@ def list_backups(instance: Instance, app_id: str, limit: int | None = None, afte
 
 
 def list_account_backups(
-    instance: Instance, account_id: str, limit: int | None = None, after: str | None = None
+    instance: Instance,
+    account_id: str,
+    limit: int | None = None,
+    after: str | None = None,
+    app_ids: Collection[str] | None = None,
 ) -> list[Backup]:
-    """Backups of an account, newest first."""
-    return rows.list_account_backups(instance.catalog, account_id, limit, after)
+    """Backups of an account, newest first; of some of its applications only, if those are given."""
+    return rows.list_account_backups(instance.catalog, account_id, limit, after, app_ids)
 
 
-def list_items(instance: Instance, account_id: str, rows: ListedRows) -> list[ListedBackup]:
+def list_items(instance: Instance, account_id: str, rows: ListedRows, *, with_keys: bool = True) -> list[ListedBackup]:
     """The list of an application of an account, of its rows. Raises KeyMismatch."""
     zone, keys = instance.zone, LinkKeys(instance)
     return [
-        listed_of((name, size, finished_at, keys.key(account_id, digest), created_at, state), zone)
+        listed_of((name, size, finished_at, keys.key(account_id, digest) if with_keys else "", created_at, state), zone)
         for name, size, finished_at, digest, created_at, state in rows
     ]
 
@@ -65,23 +69,27 @@ def list_rows(instance: Instance, app_id: str) -> ListedRows:
     return instance.prepared.list_rows(app_id)
 
 
-def listed(instance: Instance, backups: Sequence[Backup]) -> list[ListedBackup]:
+def listed(instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True) -> list[ListedBackup]:
     """Backups as the list shows them. Raises KeyMismatch."""
     keys = LinkKeys(instance)
-    return [listed_of(row_of(backup, keys.of(backup)), instance.zone) for backup in backups]
+    return [listed_of(row_of(backup, keys.of(backup) if with_keys else ""), instance.zone) for backup in backups]
 
 
-def full_object(instance: Instance, backup: Backup, *, for_operator: bool = False) -> FullBackup:
+def full_object(
+    instance: Instance, backup: Backup, *, with_keys: bool = True, for_operator: bool = False
+) -> FullBackup:
     """A backup as a whole; for the operator with the details of its failure. Raises KeyMismatch."""
-    return full_objects(instance, [backup], for_operator=for_operator)[0]
+    return full_objects(instance, [backup], with_keys=with_keys, for_operator=for_operator)[0]
 
 
-def full_objects(instance: Instance, backups: Sequence[Backup], *, for_operator: bool = False) -> list[FullBackup]:
-    """Backups as a whole, as `full_object`. Raises KeyMismatch."""
+def full_objects(
+    instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True, for_operator: bool = False
+) -> list[FullBackup]:
+    """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
     keys, shown = LinkKeys(instance), []
     for backup in backups:
-        key = keys.of(backup)
-        url = _url(instance, backup, key) if backup.state is State.SUCCESSFUL else None
+        key = keys.of(backup) if with_keys else ""
+        url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None
         shown.append(backup_of(backup, key, instance.zone, url, _error(backup, for_operator)))
     return shown
 

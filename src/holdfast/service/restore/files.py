@@ -102,7 +102,7 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
         require_safe_target(instance, target_root(target, wanted))
     request = msgspec.json.encode(wanted).decode()
     # Another folder or database than the application's own only the operator can name.
-    return jobs.request_job(instance, KIND, backup, target.id, node, request, is_operators=not wanted.is_into_app)
+    return jobs.request_job(instance, KIND, backup, target.id, node, request, is_hidden=not wanted.is_into_app)
 
 
 def run_restore(

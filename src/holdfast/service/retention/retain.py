@@ -22,6 +22,7 @@ from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import Account, App, State
 from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, shrunk_of
+from holdfast.schemas.backups import shown_state
 from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.config import Config
@@ -155,7 +156,7 @@ def _shown(verdict: Decision, zone: tzinfo) -> RetainedBackup:
         id=backup.id,
         name=backup.name,
         created_at=iso(backup.created_at, zone),
-        state=backup.state.value,
+        state=shown_state(backup.state),
         origin=backup.origin,  # type: ignore[arg-type]
         goes=verdict.goes_by is not None,
         kept_by=[str(why) for why in verdict.kept_by],

@@ -11,10 +11,12 @@ from holdfast.catalog.records import Account
 from holdfast.schemas import account as schemas
 from holdfast.schemas import apps as shown_apps
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
 from holdfast.service.registry import accounts, apps
 from holdfast.service.registry import backups as operations
-from holdfast.web.auth import require_account, require_backups
+from holdfast.web.auth import needs, require_backups, require_caller
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -30,29 +32,30 @@ def account_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
 
-    @get("/v3/account")
+    @get("/v3/account", opt=needs(Right.ACCOUNT_READ))
     async def get_account(request: AnyRequest) -> Answer:
-        account = require_account(context, request.scope)
+        account = require_caller(context, request.scope).account
         return with_etag(success(await context.call(_account, instance, account)), request.scope)
 
-    @get("/v3/apps")
+    @get("/v3/apps", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def list_apps(request: AnyRequest) -> Answer:
-        account = require_account(context, request.scope)
-        return with_etag(success(await context.call(_apps, instance, account)), request.scope)
+        caller = require_caller(context, request.scope)
+        return with_etag(success(await context.call(_apps, instance, caller)), request.scope)
 
-    @get("/v3/apps/{app_id:str}")
+    @get("/v3/apps/{app_id:str}", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def get_app(request: AnyRequest) -> Answer:
-        account = require_account(context, request.scope)
+        caller = require_caller(context, request.scope)
         app_id = inputs.path_segment(request.scope, 2)
-        app = await context.call(apps.get_app, instance, account.id, app_id)
+        app = await context.call(apps.get_app, instance, caller.account.id, app_id)
+        caller.require(Right.BACKUPS_READ, app.id)
         return with_etag(success(await context.call(apps.shown_app, instance, app)), request.scope)
 
-    @get("/v3/backups")
+    @get("/v3/backups", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def list_all_backups(request: AnyRequest) -> Answer:
         scope = request.scope
-        account = require_backups(context, scope)
+        caller = require_backups(context, scope)
         fields = inputs.query(scope, "limit", "after")
-        return with_etag(await context.call(_backups, instance, account, fields), scope)
+        return with_etag(await context.call(_backups, instance, caller, fields), scope)
 
     return [get_account, list_apps, get_app, list_all_backups]
 
@@ -69,13 +72,15 @@ def _account(instance: Instance, account: Account) -> schemas.Account:
     return schemas.account_of(account, usage, shown, instance.zone)
 
 
-def _apps(instance: Instance, account: Account) -> list[shown_apps.App]:
-    return [apps.shown_app(instance, app) for app in apps.list_apps(instance, account.id)]
+def _apps(instance: Instance, caller: Caller) -> list[shown_apps.App]:
+    seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
+    return [apps.shown_app(instance, app) for app in seen]
 
 
-def _backups(instance: Instance, account: Account, fields: dict[str, str]) -> Answer:
+def _backups(instance: Instance, caller: Caller, fields: dict[str, str]) -> Answer:
+    account, may_download = caller.account, Right.BACKUPS_DOWNLOAD in caller.grant.rights
     limit, after = inputs.page_limit(fields) or PAGE_DEFAULT, inputs.page_after(fields)
     operations.check_after(instance, after, account.id)
-    found = operations.list_account_backups(instance, account.id, limit + 1, after)
+    found = operations.list_account_backups(instance, account.id, limit + 1, after, caller.grant.app_ids)
     page, link = cut_page(found, limit, instance.config.base_url, "/v3/backups", fields)
-    return success(operations.full_objects(instance, page), headers=link)
+    return success(operations.full_objects(instance, page, with_keys=may_download), headers=link)

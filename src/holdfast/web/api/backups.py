@@ -9,15 +9,17 @@ from litestar import Request, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET
 
-from holdfast.catalog.records import Account, Backup, State
+from holdfast.catalog.records import Backup, State
 from holdfast.schemas.backups import BackupChange, BackupLog, DeletedBackup, NewBackup
 from holdfast.service.errors import Conflict, Invalid, NotFound
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.request import request_backup
 from holdfast.web.api.list_cache import WholeLists
-from holdfast.web.auth import requested_app, requested_backup
+from holdfast.web.auth import needs, requested_app, requested_backup
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -38,20 +40,20 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
     instance = context.instance
     whole_lists = WholeLists(instance)
 
-    @get(_LIST)
+    @get(_LIST, opt=needs(Right.BACKUPS_READ))
     async def list_backups(request: AnyRequest) -> Answer:
         scope = request.scope
-        account, app_id = requested_app(context, scope)
+        caller, app_id = requested_app(context, scope)
         fields = inputs.query(scope, "view", "limit", "after")
         if not fields:
             # The hot path: its queries run inline, cheaper than the way to a thread and back.
-            return whole_lists.answer(account, app_id).for_request(scope)
-        return with_etag(await context.call(_listed, context, account, app_id, fields), scope)
+            return whole_lists.answer(caller.account, app_id, with_keys=_may_download(caller)).for_request(scope)
+        return with_etag(await context.call(_listed, context, caller, app_id, fields), scope)
 
-    @post(_LIST)
+    @post(_LIST, opt=needs(Right.BACKUPS_CREATE))
     async def start_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        _, app_id = requested_app(context, scope)
+        caller, app_id = requested_app(context, scope)
         seconds = inputs.integer(inputs.query(scope, "wait"), "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
         idempotency_key = inputs.idempotency_key(scope)
         body = await inputs.json_body(request, NewBackup)
@@ -60,31 +62,35 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         if seconds:
             backup, finished = await hold(context, backup, context.now() + seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
-        return success(operations.full_object(instance, backup), 200 if finished else 202, [(b"location", location)])
+        return success(
+            operations.full_object(instance, backup, with_keys=_may_download(caller)),
+            200 if finished else 202,
+            [(b"location", location)],
+        )
 
-    @get(_ONE)
+    @get(_ONE, opt=needs(Right.BACKUPS_READ))
     async def get_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        _, app_id = requested_app(context, scope)
+        caller, app_id = requested_app(context, scope)
         backup = await context.call(operations.find_backup, instance, app_id, requested_backup(scope))
-        return with_etag(success(operations.full_object(instance, backup)), scope)
+        return with_etag(success(operations.full_object(instance, backup, with_keys=_may_download(caller))), scope)
 
-    @patch(_ONE)
+    @patch(_ONE, opt=needs(Right.BACKUPS_UPDATE))
     async def change_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        _, app_id = requested_app(context, scope)
+        caller, app_id = requested_app(context, scope)
         body = await inputs.json_body(request, BackupChange)
         inputs.require_change(body)
         backup = await context.call(_change, context, app_id, requested_backup(scope), body)
-        return success(operations.full_object(instance, backup))
+        return success(operations.full_object(instance, backup, with_keys=_may_download(caller)))
 
-    @delete(_ONE, status_code=200)
+    @delete(_ONE, status_code=200, opt=needs(Right.BACKUPS_DELETE))
     async def delete_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         _, app_id = requested_app(context, scope)
         return success(await context.call(_delete, context, app_id, requested_backup(scope)))
 
-    @get(f"{_ONE}/log")
+    @get(f"{_ONE}/log", opt=needs(Right.BACKUPS_READ))
     async def get_log(request: AnyRequest) -> Answer:
         scope = request.scope
         _, app_id = requested_app(context, scope)
@@ -93,15 +99,20 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
     return [list_backups, start_backup, get_backup, change_backup, delete_backup, get_log]
 
 
-def _listed(context: Context, account: Account, app_id: str, fields: dict[str, str]) -> Answer:
+def _listed(context: Context, caller: Caller, app_id: str, fields: dict[str, str]) -> Answer:
     instance = context.instance
     full, limit, after = inputs.full_view(fields), inputs.page_limit(fields), inputs.page_after(fields)
-    operations.check_after(instance, after, account.id, app_id)
+    operations.check_after(instance, after, caller.account.id, app_id)
     found = operations.list_backups(instance, app_id, None if limit is None else limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, f"/v3/apps/{app_id}/backups", fields)
     if full:
-        return success(operations.full_objects(instance, page), headers=link)
-    return success(operations.listed(instance, page), headers=link)
+        return success(operations.full_objects(instance, page, with_keys=_may_download(caller)), headers=link)
+    return success(operations.listed(instance, page, with_keys=_may_download(caller)), headers=link)
+
+
+def _may_download(caller: Caller) -> bool:
+    """True if the caller may have the keys of downloads of what he sees."""
+    return Right.BACKUPS_DOWNLOAD in caller.grant.rights
 
 
 def _start(context: Context, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:

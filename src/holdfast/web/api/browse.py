@@ -14,14 +14,15 @@ from msgspec import Struct
 from holdfast.service.access import browse
 from holdfast.service.access.find import find
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.rights import Right
 from holdfast.service.registry.backups import find_backup
-from holdfast.web.auth import requested_app, requested_backup
+from holdfast.web.auth import needs, requested_app, requested_backup
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import link_to_next
-from holdfast.web.places import Caller
+from holdfast.web.places import Downloader
 from holdfast.web.streaming import send_thing
 
 AnyRequest = Request[Any, Any, Any]
@@ -39,7 +40,7 @@ class Streamed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or the part that is asked for."""
-        caller = Caller(
+        caller = Downloader(
             self._content.backup.account_id, self._context.addresses.capped(scope), link=None, is_keyed=True
         )
         http = cast("HTTPScope", scope)
@@ -50,7 +51,7 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
 
-    @get(f"{_ONE}/files")
+    @get(f"{_ONE}/files", opt=needs(Right.BACKUPS_READ))
     async def list_files(request: AnyRequest) -> Answer:
         account_id, app_id, ref = _asked(context, request.scope)
         fields = inputs.query(request.scope, "path", "after")
@@ -62,7 +63,7 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return with_etag(await context.call_browsing(account_id, listed), request.scope)
 
-    @get(f"{_ONE}/content")
+    @get(f"{_ONE}/content", opt=needs(Right.BACKUPS_DOWNLOAD))
     async def get_content(request: AnyRequest) -> Streamed:
         _, app_id, ref = _asked(context, request.scope)
         path = inputs.query(request.scope, "path").get("path", "")
@@ -72,7 +73,7 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return Streamed(context, await context.call(found))
 
-    @get(f"{_ONE}/diff")
+    @get(f"{_ONE}/diff", opt=needs(Right.BACKUPS_READ))
     async def diff_backups(request: AnyRequest) -> Answer:
         account_id, app_id, ref = _asked(context, request.scope)
         fields = inputs.query(request.scope, "with", "after")
@@ -87,24 +88,24 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return with_etag(await context.call_browsing(account_id, compared), request.scope)
 
-    @get(_FIND)
+    @get(_FIND, opt=needs(Right.BACKUPS_READ))
     async def find_paths(request: AnyRequest) -> Answer:
-        account, app_id = requested_app(context, request.scope)
+        caller, app_id = requested_app(context, request.scope)
         fields = inputs.query(request.scope, "pattern", "after")
         after = inputs.cursor(fields)
 
         def found() -> Answer:
             return _page(instance, request.scope, *find(instance, app_id, fields.get("pattern", ""), after), fields)
 
-        return with_etag(await context.call_browsing(account.id, found), request.scope)
+        return with_etag(await context.call_browsing(caller.account.id, found), request.scope)
 
     return [list_files, get_content, diff_backups, find_paths]
 
 
 def _asked(context: Context, scope: Scope) -> tuple[str, str, str]:
     """Account, application and backup of a request by whoever owns them."""
-    account, app_id = requested_app(context, scope)
-    return account.id, app_id, requested_backup(scope)
+    caller, app_id = requested_app(context, scope)
+    return caller.account.id, app_id, requested_backup(scope)
 
 
 def _page(

@@ -16,6 +16,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.web.api.openapi.document import document
+from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import JSON_HEADERS, Answer, Headers
@@ -85,11 +86,11 @@ def docs_routes(context: Context) -> list[HTTPRouteHandler]:
     config = context.instance.config
     described = Answer(200, msgspec.json.encode(document(config.base_url, config.downloads_url)), JSON_HEADERS)
 
-    @get("/openapi.json")
+    @get("/openapi.json", opt=OPEN)
     async def openapi(request: AnyRequest) -> Answer:
         return with_etag(described, request.scope)
 
-    @get("/docs")
+    @get("/docs", opt=OPEN)
     async def page() -> Answer:
         headers: Headers = [
             (b"content-type", b"text/html; charset=utf-8"),
@@ -98,7 +99,7 @@ def docs_routes(context: Context) -> list[HTTPRouteHandler]:
         ]
         return Answer(200, _PAGE, headers)
 
-    @get("/docs/{file:str}")
+    @get("/docs/{file:str}", opt=OPEN)
     async def part(request: AnyRequest) -> Answer:
         name = inputs.path_segment(request.scope, 1)
         if name == "start.js":

@@ -14,14 +14,16 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
-from holdfast.catalog.records import Account, Event
+from holdfast.catalog.records import Event
 from holdfast.schemas.events import GAP
 from holdfast.schemas.fields import Shown
 from holdfast.service.errors import ServiceError, unavailable_of
 from holdfast.service.jobs.events import PAGE, Place, next_events, place_of, shown_event, shown_progress
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
 from holdfast.service.registry.apps import get_app
 from holdfast.vault.control import Progress
-from holdfast.web.auth import require_backups
+from holdfast.web.auth import needs, require_backups
 from holdfast.web.context import Context
 from holdfast.web.event_hub import EventHub, Listener
 from holdfast.web.http import request as inputs
@@ -30,7 +32,7 @@ from holdfast.web.http.errors import ApiError
 from holdfast.web.streaming import ASKED_FOR_HEAD, until_gone
 
 HEARTBEAT_SECONDS = 15.0
-KEY_SECONDS = 10.0
+KEY_SECONDS = 1.0
 """The interval at which the key is checked again."""
 
 STALL_SECONDS = 60
@@ -50,19 +52,20 @@ def event_routes(context: Context) -> list[HTTPRouteHandler]:
     instance = context.instance
     event_hub = EventHub(context)
 
-    @get("/v3/events")
+    @get("/v3/events", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def stream_events(request: Request[Any, Any, Any]) -> EventStream:
         scope = request.scope
-        account = require_backups(context, scope)
+        caller = require_backups(context, scope)
         fields = inputs.query(scope, "after", "app_id")
         after = inputs.event_number(inputs.header(scope, b"last-event-id"), fields.get("after"))
         app_id = fields.get("app_id")
         if app_id is not None:
             if not inputs.is_id(app_id):
                 raise inputs.invalid("app_id")
-            await context.call(get_app, instance, account.id, app_id)
-        place = await context.call(place_of, instance, account.id, after)
-        return EventStream(context, event_hub, account, app_id, place)
+            await context.call(get_app, instance, caller.account.id, app_id)
+            caller.require(Right.BACKUPS_READ, app_id)
+        place = await context.call(place_of, instance, caller.account.id, after)
+        return EventStream(context, event_hub, caller, app_id, place)
 
     return [stream_events]
 
@@ -70,12 +73,11 @@ def event_routes(context: Context) -> list[HTTPRouteHandler]:
 class EventStream:
     """One answer that goes on until the client leaves, the key ends, or the server stops."""
 
-    def __init__(
-        self, context: Context, event_hub: EventHub, account: Account, app_id: str | None, place: Place
-    ) -> None:
+    def __init__(self, context: Context, event_hub: EventHub, caller: Caller, app_id: str | None, place: Place) -> None:
         self._context = context
         self._event_hub = event_hub
-        self._account = account
+        self._account = caller.account
+        self._grant = caller.grant
         self._app_id = app_id
         self._after = place.after
         self._is_gap = place.is_gap
@@ -131,7 +133,11 @@ class EventStream:
 
     def _is_open(self, scope: Scope) -> bool:
         try:
-            return require_backups(self._context, scope).id == self._account.id
+            caller = require_backups(self._context, scope)
+            self._grant = caller.grant
+            if self._app_id is not None:
+                caller.require(Right.BACKUPS_READ, self._app_id)
+            return caller.account.id == self._account.id
         except Exception as error:
             if unavailable_of(error) is not None:
                 return True
@@ -141,14 +147,24 @@ class EventStream:
 
     def _event(self, event: Event) -> bytes:
         self._after = event.seq
+        if not self._shows(event.app_id):
+            return b""
         return _message(str(event.kind), shown_event(self._context.instance, event), event.seq)
 
     def _progress(self, listener: Listener) -> bytes:
         """Return the work that moved since the last report."""
-        running = [w for w in listener.running if self._app_id in (None, w.app_id) and w.progress is not None]
+        running = [
+            w
+            for w in listener.running
+            if self._app_id in (None, w.app_id) and w.progress is not None and self._shows(w.app_id)
+        ]
         moved = [work for work in running if self._reported.get(work.id) != work.progress]
         self._reported = {work.id: work.progress for work in running}
         return b"".join(_message("progress", shown_progress(self._context.instance, work)) for work in moved)
+
+    def _shows(self, app_id: str | None) -> bool:
+        """True if the caller may see what happens to an application, or (None) to the account."""
+        return self._grant.allows(Right.BACKUPS_READ, app_id)
 
     async def _send(self, send: Send, body: bytes) -> None:
         async with asyncio.timeout(STALL_SECONDS):

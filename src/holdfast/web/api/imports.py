@@ -10,10 +10,11 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Invalid
+from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
 from holdfast.service.take.import_backup import Upload
 from holdfast.web.api.backups import hold, name_taken
-from holdfast.web.auth import requested_app
+from holdfast.web.auth import needs, requested_app
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -28,15 +29,15 @@ _IMPORT = "/v3/apps/{app_id:str}/backups/import"
 def import_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handler, bound to a context."""
 
-    @post(_IMPORT, request_max_body_size=None)
+    @post(_IMPORT, request_max_body_size=None, opt=needs(Right.BACKUPS_IMPORT))
     async def import_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         body = Body(request.receive)
         try:
-            account, app_id = requested_app(context, scope)
+            caller, app_id = requested_app(context, scope)
             fields = inputs.query(scope, "name", "wait")
             seconds = inputs.integer(fields, "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
-            with context.one_more_upload(account.id):
+            with context.one_more_upload(caller.account.id):
                 backup = await _received(context, scope, body, app_id, fields.get("name"))
         except Exception as error:
             known = known_error(error)
@@ -47,7 +48,9 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
         if seconds:
             backup, finished = await hold(context, backup, context.now() + seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
-        shown = operations.full_object(context.instance, backup)
+        shown = operations.full_object(
+            context.instance, backup, with_keys=Right.BACKUPS_DOWNLOAD in caller.grant.rights
+        )
         return success(shown, 200 if finished else 202, [(b"location", location)])
 
     return [import_backup]

@@ -10,10 +10,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import App, Job, Work
 from holdfast.schemas.jobs import Restore, RestorePreview
-from holdfast.service.errors import Conflict
+from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as operations
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_with_log
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
 from holdfast.service.preview.apart import restore_apart
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
@@ -22,7 +24,7 @@ from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
-from holdfast.web.auth import requested_app, requested_backup, require_backups
+from holdfast.web.auth import needs, requested_app, requested_backup, require_backups
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -35,61 +37,81 @@ _VERIFY = "/v3/apps/{app_id:str}/backups/{backup:str}/verify"
 _JOB = "/v3/jobs/{job_id:str}"
 _JOB_SEGMENT = 2
 
+STARTED_BY = {
+    "backup": Right.BACKUPS_CREATE,
+    "restore": Right.BACKUPS_RESTORE,
+    "verify": Right.BACKUPS_CREATE,
+    "prove": Right.BACKUPS_CREATE,
+}
+"""By kind of job: the right that starts one, and so that cancels one."""
+
 
 def job_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
 
-    @post(_RESTORE)
+    @post(_RESTORE, opt=needs(Right.BACKUPS_RESTORE))
     async def restore_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        account, app_id = requested_app(context, scope)
-        app = await context.call(get_app, instance, account.id, app_id)
+        caller, app_id = requested_app(context, scope)
+        app = await context.call(get_app, instance, caller.account.id, app_id)
         body = await inputs.json_body(request, Restore)
+        if body.target_app_id is not msgspec.UNSET:
+            caller.require(Right.BACKUPS_RESTORE, body.target_app_id)
         ref = requested_backup(scope)
         if body.dry_run:
-            return success(await context.call_apart(account.id, _preview, context, app, ref, body))
+            return success(await context.call_apart(caller.account.id, _preview, context, app, ref, body))
         job = await context.call(_restore, context, app, ref, body)
         return accepted(context, job)
 
-    @post(_VERIFY)
+    @post(_VERIFY, opt=needs(Right.BACKUPS_CREATE))
     async def verify_backup(request: AnyRequest) -> Answer:
-        account, app_id = requested_app(context, request.scope)
-        app = await context.call(get_app, instance, account.id, app_id)
+        caller, app_id = requested_app(context, request.scope)
+        app = await context.call(get_app, instance, caller.account.id, app_id)
         ref = requested_backup(request.scope)
         return accepted(context, await context.call(_verify, context, app, ref))
 
-    @get(_JOB)
+    @get(_JOB, opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def get_job(request: AnyRequest) -> Answer:
-        account = require_backups(context, request.scope)
+        caller = require_backups(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
-        return success(await context.call(lambda: work_with_log(instance, get_work(instance, job_id, account.id))))
+        return success(await context.call(lambda: work_with_log(instance, _seen_work(context, caller, job_id))))
 
-    @get("/v3/jobs")
+    @get("/v3/jobs", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def list_jobs(request: AnyRequest) -> Answer:
-        account = require_backups(context, request.scope)
+        caller = require_backups(context, request.scope)
         fields = inputs.query(request.scope, "limit", "after")
         limit, after = inputs.page_limit(fields) or PAGE, inputs.page_after(fields)
 
         def listed() -> list[Work]:
             if after is not None:
-                get_work(instance, after, account.id)
-            return account_work(instance, account.id, limit + 1, after)
+                _seen_work(context, caller, after)
+            return account_work(instance, caller.account.id, limit + 1, after, caller.grant.app_ids)
 
         page, link = cut_page(await context.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
         return success([operations.shown_job(instance, work) for work in page], headers=link)
 
-    @delete(_JOB, status_code=200)
+    @delete(_JOB, status_code=200, opt=needs(*dict.fromkeys(STARTED_BY.values()), is_filtered=True))
     async def cancel_job(request: AnyRequest) -> Answer:
-        account = require_backups(context, request.scope)
+        caller = require_backups(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
 
         def cancel() -> Work:
-            return cancel_work(instance, get_work(instance, job_id, account.id))
+            work = _seen_work(context, caller, job_id)
+            caller.require(STARTED_BY[work.kind], work.app_id)
+            return cancel_work(instance, work)
 
         return success(operations.shown_job(instance, await context.call(cancel)))
 
     return [restore_backup, verify_backup, list_jobs, get_job, cancel_job]
+
+
+def _seen_work(context: Context, caller: Caller, job_id: str) -> Work:
+    """A job on an application that the caller sees. Raises NotFound."""
+    work = get_work(context.instance, job_id, caller.account.id)
+    if not caller.grant.sees(work.app_id):
+        raise job_not_found()
+    return work
 
 
 def accepted(context: Context, job: Job) -> Answer:

@@ -18,6 +18,9 @@ from holdfast.web.http.etags import Tagged, tagged
 KEPT_BYTES_MAX = 32 * 1024 * 1024
 """Of answers; their rows take about as much again."""
 
+_Place = tuple[str, bool]
+"""Application, and if the answer has the keys of downloads."""
+
 _Kept = tuple[ListedRows, bytes, Tagged]
 """Rows, the sealed secret that the keys are of, the answer."""
 
@@ -27,39 +30,40 @@ class WholeLists:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._seen_version: dict[str, tuple[int, int]] = {}
+        self._kept: OrderedDict[_Place, _Kept] = OrderedDict()
+        self._seen_version: dict[_Place, tuple[int, int]] = {}
         """For kept lists: the catalog's version when their rows were last looked at."""
         self._kept_bytes = 0
 
-    def answer(self, account: Account, app_id: str) -> Tagged:
+    def answer(self, account: Account, app_id: str, *, with_keys: bool) -> Tagged:
         """The list of one of the account's applications as it is now. Raises KeyMismatch."""
-        kept = self._kept.get(app_id)
+        place = (app_id, with_keys)
+        kept = self._kept.get(place)
         if kept is not None and kept[1] != account.link_secret_sealed:
             kept = None  # the keys of all downloads are others
         version = self._instance.prepared.version()
-        if kept is not None and version is not None and self._seen_version.get(app_id) == version:
+        if kept is not None and version is not None and self._seen_version.get(place) == version:
             return kept[2]
         rows = list_rows(self._instance, app_id)
         if kept is not None and kept[0] == rows:
-            self._kept.move_to_end(app_id)
-            self._note(app_id, version)
+            self._kept.move_to_end(place)
+            self._note(place, version)
             return kept[2]
-        made = tagged(success(list_items(self._instance, account.id, rows)))
-        self._keep(app_id, (rows, account.link_secret_sealed, made))
-        self._note(app_id, version)
+        made = tagged(success(list_items(self._instance, account.id, rows, with_keys=with_keys)))
+        self._keep(place, (rows, account.link_secret_sealed, made))
+        self._note(place, version)
         return made
 
-    def _note(self, app_id: str, version: tuple[int, int] | None) -> None:
+    def _note(self, place: _Place, version: tuple[int, int] | None) -> None:
         # The version was asked for before the rows were read: what came between makes another one.
         if version is not None:
-            self._seen_version[app_id] = version
+            self._seen_version[place] = version
 
-    def _keep(self, app_id: str, made: _Kept) -> None:
-        before = self._kept.pop(app_id, None)
+    def _keep(self, place: _Place, made: _Kept) -> None:
+        before = self._kept.pop(place, None)
         if before is not None:
             self._kept_bytes -= len(before[2].answer.body)
-        self._kept[app_id] = made
+        self._kept[place] = made
         self._kept_bytes += len(made[2].answer.body)
         while self._kept_bytes > KEPT_BYTES_MAX:
             gone, (_, _, oldest) = self._kept.popitem(last=False)

@@ -13,6 +13,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
 from holdfast.service.jobs.heartbeat import heartbeat_age, is_late
 from holdfast.service.policy import limits
+from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
@@ -25,15 +26,15 @@ def open_routes(context: Context) -> list[HTTPRouteHandler]:
     plans = sorted(context.instance.config.plans.items(), key=lambda item: item[1].rank)
     shown = success([_plan(name, plan) for name, plan in plans])
 
-    @get("/v3/plans")
+    @get("/v3/plans", opt=OPEN)
     async def list_plans(request: AnyRequest) -> Answer:
         return with_etag(shown, request.scope)
 
-    @get("/healthz")
+    @get("/healthz", opt=OPEN)
     async def healthz() -> Answer:
         return success(schemas.Health())
 
-    @get("/readyz")
+    @get("/readyz", opt=OPEN)
     async def readyz() -> Answer:
         await context.call(_confirm, context.instance)
         return success(schemas.Health())

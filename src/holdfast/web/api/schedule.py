@@ -13,11 +13,12 @@ from holdfast.catalog.records import Account, App
 from holdfast.schemas.apps import NewSchedule, RetentionPreview, Schedule
 from holdfast.service.errors import LimitReached, app_not_found
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.rights import Right
 from holdfast.service.preview.schedule import shown_schedule
 from holdfast.service.registry.apps import get_app
 from holdfast.service.retention import retain
 from holdfast.service.take import schedule as operations
-from holdfast.web.auth import requested_app
+from holdfast.web.auth import needs, requested_app
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -31,16 +32,16 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
 
-    @get(_SCHEDULE)
+    @get(_SCHEDULE, opt=needs(Right.SCHEDULE_READ))
     async def get_schedule(request: Request[Any, Any, Any]) -> Answer:
-        account, app_id = requested_app(context, request.scope)
-        app = await context.call(_app, instance, account, app_id)
+        caller, app_id = requested_app(context, request.scope)
+        app = await context.call(_app, instance, caller.account, app_id)
         return with_etag(success(await _shown(context, app)), request.scope)
 
-    @put(_SCHEDULE)
+    @put(_SCHEDULE, opt=needs(Right.SCHEDULE_WRITE))
     async def set_schedule(request: Request[Any, Any, Any]) -> Answer:
-        account, app_id = requested_app(context, request.scope)
-        app = await context.call(_app, instance, account, app_id)
+        caller, app_id = requested_app(context, request.scope)
+        app = await context.call(_app, instance, caller.account, app_id)
         body = await inputs.json_body(request, NewSchedule)
         if body.cron is msgspec.UNSET:
             raise inputs.invalid("cron")
@@ -48,16 +49,16 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
         changed = await context.call(partial(operations.set_schedule, instance, app, wanted, by_customer=True))
         return success(await _shown(context, changed))
 
-    @get(_RETENTION)
+    @get(_RETENTION, opt=needs(Right.SCHEDULE_READ))
     async def preview_retention(request: Request[Any, Any, Any]) -> Answer:
-        account, app_id = requested_app(context, request.scope)
-        shown = await context.call(_preview, instance, account, app_id)
+        caller, app_id = requested_app(context, request.scope)
+        shown = await context.call(_preview, instance, caller.account, app_id)
         return with_etag(success(shown), request.scope)
 
-    @post(f"{_RETENTION}/accept", status_code=200)
+    @post(f"{_RETENTION}/accept", status_code=200, opt=needs(Right.SCHEDULE_WRITE))
     async def accept_size(request: Request[Any, Any, Any]) -> Answer:
-        account, app_id = requested_app(context, request.scope)
-        return success(await context.call(_accept, instance, account, app_id))
+        caller, app_id = requested_app(context, request.scope)
+        return success(await context.call(_accept, instance, caller.account, app_id))
 
     return [get_schedule, set_schedule, preview_retention, accept_size]
 

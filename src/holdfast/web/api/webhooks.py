@@ -15,7 +15,8 @@ from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify import endpoints as operations
 from holdfast.service.notify.dispatch import send_test
-from holdfast.web.auth import require_account
+from holdfast.service.people.rights import Right
+from holdfast.web.auth import needs, require_caller
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
@@ -37,14 +38,14 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
 
-    @get(_ALL)
+    @get(_ALL, opt=needs(Right.WEBHOOKS_READ))
     async def list_webhooks(request: AnyRequest) -> Answer:
-        account = require_account(context, request.scope)
+        account = require_caller(context, request.scope).account
         return with_etag(success(await context.call(_views, instance, account)), request.scope)
 
-    @post(_ALL)
+    @post(_ALL, opt=needs(Right.WEBHOOKS_WRITE))
     async def add_webhook(request: AnyRequest) -> Answer:
-        account = require_account(context, request.scope)
+        account = require_caller(context, request.scope).account
         body = await inputs.json_body(request, NewWebhook)
         wait = context.outside_throttle.attempt_failed(account.id, context.now())
         if wait:
@@ -55,12 +56,12 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
         location = f"{_ALL}/{made.endpoint.id}".encode("ascii")
         return success(await context.call(_with_secret, instance, made), 201, [(b"location", location)])
 
-    @get(_ONE)
+    @get(_ONE, opt=needs(Right.WEBHOOKS_READ))
     async def get_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         return with_etag(success(await context.call(operations.shown_endpoint, instance, endpoint)), request.scope)
 
-    @patch(_ONE)
+    @patch(_ONE, opt=needs(Right.WEBHOOKS_WRITE))
     async def change_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         body = await inputs.json_body(request, WebhookChange)
@@ -75,33 +76,33 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
         )
         return success(await context.call(operations.shown_endpoint, instance, changed))
 
-    @delete(_ONE, status_code=200)
+    @delete(_ONE, status_code=200, opt=needs(Right.WEBHOOKS_WRITE))
     async def delete_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         await context.call(operations.remove_endpoint, instance, endpoint)
         return success(DeletedWebhook(endpoint.id))
 
-    @get(f"{_ONE}/deliveries")
+    @get(f"{_ONE}/deliveries", opt=needs(Right.WEBHOOKS_READ))
     async def list_log(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         fields = inputs.query(request.scope, "limit", "after")
         return with_etag(await context.call(_log, instance, endpoint, fields), request.scope)
 
-    @post(f"{_ONE}/test")
+    @post(f"{_ONE}/test", opt=needs(Right.WEBHOOKS_WRITE))
     async def test_webhook(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         assert endpoint.account_id is not None
         tested = await context.call_outside(endpoint.account_id, send_test, instance, endpoint)
         return success(operations.shown_delivery(instance, tested))
 
-    @post(f"{_ONE}/secret")
+    @post(f"{_ONE}/secret", opt=needs(Right.WEBHOOKS_WRITE))
     async def rotate_secret(request: AnyRequest) -> Answer:
         endpoint = await _endpoint(request.scope)
         made = await context.call(operations.rotate_secret, instance, endpoint)
         return success(await context.call(_with_secret, instance, made))
 
     async def _endpoint(scope: Scope) -> Endpoint:
-        account = require_account(context, scope)
+        account = require_caller(context, scope).account
         webhook_id = inputs.path_segment(scope, _ID_SEGMENT)
         if not inputs.is_id(webhook_id):
             raise NotFound("WEBHOOK_NOT_FOUND", "No such webhook exists.")

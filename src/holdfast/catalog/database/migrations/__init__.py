@@ -9,9 +9,9 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring a catalog up to the newest schema, inside the transaction that the connection is in."""
+def upgrade(connection: Connection, version: str = "head") -> None:
+    """Bring a catalog up to a version of the schema, inside the transaction that the connection is in."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0008"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -59,7 +59,7 @@ def upgrade() -> None:
     op.add_column("backups", sa.Column("error_detail", sa.Text))
     op.add_column("jobs", sa.Column("error_detail", sa.Text))
     for table in ("jobs", "events"):
-        op.add_column(table, sa.Column("is_operators", sa.Boolean, nullable=False, server_default=sa.false()))
+        op.add_column(table, sa.Column("is_hidden", sa.Boolean, nullable=False, server_default=sa.false()))
     connection = op.get_bind()
     _divide_backups(connection)
     _divide_jobs(connection)
@@ -113,9 +113,9 @@ def _divide_jobs(connection: sa.Connection) -> None:
     columns = "id, kind, request, result, error_code, error_message"
     change = sa.text(
         "UPDATE jobs SET error_detail = error_message, error_message = :message, result = :result, "
-        "is_operators = :is_operators WHERE id = :id"
+        "is_hidden = :is_hidden WHERE id = :id"
     )
-    mark = sa.text("UPDATE events SET is_operators = :is_operators WHERE backup_id = :backup_id AND job_id = :id")
+    mark = sa.text("UPDATE events SET is_hidden = :is_hidden WHERE backup_id = :backup_id AND job_id = :id")
     condition = "error_code IS NOT NULL OR kind = 'restore'"
     for page in _rows(connection, f"{columns}, backup_id", "jobs", "id", f"({condition})"):
         values = [
@@ -124,17 +124,17 @@ def _divide_jobs(connection: sa.Connection) -> None:
                 "backup_id": row.backup_id,
                 "message": row.error_code and _sentence(row.kind, row.error_code, row.error_message or ""),
                 "result": _cleared_result(row.result),
-                "is_operators": row.kind == "restore" and _is_operators(row.request),
+                "is_hidden": row.kind == "restore" and _is_hidden(row.request),
             }
             for row in page
         ]
         connection.execute(change, [{k: v for k, v in one.items() if k != "backup_id"} for one in values])
-        theirs = [{k: one[k] for k in ("id", "backup_id", "is_operators")} for one in values if one["is_operators"]]
+        theirs = [{k: one[k] for k in ("id", "backup_id", "is_hidden")} for one in values if one["is_hidden"]]
         if theirs:
             connection.execute(mark, theirs)
 
 
-def _is_operators(request: str) -> bool:
+def _is_hidden(request: str) -> bool:
     """True for a restore to a folder or a database that only the operator can have named."""
     wanted = json.loads(request)
     return bool(wanted.get("to") or (wanted.get("database") or {}).get("to"))

@@ -1,0 +1,189 @@
+"""The tables of who may what: people, their sessions and rights, keys, links, the audit, and the days of applications.
+
+Rights are stored as text: the name of a group, or names of rights with blanks between; `app_ids` is a JSON list of the
+applications they are for, None for all of the account. Times are nanoseconds since 1970. Secrets are stored as their
+SHA-256 only.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from holdfast.catalog.database.tables import metadata
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("email", String(320), nullable=False, unique=True),
+    Column("name", String(191), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""`email`: in lower case; one person each."""
+
+members = Table(
+    "members",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("person_id", ForeignKey("people.id"), nullable=False, index=True),
+    Column("rights", Text, nullable=False),
+    Column("app_ids", Text),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("account_id", "person_id", name="uq_members_account_person"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("email", String(320), nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("app_ids", Text),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("made_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""Single use: the row goes when the invitation is accepted or taken back. `made_by`: an actor, as JSON."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("person_id", ForeignKey("people.id"), nullable=False, index=True),
+    Column("account_id", ForeignKey("accounts.id"), index=True),
+    Column("rights", Text),
+    Column("app_ids", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("elevated_until", BigInteger),
+    Column("ip", String(45), nullable=False),
+    Column("agent", String(255), nullable=False),
+)
+"""`account_id`, `rights`, `app_ids`: what the host's sign-in link gave; without them the person's memberships hold."""
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("email", String(320), nullable=False),
+    Column("name", String(191), nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("app_ids", Text),
+    Column("return_to", Text, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""Single use: the row goes when the link is opened."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("name", String(191), nullable=False),
+    Column("start", String(16), nullable=False),
+    Column("sealed", LargeBinary),
+    Column("person_id", ForeignKey("people.id"), index=True),
+    Column("made_by", Text, nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("app_ids", Text),
+    Column("networks", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+    Column("used_at", BigInteger),
+)
+"""`hash`: SHA-256 of the key. `sealed`: the key wrapped with the master key, of main keys alone; the newest of an
+account's main keys is *the* main key, older ones work until `ends_at`. `person_id`: whose rights bound those of the key
+at each request; None for one that the account's main key, the host or the operator made. `networks`: JSON list, None
+for any. `used_at`: to the hour."""
+
+admin_keys = Table(
+    "admin_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("name", String(191), nullable=False, unique=True),
+    Column("start", String(16), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("networks", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+    Column("used_at", BigInteger),
+)
+"""The host's keys. `scopes`: names with blanks between."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("app_id", String(32), nullable=False),
+    Column("backup_id", ForeignKey("backups.id", ondelete="CASCADE"), nullable=False),
+    Column("format", String(8), nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    UniqueConstraint("backup_id", "format", "ends_at", name="uq_links_backup_format_end"),
+)
+"""Download links with an end, until it."""
+Index("ix_links_ends", links.c.ends_at)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("account_id", String(32)),
+    Column("actor_kind", String(16), nullable=False),
+    Column("actor_id", String(64), nullable=False),
+    Column("actor_name", String(320), nullable=False),
+    Column("ip", String(45)),
+    Column("action", String(64), nullable=False),
+    Column("app_id", String(32)),
+    Column("backup_id", String(32)),
+    Column("job_id", String(32)),
+    Column("data", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Changes and who made them, entered in the transaction of the change. It outlives what it names, so it has no foreign
+keys. `account_id`: None for a change of the instance itself."""
+Index("ix_audit_account", audit.c.account_id, audit.c.seq)
+Index("ix_audit_app", audit.c.app_id, audit.c.seq)
+Index("ix_audit_at", audit.c.at)
+
+days = Table(
+    "days",
+    metadata,
+    Column("app_id", ForeignKey("apps.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("good", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("cancelled", Integer, nullable=False, server_default="0"),
+    Column("missed", Integer, nullable=False, server_default="0"),
+    Column("damaged", Integer, nullable=False, server_default="0"),
+    Column("proved", Integer, nullable=False, server_default="0"),
+    Column("added_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("content_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("stored_bytes", BigInteger, nullable=False, server_default="0"),
+)
+"""Counts of an application on a day (`YYYY-MM-DD` in the instance's time zone). `added_bytes`: of that day's
+good backups together; `content_bytes`: of its last good backup; `stored_bytes`: what all backups of the application had
+added to the store, as of the day's last change."""

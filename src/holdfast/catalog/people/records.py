@@ -1,0 +1,106 @@
+"""Records of people and of what lets them and their programs in. Secrets are in none of them but a main key, sealed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from holdfast.catalog.records import Actor
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Someone who signs in. `email`: in lower case."""
+
+    id: str
+    email: str
+    name: str
+    created_at: int
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A person with rights on an account; `app_ids` None: on all of its applications."""
+
+    id: str
+    account_id: str
+    person: Person
+    rights: str
+    app_ids: tuple[str, ...] | None
+    created_at: int
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """An invitation to become a member, until it is accepted or ends."""
+
+    id: str
+    account_id: str
+    email: str
+    rights: str
+    app_ids: tuple[str, ...] | None
+    made_by: Actor
+    created_at: int
+    ends_at: int
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key of an account. `rights`: as stored; `person_id`: whose rights bound it; `networks`: None for any.
+
+    `sealed`: the key itself, wrapped with the master key; of main keys alone.
+    """
+
+    id: str
+    account_id: str
+    hash: bytes
+    name: str
+    start: str
+    sealed: bytes | None
+    person_id: str | None
+    made_by: Actor
+    rights: str
+    app_ids: tuple[str, ...] | None
+    networks: tuple[str, ...] | None
+    created_at: int
+    ends_at: int | None
+    used_at: int | None = None
+
+
+class AdminKey(msgspec.Struct, frozen=True):
+    """A key of the host."""
+
+    id: str
+    hash: bytes
+    name: str
+    start: str
+    scopes: tuple[str, ...]
+    networks: tuple[str, ...] | None
+    created_at: int
+    ends_at: int | None
+    used_at: int | None = None
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A download link with an end."""
+
+    id: str
+    account_id: str
+    app_id: str
+    backup_id: str
+    format: str
+    made_by: Actor
+    created_at: int
+    ends_at: int
+    used_at: int | None = None
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A signed-in person. `account_id`, `rights`, `app_ids`: what a sign-in link of the host gave, if one did."""
+
+    id: str
+    person_id: str
+    account_id: str | None
+    rights: str | None
+    app_ids: tuple[str, ...] | None
+    created_at: int
+    seen_at: int
+    ends_at: int
+    elevated_until: int | None
+    ip: str
+    agent: str

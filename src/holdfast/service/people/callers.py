@@ -1,0 +1,103 @@
+"""Callers: whoever makes a request, found by his key with one query, and what he may do.
+
+What it must never do: tell a missing key from an ended one, or let a key do more than the person who made it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from holdfast.catalog.database.engine import CatalogError
+from holdfast.catalog.people.keys import note_key_used, texts
+from holdfast.catalog.prepared_queries import KeyRow
+from holdfast.catalog.records import Account, Actor, ActorKind
+from holdfast.service.errors import AccessDenied, PermissionDenied, app_not_found
+from holdfast.service.instance.home import Instance
+from holdfast.service.people.rights import Grant, Right, stored_grant
+from holdfast.service.registry.keys import is_well_formed, key_hash
+from holdfast.units import HOUR_NS
+
+_log = logging.getLogger(__name__)
+
+NO_RIGHTS = Grant(frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request: for which account, as whom, with which rights.
+
+    `person_id`: the person whose rights bound his; None for one who is bound by nobody's. `key_id`: of his key.
+    """
+
+    account: Account
+    actor: Actor
+    grant: Grant
+    person_id: str | None = None
+    key_id: str | None = None
+    unnoted_hour: int | None = None
+    """The hour (nanoseconds) that is to be recorded as the key's last use; None when it is recorded."""
+
+    def require(self, right: Right, app_id: str | None = None) -> None:
+        """Raise NotFound (APP_NOT_FOUND) without any right on the application, PermissionDenied without this one."""
+        if app_id is not None and not self.grant.sees(app_id):
+            raise app_not_found()
+        if not self.grant.allows(right, app_id):
+            raise PermissionDenied(right)
+
+    def may(self, right: Right, app_id: str | None = None) -> bool:
+        """True if `require` would not raise."""
+        return self.grant.allows(right, app_id)
+
+
+def caller_of_key(instance: Instance, api_key: str, address: str) -> Caller:
+    """Return whose key it is. `address`: where the request comes from. Raises AccessDenied."""
+    if not is_well_formed(api_key):
+        raise AccessDenied
+    found = instance.prepared.key_by_hash(key_hash(api_key))
+    if found is None:
+        raise AccessDenied
+    account, key = found
+    now_ns = instance.clock.now_ns()
+    if key.ends_at is not None and key.ends_at <= now_ns:
+        raise AccessDenied
+    if key.networks is not None and not _is_within(address, key.networks):
+        raise AccessDenied
+    if account.ended_at is not None:
+        raise AccessDenied
+    hour = now_ns - now_ns % HOUR_NS
+    return Caller(
+        account,
+        Actor(ActorKind.KEY, key.id, key.name, address),
+        _grant(key),
+        key.person_id,
+        key.id,
+        hour if key.used_at is None or key.used_at < hour else None,
+    )
+
+
+def _grant(key: KeyRow) -> Grant:
+    grant = stored_grant(key.rights, texts(key.app_ids))
+    if key.person_id is None:
+        return grant
+    if key.members_rights is None:
+        return NO_RIGHTS
+    return grant.bounded_by(stored_grant(key.members_rights, texts(key.members_app_ids)))
+
+
+def _is_within(address: str, networks: str) -> bool:
+    """True if an address lies within one of the networks that a column holds."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ip_network(network) for network in texts(networks) or ())
+
+
+def key_used(instance: Instance, key_id: str, hour_ns: int) -> None:
+    """Record the hour of a key's last use. A catalog that cannot be written is only logged: the request goes on."""
+    try:
+        note_key_used(instance.catalog, key_id, hour_ns)
+    except CatalogError as error:
+        _log.warning("the last use of key %s could not be recorded: %s", key_id, error)
