@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from holdfast.cli.main import app
 from holdfast.cli.state import State
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 GOLDEN = Path(__file__).parent / "golden" / "json.txt"
 

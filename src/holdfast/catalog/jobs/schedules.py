@@ -50,6 +50,7 @@ class LastTry(msgspec.Struct, frozen=True):
     state: State
     error_code: str | None
     error_message: str | None
+    error_detail: str | None
 
 
 _TIMES = tuple(apps.c[name] for name in DueTimes.__struct_fields__)
@@ -186,10 +187,10 @@ def _last_good_at(connection: Connection, app_id: str) -> int | None:
 
 
 def _last_try(connection: Connection, app_id: str) -> LastTry | None:
-    columns = (backups.c.id, backups.c.state, backups.c.error_code, backups.c.error_message)
+    columns = (backups.c.id, backups.c.state, backups.c.error_code, backups.c.error_message, backups.c.error_detail)
     query = select(*columns).where(_tries(app_id), backups.c.state != State.QUEUED)
     row = connection.execute(query.order_by(backups.c.created_at.desc()).limit(1)).first()
-    return LastTry(row[0], State(row[1]), row[2], row[3]) if row else None
+    return LastTry(row[0], State(row[1]), *row[2:]) if row else None
 
 
 def due_times(catalog: Catalog, app_id: str) -> DueTimes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.errors import database_named
 from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
 from holdfast.sources.directory.live import LiveReader, LiveSource
@@ -109,7 +110,8 @@ class WithDumps:
         assert whole is not None
         sizes: dict[DatabaseSpec, int] = {}
         for spec in self.specs:
-            found = find(spec, self.patience)
+            with database_named(spec.name):
+                found = find(spec, self.patience)
             self.orders[spec.path] = Order(spec, found.tool)
             sizes[spec] = found.size
             self.folder.log(f"The database {spec.name} ({found.server}) is dumped by {found.tool.text}.")
@@ -143,7 +145,8 @@ class WithDumps:
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = self.scratch / spec.path.decode().rpartition("/")[2]
         place.unlink(missing_ok=True)
-        redis.dump(spec, self.orders[spec.path].tool, place, self.patience)
+        with database_named(spec.name):
+            redis.dump(spec, self.orders[spec.path].tool, place, self.patience)
         self.files[spec.path] = str(place)
         return place
 
