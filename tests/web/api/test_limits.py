@@ -13,6 +13,7 @@ import pytest
 from kit.site import Site, set_plans
 
 from holdfast.catalog.backups.rows import fail_backup
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import set_lock
 from holdfast.service.take.run import request_backup, run_backup
@@ -57,7 +58,7 @@ def refused(answer: httpx.Response) -> tuple[str, int]:
 
 def test_a_cooldown_per_application_and_per_account(site: Site, silver: httpx.Client, clock: MovedClock) -> None:
     set_plans(site.instance, cooldown_seconds=60, account_cooldown_seconds=10)
-    second = add_app(site.instance, site.silver.account.id, "second", site.folder)
+    second = add_app(site.instance, site.silver.account.id, "second", site.folder, SYSTEM)
     assert start(silver, site).status_code == 202
     assert refused(start(silver, site)) == ("KEEP_CALM", 60)
     assert refused(start(silver, site, second.id)) == ("KEEP_CALM", 10)
@@ -95,9 +96,9 @@ def test_backups_of_an_application(site: Site, silver: httpx.Client, clock: Move
     """By hand only what somebody deletes or unlocks makes room; what the schedule took goes by itself."""
     set_plans(site.instance, backups_per_app=2)
     mine = start(silver, site).json()["response"]
-    scheduled, _ = request_backup(site.instance, site.app.id, origin="scheduled")
+    scheduled, _ = request_backup(site.instance, site.app.id, SYSTEM, origin="scheduled")
     taken = run_backup(site.instance, scheduled.id)
-    set_lock(site.instance, taken, is_locked=True)
+    set_lock(site.instance, taken, SYSTEM, is_locked=True)
     answer = start(silver, site)
     assert refused(answer) == ("BACKUPS_LIMIT_REACHED", HOUR)
     assert answer.json()["message"].endswith("delete or unlock one.")
@@ -132,13 +133,13 @@ def test_an_import_is_limited_before_its_upload_and_behind_it(site: Site, silver
 def test_the_operator_the_schedule_and_safety_backups_are_not_limited(site: Site, silver: httpx.Client) -> None:
     set_plans(site.instance, backups_per_day=1, cooldown_seconds=60, backups_per_app=1, storage_bytes=1)
     for origin in ("manual", "scheduled", "safety"):
-        backup, _ = request_backup(site.instance, site.app.id, origin=origin)
+        backup, _ = request_backup(site.instance, site.app.id, SYSTEM, origin=origin)
         assert run_backup(site.instance, backup.id).state == "successful"
 
 
 def test_scheduled_backups_do_not_count(site: Site, silver: httpx.Client) -> None:
     set_plans(site.instance, backups_per_day=1, cooldown_seconds=60)
-    backup, _ = request_backup(site.instance, site.app.id, origin="scheduled")
+    backup, _ = request_backup(site.instance, site.app.id, SYSTEM, origin="scheduled")
     run_backup(site.instance, backup.id)
     assert start(silver, site).status_code == 202
 
@@ -152,7 +153,7 @@ def test_another_accounts_backups_do_not_count(site: Site, silver: httpx.Client)
 
 def test_of_two_at_once_not_both_get_the_last_one(site: Site) -> None:
     set_plans(site.instance, backups_per_day=2)
-    apps = [add_app(site.instance, site.silver.account.id, f"app {n}", site.folder).id for n in range(6)]
+    apps = [add_app(site.instance, site.silver.account.id, f"app {n}", site.folder, SYSTEM).id for n in range(6)]
 
     def ask(app_id: str) -> int:
         with site.client(site.silver.api_key) as client:

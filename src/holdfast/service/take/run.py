@@ -20,7 +20,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import IMPORTED, App, Backup, State, Warned, new_id
+from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, Warned, new_id
 from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -78,6 +78,7 @@ _log = logging.getLogger(__name__)
 def request_backup(
     instance: Instance,
     app_id: str,
+    by: Actor,
     *,
     name: str | None = None,
     origin: str = "manual",
@@ -112,7 +113,7 @@ def request_backup(
         if backup_id is not None:
             backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
         try:
-            rows.insert_backup(instance.catalog, backup, permit)
+            rows.insert_backup(instance.catalog, backup, by, permit)
         except rows.BackupNameTaken:
             if name is not None:
                 raise name_taken(name) from None
@@ -124,17 +125,18 @@ def request_backup(
                     return earlier, False
             if isinstance(error, LimitReached):
                 raise
-            raise Conflict(
-                "BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it."
-            ) from None
+            raise _in_progress() from None
         except rows.RestoreRunning:
-            raise Conflict(
-                "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
-            ) from None
+            message = "The application is being restored; wait until that is finished."
+            raise Conflict("RESTORE_IN_PROGRESS", message) from None
         else:
             wake(instance)
             return backup, True
     raise name_taken(default)
+
+
+def _in_progress() -> Conflict:
+    return Conflict("BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it.")
 
 
 def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_ns: int) -> Backup | None:
@@ -193,6 +195,7 @@ def queued_backup(
 def take_now(
     instance: Instance,
     app_id: str,
+    by: Actor,
     *,
     name: str | None = None,
     origin: str = "manual",
@@ -208,7 +211,7 @@ def take_now(
         require_here(instance, app)
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
-        request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
+        request_backup(instance, app_id, by, name=name, origin=origin, backup_id=backup_id)
         return run_backup(instance, backup_id, control=control, is_held=True)
 
 
