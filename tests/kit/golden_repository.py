@@ -22,9 +22,11 @@ GOLDEN = Path(__file__).parents[1] / "vault" / "golden"
 DATA_KEY = bytes(range(32))
 VAULT_ID = "golden"
 TIME_NS = 1_733_605_631_123_456_789
+OLD_NS = -157_766_400_123_456_789
+"""The time of the file `old`, which trees have from version 2 on: in 1965."""
 
 
-def make_tree(root: Path) -> None:
+def make_tree(root: Path, version: str) -> None:
     """One of everything."""
     root.mkdir()
     (root / "empty").write_bytes(b"")
@@ -46,16 +48,22 @@ def make_tree(root: Path) -> None:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o640)
         os.utime(path, ns=(TIME_NS, TIME_NS), follow_symlinks=False)
+    if version != "v1":
+        (root / "old").write_bytes(b"a file from before 1970\n")
+        (root / "old").chmod(0o640)
+        os.utime(root / "old", ns=(OLD_NS, OLD_NS))
+        os.utime(root, ns=(TIME_NS, TIME_NS))
 
 
 def main() -> None:
-    """Write golden/v1."""
-    target = GOLDEN / "v1"
+    """Write golden/v2."""
+    target = GOLDEN / "v2"
     if target.exists():
         sys.exit(f"{target} is there already; it must not change.")
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary) / "app"
-        make_tree(root)
+        make_tree(root, target.name)
+        target.mkdir()
         ledger = MemoryLedger()
         vault = Vault(vault_id=VAULT_ID, store=LocalStore(target), data_key=DATA_KEY, ledger=ledger, workers=0)
         result = vault.take(

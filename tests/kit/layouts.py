@@ -131,8 +131,9 @@ def symlink(path: str | bytes, target: str | bytes, mtime_ns: int = MTIME_NS) ->
 class FakeView:
     """A ManifestView over made-up entries; blocks end after every `per_block` of them."""
 
-    def __init__(self, maker: Maker, entries: Sequence[Entry], per_block: int = 300) -> None:
+    def __init__(self, maker: Maker, entries: Sequence[Entry], per_block: int = 300, zip_layout: int = 1) -> None:
         self.maker = maker
+        self.zip_layout = zip_layout
         self.entries = sorted(entries, key=lambda e: e.path.split(b"/"))
         self.decoded = [
             decode_block(encode_block(block_of(self.entries[i : i + per_block])))

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kit.golden_repository import DATA_KEY, GOLDEN, TIME_NS, VAULT_ID, make_tree
+from kit.golden_repository import DATA_KEY, GOLDEN, OLD_NS, TIME_NS, VAULT_ID, make_tree
 from kit.memory_ledger import MemoryLedger
 from kit.trees import contents_of
 
@@ -28,6 +28,10 @@ DOWNLOADS = {
     "v1": (
         "cda075efb850f1de1acc393c7bd628e2dc076f76e3c1434a050f04d0e0473d9b",
         "8dbd556f9da9dcd30caf29de199f40ad9839288ca934de1b3b1d1731dd727da2",
+    ),
+    "v2": (
+        "caecd3b08dabf22f3b3098e6032112321a239027dba167e5696a59002613d00a",
+        "da2db49417cbb8f46d19598fd0fa9bc0a638819ab5ae93ff4f436d875b90eed5",
     ),
 }
 """SHA-256 of the zip and of the tar.gz."""
@@ -48,15 +52,16 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Snapsho
 
 def test_the_tree_is_as_it_was(golden: tuple[str, Snapshot], tmp_path: Path) -> None:
     version, snapshot = golden
-    make_tree(tmp_path / "app")
+    make_tree(tmp_path / "app", version)
     found: dict[bytes, bytes | None] = {}
     for entry in snapshot.entries():
         found[entry.path] = b"".join(snapshot.content(entry)) if entry.kind is Kind.FILE else entry.extra.target
         if entry.kind is not Kind.SYMLINK:
             assert entry.mode == (0o755 if entry.kind is Kind.FOLDER else 0o640)
-        assert entry.mtime_ns == TIME_NS
+        assert entry.mtime_ns == (OLD_NS if entry.path == b"old" else TIME_NS)
     assert found == contents_of(tmp_path / "app")
     assert snapshot.root.labels == {"app": "golden"}
+    assert snapshot.root.zip_layout == int(version.removeprefix("v"))
     expected = json.loads((GOLDEN / version / "expected.json").read_text())
     assert snapshot.root.digest.hex() == expected["digest"]
 

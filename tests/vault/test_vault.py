@@ -19,7 +19,7 @@ from kit.vault_bench import Bench
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.stores.local import LocalStore
 from holdfast.vault.control import Control, Progress
-from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, SessionFenced
+from holdfast.vault.errors import BackupMissing, Cancelled, DamagedError, FormatError, SessionFenced
 from holdfast.vault.manifest.entry import Kind
 
 Write = Callable[[str, bytes], Path]
@@ -261,6 +261,16 @@ def test_another_key_opens_nothing(bench: Bench, write: Write) -> None:
     elsewhere = Vault(vault_id="acc2", store=bench.store, data_key=b"k" * 32, ledger=bench.ledger)
     with pytest.raises(DamagedError):
         elsewhere.open("b0")
+
+
+def test_a_backup_with_a_newer_layout_is_refused(bench: Bench, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zip with other bytes than its link once gave out would be worse than none."""
+    write("a", b"a")
+    with monkeypatch.context() as patched:
+        patched.setattr("holdfast.vault.vault.ZIP_LAYOUT", 3)
+        bench.take()
+    with pytest.raises(FormatError, match="written by a newer Holdfast"):
+        bench.vault().open("b0")
 
 
 def test_a_backup_whose_root_is_gone_says_so(bench: Bench) -> None:

@@ -26,6 +26,10 @@ Linked = tuple[str, bytes, bytes]
 """id, digest, the sealed link secret of its account"""
 
 
+KEPT_MAX = 4096
+"""Answers that a thread keeps for as long as nothing is committed."""
+
+
 class KeyRow(NamedTuple):
     """A key of an account, and the rights of the person who made it; columns as stored, see `access_tables`."""
 
@@ -89,6 +93,7 @@ class PreparedQueries:
                 backups.c.name == bindparam("name"),
                 text("backups.state = 'successful'"),
             )
+            .order_by(backups.c.zip_layout, backups.c.created_at, backups.c.id)
         )
 
     def _compiled(self, statement: Select[Any]) -> _Query:
@@ -146,16 +151,35 @@ class PreparedQueries:
 
     def key_by_hash(self, key_hash: bytes) -> tuple[Account, KeyRow] | None:
         """Return the key that has this SHA-256, and its account."""
-        rows = self._rows(self._key, key_hash)
-        if not rows:
-            return None
-        columns = len(ACCOUNT_COLUMNS)
-        return account_of(rows[0][:columns]), KeyRow(*rows[0][columns:])
+        kept = self._kept()
+        found: tuple[Account, KeyRow] | None = kept.get(key_hash)
+        if found is None:
+            rows = self._rows(self._key, key_hash)
+            if not rows:
+                return None
+            columns = len(ACCOUNT_COLUMNS)
+            found = kept[key_hash] = account_of(rows[0][:columns]), KeyRow(*rows[0][columns:])
+        return found
 
     def app_owner(self, app_id: str) -> str | None:
         """Return the id of the account that an application belongs to."""
-        rows = self._rows(self._owner, app_id)
-        return rows[0][0] if rows else None
+        kept = self._kept()
+        owner: str | None = kept.get(app_id)
+        if owner is None:
+            rows = self._rows(self._owner, app_id)
+            owner = rows[0][0] if rows else None
+            if owner is not None:
+                kept[app_id] = owner
+        return owner
+
+    def _kept(self) -> dict[Any, Any]:
+        """Return this thread's answers by what they are found by; empty as soon as anything was committed."""
+        version = self.version()
+        kept: dict[Any, Any] | None = getattr(self._local, "kept", None)
+        if kept is None or version is None or self._local.kept_version != version or len(kept) >= KEPT_MAX:
+            kept = self._local.kept = {}
+            self._local.kept_version = version
+        return kept
 
     def link_secret(self, account_id: str) -> bytes | None:
         """Return the sealed link secret of an account."""
@@ -163,7 +187,10 @@ class PreparedQueries:
         return rows[0][0] if rows else None
 
     def linked(self, account_id: str, name: str) -> list[Linked]:
-        """Return what links of an account's successful backups with this name are made of, whatever the application."""
+        """Return what links of an account's successful backups with this name are made of, whatever the application.
+
+        The ones of the oldest layout first.
+        """
         return self._rows(self._linked, account_id, name)
 
     def version(self) -> tuple[int, int] | None:

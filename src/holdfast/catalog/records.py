@@ -190,6 +190,10 @@ class Backup(msgspec.Struct, frozen=True):
     commit_seq: int | None
     damage: tuple[Warned, ...] = ()
     """The files that can't be read any more, as the last check found them; empty when all can."""
+    zip_layout: int = 1
+    """The version of the layout of its zip, as in its root."""
+    is_operators: bool = False
+    """True if the operator requested it by hand: the plan's limits do not count it as one of the customer's."""
     deleted_at: int | None = None
     """When it was put into the trash."""
     reference: str | None = None

@@ -32,7 +32,7 @@ from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.listing import BlockRef
 from holdfast.vault.manifest.previous import PreviousEntries
-from holdfast.vault.manifest.root import Root, digest_of, read_root, root_size, write_root
+from holdfast.vault.manifest.root import ZIP_LAYOUT, Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
 from holdfast.vault.pack.seal import VaultKeys
@@ -55,6 +55,7 @@ class TakeResult:
     digest: bytes
     zip_bytes: int
     tar_bytes: int
+    zip_layout: int
     files: int
     content_bytes: int
     stored_bytes: int
@@ -190,6 +191,7 @@ class Vault:
                 labels=dict(labels or {}),
                 finished_ns=clock(),
                 stored_bytes=archive.stored_bytes,
+                zip_layout=ZIP_LAYOUT,
             ),
             written.refs,
         )
@@ -307,13 +309,7 @@ class Vault:
         """Read some packs back; see `Check.some`."""
         return Check(self._store, self._keys, self._ledger, control=control).some(pack_ids, backups, now_ns)
 
-    def check_one(
-        self,
-        backup_id: str,
-        *,
-        now_ns: int,
-        control: Control = NEVER,
-    ) -> CheckReport:
+    def check_one(self, backup_id: str, *, now_ns: int, control: Control = NEVER) -> CheckReport:
         """Read everything that one backup needs; see `Check.one`."""
         check = Check(self._store, self._keys, self._ledger, control=control)
         return check.one(backup_id, now_ns)
@@ -360,6 +356,7 @@ def _result_of(root: Root, root_bytes: int, epoch: int, notices: PathWarnings) -
         digest=root.digest,
         zip_bytes=root.zip_bytes,
         tar_bytes=root.tar_bytes,
+        zip_layout=root.zip_layout,
         files=root.files,
         content_bytes=root.content_bytes,
         stored_bytes=root.stored_bytes + root_bytes,

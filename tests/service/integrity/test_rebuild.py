@@ -19,6 +19,7 @@ from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance, InstanceError, open_instance
 from holdfast.service.integrity.rebuild import rebuild
 from holdfast.service.people.callers import caller_of_key
+from holdfast.service.policy import limits
 from holdfast.service.registry import backups as operations
 from holdfast.service.registry.accounts import add_account, list_accounts, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
@@ -27,6 +28,7 @@ from holdfast.service.registry.keys import rotate_key
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
+from holdfast.service.take.run import request_backup, run_backup
 from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.errors import DamagedError
 
@@ -93,6 +95,35 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         assert tree_of(target) == tree
     world_again = World(instance, world.clock, world.account, world.api_key, world.app, world.root)
     assert world_again.take().stored_bytes < 5_000  # nothing had to be stored again
+
+
+def test_each_backup_keeps_the_layout_of_its_zip(
+    world: World, reopened: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("holdfast.vault.vault.ZIP_LAYOUT", 1)
+        world.take("before")
+    world.clock.ns += 1_000_000_000
+    world.take("after")
+    before = list_backups(world.instance, world.app.id)
+    assert [backup.zip_layout for backup in before] == [1, 2]
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    assert rebuild(instance, SYSTEM)[0].backups == 2
+    assert {b.name: b.zip_layout for b in list_backups(instance, world.app.id)} == {"before": 1, "after": 2}
+
+
+def test_the_operators_backups_are_still_not_counted(world: World, reopened: list[Instance]) -> None:
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM, name="the customer's", is_limited=True)
+    run_backup(world.instance, asked.id)
+    world.clock.ns += 1_000_000_000
+    world.take("the operator's")
+    assert limits.taken_today(world.instance, world.account) == 1
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    rebuild(instance, SYSTEM)
+    assert [b.is_operators for b in list_backups(instance, world.app.id)] == [False, True]
+    assert limits.taken_today(instance, world.account) == 1
 
 
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:

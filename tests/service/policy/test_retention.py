@@ -50,6 +50,8 @@ def candidate(number: int, line: str) -> Candidate:
                 values["is_locked"] = True
             case "until":
                 values["locked_until"] = at(value)
+            case "operators":
+                values["is_operators"] = True
             case "damaged":
                 values["is_damaged"] = True
             case "in-use":
@@ -154,6 +156,7 @@ def backups_of_an_app(draw: st.DrawFn) -> list[Candidate]:
             locked_until=draw(st.sampled_from([None, None, None, NOW - 1, NOW + 1])),
             is_damaged=draw(st.sampled_from([False] * 5 + [True])),
             is_in_use=draw(st.sampled_from([False] * 5 + [True])),
+            is_operators=draw(st.sampled_from([False] * 3 + [True])),
         )
         for number, hours in enumerate(times)
     ]
@@ -209,13 +212,17 @@ def test_a_rule_more_never_lets_more_go(backups: list[Candidate], some: Retentio
 @given(backups_of_an_app(), terms_)
 def test_the_cap_is_kept_as_far_as_it_may(backups: list[Candidate], terms: Terms) -> None:
     verdicts = decide(backups, terms, NOW, BERLIN)
-    counted = [
-        v
-        for v in verdicts
-        if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Reason.SAFETY not in v.kept_by
-    ]
-    if terms.backups_max and len(counted) > terms.backups_max:
-        assert all(set(v.kept_by) & set(NEVER_GOES) for v in counted)
+    for is_operators in (False, True):
+        counted = [
+            v
+            for v in verdicts
+            if v.backup.is_operators == is_operators
+            and v.goes_by is None
+            and v.backup.state is State.SUCCESSFUL
+            and Reason.SAFETY not in v.kept_by
+        ]
+        if terms.backups_max and len(counted) > terms.backups_max:
+            assert all(set(v.kept_by) & set(NEVER_GOES) for v in counted)
 
 
 @settings(max_examples=200, deadline=None)
@@ -229,7 +236,8 @@ def test_room_for_another_is_kept_without_anything_that_was_taken_by_hand(
         return
     fresh = Candidate(id="999", created_at=NOW, order=1000, origin="manual")
     for verdict in decide([*backups, fresh], terms, NOW, BERLIN):
-        assert not (verdict.goes_by is Reason.PLAN_BACKUPS and verdict.backup.is_by_hand)
+        is_customers = verdict.backup.is_by_hand and not verdict.backup.is_operators
+        assert not (verdict.goes_by is Reason.PLAN_BACKUPS and is_customers)
 
 
 def test_a_backup_of_a_clock_that_went_wrong_does_not_push_out_the_newest() -> None:

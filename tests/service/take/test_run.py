@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -301,3 +302,18 @@ def test_the_instances_own_home_is_left_out(world: World, tmp_path: Path) -> Non
     snapshot = world.instance.vault(world.account.id).open(done.id)
     assert {e.path.split(b"/")[0] for e in snapshot.entries()} == {b"app"}
     snapshot.close()
+
+
+def test_dates_that_64_bits_do_not_reach_are_stored_as_the_nearest(world: World) -> None:
+    seconds = 13_569_465_600  # 2400-01-01
+    for name in ("file", "folder"):
+        path = world.root / name
+        path.write_text("x") if name == "file" else path.mkdir()
+        os.utime(path, (seconds, seconds))
+        if path.stat().st_mtime < seconds - 1:
+            pytest.skip("this file system has no year 2400")
+    backup, again = world.take(), world.take()
+    assert (backup.state, again.state, again.stored_bytes < backup.stored_bytes) == ("successful", "successful", True)
+    with closing(world.instance.vault(world.account.id).open(again.id)) as snapshot:
+        stored = [entry.mtime_ns for entry in snapshot.entries() if entry.path in (b"file", b"folder")]
+    assert stored == [2**63 - 1] * 2

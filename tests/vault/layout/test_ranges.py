@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -126,7 +127,7 @@ def backups(draw: st.DrawFn) -> tuple[FakeView, dict[bytes, bytes]]:
                         xattrs=tuple(sorted(draw(XATTRS).items())),
                     )
                 )
-    return FakeView(maker, entries, draw(st.integers(1, 5))), contents
+    return FakeView(maker, entries, draw(st.integers(1, 5)), draw(st.sampled_from([1, 2]))), contents
 
 
 @settings(max_examples=250, deadline=None)
@@ -156,7 +157,31 @@ def test_random_backups_have_the_promised_lengths_and_contents(made: tuple[FakeV
                 assert content.read() == contents[entry.path]
 
 
-def golden() -> FakeView:
+@settings(max_examples=100, deadline=None)
+@given(backups(), st.data())
+def test_layouts_of_the_zip_differ_in_times_before_1970_alone(
+    made: tuple[FakeView, dict[bytes, bytes]], data: st.DataObject
+) -> None:
+    view, _ = made
+    view.zip_layout = 1
+    first = view.zip()
+    view.zip_layout = 2
+    second = view.zip()
+    assert len(first) == len(second) == zip_layout.total_bytes(view)
+    assert (first != second) == any(entry.mtime_ns < 0 and entry.mtime_ns // 100 != 0 for entry in view.entries)
+    start = data.draw(st.integers(0, len(second)))
+    stop = data.draw(st.integers(start, len(second)))
+    assert view.zip(start, stop) == second[start:stop]
+    with zipfile.ZipFile(io.BytesIO(second)) as archive:
+        for info in archive.infolist():
+            if info.extra[:2] == b"\x0a\x00":
+                assert struct.unpack_from("<QQQ", info.extra, 12) >= (TICKS_TO_1970,) * 3
+
+
+TICKS_TO_1970 = 116_444_736_000_000_000
+
+
+def golden(layout: int = 1) -> FakeView:
     """A backup that is the same on every machine: its segments are stored blocks."""
     maker = Maker()
 
@@ -195,13 +220,15 @@ def golden() -> FakeView:
         maker.file("o" * 120, b"long", mtime_ns=-1),
         maker.file("future", b"f", mtime_ns=2**31 * 10**9),
     ]
-    return FakeView(maker, entries, 4)
+    return FakeView(maker, entries, 4, layout)
 
 
 def test_the_bytes_of_a_fixed_backup_never_change() -> None:
     view = golden()
     assert sha256(view.zip()).hexdigest() == "3ed45980079bee7e61a22d78a641d77ef85265ec88e5d6828a6dc5e030c0277c"
     assert sha256(view.tar_gz()).hexdigest() == "d8b0152cb5fb24eaee27b007667100c914adf0d1bd794d139e41dcc687d2c32f"
+    assert sha256(golden(2).zip()).hexdigest() == "d71075f40be360190b9b8630cc80856df3b04e503860417651603f7ae4198545"
+    assert golden(2).tar_gz() == view.tar_gz()
 
 
 def test_a_listing_that_promises_another_length_is_refused() -> None:

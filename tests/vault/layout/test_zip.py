@@ -173,15 +173,17 @@ def test_nothing_backed_up_gives_the_end_record_alone() -> None:
         (-(2**33), True, (1980, 1, 1, 0, 0, 0)),
     ],
 )
-def test_times(seconds: int, is_ntfs: bool, dos: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", [1, 2])
+def test_times(seconds: int, is_ntfs: bool, dos: tuple[int, ...], layout: int, tmp_path: Path) -> None:
     maker = Maker()
-    view = FakeView(maker, [maker.file("f", b"1", mtime_ns=seconds * 10**9), maker.file("g", b"1")])
+    entries = [maker.file("f", b"1", mtime_ns=seconds * 10**9), maker.file("g", b"1")]
+    view = FakeView(maker, entries, zip_layout=layout)
     data = view.zip()
     (tmp_path / "t.zip").write_bytes(data)
     with zipfile.ZipFile(io.BytesIO(data)) as zf:
         info = zf.infolist()[0]
         assert info.date_time == dos
-        ticks = (seconds + 11_644_473_600) * 10**7
+        ticks = ((seconds if layout == 1 else max(0, seconds)) + 11_644_473_600) * 10**7
         ntfs = struct.pack("<LHHQQQ", 0, 1, 24, ticks, ticks, ticks)
         assert fields_of(info.extra, 0x000A) == (ntfs if is_ntfs else None)
         assert fields_of(info.extra, 0x5455) == (None if is_ntfs else struct.pack("<Bl", 1, seconds))
@@ -194,10 +196,11 @@ def test_times(seconds: int, is_ntfs: bool, dos: tuple[int, ...], tmp_path: Path
 
 def test_java_takes_the_ntfs_time(tmp_path: Path) -> None:
     maker = Maker()
-    view = FakeView(maker, [maker.file(f"f{n}", b"1", mtime_ns=n * 10**9) for n in (-86_400, 2**31, 2**33)])
-    (tmp_path / "t.zip").write_bytes(view.zip())
-    times = {line.split()[-1]: int(line.split()[3]) for line in java("-s", tmp_path / "t.zip")[1:]}
-    assert times == {f"f{n}": n * 1000 for n in (-86_400, 2**31, 2**33)}
+    entries = [maker.file(f"f{n}", b"1", mtime_ns=n * 10**9) for n in (-86_400, 2**31, 2**33)]
+    for layout, first in ((1, -86_400), (2, 0)):
+        (tmp_path / "t.zip").write_bytes(FakeView(maker, entries, zip_layout=layout).zip())
+        times = {line.split()[-1]: int(line.split()[3]) for line in java("-s", tmp_path / "t.zip")[1:]}
+        assert times == {"f-86400": first * 1000, **{f"f{n}": n * 1000 for n in (2**31, 2**33)}}
 
 
 def test_a_file_without_its_content_is_refused_rather_than_laid_out_wrong() -> None:

@@ -16,7 +16,9 @@ from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import set_lock
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
+from holdfast.service.take.run import request_backup, run_backup, take_now
 
 HOUR = 3600
 SECOND = 1_000_000_000
@@ -135,6 +137,50 @@ def test_the_operator_the_schedule_and_safety_backups_are_not_limited(site: Site
     for origin in ("manual", "scheduled", "safety"):
         backup, _ = request_backup(site.instance, site.app.id, SYSTEM, origin=origin)
         assert run_backup(site.instance, backup.id).state == "successful"
+
+
+def test_the_operators_backups_are_not_the_customers(site: Site, silver: httpx.Client, clock: MovedClock) -> None:
+    """Taken at the shell, they are `manual` ones as well, and stay until somebody deletes them."""
+    set_plans(site.instance, backups_per_day=1, backups_per_app=1, cooldown_seconds=60, account_cooldown_seconds=60)
+    ours = []
+    for _ in range(3):
+        ours.append(take_now(site.instance, site.app.id, SYSTEM))
+        clock.move(1)
+    assert {backup.origin for backup in ours} == {"manual"}
+    assert silver.get("/v3/account").json()["response"]["usage"]["backups_today"] == 0
+    assert start(silver, site).status_code == 202
+    assert refused(start(silver, site))[0] == "BACKUPS_LIMIT_REACHED"
+    set_plans(site.instance, backups_per_app=0)
+    assert refused(start(silver, site))[0] == "DAILY_BACKUPS_LIMIT_REACHED"
+    set_plans(site.instance, backups_per_day=0)
+    assert refused(start(silver, site))[0] == "KEEP_CALM"
+    assert silver.get("/v3/account").json()["response"]["usage"]["backups_today"] == 1
+    assert (
+        take_now(site.instance, site.app.id, SYSTEM).state == "successful"
+    )  # nor does the customer's hold the operator up
+
+
+def test_a_deleted_backup_of_the_operator_does_not_count_either(site: Site, silver: httpx.Client) -> None:
+    set_plans(site.instance, backups_per_day=1, cooldown_seconds=60)
+    taken = take_now(site.instance, site.app.id, SYSTEM)
+    take_now(site.instance, site.app.id, SYSTEM)
+    assert silver.delete(f"/v3/apps/{site.app.id}/backups/{taken.id}").status_code == 200
+    assert start(silver, site).status_code == 202
+
+
+def test_the_operators_restore_and_its_safety_backup_do_not_count(site: Site, silver: httpx.Client) -> None:
+    taken = site.take()
+    (site.folder / "hello.txt").write_text("spoiled")
+    job = request_restore(site.instance, taken, site.app, Wanted(), SYSTEM)
+    assert run_restore(site.instance, job.id).state == "successful"
+    set_plans(site.instance, backups_per_day=1, backups_per_app=1, cooldown_seconds=60, account_cooldown_seconds=60)
+    assert start(silver, site).status_code == 202
+
+
+def test_the_operators_backups_take_storage(site: Site, silver: httpx.Client) -> None:
+    take_now(site.instance, site.app.id, SYSTEM)
+    set_plans(site.instance, storage_bytes=1000)
+    assert refused(start(silver, site))[0] == "STORAGE_LIMIT_REACHED"
 
 
 def test_scheduled_backups_do_not_count(site: Site, silver: httpx.Client) -> None:

@@ -1,7 +1,7 @@
 """The counts for a price plan's limits, read in the transaction that records a backup.
 
-Counted are the manual requests of the last day, from the events: so a backup that was deleted since still counts,
-and one that failed or was cancelled does not.
+Counted are the customer's manual requests of the last day, from the events: so a backup that was deleted since still
+counts, and one that failed or was cancelled does not. The operator's do not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Counts:
 
     plan: str
     app_times: tuple[int, ...]
-    """Times at which backups of the application were requested by hand."""
+    """Times at which the customer requested backups of the application by hand."""
     account_times: tuple[int, ...]
     """The same of all of the account's applications."""
     live_bytes: int
@@ -38,6 +38,12 @@ _NO_SEQ = 2**62
 
 class _Asked(msgspec.Struct, frozen=True):
     origin: str = ""
+    is_operators: bool = False
+
+    @property
+    def is_customers(self) -> bool:
+        """True for a backup that counts: the customer requested it by hand."""
+        return self.origin in BY_HAND and not self.is_operators
 
 
 _asked = msgspec.json.Decoder(_Asked)
@@ -62,7 +68,7 @@ def counted(
     for kind, at, of_app, backup_id, data in connection.execute(_events(account_id, since)):
         if kind == EventKind.BACKUP_FAILED:
             times.pop(backup_id, None)
-        elif backup_id != but and at >= since and _asked.decode(data).origin in BY_HAND:
+        elif backup_id != but and at >= since and _asked.decode(data).is_customers:
             times[backup_id] = (int(at), of_app)
     return Counts(
         plan=plan,

@@ -41,6 +41,7 @@ class Candidate:
     is_in_use: bool = False
     app_id: str = ""
     name: str = ""
+    is_operators: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -79,6 +80,7 @@ def candidates_in(
         _is_in_use,
         backups.c.app_id,
         backups.c.name,
+        backups.c.is_operators,
     ).order_by(backups.c.created_at, backups.c.id)
     if app_id is not None:
         query = query.where(backups.c.app_id == app_id)
@@ -87,7 +89,8 @@ def candidates_in(
     rows = connection.execute(query).all()
     return [
         Candidate(row[0], int(row[1]), -1 if row[2] is None else int(row[2]), State(row[3]), row[4], int(row[5]),
-                  bool(row[6]), row[7], bool(row[8]), bool(row[9]), row[10], row[11])
+                  bool(row[6]), row[7], bool(row[8]), bool(row[9]), row[10], row[11],
+                  bool(row[12]))
         for row in rows
     ]  # fmt: skip
 

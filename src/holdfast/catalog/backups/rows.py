@@ -85,16 +85,7 @@ def enter_backup(connection: Connection, backup: Backup, by: Actor) -> None:
     values["progress"] = values["damage"] = None
     connection.execute(backups.insert().values(values))
     announce(connection, backup.node)
-    enter_event(
-        connection,
-        EventKind.BACKUP_QUEUED,
-        backup.account_id,
-        backup.created_at,
-        app_id=backup.app_id,
-        backup_id=backup.id,
-        name=backup.name,
-        origin=backup.origin,
-    )
+    enter_backup_event(connection, EventKind.BACKUP_QUEUED, backup.id, backup.created_at)
     action = "backup.rebuilt" if backup.state is not State.QUEUED else "backup.created"
     if action == "backup.created" and backup.origin == IMPORTED:
         action = "backup.imported"
@@ -252,15 +243,11 @@ def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *cond
 
 def enter_backup_event(connection: Connection, kind: EventKind, backup_id: str, now_ns: int, **data: Any) -> None:
     """Record an event of a backup, with the data that identifies it."""
-    row = connection.execute(
-        select(backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin).where(
-            backups.c.id == backup_id
-        )
-    ).one()
-    account_id, app_id, name, origin = row
-    enter_event(
-        connection, kind, account_id, now_ns, app_id=app_id, backup_id=backup_id, name=name, origin=origin, **data
-    )
+    columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin, backups.c.is_operators)
+    row = connection.execute(select(*columns).where(backups.c.id == backup_id)).one()
+    account_id, app_id, name, origin, is_operators = row
+    about = {"name": name, "origin": origin, **({"is_operators": True} if is_operators else {}), **data}
+    enter_event(connection, kind, account_id, now_ns, app_id=app_id, backup_id=backup_id, **about)
 
 
 def record_progress(catalog: Catalog, backup_id: str, progress: Progress) -> None:

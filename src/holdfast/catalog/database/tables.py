@@ -119,14 +119,18 @@ backups = Table(
     Column("log", Text),
     Column("cancel_asked", Boolean, nullable=False, server_default=false()),
     Column("is_customers_failure", Boolean, nullable=False, server_default=false()),
+    Column("zip_layout", Integer, nullable=False, server_default="1"),
+    Column("is_operators", Boolean, nullable=False, server_default=false()),
     Column("deleted_at", BigInteger),
     Column("reference", String(128)),
     Column("note", Text),
     Column("zip_sha256", LargeBinary(32)),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
-"""`is_customers_failure`: its customer brought the failure about, who alone is told of it; `deleted_at`: when it was
-put into the trash; `reference`: the caller's own id of it; `zip_sha256`: None until all of it was read back once."""
+"""`is_customers_failure`: its customer brought the failure about, who alone is told of it; `zip_layout`: the version of
+the layout of its zip; `is_operators`: the operator requested it by hand, so it is not counted as the customer's;
+`deleted_at`: when it was put into the trash; `reference`: the caller's own id of it; `zip_sha256`: None until all of it
+was read back once."""
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_created", backups.c.account_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_name", backups.c.account_id, backups.c.name)

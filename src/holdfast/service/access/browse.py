@@ -156,7 +156,9 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
             return Content(instance, backup, at, entry, entry.size, f'"{what}-{entry.size:x}-{entry.crc32:08x}"')
         view = SubtreeView(snapshot, at)
         digest = hashlib.sha256(b"".join(ref.digest for ref in view.blocks)).hexdigest()[:40]
-        return Content(instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-1"')
+        return Content(
+            instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-{view.zip_layout}"'
+        )
 
 
 def diff(instance: Instance, old: Backup, new: Backup, after: bytes = b"") -> tuple[Diff, bytes | None]:

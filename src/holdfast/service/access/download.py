@@ -16,8 +16,8 @@ from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.reader.records import BUFFER_BYTES
 
-LAYOUT_VERSION = 1
-"""Part of the ETag: a layout whose bytes differ for the same manifest gets a new one."""
+TARGZ_LAYOUT = 1
+"""The version of the tar.gz's layout, part of the ETag as that of the zip is, which each backup has for itself."""
 
 _MEDIA_TYPES: dict[Format, str] = {"zip": "application/zip", "tar.gz": "application/gzip"}
 _NO_DIGEST = bytes(32)
@@ -45,7 +45,8 @@ class Download:
     def etag(self) -> str:
         """Strong and quoted: the same bytes have the same, other bytes another."""
         digest = (self.backup.digest or b"").hex()[:40]
-        return f'"{digest}-{self.format}-{LAYOUT_VERSION}"'
+        layout = self.backup.zip_layout if self.format == "zip" else TARGZ_LAYOUT
+        return f'"{digest}-{self.format}-{layout}"'
 
     @property
     def last_modified(self) -> datetime:
@@ -88,7 +89,8 @@ def find_download(instance: Instance, account_id: str, name: str, key: str, form
         keys = account_keys(instance, NOBODY, instance.nobodys_link_secret)
         same_key(key, keys.key(_NO_DIGEST))
     for backup_id, digest, _ in linked:
-        if same_key(key, keys.key(digest)):
+        # The oldest, if two applications have a backup of this name and content: a link goes on giving its bytes.
+        if same_key(key, keys.key(digest)) and found is None:
             found = backup_id
     backup = None if found is None else rows.backup_by_id(instance.catalog, found)
     if backup is None or backup.state is not State.SUCCESSFUL:

@@ -272,6 +272,8 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         idempotency_key=None,
         request_hash=None,
         commit_seq=root.commit_seq,
+        zip_layout=root.zip_layout,
+        is_operators=labels.get("requested_by") == "operator",
     )
 
 

@@ -1,8 +1,9 @@
 """The plan's limits on backups that an account takes by hand: how often, how many, how many bytes.
 
-They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore. They are
-counted in the transaction that inserts the backup, so of two simultaneous requests only one gets the last place. A
-failed or cancelled backup does not count; one that was deleted since does.
+They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore; nor do
+these use up anything of them, but for the bytes that they store. They are counted in the transaction that inserts the
+backup, so of two simultaneous requests only one gets the last place. A failed or cancelled backup does not count; one
+that was deleted since does.
 
 A day is the 24 hours before the request, so that not everybody starts at the same hour.
 """

@@ -166,13 +166,13 @@ def room_for_another(backups: Iterable[Candidate], terms: Terms, now_ns: int) ->
     """True if the cap on an application's backups allows one more to be taken by hand.
 
     Retention makes room for it, once it has succeeded, out of scheduled and old safety backups; never out of what was
-    taken by hand before.
+    taken by hand before. The operator's are not counted.
     """
     if not terms.backups_max:
         return True
     stays = 0
     for backup in backups:
-        if backup.state is State.SUCCESSFUL:
+        if backup.state is State.SUCCESSFUL and not backup.is_operators:
             fixed = _never_goes(backup, None, terms.safety_days, now_ns)
             stays += Reason.SAFETY not in fixed and (bool(fixed) or backup.is_by_hand)
     return stays < terms.backups_max
@@ -302,15 +302,23 @@ def _too_old(verdict: Decision, days_max: int, now_ns: int) -> Decision:
 
 
 def _too_many(verdicts: list[Decision], backups_max: int) -> list[Decision]:
-    """Let the oldest go until the cap is kept; what undoes a restore is not counted."""
+    """Let the oldest go until the cap is kept; what undoes a restore is not counted.
+
+    The operator's are counted apart, by the same cap: they displace none of the customer's, and do not grow for ever.
+    """
     if not backups_max:
         return verdicts
-    counted = [
-        v
-        for v in verdicts
-        if v.goes_by is None and v.backup.state is State.SUCCESSFUL and Reason.SAFETY not in v.kept_by
-    ]
-    gone = {v.backup.id for v in _in_order_of_going(counted)[: max(0, len(counted) - backups_max)]}
+    gone = set[str]()
+    for is_operators in (False, True):
+        counted = [
+            v
+            for v in verdicts
+            if v.backup.is_operators == is_operators
+            and v.goes_by is None
+            and v.backup.state is State.SUCCESSFUL
+            and Reason.SAFETY not in v.kept_by
+        ]
+        gone |= {v.backup.id for v in _in_order_of_going(counted)[: max(0, len(counted) - backups_max)]}
     return [_gone(v, Reason.PLAN_BACKUPS) if v.backup.id in gone else v for v in verdicts]
 
 

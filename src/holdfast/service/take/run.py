@@ -19,6 +19,7 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
+from holdfast.catalog.backups.retention import BY_HAND
 from holdfast.catalog.jobs import work as running
 from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, Warned, new_id
 from holdfast.schemas.times import local_time
@@ -89,9 +90,8 @@ def request_backup(
 ) -> tuple[Backup, bool]:
     """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
 
-    `backup_id`: the id that it has already, as its archive lies on this node or a process of it runs the backup at
-    once; then the backup is this node's, wherever the application is.
-    `is_limited`: the plan's limits count, as the account asks for it and not the operator, the schedule or a restore.
+    `backup_id`: its id, if this node has its archive or runs it at once; then it is this node's, wherever its app is.
+    `is_limited`: the account asks for it, so that its plan's limits count; without it one by hand is the operator's.
     Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
     """
     app = app_by_id(instance.catalog, app_id)
@@ -107,9 +107,10 @@ def request_backup(
             return earlier, False
     default = default_name(instance, origin, now_ns)
     permit = limits.permit(instance, now_ns) if is_limited else None
+    is_operators = origin in BY_HAND and not is_limited
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
-        backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash)
+        backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash, is_operators)
         if backup_id is not None:
             backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
         try:
@@ -160,6 +161,7 @@ def queued_backup(
     now_ns: int,
     idempotency_key: str | None = None,
     request_hash: str | None = None,
+    is_operators: bool = False,
 ) -> Backup:
     """A fresh backup as it is entered."""
     return Backup(
@@ -189,6 +191,7 @@ def queued_backup(
         idempotency_key=idempotency_key,
         request_hash=request_hash,
         commit_seq=None,
+        is_operators=is_operators,
     )
 
 
@@ -346,6 +349,7 @@ def _take(
                             "name": backup.name,
                             "origin": backup.origin,
                             "created_at": str(backup.created_at),
+                            **({"requested_by": "operator"} if backup.is_operators else {}),
                             **chosen.labels,
                         },
                         control=Control(report=count, outer=control),
@@ -405,6 +409,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         is_shrunk=is_shrunk,
         zip_bytes=result.zip_bytes,
         tar_bytes=result.tar_bytes,
+        zip_layout=result.zip_layout,
         digest=result.digest,
         files=result.files,
         content_bytes=result.content_bytes,

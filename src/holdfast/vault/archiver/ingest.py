@@ -377,8 +377,8 @@ class Ingest:
                     st.st_mode & 0o7777,
                     st.st_uid,
                     st.st_gid,
-                    st.st_mtime_ns,
-                    file.ctime_ns,
+                    _stored_ns(st.st_mtime_ns),
+                    _stored_ns(file.ctime_ns),
                     st.st_ino,
                     st.st_dev,
                     file.size,
@@ -409,6 +409,11 @@ def changed_notice(path: bytes) -> PathWarning:
     return PathWarning(
         path, "FILE_CHANGED", f"The file {shown(path)} changed while it was read; its copy may be mixed."
     )
+
+
+def _stored_ns(ns: int) -> int:
+    """Return a time as it is stored: one before 1677 or after 2262 is the nearest that 64 bits reach, as in walk.c."""
+    return min(max(ns, -(2**63)), 2**63 - 1)
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

@@ -21,6 +21,10 @@ class ManifestView(Protocol):
     """An opened backup, as far as a layout needs it. Implemented by `vault.reader.snapshot.Snapshot`."""
 
     @property
+    def zip_layout(self) -> int:
+        """The version of its zip's layout."""
+
+    @property
     def blocks(self) -> Sequence[BlockRef]:
         """All blocks, in order."""
 

@@ -3,6 +3,8 @@
 Byte 0 is the first local header, there are no gaps, and contents are never shared between entries (hard links stand
 as files of their own). docs/layouts.md has every byte; the records are `zip_records`.
 
+The layout has versions, which differ in bytes but not in lengths; the view of a backup says which one is its own.
+
 Any range can be had: sums over the blocks find the block, sums over its entries the entry. Never more than one block's
 headers are held, as the central directory is made from the blocks once more.
 """
@@ -74,7 +76,8 @@ class _Plan:
             far = joined * ZIP64_JOINED_OFFSET_BYTES + (sums.entries - joined) * ZIP64_OFFSET_BYTES
             return sums.zip_central + far
         block = view.block(number)  # the one block in which the zip passes 4 GiB
-        return sums.zip_central + int(ZipHeaders(block, block.extras(), start).far_bytes().sum())
+        headers = ZipHeaders(block, block.extras(), start, view.zip_layout)
+        return sums.zip_central + int(headers.far_bytes().sum())
 
 
 def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]:
@@ -83,7 +86,7 @@ def _pieces_from(view: ManifestView, plan: _Plan, start: int) -> Iterator[Piece]
         yield from _local_pieces(view, number, plan, skip)
     for number, skip in blocks_from(plan.central_starts, max(start, plan.central_start)):
         block = view.block(number)
-        records = ZipHeaders(block, block.extras(), plan.local_starts[number]).central_records()
+        records = ZipHeaders(block, block.extras(), plan.local_starts[number], view.zip_layout).central_records()
         data = b"".join(records)
         if len(data) != plan.central_starts[number + 1] - plan.central_starts[number]:
             raise FormatError("A manifest block has another length than the backup's list of blocks states.")
@@ -100,7 +103,7 @@ def _local_pieces(view: ManifestView, number: int, plan: _Plan, skip: int) -> It
     # a deflate stream are joined with the next entry's head.
     block = view.block(number)
     extras = block.extras()
-    headers = ZipHeaders(block, extras, plan.local_starts[number])
+    headers = ZipHeaders(block, extras, plan.local_starts[number], view.zip_layout)
     if int(headers.ends[-1]) != plan.local_starts[number + 1] - plan.local_starts[number]:
         raise FormatError("A manifest block has another length than the backup's list of blocks states.")
     contents = Contents(view, block, extras)

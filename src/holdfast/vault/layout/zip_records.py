@@ -130,10 +130,12 @@ class ZipSizes:
 
 
 class ZipHeaders(ZipSizes):
-    """The headers of the entries of one block, which begins at byte `start` of the zip."""
+    """The headers of the entries of one block, which begins at byte `start` of the zip, in a version of the layout."""
 
-    def __init__(self, block: Block, extras: dict[int, Extra], start: int) -> None:
+    def __init__(self, block: Block, extras: dict[int, Extra], start: int, layout: int) -> None:
         super().__init__(block, extras)
+        # The JDK's `jar xf` stops at an entry from before 1970: from version 2 on, its field has 1970.
+        self._has_true_times = layout == 1
         self.names = zip_names(block)
         ends = np.cumsum(self.local)
         self.ends: NDArray[np.int64] = ends
@@ -214,7 +216,10 @@ class ZipHeaders(ZipSizes):
     def _time(self, i: int, tail: bytes) -> bytes:
         if not self.is_ntfs[i]:
             return tail[: _TIMESTAMP.itemsize]
-        ticks = int(self._block.mtime_ns[i]) // 100 + _NTFS_EPOCH_TICKS
+        mtime_ns = int(self._block.mtime_ns[i])
+        if not self._has_true_times:
+            mtime_ns = max(0, mtime_ns)
+        ticks = mtime_ns // 100 + _NTFS_EPOCH_TICKS
         return _NTFS.pack(0x000A, 32, 0, 1, 24, ticks, ticks, ticks)
 
 

@@ -22,6 +22,9 @@ _HEADER = struct.Struct("<4sBBH16s")
 _MAGIC = b"HFRT"
 _LISTING_REFS_MAX = 512
 
+ZIP_LAYOUT = 2
+"""The version of the zip's layout that a new backup gets. Each backup keeps its own for good, as its links do."""
+
 
 class Root(msgspec.Struct, frozen=True):
     """The contents of the root object. Sizes in bytes."""
@@ -46,6 +49,8 @@ class Root(msgspec.Struct, frozen=True):
     """Time at which the root was written."""
     stored_bytes: int = 0
     """Bytes that the backup added to the store, without the root itself."""
+    zip_layout: int = 1
+    """Version of the layout of its zip (docs/layouts.md, "Versions")."""
 
 
 _root_decoder = msgspec.msgpack.Decoder(Root)
@@ -81,11 +86,13 @@ def read_root(store: Store, keys: VaultKeys, backup_id: str) -> Root:
     if magic != _MAGIC or kind != SealKind.ROOT:
         raise DamagedError(f"The root of backup {backup_id} is damaged.")
     if version > FORMAT_VERSION or flags:
-        raise FormatError(f"Backup {backup_id} was written by a newer Holdfast; use that version or later.")
+        raise _newer(backup_id)
     plain = keys.open_whole(SealKind.ROOT, salt, data[_HEADER.size :], f"The root of backup {backup_id}")
     root = _root_decoder.decode(plain)
     if root.backup_id != backup_id:
         raise DamagedError(f"The object of backup {backup_id} holds another backup.")
+    if root.zip_layout > ZIP_LAYOUT:
+        raise _newer(backup_id)
     return root
 
 
@@ -95,6 +102,10 @@ def root_size(store: Store, backup_id: str) -> int:
         return store.size(root_name(backup_id))
     except ObjectMissing:
         raise _gone(backup_id) from None
+
+
+def _newer(backup_id: str) -> FormatError:
+    return FormatError(f"Backup {backup_id} was written by a newer Holdfast; use that version or later.")
 
 
 def _gone(backup_id: str) -> BackupMissing:

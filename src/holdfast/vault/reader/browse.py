@@ -101,6 +101,11 @@ class SubtreeView:
             if number < last or stop
         ]
 
+    @property
+    def zip_layout(self) -> int:
+        """The version of the zip's layout, as of the whole backup."""
+        return self._snapshot.zip_layout
+
     @cached_property
     def blocks(self) -> Sequence[BlockRef]:
         """Return a reference for each part of a block; their ids name nothing that is stored."""

@@ -30,6 +30,11 @@ class Snapshot:
         self.reader = reader
         self._cache: OrderedDict[int, Block] = OrderedDict()
 
+    @property
+    def zip_layout(self) -> int:
+        """The version of the layout of the backup's zip."""
+        return self.root.zip_layout
+
     def close(self) -> None:
         """Release the open packs."""
         self.reader.close()
