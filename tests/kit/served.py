@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import httpx
 
-from holdfast.catalog.records import Backup
+from holdfast.catalog.records import SYSTEM, Backup
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
@@ -88,9 +88,9 @@ def make_tenants(instance: Instance, folder: Path, count: int, content_bytes: in
         root = folder / f"app{number}"
         root.mkdir()
         (root / "data.bin").write_bytes(random.Random(number).randbytes(content_bytes))
-        key = add_account(instance, f"tenant{number}@example.org", "Titanium")
-        app = add_app(instance, key.account.id, "bot", root)
-        backup = take_now(instance, app.id)
+        key = add_account(instance, f"tenant{number}@example.org", "Titanium", SYSTEM)
+        app = add_app(instance, key.account.id, "bot", root, SYSTEM)
+        backup = take_now(instance, app.id, SYSTEM)
         assert backup.state == "successful", backup.error_message
         link_key = LinkKeys(instance).of(backup)
         found.append(Tenant(key, backup, f"/{backup.account_id}_{quote(backup.name, safe='')}.zip?{link_key}"))

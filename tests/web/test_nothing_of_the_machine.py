@@ -23,7 +23,7 @@ from kit.receiver import Receiver, receiving
 from kit.site import Site
 
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.records import Hook
+from holdfast.catalog.records import SYSTEM, Hook
 from holdfast.restorer import swap
 from holdfast.restorer.staging import target_error
 from holdfast.service.integrity.prove import request_prove, run_prove
@@ -67,21 +67,21 @@ def no_room(*given: object, **named: object) -> Any:
 
 def _folder_missing(site: Site, patch: pytest.MonkeyPatch) -> str:
     with away(site.folder):
-        take_now(site.instance, site.app.id)
+        take_now(site.instance, site.app.id, SYSTEM)
     return "SOURCE_MISSING"
 
 
 def _folder_is_a_link(site: Site, patch: pytest.MonkeyPatch) -> str:
     with away(site.folder):
         site.folder.symlink_to(site.folder.with_name(LEFT))
-        take_now(site.instance, site.app.id)
+        take_now(site.instance, site.app.id, SYSTEM)
         site.folder.unlink()
     return "SOURCE_UNREADABLE"
 
 
 def _store_away(site: Site, patch: pytest.MonkeyPatch) -> str:
     with away(site.instance.home / "store"):
-        take_now(site.instance, site.app.id)
+        take_now(site.instance, site.app.id, SYSTEM)
     return "STORE_UNREACHABLE"
 
 
@@ -89,7 +89,7 @@ def _store_full(site: Site, patch: pytest.MonkeyPatch) -> str:
     (site.folder / "more.bin").write_bytes(os.urandom(400_000))
     with patch.context() as here:
         here.setattr("holdfast.stores.local_writer.os.write", no_room)
-        take_now(site.instance, site.app.id)
+        take_now(site.instance, site.app.id, SYSTEM)
     return "STORE_FULL"
 
 
@@ -101,20 +101,20 @@ def _database_refused(site: Site, patch: pytest.MonkeyPatch) -> str:
     patch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     patch.setenv("SHOP_PASSWORD", PASSWORD)
     spec = spec_of("redis", f"redis://shop@{HOST}:7001/0", name="shop", password_env="SHOP_PASSWORD")
-    add_database(site.instance, site.app, spec, check=False)
-    take_now(site.instance, site.app.id)
+    add_database(site.instance, site.app, spec, SYSTEM, check=False)
+    take_now(site.instance, site.app.id, SYSTEM)
     return "DATABASE_UNREACHABLE"
 
 
 def _hook_failing(site: Site, patch: pytest.MonkeyPatch) -> str:
-    set_hook(site.instance, site.app, "before", Hook(f'echo "$HOLDFAST_PATH {HOST} {PASSWORD}"; exit 3', 10))
-    take_now(site.instance, site.app.id)
+    set_hook(site.instance, site.app, "before", Hook(f'echo "$HOLDFAST_PATH {HOST} {PASSWORD}"; exit 3', 10), SYSTEM)
+    take_now(site.instance, site.app.id, SYSTEM)
     return "HOOK_FAILED"
 
 
 def _after_hook_failing(site: Site, patch: pytest.MonkeyPatch) -> str:
-    set_hook(site.instance, site.app, "after", Hook(f'echo "$HOLDFAST_PATH {HOST} {PASSWORD}"; exit 3', 10))
-    take_now(site.instance, site.app.id)
+    set_hook(site.instance, site.app, "after", Hook(f'echo "$HOLDFAST_PATH {HOST} {PASSWORD}"; exit 3', 10), SYSTEM)
+    take_now(site.instance, site.app.id, SYSTEM)
     return "AFTER_HOOK_FAILED"
 
 
@@ -124,7 +124,7 @@ def _not_foreseen(site: Site, patch: pytest.MonkeyPatch) -> str:
 
     with patch.context() as here:
         here.setattr(takes, "_take", fail)
-        take_now(site.instance, site.app.id)
+        take_now(site.instance, site.app.id, SYSTEM)
     return "INTERNAL_ERROR"
 
 
@@ -144,7 +144,7 @@ def _hostile_archive(site: Site, patch: pytest.MonkeyPatch) -> str:
 def _restore(site: Site, wanted: Wanted | None = None) -> str:
     backup = site.take()
     (site.folder / "hello.txt").write_text("changed\n")
-    job = restores.request_restore(site.instance, backup, site.app, wanted or Wanted())
+    job = restores.request_restore(site.instance, backup, site.app, wanted or Wanted(), SYSTEM)
     return restores.run_restore(site.instance, job.id).error_code or ""
 
 
@@ -168,13 +168,13 @@ def _journal_full(site: Site, patch: pytest.MonkeyPatch) -> str:
 def _safety_backup_failing(site: Site, patch: pytest.MonkeyPatch) -> str:
     backup = site.take()
     (site.folder / "hello.txt").write_text("changed\n")
-    set_hook(site.instance, site.app, "before", Hook("exit 3", 10))
+    set_hook(site.instance, site.app, "before", Hook("exit 3", 10), SYSTEM)
 
     def fail(*given: object) -> None:
         raise StoreError(f"{site.instance.home}/store at {HOST} is broken")
 
     job = restores.request_restore(
-        site.instance, backup, get_app(site.instance, site.app.account_id, site.app.id), Wanted()
+        site.instance, backup, get_app(site.instance, site.app.account_id, site.app.id), Wanted(), SYSTEM
     )
     with patch.context() as here:
         here.setattr(takes, "_take", fail)
@@ -191,14 +191,14 @@ def _packs_gone(site: Site, patch: pytest.MonkeyPatch) -> str:
     max(new, key=lambda path: path.stat().st_size).unlink()
     shutil.rmtree(site.folder)
     site.folder.mkdir()
-    job = restores.request_restore(site.instance, backup, site.app, Wanted(safety_backup=False))
+    job = restores.request_restore(site.instance, backup, site.app, Wanted(safety_backup=False), SYSTEM)
     done = restores.run_restore(site.instance, job.id)
     assert "large.bin" in (done.error_message or ""), done.error_message
     return "BACKUP_DAMAGED"
 
 
 def _verify_without_store(site: Site, patch: pytest.MonkeyPatch) -> str:
-    job = request_verify(site.instance, site.take(), site.app.node)
+    job = request_verify(site.instance, site.take(), site.app.node, SYSTEM)
     with away(site.instance.home / "store"):
         run_verify(site.instance, job.id)
     return "STORE_UNREACHABLE"
@@ -207,7 +207,7 @@ def _verify_without_store(site: Site, patch: pytest.MonkeyPatch) -> str:
 def _trial_without_scratch(site: Site, patch: pytest.MonkeyPatch) -> str:
     scratch = site.instance.home.parent / "not-there"
     site.instance.config = msgspec.structs.replace(site.instance.config, scratch=str(scratch))
-    run_prove(site.instance, request_prove(site.instance, site.take()).id)
+    run_prove(site.instance, request_prove(site.instance, site.take(), SYSTEM).id)
     return "SCRATCH_FAILED"
 
 
@@ -257,7 +257,7 @@ def test_customers_see_nothing_of_the_machine(
 ) -> None:
     config = site.instance.config
     site.instance.config = msgspec.structs.replace(config, notices_allow_private=True)
-    add_endpoint(site.instance, site.app.account_id, receiver.url, None)
+    add_endpoint(site.instance, site.app.account_id, receiver.url, SYSTEM, None)
     code = fail(site, monkeypatch)
     deliver_due(site.instance)
     seen = _seen_by_customer(site)
@@ -269,7 +269,7 @@ def test_customers_see_nothing_of_the_machine(
 
 
 def test_the_operator_sees_all_of_it(site: Site, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_endpoint(site.instance, None, receiver.url, None)
+    add_endpoint(site.instance, None, receiver.url, SYSTEM, None)
 
     def asked(*arguments: str, code: int = 0) -> str:
         done = subprocess.run(
@@ -279,7 +279,7 @@ def test_the_operator_sees_all_of_it(site: Site, receiver: Receiver, monkeypatch
         return done.stdout
 
     with away(site.folder):
-        take_now(site.instance, site.app.id)
+        take_now(site.instance, site.app.id, SYSTEM)
         deliver_due(site.instance)
         path = str(site.folder)
         (backup,) = [line.split()[0] for line in asked("backup", "list", site.app.id).splitlines()[1:]]
@@ -299,10 +299,10 @@ def test_what_the_operator_restores_elsewhere_is_no_business_of_the_account(
     site: Site, silver: httpx.Client, receiver: Receiver, tmp_path: Path
 ) -> None:
     site.instance.config = msgspec.structs.replace(site.instance.config, notices_allow_private=True)
-    add_endpoint(site.instance, site.app.account_id, receiver.url, None)
+    add_endpoint(site.instance, site.app.account_id, receiver.url, SYSTEM, None)
     backup = site.take()
     wanted = Wanted(to=str(tmp_path / "elsewhere"), mode="overlay", is_inline=True)
-    job = restores.request_restore(site.instance, backup, site.app, wanted)
+    job = restores.request_restore(site.instance, backup, site.app, wanted, SYSTEM)
     assert restores.run_restore(site.instance, job.id).state == "successful"
     deliver_due(site.instance)
     assert job.id not in _seen_by_customer(site)

@@ -60,6 +60,9 @@ class Actor(msgspec.Struct, frozen=True):
 SYSTEM = Actor(ActorKind.SYSTEM, "", "Holdfast")
 """The actor of what the program does by itself."""
 
+SCHEDULE = Actor(ActorKind.SCHEDULE, "", "schedule")
+"""The actor of scheduled backups."""
+
 
 class Account(msgspec.Struct, frozen=True):
     """One customer of the host."""

@@ -60,7 +60,7 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
     from holdfast.service.registry import accounts
 
     with state.instance() as instance:
-        changed = accounts.set_plan(instance, account, plan)
+        changed = accounts.set_plan(instance, account, plan, operator())
     if json:
         print_json(AccountPlan(changed.id, changed.id, changed.plan))
     else:
@@ -78,7 +78,7 @@ def set_email(
     from holdfast.service.registry import accounts
 
     with state.instance() as instance:
-        changed = accounts.set_email(instance, account, email)
+        changed = accounts.set_email(instance, account, email, operator())
     if json:
         print_json(AccountEmail(changed.id, changed.email))
     else:
@@ -126,7 +126,7 @@ def erase(
         account = get_account(instance, account_id)
         if not yes:
             typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
-        deleted = erase_account(instance, account)
+        deleted = erase_account(instance, account, operator())
     if json:
         print_json(ErasedAccount(account_id, account_id, deleted))
     else:

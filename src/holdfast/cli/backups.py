@@ -15,7 +15,7 @@ import typer
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import bytes_bar, progress_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped, write_bytes
 from holdfast.units import size_text
 
@@ -51,13 +51,13 @@ def create(
     with state.instance() as instance:
         found = find_app(instance, name)
         if not is_here(instance, found):
-            queued, _ = request_backup(instance, found.id, name=called)
+            queued, _ = request_backup(instance, found.id, operator(), name=called)
             _print_queued(instance, found, queued, as_json=json)
             return
         recover_backups(instance)
         with _stopped_aloud(name), progress_bar(f"Backing up {name}") as control:
             try:
-                done = take_now(instance, found.id, name=called, control=control)
+                done = take_now(instance, found.id, operator(), name=called, control=control)
             except Conflict:
                 # A process may have queued one and died before it began.
                 waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
@@ -232,7 +232,7 @@ def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.service.registry.backups import delete_backup
 
     with one_backup(name, backup) as (instance, found):
-        freed = delete_backup(instance, found)
+        freed = delete_backup(instance, found, operator())
     if json:
         print_json(FreedBackup(found.id, freed))
     else:
@@ -247,7 +247,7 @@ def rename(
     from holdfast.service.registry import backups
 
     with one_backup(name, backup) as (instance, found):
-        changed = backups.rename(instance, found, new)
+        changed = backups.rename(instance, found, new, operator())
         print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
 
 

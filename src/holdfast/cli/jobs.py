@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_json_line, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 from holdfast.units import SECOND_NS, size_text
 
@@ -79,7 +79,7 @@ def cancel(
     from holdfast.service.jobs.work import cancel_work, get_work
 
     with state.instance() as instance:
-        work = cancel_work(instance, get_work(instance, job))
+        work = cancel_work(instance, get_work(instance, job), operator())
         if json:
             print_json(shown_job(instance, work, for_operator=True))
         else:

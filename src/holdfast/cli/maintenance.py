@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.output import Failure, Json, fail, known_failure, print_json, warn
 from holdfast.cli.progress import steps_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import HOUR_NS, size_text
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _prune(instance: Instance, account: Account, grace_ns: int, *, quiet: bool) 
 
     unknown = unknown_backups(instance, account)
     with steps_bar(f"Pruning {account.email}") as control:
-        done = prune_account(instance, account, grace_ns=grace_ns, control=control)
+        done = prune_account(instance, account, operator(), grace_ns=grace_ns, control=control)
     packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
     if not quiet:
         text = f"freed {size_text(done.freed_bytes)} in {packs} packs; {size_text(done.deleted_bytes)} deleted"
@@ -158,7 +158,7 @@ def rebuild(json: Json = False) -> None:
     if aside is not None:
         warn(f"The catalog was damaged; it lies in {aside} now, and a new one is made.")
     try:
-        all_done = operation(instance, lambda done: None if json else print_rebuilt(done))
+        all_done = operation(instance, operator(), lambda done: None if json else print_rebuilt(done))
     finally:
         instance.close()
     if json:

@@ -12,7 +12,7 @@ import typer
 
 from holdfast.cli.maintenance import all_came_back, print_rebuilt
 from holdfast.cli.output import print_json
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.service.instance.recovery_sheet import Sheet
@@ -31,7 +31,12 @@ def init_from_store(store: Path, sheet_file: Path | None, settings: Settings, *,
 
     sheet = _read_sheet(sheet_file)
     done = new_machine.init_from_store(
-        state.home, store, sheet, settings, on_account=lambda rebuilt: None if json else print_rebuilt(rebuilt)
+        state.home,
+        store,
+        sheet,
+        settings,
+        operator(),
+        on_account=lambda rebuilt: None if json else print_rebuilt(rebuilt),
     )
     if json:
         about = msgspec.to_builtins(done) | {"home": str(state.home), "store": str(store)}

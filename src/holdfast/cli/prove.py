@@ -10,7 +10,7 @@ import typer
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import progress_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
 
@@ -35,7 +35,7 @@ def prove(
         recover_proves(instance)
         app = find_app(instance, name)
         one = newest_backup(instance, app.id) if backup is None else find_backup(instance, app.id, backup)
-        job = request_prove(instance, one, own)
+        job = request_prove(instance, one, operator(), own)
         with progress_bar(f"Proving {one.name}") as control:
             done = run_prove(instance, job.id, control=control, is_held=True)
         if json:

@@ -11,7 +11,7 @@ import typer
 from holdfast.cli.output import Json, fail, print_json, warn
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 from holdfast.units import size_text
 
@@ -129,7 +129,7 @@ def restore(
             else:
                 _print_preview(preview)
             return
-        job = request_restore(instance, one, target, wanted)
+        job = request_restore(instance, one, target, wanted, operator())
         result = _run(instance, job, one.name, json)
         if not json:
             _print_result(result, wanted.to or target.path, job.id)
@@ -145,7 +145,7 @@ def _undo(job_id: str, *, json: bool) -> None:
         recover_restores(instance)
         recover_backups(instance)
         safety, app, wanted = undo_of(instance, job_id, is_inline=True)
-        job = request_restore(instance, safety, app, wanted)
+        job = request_restore(instance, safety, app, wanted, operator(), undoes=job_id)
         result = _run(instance, job, safety.name, json)
         if not json:
             _print_result(result, app.path, job.id)
@@ -166,7 +166,7 @@ def _restore_database(
     from holdfast.service.restore.plan import Wanted
 
     wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
-    job = request_restore(instance, backup, found, wanted)
+    job = request_restore(instance, backup, found, wanted, operator())
     result = _run(instance, job, f"{name} of {backup.name}", json)
     if not json:
         where = f"into {to.dsn}" if to is not None else "where it came from"

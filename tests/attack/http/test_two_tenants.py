@@ -15,6 +15,7 @@ from kit.site import Site
 from litestar import Litestar
 
 from holdfast.catalog.people.keys import keys_of
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.notify.endpoints import add_endpoint
 
@@ -70,11 +71,12 @@ def requests(path: str) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
 
 def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: httpx.Client) -> None:
     backup = site.take(site.other_app)
-    job = request_verify(site.instance, backup, "main")
+    job = request_verify(site.instance, backup, "main", SYSTEM)
     endpoint = add_endpoint(
         site.instance,
         site.other.account.id,
         "https://hooks.example/x",
+        SYSTEM,
         resolve=lambda host, port: ["93.184.216.34"],
     ).endpoint
     theirs = {"app_id": site.other_app.id, "backup": backup.id, "job_id": job.id, "webhook_id": endpoint.id}

@@ -12,7 +12,7 @@ from holdfast.catalog.backups.rows import backup_by_id, fail_backup, insert_back
 from holdfast.catalog.database.engine import Catalog, open_catalog
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import finish_job, insert_job, job_by_id
-from holdfast.catalog.records import Job, JobState
+from holdfast.catalog.records import SYSTEM, Job, JobState
 
 PATH = "/srv/apps/bot"
 SENTENCE = f"The application's folder {PATH} does not exist; put it back."
@@ -46,7 +46,7 @@ def test_what_is_there_is_divided(url: str) -> None:
     app = rows.app(catalog)
     good = rows.done(catalog, app, 1)
     failed = rows.backup(app, 2)
-    insert_backup(catalog, failed)
+    insert_backup(catalog, failed, SYSTEM)
     log = json.dumps([[1, "Started.", False], [2, f"Failed (SOURCE_MISSING): {SENTENCE}", False]])
     fail_backup(catalog, failed.id, "SOURCE_MISSING", SENTENCE, 3, log=log)
     for number, request in (
@@ -54,7 +54,7 @@ def test_what_is_there_is_divided(url: str) -> None:
         (2, {"to": None, "database": None}),
         (3, {"database": {"name": "a", "to": {"dsn": "redis://inside"}}}),
     ):
-        insert_job(catalog, job(number, good.id, account.id, request))
+        insert_job(catalog, job(number, good.id, account.id, request), SYSTEM)
     why = {"error_code": "TARGET_ERROR", "error_message": f"{PATH} cannot be written."}
     finish_job(catalog, "j1", JobState.FAILED, 9, **why)
     staging = {"warnings": [{"path": "", "code": "STAGING_LEFT", "message": f"It lies in {PATH}."}]}

@@ -19,6 +19,7 @@ from kit.world import World
 
 from holdfast.catalog.accounts.apps import list_apps as app_rows
 from holdfast.catalog.database.tables import apps
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.access.download import find_download
 from holdfast.service.doctor.diagnose import diagnose
 from holdfast.service.instance import home as homes
@@ -55,6 +56,7 @@ class Lost:
             store or self.store,
             sheet or self.sheet,
             settings or Settings(),
+            SYSTEM,
             clock=self.world.clock,
         )
 
@@ -340,7 +342,7 @@ def on_nodes(world: World, tmp_path: Path, *nodes: str) -> None:
     for number, node in enumerate(nodes):
         root = tmp_path / f"app-{node}"
         root.mkdir()
-        app = world.app if number == 0 else add_app(world.instance, world.account.id, f"app-{node}", root)
+        app = world.app if number == 0 else add_app(world.instance, world.account.id, f"app-{node}", root, SYSTEM)
         change_node(world.instance, app.id, node)
     store_record(world.instance, world.account.id)
 
@@ -369,7 +371,7 @@ def test_of_several_nodes_the_operator_chooses(world: World, tmp_path: Path) -> 
 
 
 def test_a_damaged_record_does_not_make_the_key_wrong(world: World, tmp_path: Path) -> None:
-    add_account(world.instance, "b@example.com", "Bronze")
+    add_account(world.instance, "b@example.com", "Bronze", SYSTEM)
     world.take("first")
     for path in world.instance.home.glob("store/*/*/account"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -14,7 +14,7 @@ from kit.servers.running import PASSWORD, Server
 from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
-from holdfast.catalog.records import JobState, State
+from holdfast.catalog.records import SYSTEM, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, spec_of
 from holdfast.service.take.request import request_backup
@@ -138,7 +138,7 @@ def test_all_that_a_database_is_made_of_comes_back(stage: Stage) -> None:
 
 def test_tables_without_transactions_are_named(stage: Stage) -> None:
     sql(stage.server, "CREATE TABLE old (n int) ENGINE=MyISAM")
-    checked = add_database(stage.world.instance, stage.app, stage.spec("app"))
+    checked = add_database(stage.world.instance, stage.app, stage.spec("app"), SYSTEM)
     assert checked is not None
     assert "old" in checked.notes[0]
     (warning,) = stage.take().warnings
@@ -172,7 +172,7 @@ def test_a_cancelled_backup_ends_the_tool(stage: Stage, tmp_path: Path) -> None:
     stage.add()
     pid = tmp_path / "pid"
     stage.fake("mariadb-dump", f"{VERSION}echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600")
-    asked, _ = request_backup(stage.world.instance, stage.world.app.id)
+    asked, _ = request_backup(stage.world.instance, stage.world.app.id, SYSTEM)
     backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert (backup.state, backup.error_code) == (State.FAILED, "CANCELLED")
     assert ends(int(pid.read_text()))

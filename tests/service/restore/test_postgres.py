@@ -15,7 +15,7 @@ from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
 from holdfast.catalog.accounts.apps import change_settings
-from holdfast.catalog.records import Backup, JobState, State
+from holdfast.catalog.records import SYSTEM, Backup, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, dumps_in, spec_of
 from holdfast.service.take.request import request_backup
@@ -207,7 +207,7 @@ def cancelled(stage: Stage, script: str) -> Backup:
     """A backup that is cancelled when the tool has written its process id."""
     pid = stage.tmp_path / "pid"
     stage.fake("pg_dump", VERSION + f"echo $$ > {pid}.new; mv {pid}.new {pid}; {script}")
-    asked, _ = request_backup(stage.world.instance, stage.world.app.id)
+    asked, _ = request_backup(stage.world.instance, stage.world.app.id, SYSTEM)
     backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert ends(int(pid.read_text()))
     return backup
@@ -261,7 +261,7 @@ def test_what_cannot_be_dumped_is_said_at_once(stage: Stage) -> None:
         database.execute(f"CREATE ROLE weak LOGIN PASSWORD '{PASSWORD}'")
     dsn = stage.spec("app").dsn.replace("holdfast@", "weak@")
     with pytest.raises(ServiceError, match="permission denied") as refused:
-        add_database(stage.world.instance, stage.app, spec_of("postgres", dsn, password_env=VARIABLE))
+        add_database(stage.world.instance, stage.app, spec_of("postgres", dsn, password_env=VARIABLE), SYSTEM)
     assert refused.value.code == "DUMP_FAILED"
     with pytest.raises(ServiceError, match="does not exist"):
         check_database(stage.spec("nosuch"))
@@ -276,7 +276,12 @@ def test_the_applications_own_folder_of_that_name(stage: Stage) -> None:
     with pytest.raises(ServiceError, match="rename"):
         stage.add()
     change_settings(
-        stage.world.instance.catalog, stage.app.id, lambda settings: type(settings)(databases=(stage.spec("app"),))
+        stage.world.instance.catalog,
+        stage.app.id,
+        lambda settings: type(settings)(databases=(stage.spec("app"),)),
+        0,
+        SYSTEM,
+        "x.set",
     )
     backup = stage.take()
     assert [(w.path, w.code) for w in backup.warnings] == [("_databases", "DATABASES_FOLDER_LEFT_OUT")]

@@ -14,7 +14,7 @@ from kit.servers.running import PASSWORD, Server
 from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
-from holdfast.catalog.records import JobState, State
+from holdfast.catalog.records import SYSTEM, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import check_database, spec_of
 from holdfast.service.restore.files import request_restore, run_restore
@@ -205,7 +205,7 @@ def test_a_cancelled_backup_ends_the_tool(stage: Stage, tmp_path: Path) -> None:
     stage.add(name="cache")
     pid = tmp_path / "pid"
     stage.fake("redis-cli", f"{VERSION}echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600")
-    asked, _ = request_backup(stage.world.instance, stage.world.app.id)
+    asked, _ = request_backup(stage.world.instance, stage.world.app.id, SYSTEM)
     backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert (backup.state, backup.error_code) == (State.FAILED, "CANCELLED")
     assert ends(int(pid.read_text()))
@@ -270,7 +270,7 @@ def test_the_applications_own_folder_stays_in_a_restore(stage: Stage) -> None:
     own.write_text("mine")
     (stage.world.root / "a.txt").write_text("changed")
     wanted = Wanted(safety_backup=False)
-    job = run_restore(stage.world.instance, request_restore(stage.world.instance, backup, stage.app, wanted).id)
+    job = run_restore(stage.world.instance, request_restore(stage.world.instance, backup, stage.app, wanted, SYSTEM).id)
     assert job.state is JobState.SUCCESSFUL, job.error_message
     assert (stage.world.root / "a.txt").read_text() == "hello\n"
     assert own.read_text() == "mine"

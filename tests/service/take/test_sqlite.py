@@ -17,7 +17,7 @@ import pytest
 from kit.links import key_of
 from kit.world import World
 
-from holdfast.catalog.records import Backup, JobState, State
+from holdfast.catalog.records import SYSTEM, Backup, JobState, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
@@ -84,7 +84,7 @@ def make(path: Path, mode: str = "wal", rows: int = 500) -> None:
 def restore(world: World, backup: Backup, to: Path | None = None, **wanted: Any) -> None:
     """Restore, and see that it worked."""
     asked = Wanted(to=None if to is None else str(to), **wanted)
-    job = run_restore(world.instance, request_restore(world.instance, backup, world.app, asked).id)
+    job = run_restore(world.instance, request_restore(world.instance, backup, world.app, asked, SYSTEM).id)
     assert job.state is JobState.SUCCESSFUL, job.error_message
 
 
@@ -399,7 +399,7 @@ def test_cancelling_ends_the_copying_and_leaves_nothing(world: World) -> None:
     from holdfast.service.take.run import run_backup
 
     make(world.root / "bot.sqlite")
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     done = run_backup(world.instance, asked.id, control=Control(lambda: True))
     assert done.error_code == "CANCELLED"
     assert not list(world.instance.run.glob("copies-*"))

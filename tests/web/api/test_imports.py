@@ -18,6 +18,7 @@ from kit.archives import member, tar_of, zip_member, zip_of
 from kit.links import key_of
 from kit.site import Site
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.request import request_backup
 
@@ -156,7 +157,7 @@ def test_bad_queries(site: Site, silver: httpx.Client, query: str, status: int, 
 
 
 def test_while_a_backup_is_made_it_is_409(site: Site, silver: httpx.Client) -> None:
-    request_backup(site.instance, site.app.id)
+    request_backup(site.instance, site.app.id, SYSTEM)
     answer = silver.post(address(site), content=GOOD)
     assert (answer.status_code, answer.json()["code"]) == (409, "BACKUP_IN_PROGRESS")
 

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries, endpoints, events
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.endpoints import ENDPOINT_COLUMNS, endpoint_of
-from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint, EventKind, new_id
+from holdfast.catalog.records import MESSAGE_KINDS, Actor, Delivery, DeliveryState, Endpoint, EventKind, new_id
 from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000
@@ -165,9 +166,11 @@ def claim_next(
     return msgspec.structs.replace(found, attempts=attempts, next_at=until), endpoint_of(row[len(_COLUMNS) :])
 
 
-def insert_delivery(catalog: Catalog, delivery: Delivery) -> None:
-    """Add a delivery that belongs to no event."""
+def insert_delivery(catalog: Catalog, delivery: Delivery, by: Actor) -> None:
+    """Add a delivery that belongs to no event: a test."""
     with catalog.write() as connection:
+        data = {"webhook_id": delivery.endpoint_id}
+        enter_audit(connection, Change(by, "webhook.tested", delivery.account_id, data=data), delivery.created_at)
         connection.execute(deliveries.insert().values({name: getattr(delivery, name) for name in _FIELDS}))
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, State
+from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, Job, JobState, State
 from holdfast.vault.control import Progress
 
 _FIELDS = Job.__struct_fields__
@@ -38,8 +39,8 @@ def _job_of(row: Row[Any]) -> Job:
     return Job(*values)
 
 
-def insert_job(catalog: Catalog, job: Job) -> None:
-    """Add a queued job. Raises RestoreRunning, and BackupRunning for a restore."""
+def insert_job(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | None = None) -> None:
+    """Add a queued job; `data`: of the audit's entry. Raises RestoreRunning, and BackupRunning for a restore."""
     values = {name: getattr(job, name) for name in _FIELDS}
     values["progress"] = None
     try:
@@ -54,6 +55,8 @@ def insert_job(catalog: Catalog, job: Job) -> None:
                     raise BackupRunning
             connection.execute(jobs.insert().values(values))
             announce(connection, job.node)
+            owner = (job.account_id, job.app_id, job.backup_id, job.id)
+            enter_audit(connection, Change(by, f"{job.kind}.requested", *owner, data or {}), job.created_at)
     except IntegrityError:
         raise RestoreRunning from None
 
@@ -131,7 +134,7 @@ def record_job_progress(catalog: Catalog, job_id: str, progress: Progress) -> No
         )
 
 
-def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
+def ask_cancel(catalog: Catalog, job_id: str, now_ns: int, by: Actor) -> bool:
     """Cancel an open job: a queued one now, a running one at its next check. Return False if it had ended."""
     with catalog.write() as connection:
         ended = connection.execute(
@@ -144,7 +147,15 @@ def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
         asked = connection.execute(
             jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING).values(cancel_asked=True)
         )
-        return ended.rowcount + asked.rowcount == 1
+        is_changed = ended.rowcount + asked.rowcount == 1
+        if is_changed:
+            j = jobs.c
+            query = select(j.kind, j.account_id, j.app_id, j.backup_id).where(j.id == job_id)
+            kind, account_id, app_id, backup_id = connection.execute(query).one()
+            data = {"before": {"state": "queued" if ended.rowcount else "running"}}
+            change = Change(by, f"{kind}.cancelled", account_id, app_id, backup_id, job_id, data)
+            enter_audit(connection, change, now_ns)
+        return is_changed
 
 
 def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, literal, or_, select, true
 
 from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
-from holdfast.catalog.records import OPEN_JOBS, EventKind, JobState, State, Work
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, JobState, State, Work
 from holdfast.vault.control import Progress
 
 BACKUP = "backup"
@@ -134,7 +135,7 @@ def _newest_first(found: Iterable[Work]) -> list[Work]:
 # -- cancelling and stopping a backup ---------------------------------------------------------------------------------
 
 
-def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
+def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: int, by: Actor) -> bool:
     """Cancel an open backup: a queued one fails now, as CANCELLED, a running one at its next check. Return False if it
     had ended."""
     with catalog.write() as connection:
@@ -153,13 +154,23 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
         if ended.rowcount:
             why = {"code": "CANCELLED", "message": message}
             enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=True, **why)
+            _enter_cancelled(connection, backup_id, "queued", now_ns, by)
             return True
         asked = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
             .values(cancel_asked=True)
         )
+        if asked.rowcount == 1:
+            _enter_cancelled(connection, backup_id, "running", now_ns, by)
         return asked.rowcount == 1
+
+
+def _enter_cancelled(connection: Connection, backup_id: str, state: str, now_ns: int, by: Actor) -> None:
+    query = select(backups.c.account_id, backups.c.app_id).where(backups.c.id == backup_id)
+    account_id, app_id = connection.execute(query).one()
+    data = {"before": {"state": state}}
+    enter_audit(connection, Change(by, "backup.cancelled", account_id, app_id, backup_id, data=data), now_ns)
 
 
 def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:

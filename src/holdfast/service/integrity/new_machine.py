@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.catalog.backups.rows import latest_successful
+from holdfast.catalog.records import Actor
 from holdfast.service.instance.clock import Clock, SystemClock
 from holdfast.service.instance.config import (
     CONFIG_NAME,
@@ -90,6 +91,7 @@ def init_from_store(
     store: Path,
     sheet: Sheet,
     settings: Settings,
+    by: Actor,
     *,
     clock: Clock | None = None,
     on_account: Callable[[Rebuilt], None] = lambda done: None,
@@ -115,7 +117,7 @@ def init_from_store(
             set_damaged_aside(home, clock)
             instance = open_instance(home, clock=clock, new_catalog=True, is_finished=False)
             try:
-                return _finished(instance, sheet, nodes, on_account)
+                return _finished(instance, sheet, nodes, by, on_account)
             finally:
                 instance.close()
     except OSError as error:
@@ -259,11 +261,11 @@ def _prepare(home: Path, store: Path, key: MasterKey, text: str | None) -> None:
 
 
 def _finished(
-    instance: Instance, sheet: Sheet, nodes: Sequence[str], on_account: Callable[[Rebuilt], None]
+    instance: Instance, sheet: Sheet, nodes: Sequence[str], by: Actor, on_account: Callable[[Rebuilt], None]
 ) -> BroughtBack:
     instance.confirm_store()
     instance.node_lease.hold()  # on a catalog that others have too, one of that name may live
-    accounts = rebuild(instance, on_account)
+    accounts = rebuild(instance, by, on_account)
     if sheet.is_on_paper:
         note_key_exported(instance)
     write_format(instance.home)

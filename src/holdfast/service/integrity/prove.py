@@ -20,7 +20,7 @@ from holdfast.catalog.backups import proofs as rows
 from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.jobs.rows import insert_job
-from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
 from holdfast.schemas.commands import Proof
@@ -75,13 +75,13 @@ def prove_due(instance: Instance) -> Job | None:
     # An application without a good backup waits for its first one, as at the start.
     job = None if backup is None else jobs.new_job(instance, KIND, backup, app_id, node, "{}")
     next_at = due_at + period if due_at + period > now_ns else now_ns + period
-    if not rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job):
+    if not rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job, SYSTEM):
         return None
     wake(instance)
     return job
 
 
-def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = None) -> Job:
+def request_prove(instance: Instance, backup: Backup, by: Actor, own: ExitStack | None = None) -> Job:
     """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS).
 
     `own` is given the job's lock before anybody can see the job: then the caller runs it, and not the worker.
@@ -94,7 +94,7 @@ def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = No
             raise Conflict("PROVE_IN_PROGRESS", message)
         if own is not None:
             own.enter_context(held(instance, jobs.job_lock(job.id)))
-        insert_job(instance.catalog, job)
+        insert_job(instance.catalog, job, by)
     return job
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
-from holdfast.catalog.records import Backup, Job, JobState, new_id
+from holdfast.catalog.records import Actor, Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
 from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.instance.home import Instance
@@ -72,13 +72,18 @@ def request_job(
     app_id: str,
     node: str,
     request: str,
+    by: Actor,
+    data: dict[str, Any] | None = None,
     *,
     is_hidden: bool = False,
 ) -> Job:
-    """Enter a job as queued, as `new_job` makes it. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
+    """Enter a job as queued, as `new_job` makes it. `request`: JSON; `data`: of the audit's entry.
+
+    Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS).
+    """
     job = new_job(instance, kind, backup, app_id, node, request, is_hidden=is_hidden)
     try:
-        rows.insert_job(instance.catalog, job)
+        rows.insert_job(instance.catalog, job, by, data)
     except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
     except rows.BackupRunning:
@@ -224,9 +229,9 @@ def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> J
     return job
 
 
-def cancel_job(instance: Instance, job: Job) -> Job:
+def cancel_job(instance: Instance, job: Job, by: Actor) -> Job:
     """Have a job stop. Raises Conflict (JOB_ENDED) when it has ended."""
-    if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns()):
+    if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns(), by):
         raise Conflict("JOB_ENDED", "The job has ended already; there is nothing to cancel.")
     return get_job(instance, job.id)
 

@@ -13,12 +13,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, State, Warned
+from holdfast.catalog.events.audit import PRIVATE
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, App, Backup, Job, JobState, State, Warned
 from holdfast.restorer.changes import RestorePlan
 from holdfast.restorer.staging import (
     CANCELLED,
@@ -83,12 +85,14 @@ class Restored(msgspec.Struct, frozen=True):
     warnings: tuple[Warned, ...]
 
 
-def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
+def request_restore(
+    instance: Instance, backup: Backup, target: App, wanted: Wanted, by: Actor, *, undoes: str | None = None
+) -> Job:
     """Enter a restore as queued.
 
     It is for the application's node, but for one that the caller runs. Raises Invalid (PATH), Conflict
     (BACKUP_NOT_USABLE, OTHER_NODE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, TARGET_IN_INSTANCE), and NotFound for a
-    database that is not there.
+    database that is not there. `undoes`: the id of the restore that it undoes.
     """
     if wanted.is_inline and wanted.is_into_app:
         require_here(instance, target)
@@ -102,7 +106,22 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
         require_safe_target(instance, target_root(target, wanted))
     request = msgspec.json.encode(wanted).decode()
     # Another folder or database than the application's own only the operator can name.
-    return jobs.request_job(instance, KIND, backup, target.id, node, request, is_hidden=not wanted.is_into_app)
+    is_hidden = not wanted.is_into_app
+    data = _audited(wanted, undoes)
+    return jobs.request_job(instance, KIND, backup, target.id, node, request, by, data, is_hidden=is_hidden)
+
+
+def _audited(wanted: Wanted, undoes: str | None) -> dict[str, Any]:
+    """Return a restore as the audit tells it; a folder or a database outside the application is the operator's."""
+    data: dict[str, Any] = {"mode": wanted.mode, "paths": wanted.paths, "safety_backup": wanted.safety_backup}
+    if undoes is not None:
+        data["undoes"] = undoes
+    if wanted.database is not None:
+        data["database"] = wanted.database.name
+        data["elsewhere"] = wanted.database.to is not None
+    if wanted.to is not None:
+        data[PRIVATE] = {"to": wanted.to}
+    return data
 
 
 def run_restore(
@@ -286,7 +305,7 @@ def stage(planned: Planned, staging: Staging, control: Control) -> None:
 def _safety_backup(instance: Instance, target: App, wanted: Wanted, control: Control) -> str | None:
     if not wanted.safety_backup or wanted.to is not None:
         return None
-    done = take_now(instance, target.id, origin="safety", control=Control(control.is_cancelled))
+    done = take_now(instance, target.id, SYSTEM, origin="safety", control=Control(control.is_cancelled))
     if done.state is not State.SUCCESSFUL:
         control.check(CANCELLED)
         raise Conflict(

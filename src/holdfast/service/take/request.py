@@ -9,7 +9,7 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.retention import BY_HAND
-from holdfast.catalog.records import App, Backup, State, new_id
+from holdfast.catalog.records import Actor, App, Backup, State, new_id
 from holdfast.schemas.times import local_time
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found
 from holdfast.service.instance.home import Instance
@@ -24,6 +24,7 @@ IDEMPOTENCY_NS = DAY_NS
 def request_backup(
     instance: Instance,
     app_id: str,
+    by: Actor,
     *,
     name: str | None = None,
     origin: str = "manual",
@@ -58,7 +59,7 @@ def request_backup(
         if backup_id is not None:
             backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
         try:
-            rows.insert_backup(instance.catalog, backup, permit)
+            rows.insert_backup(instance.catalog, backup, by, permit)
         except rows.BackupNameTaken:
             if name is not None:
                 raise name_taken(name) from None

@@ -13,7 +13,7 @@ from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import IMPORTED, App, Backup, State, Warned, new_id
+from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, Warned, new_id
 from holdfast.service.errors import app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import remove_scratch
@@ -61,6 +61,7 @@ _log = logging.getLogger(__name__)
 def take_now(
     instance: Instance,
     app_id: str,
+    by: Actor,
     *,
     name: str | None = None,
     origin: str = "manual",
@@ -76,7 +77,7 @@ def take_now(
         require_here(instance, app)
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
-        request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
+        request_backup(instance, app_id, by, name=name, origin=origin, backup_id=backup_id)
         return run_backup(instance, backup_id, control=control, is_held=True)
 
 

@@ -61,7 +61,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         ref = requested_backup(scope)
         if body.dry_run:
             return success(await context.call_apart(caller.account.id, _preview, context, app, ref, body))
-        job = await context.call(_restore, context, app, ref, body)
+        job = await context.call(_restore, context, caller, app, ref, body)
         return accepted(context, job)
 
     @post(_VERIFY, opt=needs(Right.BACKUPS_CREATE))
@@ -69,7 +69,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, app_id = requested_app(context, request.scope)
         app = await context.call(get_app, instance, caller.account.id, app_id)
         ref = requested_backup(request.scope)
-        return accepted(context, await context.call(_verify, context, app, ref))
+        return accepted(context, await context.call(_verify, context, caller, app, ref))
 
     @get(_JOB, opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def get_job(request: AnyRequest) -> Answer:
@@ -99,7 +99,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         def cancel() -> Work:
             work = _seen_work(context, caller, job_id)
             caller.require(STARTED_BY[work.kind], work.app_id)
-            return cancel_work(instance, work)
+            return cancel_work(instance, work, caller.actor)
 
         return success(operations.shown_job(instance, await context.call(cancel)))
 
@@ -142,10 +142,10 @@ def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePrev
         raise not_readable(error) from error
 
 
-def _restore(context: Context, app: App, ref: str, body: Restore) -> Job:
+def _restore(context: Context, caller: Caller, app: App, ref: str, body: Restore) -> Job:
     backup = find_backup(context.instance, app.id, ref)
-    return request_restore(context.instance, backup, _target(context, app, body), _wanted(body))
+    return request_restore(context.instance, backup, _target(context, app, body), _wanted(body), caller.actor)
 
 
-def _verify(context: Context, app: App, ref: str) -> Job:
-    return request_verify(context.instance, find_backup(context.instance, app.id, ref), app.node)
+def _verify(context: Context, caller: Caller, app: App, ref: str) -> Job:
+    return request_verify(context.instance, find_backup(context.instance, app.id, ref), app.node, caller.actor)
