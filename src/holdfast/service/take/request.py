@@ -71,13 +71,11 @@ def request_backup(
                     return earlier, False
             if isinstance(error, LimitReached):
                 raise
-            raise Conflict(
-                "BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it."
-            ) from None
+            message = "A backup of this application is already running; wait for it."
+            raise Conflict("BACKUP_IN_PROGRESS", message) from None
         except rows.RestoreRunning:
-            raise Conflict(
-                "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
-            ) from None
+            message = "The application is being restored; wait until that is finished."
+            raise Conflict("RESTORE_IN_PROGRESS", message) from None
         else:
             wake(instance)
             return backup, True
