@@ -93,7 +93,7 @@ def test_one_tenants_leftover_hinders_nobodys_recovery(
             patched.setattr("holdfast.restorer.swap.Swap._fix", killed)
             patched.setattr("holdfast.restorer.swap.roll_back", killed)
             patched.setattr(files, "remove_staging", killed)
-            patched.setattr("holdfast.service.jobs.lifecycle.finish", killed)
+            patched.setattr("holdfast.service.jobs.lifecycle.fail", killed)
             with pytest.raises(Killed):
                 run_restore(world.instance, job.id)
     (staging,) = world.root.parent.glob(f"{STAGING_PREFIX}{jobs[0].id}")
