@@ -6,7 +6,7 @@ page misses none that was committed late. Those of the instance itself (without 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -71,8 +71,8 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def enter_audit(connection: Connection, change: Change, at: int) -> None:
-    """Enter a change in its own transaction. `at`: nanoseconds.
+def enter_audit(connection: Connection, change: Change, at: int) -> int:
+    """Enter a change in its own transaction; return the entry's number. `at`: nanoseconds.
 
     Whoever changes an application too must hold its row by now, as this holds its account's.
     """
@@ -80,7 +80,7 @@ def enter_audit(connection: Connection, change: Change, at: int) -> None:
         # Held until the commit, so that numbers are committed in their order; SQLite has one writer at a time anyway.
         held = select(accounts.c.id).where(accounts.c.id == change.account_id)
         connection.execute(held.with_for_update(key_share=True))
-    connection.execute(
+    entered = connection.execute(
         audit.insert().values(
             at=at,
             account_id=change.account_id,
@@ -95,6 +95,27 @@ def enter_audit(connection: Connection, change: Change, at: int) -> None:
             data=msgspec.json.encode(change.data).decode(),
         )
     )
+    assert entered.inserted_primary_key is not None
+    return int(entered.inserted_primary_key[0])
+
+
+def store_downloads(catalog: Catalog, downloads: Sequence[tuple[int | None, Change, int]]) -> list[int]:
+    """Enter downloads, each with its number so far (None: it has no entry yet), its change and when it began.
+
+    Return their numbers. The transaction may be lost in a power cut.
+    """
+    with catalog.write(durable=False) as connection:
+        numbers: dict[int, int] = {}
+        # By account, so that two processes that enter many at once take the accounts' rows in one order.
+        for place in sorted(range(len(downloads)), key=lambda i: downloads[i][1].account_id or ""):
+            seq, change, began_at = downloads[place]
+            if seq is None:
+                numbers[place] = enter_audit(connection, change, began_at)
+            else:
+                text = msgspec.json.encode(change.data).decode()
+                connection.execute(audit.update().where(audit.c.seq == seq).values(data=text))
+                numbers[place] = seq
+        return [numbers[place] for place in range(len(downloads))]
 
 
 def record_change(catalog: Catalog, change: Change, at: int) -> None:
@@ -128,7 +149,7 @@ def entries(catalog: Catalog, wanted: Wanted, limit: int, before_seq: int | None
     if before_seq is not None:
         query = query.where(audit.c.seq < before_seq)
     with catalog.read() as connection:
-        return [_entry_of(row._tuple()) for row in connection.execute(query).all()]
+        return [_entry_of(tuple(row)) for row in connection.execute(query).all()]
 
 
 def forget_audit(catalog: Catalog, before: int, limit: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast.catalog.events.audit import Change, record_change
+from holdfast.catalog.records import Actor
 from holdfast.service.instance.home import KEY_NAME, KEY_VARIABLE, Instance
 
 _EXPORTED = "master key exported"
@@ -11,9 +13,11 @@ KEY_NEVER_EXPORTED = (
 )
 
 
-def note_key_exported(instance: Instance) -> None:
+def note_key_exported(instance: Instance, by: Actor) -> None:
     """Remember that somebody has the master key on paper."""
-    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {instance.clock.now_ns()}")
+    now_ns = instance.clock.now_ns()
+    record_change(instance.catalog, Change(by, "master_key.exported"), now_ns)
+    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {now_ns}")
 
 
 def key_exported_at(instance: Instance) -> int | None:
