@@ -63,7 +63,7 @@ def test_a_deep_tree_where_the_backup_has_a_file_is_named(world: World) -> None:
     job = request_restore(world.instance, backup, world.app, Wanted(safety_backup=False), SYSTEM)
     done = run_restore(world.instance, job.id)
     assert (done.state, done.error_code) == (JobState.FAILED, "TARGET_IN_THE_WAY")
-    assert "nested too deeply" in (done.error_message or "")
+    assert "nested too deeply" in (done.error_detail or "")
     remove_deep(world.root / "a.txt")
 
 
@@ -129,7 +129,7 @@ def test_a_restore_makes_no_folder_through_a_link(world: World, tmp_path: Path) 
     failed = run_restore(world.instance, request_restore(world.instance, backup, below, Wanted(), SYSTEM).id)
     assert not list(elsewhere.iterdir())
     assert (failed.state, failed.error_code) == (JobState.FAILED, "TARGET_ERROR")
-    assert "contains a link" in (failed.error_message or "")
+    assert "contains a link" in (failed.error_detail or "")
     for path in (world.root / "b" / "c", world.root / "b", world.root):
         with pytest.raises(OSError, match=r"link|No such file"):
             make_root(path)

@@ -78,7 +78,7 @@ def test_what_a_file_spans_is_bounded(world: World, bound: str, sentence: str) -
     began = time.monotonic()
     failed = world.take()
     assert (failed.state, failed.error_code) == ("failed", "SOURCE_TOO_LARGE")
-    assert sentence in (failed.error_message or "")
+    assert sentence in (failed.error_detail or "")
     assert time.monotonic() - began < 5
     world.instance.config = msgspec.structs.replace(world.instance.config, **{bound: 3 * TIB})
     assert world.take().state == "successful"

@@ -12,7 +12,7 @@ from holdfast.catalog.records import SYSTEM
 from holdfast.cli.main import app
 from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 __all__ = ["world"]
 

@@ -14,7 +14,7 @@ from holdfast.catalog.records import SYSTEM
 from holdfast.cli.main import app
 from holdfast.cli.state import State
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 GOLDEN = Path(__file__).parent / "golden" / "json.txt"
 

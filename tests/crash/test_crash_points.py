@@ -34,7 +34,9 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.retention.retain import retain_after
-from holdfast.service.take.run import queued_backups, recover_backups, run_backup
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import queued_backups
+from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.worker.job_kinds import JOBS, recover

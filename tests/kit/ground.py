@@ -7,7 +7,8 @@ import hashlib
 from holdfast.catalog.records import SYSTEM, Backup
 from holdfast.service.access.download import Download
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 
 def zip_digest(instance: Instance, backup: Backup) -> str:

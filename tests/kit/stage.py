@@ -67,7 +67,7 @@ class Stage:
         store = self.world.instance.home / "store" / "vaults" / self.world.account.id
         assert not (store / "backups" / backup.id).exists()
         assert not list(self.world.instance.run.glob("copies-*"))
-        assert PASSWORD not in (backup.error_message or "")
+        assert PASSWORD not in (backup.error_detail or "")
         return backup
 
     def restore(self, backup: Backup, name: str = "app", to: DatabaseSpec | None = None) -> Job:

@@ -13,7 +13,8 @@ from holdfast.catalog.records import SYSTEM, Account, App, Backup
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 
 @dataclass

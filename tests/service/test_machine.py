@@ -25,7 +25,8 @@ from holdfast.service.registry.backups import delete_backup, find_backup, list_b
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 NAMES = st.sampled_from(["a", "b", "sub/c", "sub/d", "sub/deep/e"])
 CONTENTS = st.integers(0, 5).map(lambda n: bytes([n]) * (n * 30_000) + b"end")

@@ -18,7 +18,8 @@ from holdfast.catalog.events.log import enter_event, events_after
 from holdfast.catalog.records import MESSAGE_KINDS, SYSTEM, Delivery, DeliveryState, EventKind
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Progress
 from holdfast.web.app import Front, create_app
 from holdfast.worker.job_kinds import JOBS

@@ -29,7 +29,8 @@ from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.backups import find_backup, list_backups
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, take_now
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import take_now
 from holdfast.worker.supervisor import WatchedJobs
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from holdfast.service.instance.home import Instance, create_instance, open_insta
 from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.worker import queue
 from holdfast.worker.queue import Worker
 from holdfast.worker.supervisor import WatchedJobs

@@ -20,7 +20,9 @@ from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import find_backup
-from holdfast.service.take.run import request_backup, take_lock, take_now
+from holdfast.service.take.failing import take_lock
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import take_now
 from holdfast.worker import queue
 from holdfast.worker.port import Steps
 from holdfast.worker.queue import Worker
@@ -110,7 +112,7 @@ def test_whoever_asks_wakes_the_worker(world: World, gated: tuple[Worker, Gate])
 
 def test_without_being_woken_the_worker_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr("holdfast.service.take.run.wake", lambda instance: None)
+    monkeypatch.setattr("holdfast.service.take.request.wake", lambda instance: None)
     worker = Worker(world.instance, StepsOnly)
     worker.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -201,6 +202,31 @@ class Backup(msgspec.Struct, frozen=True):
     note: str | None = None
     zip_sha256: bytes | None = None
     """None until all of it was read back once."""
+    error_detail: str | None = None
+    """Why it failed, for the operator; `error_message` is for the customer."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, as the operator reads it."""
+        return self.error_detail or self.error_message
+
+
+PRIVATE = "operator"
+"""The name in an entry's data of what only the operator may read: paths and nodes of his machines."""
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """The entries that somebody asks for. None asks for all; `actor`: a kind, an id or a name; `since`: nanoseconds.
+
+    `action`: one, or with a dot at its end all of a noun, as `backup.`.
+    """
+
+    account_id: str | None = None
+    app_id: str | None = None
+    app_ids: Collection[str] | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: int | None = None
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -251,6 +277,15 @@ class Job(msgspec.Struct, frozen=True):
     node: str
     created_at: int
     finished_at: int | None
+    error_detail: str | None = None
+    """As of a backup."""
+    is_hidden: bool = False
+    """The operator's own doing, which the account is not shown: a restore to a folder or a database of theirs."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, as the operator reads it."""
+        return self.error_detail or self.error_message
 
 
 class Work(Job, frozen=True):

@@ -86,13 +86,19 @@ def set_email(
 
 
 @app.command("rotate-key")
-def rotate_key(account: AccountId, json: Json = False) -> None:
-    """Replace an account's API key; the old one ends at once."""
+def rotate_key(
+    account: AccountId,
+    overlap: Annotated[
+        int, typer.Option("--overlap", min=0, max=86_400, metavar="SECONDS", help="For so long the old one works on.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Replace an account's main key; the old one ends at once, or after an overlap."""
     from holdfast.service.registry import accounts, keys
 
     with state.instance() as instance:
         found = accounts.get_account(instance, account)
-        api_key = keys.rotate_key(instance, found, operator())
+        api_key = keys.rotate_key(instance, found, operator(), overlap)
     _print_key(found.id, api_key, json)
 
 

@@ -30,7 +30,7 @@ def audit(
     """Show who changed what, newest first: of all accounts, and of the instance itself."""
     import msgspec
 
-    from holdfast.catalog.events.audit import Wanted
+    from holdfast.catalog.records import AuditFilter
     from holdfast.service.people import audit as operations
     from holdfast.service.registry.apps import find_app
 
@@ -39,7 +39,7 @@ def audit(
     with state.instance() as instance:
         from_ns = None if since is None else instance.clock.now_ns() - span_ns(since)
         app_id = None if name is None else find_app(instance, name).id
-        wanted = Wanted(account, app_id, None, actor, action, from_ns)
+        wanted = AuditFilter(account, app_id, None, actor, action, from_ns)
         shown = operations.operator_entries(instance, operations.entries(instance, wanted, limit))
     if json:
         print_json(shown)

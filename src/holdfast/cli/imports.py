@@ -33,8 +33,9 @@ def import_archive(
     """Make an archive a backup of an application, and wait until it is finished."""
     from holdfast.service.instance.locks import held
     from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.failing import recover_backups, take_lock
     from holdfast.service.take.import_backup import Upload
-    from holdfast.service.take.run import recover_backups, run_backup, take_lock
+    from holdfast.service.take.run import run_backup
 
     with state.instance() as instance:
         found = find_app(instance, name)

@@ -45,7 +45,8 @@ def jobs(
         running, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
         found = [*running, *ended]
         if json:
-            print_json([extended(OperatorJob, shown_job(instance, work), work.account_id, work.node) for work in found])
+            shown = [(shown_job(instance, work, for_operator=True), work) for work in found]
+            print_json([extended(OperatorJob, job, work.account_id, work.node) for job, work in shown])
             return
         if not found:
             print("Nothing runs, nothing waits, and nothing ended in the last day.")
@@ -80,7 +81,7 @@ def cancel(
     with state.instance() as instance:
         work = cancel_work(instance, get_work(instance, job), operator())
         if json:
-            print_json(shown_job(instance, work))
+            print_json(shown_job(instance, work, for_operator=True))
         else:
             print("It stops within two seconds." if work.state in OPEN_JOBS else "It is cancelled.")
 
@@ -132,10 +133,11 @@ def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_
     from holdfast.service.jobs.events import message_of, shown_event
 
     if as_json:
-        print_json_line(extended(OperatorEvent, shown_event(instance, event), event.account_id))
+        print_json_line(extended(OperatorEvent, shown_event(instance, event, for_operator=True), event.account_id))
         return
     name = names.get(event.app_id or "", event.app_id or "")
-    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {escaped(message_of(event))}", flush=True)
+    text = escaped(message_of(event, for_operator=True))
+    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {text}", flush=True)
 
 
 def _app_names(instance: Instance) -> dict[str, str]:
@@ -156,7 +158,7 @@ def _state(work: Work) -> str:
 
 def _state_text(work: Work) -> str:
     if work.error_message:
-        return f"{work.error_code}: {work.error_message}"
+        return f"{work.error_code}: {work.reason}"
     if work.progress is None:
         return ""
     p = work.progress

@@ -39,10 +39,13 @@ def prove(
         with progress_bar(f"Proving {one.name}") as control:
             done = run_prove(instance, job.id, control=control, is_held=True)
         if json:
-            print_json(shown_job(instance, done))
+            print_json(shown_job(instance, done, for_operator=True))
         if done.state is not JobState.SUCCESSFUL:
             raise typer.Exit(
-                fail(done.error_code or "PROVE_IN_PROGRESS", done.error_message or "Another process does.")
+                fail(
+                    done.error_code or "PROVE_IN_PROGRESS",
+                    done.reason or "Another process does.",
+                )
             )
         if json:
             return

@@ -78,7 +78,7 @@ def restore(
     from holdfast.service.registry.databases import dump_in, spec_of
     from holdfast.service.restore.files import recover_restores, request_restore
     from holdfast.service.restore.plan import Wanted
-    from holdfast.service.take.run import recover_backups
+    from holdfast.service.take.failing import recover_backups
 
     if undo is not None:
         if name or backup or to or path or mode or into or dry_run or database or to_dsn:
@@ -139,7 +139,7 @@ def _undo(job_id: str, *, json: bool) -> None:
     """Restore the safety backup of a restore; what was half done is undone first."""
     from holdfast.service.restore.files import recover_restores, request_restore
     from holdfast.service.restore.undo import undo_of
-    from holdfast.service.take.run import recover_backups
+    from holdfast.service.take.failing import recover_backups
 
     with state.instance() as instance:
         recover_restores(instance)
@@ -187,10 +187,13 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     with progress_bar(f"Restoring {called}") as control:
         done = run_restore(instance, job.id, control=control)
     if json:
-        print_json(shown_job(instance, done))
+        print_json(shown_job(instance, done, for_operator=True))
     if done.state is not JobState.SUCCESSFUL:
         raise typer.Exit(
-            fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
+            fail(
+                done.error_code or "RESTORE_IN_PROGRESS",
+                done.reason or "Another process restores it.",
+            )
         )
     return msgspec.json.decode(done.result or "", type=Restored)
 

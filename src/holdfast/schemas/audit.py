@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from holdfast.catalog import records
-from holdfast.catalog.events.audit import PRIVATE
-from holdfast.catalog.records import ActorKind
+from holdfast.catalog.records import PRIVATE, ActorKind
 from holdfast.schemas.fields import Id, Shown, Time
 from holdfast.schemas.times import iso
 

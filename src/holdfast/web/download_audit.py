@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from holdfast.catalog.database.engine import CatalogError
-from holdfast.catalog.events.audit import Change, store_downloads
 from holdfast.catalog.records import Actor
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.audit import Change, record_downloads
 from holdfast.units import SECOND_NS
 
 WINDOW_NS = 600 * SECOND_NS
@@ -100,10 +99,7 @@ class DownloadAudit:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        try:
-            self.store()
-        except CatalogError as error:
-            _log.warning("the last downloads are not in the audit: %s", error)
+        self.store()
 
     @contextmanager
     def counted(self, of: Downloaded, path: str = "") -> Iterator[Window]:
@@ -143,7 +139,10 @@ class DownloadAudit:
                 changes = [w.change(*c) for w, c in zip(due, counts, strict=True)]
             if due:
                 rows = [(w.seq, change, w.began_at) for w, change in zip(due, changes, strict=True)]
-                for window, count, seq in zip(due, counts, store_downloads(self._instance.catalog, rows), strict=True):
+                numbers = record_downloads(self._instance, rows)
+                if numbers is None:
+                    return
+                for window, count, seq in zip(due, counts, numbers, strict=True):
                     window.seq, window.entered = seq, count
             with self._lock:
                 # A window that is over may still have a long answer on its way.
@@ -159,7 +158,5 @@ class DownloadAudit:
         while not self._stopping.wait(FLUSH_SECONDS):
             try:
                 self.store()
-            except CatalogError as error:
-                _log.warning("downloads cannot be entered into the audit now: %s", error)
             except Exception:
                 _log.exception("downloads cannot be entered into the audit now")

@@ -29,6 +29,7 @@ def job_on(catalog: Catalog, app: App, backup_id: str) -> None:
     values: dict[str, Any] = dict.fromkeys(Job.__struct_fields__)
     values |= {"id": "j", "account_id": app.account_id, "app_id": app.id, "backup_id": backup_id, "kind": "verify"}
     values |= {"state": JobState.QUEUED, "request": "{}", "cancel_asked": False, "node": "main", "created_at": 1}
+    values |= {"is_hidden": False}
     insert_job(catalog, Job(**values), SYSTEM)
 
 

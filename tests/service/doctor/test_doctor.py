@@ -33,7 +33,8 @@ from holdfast.service.instance.home import KEY_VARIABLE, Instance, create_instan
 from holdfast.service.instance.recovery_sheet import note_key_exported
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Buffer, StoreFull

@@ -56,7 +56,7 @@ def test_a_backup_says_when_it_starts_and_how_it_ended(world: World, configured:
     assert (started["event"], started["process"], started["level"]) == ("backup_started", "jobs", "info")
     assert {**finished, **ids, "seconds": 0.0, "bytes": good.content_bytes, "files": 2} == finished
     assert (failed["event"], failed["level"], failed["code"]) == ("backup_failed", "warning", "SOURCE_MISSING")
-    assert (failed["backup_id"], failed["reason"]) == (bad.id, bad.error_message)
+    assert (failed["backup_id"], failed["reason"]) == (bad.id, bad.error_detail)
     assert list(started)[:4] == ["timestamp", "level", "process", "event"]
 
 

@@ -20,7 +20,9 @@ from holdfast.service.instance.locks import held
 from holdfast.service.instance.node_lease import NodeLease, home_id
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import recover_backups, request_backup, run_backup, take_lock
+from holdfast.service.take.failing import recover_backups, take_lock
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 HOUR = 3600
 

@@ -132,7 +132,7 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     world.clock.ns += SECOND
     done = prove(world, second)
     assert (done.state, done.error_code) == (JobState.FAILED, "NOT_PROVED")
-    assert "does not match what was backed up" in (done.error_message or "")
+    assert "does not match what was backed up" in (done.error_detail or "")
     (event,) = happened(world, EventKind.VERIFY_FAILED)
     assert (event.backup_id, event.data["code"]) == (second.id, "NOT_PROVED")
     shown = to_builtins(full_object(world.instance, world.again(second)))
@@ -292,7 +292,7 @@ def test_a_database_that_sqlite_cannot_read_is_no_proof(world: World, monkeypatc
     monkeypatch.setattr(module, "_plain_databases", lambda backup: set())
     done = prove(world, backup)
     assert done.error_code == "NOT_PROVED"
-    assert "broken.db is a database that SQLite finds damaged" in (done.error_message or "")
+    assert "broken.db is a database that SQLite finds damaged" in (done.error_detail or "")
 
 
 def test_it_is_cancelled(world: World) -> None:

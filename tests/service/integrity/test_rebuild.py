@@ -28,7 +28,8 @@ from holdfast.service.registry.keys import rotate_key
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.errors import DamagedError
 

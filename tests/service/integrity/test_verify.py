@@ -16,7 +16,7 @@ from holdfast.service.integrity.verify import Checked, check_account, recover_ve
 from holdfast.service.jobs.lifecycle import cancel_job, get_job
 from holdfast.service.registry.backups import delete_backup, full_object
 from holdfast.service.retention.prune import prune_account
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Control
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.manifest.root import root_name

@@ -23,8 +23,10 @@ from holdfast.service.jobs.events import history
 from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_with_log
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import Cancelled, Stopped

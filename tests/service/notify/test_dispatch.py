@@ -31,7 +31,7 @@ from holdfast.service.notify.endpoints import (
     shown_endpoint,
 )
 from holdfast.service.registry.accounts import add_account
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Control
 
 SECOND = 1_000_000_000

@@ -11,7 +11,8 @@ from holdfast.catalog.records import SYSTEM
 from holdfast.service.doctor.apps import APP_CHECKS
 from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.take import run
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge
 from holdfast.sources.port import SourceMissing, SourceTooLarge
 from holdfast.stores.port import StoreFull

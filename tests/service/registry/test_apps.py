@@ -17,7 +17,8 @@ from holdfast.service.registry import apps, backups
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.service.take.schedule import Schedule, recompute, set_schedule, tick
 from holdfast.stores.port import StoreError
 

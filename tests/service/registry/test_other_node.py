@@ -20,7 +20,8 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.ignore_patterns import preview_ignored
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import request_backup, run_backup, take_now
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup, take_now
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from holdfast.service.registry.backups import list_backups
 from holdfast.service.restore.files import Restored, request_restore, run_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 

@@ -17,7 +17,8 @@ from kit.world import World
 from holdfast.catalog.records import SYSTEM, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, spec_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 LOGIN = ["--user=holdfast", f"--password={PASSWORD}", "--batch", "--skip-column-names"]
@@ -154,7 +155,7 @@ def test_the_password_is_nowhere(stage: Stage, tmp_path: Path, caplog: pytest.Lo
     assert "--single-transaction" in (said / "arguments").read_text()
     stage.monkeypatch.setenv(VARIABLE, PASSWORD + "x")
     backup = stage.fail("DATABASE_UNREACHABLE")
-    assert "Access denied" in (backup.error_message or "")
+    assert "Access denied" in (backup.error_detail or "")
     assert PASSWORD not in caplog.text
     stage.no_trace(said)
 
@@ -200,5 +201,5 @@ def test_a_dump_runs_no_command_here(stage: Stage, tmp_path: Path) -> None:
     assert stage.downloaded(backup).read("_databases/app.sql").startswith(b"\\! touch")
     job = stage.restore(backup, to=stage.spec("other"))
     assert (job.state, job.error_code) == (JobState.FAILED, "DATABASE_RESTORE_FAILED")
-    assert "sandbox" in (job.error_message or "")
+    assert "sandbox" in (job.error_detail or "")
     assert not evil.exists()

@@ -19,7 +19,8 @@ from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import check_database, spec_of
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.redis_connection import RedisConnection, info
 from holdfast.vault.control import Control
@@ -146,7 +147,7 @@ def test_a_restore_that_does_not_fit_changes_nothing(stage: Stage, other_server:
     try:
         job = stage.restore(backup, "cache", other(stage, other_server).spec("", "cache"))
         assert (job.state, job.error_code) == (JobState.FAILED, "DATABASE_RESTORE_FAILED")
-        assert "OOM" in (job.error_message or "")
+        assert "OOM" in (job.error_detail or "")
         with connected(other_server) as server:
             assert server.ask("KEYS", "*") == [b"mine"]
     finally:
@@ -175,7 +176,7 @@ def test_the_password_is_nowhere(stage: Stage, tmp_path: Path, caplog: pytest.Lo
     assert "--rdb" in (said / "arguments").read_text()
     (said / "environ").unlink()  # where it may stand
     stage.monkeypatch.setenv(VARIABLE, PASSWORD + "x")
-    assert "WRONGPASS" in (stage.fail("DATABASE_UNREACHABLE").error_message or "")
+    assert "WRONGPASS" in (stage.fail("DATABASE_UNREACHABLE").error_detail or "")
     assert PASSWORD not in caplog.text
     stage.no_trace(said)
 

@@ -25,7 +25,8 @@ from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention import erase
 from holdfast.service.retention.erase import erase_account, is_erased
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.service.take.schedule import Schedule, set_schedule, tick
 from holdfast.stores.port import StoreError
 

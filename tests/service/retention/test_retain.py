@@ -25,7 +25,8 @@ from holdfast.service.registry.backups import delete_backup, delete_now, list_ba
 from holdfast.service.retention import retain as retain_module
 from holdfast.service.retention.prune import IMPATIENT_NS, SETTLE_NS, prune_account, prune_due
 from holdfast.service.retention.retain import plan_retention, retain_after, retain_app, retain_due
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import Control, ControlOf

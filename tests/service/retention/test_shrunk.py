@@ -19,7 +19,8 @@ from holdfast.service.policy.retention import is_shrunk
 from holdfast.service.registry.account_record import read_record
 from holdfast.service.registry.backups import list_backups
 from holdfast.service.retention.retain import accept_size, retain_app
-from holdfast.service.take.run import queued_backup, request_backup, run_backup
+from holdfast.service.take.request import queued_backup, request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.units import DAY_NS, HOUR_NS
 
 

@@ -15,7 +15,8 @@ from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.backups import list_backups, set_lock
 from holdfast.service.retention.prune import SETTLE_NS, prune_due
 from holdfast.service.retention.retain import retain_app
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.units import HOUR_NS
 
 

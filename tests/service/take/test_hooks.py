@@ -21,10 +21,12 @@ from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import open_instance
 from holdfast.service.registry.apps import find_app
 from holdfast.service.take import hooks
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.vault import TakeResult, Vault
 
@@ -97,8 +99,8 @@ def test_a_before_that_fails_fails_the_backup_and_after_still_runs(world: World,
     set_hook(world.instance, world.app, "before", Hook("echo last words; echo to stderr >&2; exit 3", 10), SYSTEM)
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "HOOK_FAILED")
-    assert "exit code 3" in (done.error_message or "")
-    assert "last words" not in (done.error_message or ""), "customers see the message; commands may print secrets"
+    assert "exit code 3" in (done.error_detail or "")
+    assert "last words" not in (done.error_detail or ""), "customers see the message; commands may print secrets"
     assert "| last words" in log(world, done)
     assert "| to stderr" in log(world, done)
     assert lines(notes) == ["after failed"]
@@ -112,7 +114,7 @@ def test_a_before_over_its_time_is_killed_with_all_that_it_started(
     set_hook(world.instance, world.app, "before", Hook(command, 1), SYSTEM)
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "HOOK_FAILED")
-    assert "not done after 1 s" in (done.error_message or "")
+    assert "not done after 1 s" in (done.error_detail or "")
     assert "| waiting" in log(world, done)
     assert lines(notes) == ["after failed"]
     assert is_gone(int((tmp_path / "child").read_text()))
@@ -208,7 +210,8 @@ import sys
 from pathlib import Path
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.home import open_instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 instance = open_instance(Path(sys.argv[1]))

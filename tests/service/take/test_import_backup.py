@@ -24,8 +24,10 @@ from holdfast.service.instance.home import open_instance
 from holdfast.service.instance.import_scratch import contents_path, scratch_folder, sweep_imports
 from holdfast.service.registry.apps import shown_app
 from holdfast.service.registry.backups import full_object, list_backups
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 
 GOOD = tar_of(member("d/a", b"hello" * 2000), member("b", os.urandom(70_000)), mode="w:gz")

@@ -9,7 +9,7 @@ from kit.world import FakeClock, World
 from holdfast.catalog.records import SYSTEM, Hook, State
 from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.log import LOG_BYTES_MAX, BackupLog, log_lines
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 
 def test_it_tells_what_was_done(world: World) -> None:

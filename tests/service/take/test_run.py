@@ -26,7 +26,9 @@ from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, Not
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
-from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import queued_backups, request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 
 
@@ -106,8 +108,8 @@ def test_a_missing_folder_fails_with_a_sentence(world: World) -> None:
     world.root.rename(world.root.with_name("moved"))
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "SOURCE_MISSING")
-    assert done.error_message is not None
-    assert str(world.root) in done.error_message
+    assert str(world.root) in (done.error_detail or "")
+    assert str(world.root) not in (done.error_message or "")
     (item,) = to_builtins(list_items(world.instance, world.account.id, list_rows(world.instance, world.app.id)))
     assert (item["is_successful"], item["size"], item["key"]) == (False, 0, "")
 
@@ -129,7 +131,7 @@ def test_a_full_disk_fails_with_a_sentence_and_the_store_stays_good(
     failed = world.take()
     monkeypatch.undo()
     assert (failed.state, failed.error_code) == (State.FAILED, "STORE_FULL")
-    assert "free some space" in (failed.error_message or "")
+    assert "free some space" in (failed.error_detail or "")
     assert b"".join(Download(world.instance, good, "zip").stream(0, good.zip_bytes))[:2] == b"PK"
     after = world.take()
     assert after.state is State.SUCCESSFUL
@@ -210,7 +212,8 @@ import os, sys
 from pathlib import Path
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.home import open_instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 home, app_id, step, nth = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 instance = open_instance(home)

@@ -20,7 +20,8 @@ from holdfast.service.integrity import rebuild
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.preview.schedule import shown_schedule
 from holdfast.service.registry import apps
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.service.take.schedule import Schedule, recompute, schedule_of, set_schedule, tick
 
 SECOND = 1_000_000_000

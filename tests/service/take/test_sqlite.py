@@ -246,7 +246,7 @@ def test_a_database_that_stays_locked_and_was_never_backed_up_fails_the_backup(w
         failed = world.take()
     assert failed.state is State.FAILED
     assert failed.error_code == "DATABASE_BUSY"
-    assert "bot.sqlite" in (failed.error_message or "")
+    assert "bot.sqlite" in (failed.error_detail or "")
     assert not list(world.instance.run.glob("copies-*"))
     assert world.take().state is State.SUCCESSFUL
 
@@ -395,7 +395,8 @@ def test_a_journal_cannot_have_another_file_deleted(world: World, tmp_path: Path
 
 
 def test_cancelling_ends_the_copying_and_leaves_nothing(world: World) -> None:
-    from holdfast.service.take.run import request_backup, run_backup
+    from holdfast.service.take.request import request_backup
+    from holdfast.service.take.run import run_backup
 
     make(world.root / "bot.sqlite")
     asked, _ = request_backup(world.instance, world.app.id, SYSTEM)

@@ -10,8 +10,8 @@ import httpx
 from kit.keys import add_named_key
 from kit.site import Site
 
-from holdfast.catalog.events.audit import Wanted, entries
-from holdfast.catalog.records import SYSTEM, Actor, ActorKind
+from holdfast.catalog.events.audit import entries
+from holdfast.catalog.records import SYSTEM, Actor, ActorKind, AuditFilter
 from holdfast.service.people.audit import KEPT_NS, forget_old
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import delete_backup, rename
@@ -97,7 +97,7 @@ def test_a_file_for_tables_runs_nobodys_formula(site: Site, silver: httpx.Client
 
 def downloads(site: Site) -> list[tuple[str, int, int]]:
     site.front.context.download_audit.store()
-    found = entries(site.instance.catalog, Wanted(account_id=site.silver.account.id), 100)
+    found = entries(site.instance.catalog, AuditFilter(account_id=site.silver.account.id), 100)
     return [(e.action, e.data["requests"], e.data["bytes"]) for e in found if e.action.endswith("downloaded")]
 
 
@@ -128,7 +128,7 @@ def test_many_links_take_bounded_memory_and_a_stop_loses_nothing(site: Site) -> 
     with kept.counted(of) as window:
         window.sent += 4
     kept.stop()
-    (last,) = entries(site.instance.catalog, Wanted(action="backup.downloaded"), 1)
+    (last,) = entries(site.instance.catalog, AuditFilter(action="backup.downloaded"), 1)
     assert last.data == {"bytes": 5, "requests": 2, "format": "zip"}
 
 
@@ -141,13 +141,13 @@ def test_after_ten_minutes_another_entry_begins(site: Site, monkeypatch: Any) ->
         with kept.counted(of):
             pass
     kept.stop()
-    found = entries(site.instance.catalog, Wanted(action="backup.downloaded"), 9)
+    found = entries(site.instance.catalog, AuditFilter(action="backup.downloaded"), 9)
     assert [one.data["requests"] for one in found] == [1, 2]
 
 
 def test_after_400_days_entries_go(site: Site, monkeypatch: Any) -> None:
     site.take()
-    account = Wanted(account_id=site.silver.account.id)
+    account = AuditFilter(account_id=site.silver.account.id)
     assert forget_old(site.instance) == 0
     later = site.instance.clock.now_ns() + KEPT_NS + 1
     monkeypatch.setattr(type(site.instance.clock), "now_ns", lambda _: later)

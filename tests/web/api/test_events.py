@@ -17,7 +17,7 @@ from holdfast.catalog.backups.rows import record_progress, start_backup
 from holdfast.catalog.events.log import forget_events
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.keys import rotate_key
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Progress
 from holdfast.web import event_hub
 from holdfast.web.api import events as routes_events

@@ -19,7 +19,8 @@ from kit.links import key_of
 from kit.site import Site
 
 from holdfast.catalog.records import SYSTEM
-from holdfast.service.take.run import recover_backups, request_backup
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import request_backup
 
 GOOD = zip_of(zip_member("d/a", b"hello" * 1000), zip_member("b", os.urandom(3_000_000)))
 

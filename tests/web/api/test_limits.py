@@ -18,7 +18,8 @@ from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import set_lock
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup, take_now
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup, take_now
 
 HOUR = 3600
 SECOND = 1_000_000_000

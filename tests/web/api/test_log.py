@@ -27,7 +27,8 @@ def test_a_customer_sees_the_log_and_not_what_commands_print(site: Site, silver:
 
 def test_the_log_of_a_failed_backup_says_why_without_last_words(site: Site, silver: httpx.Client) -> None:
     set_hook(site.instance, site.app, "before", Hook("echo password=hunter2; exit 1", 10), SYSTEM)
-    from holdfast.service.take.run import request_backup, run_backup
+    from holdfast.service.take.request import request_backup
+    from holdfast.service.take.run import run_backup
 
     asked, _ = request_backup(site.instance, site.app.id, SYSTEM)
     run_backup(site.instance, asked.id)

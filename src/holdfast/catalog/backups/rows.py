@@ -378,11 +378,13 @@ def fail_backup(
     *,
     log: str | None = None,
     warnings: Sequence[Warned] = (),
+    detail: str | None = None,
     is_customers: bool = False,
 ) -> bool:
     """queued or running -> failed, with a reason. Return False when it was neither.
 
-    `is_customers`: the customer brought it about, and the operator is not told.
+    `message`: for the customer; `detail`: for the operator, where it says more. `is_customers`: the customer brought it
+    about, and the operator is not told.
     """
     with catalog.write() as connection:
         done = connection.execute(
@@ -392,6 +394,7 @@ def fail_backup(
                 state=State.FAILED,
                 error_code=code,
                 error_message=message,
+                error_detail=detail or message,
                 finished_at=now_ns,
                 progress=None,
                 warnings=msgspec.json.encode(list(warnings)).decode(),
@@ -400,7 +403,7 @@ def fail_backup(
             )
         )
         if done.rowcount == 1:
-            why = {"code": code, "message": message}
+            why = {"code": code, "message": message, "detail": detail or message}
             enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
         return done.rowcount == 1
 

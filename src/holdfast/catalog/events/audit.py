@@ -6,7 +6,7 @@ page misses none that was committed late. Those of the instance itself (without 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,10 +15,7 @@ from sqlalchemy import Connection, select
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.records import Actor, ActorKind, AuditEntry
-
-PRIVATE = "operator"
-"""The name in an entry's data of what only the operator may read: paths and nodes of his machines."""
+from holdfast.catalog.records import Actor, ActorKind, AuditEntry, AuditFilter
 
 _COLUMNS = (
     audit.c.seq,
@@ -46,20 +43,6 @@ class Change(msgspec.Struct, frozen=True):
     backup_id: str | None = None
     job_id: str | None = None
     data: dict[str, Any] = {}
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """The entries that somebody asks for. None asks for all; `actor`: a kind, an id or a name; `since`: nanoseconds.
-
-    `action`: one, or with a dot at its end all of a noun, as `backup.`.
-    """
-
-    account_id: str | None = None
-    app_id: str | None = None
-    app_ids: Collection[str] | None = None
-    actor: str | None = None
-    action: str | None = None
-    since: int | None = None
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +107,7 @@ def record_change(catalog: Catalog, change: Change, at: int) -> None:
         enter_audit(connection, change, at)
 
 
-def entries(catalog: Catalog, wanted: Wanted, limit: int, before_seq: int | None = None) -> list[AuditEntry]:
+def entries(catalog: Catalog, wanted: AuditFilter, limit: int, before_seq: int | None = None) -> list[AuditEntry]:
     """Return entries, newest first, at most `limit`; with `before_seq` only those with lower numbers."""
     query = select(*_COLUMNS).order_by(audit.c.seq.desc()).limit(limit)
     for column, value in (

@@ -53,19 +53,20 @@ def fan_out(
     data: Mapping[str, Any] | None = None,
     *,
     is_customers: bool = False,
+    is_hidden: bool = False,
 ) -> None:
     """Enter the deliveries of an event, with its transaction. `at`: nanoseconds; `data`: the event's.
 
-    The operator is not told of what the customer brought about (`is_customers`). People (apprise) are not notified
+    The operator is not told of what the customer brought about (`is_customers`), nor the account of the operator's own
+    doing (`is_hidden`). People (apprise) are not notified
     again of a scheduled backup that failed like the previous one.
     """
     if kind not in MESSAGE_KINDS:
         return
     facts = data or {}
     may_repeat = kind is EventKind.BACKUP_FAILED and app_id is not None and facts.get("origin") == "scheduled"
-    theirs = endpoints.c.account_id == account_id
-    if not is_customers:
-        theirs = or_(theirs, endpoints.c.account_id.is_(None))
+    of_account, of_operator = endpoints.c.account_id == account_id, endpoints.c.account_id.is_(None)
+    theirs = of_operator if is_hidden else of_account if is_customers else or_(of_account, of_operator)
     # Shared with other events; kept from being deleted meanwhile.
     query = select(endpoints.c.id, endpoints.c.kind, endpoints.c.events)
     query = query.where(theirs, endpoints.c.disabled_at.is_(None)).with_for_update(read=True, key_share=True)

@@ -104,9 +104,11 @@ def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnEle
 def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: Any) -> None:
     """Enter that a job was `started` or has `finished`."""
     row = connection.execute(
-        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id).where(jobs.c.id == job_id)
+        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id, jobs.c.is_hidden).where(
+            jobs.c.id == job_id
+        )
     ).one()
-    kind, account_id, app_id, backup_id = row
+    kind, account_id, app_id, backup_id, is_hidden = row
     name = connection.execute(select(backups.c.name).where(backups.c.id == backup_id)).scalar()
     enter_event(
         connection,
@@ -117,6 +119,7 @@ def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: 
         backup_id=backup_id,
         job_id=job_id,
         name=name,
+        is_hidden=is_hidden,
         **data,
     )
 
@@ -162,7 +165,8 @@ def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:
 
 
 def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **values: Any) -> bool:
-    """queued or running -> `state`, with `result` or `error_code` and `error_message`. False when it had ended."""
+    """queued or running -> `state`, with `result` or `error_code`, `error_message` and
+    `error_detail`. False when it had ended."""
     with catalog.write() as connection:
         done = connection.execute(
             jobs.update()
@@ -170,6 +174,8 @@ def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **va
             .values(state=state, finished_at=now_ns, progress=None, **values)
         )
         if done.rowcount == 1:
-            error = {name: values[f"error_{name}"] for name in ("code", "message") if f"error_{name}" in values}
+            error = {
+                name: values[f"error_{name}"] for name in ("code", "message", "detail") if f"error_{name}" in values
+            }
             _enter(connection, job_id, "finished", now_ns, state=state, **error)
         return done.rowcount == 1

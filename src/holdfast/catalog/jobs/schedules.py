@@ -17,9 +17,9 @@ from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.backups.rows import enter_backup, is_name_taken, is_restoring
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups
-from holdfast.catalog.events.audit import PRIVATE, Change, changed, enter_audit
+from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import IMPORTED, Actor, App, Backup, EventKind, State
+from holdfast.catalog.records import IMPORTED, PRIVATE, Actor, App, Backup, EventKind, State
 
 
 class DueTimes(msgspec.Struct, frozen=True):
@@ -51,6 +51,7 @@ class LastTry(msgspec.Struct, frozen=True):
     state: State
     error_code: str | None
     error_message: str | None
+    error_detail: str | None
 
 
 _TIMES = tuple(apps.c[name] for name in DueTimes.__struct_fields__)
@@ -195,10 +196,10 @@ def _last_good_at(connection: Connection, app_id: str) -> int | None:
 
 
 def _last_try(connection: Connection, app_id: str) -> LastTry | None:
-    columns = (backups.c.id, backups.c.state, backups.c.error_code, backups.c.error_message)
+    columns = (backups.c.id, backups.c.state, backups.c.error_code, backups.c.error_message, backups.c.error_detail)
     query = select(*columns).where(_tries(app_id), backups.c.state != State.QUEUED)
     row = connection.execute(query.order_by(backups.c.created_at.desc()).limit(1)).first()
-    return LastTry(row[0], State(row[1]), row[2], row[3]) if row else None
+    return LastTry(row[0], State(row[1]), *row[2:]) if row else None
 
 
 def due_times(catalog: Catalog, app_id: str) -> DueTimes:

@@ -19,6 +19,7 @@ BACKUP = "backup"
 _FIELDS = Work.__struct_fields__
 _JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _GIVEN = {"backup_id": backups.c.id, "kind": literal(BACKUP), "request": literal("{}"), "result": literal(None)}
+_GIVEN |= {"is_hidden": literal(False)}
 _BACKUP_COLUMNS = tuple(_GIVEN[name] if name in _GIVEN else backups.c[name] for name in _FIELDS)
 _SIZES = (backups.c.zip_bytes, backups.c.files, backups.c.content_bytes, backups.c.stored_bytes)
 _progress = msgspec.json.Decoder(Progress)
@@ -63,14 +64,16 @@ def account_work(
     after: str | None = None,
     app_ids: Collection[str] | None = None,
 ) -> list[Work]:
-    """Return an account's work, newest first; with `after`, only work older than the one with that id.
+    """Return an account's work, but for the operator's own doing, newest first.
 
-    `app_ids`: of these of its applications only.
+    `after`: only work older than the one with that id; `app_ids`: of these of its applications only.
     """
     found: list[Work] = []
     with catalog.read() as connection:
         for make, table in ((_jobs, jobs), (_backups, backups)):
             query = make(table.c.account_id == account_id)
+            if table is jobs:
+                query = query.where(jobs.c.is_hidden.is_(False))
             if app_ids is not None:
                 query = query.where(table.c.app_id.in_(app_ids))
             if after is not None:
@@ -143,6 +146,7 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
                 state=State.FAILED,
                 error_code="CANCELLED",
                 error_message=message,
+                error_detail=message,
                 finished_at=now_ns,
                 is_customers_failure=True,
             )

@@ -10,6 +10,7 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.records import Backup, State
 from holdfast.service.instance.home import NOBODY, Instance
 from holdfast.service.registry.backups import Format
+from holdfast.service.registry.damage import file_named
 from holdfast.service.registry.link_keys import account_keys, same_key
 from holdfast.units import SECOND_NS
 from holdfast.vault.layout import targz
@@ -70,7 +71,8 @@ class Download:
         try:
             snapshot.reader.buffer_bytes = buffer_bytes
             layout = zip_layout if self.format == "zip" else targz
-            yield from snapshot.reader.render(layout.pieces(snapshot, start, stop))
+            with file_named(self.instance, self.backup):
+                yield from snapshot.reader.render(layout.pieces(snapshot, start, stop))
         finally:
             snapshot.close()
 

@@ -40,7 +40,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
-from holdfast.service.registry.damage import record_damage, record_lost
+from holdfast.service.registry.damage import file_named, record_damage, record_lost
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
@@ -142,7 +142,7 @@ def recover_proves(instance: Instance) -> None:
     def tidy(job: Job) -> None:
         remove_scratch(instance, job.id)
         message = "The process that tried the restore ended before it was finished; it is tried again."
-        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+        jobs.fail(instance, job.id, Failure("INTERRUPTED", message))
         # Not at once: it may be what ended the process.
         rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + HOUR_NS)
 
@@ -171,7 +171,8 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
     for attempt in (1, 2):
         # Twice before it is called so: a fault on the way from a disk is none of the backup's.
         try:
-            compared = restored_and_compared(instance, job.id, backup, control)
+            with file_named(instance, backup):
+                compared = restored_and_compared(instance, job.id, backup, control)
         except (DamagedError, ChunkMissing, FormatError) as error:
             if (lost := _lost(instance, backup, str(error), control)) is not None:
                 raise lost from error
@@ -222,7 +223,7 @@ def _warned(one: Mismatch) -> Warned:
 # -- how it ends -----------------------------------------------------------------------------------------------------
 
 
-_FAILURES = Failures(
+FAILURES = Failures(
     "The test restore",
     (
         (StoreUnreachable, "STORE_UNREACHABLE"),
@@ -240,5 +241,5 @@ def _failure(error: BaseException) -> Failure:
         return Failure("CANCELLED", "The test restore was cancelled.")
     if isinstance(error, TargetError):
         code = "SCRATCH_FULL" if isinstance(error, TargetFull) else "SCRATCH_FAILED"
-        return Failure(code, f"The test restore could not be made: {error}")
-    return _FAILURES.of(error)
+        return FAILURES.with_code(code, error)
+    return FAILURES.of(error)

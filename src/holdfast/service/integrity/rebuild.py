@@ -50,6 +50,8 @@ from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.table import open_table, read_footer
 
 READERS = 8
+NO_FOLDER = "/nonexistent"
+"""The path of an application that was removed, and of which the store has backups."""
 _VAULTS = "vaults/"
 
 
@@ -74,16 +76,24 @@ def open_to_rebuild(home: Path, *, clock: Clock | None = None) -> tuple[Instance
     when the store has vaults to rebuild it from. Raises InstanceError, and what `open_instance` raises.
     """
     check_format(home)
-    url = catalog_url_of(home, read_config(home))
-    path, aside = sqlite_path(url), None
+    aside = set_damaged_aside(home, clock or SystemClock())
+    return open_instance(home, clock=clock, new_catalog=True), aside
+
+
+def set_damaged_aside(home: Path, clock: Clock) -> Path | None:
+    """Move a damaged catalog out of the way of a rebuild, and return the folder it is in then; None for a good one.
+
+    Raises InstanceError (no vaults to rebuild it from, a server uses it), ConfigError.
+    """
+    path = sqlite_path(catalog_url_of(home, read_config(home)))
     if path is not None and not (path.exists() and path.stat().st_size):
         _require_vaults(home)
     elif path is not None and file_fault(path) is not None:
         _require_vaults(home)
         if any(is_held_in(home / "run", name) for name in (SERVE_LOCK, JOBS_LOCK)):
             raise InstanceError(f"The catalog {path} is damaged, and a server uses it; stop the server first.")
-        aside = _moved_aside(path, clock or SystemClock())
-    return open_instance(home, clock=clock, new_catalog=True), aside
+        return _moved_aside(path, clock)
+    return None
 
 
 def _require_vaults(home: Path) -> None:
@@ -235,7 +245,7 @@ def _app_of(instance: Instance, record: Record, root: Root) -> App:
         id=root.labels.get("app_id", "0" * 32),
         account_id=record.account.id,
         name=f"{root.labels.get('app', 'unknown')} (removed)",
-        path="/nonexistent",
+        path=NO_FOLDER,
         node=instance.config.node,
         created_at=root.created_ns,
     )

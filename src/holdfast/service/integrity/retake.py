@@ -10,7 +10,7 @@ from holdfast.catalog.backups.damage import apps_to_retake
 from holdfast.catalog.records import SYSTEM, Backup
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 RUN_SECONDS = 20.0
 

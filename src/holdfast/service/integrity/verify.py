@@ -15,10 +15,10 @@ import msgspec
 from holdfast.catalog.backups.read_back import mark_read
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Actor, Backup, Job, JobState, Warned
+from holdfast.catalog.records import Account, Actor, Backup, Job, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
-from holdfast.service.jobs.failures import Failures
+from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.account_record import bad_copies, mend_record
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
@@ -160,7 +160,7 @@ def run_verify(
     is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, control=control, is_held=is_held)
+    return jobs.run_job(instance, job_id, _verify, FAILURES.of, control=control, is_held=is_held)
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -168,7 +168,7 @@ def recover_verifies(instance: Instance) -> None:
 
     def tidy(job: Job) -> None:
         message = "The process that ran the verification ended too early; request it again."
-        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+        jobs.fail(instance, job.id, Failure("INTERRUPTED", message))
 
     jobs.recover_jobs(instance, KIND, tidy)
 
@@ -191,7 +191,7 @@ def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     )
 
 
-_FAILURES = Failures(
+FAILURES = Failures(
     "The verification",
     (
         (Cancelled, "CANCELLED"),

@@ -24,9 +24,9 @@ ENDED_NS = DAY_NS
 
 
 def get_work(instance: Instance, work_id: str, account_id: str | None = None) -> Work:
-    """A job, or a backup as one; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
+    """A job, or a backup as one; where an account is given, one that it may see. Raises NotFound (JOB_NOT_FOUND)."""
     work = rows.work_by_id(instance.catalog, work_id)
-    if work is None or account_id not in (None, work.account_id):
+    if work is None or (account_id is not None and (work.is_hidden or work.account_id != account_id)):
         raise job_not_found()
     return work
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from holdfast.catalog import records
+from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.events import audit as rows
-from holdfast.catalog.events.audit import Change, Wanted
+from holdfast.catalog.events.audit import Change as Change
+from holdfast.catalog.records import AuditFilter
 from holdfast.schemas.audit import AuditEntry, OperatorAuditEntry, entry_of, operator_entry_of
 from holdfast.service.instance.home import Instance
 from holdfast.units import DAY_NS
@@ -25,6 +28,7 @@ FILE_ROWS_MAX = 10_000
 """At most this many entries are in one file; the answer's Link leads to the next."""
 
 _FORGET_AT_ONCE = 5_000
+_log = logging.getLogger(__name__)
 _COLUMNS = (
     "seq",
     "at",
@@ -41,7 +45,7 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def entries(instance: Instance, wanted: Wanted, limit: int, after: int | None = None) -> list[records.AuditEntry]:
+def entries(instance: Instance, wanted: AuditFilter, limit: int, after: int | None = None) -> list[records.AuditEntry]:
     """Return entries, newest first, behind the one with the number `after`."""
     return rows.entries(instance.catalog, wanted, limit, after)
 
@@ -49,6 +53,18 @@ def entries(instance: Instance, wanted: Wanted, limit: int, after: int | None = 
 def record(instance: Instance, change: Change) -> None:
     """Enter a change of something outside the catalog, as it is now."""
     rows.record_change(instance.catalog, change, instance.clock.now_ns())
+
+
+def record_downloads(instance: Instance, downloads: Sequence[tuple[int | None, Change, int]]) -> list[int] | None:
+    """Enter downloads: with the number of the entry, if there is one, the change and when it began; return numbers.
+
+    Return None when the catalog cannot be written, which is only logged: they are tried again.
+    """
+    try:
+        return rows.store_downloads(instance.catalog, downloads)
+    except CatalogError as error:
+        _log.warning("downloads cannot be entered into the audit now: %s", error)
+        return None
 
 
 def shown_entries(instance: Instance, found: Iterable[records.AuditEntry]) -> list[AuditEntry]:

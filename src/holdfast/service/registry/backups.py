@@ -13,7 +13,7 @@ from holdfast.catalog.prepared_queries import ListRow
 from holdfast.catalog.records import SYSTEM, Actor, Backup, State
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_of, listed_of, row_of
 from holdfast.schemas.backups import Backup as FullBackup
-from holdfast.schemas.fields import Note, note_of
+from holdfast.schemas.fields import Note, OperatorNote, note_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -75,27 +75,37 @@ def listed(instance: Instance, backups: Sequence[Backup], *, with_keys: bool = T
     return [listed_of(row_of(backup, keys.of(backup) if with_keys else ""), instance.zone) for backup in backups]
 
 
-def full_object(instance: Instance, backup: Backup, *, with_keys: bool = True) -> FullBackup:
-    """A backup as a whole. Raises KeyMismatch."""
-    return full_objects(instance, [backup], with_keys=with_keys)[0]
+def full_object(
+    instance: Instance, backup: Backup, *, with_keys: bool = True, for_operator: bool = False
+) -> FullBackup:
+    """A backup as a whole; for the operator with the details of its failure. Raises KeyMismatch."""
+    return full_objects(instance, [backup], with_keys=with_keys, for_operator=for_operator)[0]
 
 
-def full_objects(instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True) -> list[FullBackup]:
+def full_objects(
+    instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True, for_operator: bool = False
+) -> list[FullBackup]:
     """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
     keys, shown = LinkKeys(instance), []
     for backup in backups:
         key = keys.of(backup) if with_keys else ""
         url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None
-        shown.append(backup_of(backup, key, instance.zone, url, _error(backup)))
+        shown.append(backup_of(backup, key, instance.zone, url, _error(backup, for_operator)))
     return shown
 
 
-def _error(backup: Backup) -> Note | None:
+def _error(backup: Backup, for_operator: bool) -> Note | None:
     """Why a backup failed, or what of a successful one is lost by now."""
     if backup.error_code is not None:
-        return note_of(backup.error_code, backup.error_message)
+        detail = (backup.reason or "") if for_operator else None
+        return note_of(backup.error_code, backup.error_message, detail)
     if not backup.damage:
         return None
+    found = _loss(backup)
+    return OperatorNote(found.code, found.message, found.message) if for_operator else found
+
+
+def _loss(backup: Backup) -> Note:
     lost = [w for w in backup.damage if w.code != NOT_PROVED]
     if not lost:
         return Note(NOT_PROVED, f"{backup.damage[0].message} Use another backup.")

@@ -20,6 +20,7 @@ from holdfast.catalog.records import Actor, App, AppSettings, Backup
 from holdfast.schemas.apps import Ignored, MatchedBy, MatchedPath
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.sentences import sentence_of
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import excluded_paths, get_app, require_folder
 from holdfast.sources.directory.ignore import (
@@ -36,7 +37,7 @@ from holdfast.sources.directory.ignore import (
     read_ignore_file,
 )
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.sources.port import SourceError
+from holdfast.sources.port import SourceError, SourceTooLarge
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
@@ -119,6 +120,13 @@ def _too_many() -> Invalid:
     return Invalid("ignore", f"An application may have at most {PATTERNS_MAX} patterns.")
 
 
+def not_readable(error: SourceError) -> Conflict:
+    """Return the refusal for a folder that cannot be looked through; what is too large is its owner's to hear."""
+    code = "APP_NOT_READABLE"
+    is_own = isinstance(error, SourceTooLarge)
+    return Conflict(code, str(error) if is_own else sentence_of(code, "The look"), str(error))
+
+
 def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None = None) -> Ignored:
     """Preview what patterns leave out of an application's folder now; those of its `.backupignore` come after them.
 
@@ -132,9 +140,9 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
         scan = folder.scan()
         reader = folder.reader()
     except SourceError as error:
-        raise Conflict("APP_NOT_READABLE", str(error)) from None
+        raise not_readable(error) from None
     except OSError as error:
-        raise Conflict("APP_NOT_READABLE", f"The application's folder cannot be opened ({error.strerror}).") from None
+        raise not_readable(SourceError(f"The folder {app.path} cannot be opened ({error.strerror}).")) from None
     try:
         theirs, notices = _patterns_there(reader)
     finally:

@@ -20,7 +20,7 @@ from holdfast.service.instance.import_scratch import archive_path, lock_folder, 
 from holdfast.service.policy import limits
 from holdfast.service.registry.accounts import get_account
 from holdfast.service.registry.backups import check_name
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.service.take.source import import_limits
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge
 from holdfast.sources.archive.scratch import DiskWatch

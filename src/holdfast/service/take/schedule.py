@@ -26,7 +26,7 @@ from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns
-from holdfast.service.take.run import default_name, queued_backup
+from holdfast.service.take.request import default_name, queued_backup
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control
 

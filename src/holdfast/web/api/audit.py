@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.catalog.events.audit import Wanted
+from holdfast.catalog.records import AuditFilter
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import audit
 from holdfast.service.people.callers import Caller
@@ -57,7 +57,7 @@ def _listed(instance: Instance, caller: Caller, fields: dict[str, str], *, is_fi
     for name in ("actor", "action"):
         if not 0 < len(fields.get(name, "x")) <= _FILTER_CHARACTERS_MAX:
             raise inputs.invalid(name, f"text of 1 to {_FILTER_CHARACTERS_MAX} characters")
-    wanted = Wanted(caller.account.id, app_id, caller.grant.app_ids, fields.get("actor"), fields.get("action"))
+    wanted = AuditFilter(caller.account.id, app_id, caller.grant.app_ids, fields.get("actor"), fields.get("action"))
     limit = inputs.page_limit(fields) or (audit.FILE_ROWS_MAX if is_file else PAGE_DEFAULT)
     found = audit.entries(instance, wanted, limit + 1, _after(fields))
     page, link = found[:limit], list[tuple[bytes, bytes]]()

@@ -17,7 +17,7 @@ from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import needs, requested_app, requested_backup
 from holdfast.web.context import Context

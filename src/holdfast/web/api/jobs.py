@@ -21,6 +21,7 @@ from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web.auth import needs, requested_app, requested_backup, require_backups
@@ -138,7 +139,7 @@ def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePrev
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
-        raise Conflict("APP_NOT_READABLE", str(error)) from error
+        raise not_readable(error) from error
 
 
 def _restore(context: Context, caller: Caller, app: App, ref: str, body: Restore) -> Job:

@@ -12,7 +12,7 @@ _ERRORS = {
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
     403: "`PERMISSION_DENIED`: the key or the person lacks the right that the message names.",
     404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`, "
-    "`WEBHOOK_NOT_FOUND`.",
+    "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
     409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `RESTORE_IN_PROGRESS`, `BACKUP_LOCKED`.",
     412: "`PRECONDITION_FAILED`: it is not the one that If-Match or If-Unmodified-Since names.",
@@ -80,7 +80,7 @@ def operation(
     description: str | None = None,
 ) -> Json:
     """A method of a route: `ok` are its good answers, `errors` the statuses it has besides those that all have."""
-    always = (400, 500, 503) if open_to_all else (400, 401, 429, 500, 503)
+    always = (400, 500, 503) if open_to_all else (400, 401, 403, 429, 500, 503)
     answers = {status: _error(status) for status in {*errors, *always}}
     described: Json = {
         "operationId": name,
