@@ -9,7 +9,7 @@ import typer
 from holdfast.cli.jobs import span_ns
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
-from holdfast.cli.terminal import escaped
+from holdfast.cli.terminal import escaped, write_bytes
 
 
 def audit(
@@ -44,7 +44,7 @@ def audit(
     if json:
         print_json(shown)
     elif as_csv:
-        print(operations.as_csv(shown), end="")
+        write_bytes([memoryview(operations.as_csv(shown).encode())])  # as it is: RFC 4180 ends lines with CR LF
     else:
         print_table(
             ("WHEN", "WHO", "FROM", "ACTION", "ACCOUNT", "APP", "BACKUP", "DATA"),
