@@ -12,9 +12,11 @@ from kit.site import Site
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.events.audit import entries
-from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditEntry, AuditFilter, Backup, Shrunk
+from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditEntry, AuditFilter, Backup, JobState, Shrunk
 from holdfast.service.jobs.work import cancel_work
 from holdfast.service.notify.endpoints import add_endpoint
+from holdfast.service.restore.files import request_restore, run_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.request import request_backup
 from holdfast.web.app import routes
 
@@ -47,6 +49,20 @@ class Walk:
         with self.site.client(self.site.silver.api_key) as client:
             made = client.post("/v3/keys", json={"name": "made", "group": "view"}).json()["response"]
         return f"/v3/keys/{made['id']}"
+
+    def link(self) -> str:
+        """The address of a link with an end."""
+        self.client.post(f"{self.app}/backups/{self.backup().id}/links", json={"expires_in": 700})
+        return f"/v3/links/{self.client.get('/v3/links').json()['response'][0]['id']}"
+
+    def restored(self) -> str:
+        """The id of a restore that has changed something, and took a safety backup."""
+        backup = self.backup()
+        (self.site.folder / "hello.txt").write_text("other\n")
+        wanted = Wanted(mode="overlay")
+        job = request_restore(self.site.instance, backup, self.site.app, wanted, SYSTEM)
+        assert run_restore(self.site.instance, job.id).state is JobState.SUCCESSFUL
+        return job.id
 
     def queued(self) -> str:
         return request_backup(self.site.instance, self.site.app.id, SYSTEM)[0].id
@@ -99,6 +115,19 @@ CASES: dict[str, Case] = {
         "account.key_replaced",
         lambda w: w.client.post("/v3/account/key", json={"overlap_seconds": 3600}),
     ),
+    f"POST {_BACKUP}/links": (
+        "link.created",
+        lambda w: w.client.post(f"{w.app}/backups/{w.backup().id}/links", json={"expires_in": 600}),
+    ),
+    "DELETE /v3/links/{link_id:str}": ("link.ended", lambda w: w.client.delete(w.link())),
+    "POST /v3/account/links/revoke": (
+        "account.links_revoked",
+        lambda w: w.client.post("/v3/account/links/revoke"),
+    ),
+    "POST /v3/jobs/{job_id:str}/undo": (
+        "restore.requested",
+        lambda w: w.client.post(f"/v3/jobs/{w.restored()}/undo"),
+    ),
     # Last: what they queue stays queued, and nothing else of the application could begin.
     f"POST {_BACKUP}/restore": (
         "restore.requested",
@@ -139,8 +168,8 @@ def test_each_change_over_http_leaves_its_entry_by_its_key(site: Site, silver: h
         answer = request(walk)
         assert answer.is_success, (route, answer.text)
         of_key = [one for one in newest(site, above) if one.actor.kind is ActorKind.KEY]
-        if "{key_id" in route:
-            of_key = of_key[:1]  # behind it stands the key that was made for it
+        if "{key_id" in route or "{link_id" in route:
+            of_key = of_key[:1]  # behind it stands what was made for it
         assert [one.action for one in of_key] == [action], route
         assert (of_key[0].actor.name, of_key[0].actor.ip) == ("main", "127.0.0.1")
 

@@ -102,6 +102,22 @@ def rotate_key(
     _print_key(found.id, api_key, json)
 
 
+@app.command("revoke-links")
+def revoke_links(account: AccountId, json: Json = False) -> None:
+    """End all download links of an account; its backups have new keys."""
+    from holdfast.schemas.links import RevokedLinks
+    from holdfast.service.people import links
+    from holdfast.service.registry.accounts import get_account
+
+    with state.instance() as instance:
+        found = get_account(instance, account)
+        ended = links.revoke_links(instance, found, operator())
+    if json:
+        print_json(RevokedLinks(ended))
+    else:
+        print(f"All download links of {found.email} have ended.")
+
+
 def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
     from holdfast.schemas.commands import AccountKey
 

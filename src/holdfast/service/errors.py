@@ -61,6 +61,15 @@ class NotFound(ServiceError):
     http_status = 404
 
 
+class LinkExpired(ServiceError):
+    """A link with an end, rightly signed, that has ended."""
+
+    http_status = 410
+
+    def __init__(self) -> None:
+        super().__init__("LINK_EXPIRED", "This link has ended; ask for a new one where you got it.")
+
+
 class Conflict(ServiceError):
     """The thing is in the wrong state; nothing was changed."""
 

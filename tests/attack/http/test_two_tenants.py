@@ -16,8 +16,10 @@ from litestar import Litestar
 
 from holdfast.catalog.people.keys import keys_of
 from holdfast.catalog.records import SYSTEM
+from holdfast.schemas.links import NewLink
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.notify.endpoints import add_endpoint
+from holdfast.service.people.links import make_link
 
 NEVER = "f" * 32
 """An id that nothing ever had."""
@@ -82,6 +84,7 @@ def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: http
     theirs = {"app_id": site.other_app.id, "backup": backup.id, "job_id": job.id, "webhook_id": endpoint.id}
     add_named_key(site.instance, site.other.account.id, "view")
     theirs["key_id"] = keys_of(site.instance.catalog, site.other.account.id)[-1].id
+    theirs["link_id"] = make_link(site.instance, backup, NewLink(expires_in=60), SYSTEM)[0].id
     never = dict.fromkeys(theirs, NEVER)
     before = state_of(site)
     asked = 0

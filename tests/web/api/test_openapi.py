@@ -40,6 +40,10 @@ include-name = "PATCH /v3/keys/{key_id}"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409"]
 
 [[operations]]
+include-name = "POST /v3/apps/{app_id}/backups/{backup}/links"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409"]
+
+[[operations]]
 include-name = "POST /v3/account/key"
 enabled = false
 

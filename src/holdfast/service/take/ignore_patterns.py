@@ -122,9 +122,9 @@ def _too_many() -> Invalid:
 
 def not_readable(error: SourceError) -> Conflict:
     """Return the refusal for a folder that cannot be looked through; what is too large is its owner's to hear."""
-    code = "APP_NOT_READABLE"
     is_own = isinstance(error, SourceTooLarge)
-    return Conflict(code, str(error) if is_own else sentence_of(code, "The look"), str(error))
+    message = str(error) if is_own else sentence_of("APP_NOT_READABLE", "The look")
+    return Conflict("APP_NOT_READABLE", message, str(error))
 
 
 def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None = None) -> Ignored:

@@ -1,4 +1,4 @@
-"""The routes of jobs: restore a backup, verify one, list jobs (including backups), cancel one."""
+"""The routes of jobs: restore a backup, verify one, list jobs (including backups), cancel one, undo a restore."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.restore.undo import request_undo
 from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
@@ -103,7 +104,19 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return success(operations.shown_job(instance, await context.call(cancel)))
 
-    return [restore_backup, verify_backup, list_jobs, get_job, cancel_job]
+    @post(f"{_JOB}/undo", opt=needs(Right.BACKUPS_RESTORE, is_filtered=True))
+    async def undo_job(request: AnyRequest) -> Answer:
+        caller = require_backups(context, request.scope)
+        job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
+
+        def undo() -> Job:
+            work = _seen_work(context, caller, job_id)
+            caller.require(Right.BACKUPS_RESTORE, work.app_id)
+            return request_undo(instance, work, caller.actor)
+
+        return accepted(context, await context.call(undo))
+
+    return [restore_backup, verify_backup, list_jobs, get_job, cancel_job, undo_job]
 
 
 def _seen_work(context: Context, caller: Caller, job_id: str) -> Work:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, webhooks
+from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
 
 Json = dict[str, Any]
 
@@ -19,10 +19,11 @@ SHOWN = (
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
     *(webhooks.DeletedWebhook, webhooks.Delivery, audit.AuditEntry),
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
+    *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
-_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"], "NewKey": ["name"]}
+_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"], "NewKey": ["name"], "NewLink": ["expires_in"]}
 
 
 def components() -> Json:
