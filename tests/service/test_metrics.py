@@ -102,7 +102,7 @@ def test_what_waits_is_counted_with_its_age(world: World) -> None:
 
 def test_it_says_whether_the_master_key_was_exported(world: World) -> None:
     assert scrape(world)("master_key_exported") == 0
-    note_key_exported(world.instance)
+    note_key_exported(world.instance, SYSTEM)
     assert scrape(world)("master_key_exported") == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -208,6 +209,24 @@ class Backup(msgspec.Struct, frozen=True):
     def reason(self) -> str | None:
         """Why it failed, as the operator reads it."""
         return self.error_detail or self.error_message
+
+
+PRIVATE = "operator"
+"""The name in an entry's data of what only the operator may read: paths and nodes of his machines."""
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """The entries that somebody asks for. None asks for all; `actor`: a kind, an id or a name; `since`: nanoseconds.
+
+    `action`: one, or with a dot at its end all of a noun, as `backup.`.
+    """
+
+    account_id: str | None = None
+    app_id: str | None = None
+    app_ids: Collection[str] | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: int | None = None
 
 
 class AuditEntry(msgspec.Struct, frozen=True):

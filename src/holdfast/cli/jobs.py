@@ -93,17 +93,13 @@ def log(
     json: Json = False,
 ) -> None:
     """Show what happened: a line for each event, oldest first."""
-    from holdfast.service.errors import Invalid
     from holdfast.service.jobs.events import SHOWN_MAX, follow_from, history, next_of_all
     from holdfast.service.registry.apps import find_app
 
-    span = _SPAN.fullmatch(since)
-    if span is None:
-        raise Invalid("since", "--since must be a number and s, m, h or d, as 2h.")
+    back_ns = span_ns(since)
     with state.instance() as instance:
         app_id = None if name is None else find_app(instance, name).id
         seen = follow_from(instance)
-        back_ns = int(span[1]) * _SECONDS[span[2]] * SECOND_NS
         found = history(instance, instance.clock.now_ns() - back_ns, app_id)
         if len(found) == SHOWN_MAX and not json:
             print(f"(the last {SHOWN_MAX}; a shorter --since shows others)")
@@ -120,6 +116,16 @@ def log(
                 _print_event(instance, event, names, as_json=json)
             if not more:
                 time.sleep(FOLLOW_SECONDS)
+
+
+def span_ns(text: str) -> int:
+    """Return a span of time like 90m, 2h or 7d in nanoseconds. Raises Invalid (SINCE)."""
+    from holdfast.service.errors import Invalid
+
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise Invalid("since", "--since must be a number and s, m, h or d, as 2h.")
+    return int(span[1]) * _SECONDS[span[2]] * SECOND_NS
 
 
 def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_json: bool) -> None:

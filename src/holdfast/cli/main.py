@@ -17,6 +17,7 @@ import typer
 from holdfast.cli import (
     accounts,
     apps,
+    audit,
     backups,
     browse,
     check,
@@ -66,6 +67,7 @@ server.key_app.command("end")(keys.end)
 app.add_typer(server.key_app, name="key", help="The master key, and the keys of accounts.")
 app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
 app.command("log")(jobs.log)
+app.command("audit")(audit.audit)
 app.command("init")(server.init)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from holdfast.cli.output import Json, fail, print_json
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.service.instance.home import Instance
@@ -80,9 +80,11 @@ def init(
         raise typer.BadParameter("--key belongs to --from-store; without it `init` makes a new master key")
     from holdfast.schemas.commands import NewInstance
     from holdfast.service.instance.home import KEY_NAME, KEY_VARIABLE, create_instance
+    from holdfast.service.people.audit import Change, record
 
     instance = create_instance(state.home, base_url=base_url, backups_url=backups_url, time_zone=time_zone)
     fingerprint = instance.master_key.fingerprint
+    record(instance, Change(operator(), "instance.created"))
     instance.close()
     if json:
         print_json(NewInstance(str(state.home), fingerprint))
@@ -112,7 +114,7 @@ def export(json: Json = False) -> None:
         else:
             print(recovery_sheet(instance), end="")
         sys.stdout.flush()  # what could not be printed was not exported
-        note_key_exported(instance)
+        note_key_exported(instance, operator())
 
 
 def serve(

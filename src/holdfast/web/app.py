@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, 
 
 from holdfast.service.instance.home import Instance
 from holdfast.web.api.account import account_routes
+from holdfast.web.api.audit import audit_routes
 from holdfast.web.api.backups import backup_routes
 from holdfast.web.api.browse import browse_routes
 from holdfast.web.api.docs_page import docs_routes
@@ -79,6 +80,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *account_secret_routes(context),
         *link_routes(context),
         *webhook_routes(context),
+        *audit_routes(context),
         *open_routes(context),
         *docs_routes(context),
     ]

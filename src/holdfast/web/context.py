@@ -27,6 +27,7 @@ from holdfast.service.metrics import InstanceCollector
 from holdfast.service.people.callers import Caller, key_used
 from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
 from holdfast.web.connections import Connections
+from holdfast.web.download_audit import DownloadAudit
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.pace import LargeBuffers
@@ -105,6 +106,8 @@ class Context:
         self.statistics.register(self.request_metrics)
         self.outside_calls: Counter[str] = Counter()
         """The calls of each account that wait for other people's servers."""
+        self.download_audit = DownloadAudit(instance)
+        """The downloads on their way into the audit; `WebServer` starts it."""
         self.store_watch = StoreWatch(instance)
         """The store, as last seen; `WebServer` starts it."""
         self._noted_hours: dict[str, int] = {}
@@ -178,6 +181,7 @@ class Context:
     def close(self) -> None:
         """Let the threads go; what runs in them ends by itself."""
         self.store_watch.stop()
+        self.download_audit.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
         self.browsing.shutdown(wait=False, cancel_futures=True)

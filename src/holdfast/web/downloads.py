@@ -17,9 +17,11 @@ from urllib.parse import unquote
 
 from litestar.types import HTTPScope, Receive, Send
 
+from holdfast.catalog.records import Actor, ActorKind
 from holdfast.service.access.download import Download, find_download, find_signed_download
 from holdfast.web.auth import shows_key_of
 from holdfast.web.context import Context
+from holdfast.web.download_audit import Downloaded
 from holdfast.web.http.errors import MethodRefused, RouteMissing
 from holdfast.web.places import Downloader
 from holdfast.web.streaming import send_thing
@@ -79,7 +81,11 @@ async def serve_download(
     backup = download.backup
     is_keyed = shows_key_of(context, scope, backup.account_id)
     caller = Downloader(backup.account_id, context.addresses.capped(scope), backup.id, is_keyed)
-    await send_thing(context, download, caller, scope, receive, send, request_id)
+    # A link says nothing of who opened it; the address is all that is known.
+    name = "download link" if link.end is None else f"download link until {link.end[0]}"
+    by = Actor(ActorKind.KEY, "", name, context.addresses.client(scope))
+    of = Downloaded(by, backup.account_id, backup.app_id, backup.id, link.format)
+    await send_thing(context, download, caller, of, scope, receive, send, request_id)
 
 
 def _find(context: Context, link: Link) -> Download | None:

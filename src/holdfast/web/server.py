@@ -127,6 +127,7 @@ class WebServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.get_running_loop().run_in_executor(self._context.calls, self._context.store_watch.start)
+        self._context.download_audit.start()
         await super().startup(sockets)
         self._on_ready(self.port)
 

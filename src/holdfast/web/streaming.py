@@ -16,6 +16,7 @@ from urllib.parse import quote
 from litestar.types import HTTPScope, Receive, Send
 
 from holdfast.web.context import Context
+from holdfast.web.download_audit import Downloaded, Window
 from holdfast.web.http.connection import abort_connection
 from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.errors import ConditionFailed, RangeOutside
@@ -50,9 +51,20 @@ class Thing(Protocol):
 
 
 async def send_thing(
-    context: Context, thing: Thing, caller: Downloader, scope: HTTPScope, receive: Receive, send: Send, request_id: str
+    context: Context,
+    thing: Thing,
+    caller: Downloader,
+    of: Downloaded,
+    scope: HTTPScope,
+    receive: Receive,
+    send: Send,
+    request_id: str,
+    path: str = "",
 ) -> None:
-    """Answer a GET or HEAD. Raises ApiError, or what the vault raised before the first byte."""
+    """Answer a GET or HEAD. `of`, `path`: for the audit: whose it is, and which file of a backup.
+
+    Raises ApiError, or what the vault raised before the first byte.
+    """
     is_head = scope["method"] == "HEAD" or ASKED_FOR_HEAD in (scope.get("extensions") or {})
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     match condition(headers, thing.etag, thing.last_modified):
@@ -73,8 +85,8 @@ async def send_thing(
         await send({"type": "http.response.start", "status": status, "headers": head})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    with context.places.taken(caller) as place:
-        sending = _Sending(context, place, scope, request_id)
+    with context.places.taken(caller) as place, context.download_audit.counted(of, path) as window:
+        sending = _Sending(context, place, window, scope, request_id)
         try:
             await sending.send_span(thing, span or Span(0, thing.length), status, head, receive, send)
         finally:
@@ -124,9 +136,10 @@ def content_disposition(filename: str) -> str:
 class _Sending:
     """The body of one answer on its way."""
 
-    def __init__(self, context: Context, place: Place, scope: HTTPScope, request_id: str) -> None:
+    def __init__(self, context: Context, place: Place, window: Window, scope: HTTPScope, request_id: str) -> None:
         self._context = context
         self._place = place
+        self._window = window
         self._pace = Pace(context.large_buffers, context.now)
         self._scope = scope
         self._request_id = request_id
@@ -191,6 +204,7 @@ class _Sending:
             await send({"type": "http.response.body", "body": cast("bytes", piece), "more_body": not is_last})
             self._left -= len(piece)
             self._place.took(len(piece))
+            self._window.sent += len(piece)
             self._pace.took(len(piece))
         limit.reschedule(None)
 

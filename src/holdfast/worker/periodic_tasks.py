@@ -9,6 +9,7 @@ from holdfast.service.integrity import prove, read_back, retake
 from holdfast.service.integrity.reconcile import reconcile_due
 from holdfast.service.jobs.leftovers import sweep_leftovers
 from holdfast.service.notify.dispatch import deliver_due, forget_old
+from holdfast.service.people.audit import forget_old as forget_old_audit
 from holdfast.service.people.ended import forget_ended
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.retention.prune import prune_due
@@ -30,6 +31,7 @@ def _forget_events(instance: Instance, control: ControlOf[object]) -> None:
 
 PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("forget-events", 3600, _forget_events),
+    PeriodicTask("forget-audit", 3600, forget_old_audit),
     PeriodicTask("recover", 15, lambda instance, _: recover(instance)),
     PeriodicTask("tick", 1, schedule.tick),
     PeriodicTask("set-schedules-right", 3600, lambda i, control: schedule.recompute(i, i.config.node, control)),

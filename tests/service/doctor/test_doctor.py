@@ -99,7 +99,7 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient
     folder.mkdir()
     (folder / "a.txt").write_text("hello")
     made = Patient(instance, clock, add_app(instance, owner.id, "bot", folder, SYSTEM), folder)
-    note_key_exported(instance)
+    note_key_exported(instance, SYSTEM)
     made.take()
     made.begin("serve")
     made.begin("jobs")

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups
-from holdfast.catalog.events.audit import PRIVATE, Change, changed, enter_audit
-from holdfast.catalog.records import IMPORTED, Actor, App, AppSettings, State
+from holdfast.catalog.events.audit import Change, changed, enter_audit
+from holdfast.catalog.records import IMPORTED, PRIVATE, Actor, App, AppSettings, State
 
 COLUMNS = tuple(apps.c[name] for name in App.__struct_fields__)
 _SETTINGS = App.__struct_fields__.index("settings")

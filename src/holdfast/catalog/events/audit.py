@@ -6,7 +6,7 @@ page misses none that was committed late. Those of the instance itself (without 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,10 +15,7 @@ from sqlalchemy import Connection, select
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.records import Actor, ActorKind, AuditEntry
-
-PRIVATE = "operator"
-"""The name in an entry's data of what only the operator may read: paths and nodes of his machines."""
+from holdfast.catalog.records import Actor, ActorKind, AuditEntry, AuditFilter
 
 _COLUMNS = (
     audit.c.seq,
@@ -48,20 +45,6 @@ class Change(msgspec.Struct, frozen=True):
     data: dict[str, Any] = {}
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """The entries that somebody asks for. None asks for all; `actor`: a kind, an id or a name; `since`: nanoseconds.
-
-    `action`: one, or with a dot at its end all of a noun, as `backup.`.
-    """
-
-    account_id: str | None = None
-    app_id: str | None = None
-    app_ids: Collection[str] | None = None
-    actor: str | None = None
-    action: str | None = None
-    since: int | None = None
-
-
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of a change: what differs, as it was and as it is."""
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
@@ -71,8 +54,8 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def enter_audit(connection: Connection, change: Change, at: int) -> None:
-    """Enter a change in its own transaction. `at`: nanoseconds.
+def enter_audit(connection: Connection, change: Change, at: int) -> int:
+    """Enter a change in its own transaction; return the entry's number. `at`: nanoseconds.
 
     Whoever changes an application too must hold its row by now, as this holds its account's.
     """
@@ -80,7 +63,7 @@ def enter_audit(connection: Connection, change: Change, at: int) -> None:
         # Held until the commit, so that numbers are committed in their order; SQLite has one writer at a time anyway.
         held = select(accounts.c.id).where(accounts.c.id == change.account_id)
         connection.execute(held.with_for_update(key_share=True))
-    connection.execute(
+    entered = connection.execute(
         audit.insert().values(
             at=at,
             account_id=change.account_id,
@@ -95,6 +78,27 @@ def enter_audit(connection: Connection, change: Change, at: int) -> None:
             data=msgspec.json.encode(change.data).decode(),
         )
     )
+    assert entered.inserted_primary_key is not None
+    return int(entered.inserted_primary_key[0])
+
+
+def store_downloads(catalog: Catalog, downloads: Sequence[tuple[int | None, Change, int]]) -> list[int]:
+    """Enter downloads, each with its number so far (None: it has no entry yet), its change and when it began.
+
+    Return their numbers. The transaction may be lost in a power cut.
+    """
+    with catalog.write(durable=False) as connection:
+        numbers: dict[int, int] = {}
+        # By account, so that two processes that enter many at once take the accounts' rows in one order.
+        for place in sorted(range(len(downloads)), key=lambda i: downloads[i][1].account_id or ""):
+            seq, change, began_at = downloads[place]
+            if seq is None:
+                numbers[place] = enter_audit(connection, change, began_at)
+            else:
+                text = msgspec.json.encode(change.data).decode()
+                connection.execute(audit.update().where(audit.c.seq == seq).values(data=text))
+                numbers[place] = seq
+        return [numbers[place] for place in range(len(downloads))]
 
 
 def record_change(catalog: Catalog, change: Change, at: int) -> None:
@@ -103,7 +107,7 @@ def record_change(catalog: Catalog, change: Change, at: int) -> None:
         enter_audit(connection, change, at)
 
 
-def entries(catalog: Catalog, wanted: Wanted, limit: int, before_seq: int | None = None) -> list[AuditEntry]:
+def entries(catalog: Catalog, wanted: AuditFilter, limit: int, before_seq: int | None = None) -> list[AuditEntry]:
     """Return entries, newest first, at most `limit`; with `before_seq` only those with lower numbers."""
     query = select(*_COLUMNS).order_by(audit.c.seq.desc()).limit(limit)
     for column, value in (
@@ -128,7 +132,7 @@ def entries(catalog: Catalog, wanted: Wanted, limit: int, before_seq: int | None
     if before_seq is not None:
         query = query.where(audit.c.seq < before_seq)
     with catalog.read() as connection:
-        return [_entry_of(row._tuple()) for row in connection.execute(query).all()]
+        return [_entry_of(tuple(row)) for row in connection.execute(query).all()]
 
 
 def forget_audit(catalog: Catalog, before: int, limit: int) -> int:

@@ -17,9 +17,9 @@ from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.backups.rows import enter_backup, is_name_taken, is_restoring
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups
-from holdfast.catalog.events.audit import PRIVATE, Change, changed, enter_audit
+from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import IMPORTED, Actor, App, Backup, EventKind, State
+from holdfast.catalog.records import IMPORTED, PRIVATE, Actor, App, Backup, EventKind, State
 
 
 class DueTimes(msgspec.Struct, frozen=True):

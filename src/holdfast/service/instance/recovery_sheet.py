@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from holdfast.catalog.events.audit import Change, record_change
+from holdfast.catalog.records import Actor
 from holdfast.service.instance.home import KEY_VARIABLE, Instance, InstanceError
 from holdfast.vault.pack.keys import KEY_BYTES, MasterKey
 
@@ -19,9 +21,11 @@ KEY_NEVER_EXPORTED = (
 )
 
 
-def note_key_exported(instance: Instance) -> None:
+def note_key_exported(instance: Instance, by: Actor) -> None:
     """Remember that somebody has the master key on paper."""
-    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {instance.clock.now_ns()}")
+    now_ns = instance.clock.now_ns()
+    record_change(instance.catalog, Change(by, "master_key.exported"), now_ns)
+    instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {now_ns}")
 
 
 def key_exported_at(instance: Instance) -> int | None:

@@ -267,7 +267,7 @@ def _finished(
     instance.node_lease.hold()  # on a catalog that others have too, one of that name may live
     accounts = rebuild(instance, by, on_account)
     if sheet.is_on_paper:
-        note_key_exported(instance)
+        note_key_exported(instance, by)
     write_format(instance.home)
     config: Config = instance.config
     return BroughtBack(

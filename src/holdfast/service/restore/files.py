@@ -19,8 +19,7 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.events.audit import PRIVATE
-from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, App, Backup, Job, JobState, State, Warned
+from holdfast.catalog.records import OPEN_JOBS, PRIVATE, SYSTEM, Actor, App, Backup, Job, JobState, State, Warned
 from holdfast.restorer.changes import RestorePlan
 from holdfast.restorer.staging import (
     CANCELLED,

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 from msgspec import Struct
 
+from holdfast.catalog.records import Actor
 from holdfast.service.access import browse
 from holdfast.service.access.find import find
 from holdfast.service.instance.home import Instance
@@ -18,6 +19,7 @@ from holdfast.service.people.rights import Right
 from holdfast.service.registry.backups import find_backup
 from holdfast.web.auth import needs, requested_app, requested_backup
 from holdfast.web.context import Context
+from holdfast.web.download_audit import Downloaded
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
@@ -34,7 +36,9 @@ _FIND = "/v3/apps/{app_id:str}/find"
 class Streamed:
     """A thing that is sent as it is read; itself an ASGI application, so that a handler can return it."""
 
-    def __init__(self, context: Context, content: browse.Content) -> None:
+    def __init__(self, context: Context, content: browse.Content, by: Actor, path: str) -> None:
+        self._by = by
+        self._path = path
         self._context = context
         self._content = content
 
@@ -44,7 +48,10 @@ class Streamed:
             self._content.backup.account_id, self._context.addresses.capped(scope), link=None, is_keyed=True
         )
         http = cast("HTTPScope", scope)
-        await send_thing(self._context, self._content, caller, http, receive, send, secrets.token_hex(8))
+        backup = self._content.backup
+        of = Downloaded(self._by, backup.account_id, backup.app_id, backup.id)
+        request_id = secrets.token_hex(8)
+        await send_thing(self._context, self._content, caller, of, http, receive, send, request_id, self._path or "/")
 
 
 def browse_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -65,13 +72,14 @@ def browse_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @get(f"{_ONE}/content", opt=needs(Right.BACKUPS_DOWNLOAD))
     async def get_content(request: AnyRequest) -> Streamed:
-        _, app_id, ref = _asked(context, request.scope)
+        caller, app_id = requested_app(context, request.scope)
+        ref = requested_backup(request.scope)
         path = inputs.query(request.scope, "path").get("path", "")
 
         def found() -> browse.Content:
             return browse.find_content(instance, find_backup(instance, app_id, ref), path)
 
-        return Streamed(context, await context.call(found))
+        return Streamed(context, await context.call(found), caller.actor, path)
 
     @get(f"{_ONE}/diff", opt=needs(Right.BACKUPS_READ))
     async def diff_backups(request: AnyRequest) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, backups, envelope, events, files, jobs, keys, links, webhooks
+from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
 
 Json = dict[str, Any]
 
@@ -17,7 +17,7 @@ SHOWN = (
     *(backups.BackupLog, envelope.Error, events.Event, files.File, files.Diff, files.Finds),
     *(jobs.Job, jobs.JobWithLog, jobs.Restore, jobs.RestorePreview),
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
-    *(webhooks.DeletedWebhook, webhooks.Delivery),
+    *(webhooks.DeletedWebhook, webhooks.Delivery, audit.AuditEntry),
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
 )

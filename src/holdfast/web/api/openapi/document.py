@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi import account, backups, browsing, download, jobs, keys, links, schedule, state, webhooks
+from holdfast.web.api.openapi import (
+    account,
+    audit,
+    backups,
+    browsing,
+    download,
+    jobs,
+    keys,
+    links,
+    schedule,
+    state,
+    webhooks,
+)
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
 
@@ -15,6 +27,7 @@ _SUBJECTS = {
     "keys": (keys.paths, "The account's keys, each with rights of its own."),
     "links": (links.paths, "Download links that end."),
     "webhooks": (webhooks.paths, "Who is told of events."),
+    "audit": (audit.paths, "Who changed what."),
     "state": (state.paths, "The state of the instance."),
 }
 """The operations and the meaning of each tag."""

@@ -10,7 +10,7 @@ _ERRORS = {
     400: "A field is not what it must be; `code` names it: `INVALID_<FIELD>`, `INVALID_JSON_BODY`.",
     401: "`ACCESS_DENIED`: no API key, or one that is not known.",
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
-    403: "`PERMISSION_DENIED`: the key lacks the right that the message names.",
+    403: "`PERMISSION_DENIED`: the key or the person lacks the right that the message names.",
     404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`, "
     "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`, `LINK_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
