@@ -12,7 +12,8 @@ from holdfast.units import SECOND_NS
 
 
 def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
-    site.take()
+    site.start_worker()
+    assert silver.post(f"/v3/apps/{site.app.id}/backups?wait=30").status_code == 200
     account = silver.get("/v3/account").json()["response"]
     assert account.pop("created_at")
     assert account["usage"].pop("storage") > 0
