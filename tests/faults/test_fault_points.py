@@ -202,7 +202,7 @@ def try_one(ground: Ground, name: str, faults: Faults) -> str | None:
         ended = OPERATIONS[name](instance, ground)
         if ended is None or ended.state == "successful":
             return None
-        return f"{ended.error_code}: {ended.error_message}"
+        return f"{ended.error_code}: {ended.reason}"
     except FORESEEN as error:
         return str(error)
     finally:

@@ -19,7 +19,7 @@ from kit.world import World
 
 from holdfast.catalog.accounts.apps import list_apps as app_rows
 from holdfast.catalog.database.tables import apps
-from holdfast.catalog.records import SYSTEM
+from holdfast.catalog.records import SYSTEM, Actor
 from holdfast.service.access.download import find_download
 from holdfast.service.doctor.diagnose import diagnose
 from holdfast.service.instance import home as homes
@@ -293,7 +293,7 @@ def test_killed_at_any_step_and_done_again(
 
 
 def test_one_that_was_cut_off_is_not_made_a_new_instance(lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(instance: Instance, on_account: object) -> None:
+    def broken(instance: Instance, by: Actor, on_account: object) -> None:
         raise StoreError("The disk is failing.")
 
     with monkeypatch.context() as patched:

@@ -13,7 +13,7 @@ from kit.world import World
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.backups.rows import backup_by_id, fail_backup, mark_deleting
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import SYSTEM, App, Backup, Retention, State
+from holdfast.catalog.records import SYSTEM, Actor, App, Backup, Retention, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
@@ -93,9 +93,9 @@ def test_a_server_that_stops_waits_for_no_deletion_and_the_next_one_makes_up_for
     made = [scheduled(world) for _ in range(4)]
     is_stopping = False
 
-    def delete_and_stop(instance: Instance, backup: Backup) -> None:
+    def delete_and_stop(instance: Instance, backup: Backup, by: Actor) -> None:
         nonlocal is_stopping
-        delete_now(instance, backup, SYSTEM)
+        delete_now(instance, backup, by)
         is_stopping = True  # SIGTERM comes while it deletes the first one
 
     monkeypatch.setattr(retain_module, "delete_now", delete_and_stop)
