@@ -12,7 +12,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from holdfast.catalog.records import Work
 from holdfast.service.jobs.events import newer_events, running_work
@@ -40,14 +40,14 @@ class Listener:
         """The server stops."""
         self._woken = asyncio.Event()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until there may be something to report, at most this long."""
-        try:
+    async def wait(self, seconds: float) -> bool:
+        """Wait until there may be something to report, at most this long; return True if there may."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
-        except TimeoutError:
-            pass
+        is_woken = self._woken.is_set()
         self._woken.clear()
+        return is_woken
 
     def wake(self) -> None:
         """There may be something to tell."""

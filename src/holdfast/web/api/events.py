@@ -35,6 +35,9 @@ HEARTBEAT_SECONDS = 15.0
 KEY_SECONDS = 1.0
 """The interval at which the key is checked again."""
 
+READ_SECONDS = 10.0
+"""The interval at which the catalog is read also when the hub has told of nothing."""
+
 STALL_SECONDS = 60
 """A client that takes nothing for this long is gone, whatever its connection says."""
 
@@ -106,9 +109,13 @@ class EventStream:
         await self._send(send, b"retry: %d\n\n" % RECONNECT_MS)
         if self._is_gap:
             await self._send(send, _message("gap", GAP))
-        sent_at = key_at = context.now()
+        sent_at = key_at = read_at = context.now()
+        is_due = True
         while not (gone.done() or listener.is_over or context.draining):
-            page = await self._next()
+            page = []
+            if is_due:
+                read_at = context.now()
+                page = await self._next()
             body = b"".join(map(self._event, page)) + self._progress(listener)
             if not body and context.now() - sent_at >= HEARTBEAT_SECONDS:
                 body = b": still here\n\n"
@@ -120,7 +127,7 @@ class EventStream:
                 if not self._is_open(scope):
                     return
             if len(page) < PAGE:
-                await listener.wait(min(HEARTBEAT_SECONDS, KEY_SECONDS))
+                is_due = await listener.wait(KEY_SECONDS) or context.now() - read_at >= READ_SECONDS
 
     async def _next(self) -> list[Event]:
         context = self._context
