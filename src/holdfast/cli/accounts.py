@@ -98,7 +98,7 @@ def rotate_key(
 
     with state.instance() as instance:
         found = accounts.get_account(instance, account)
-        api_key = keys.rotate_key(instance, found, operator(), overlap)
+        api_key = keys.rotate_key(instance, found, operator(), overlap).api_key
     _print_key(found.id, api_key, json)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from holdfast.catalog.records import Progress as ProgressRecord
+
+T = TypeVar("T")
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,6 +17,11 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
     """Base of the JSON bodies. A field that no route knows is refused: a typo must not be taken for 'no change'."""
+
+
+def given(value: T | msgspec.UnsetType) -> T | None:
+    """Return a field of a body; None where it was left out."""
+    return None if isinstance(value, msgspec.UnsetType) else value
 
 
 ID_PATTERN = "^[0-9a-f]{32}$"

@@ -69,7 +69,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
     operations.set_lock(world.instance, second, SYSTEM, True, world.clock.ns + 10**15)
     other = add_account(world.instance, "b@example.com", "Bronze", SYSTEM)
     set_plan(world.instance, other.account.id, "Titanium", SYSTEM)
-    newest_key = rotate_key(world.instance, other.account, SYSTEM)
+    newest_key = rotate_key(world.instance, other.account, SYSTEM).api_key
     before = [to_builtins(full_object(world.instance, b)) for b in list_backups(world.instance, world.app.id)]
     lose_catalog(world)
     instance = reopen(world, reopened)

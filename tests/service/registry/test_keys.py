@@ -22,7 +22,7 @@ def test_a_key_opens_its_account_and_no_other_does(world: World) -> None:
 
 
 def test_a_rotated_key_ends_at_once(world: World) -> None:
-    new = keys.rotate_key(world.instance, world.account, SYSTEM)
+    new = keys.rotate_key(world.instance, world.account, SYSTEM).api_key
     assert caller_of_key(world.instance, new, "192.0.2.1").account.id == world.account.id
     with pytest.raises(AccessDenied):
         caller_of_key(world.instance, world.api_key, "192.0.2.1")
@@ -30,8 +30,8 @@ def test_a_rotated_key_ends_at_once(world: World) -> None:
 
 
 def test_with_an_overlap_both_work_until_its_end(world: World) -> None:
-    new = keys.rotate_key(world.instance, world.account, SYSTEM, overlap_seconds=60)
-    newer = keys.rotate_key(world.instance, world.account, SYSTEM, overlap_seconds=10)
+    new = keys.rotate_key(world.instance, world.account, SYSTEM, overlap_seconds=60).api_key
+    newer = keys.rotate_key(world.instance, world.account, SYSTEM, overlap_seconds=10).api_key
     for key in (world.api_key, new, newer):
         assert caller_of_key(world.instance, key, "").account.id == world.account.id
     world.clock.ns += 11 * SECOND_NS

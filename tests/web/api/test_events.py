@@ -162,7 +162,7 @@ def test_only_so_many_of_an_account(site: Site, silver: httpx.Client, monkeypatc
 def test_it_ends_with_its_key_and_with_the_server(site: Site) -> None:
     with stream(site, site.silver.api_key) as told:
         next(told)
-        new = rotate_key(site.instance, site.silver.account, SYSTEM)
+        new = rotate_key(site.instance, site.silver.account, SYSTEM).api_key
         assert {kind for _, kind, _ in told} <= {"#"}  # to its end
     with stream(site, new) as told:
         next(told)

@@ -12,8 +12,10 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import settings_text
+from holdfast.catalog.backups.audited import enter_gone
 from holdfast.catalog.database.access_tables import invitations, keys, links, members, people, sessions, sign_in_links
 from holdfast.catalog.database.engine import Catalog, CatalogError
+from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 from holdfast.catalog.events.audit import Change, enter_audit, erase_audit
 from holdfast.catalog.people.keys import insert_key
@@ -135,9 +137,7 @@ def drop_backup(catalog: Catalog, backup: Backup, now_ns: int, by: Actor) -> Non
     """Remove a backup whose root is gone from the store."""
     with catalog.write() as connection:
         if connection.execute(backups.delete().where(backups.c.id == backup.id)).rowcount:
-            data = {"before": {"name": backup.name, "origin": backup.origin, "state": backup.state}}
-            change = Change(by, "backup.dropped", backup.account_id, backup.app_id, backup.id, data=data)
-            enter_audit(connection, change, now_ns)
+            enter_gone(connection, by, "backup.dropped", backup, now_ns)
 
 
 def move_on(catalog: Catalog, account_id: str, commit_seq: int, change: Change, now_ns: int) -> None:
@@ -184,7 +184,7 @@ def erase_keys(catalog: Catalog, account_id: str, now_ns: int, by: Actor) -> lis
         # The applications' rows are held, as by whoever enters a backup or a restore.
         of_account = select(apps.c.id).where(apps.c.account_id == account_id)
         connection.execute(of_account.with_for_update(key_share=True)).all()
-        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+        hold_account(connection, account_id)
         _check_nothing_running(connection, account_id)
         _forget_belongings(connection, account_id)
         erase_audit(connection, account_id)

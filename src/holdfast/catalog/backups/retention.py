@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, exists, false, func, or_, select
 
 from holdfast.catalog.accounts.apps import COLUMNS, app_of
+from holdfast.catalog.backups.audited import enter_gone, held
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
-from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, EventKind, State
 
@@ -118,8 +118,7 @@ def mark_outdated(
         # The application's row is held: a job on the backup that is asked for at once comes before or after.
         app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
         row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
-        columns = (this.c.account_id, this.c.app_id, this.c.name, this.c.origin, this.c.state)
-        before = connection.execute(select(*columns).where(this.c.id == backup_id)).first()
+        before = held(connection, backup_id)
         shrunk = None if row is None else app_of(row).settings.shrunk
         is_spared = false() if shrunk is None else this.c.commit_seq < shrunk.order
         done = connection.execute(
@@ -134,9 +133,7 @@ def mark_outdated(
             .values(state=State.DELETING)
         )
         if done.rowcount == 1 and before is not None:
-            data = {"before": {"name": before.name, "origin": before.origin, "state": before.state}, "why": why}
-            change = Change(by, "backup.deleted", before.account_id, before.app_id, backup_id, data=data)
-            enter_audit(connection, change, now_ns)
+            enter_gone(connection, by, "backup.deleted", before, now_ns, why=why)
         if done.rowcount == 1 and expired_by is not None:
             _enter_expired(connection, backup_id, now_ns, expired_by)
         return done.rowcount == 1

@@ -11,13 +11,15 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
 from holdfast.catalog.accounts.apps import app_of
+from holdfast.catalog.backups.audited import enter_change, enter_gone, held
 from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
 from holdfast.catalog.backups.shrunk import IsShrunk, Size, enter_shrunk
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
-from holdfast.catalog.events.audit import Change, changed, enter_audit
+from holdfast.catalog.events.audit import changed
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.prune import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
@@ -64,7 +66,7 @@ def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[
     try:
         with catalog.write() as connection:
             # The application's row is held: a backup and a restore that are asked for at once see each other.
-            connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update(key_share=True))
+            hold_app(connection, backup.app_id)
             if backup.origin != "safety" and is_restoring(connection, backup.app_id):
                 raise RestoreRunning
             enter_backup(connection, backup, by)
@@ -90,25 +92,7 @@ def enter_backup(connection: Connection, backup: Backup, by: Actor) -> None:
     if action == "backup.created" and backup.origin == IMPORTED:
         action = "backup.imported"
     after = {"name": backup.name, "origin": backup.origin, "is_locked": backup.is_locked}
-    _enter(connection, by, action, backup, {"after": after}, backup.created_at)
-
-
-def _enter(
-    connection: Connection, by: Actor, action: str, backup: Backup | Row[Any], data: dict[str, Any], now_ns: int
-) -> None:
-    """Enter a change of a backup into the audit."""
-    enter_audit(connection, Change(by, action, backup.account_id, backup.app_id, backup.id, data=data), now_ns)
-
-
-_AUDITED = tuple(
-    backups.c[name] for name in ("id", "account_id", "app_id", "name", "origin", "state", "is_locked", "locked_until")
-)
-
-
-def _held(connection: Connection, backup_id: str) -> Row[Any] | None:
-    """Return what the audit tells of a backup, its row held; None when it is gone."""
-    query = select(*_AUDITED)
-    return connection.execute(query.where(backups.c.id == backup_id).with_for_update(key_share=True)).first()
+    enter_change(connection, by, action, backup, {"after": after}, backup.created_at)
 
 
 def is_restoring(connection: Connection, app_id: str) -> bool:
@@ -419,11 +403,11 @@ def rename_backup(catalog: Catalog, backup_id: str, name: str, now_ns: int, by: 
     """Give a backup another name. Raises BackupNameTaken."""
     try:
         with catalog.write() as connection:
-            before = _held(connection, backup_id)
+            before = held(connection, backup_id)
             connection.execute(backups.update().where(backups.c.id == backup_id).values(name=name))
             if before is not None and before.name != name:
                 data = changed({"name": before.name}, {"name": name})
-                _enter(connection, by, "backup.renamed", before, data, now_ns)
+                enter_change(connection, by, "backup.renamed", before, data, now_ns)
     except IntegrityError:
         raise BackupNameTaken from None
 
@@ -449,14 +433,14 @@ def set_lock(
     if not change:
         return True
     with catalog.write() as connection:
-        before = _held(connection, backup_id)
+        before = held(connection, backup_id)
         done = connection.execute(query.values(**change)).rowcount == 1
         if done and before is not None:
             data = changed(_locks(before), {**_locks(before), **change})
             if data["after"]:
                 is_locking = bool(change.get("is_locked")) or locked_until is not None
                 action = "backup.locked" if is_locking else "backup.unlocked"
-                _enter(connection, by, action, before, data, now_ns)
+                enter_change(connection, by, action, before, data, now_ns)
         return done
 
 
@@ -467,14 +451,14 @@ def _locks(row: Row[Any]) -> dict[str, Any]:
 def override_locks(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> None:
     """Take all locks of a backup away, also a time lock that is not over, and enter an event that says so."""
     with catalog.write() as connection:
-        before = _held(connection, backup_id)
+        before = held(connection, backup_id)
         if before is None:
             return
         none = {"is_locked": False, "locked_until": None}
         connection.execute(backups.update().where(backups.c.id == backup_id).values(none))
         data = changed(_locks(before), none)
         if data["after"]:
-            _enter(connection, by, "backup.lock_overridden", before, data, now_ns)
+            enter_change(connection, by, "backup.lock_overridden", before, data, now_ns)
         if before.locked_until is not None and before.locked_until > now_ns:
             enter_backup_event(connection, EventKind.BACKUP_UNLOCKED, backup_id, now_ns)
 
@@ -482,7 +466,7 @@ def override_locks(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> 
 def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> bool:
     """successful or failed -> deleting, unless it is locked. Return False when in another state, or locked."""
     with catalog.write() as connection:
-        before = _held(connection, backup_id)
+        before = held(connection, backup_id)
         done = connection.execute(
             backups.update()
             .where(
@@ -494,8 +478,7 @@ def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> b
             .values(state=State.DELETING)
         )
         if done.rowcount == 1 and before is not None:
-            known = {"name": before.name, "origin": before.origin, "state": before.state}
-            _enter(connection, by, "backup.deleted", before, {"before": known}, now_ns)
+            enter_gone(connection, by, "backup.deleted", before, now_ns)
         return done.rowcount == 1
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.records import Actor, ActorKind, AuditEntry, AuditFilter
 
 _COLUMNS = (
@@ -61,8 +61,7 @@ def enter_audit(connection: Connection, change: Change, at: int) -> int:
     """
     if change.account_id is not None and connection.dialect.name != "sqlite":
         # Held until the commit, so that numbers are committed in their order; SQLite has one writer at a time anyway.
-        held = select(accounts.c.id).where(accounts.c.id == change.account_id)
-        connection.execute(held.with_for_update(key_share=True))
+        hold_account(connection, change.account_id)
     entered = connection.execute(
         audit.insert().values(
             at=at,

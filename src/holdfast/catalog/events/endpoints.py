@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, deliveries, endpoints
+from holdfast.catalog.database.held import hold_account
+from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.records import Actor, DeliveryState, Endpoint
 
@@ -36,9 +37,7 @@ def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int, by: Actor) 
     mine = endpoints.c.account_id.is_not_distinct_from(endpoint.account_id)
     with catalog.write() as connection:
         # The account's row is held, so that two that are added at once are counted one after the other.
-        connection.execute(
-            select(accounts.c.id).where(accounts.c.id == endpoint.account_id).with_for_update(key_share=True)
-        )
+        hold_account(connection, endpoint.account_id)
         if connection.execute(select(func.count()).select_from(endpoints).where(mine)).scalar_one() >= most:
             raise TooManyEndpoints
         connection.execute(endpoints.insert().values(values))

@@ -13,7 +13,8 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, events
+from holdfast.catalog.database.held import hold_account
+from holdfast.catalog.database.tables import events
 from holdfast.catalog.events.deliveries import fan_out
 from holdfast.catalog.records import Event, EventKind
 
@@ -39,7 +40,7 @@ def enter_event(
     the account is not told.
     """
     # The account's row is held until the commit, so that numbers are committed in their order.
-    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+    hold_account(connection, account_id)
     values = {"account_id": account_id, "app_id": app_id, "backup_id": backup_id, "job_id": job_id, "kind": kind}
     text = msgspec.json.encode(data).decode()
     entered = connection.execute(events.insert().values(**values, at=at, data=text, is_hidden=is_hidden))

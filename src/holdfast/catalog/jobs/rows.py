@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
@@ -46,7 +47,7 @@ def insert_job(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | Non
     try:
         with catalog.write() as connection:
             # As `backups.insert_backup` does: a backup and a restore that are asked for at once see each other.
-            connection.execute(select(apps.c.id).where(apps.c.id == job.app_id).with_for_update(key_share=True))
+            hold_app(connection, job.app_id)
             if job.kind == "restore":
                 making = select(backups.c.id).where(
                     backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.backups.rows import enter_backup, is_name_taken, is_restoring
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.database.tables import apps, backups
 from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
@@ -148,7 +149,7 @@ def _change_idle(
     catalog: Catalog, app_id: str, values: dict[str, Any], change: Change | None = None, now_ns: int = 0
 ) -> str | None:
     with catalog.write() as connection:
-        connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
+        hold_app(connection, app_id)
         if _is_backing_up(connection, app_id):
             return "backup"
         if is_restoring(connection, app_id):

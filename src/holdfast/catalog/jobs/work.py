@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, literal, or_, select, true
 
+from holdfast.catalog.backups.audited import enter_change, held
 from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
-from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, JobState, State, Work
 from holdfast.vault.control import Progress
 
@@ -167,10 +167,9 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
 
 
 def _enter_cancelled(connection: Connection, backup_id: str, state: str, now_ns: int, by: Actor) -> None:
-    query = select(backups.c.account_id, backups.c.app_id).where(backups.c.id == backup_id)
-    account_id, app_id = connection.execute(query).one()
-    data = {"before": {"state": state}}
-    enter_audit(connection, Change(by, "backup.cancelled", account_id, app_id, backup_id, data=data), now_ns)
+    cancelled = held(connection, backup_id)
+    if cancelled is not None:
+        enter_change(connection, by, "backup.cancelled", cancelled, {"before": {"state": state}}, now_ns)
 
 
 def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:

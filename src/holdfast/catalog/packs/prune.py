@@ -11,6 +11,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, exists, func, or_, select
 
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts, backups, facts, packs
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.packs.ledger import CONDEMNED
@@ -47,7 +48,7 @@ def claim_prune(catalog: Catalog, account_id: str, node: str, now_ns: int, until
     """
     with catalog.write() as connection:
         # Held to the end: of two nodes that claim at once, one sees what the other wrote.
-        connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+        hold_account(connection, account_id)
         held = _claim_of(connection, account_id)
         if held is not None and held[0] > now_ns and held[1] != node:
             return False

@@ -9,13 +9,34 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from holdfast.catalog.database.access_tables import keys
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.records import Key
-from holdfast.catalog.records import Actor
+from holdfast.catalog.records import Actor, new_id
 
 MAIN = "main"
 """The rights of a main key, as stored."""
+
+
+def main_key_row(
+    account_id: str, key_hash: bytes, start: str, sealed: bytes | None, made_by: Actor, created_at: int
+) -> Key:
+    """Return a new main key as a record: for all of the account, from everywhere, without an end."""
+    return Key(
+        id=new_id(created_at),
+        account_id=account_id,
+        hash=key_hash,
+        name=MAIN,
+        start=start,
+        sealed=sealed,
+        person_id=None,
+        made_by=made_by,
+        rights=MAIN,
+        app_ids=None,
+        networks=None,
+        created_at=created_at,
+        ends_at=None,
+    )
 
 
 class TooManyKeys(Exception):
@@ -61,11 +82,6 @@ def insert_key(connection: Connection, key: Key) -> None:
     values["made_by"] = stored_actor(key.made_by)
     values["app_ids"], values["networks"] = stored_texts(key.app_ids), stored_texts(key.networks)
     connection.execute(keys.insert().values(values))
-
-
-def hold_account(connection: Connection, account_id: str) -> None:
-    """Have others who change who may what on an account wait until this transaction ends."""
-    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True)).all()
 
 
 def add_key(catalog: Catalog, key: Key, change: Change, most: int | None = None) -> None:

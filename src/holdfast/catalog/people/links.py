@@ -10,9 +10,10 @@ from sqlalchemy import Row, func, or_, select
 
 from holdfast.catalog.database.access_tables import links
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.events.audit import Change, enter_audit
-from holdfast.catalog.people.keys import actor_of, hold_account, stored_actor
+from holdfast.catalog.people.keys import actor_of, stored_actor
 from holdfast.catalog.people.records import Link
 from holdfast.units import SECOND_NS
 

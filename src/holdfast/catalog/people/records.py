@@ -27,19 +27,6 @@ class Member(msgspec.Struct, frozen=True):
     created_at: int
 
 
-class Invitation(msgspec.Struct, frozen=True):
-    """An invitation to become a member, until it is accepted or ends."""
-
-    id: str
-    account_id: str
-    email: str
-    rights: str
-    app_ids: tuple[str, ...] | None
-    made_by: Actor
-    created_at: int
-    ends_at: int
-
-
 class Key(msgspec.Struct, frozen=True):
     """A key of an account. `rights`: as stored; `person_id`: whose rights bound it; `networks`: None for any.
 
@@ -88,19 +75,3 @@ class Link(msgspec.Struct, frozen=True):
     created_at: int
     ends_at: int
     used_at: int | None = None
-
-
-class Session(msgspec.Struct, frozen=True):
-    """A signed-in person. `account_id`, `rights`, `app_ids`: what a sign-in link of the host gave, if one did."""
-
-    id: str
-    person_id: str
-    account_id: str | None
-    rights: str | None
-    app_ids: tuple[str, ...] | None
-    created_at: int
-    seen_at: int
-    ends_at: int
-    elevated_until: int | None
-    ip: str
-    agent: str

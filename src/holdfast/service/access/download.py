@@ -93,18 +93,7 @@ def find_download(instance: Instance, account_id: str, name: str, key: str, form
 
     Raises KeyMismatch.
     """
-    found = None
-    # A secret is opened and a key computed and compared in any case, so that a wrong name takes as long as a wrong key.
-    linked = instance.prepared.linked(account_id, name)
-    if linked:
-        keys = account_keys(instance, account_id, linked[0][2])
-    else:
-        keys = account_keys(instance, NOBODY, instance.nobodys_link_secret)
-        same_key(key, keys.key(_NO_DIGEST))
-    for backup_id, digest, _ in linked:
-        # The oldest, if two applications have a backup of this name and content: a link goes on giving its bytes.
-        if same_key(key, keys.key(digest)) and found is None:
-            found = backup_id
+    found = _opened(instance, account_id, name, lambda keys, _, digest: same_key(key, keys.key(digest)))
     backup = _successful(instance, found)
     return None if backup is None else Download(instance, backup, format)
 
@@ -117,16 +106,11 @@ def find_signed_download(
     `expires`: seconds since 1970, as the link has it. Raises LinkExpired only for a link that is rightly signed and
     has ended, KeyMismatch.
     """
-    found = None
-    linked = instance.prepared.linked(account_id, name)
-    if linked:
-        keys = account_keys(instance, account_id, linked[0][2])
-    else:
-        keys = account_keys(instance, NOBODY, instance.nobodys_link_secret)
-        _is_signed(keys, signature, account_id, _NO_BACKUP, format, expires)
-    for backup_id, _, _ in linked:
-        if _is_signed(keys, signature, account_id, backup_id, format, expires):
-            found = backup_id
+
+    def is_signed(keys: AccountKeys, backup_id: str, _: bytes) -> bool:
+        return same_key(signature, keys.signature(account_id, backup_id, format, expires))
+
+    found = _opened(instance, account_id, name, is_signed)
     if found is None:
         return None
     now_ns = instance.clock.now_ns()
@@ -140,10 +124,21 @@ def find_signed_download(
     return Download(instance, backup, format, link)
 
 
-def _is_signed(
-    keys: AccountKeys, signature: str, account_id: str, backup_id: str, format: Format, expires: int
-) -> bool:
-    return same_key(signature, keys.signature(account_id, backup_id, format, expires))
+def _opened(
+    instance: Instance, account_id: str, name: str, opens: Callable[[AccountKeys, str, bytes], bool]
+) -> str | None:
+    """Return the id of the backup of that name that a link opens; `opens` gets the keys, a backup's id and digest.
+
+    The oldest, if two applications have a backup of this name and content: a link goes on giving its bytes.
+    """
+    # A secret is opened and a key computed and compared in any case, so that a wrong name takes as long as a wrong key.
+    linked = instance.prepared.linked(account_id, name)
+    if not linked:
+        opens(account_keys(instance, NOBODY, instance.nobodys_link_secret), _NO_BACKUP, _NO_DIGEST)
+        return None
+    keys = account_keys(instance, account_id, linked[0][2])
+    opened = [backup_id for backup_id, digest, _ in linked if opens(keys, backup_id, digest)]
+    return opened[0] if opened else None
 
 
 def _successful(instance: Instance, backup_id: str | None) -> Backup | None:

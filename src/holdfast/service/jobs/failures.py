@@ -32,7 +32,8 @@ class Failure:
 class Failures:
     """The failures of one kind of operation (`operation`: "The restore").
 
-    `codes`: of errors whose message is the operator's text, the first that fits counts. `interrupted`: the sentence for
+    `codes`: of errors whose message is the operator's text, the first that fits counts; a failure of a source has its
+    own code, unless they name it. `interrupted`: the sentence for
     one whose process was told to end. `disk`: code and beginning of the text when the system says why; None: nobody
     expects that.
     """
@@ -48,11 +49,11 @@ class Failures:
             return Failure(error.code, error.message, error.detail)
         if isinstance(error, CatalogUnreachable):
             return self.with_code("CATALOG_UNREACHABLE", error)
+        if isinstance(error, SourceFailed) and all(kind is not SourceFailed for kind, _ in self.codes):
+            return self.with_code(error.code, error)
         for kind, code in self.codes:
             if isinstance(error, kind):
                 return self.with_code(code, error)
-        if isinstance(error, SourceFailed):
-            return self.with_code(error.code, error)
         if isinstance(error, KeyboardInterrupt | SystemExit):
             return Failure("CANCELLED", self.interrupted)
         if isinstance(error, OSError) and self.disk is not None:

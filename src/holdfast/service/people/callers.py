@@ -39,6 +39,11 @@ class Caller:
     unnoted_hour: int | None = None
     """The hour (nanoseconds) that is to be recorded as the key's last use; None when it is recorded."""
 
+    @property
+    def may_download(self) -> bool:
+        """True if the caller may have the keys of downloads of what he sees."""
+        return Right.BACKUPS_DOWNLOAD in self.grant.rights
+
     def require(self, right: Right, app_id: str | None = None) -> None:
         """Raise NotFound (APP_NOT_FOUND) without any right on the application, PermissionDenied without this one."""
         if app_id is not None and not self.grant.sees(app_id):

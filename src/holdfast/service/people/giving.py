@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-from msgspec import UnsetType
 
 from holdfast.catalog.accounts.apps import list_apps
 from holdfast.catalog.records import Actor
@@ -16,8 +13,6 @@ from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import ALL, Grant, Right, stored_grant
 
 NAME_CHARACTERS_MAX = 100
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +60,3 @@ def checked_name(name: str) -> str:
     if not (text and text.isprintable() and len(text) <= NAME_CHARACTERS_MAX):
         raise Invalid("name", f"name must be text of 1 to {NAME_CHARACTERS_MAX} printable characters.")
     return text
-
-
-def given(value: T | UnsetType) -> T | None:
-    """Return a field of a body, None where it was left out."""
-    return None if isinstance(value, UnsetType) else value

@@ -6,7 +6,6 @@ What it must never do: show a key again, or give one more than whoever makes or 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
@@ -18,12 +17,13 @@ from holdfast.catalog.people.keys import MAIN
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account, Actor, new_id
 from holdfast.schemas import keys as schemas
+from holdfast.schemas.fields import given
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.people.giving import Giver, checked_name, given, own_apps
+from holdfast.service.people.giving import Giver, checked_name, own_apps
 from holdfast.service.people.rights import Right, parsed_rights, shown_group, stored_rights
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.keys import START_CHARACTERS, key_hash, new_api_key, new_main_key_of
+from holdfast.service.registry.keys import START_CHARACTERS, MadeKey, key_hash, new_api_key, rotate_key
 from holdfast.units import SECOND_NS
 
 KEYS_MAX = 200
@@ -31,14 +31,6 @@ KEYS_MAX = 200
 
 NETWORKS_MAX = 100
 """Of one key."""
-
-
-@dataclass(frozen=True, slots=True)
-class MadeKey:
-    """A key, and what opens the account with it, which is shown this once."""
-
-    key: Key
-    api_key: str
 
 
 def list_keys(instance: Instance, account_id: str) -> list[Key]:
@@ -140,8 +132,7 @@ def replace_main_key(instance: Instance, account: Account, overlap_seconds: int,
             "overlap_seconds", f"overlap_seconds must be a whole number from 0 to {schemas.OVERLAP_SECONDS_MAX}."
         )
     giver.require(MAIN, None)
-    api_key, key = new_main_key_of(instance, account, giver.actor, overlap_seconds)
-    return MadeKey(key, api_key)
+    return rotate_key(instance, account, giver.actor, overlap_seconds)
 
 
 def shown_key(instance: Instance, key: Key) -> schemas.Key:

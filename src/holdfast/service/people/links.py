@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from urllib.parse import quote
 
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import links as rows
@@ -18,7 +17,7 @@ from holdfast.schemas import links as schemas
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.backups import require_usable
+from holdfast.service.registry.backups import download_place, require_usable
 from holdfast.service.registry.link_keys import account_keys
 from holdfast.units import SECOND_NS
 
@@ -72,8 +71,7 @@ def _url(instance: Instance, backup: Backup, link: Link) -> str:
     signature = account_keys(instance, link.account_id, sealed).signature(
         link.account_id, link.backup_id, link.format, expires
     )
-    place = f"{link.account_id}_{quote(backup.name, safe='')}.{link.format}"
-    return f"{instance.config.downloads_url}/{place}?expires={expires}&signature={signature}"
+    return f"{download_place(instance, backup, link.format)}?expires={expires}&signature={signature}"
 
 
 def list_links(instance: Instance, account_id: str, app_ids: Collection[str] | None = None) -> list[Link]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from holdfast.catalog.people.keys import MAIN
 from holdfast.service.errors import Invalid
 
 
@@ -55,8 +56,7 @@ GROUPS: dict[str, Rights] = {
 }
 """The groups that can be given, with the names that Square Cloud's workspaces use."""
 
-_MAIN = "main"
-_STORED_GROUPS = GROUPS | {_MAIN: _OWNER - {Right.ACCOUNT_ERASE}}
+_STORED_GROUPS = GROUPS | {MAIN: _OWNER - {Right.ACCOUNT_ERASE}}
 _NAMES = {right.value: right for right in Right}
 
 

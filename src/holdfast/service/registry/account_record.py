@@ -19,10 +19,10 @@ from msgspec import structs
 
 from holdfast.catalog.accounts import rows as account_rows
 from holdfast.catalog.accounts.apps import list_apps
-from holdfast.catalog.people.keys import MAIN, keys_of
+from holdfast.catalog.people.keys import keys_of, main_key_row
 from holdfast.catalog.people.members import members_of
 from holdfast.catalog.people.records import Key, Member
-from holdfast.catalog.records import SYSTEM, Account, App, Backup, new_id
+from holdfast.catalog.records import SYSTEM, Account, App, Backup
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.vault.errors import DamagedError, KeyMismatch
@@ -173,21 +173,7 @@ def opened_record(key: MasterKey, account_id: str, sealed: bytes) -> Record:
 
 def _first_key(first: _FirstRecord) -> Key:
     account = first.account
-    return Key(
-        id=new_id(account.created_at),
-        account_id=account.id,
-        hash=first.api_key_hash,
-        name=MAIN,
-        start="",
-        sealed=account.api_key_sealed,
-        person_id=None,
-        made_by=SYSTEM,
-        rights=MAIN,
-        app_ids=None,
-        networks=None,
-        created_at=account.created_at,
-        ends_at=None,
-    )
+    return main_key_row(account.id, first.api_key_hash, "", account.api_key_sealed, SYSTEM, account.created_at)
 
 
 def store_marks(instance: Instance, backup: Backup) -> None:

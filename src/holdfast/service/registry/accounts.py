@@ -45,13 +45,13 @@ def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAcco
         link_secret_sealed=wrap(os.urandom(32), f"link secret:{account_id}"),
         vault_epoch=0,
     )
-    api_key, main_key = new_main_key(instance, account_id, by)
+    made = new_main_key(instance, account_id, by)
     try:
-        rows.insert_account(instance.catalog, account, main_key, by)
+        rows.insert_account(instance.catalog, account, made.key, by)
     except rows.EmailTaken:
         raise _email_taken(email) from None
     store_record(instance, account_id)
-    return NewAccount(account, api_key)
+    return NewAccount(account, made.api_key)
 
 
 def _check_email(email: str) -> None:

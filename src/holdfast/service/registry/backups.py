@@ -126,8 +126,12 @@ def download_url(instance: Instance, backup: Backup, format: Format = "zip") -> 
 
 
 def _url(instance: Instance, backup: Backup, key: str, format: Format = "zip") -> str:
-    name = quote(backup.name, safe="")
-    return f"{instance.config.downloads_url}/{backup.account_id}_{name}.{format}?{key}"
+    return f"{download_place(instance, backup, format)}?{key}"
+
+
+def download_place(instance: Instance, backup: Backup, format: str) -> str:
+    """Return the URL of a backup's download without the query, which is what opens it."""
+    return f"{instance.config.downloads_url}/{backup.account_id}_{quote(backup.name, safe='')}.{format}"
 
 
 def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
@@ -138,9 +142,9 @@ def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
     return backup
 
 
-def backup_now(instance: Instance, backup: Backup) -> Backup:
+def backup_now(instance: Instance, backup_id: str) -> Backup:
     """A backup as it is now. Raises NotFound (BACKUP_NOT_FOUND)."""
-    found = rows.backup_by_id(instance.catalog, backup.id)
+    found = rows.backup_by_id(instance.catalog, backup_id)
     if found is None:
         raise backup_not_found()
     return found
@@ -229,7 +233,7 @@ def override_locks(instance: Instance, backup: Backup, by: Actor) -> Backup:
 
 def _marked(instance: Instance, backup: Backup) -> Backup:
     """The backup as it is now, its name and locks written to the store too."""
-    found = backup_now(instance, backup)
+    found = backup_now(instance, backup.id)
     if found.state is State.SUCCESSFUL:
         store_marks(instance, found)
     return found

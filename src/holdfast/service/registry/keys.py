@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 import zlib
+from dataclasses import dataclass
 
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import keys as rows
 from holdfast.catalog.people.records import Key
-from holdfast.catalog.records import Account, Actor, new_id
+from holdfast.catalog.records import Account, Actor
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import store_record
@@ -51,42 +52,30 @@ def key_hash(api_key: str) -> bytes:
     return hashlib.sha256(api_key.encode()).digest()
 
 
-def new_main_key(instance: Instance, account_id: str, by: Actor) -> tuple[str, Key]:
-    """Return a new main key for an account, and its row."""
-    api_key, now_ns = new_api_key(), instance.clock.now_ns()
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A key, and what opens the account with it, which is shown this once."""
+
+    key: Key
+    api_key: str
+
+
+def new_main_key(instance: Instance, account_id: str, by: Actor) -> MadeKey:
+    """Return a new main key for an account, which nobody has entered yet."""
+    api_key = new_api_key()
     sealed = instance.master_key.wrap(api_key.encode(), _label(account_id))
-    start = api_key[:START_CHARACTERS]
-    row = Key(
-        new_id(now_ns),
-        account_id,
-        key_hash(api_key),
-        "main",
-        start,
-        sealed,
-        None,
-        by,
-        rows.MAIN,
-        None,
-        None,
-        now_ns,
-        None,
-    )
-    return api_key, row
+    start, now_ns = api_key[:START_CHARACTERS], instance.clock.now_ns()
+    return MadeKey(rows.main_key_row(account_id, key_hash(api_key), start, sealed, by, now_ns), api_key)
 
 
-def new_main_key_of(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> tuple[str, Key]:
-    """Replace the main key; the old one works on for the overlap. Return the new one, and its row."""
-    api_key, row = new_main_key(instance, account.id, by)
-    data = {"key_id": row.id, "overlap_seconds": overlap_seconds}
+def rotate_key(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> MadeKey:
+    """Replace the main key; the old one works on for the overlap."""
+    made = new_main_key(instance, account.id, by)
+    data = {"key_id": made.key.id, "overlap_seconds": overlap_seconds}
     change = Change(by, "account.key_replaced", account.id, data=data)
-    rows.replace_main_key(instance.catalog, row, row.created_at + overlap_seconds * SECOND_NS, change)
+    rows.replace_main_key(instance.catalog, made.key, made.key.created_at + overlap_seconds * SECOND_NS, change)
     store_record(instance, account.id)
-    return api_key, row
-
-
-def rotate_key(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> str:
-    """As `new_main_key_of`; return the new key alone."""
-    return new_main_key_of(instance, account, by, overlap_seconds)[0]
+    return made
 
 
 def reveal_key(instance: Instance, account_id: str) -> str:

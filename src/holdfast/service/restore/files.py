@@ -57,7 +57,7 @@ from holdfast.sources.reader import SourceFileRefused, make_root
 from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
-from holdfast.vault.errors import Cancelled, DamagedError, SourceFailed, VaultError
+from holdfast.vault.errors import Cancelled, DamagedError, VaultError
 from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
@@ -132,7 +132,7 @@ def run_restore(
 ) -> Job:
     """Run a queued restore to its end: done, or failed with everything as it was. Raises NotFound, CatalogError."""
     try:
-        done = jobs.run_job(instance, job_id, _restore, _failure, control=control, is_held=is_held)
+        done = jobs.run_job(instance, job_id, _restore, FAILURES.of, control=control, is_held=is_held)
     except _NotPutBack as error:
         raise Conflict("RESTORE_HALF_DONE", str(error)) from error
     if done.state not in OPEN_JOBS:
@@ -352,7 +352,3 @@ FAILURES = Failures(
     interrupted="The restore was interrupted; everything is as it was before.",
     disk=("TARGET_ERROR", "The target could not be read or written"),
 )
-
-
-def _failure(error: BaseException) -> Failure:
-    return FAILURES.with_code(error.code, error) if isinstance(error, SourceFailed) else FAILURES.of(error)

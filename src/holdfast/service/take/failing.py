@@ -13,11 +13,11 @@ from contextlib import suppress
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.records import Backup, State, Warned
-from holdfast.service.errors import backup_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import sweep_imports
 from holdfast.service.instance.locks import held
 from holdfast.service.jobs.failures import Failure, Failures
+from holdfast.service.registry.backups import backup_now
 from holdfast.service.take.hooks import recover_hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.source import sweep_copies
@@ -28,7 +28,6 @@ from holdfast.vault.errors import (
     Cancelled,
     KeyMismatch,
     SessionFenced,
-    SourceFailed,
     Stopped,
     TakeAgain,
     VaultError,
@@ -68,11 +67,6 @@ def is_customers_failure(error: BaseException) -> bool:
     return isinstance(error, _CUSTOMERS) and not isinstance(error, Stopped)
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Return the failure of a backup that an error stands for."""
-    return FAILURES.with_code(error.code, error) if isinstance(error, SourceFailed) else FAILURES.of(error)
-
-
 def fail(
     instance: Instance,
     backup: Backup,
@@ -83,7 +77,7 @@ def fail(
     is_customers: bool = False,
 ) -> None:
     """Enter a backup as failed, unless it has ended; nothing of it stays in the store."""
-    if found_backup(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
+    if backup_now(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
         return  # it was entered as successful, and what came behind that failed
     # The root may be there when the failure came behind it; a root without a backup must not rise again.
     with suppress(StoreError):
@@ -118,7 +112,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
     for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
         with held(instance, take_lock(backup.id)) as is_ours:
             # Looked at again: whoever ran it may have let go of the lock because it is finished.
-            if is_ours and found_backup(instance, backup.id).state is State.RUNNING:
+            if is_ours and backup_now(instance, backup.id).state is State.RUNNING:
                 fail(
                     instance,
                     backup,
@@ -129,7 +123,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
                     logs[backup.id],
                     [warnings[backup.id]] if backup.id in warnings else [],
                 )
-                failed.append(found_backup(instance, backup.id))
+                failed.append(backup_now(instance, backup.id))
     instance.local_store.sweep_unfinished()
     sweep_imports(instance)
     sweep_copies(instance)
@@ -139,11 +133,3 @@ def recover_backups(instance: Instance) -> list[Backup]:
 def take_lock(backup_id: str) -> str:
     """The name of the lock that whoever runs a backup holds."""
     return f"take-{backup_id}"
-
-
-def found_backup(instance: Instance, backup_id: str) -> Backup:
-    """Return a backup as it now is. Raises NotFound."""
-    backup = rows.backup_by_id(instance.catalog, backup_id)
-    if backup is None:
-        raise backup_not_found()
-    return backup

@@ -25,9 +25,10 @@ from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.policy.retention import is_shrunk
 from holdfast.service.registry.account_record import store_marks, store_record
 from holdfast.service.registry.apps import require_folder, require_here
+from holdfast.service.registry.backups import backup_now
 from holdfast.service.registry.damage import recheck
 from holdfast.service.registry.vault_there import confirm_vault
-from holdfast.service.take.failing import fail, failure_of, found_backup, is_customers_failure, take_lock
+from holdfast.service.take.failing import FAILURES, fail, is_customers_failure, take_lock
 from holdfast.service.take.hooks import Hooks
 from holdfast.service.take.log import BackupLog
 from holdfast.service.take.request import request_backup
@@ -103,18 +104,18 @@ def run_backup(
     )
     with nullcontext(True) if is_held else held(instance, take_lock(backup_id)) as is_ours:
         now_ns = instance.clock.now_ns()
-        is_claimed = is_held and found_backup(instance, backup_id).state is State.RUNNING
+        is_claimed = is_held and backup_now(instance, backup_id).state is State.RUNNING
         if is_ours and (is_claimed or rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns)):
-            backup = found_backup(instance, backup_id)
+            backup = backup_now(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", {**about, "origin": backup.origin})
             _run(instance, backup, control)
-            done = found_backup(instance, backup_id)
+            done = backup_now(instance, backup_id)
             _log_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
                 _store_shrunk(instance, done)
                 recheck(instance, done.account_id)
-    return found_backup(instance, backup_id)
+    return backup_now(instance, backup_id)
 
 
 def _store_shrunk(instance: Instance, done: Backup) -> None:
@@ -152,7 +153,7 @@ def _run(instance: Instance, backup: Backup, control: Control) -> None:
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
             if running.requeue(instance.catalog, backup.id, REQUEUED, instance.clock.now_ns()):
                 return
-        why = failure_of(error)
+        why = FAILURES.of(error)
         if why.code == INTERNAL_ERROR:
             _log.exception("backup %s failed", backup.id)
         remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it

@@ -78,9 +78,9 @@ def _apps(instance: Instance, caller: Caller) -> list[shown_apps.App]:
 
 
 def _backups(instance: Instance, caller: Caller, fields: dict[str, str]) -> Answer:
-    account, may_download = caller.account, Right.BACKUPS_DOWNLOAD in caller.grant.rights
+    account = caller.account
     limit, after = inputs.page_limit(fields) or PAGE_DEFAULT, inputs.page_after(fields)
     operations.check_after(instance, after, account.id)
     found = operations.list_account_backups(instance, account.id, limit + 1, after, caller.grant.app_ids)
     page, link = cut_page(found, limit, instance.config.base_url, "/v3/backups", fields)
-    return success(operations.full_objects(instance, page, with_keys=may_download), headers=link)
+    return success(operations.full_objects(instance, page, with_keys=caller.may_download), headers=link)

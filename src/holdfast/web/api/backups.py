@@ -47,7 +47,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         fields = inputs.query(scope, "view", "limit", "after")
         if not fields:
             # The hot path: its queries run inline, cheaper than the way to a thread and back.
-            return whole_lists.answer(caller.account, app_id, with_keys=_may_download(caller)).for_request(scope)
+            return whole_lists.answer(caller.account, app_id, with_keys=caller.may_download).for_request(scope)
         return with_etag(await context.call(_listed, context, caller, app_id, fields), scope)
 
     @post(_LIST, opt=needs(Right.BACKUPS_CREATE))
@@ -63,7 +63,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
             backup, finished = await hold(context, backup, context.now() + seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
         return success(
-            operations.full_object(instance, backup, with_keys=_may_download(caller)),
+            operations.full_object(instance, backup, with_keys=caller.may_download),
             200 if finished else 202,
             [(b"location", location)],
         )
@@ -73,7 +73,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         scope = request.scope
         caller, app_id = requested_app(context, scope)
         backup = await context.call(operations.find_backup, instance, app_id, requested_backup(scope))
-        return with_etag(success(operations.full_object(instance, backup, with_keys=_may_download(caller))), scope)
+        return with_etag(success(operations.full_object(instance, backup, with_keys=caller.may_download)), scope)
 
     @patch(_ONE, opt=needs(Right.BACKUPS_UPDATE))
     async def change_backup(request: AnyRequest) -> Answer:
@@ -82,7 +82,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         body = await inputs.json_body(request, BackupChange)
         inputs.require_change(body)
         backup = await context.call(_change, context, caller, app_id, requested_backup(scope), body)
-        return success(operations.full_object(instance, backup, with_keys=_may_download(caller)))
+        return success(operations.full_object(instance, backup, with_keys=caller.may_download))
 
     @delete(_ONE, status_code=200, opt=needs(Right.BACKUPS_DELETE))
     async def delete_backup(request: AnyRequest) -> Answer:
@@ -106,13 +106,8 @@ def _listed(context: Context, caller: Caller, app_id: str, fields: dict[str, str
     found = operations.list_backups(instance, app_id, None if limit is None else limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, f"/v3/apps/{app_id}/backups", fields)
     if full:
-        return success(operations.full_objects(instance, page, with_keys=_may_download(caller)), headers=link)
-    return success(operations.listed(instance, page, with_keys=_may_download(caller)), headers=link)
-
-
-def _may_download(caller: Caller) -> bool:
-    """True if the caller may have the keys of downloads of what he sees."""
-    return Right.BACKUPS_DOWNLOAD in caller.grant.rights
+        return success(operations.full_objects(instance, page, with_keys=caller.may_download), headers=link)
+    return success(operations.listed(instance, page, with_keys=caller.may_download), headers=link)
 
 
 def _start(context: Context, caller: Caller, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:
@@ -142,7 +137,7 @@ async def hold(context: Context, backup: Backup, until: float) -> tuple[Backup, 
         if left <= 0 or context.draining:
             return backup, False
         await asyncio.sleep(min(POLL_SECONDS, left))
-        backup = await context.call(operations.backup_now, context.instance, backup)
+        backup = await context.call(operations.backup_now, context.instance, backup.id)
     return backup, True
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import msgspec
 from litestar import Request, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.catalog.records import Account, Endpoint
+from holdfast.schemas.fields import given
 from holdfast.schemas.webhooks import DeletedWebhook, NewWebhook, Webhook, WebhookChange, WebhookWithSecret, with_secret
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
@@ -59,8 +59,8 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
             account.id,
             body.url,
             caller.actor,
-            _given(body.events),
-            _given(body.label),
+            given(body.events),
+            given(body.label),
         )
         location = f"{_ALL}/{made.endpoint.id}".encode("ascii")
         return success(await context.call(_with_secret, instance, made), 201, [(b"location", location)])
@@ -80,9 +80,9 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
             instance,
             endpoint,
             caller.actor,
-            events=_given(body.events),
-            label=_given(body.label),
-            is_enabled=_given(body.is_enabled),
+            events=given(body.events),
+            label=given(body.label),
+            is_enabled=given(body.is_enabled),
         )
         return success(await context.call(operations.shown_endpoint, instance, changed))
 
@@ -128,10 +128,6 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
         test_webhook,
         rotate_secret,
     ]
-
-
-def _given(value: T | msgspec.UnsetType) -> T | None:
-    return None if isinstance(value, msgspec.UnsetType) else value
 
 
 def _views(instance: Instance, account: Account) -> list[Webhook]:

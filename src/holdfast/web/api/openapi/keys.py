@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import ID, Json, enveloped, ref
-from holdfast.web.api.openapi.operations import IF_NONE_MATCH, got, json_of, operation
+from holdfast.web.api.openapi.fields import ID, Json, ref
+from holdfast.web.api.openapi.operations import IF_NONE_MATCH, answered, got, operation
 
 _GIVEN = (
     "Rights come from a `group` or from a list of `rights`, on all of the account or on the applications `app_ids`. "
@@ -16,11 +16,7 @@ def paths() -> Json:
     key_id: Json = {"name": "key_id", "in": "path", "required": True, "schema": ID}
     key, with_key = ref("Key"), ref("NewKeyShown")
 
-    def ok(schema: Json, description: str, status: int = 200) -> dict[int, Json]:
-        return {status: {"description": description, "content": json_of(enveloped(schema))}}
-
-    made = ok(with_key, "It is there; `key` is shown this once.", 201)
-    made[201]["headers"] = {"Location": {"schema": {"type": "string"}, "description": "The key's own address."}}
+    made = answered(with_key, "It is there; `key` is shown this once.", 201, location_of="The key's")
     return {
         "/v3/keys": {
             "get": operation(
@@ -37,7 +33,7 @@ def paths() -> Json:
             "patch": operation(
                 "changeKey",
                 "Change a key",
-                ok(key, "The key as it is now."),
+                answered(key, "The key as it is now."),
                 (404, 409, 413),
                 parameters=(key_id,),
                 body="KeyChange",
@@ -46,7 +42,7 @@ def paths() -> Json:
             "delete": operation(
                 "deleteKey",
                 "End a key",
-                ok(ref("DeletedKey"), "It opens nothing any more; its event streams end within a second."),
+                answered(ref("DeletedKey"), "It opens nothing any more; its event streams end within a second."),
                 (404, 409),
                 parameters=(key_id,),
                 description="The main key can't be ended; `POST /v3/account/key` replaces it.",
@@ -56,7 +52,7 @@ def paths() -> Json:
             "post": operation(
                 "replaceMainKey",
                 "Replace the main key",
-                ok(with_key, "The new main key; `key` is shown this once here."),
+                answered(with_key, "The new main key; `key` is shown this once here."),
                 (413,),
                 body="NewMainKey",
                 description="The old one ends at once, or works on for `overlap_seconds`. Only for who has all rights "

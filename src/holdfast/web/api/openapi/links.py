@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import ID, Json, enveloped, ref
-from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, IF_NONE_MATCH, got, json_of, operation
+from holdfast.web.api.openapi.fields import ID, Json, ref
+from holdfast.web.api.openapi.operations import APP_ID, BACKUP_REF, IF_NONE_MATCH, answered, got, operation
 
 
 def paths() -> Json:
     """The operations, by path and method."""
     link_id: Json = {"name": "link_id", "in": "path", "required": True, "schema": ID}
 
-    def ok(schema: Json, description: str, status: int = 200) -> dict[int, Json]:
-        return {status: {"description": description, "content": json_of(enveloped(schema))}}
-
-    made = ok(ref("NewLinkShown"), "The link, ready to use.", 201)
-    made[201]["headers"] = {"Location": {"schema": {"type": "string"}, "description": "The link's own address."}}
+    made = answered(ref("NewLinkShown"), "The link, ready to use.", 201, location_of="The link's")
     return {
         "/v3/apps/{app_id}/backups/{backup}/links": {
             "post": operation(
@@ -39,14 +35,18 @@ def paths() -> Json:
         },
         "/v3/links/{link_id}": {
             "delete": operation(
-                "deleteLink", "End a link", ok(ref("DeletedLink"), "It has ended."), (402, 404), parameters=(link_id,)
+                "deleteLink",
+                "End a link",
+                answered(ref("DeletedLink"), "It has ended."),
+                (402, 404),
+                parameters=(link_id,),
             )
         },
         "/v3/account/links/revoke": {
             "post": operation(
                 "revokeLinks",
                 "End all download links of the account",
-                ok(ref("RevokedLinks"), "None of before opens anything; all backups have new keys."),
+                answered(ref("RevokedLinks"), "None of before opens anything; all backups have new keys."),
             )
         },
     }

@@ -69,6 +69,14 @@ def _error(status: int) -> Json:
     return answer
 
 
+def answered(schema: Json, description: str, status: int = 200, *, location_of: str = "") -> dict[int, Json]:
+    """A good answer with an object; `location_of`: what its `Location` header is the address of."""
+    answer: Json = {"description": description, "content": json_of(enveloped(schema))}
+    if location_of:
+        answer["headers"] = {"Location": {"schema": {"type": "string"}, "description": f"{location_of} own address."}}
+    return {status: answer}
+
+
 def operation(
     name: str,
     summary: str,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi.fields import ID, Json, enveloped, ref
-from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
+from holdfast.web.api.openapi.fields import ID, Json, ref
+from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, answered, got, operation, query
 
 
 def paths() -> Json:
@@ -12,11 +12,7 @@ def paths() -> Json:
     webhook, with_secret = ref("Webhook"), ref("WebhookWithSecret")
     after = query("after", ID, "Only what is older than the delivery of this id.")
 
-    def ok(schema: Json, description: str, status: int = 200) -> dict[int, Json]:
-        return {status: {"description": description, "content": json_of(enveloped(schema))}}
-
-    made = ok(with_secret, "It is there; its secret is shown this once.", 201)
-    made[201]["headers"] = {"Location": {"schema": {"type": "string"}, "description": "The webhook's own address."}}
+    made = answered(with_secret, "It is there; its secret is shown this once.", 201, location_of="The webhook's")
     return {
         "/v3/webhooks": {
             "get": operation(
@@ -42,7 +38,7 @@ def paths() -> Json:
             "patch": operation(
                 "changeWebhook",
                 "Change a webhook",
-                ok(webhook, "The webhook as it is now."),
+                answered(webhook, "The webhook as it is now."),
                 (404, 413),
                 parameters=(webhook_id,),
                 body="WebhookChange",
@@ -50,7 +46,7 @@ def paths() -> Json:
             "delete": operation(
                 "deleteWebhook",
                 "Delete a webhook and its log",
-                ok(ref("DeletedWebhook"), "Gone."),
+                answered(ref("DeletedWebhook"), "Gone."),
                 (404,),
                 parameters=(webhook_id,),
             ),
@@ -68,7 +64,7 @@ def paths() -> Json:
             "post": operation(
                 "testWebhook",
                 "Send a test now",
-                ok(ref("Delivery"), "It was sent, or could not be: see `state`, `status` and `error`."),
+                answered(ref("Delivery"), "It was sent, or could not be: see `state`, `status` and `error`."),
                 (404, 409),
                 parameters=(webhook_id,),
             )
@@ -77,7 +73,7 @@ def paths() -> Json:
             "post": operation(
                 "rotateWebhookSecret",
                 "Give a webhook a new secret",
-                ok(with_secret, "With the new secret, shown this once; the old one signs too for 24 h."),
+                answered(with_secret, "With the new secret, shown this once; the old one signs too for 24 h."),
                 (404, 409),
                 parameters=(webhook_id,),
             )

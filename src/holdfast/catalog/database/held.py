@@ -1,0 +1,20 @@
+"""Rows held until a transaction ends, so that of two who change the same thing the second sees what the first did.
+
+On PostgreSQL by a lock of the row; SQLite has one writer at a time anyway. The order is in `Catalog.write`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from holdfast.catalog.database.tables import accounts, apps
+
+
+def hold_account(connection: Connection, account_id: str | None) -> None:
+    """Hold an account's row; without an account nothing."""
+    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+
+
+def hold_app(connection: Connection, app_id: str) -> None:
+    """Hold an application's row."""
+    connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
