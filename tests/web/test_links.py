@@ -198,3 +198,11 @@ def test_rows_go_with_their_end(site: Site) -> None:
     assert links_of(site.instance.catalog, link.account_id, now_ns, None) == [link]
     forget_ended(site.instance, now_ns + DAY_NS)
     assert link_by_id(site.instance.catalog, link.account_id, link.id) is None
+
+
+def test_a_whole_number_may_have_a_point_and_no_other_may(site: Site, silver: httpx.Client) -> None:
+    path = f"/v3/apps/{site.app.id}/backups/{site.take().id}/links"
+    json = {"content-type": "application/json"}
+    for text, status in (("239.0", 201), ("2.4e2", 201), ("239.5", 400), ("1e400", 400), ("1e300", 400)):
+        answer = silver.post(path, content=f'{{"expires_in": {text}}}', headers=json)
+        assert answer.status_code == status, text

@@ -204,6 +204,18 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def _number(text: str) -> float | int:
+    """Return a number with a point or exponent; a whole one is an integer, as JSON Schema has it: `60.0` is 60."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= _WHOLE_MAX else value
+
+
+_WHOLE_MAX = 2**53
+"""Beyond it a float no longer tells whole numbers from each other."""
+
+_body = msgspec.json.Decoder(float_hook=_number)
+
+
 async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
     """The request's body as `kind`; no body at all counts as `{}`. Bodies over BODY_BYTES_MAX never get here."""
     try:
@@ -216,7 +228,7 @@ async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
     if not raw.strip():
         return kind()
     try:
-        value = msgspec.json.decode(raw)
+        value = _body.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest("INVALID_JSON_BODY", "The body must be JSON.") from None
     if not isinstance(value, dict):
