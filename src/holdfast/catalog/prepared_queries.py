@@ -144,7 +144,7 @@ class PreparedQueries:
         connection.close()
 
     def close(self) -> None:
-        """Close the connections of all threads, which must be done with them."""
+        """Close the connections of all threads; none of them may be in use."""
         for connection in list(self._open):
             self._close(connection)
         self._local = threading.local()

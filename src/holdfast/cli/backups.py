@@ -81,7 +81,7 @@ def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bo
 
 @contextmanager
 def _stopped_aloud(name: str) -> Iterator[None]:
-    """Say what became of a backup that Ctrl-C or SIGTERM ends."""
+    """Print the outcome of a backup that Ctrl-C or SIGTERM ended."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -90,7 +90,7 @@ def _stopped_aloud(name: str) -> Iterator[None]:
 
 
 def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
-    """Say what came of a backup; leaves with 1 when it is none."""
+    """Print the outcome of a backup; exit with 1 if it failed."""
     from holdfast.catalog.records import State
     from holdfast.service.registry.backups import full_object
 
@@ -175,7 +175,7 @@ def download(
 
 
 def _require_free(path: Path, force: bool) -> None:
-    """Leave unless a file may be written: nothing is there, or it may be overwritten. On a terminal: ask."""
+    """Exit unless a file may be written: it does not exist, or may be overwritten. On a terminal, ask."""
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise typer.Exit(fail("OUTPUT", f"{path} is not a file; name a file with -o.", WRONG_USE))
     if force or not path.exists():

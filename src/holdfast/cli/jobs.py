@@ -73,7 +73,7 @@ def jobs(
 def cancel(
     job: Annotated[str, typer.Argument(metavar="ID", help="As `holdfast jobs` shows it.")], json: Json = False
 ) -> None:
-    """Have it stop: what waits at once, what runs within two seconds. Nothing of it stays."""
+    """Cancel it: at once if it is waiting, within two seconds if it runs. Nothing of it is kept."""
     from holdfast.catalog.records import OPEN_JOBS
     from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.jobs.work import cancel_work, get_work

@@ -148,12 +148,12 @@ def main() -> None:
 
 
 def _drop_output() -> None:
-    """Have what is still in the buffer go nowhere, so that the end of the process does not try again."""
+    """Discard what is still buffered, so that the exit of the process does not try to write it again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _unexpected() -> Failure:
-    """Keep the traceback for those who mend it, and say where it is."""
+    """Save the traceback for a bug report, and say where it is."""
     run = state.home / "run"
     path = (run if run.is_dir() else Path.cwd()) / f"crash-{os.getpid()}.log"
     try:

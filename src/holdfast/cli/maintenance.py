@@ -44,7 +44,7 @@ def prune(
     emergency: _Emergency = False,
     json: Json = False,
 ) -> None:
-    """Throw away what no backup needs any more."""
+    """Discard what no backup needs any more."""
     from holdfast.service.errors import Conflict
     from holdfast.service.instance.reserve import keep_reserve
     from holdfast.service.registry.accounts import get_account, list_accounts
@@ -147,7 +147,7 @@ def _warn(unknown: Sequence[str], damaged: Sequence[str]) -> None:
 
 
 def rebuild(json: Json = False) -> None:
-    """Bring the catalog back from the store and the master key: one that is gone, damaged, or older than the store."""
+    """Rebuild the catalog from the store and the master key: one that is gone, damaged, or older than the store."""
     import msgspec
 
     from holdfast.schemas.commands import RebuiltAccount

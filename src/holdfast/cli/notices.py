@@ -32,7 +32,7 @@ def add(
     label: Annotated[str | None, typer.Option("--label", help="What it is called in lists.")] = None,
     json: Json = False,
 ) -> None:
-    """Tell somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
+    """Notify somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
     from holdfast.schemas.commands import NewEndpoint, extended
     from holdfast.service.notify.endpoints import add_endpoint, shown_endpoint
     from holdfast.service.registry.accounts import get_account
@@ -116,7 +116,7 @@ def enable(endpoint_id: EndpointId, json: Json = False) -> None:
 
 @app.command("test")
 def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
-    """Send a test now and say what came of it; exit code 1 when it did not arrive."""
+    """Send a test now and print the outcome; exit code 1 when it did not arrive."""
     from holdfast.service.notify.dispatch import send_test
     from holdfast.service.notify.endpoints import find_endpoint, shown_delivery
 

@@ -21,7 +21,7 @@ def prove(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Restore a backup into a scratch folder and compare all that came back. Exit code 1 when anything is other."""
+    """Restore a backup into a scratch folder and compare the result. Exit code 1 when anything differs."""
     import msgspec
 
     from holdfast.catalog.records import JobState

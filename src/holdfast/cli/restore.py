@@ -69,7 +69,7 @@ def restore(
     password_file: PasswordFile = None,
     json: Json = False,
 ) -> None:
-    """Bring a backup back: all that will be needed is checked first, and when it fails all is as it was."""
+    """Restore a backup: everything it needs is checked first, and if it fails, everything stays as it was."""
 
     from holdfast.service.errors import Invalid
     from holdfast.service.preview.apart import restore_apart

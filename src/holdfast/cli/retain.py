@@ -30,7 +30,7 @@ def retain(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Let old backups go by the application's rules and its plan's caps."""
+    """Delete old backups by the application's rules and its plan's caps."""
     from holdfast.schemas.commands import RetainedApp
     from holdfast.service.registry.apps import find_app, list_apps
     from holdfast.service.retention.retain import accept_size, plan_retention, retain_app, shown_retention
@@ -60,7 +60,7 @@ def retain(
 
 
 def _print_rest(app: App, shrunk: Shrunk) -> None:
-    """Say why nothing goes, and how that ends."""
+    """Print why nothing is deleted, and what changes that."""
     print(
         f"Retention rests since {shrunk.since}: backup {shrunk.backup_id} has {shrunk.files:,} files "
         f"({size_text(shrunk.size)}), and the one before had {shrunk.files_before:,} "

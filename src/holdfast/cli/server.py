@@ -140,7 +140,7 @@ def serve(
 def demo(
     port: Annotated[int, typer.Option("--port", min=1, max=_PORT_MAX, help="Port to listen on.")] = 8420,
 ) -> None:
-    """Make (or use again) a demo instance in the home folder, take backups, show how to get them, and serve."""
+    """Make a demo instance in the home folder, or reuse it; take backups, show how to get them, and serve."""
     from holdfast.cli.demo import Demo
 
     demonstration = Demo(state.home, port)
@@ -251,7 +251,7 @@ def _only_one(instance: Instance) -> Iterator[None]:
 
 
 def _write_server_file(instance: Instance, host: str, port: int) -> None:
-    """Say where the server is, for scripts and other commands."""
+    """Record the server's address for scripts and other commands."""
     about = {"pid": os.getpid(), "host": host, "port": port, "base_url": instance.config.base_url}
     path = instance.run / "server.json"
     fresh = path.with_suffix(".new")

@@ -72,7 +72,7 @@ def list_all(name: AppName, json: Json = False) -> None:
 
 @app.command("check")
 def check(name: AppName, json: Json = False) -> None:
-    """See whether each database of an application can be reached and dumped."""
+    """Check that each database of an application can be reached and dumped."""
     from holdfast.schemas.commands import BadDatabase, CheckedDatabases
     from holdfast.service.errors import ServiceError
     from holdfast.service.registry.apps import find_app, require_here

@@ -1,7 +1,7 @@
 """The check of a restored tree: a new walk of it is compared with the manifest, entry by entry.
 
-Nothing that the restore itself knew or counted is believed here. Of attributes only those of the backup are asked for:
-a file system may add its own.
+Nothing that the restore itself knew or counted is trusted here. Only the backup's attributes are compared, as a file
+system may add its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Removing a folder whose contents are a tenant's: of any depth, without recursion, and by descriptors alone.
+"""Removes a folder whose contents are a tenant's: of any depth, without recursion, and by descriptors alone.
 
 What was in a folder is moved up beside it, so that nothing is ever deeper than one folder, and no more than a few
 descriptors are open, however deep the tree was. No link is followed: whoever can change the tree gains nothing by it.

@@ -403,7 +403,7 @@ class _at:
 
 
 def remove_staging(folder: Path) -> None:
-    """Take a staging folder away with all in it. Raises TargetError."""
+    """Remove a staging folder and everything in it. Raises TargetError."""
     try:
         remove_tree(folder)
     except OSError as error:

@@ -227,7 +227,7 @@ class Swap:
 
 
 def clean_up(journal: Path, *, owners: bool) -> Outcome:
-    """Bring a restore that was cut off to an end; its staging stays. Raises RollBackFailed."""
+    """Complete or undo a restore that was cut off; its staging stays. Raises RollBackFailed."""
     if _done(journal).exists():
         return Outcome.FINISHED
     if journal.exists():
@@ -246,7 +246,7 @@ def _done(journal: Path) -> Path:
 
 
 def roll_back(path: Path, *, owners: bool) -> None:
-    """Undo what the journal says, as far as it was done; done twice is as done once. Raises RollBackFailed."""
+    """Undo what the journal lists, as far as it was done; idempotent. Raises RollBackFailed."""
     staging = path
     try:
         journal = _decoder.decode(path.read_bytes())
@@ -347,7 +347,7 @@ def _opened(reader: DirectoryReader, path: bytes, kind: int) -> Iterator[int]:
 
 
 def _sync_disk(fd: int) -> None:
-    """Everything on the file system of `fd` is on its disk when this returns."""
+    """Flush the file system of `fd` to its disk."""
     code = native.sync_disk(fd)
     if code:
         raise OSError(-code, os.strerror(-code))

@@ -1,4 +1,4 @@
-"""Jobs: what takes its time, how far it is, what it will do and did."""
+"""Jobs: long operations, their progress, plan and result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store whose open objects are shared: however many read the same object at once, it has one descriptor.
+"""A store whose open objects are shared: an object has one descriptor, however many read it at once.
 
 An object stays open only while somebody has it, so the room of one that was deleted is free as soon as its last reader
 is done.

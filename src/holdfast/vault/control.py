@@ -72,7 +72,7 @@ class ControlOf(Generic[Shown]):
 
 
 class _Throttle:
-    """Lets something happen at most once in an interval, and the first time at once."""
+    """Allows something at most once in an interval, the first time at once."""
 
     def __init__(self, now_ns: Callable[[], int], every_ns: int) -> None:
         self._now_ns = now_ns

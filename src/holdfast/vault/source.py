@@ -139,7 +139,7 @@ class Source(ReadableSource, Protocol):
         """
 
     def close_reading(self) -> None:
-        """All is read: let go of the application. Raises TakeAgain when what was read must not be kept."""
+        """Release the application, as everything is read. Raises TakeAgain when what was read must not be kept."""
 
 
 @dataclass(frozen=True, slots=True)

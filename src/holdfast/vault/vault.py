@@ -67,7 +67,7 @@ class TakeResult:
 
 @dataclass(frozen=True, slots=True)
 class _Previous:
-    """The backup before, as far as a new one builds on it."""
+    """The previous backup, as far as a new one builds on it."""
 
     entries: PreviousEntries
     refs: list[BlockRef]
@@ -199,7 +199,7 @@ class Vault:
         return _result_of(root, root_bytes, epoch, PathWarnings([*old.notices, *written.notices], written.notices.more))
 
     def _previous(self, backup_id: str | None, index: Index) -> _Previous:
-        """The backup before; as one without entries where there is none, and with a notice where it cannot be read."""
+        """Return the previous backup; an empty one where there is none, and with a notice where it cannot be read."""
         nothing = PreviousEntries([])
         if backup_id is None:
             return _Previous(nothing, [], np.zeros(0, bool), [])
@@ -215,7 +215,7 @@ class Vault:
             return _Previous(nothing, [], np.zeros(0, bool), [PathWarning(b"", "PREVIOUS_UNREADABLE", message)])
 
     def _open_pool(self, source: Source, index: Index, files: int, size: int, chunks: int) -> ProcessPool | InlinePool:
-        """Who reads the files: this process where there is little to read, else several."""
+        """Return the pool that reads the files: this process alone for little, several for much."""
         if not self._workers or (files <= INLINE_POOL_FILES_MAX and size <= INLINE_POOL_BYTES_MAX):
             return InlinePool(source, self._store, self._keys, self._encoder, index, chunks)
         return ProcessPool(

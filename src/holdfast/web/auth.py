@@ -3,7 +3,7 @@
 Each route declares the right that it needs (`needs`), and gets its caller from here, which checks it: a route cannot
 do the one without the other, and `check_routes` refuses to start with a route that declares nothing.
 
-What it must never do: tell a missing account from a wrong key, or let a key into a log.
+It must never tell a missing account from a wrong key, or let a key into a log.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Terms: a connection *waits* while no request of it is being answered: for its first head, for the next one, or for its
 client to take what was written. What waits has a deadline; a request that is being answered has those of its handler.
 
-What it must never do: end a connection whose request is being answered.
+It must never end a connection whose request is being answered.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class Context:
             yield
 
     def note_key_used(self, caller: Caller) -> None:
-        """Have the hour of a key's use recorded, off the request's path, once in each hour."""
+        """Record the hour of a key's use off the request's path, once an hour."""
         key_id, hour = caller.key_id, caller.unnoted_hour
         if key_id is None or hour is None or self._noted_hours.get(key_id) == hour:
             return
@@ -179,7 +179,7 @@ class Context:
             raise self.store_watch.refusal
 
     def close(self) -> None:
-        """Let the threads go; what runs in them ends by itself."""
+        """Release the threads; what runs in them ends by itself."""
         self.store_watch.stop()
         self.download_audit.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
 """Downloads in the audit: one entry for all requests of one caller and address for one backup within ten minutes.
 
 Term: a *window* is those ten minutes: it begins with a request and is entered, and its bytes are brought up to date, by
-a thread of its own, at most once a second. What it must never do: have a request wait for the catalog, or grow with the
+a thread of its own, at most once a second. It must never have a request wait for the catalog, or grow with the
 number of links that are opened.
 """
 

@@ -4,7 +4,7 @@ Terms: the *link* is the parts of the request (account, name, key, format). A *c
 promised length, which tells the client that the rest is unavailable.
 
 This is a plain ASGI application, not a route of Litestar: it reads the raw path (a name may contain an encoded slash)
-and passes the buffers on as they come. What it must never do: let the answer, or the time it takes, reveal which part
+and passes the buffers on as they come. It must never let the answer, or the time it takes, reveal which part
 of a link is wrong; send a byte that the vault has not verified; keep a thread for a client that does not read.
 """
 

@@ -3,7 +3,7 @@
 Terms: a *listener* is one open stream. The hub tells it that there is something new, and which work runs; each listener
 reads the events from the catalog itself, from its own position. So nothing is buffered for one that reads slowly.
 
-What it must never do: run while nobody listens, or show an account another one's work.
+It must never run while nobody listens, or show an account another one's work.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Listener:
         return is_woken
 
     def wake(self) -> None:
-        """There may be something to tell."""
+        """Wake the listener, as there may be something to report."""
         self._woken.set()
 
 
@@ -91,7 +91,7 @@ class EventHub:
             self._thread.start()
 
     def _watch(self) -> None:
-        """Look and tell, until nobody listens any more."""
+        """Poll the catalog and wake listeners until nobody listens any more."""
         seen: dict[str, int] = {}
         pause = threading.Event()
         loop = self._loop
@@ -117,7 +117,9 @@ class EventHub:
             pause.wait(POLL_SECONDS)
 
     async def _wanted(self) -> dict[str, int] | None:
-        """Which accounts listen, each with the event that all of its listeners have seen; None: nobody does."""
+        """Return the accounts that listen, each with the event that all of its listeners have seen; None: nobody
+        listens.
+        """
         if not self._listeners:
             self._thread = None
             return None

@@ -20,7 +20,7 @@ class Memory:
         """Of glibc alone; other C libraries give memory back by themselves."""
 
     def give_back_soon(self) -> None:
-        """Have what was freed given back in a moment."""
+        """Give freed memory back to the system, in a moment."""
         if self._trim is not None and not self._is_planned:
             self._is_planned = True
             asyncio.get_running_loop().call_later(QUIET_SECONDS, self._give_back)

@@ -4,7 +4,7 @@ Terms: a *place* is one running download, or file or folder that is read from a 
 address, and a link where it has one. A *keyed* caller showed the account's API key. A place is *slow* when its client
 took less than `SLOW_BYTES_PER_SECOND` for a minute.
 
-A place that is slow stays until somebody else needs it, and is ended then. What it must never do: let callers without
+A place that is slow stays until somebody else needs it, and is ended then. It must never let callers without
 a key take the places that are kept for those with one, or end what is not slow.
 """
 
@@ -122,7 +122,9 @@ class Places:
             self._running.discard(place)
 
     def _refusal(self, caller: Downloader) -> tuple[ApiError, Callable[[Downloader], bool]] | None:
-        """Why a caller gets no place, and who has those that are missing; None when there is one."""
+        """Return the reason that a caller gets no place, and who holds those that are missing; None when there is
+        one.
+        """
         running = Counter[str]()
         for place in self._running:
             other = place.caller

@@ -3,7 +3,7 @@
 An error before any route is an envelope. Bounded are heads (also those that come at once), the number of their fields,
 trailers and whatever else frames a chunked body, requests that wait behind another one, and all waiting.
 
-What it must never do: write an error into an answer that has begun, or let a trailer count as a header.
+It must never write an error into an answer that has begun, or let a trailer count as a header.
 """
 
 from __future__ import annotations

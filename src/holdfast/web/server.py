@@ -144,7 +144,7 @@ class WebServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but without raising the signal again afterwards: the caller has its own end to bring about."""
+        """As uvicorn's, but without raising the signal again afterwards, as the caller shuts down by itself."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -88,7 +88,9 @@ def main(home: Path) -> None:
 
 
 def _alone(instance: Instance, alive: ExitStack, stop: threading.Event) -> bool:
-    """Be the only one of this home while `alive` is open, waiting for the last one; False when told to stop first."""
+    """Become the only one of this home while `alive` is open, waiting for the previous one; False when told to stop
+    first.
+    """
     while not stop.is_set():
         with ExitStack() as trying:
             if trying.enter_context(held(instance, JOBS_LOCK)):
@@ -104,7 +106,7 @@ def _stop_with_parent(stop: threading.Event) -> None:
 
 
 def _send_beat() -> None:
-    """Write a beat to the server. One that is gone or does not read is nothing to wait for."""
+    """Write a beat to the server, without waiting for one that is gone or does not read."""
     with suppress(BrokenPipeError, BlockingIOError):
         os.write(1, BEAT)
 
@@ -116,7 +118,7 @@ def _end_in_time(stop: threading.Event) -> None:
 
 
 def _try(what: str, operation: Callable[..., object], *given: object) -> None:
-    """Do it; what goes wrong is only logged, with `what` that means: the next time or start makes up for it."""
+    """Run it and only log a failure, with `what` it means: the next run or start makes up for it."""
     try:
         operation(*given)
     except Exception as error:

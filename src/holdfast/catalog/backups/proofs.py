@@ -18,7 +18,7 @@ KIND = "prove"
 
 
 def first_prove(connection: Connection, backup_id: str, finished_at: int) -> None:
-    """With the first good backup of an application: its first test restore is due a day later, or up to two.
+    """Schedule the first test restore of an application, one to two days after its first good backup.
 
     Its id decides the time in between, so that applications added together are not all due at once.
     """
@@ -94,7 +94,7 @@ def claim_prove(catalog: Catalog, app_id: str, due_at: int, next_at: int | None,
 
 
 def prove_by(catalog: Catalog, app_id: str, at: int) -> None:
-    """Have an application's next test restore at a time, or earlier if it is due earlier."""
+    """Schedule an application's next test restore for a time, unless one is due earlier."""
     with catalog.write() as connection:
         connection.execute(
             apps.update()

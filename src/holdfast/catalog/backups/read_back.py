@@ -45,7 +45,7 @@ def claim_lease(
 ) -> ReadBackLease | None:
     """Claim the reading for `hold_ns`; return None when another node has it.
 
-    `hour_bytes(bytes of all live packs)` is asked every `count_every_ns`: the sum is not for nothing.
+    `hour_bytes(bytes of all live packs)` is asked only every `count_every_ns`, as the sum is costly.
     """
     with catalog.write(durable=False) as connection:
         text = connection.execute(select(facts.c.value).where(facts.c.name == _FACT).with_for_update()).scalar()

@@ -66,7 +66,7 @@ def candidates(catalog: Catalog, *, app_id: str | None = None, account_id: str |
 def candidates_in(
     connection: Connection, *, app_id: str | None = None, account_id: str | None = None
 ) -> list[Candidate]:
-    """Return the same, within a transaction."""
+    """Do what `candidates` does, within a transaction."""
     query = select(
         backups.c.id,
         backups.c.created_at,

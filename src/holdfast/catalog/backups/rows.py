@@ -184,7 +184,7 @@ def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = Non
 
 
 def newest_of_account(catalog: Catalog, account_id: str) -> Backup | None:
-    """The newest successful backup of an account, of whatever application and origin."""
+    """Return the newest successful backup of an account, whatever its application and origin."""
     with catalog.read() as connection:
         row = connection.execute(
             select(*_COLUMNS)
@@ -313,7 +313,7 @@ def finish_backup(
 
 
 def _count_commit(connection: Connection, backup_id: str) -> None:
-    """Let a prune that did not count with this backup see that it came (`ledger.condemn`)."""
+    """Make a prune that did not know of this backup notice it (`ledger.condemn`)."""
     account = select(backups.c.account_id).where(backups.c.id == backup_id).scalar_subquery()
     connection.execute(
         accounts.update().where(accounts.c.id == account).values(vault_commits=accounts.c.vault_commits + 1)
@@ -323,7 +323,7 @@ def _count_commit(connection: Connection, backup_id: str) -> None:
 def _enter_shrunk(
     connection: Connection, app: App, backup_id: str, at: int, is_shrunk: IsShrunk, values: dict[str, Any]
 ) -> None:
-    """Record that the application has shrunk with this backup, if it has, and tell of it."""
+    """Record and report that the application has shrunk with this backup, if it has."""
     now = Size(values.get("files", 0), values.get("content_bytes", 0))
     shrunk = enter_shrunk(connection, app, backup_id, at, values.get("commit_seq") or 0, now, is_shrunk)
     if shrunk is not None:
@@ -343,7 +343,7 @@ def _epoch_held(connection: Connection, backup_id: str) -> int | None:
 
 
 def _app_held(connection: Connection, backup_id: str) -> App | None:
-    """The application that a backup is of, its row held; None for an import, which says nothing of its folder."""
+    """Hold and return a backup's application; None for an import, which says nothing about its folder."""
     row = connection.execute(
         select(*APP_COLUMNS)
         .join(backups, backups.c.app_id == apps.c.id)

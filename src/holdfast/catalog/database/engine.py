@@ -90,8 +90,8 @@ class Catalog:
         """A transaction that is durable when the block ends, and undone when it raises.
 
         Whoever holds an application's row and its account's takes the application's first, and both with
-        `with_for_update(key_share=True)`: PostgreSQL has every row that refers to one share it, and of two that hold a
-        share each, and both want it alone, one would be thrown out.
+        `with_for_update(key_share=True)`: in PostgreSQL every row that refers to another takes a shared lock on it, and
+        two transactions that hold one each and both want the exclusive lock would deadlock.
 
         `durable=False`: it may be lost in a power cut (whole, and only until the next durable one), and costs no wait
         for the disk. Raises CatalogUnreachable, CatalogDamaged.
@@ -284,9 +284,9 @@ def _change_schema(engine: Engine) -> None:
 
 
 def _leave_no_trace(engine: Engine) -> None:
-    """Write an SQLite catalog anew without what its pages hold of rows that were changed or deleted.
+    """Rewrite an SQLite catalog so that its pages keep nothing of rows that were changed or deleted.
 
-    What stands in the way now (no room on the disk, another process that reads) costs only that.
+    When something prevents it now (no room on the disk, another process reading), only the rewriting is skipped.
     """
     if engine.dialect.name != "sqlite":
         return

@@ -46,7 +46,7 @@ def sqlite_path(url: str) -> Path | None:
 def file_fault(path: Path) -> str | None:
     """Read an SQLite catalog as a whole; return the first damage, None where it is sound. Raises CatalogUnreachable.
 
-    Unlike `quick_check` it needs no catalog that opens. A file that is empty is sound: nothing is in it.
+    Unlike `quick_check` this works on a catalog that does not open. An empty file is sound.
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as file:

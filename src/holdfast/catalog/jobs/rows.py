@@ -103,7 +103,7 @@ def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnEle
 
 
 def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: Any) -> None:
-    """Enter that a job was `started` or has `finished`."""
+    """Record that a job `started` or `finished`."""
     row = connection.execute(
         select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id, jobs.c.is_hidden).where(
             jobs.c.id == job_id

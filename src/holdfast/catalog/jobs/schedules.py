@@ -131,9 +131,9 @@ def _is_backing_up(connection: Connection, app_id: str) -> bool:
 
 
 def stop_schedule(catalog: Catalog, app_id: str) -> str | None:
-    """Have nothing of an application be due any more, as it is being removed; `set_times` would bring it back.
+    """Clear an application's due times because it is being removed; `set_times` would set them again.
 
-    Returns what is in the way, with nothing changed: `backup` or `restore`.
+    Return what prevents it, with nothing changed: `backup` or `restore`.
     """
     return _change_idle(catalog, app_id, {"next_run_at": None, "overdue_at": None, "prove_at": None})
 

@@ -1,9 +1,9 @@
 """Prunes in the catalog: the account whose vault is next, and the node that prunes it.
 
 `accounts.prune_wanted_at` is the time from which on a prune has something to gain: when a backup was deleted, or when
-the grace of condemned packs ends. Before a prune looks, the time is moved on (`begin_prune`); so a deletion that comes
-while it runs is told from those that it saw. Who prunes holds a claim, a fact with an end, so that a node that died
-blocks the others only for a while.
+the grace of condemned packs ends. Before a prune reads anything, that time is moved on (`begin_prune`), so a deletion
+during the prune is distinguished from those that it saw. Who prunes holds a claim, a fact with an end, so that a node
+that died blocks the others only for a while.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def claim_prune(catalog: Catalog, account_id: str, node: str, now_ns: int, until
 
 
 def end_claim(catalog: Catalog, account_id: str) -> None:
-    """Let others prune the account."""
+    """Release the claim, so that others may prune the account."""
     with catalog.write() as connection:
         connection.execute(facts.delete().where(facts.c.name == _fact(account_id)))
 

@@ -136,7 +136,7 @@ def key_by_id(catalog: Catalog, account_id: str, key_id: str) -> Key | None:
 
 
 def change_key(catalog: Catalog, key: Key, change: Change, now_ns: int) -> bool:
-    """Give a key the name, rights, networks and end of this record; return False when it is there no more."""
+    """Update a key's name, rights, networks and end to this record's; return False when the key is gone."""
     values = {
         "name": key.name,
         "rights": key.rights,

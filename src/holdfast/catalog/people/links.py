@@ -82,7 +82,7 @@ def link_to(catalog: Catalog, backup_id: str, format: str, ends_at: int) -> Link
 
 
 def delete_link(catalog: Catalog, link: Link, change: Change, now_ns: int) -> bool:
-    """End a link; return False when it is there no more."""
+    """End a link; return False when it is gone already."""
     with catalog.write() as connection:
         ended = connection.execute(links.delete().where(links.c.id == link.id)).rowcount > 0
         if ended:

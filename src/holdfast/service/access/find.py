@@ -115,7 +115,7 @@ class _First:
             self._drop()
 
     def _drop(self) -> None:
-        """Drop those at the end that do not fit in any case: sizes are counted from below."""
+        """Drop those at the end that cannot fit: sizes are lower bounds."""
         total = 0
         kept: dict[bytes, Versions] = {}
         for path in sorted(self._found, key=key_of):

@@ -24,7 +24,7 @@ FINDINGS_MAX = 20
 
 
 def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
-    """Look at everything. An instance that does not open has one line, which says why; nothing is raised for it."""
+    """Run every check. An instance that does not open gets one line, which says why; nothing is raised."""
     try:
         instance = open_instance(home, clock=clock, may_only_read=True)
     except FORESEEN as error:

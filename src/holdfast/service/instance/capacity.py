@@ -25,7 +25,7 @@ class Capacity:
 
 
 def raise_open_files() -> None:
-    """Let this process, and all that it starts, have as many files open as the system's hard limit says."""
+    """Raise the limit on open files of this process, and of all it starts, to the system's hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a kernel that refuses its own hard limit: the soft one stays
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -228,7 +228,7 @@ def _check_databases(config: Config, where: str) -> None:
 
 
 def _plan_at_fault(values: dict[str, Any]) -> str:
-    """Which plan it is: the error itself says only that it is one of them."""
+    """Return the plan that an error is about: the error itself does not name it."""
     plans = values.get("plans")
     for name, plan in plans.items() if isinstance(plans, dict) else ():
         try:

@@ -202,7 +202,7 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
 
 
 def write_format(home: Path) -> None:
-    """Say that all is there. The last step of making: a home without FORMAT is one whose making was cut off."""
+    """Mark the home as complete, the last step of making it: one without FORMAT was cut off while it was made."""
     write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)
 
 
@@ -243,7 +243,7 @@ def open_instance(
 
 
 def close_to_others(home: Path) -> None:
-    """See to it that nobody but its owner looks into a home. Raises InstanceError when that cannot be done."""
+    """Close a home to everybody but its owner. Raises InstanceError when that cannot be done."""
     try:
         keep_private(home)
     except OSError as error:

@@ -3,7 +3,7 @@
 Our code and libraries log through `logging`, with the fields of an event as `extra`; structlog formats the line. Every
 line has `timestamp`, `level`, `event` and `process` (`web` or `jobs`).
 
-What it must never do: write an API key or a download's key. Callers log paths without queries; in addition, everything
+It must never write an API key or a download's key. Callers log paths without queries; in addition, everything
 in a line that looks like a key is removed, because tracebacks and the messages of libraries are not ours.
 """
 

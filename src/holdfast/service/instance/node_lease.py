@@ -60,7 +60,7 @@ class NodeLease:
         """Called when another home has taken the name: this process was stopped, or cut off, for long."""
 
     def hold(self) -> None:
-        """Have the name from now on, until `close`. Raises Conflict (NODE_TAKEN), CatalogError, OSError."""
+        """Take the name and keep it until `close`. Raises Conflict (NODE_TAKEN), CatalogError, OSError."""
         if not self._is_needed:
             return
         with self._lock:

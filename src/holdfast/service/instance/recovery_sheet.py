@@ -1,4 +1,4 @@
-"""The recovery sheet: the master key on paper, whether anybody has it there, and the way back from paper.
+"""The recovery sheet: the master key on paper, the record that it was printed, and reading it back.
 
 A sheet is read as it was printed, or as somebody typed what matters of it: the key's 64 digits, alone or among other
 lines, in capitals or in groups. The key's id, where the sheet has it, tells a digit that was copied wrongly.
@@ -22,7 +22,7 @@ KEY_NEVER_EXPORTED = (
 
 
 def note_key_exported(instance: Instance, by: Actor) -> None:
-    """Remember that somebody has the master key on paper."""
+    """Record that somebody has the master key on paper."""
     now_ns = instance.clock.now_ns()
     record_change(instance.catalog, Change(by, "master_key.exported"), now_ns)
     instance.catalog.set_fact(_EXPORTED, f"{instance.master_key.fingerprint} {now_ns}")

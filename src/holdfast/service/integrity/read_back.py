@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_back(instance: Instance, control: Control = NEVER) -> int:
-    """Read one run's share of packs; return how many. What cannot be read now is logged, and tried again."""
+    """Read one run's share of packs; return their number. Packs that cannot be read now are logged, and tried again."""
     config, now_ns = instance.config, instance.clock.now_ns()
     if not config.read_back_days:
         return 0

@@ -5,7 +5,7 @@ has deleted, and only a day later. A root that the catalog does not know stays: 
 successful backup whose root is gone is recorded as damaged. Packs that no ledger knows are left to prune, which
 condemns them with its usual care (epoch, readers' grace); this module only requests a prune.
 
-What it must never do: draw conclusions from a store that is not there, as when its disk is not mounted.
+It must never draw conclusions from a store that is not there, as when its disk is not mounted.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ RUN_SECONDS = 20.0
 
 
 def retake(instance: Instance) -> list[Backup]:
-    """Ask for the backups that are wanted of this node's applications; returns them, to be queued."""
+    """Request the backups that this node's applications need; return them, to be queued."""
     asked = []
     for app_id in apps_to_retake(instance.catalog, instance.config.node):
         try:

@@ -137,7 +137,7 @@ def _compare(
     is_whole: bool,
     control: Control,
 ) -> Compared:
-    """Look at what lies on the disk now."""
+    """Examine what is on the disk now."""
     plan, before = planned.plan, planned.before
     tree = scratch / "tree"
     wanted = np.ones(len(before), bool) if is_whole else plan.change_of >= 0
@@ -201,7 +201,7 @@ def _plain_databases(backup: Backup) -> set[str] | None:
 
 
 def _sample(instance: Instance, backup: Backup) -> tuple[str, ...]:
-    """Some files of a backup, as they fall, with no more content than a test restore may have."""
+    """Choose files of a backup at random, with no more content than a test restore may have."""
     snapshot = instance.vault(backup.account_id).open(backup.id)
     try:
         sizes = [(b, i) for b in snapshot.all_blocks() for i in (b.kind == Kind.FILE).nonzero()[0].tolist()]

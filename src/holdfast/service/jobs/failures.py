@@ -33,9 +33,8 @@ class Failures:
     """The failures of one kind of operation (`operation`: "The restore").
 
     `codes`: of errors whose message is the operator's text, the first that fits counts; a failure of a source has its
-    own code, unless they name it. `interrupted`: the sentence for
-    one whose process was told to end. `disk`: code and beginning of the text when the system says why; None: nobody
-    expects that.
+    own code, unless they name it. `interrupted`: the sentence for one whose process was told to end. `disk`: code and
+    beginning of the text when the system says why; None: such an error is not expected.
     """
 
     operation: str

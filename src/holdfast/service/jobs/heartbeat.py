@@ -38,7 +38,7 @@ class Heart:
         self._is_stored = True
 
     def beat(self) -> None:
-        """Say that the loop goes round; to the catalog not more often than it is asked for."""
+        """Record a turn of the loop; in the catalog no more often than its readers need."""
         self._send_beat()
         now = self._monotonic()
         if self._stored_at is not None and now - self._stored_at < BEAT_SECONDS:

@@ -230,7 +230,7 @@ def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> J
 
 
 def cancel_job(instance: Instance, job: Job, by: Actor) -> Job:
-    """Have a job stop. Raises Conflict (JOB_ENDED) when it has ended."""
+    """Cancel a job. Raises Conflict (JOB_ENDED) when it has ended."""
     if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns(), by):
         raise Conflict("JOB_ENDED", "The job has ended already; there is nothing to cancel.")
     return get_job(instance, job.id)

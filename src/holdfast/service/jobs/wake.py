@@ -70,7 +70,7 @@ class Wakeups:
         wake(self._instance)
 
     def close(self) -> None:
-        """Nobody can wake it any more."""
+        """Close the socket; nobody can wake the worker any more."""
         self._socket.close()
         with suppress(FileNotFoundError):
             (self._instance.run / _NAME).unlink()

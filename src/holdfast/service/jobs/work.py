@@ -45,7 +45,7 @@ def seen_work(instance: Instance, ended_max: int) -> tuple[list[Work], list[Work
 
 
 def cancel_work(instance: Instance, work: Work, by: Actor) -> Work:
-    """Have it stop: what is queued at once, what runs within two seconds. Nothing of it stays.
+    """Cancel it: at once if it is queued, within two seconds if it runs. Nothing of it is kept.
 
     Raises Conflict (JOB_ENDED) when it has ended.
     """

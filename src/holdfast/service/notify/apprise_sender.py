@@ -168,7 +168,7 @@ def _hosts(url: str, front: str) -> list[tuple[str, int | None]]:
 
 
 def _run(order: Order, seconds: float = SECONDS_MAX) -> Report | None:
-    """Have the process do it; None when it took too long, or died."""
+    """Run an order in the process; None when it took too long, or died."""
     kept = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
     # Nothing else of our environment, which may have the master key in it; and no home, so no .netrc.
     environment = {

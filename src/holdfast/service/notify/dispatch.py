@@ -107,7 +107,7 @@ def attempt(
     resolve: Resolve = system_resolve,
     chance: Callable[[], float] = random.random,
 ) -> Outcome | None:
-    """Try a claimed delivery once and enter what came of it; None when there was nothing to send.
+    """Try a claimed delivery once and record the outcome; None when there was nothing to send.
 
     Raises KeyMismatch, CatalogError.
     """
@@ -127,7 +127,7 @@ def attempt(
 
 
 def send_test(instance: Instance, endpoint: Endpoint, by: Actor, *, resolve: Resolve = system_resolve) -> Delivery:
-    """Send a `webhook.test` now, once, and give what came of it.
+    """Send a `webhook.test` now, once, and return the outcome.
 
     Raises Conflict (WEBHOOK_DISABLED), LimitReached (KEEP_CALM) when the account had a test just now.
     """
@@ -191,7 +191,7 @@ def _send(instance: Instance, delivery: Delivery, endpoint: Endpoint, body: str,
 def _settle(
     instance: Instance, delivery: Delivery, endpoint: Endpoint, outcome: Outcome, chance: Callable[[], float]
 ) -> None:
-    """Enter what came of an attempt: delivered, tried again later, or given up."""
+    """Record the outcome of an attempt: delivered, tried again later, or given up."""
     now_ns = instance.clock.now_ns()
     if outcome.error is None:
         _end(instance, delivery, DeliveryState.DELIVERED, outcome.status, None)

@@ -2,7 +2,7 @@
 
 Customers supply URLs that this machine then connects to. So a name is resolved once, each of its addresses is checked,
 and the connection is made to exactly that address (`webhook.py`); a library that opens its own connections is stopped
-when it does (`apprise_sender.py`). What it must never do: allow a connection to an address that was not checked, since
+when it does (`apprise_sender.py`). It must never allow a connection to an address that was not checked, since
 a name may have another address a moment later.
 """
 

@@ -1,6 +1,6 @@
 """Callers: whoever makes a request, found by his key with one query, and what he may do.
 
-What it must never do: tell a missing key from an ended one, or let a key do more than the person who made it.
+It must never tell a missing key from an ended one, or let a key do more than the person who made it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The keys of an account beside its main key: made with rights of their own, shown, changed, ended.
 
-What it must never do: show a key again, or give one more than whoever makes or changes it has himself.
+It must never show a key again, or give one more than whoever makes or changes it has himself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rights: their names, the groups, and grants of them on the applications of an account.
 
-What it must never do: let anybody give what he does not have himself.
+It must never let anybody give what he does not have himself.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
 
 
 def check(instance: Instance, app: App) -> None:
-    """Check before something long is begun; the insert checks again. Raises LimitReached."""
+    """Check before a long operation begins; the insert checks again. Raises LimitReached."""
     now_ns = instance.clock.now_ns()
     permit(instance, now_ns)(counts_of(instance.catalog, app.account_id, app.id, now_ns - DAY_NS))
 

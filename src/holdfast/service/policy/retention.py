@@ -302,9 +302,10 @@ def _too_old(verdict: Decision, days_max: int, now_ns: int) -> Decision:
 
 
 def _too_many(verdicts: list[Decision], backups_max: int) -> list[Decision]:
-    """Let the oldest go until the cap is kept; what undoes a restore is not counted.
+    """Delete the oldest until the cap is kept, not counting what undoes a restore.
 
-    The operator's are counted apart, by the same cap: they displace none of the customer's, and do not grow for ever.
+    The operator's are counted apart, by the same cap: they displace none of the customer's, and do not grow without
+    end.
     """
     if not backups_max:
         return verdicts

@@ -49,7 +49,7 @@ def restore_apart(instance: Instance, backup: Backup, target: App, wanted: Wante
 
 
 def _run(instance: Instance, account_id: str, what: IgnoredOrder | RestoreOrder) -> Reply:
-    """Have the process do it. Raises LimitReached, SourceError, and what the preview raises."""
+    """Run an order in the process. Raises LimitReached, SourceError, and what the preview raises."""
     order = Order(str(instance.home.resolve()), instance.config, what, SECONDS_MAX)
     # The master key may be in the environment, and so may settings; one thread keeps the address space small.
     ours = {name: value for name, value in os.environ.items() if name.startswith("HOLDFAST_")}
@@ -82,7 +82,7 @@ def _run(instance: Instance, account_id: str, what: IgnoredOrder | RestoreOrder)
 
 @contextmanager
 def _place(instance: Instance, account_id: str) -> Iterator[None]:
-    """Have one of the places, and the only one of the account. Raises LimitReached."""
+    """Hold one of the places, and the account's only one. Raises LimitReached."""
     deadline = time.monotonic() + WAIT_SECONDS
     with ExitStack() as places:
         for names in ([f"preview-{account_id}"], [f"preview-{number}" for number in range(AT_ONCE_MAX)]):

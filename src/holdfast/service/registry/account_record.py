@@ -202,7 +202,7 @@ def drop_marks(instance: Instance, backup: Backup) -> None:
 
 @contextmanager
 def _one_at_a_time(instance: Instance, account_id: str) -> Iterator[None]:
-    """Who writes last has read last: else an older state could overwrite a newer one."""
+    """Hold the account's record: the last to write must be the last who read, or an older state would win."""
     fd = os.open(instance.run / f"record-{account_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -56,7 +56,7 @@ def rename_app(instance: Instance, app: App, name: str, by: Actor) -> App:
 
 
 def set_path(instance: Instance, app: App, path: Path, by: Actor) -> App:
-    """Say where an application's data is now: a folder of this machine, whose node it is on from then on.
+    """Set the folder of an application's data, on this machine; this node backs it up from then on.
 
     Raises Invalid (PATH), Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS).
     """

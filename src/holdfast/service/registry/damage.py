@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def file_named(instance: Instance, backup: Backup) -> Iterator[None]:
-    """Have an error about lost or damaged content of a backup say which of its files is hit, where that is known."""
+    """Name in an error about lost or damaged content the file of the backup that it hits, where that is known."""
     try:
         yield
     except (ChunkMissing, DamagedError) as error:

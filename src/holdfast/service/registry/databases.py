@@ -117,7 +117,9 @@ def add_database(
 
 
 def remove_database(instance: Instance, app: App, name: str, by: Actor) -> None:
-    """Make a database no source any more; backups that have it keep it. Raises NotFound, Conflict (CONFIGURED)."""
+    """Remove a database from an application's sources; backups that have it keep it. Raises NotFound, Conflict
+    (CONFIGURED).
+    """
     if not any(spec.name == name for spec in app.settings.databases):
         if is_configured(instance, app, name):
             raise Conflict("DATABASE_CONFIGURED", f"The database {name} stands in holdfast.toml; take it out there.")

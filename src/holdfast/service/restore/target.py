@@ -1,9 +1,9 @@
 """The targets that a restore refuses: those that are, hold or lie in the instance's own folders.
 
 A mirror restore moves away what the backup does not have. In a target that holds the home, that would be the master
-key, the catalog and the store; the journal that undoes the restore would go with them. So folders are told by what they
-are, not by how they are written: by device and inode on the way up, and by their place in the file system, which a bind
-mount or a link does not change.
+key, the catalog and the store; the journal that undoes the restore would go with them. So folders are told apart by
+what they are, not by how their paths are written: by device and inode on the way up, and by their place in the file
+system, which a bind mount or a link does not change.
 """
 
 from __future__ import annotations

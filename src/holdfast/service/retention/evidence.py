@@ -1,4 +1,4 @@
-"""Evidence: before a backup goes because newer ones are there, the store is seen to have those newer ones.
+"""Evidence: before a backup is deleted because newer ones exist, the store is checked to have those newer ones.
 
 The catalog alone would let the last real backups go for hollow ones.
 """

@@ -82,7 +82,7 @@ def _prune(
     budget: CopyBudget | None,
     control: PruneControl,
 ) -> PruneResult:
-    """Prune it, and note when there is something to gain again."""
+    """Prune it, and record when there will be something to gain again."""
     again_at = now_ns + AGAIN_NS
     pruning.begin_prune(instance.catalog, account.id, again_at)
     try:

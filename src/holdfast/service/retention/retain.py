@@ -131,7 +131,7 @@ def retain_due(instance: Instance, control: Control = NEVER) -> None:
 
 
 def accept_size(instance: Instance, app: App, by: Actor) -> App:
-    """Enter that a person says that the size of an application is right: its retention rests no more.
+    """Record that a person confirmed an application's size: its retention goes on.
 
     Raises StoreError: then it is entered in the catalog, and the next change writes it to the store.
     """

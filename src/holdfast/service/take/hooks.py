@@ -139,7 +139,7 @@ class Hooks:
             self._end(state)
 
     def release(self) -> None:
-        """All is read: run `after` now."""
+        """Run `after` now, as everything is read."""
         self._end("read")
 
     def _begin(self) -> None:
@@ -291,7 +291,7 @@ class _Printed:
                         self._is_cut = True
 
     def text(self) -> str:
-        """As far as it is there when the process has ended."""
+        """Return the output that is there when the process has ended."""
         self._thread.join(DRAIN_SECONDS)
         with self._lock:
             text = self._kept.decode(errors="replace")
@@ -325,7 +325,7 @@ def _kill_orphans(backup_id: str) -> None:
 
 
 def _environment(app: App, backup: Backup) -> dict[str, str]:
-    """All that a command is given: nothing of ours but where programs and the home are."""
+    """Return a command's environment: nothing of ours but where programs and the home are."""
     ours = {name: os.environ[name] for name in ("HOME", "LANG", "TZ") if name in os.environ}
     return {
         "PATH": search_path(),

@@ -112,7 +112,7 @@ def import_limits(instance: Instance, account: Account) -> Limits:
 
 
 def _owner(app: App) -> tuple[int, int]:
-    """Whose files are whose owner the archive does not name (zip): the owner of the application's folder, if here."""
+    """Return the owner of files for which an archive names none (zip): that of the application's folder, if here."""
     try:
         found = os.stat(app.path)
     except OSError:

@@ -71,7 +71,7 @@ class LoadFailed(DatabaseFailed):
 
 @contextmanager
 def database_named(name: str) -> Iterator[None]:
-    """Have an error with a database say which one it is."""
+    """Name the database in an error about one."""
     try:
         yield
     except DatabaseFailed as error:

@@ -134,7 +134,7 @@ class WithDumps:
         return Settled(out, before)
 
     def close_reading(self) -> None:
-        """Release the application: everything is read. Raises as the folder's source."""
+        """Release the application, as everything is read. Raises as the folder's source does."""
         self.folder.close_reading()
 
     def reader(self) -> DumpReader:

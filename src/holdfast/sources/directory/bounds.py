@@ -1,4 +1,4 @@
-"""The bounds on one tree: its owner may be hostile, and memory and time are everybody's."""
+"""The bounds on one tree: its owner may be hostile, and memory and time are shared by all."""
 
 from __future__ import annotations
 

@@ -156,7 +156,9 @@ def read_ignore_file(root: int) -> tuple[list[Pattern], list[PathWarning]]:
 
 
 def match_used(ours: Sequence[Pattern], theirs: Sequence[Pattern], scan: Scan) -> NDArray[np.bool_]:
-    """Which entries of a whole walk a backup with these patterns (settings, `.backupignore`) would leave out."""
+    """Return the entries of a whole walk that a backup with these patterns (settings, `.backupignore`) would leave
+    out.
+    """
     for patterns in ([*ours, *theirs], ours):
         try:
             left_out: NDArray[np.bool_] = Rules(patterns).match(scan) != -1
@@ -175,7 +177,7 @@ def too_slow(pattern: Pattern) -> PathWarning:
 
 
 def _trimmed(line: bytes) -> bytes:
-    """Without the spaces at its end, but for one behind a backslash."""
+    """Return a line without trailing spaces, except one after a backslash."""
     at, end = 0, 0
     while at < len(line):
         if line[at] == ord("\\"):

@@ -117,7 +117,7 @@ def walk(
 
 @contextmanager
 def _stopped_by(control: Control, stop: ctypes.c_int32) -> Iterator[None]:
-    """Have `stop` set as soon as `control` is cancelled. Raises Cancelled at the end then, or what `control` raised."""
+    """Set `stop` as soon as `control` is cancelled. Raises Cancelled at the end then, or what `control` raised."""
     over = threading.Event()
     why: list[Exception] = []
 

@@ -237,7 +237,7 @@ def _allocated(found: os.stat_result) -> int:
 
 
 def _have_cpu_for(seconds: float) -> None:
-    """Let the kernel end this process when it uses the processor for much longer: SQLite looks at no clock."""
+    """Have the kernel end this process when it uses the processor for much longer, as SQLite checks no clock."""
     wanted = math.ceil(time.process_time() + 2 * seconds) + 10
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     if soft == resource.RLIM_INFINITY or soft < wanted:

@@ -40,7 +40,7 @@ class Room:
 
     @contextmanager
     def promised(self, need: int) -> Iterator[bool]:
-        """Have `need` bytes promised for as long as this is open; yields False where they do not fit. Raises OSError.
+        """Reserve `need` bytes for as long as this is open; yields False where they do not fit. Raises OSError.
 
         The bytes that a copy has written already count twice until its promise ends: it errs on the safe side.
         """

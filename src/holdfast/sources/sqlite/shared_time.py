@@ -27,7 +27,7 @@ class SharedTime:
     """The time of one backup's databases; only what is spent on them counts, not the reading of files between."""
 
     def __init__(self, wait_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`wait_seconds`: at most this long is a database waited for that somebody has locked."""
+        """`wait_seconds`: the longest wait for a locked database."""
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._left = SECONDS
@@ -46,7 +46,7 @@ class SharedTime:
             self._since = None
 
     def grow(self, size: int) -> None:
-        """Another database is to be copied; `size`: its bytes on the disk."""
+        """Add the time for another database to be copied; `size`: its bytes on the disk."""
         self._left += size / SLOWEST_BYTES_PER_SECOND
 
     @property

@@ -128,8 +128,8 @@ class ProcessPool:
     def run(self, jobs: Iterator[Job], gather: Callable[[Result], None], control: Control) -> None:
         """Run all jobs; `gather` gets each result, one call at a time.
 
-        Raises the first failure of any worker, after the others have ended what they were given; and Cancelled, which
-        ends them in the middle of it.
+        Raises the first failure of any worker, after the others have finished their jobs; and Cancelled, which kills
+        them at once.
         """
         lock = threading.Lock()
         failures: list[BaseException] = []

@@ -1,7 +1,7 @@
-"""Making room: which of the backups that may go have to go, so that a vault shrinks by so many bytes.
+"""Making room: choose the backups to delete, of those that may go, so that a vault shrinks by a number of bytes.
 
-What several backups have in common is freed only when the last of them is gone. So it is not enough to know what each
-backup added when it was taken, or what it has for itself alone: the backups are taken in the order in which they may
+What several backups have in common is freed only when the last of them is gone. So neither the bytes that a backup
+added when it was taken nor those that it alone needs are enough: the backups are taken in the order in which they may
 go, each chunk counts for the last of them that needs it, and one that needs nothing of what is freed in the end stays.
 """
 

@@ -1,4 +1,4 @@
-"""All entries of the backup before as columns: what a scan is compared with, and what a restore brings back."""
+"""All entries of the previous backup as columns, to compare a scan with, or to restore."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class PreviousEntries(EntryColumns):
 
 
 def content_of(before: PreviousEntries, i: int) -> Entry:
-    """Entry `i` with its content; what a restore does not need of it is left at zero."""
+    """Return entry `i` with its content; fields that a restore does not need are zero."""
     extents = int(before.extent_starts[i])
     return Entry(
         path=before.paths[i],

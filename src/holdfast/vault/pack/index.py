@@ -1,8 +1,8 @@
 """The index of one vault: the place of each chunk, as packed sorted arrays. About 36 bytes a chunk, without objects.
 
-A chunk is found by the first 16 bytes of its id. The ids are keyed, so nobody can make two that agree there, and by
-chance it does not happen (2^-64 at 2^32 chunks); if it did, the record would not open, because its associated data
-has all 32 bytes.
+A chunk is found by the first 16 bytes of its id. The ids are keyed, so nobody can construct two that agree there, and
+chance will not (2^-64 at 2^32 chunks); if it did, the record would not open, because its associated data has all 32
+bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The file of a backup that an error of reading is about: errors of packs and chunks know none."""
+"""Names the file of a backup that an error of reading is about: errors of packs and chunks do not know it."""
 
 from __future__ import annotations
 

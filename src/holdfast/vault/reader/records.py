@@ -97,7 +97,7 @@ class RecordReader:
         return [place for place in plan if place is not None]
 
     def _plan_anew(self, ids: list[bytes], gone: PackGone) -> list[Place]:
-        """Locate each chunk by the current ledger. Raise `gone` when the first one has not moved."""
+        """Locate each chunk by the current ledger. Raise `gone` if the first one is still where it was."""
         before = _places(self._held, ids[0])
         self._held = self._index(True)
         plan = [place for place in _places(self._held, b"".join(ids)) if place is not None]
@@ -229,7 +229,7 @@ class RecordReader:
             yield out[:fill]
 
     def _is_worth_giving(self, fill: int) -> bool:
-        """True if a buffer that is filled so far is given out as it is; a few bytes go before what comes next."""
+        """Return True if a buffer filled up to here is given out as it is; a few bytes wait for what comes next."""
         return fill * 8 > self.buffer_bytes()
 
     def _next_buffer(self, begun: memoryview, size: int) -> memoryview:

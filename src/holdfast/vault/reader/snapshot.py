@@ -24,7 +24,7 @@ class Snapshot:
     """Satisfies `layout.pieces.ManifestView`. Not to be shared between threads; `close` it."""
 
     def __init__(self, root: Root, reader: RecordReader, view: Callable[[Block], Block] = lambda block: block) -> None:
-        """`view` is what is seen of each block, such as `unprivileged`."""
+        """`view` changes each block as it is read, as `unprivileged` does."""
         self._view = view
         self.root = root
         self.reader = reader

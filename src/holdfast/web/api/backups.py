@@ -131,7 +131,7 @@ def _start(context: Context, caller: Caller, app_id: str, body: NewBackup, idemp
 
 
 async def hold(context: Context, backup: Backup, until: float) -> tuple[Backup, bool]:
-    """Look at the backup until it is finished, the time is over or the server is to stop."""
+    """Poll the backup until it is finished, the time is over or the server stops."""
     while backup.state in (State.QUEUED, State.RUNNING):
         left = until - context.now()
         if left <= 0 or context.draining:
@@ -142,7 +142,7 @@ async def hold(context: Context, backup: Backup, until: float) -> tuple[Backup, 
 
 
 def _change(context: Context, caller: Caller, app_id: str, ref: str, body: BackupChange) -> Backup:
-    """All of the change or none of it: what can be refused is looked at before anything is written."""
+    """Make the whole change or none of it: everything that can be refused is checked before anything is written."""
     instance = context.instance
     backup = operations.find_backup(instance, app_id, ref)
     is_locked = None if body.is_locked is UNSET else body.is_locked

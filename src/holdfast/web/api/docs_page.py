@@ -1,7 +1,7 @@
 """`/docs`: the documentation of the API as Swagger UI, and `/openapi.json` that it shows.
 
 The files of Swagger UI come from the package `swagger-ui-py` (Apache-2.0); only those on the list below are served.
-What it must never do: load anything from another host, or run a script that stands in a page.
+It must never load anything from another host, or run a script that stands in a page.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Terms: the *peer* is whoever opened the connection. A *capped* address is the one that caps and throttles count: an
 IPv4 address, or the /64 of an IPv6 one, as one customer has all of it.
 
-What it must never do: believe a header that did not come through a trusted proxy, or count a trusted proxy itself.
+It must never believe a header that did not come through a trusted proxy, or count a trusted proxy itself.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def offer_abort(scope: Scope, abort: Callable[[], None]) -> None:
 
 
 def abort_connection(scope: Scope) -> None:
-    """End the connection, with all that was not sent thrown away: closing alone would wait for a client that is slow.
+    """End the connection and discard what was not sent: closing alone would wait for a slow client.
 
     Without effect where the server did not offer it.
     """

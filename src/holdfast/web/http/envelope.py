@@ -1,6 +1,6 @@
 """The envelope around every JSON answer, and the answer itself as bytes.
 
-What it must never do: send an error in another shape, or without the headers that keep browsers from guessing.
+It must never send an error in another shape, or without the headers that keep browsers from guessing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turn exceptions of any floor into answers for the client.
 
-What it must never do: show a client an exception whose text was not written for it. An unknown exception becomes
+It must never show a client an exception whose text was not written for it. An unknown exception becomes
 INTERNAL_SERVER_ERROR with the request's id, and its traceback goes to the log only.
 """
 

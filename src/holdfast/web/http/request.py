@@ -189,7 +189,9 @@ def idempotency_key(scope: Scope) -> str | None:
 
 
 def path_segment(scope: Scope, index: int) -> str:
-    """A segment of the path, percent-decoded by itself: an encoded slash in a backup's name is part of the name."""
+    """Return a segment of the path, percent-decoded by itself: an encoded slash in a backup's name is part of the
+    name.
+    """
     segments = [segment for segment in scope["raw_path"].split(b"/") if segment]
     return unquote_to_bytes(segments[index]).decode("utf-8", errors="replace")
 

@@ -4,7 +4,7 @@ Terms: a *thread stream* belongs to one answer. A *fill* is one job on the share
 for buffers until enough of them are ready. When the client is slow the fill ends and its thread is free: a connection
 that does not read holds a buffer or a few, as its `Pace` says, and no thread.
 
-What it must never do: run the generator in two threads at once, block the loop, or outlive `close`.
+It must never run the generator in two threads at once, block the loop, or outlive `close`.
 """
 
 from __future__ import annotations
