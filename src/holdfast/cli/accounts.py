@@ -64,7 +64,7 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
     if json:
         print_json(AccountPlan(changed.id, changed.id, changed.plan))
     else:
-        print(f"The account {changed.id} has the plan {changed.plan} now.")
+        print(f"The account {changed.id} now has the plan {changed.plan}.")
 
 
 @app.command("set-email")
@@ -82,14 +82,15 @@ def set_email(
     if json:
         print_json(AccountEmail(changed.id, changed.email))
     else:
-        print(f"The account {changed.id} has the address {changed.email} now.")
+        print(f"The account {changed.id} now has the address {changed.email}.")
 
 
 @app.command("rotate-key")
 def rotate_key(
     account: AccountId,
     overlap: Annotated[
-        int, typer.Option("--overlap", min=0, max=86_400, metavar="SECONDS", help="For so long the old one works on.")
+        int,
+        typer.Option("--overlap", min=0, max=86_400, metavar="SECONDS", help="Seconds that the old key keeps working."),
     ] = 0,
     json: Json = False,
 ) -> None:

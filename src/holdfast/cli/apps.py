@@ -79,7 +79,7 @@ def rename(name: AppName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")
 
     with state.instance() as instance:
         changed = rename_app(instance, find_app(instance, name), new, operator())
-        _print_changed(instance, changed, json, f"{name} is named {changed.name} now.")
+        _print_changed(instance, changed, json, f"{name} is now named {changed.name}.")
 
 
 @app.command("set-path")
@@ -94,7 +94,7 @@ def set_path(
     with state.instance() as instance:
         changed = apps.set_path(instance, apps.find_app(instance, name), path, operator())
         _warn_of_others(instance, changed)
-        _print_changed(instance, changed, json, f"The data of {changed.name} is in {changed.path} now.")
+        _print_changed(instance, changed, json, f"The data of {changed.name} is now in {changed.path}.")
 
 
 def _warn_of_others(instance: Instance, changed: App) -> None:

@@ -248,7 +248,7 @@ def rename(
 
     with one_backup(name, backup) as (instance, found):
         changed = backups.rename(instance, found, new, operator())
-        print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
+        print_changed(instance, changed, json, f"{found.name} is now named {changed.name}.")
 
 
 def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:

@@ -118,6 +118,6 @@ def _print(instance: Instance, result: Checked) -> None:
 
 def _print_advice(*, repaired: bool) -> None:
     if repaired:
-        print("Examine the disk, then take a new backup of each application: it heals content that is still the same.")
+        print("Examine the disk, then back up each application anew, which heals content that is still the same.")
     else:
         print("Nothing was changed. Without --no-repair the next backups heal what is still the same.")

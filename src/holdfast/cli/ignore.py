@@ -21,7 +21,7 @@ def ignore(
     ] = None,
     add: Annotated[bool, typer.Option("--add", help="Add the patterns after the others (the default).")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the patterns out.")] = False,
-    replace: Annotated[bool, typer.Option("--set", help="Have these patterns and no others.")] = False,
+    replace: Annotated[bool, typer.Option("--set", help="Replace all patterns by these.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Have none.")] = False,
     json: Json = False,
 ) -> None:
@@ -61,7 +61,7 @@ def show_ignored(
     name: AppName,
     pattern: Annotated[
         list[str] | None,
-        typer.Option("--pattern", help="Try this one in place of those of the settings; may be given again."),
+        typer.Option("--pattern", help="Try this one instead of the settings' patterns; may be given several times."),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, max=100, help="How many of the largest paths to show.")] = 20,
     json: Json = False,

@@ -88,7 +88,7 @@ def cancel(
 
 def log(
     name: Annotated[str | None, typer.Option("--app", metavar="APP", help="Only of this application.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep showing events until Ctrl-C.")] = False,
     since: Annotated[str, typer.Option("--since", help="How far back, as 90m, 2h or 7d.")] = "24h",
     json: Json = False,
 ) -> None:

@@ -16,15 +16,15 @@ def add(
     account: AccountId,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name, for lists.")],
     group: Annotated[str | None, typer.Option("--group", help="view, manager, maintain, admin or owner.")] = None,
-    rights: Annotated[list[str] | None, typer.Option("--right", help="A right; give it again for more.")] = None,
+    rights: Annotated[list[str] | None, typer.Option("--right", help="A right; repeatable.")] = None,
     apps: Annotated[
-        list[str] | None, typer.Option("--app", metavar="APP", help="For this application only; again for more.")
+        list[str] | None, typer.Option("--app", metavar="APP", help="Only for this application; repeatable.")
     ] = None,
     networks: Annotated[
-        list[str] | None, typer.Option("--network", metavar="CIDR", help="From this network only; again for more.")
+        list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from this network; repeatable.")
     ] = None,
     expires_in: Annotated[
-        int | None, typer.Option("--expires-in", metavar="SECONDS", help="It ends in so many seconds.")
+        int | None, typer.Option("--expires-in", metavar="SECONDS", help="Seconds until it ends.")
     ] = None,
     json: Json = False,
 ) -> None:

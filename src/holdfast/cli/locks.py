@@ -25,7 +25,7 @@ def lock(
     backup: BackupName,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Only so long: 2026-12-24, 2026-12-24T18:00, 36h, 30d or 8w."),
+        typer.Option("--until", metavar="TIME", help="Lock until then: 2026-12-24, 2026-12-24T18:00, 36h, 30d or 8w."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -46,7 +46,7 @@ def unlock(
     name: AppName,
     backup: BackupName,
     force: Annotated[
-        bool, typer.Option("--force", help="Also before the end of a time lock; the customer's events say so.")
+        bool, typer.Option("--force", help="Unlock before the end of a time lock, too; the customer is told.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -82,5 +82,5 @@ def _end_of(text: str, zone: tzinfo, now_ns: int) -> int:
         raise Invalid("until", f"--until must be a time up to the year {_YEAR_MAX}.")
     end_ns = int(end.timestamp()) * SECOND_NS
     if end_ns <= now_ns:
-        raise Invalid("until", f"--until must be a time to come, and {text} is past.")
+        raise Invalid("until", f"--until must be in the future, and {text} is past.")
     return end_ns

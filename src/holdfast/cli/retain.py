@@ -26,7 +26,7 @@ def retain(
     ] = False,
     accept: Annotated[
         bool,
-        typer.Option("--accept", help="Say that the size of an application that has shrunk is right: rest no more."),
+        typer.Option("--accept", help="Confirm the size of an application that has shrunk; its retention goes on."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -36,9 +36,7 @@ def retain(
     from holdfast.service.retention.retain import accept_size, plan_retention, retain_app, shown_retention
 
     if accept and (name is None or dry_run):
-        raise typer.BadParameter(
-            "name the application whose size is right, and leave --dry-run away", param_hint="--accept"
-        )
+        raise typer.BadParameter("name the application whose size is right, and omit --dry-run", param_hint="--accept")
     answers = []
     with state.instance() as instance:
         for found in [find_app(instance, name)] if name else list_apps(instance):
@@ -65,7 +63,7 @@ def _print_rest(app: App, shrunk: Shrunk) -> None:
         f"Retention rests since {shrunk.since}: backup {shrunk.backup_id} has {shrunk.files:,} files "
         f"({size_text(shrunk.size)}), and the one before had {shrunk.files_before:,} "
         f"({size_text(shrunk.size_before)}).\n"
-        f"See that the folder is as it should be; then run `holdfast retain {app.id} --accept`."
+        f"Check that the folder is as it should be; then run `holdfast retain {app.id} --accept`."
     )
 
 

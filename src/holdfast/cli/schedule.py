@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _keep(what: str) -> Any:
-    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"Keep so many {what} backups; 0 removes the rule.")
+    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"How many {what} ones to keep; 0: no rule.")
 
 
 def schedule(
@@ -24,7 +24,7 @@ def schedule(
     cron: Annotated[
         str | None, typer.Argument(help="When, as a cron expression like '0 3 * * *'; without one it stays.")
     ] = None,
-    off: Annotated[bool, typer.Option("--off", help="No more backups by themselves.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Take no more scheduled backups.")] = False,
     keep_last: Annotated[int | None, _keep("last")] = None,
     keep_hourly: Annotated[int | None, _keep("hourly")] = None,
     keep_daily: Annotated[int | None, _keep("daily")] = None,
@@ -33,7 +33,7 @@ def schedule(
     keep_yearly: Annotated[int | None, _keep("yearly")] = None,
     keep_within: Annotated[
         str | None,
-        typer.Option("--keep-within", help="Keep all that are not older: 36h, 30d, 8w; '' removes the rule."),
+        typer.Option("--keep-within", help="Keep all that are newer than this: 36h, 30d, 8w; '' removes the rule."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -152,7 +152,7 @@ class Schedule(Shown, frozen=True):
         ),
     ]
     ignored_error: Annotated[Note | None, msgspec.Meta(description="Why that is not known.")]
-    notices: Annotated[Sequence[str], msgspec.Meta(description="Sentences for who sets it.")]
+    notices: Annotated[Sequence[str], msgspec.Meta(description="Sentences for whoever sets it.")]
 
 
 class NewSchedule(Body):

@@ -29,7 +29,7 @@ Networks = Annotated[
 KeyEnd = Annotated[
     int | None,
     msgspec.Meta(
-        description="In so many seconds from now it ends; null: it does not end by itself.",
+        description="Seconds until it ends; null: it does not end by itself.",
         extra_json_schema={"minimum": EXPIRES_SECONDS_MIN, "maximum": EXPIRES_SECONDS_MAX},
     ),
 ]
@@ -92,7 +92,7 @@ class NewMainKey(Body):
     overlap_seconds: Annotated[
         int,
         msgspec.Meta(
-            description="For so long the old one still works.",
+            description="How long the old one still works.",
             extra_json_schema={"minimum": 0, "maximum": OVERLAP_SECONDS_MAX},
         ),
     ] = 0

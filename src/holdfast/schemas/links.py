@@ -25,7 +25,7 @@ class NewLink(Body):
     expires_in: Annotated[
         int,
         msgspec.Meta(
-            description="In so many seconds it ends.",
+            description="Seconds until it ends.",
             extra_json_schema={"minimum": LINK_SECONDS_MIN, "maximum": LINK_SECONDS_MAX},
         ),
     ] = 0

@@ -17,7 +17,7 @@ LABEL_CHARACTERS_MAX = 100
 Events = Annotated[
     list[str],
     msgspec.Meta(
-        description="Of which events; by default all but `backup.finished`.",
+        description="The events to send; by default all but `backup.finished`.",
         extra_json_schema={"minItems": 1, "items": {"enum": [str(kind) for kind in MESSAGE_KINDS]}},
     ),
 ]
@@ -56,7 +56,7 @@ class Webhook(Shown, frozen=True):
     label: str
     events: Events
     created_at: Time
-    disabled_at: Annotated[Time | None, msgspec.Meta(description="Since when nothing is sent to it.")]
+    disabled_at: Annotated[Time | None, msgspec.Meta(description="The time since which nothing is sent to it.")]
     last_delivery: Delivery | None
 
 

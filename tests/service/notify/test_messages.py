@@ -48,7 +48,7 @@ https://panel.example.org/apps/1
 [failure] bot: backup failed
 The backup “nightly” failed at 2024-12-07 22:07 CET. The disk is full; free some space.
 The last good backup is from 2024-12-06 22:07 CET; what is newer is not safe yet.
-Mend the cause and take a new one.
+Fix the cause and take a new one.
 https://panel.example.org/apps/1
 """,
     ),
@@ -58,7 +58,7 @@ https://panel.example.org/apps/1
 [failure] bot: backup failed
 The backup “nightly” failed at 2024-12-07 22:07 CET. The disk is full; free some space.
 It has no good backup yet, so nothing could be restored.
-Mend the cause and take a new one.
+Fix the cause and take a new one.
 Account: ana@~example.com (a1)
 https://panel.example.org/apps/1
 """,
@@ -79,7 +79,7 @@ https://panel.example.org/apps/1
 [failure] bot: no good backup in time
 By its schedule bot should have had a good backup by 2024-12-07 22:07 CET, and it has none.
 The last good backup is from 2024-12-06 22:07 CET; what is newer is not safe yet.
-The last try failed: The disk is full; free some space. Mend that and take a backup.
+The last try failed: The disk is full; free some space. Fix that and take a backup.
 https://panel.example.org/apps/1
 """,
     ),
@@ -156,7 +156,7 @@ https://panel.example.org/apps/1
         """
 [failure] bot: restore failed
 The restore of bot from the backup “nightly” failed at 2024-12-07 22:07 CET. The target is in the way.
-What was there before the restore is kept. Mend the cause and restore again.
+What was there before the restore is kept. Fix the cause and restore again.
 https://panel.example.org/apps/1
 """,
     ),
@@ -184,7 +184,7 @@ https://panel.example.org/apps/1
 [failure] An application that was removed: backup failed
 The backup “@~everyone <~!here> [x]~(http://y)” failed at 2024-12-07 22:07 CET. The disk is full; free some space.
 The last good backup is from 2024-12-06 22:07 CET; what is newer is not safe yet.
-Mend the cause and take a new one.
+Fix the cause and take a new one.
 https://panel.example.org/apps/1
 """,
     ),

@@ -28,7 +28,7 @@ def test_it_tells_what_was_done(world: World) -> None:
         "The command before the copy runs.",
         "  | save-off",
         "The command before the copy ended well",
-        "3 files, 1 of them to read (8,192 bytes); 2 are as the backup before has them.",
+        "3 files, 1 of them to read (8,192 bytes); 2 are as in the previous backup.",
         "All is read.",
         "The command after the copy runs.",
         "  | save-on",

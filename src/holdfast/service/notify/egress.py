@@ -17,7 +17,7 @@ Resolve = Callable[[str, int], list[str]]
 """From host and port to addresses. Raises OSError."""
 
 PORTS_LOW = (25, 80, 443, 465, 587)
-"""Of the ports below 1024, those of web and mail: no customer has us knock at others."""
+"""Of the ports below 1024, those of web and mail: no customer may have us knock at others."""
 
 # Beside what `ipaddress` knows to be no public address: ways of writing or reaching an IPv4 address through IPv6
 # (RFC 6052, 8215: NAT64; 3056: 6to4; 4291: IPv4-compatible), Teredo and other protocols' blocks (RFC 6890),

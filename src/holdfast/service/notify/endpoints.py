@@ -158,7 +158,7 @@ def remove_endpoint(instance: Instance, endpoint: Endpoint, by: Actor) -> None:
 def rotate_secret(instance: Instance, endpoint: Endpoint, by: Actor) -> NewEndpoint:
     """Give a webhook a new secret; for a day the old one signs too. Raises Conflict (NOT_A_WEBHOOK)."""
     if endpoint.kind != WEBHOOK:
-        raise Conflict("NOT_A_WEBHOOK", "Only webhooks have a secret; this endpoint is none.")
+        raise Conflict("NOT_A_WEBHOOK", "Only webhooks have a secret; this endpoint is not one.")
     now_ns = instance.clock.now_ns()
     old = next(one for one in _opened(instance, endpoint) if one.until is None)
     fresh = webhook.new_secret()

@@ -114,7 +114,7 @@ def compose(facts: Facts) -> Message:
             sentences = [
                 f"{_cap(backup)} failed at {when}. {why}",
                 _last_good(facts),
-                "Mend the cause and take a new one.",
+                "Fix the cause and take a new one.",
             ]
         case EventKind.BACKUP_OVERDUE:
             title = f"{app}: no good backup in time"
@@ -125,7 +125,7 @@ def compose(facts: Facts) -> Message:
             if facts.is_running:
                 sentences.append("One is being made just now; wait for it.")
             elif why:
-                sentences.append(f"The last try failed: {why} Mend that and take a backup.")
+                sentences.append(f"The last try failed: {why} Fix that and take a backup.")
             else:
                 sentences.append("See whether its backups fail or do not run, and take one.")
         case EventKind.BACKUP_SHRUNK:
@@ -179,7 +179,7 @@ def compose(facts: Facts) -> Message:
             title = f"{app}: restore failed"
             sentences = [
                 f"The restore of {app} from {backup} failed at {when}. {why}",
-                "What was there before the restore is kept. Mend the cause and restore again.",
+                "What was there before the restore is kept. Fix the cause and restore again.",
             ]
         case EventKind.VERIFY_FAILED:
             title = f"{app}: a backup is damaged"

@@ -66,7 +66,7 @@ def make_link(instance: Instance, backup: Backup, wanted: schemas.NewLink, by: A
 def _url(instance: Instance, backup: Backup, link: Link) -> str:
     sealed = instance.prepared.link_secret(link.account_id)
     if sealed is None:
-        raise NotFound("ACCOUNT_NOT_FOUND", "The account is there no more.")
+        raise NotFound("ACCOUNT_NOT_FOUND", "The account no longer exists.")
     expires = link.ends_at // SECOND_NS
     signature = account_keys(instance, link.account_id, sealed).signature(
         link.account_id, link.backup_id, link.format, expires

@@ -89,7 +89,7 @@ def _place(instance: Instance, account_id: str) -> Iterator[None]:
             while not any(places.enter_context(held(instance, name)) for name in names):
                 if time.monotonic() > deadline:
                     raise LimitReached(
-                        "KEEP_CALM", "Other folders are being looked through; try again in some seconds.", _BUSY_SECONDS
+                        "KEEP_CALM", "Other folders are being looked through; try again in a moment.", _BUSY_SECONDS
                     )
                 time.sleep(_POLL_SECONDS)
         yield

@@ -19,7 +19,7 @@ from holdfast.units import SECOND_NS
 KEY_PREFIX = "hf_"
 ADMIN_KEY_PREFIX = "hfa_"
 START_CHARACTERS = 8
-"""At most this much of a key is shown again."""
+"""At most this many characters of a key are shown again."""
 
 _SECRET_BYTES = 32
 _CHECK_DIGITS = 8

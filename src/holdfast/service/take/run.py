@@ -246,7 +246,7 @@ def _previous(instance: Instance, app: App) -> Backup | None:
 def _to_read(progress: Progress) -> str:
     """The log's line of what there is and what has changed."""
     files, size = progress.total_files - progress.files, progress.total_bytes - progress.bytes
-    unchanged = f"; {progress.files:,} are as the backup before has them" if progress.files else ""
+    unchanged = f"; {progress.files:,} are as in the previous backup" if progress.files else ""
     return f"{progress.total_files:,} files, {files:,} of them to read ({size:,} bytes){unchanged}."
 
 
