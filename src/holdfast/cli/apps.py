@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table, warn
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def remove(
             count = len(list_backups(instance, found.id))
             backups = "1 backup" if count == 1 else f"{count} backups"
             typer.confirm(f"Remove {escaped(found.name)} and its {backups}?", abort=True, err=True)
-        removed = remove_app(instance, found)
+        removed = remove_app(instance, found, operator())
     if json:
         print_json(RemovedApp(found.id, found.id, removed))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def retain(
             if dry_run:
                 verdicts, gone = plan_retention(instance, app), []
             else:
-                done = retain_app(instance, app)
+                done = retain_app(instance, app, operator())
                 verdicts, gone = done.verdicts, done.gone
             shown = shown_retention(instance, app, verdicts)
             counts = (shown.kept, shown.going)

@@ -9,12 +9,13 @@ from kit import rows
 
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.limits import counts_of
-from holdfast.catalog.backups.retention import apps_with_several, candidates, mark_outdated
+from holdfast.catalog.backups.outdated import mark_outdated
+from holdfast.catalog.backups.retention import apps_with_several, candidates
 from holdfast.catalog.backups.rows import delete_row, insert_backup, mark_deleting, set_lock
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import App, Job, JobState, State, Warned
+from holdfast.catalog.records import SYSTEM, App, Job, JobState, Warned
 
 DAY = 24 * 3600 * rows.SECOND
 
@@ -34,13 +35,13 @@ def job_on(catalog: Catalog, app: App, backup_id: str) -> None:
 
 def test_a_backup_goes_only_behind_a_newer_good_one(catalog: Catalog, app: App) -> None:
     first, second = (rows.done(catalog, app, n) for n in (1, 2))
-    assert not mark_outdated(catalog, second.id, 0)
+    assert not mark_outdated(catalog, second.id, 0, SYSTEM, "rules")
     record_findings(catalog, [Found(second.id, (Warned("a", "DAMAGED", "lost"),))], 9)
-    assert not mark_outdated(catalog, first.id, 0)
+    assert not mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
     record_findings(catalog, [Found(second.id, ())], 9)
-    assert mark_outdated(catalog, first.id, 0)
-    assert not mark_outdated(catalog, first.id, 0)
-    assert [c.state for c in candidates(catalog, app_id=app.id)] == [State.DELETING, State.SUCCESSFUL]
+    assert mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
+    assert not mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
+    assert [c.id for c in candidates(catalog, app_id=app.id)] == [second.id]
 
 
 def test_locked_and_used_ones_stay(catalog: Catalog, app: App) -> None:
@@ -50,8 +51,8 @@ def test_locked_and_used_ones_stay(catalog: Catalog, app: App) -> None:
     job_on(catalog, app, used.id)
     assert [c.is_in_use for c in candidates(catalog, account_id="ana")] == [False, False, True, False]
     for backup in (locked, timed, used):
-        assert not mark_outdated(catalog, backup.id, 99)
-    assert mark_outdated(catalog, timed.id, 100)
+        assert not mark_outdated(catalog, backup.id, 99, SYSTEM, "rules")
+    assert mark_outdated(catalog, timed.id, 100, SYSTEM, "rules")
 
 
 def test_applications_with_several(catalog: Catalog, app: App) -> None:
@@ -69,7 +70,7 @@ def due(catalog: Catalog, settled: int, impatient: int = -1) -> list[str]:
 def test_a_deletion_wants_a_prune_also_while_one_runs(catalog: Catalog, app: App) -> None:
     for n in (1, 2):
         rows.done(catalog, app, n)
-        assert mark_deleting(catalog, f"{n:032x}", 0)
+        assert mark_deleting(catalog, f"{n:032x}", 0, SYSTEM)
     delete_row(catalog, f"{1:032x}", 1000)
     assert (due(catalog, 999), due(catalog, 1000)) == ([], ["ana"])
     pruning.begin_prune(catalog, "ana", 5000)

@@ -12,7 +12,7 @@ from kit.rows import SECOND, account, app, backup, done
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.records import App, State, Warned
+from holdfast.catalog.records import SYSTEM, App, State, Warned
 from holdfast.vault.control import Progress
 from holdfast.vault.errors import SessionFenced
 
@@ -178,26 +178,26 @@ def test_a_time_lock_only_grows(catalog: Catalog, bot: App) -> None:
     found = rows.backup_by_id(catalog, one.id)
     assert found is not None
     assert (found.is_locked, found.locked_until) == (False, 100)
-    assert not rows.mark_deleting(catalog, one.id, 99)
+    assert not rows.mark_deleting(catalog, one.id, 99, SYSTEM)
     assert rows.set_lock(catalog, one.id, None, 10, now_ns=100), "it is over"
     assert rows.set_lock(catalog, one.id, None, None, now_ns=100)
-    assert rows.mark_deleting(catalog, one.id, 100)
+    assert rows.mark_deleting(catalog, one.id, 100, SYSTEM)
 
 
 def test_deleting_takes_a_finished_and_unlocked_one(catalog: Catalog, bot: App) -> None:
     asked = backup(bot, 1)
     rows.insert_backup(catalog, asked)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     rows.start_backup(catalog, asked.id, "main", 1)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     rows.fail_backup(catalog, asked.id, "X", "x", 1)
     rows.set_lock(catalog, asked.id, True, None, now_ns=0)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     rows.delete_row(catalog, asked.id, 1)
     assert state_of(catalog, asked.id) is State.FAILED, "the row goes only after the mark"
     rows.set_lock(catalog, asked.id, False, None, now_ns=0)
-    assert rows.mark_deleting(catalog, asked.id, 0)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    assert rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     assert rows.latest_successful(catalog, bot.id) is None
     rows.delete_row(catalog, asked.id, 1)
     assert rows.backup_by_id(catalog, asked.id) is None

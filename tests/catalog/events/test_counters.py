@@ -10,7 +10,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.counters import read_counters, store_counters
 from holdfast.catalog.events.log import forget_events
 from holdfast.catalog.jobs.rows import finish_job, insert_job, start_job
-from holdfast.catalog.records import Job, JobState
+from holdfast.catalog.records import SYSTEM, Job, JobState
 
 LATER = 10_000 * rows.SECOND
 
@@ -54,7 +54,7 @@ def test_nothing_is_counted_twice_or_lost_when_rows_go(catalog: Catalog) -> None
     for _ in range(2):
         store_counters(catalog, LATER)
     forget_events(catalog, LATER)
-    mark_deleting(catalog, first.id, 0)
+    mark_deleting(catalog, first.id, 0, SYSTEM)
     delete_row(catalog, first.id, 101 * rows.SECOND)
     after = read_counters(catalog, LATER)
     assert after.ended == before.ended == {"backup": {"successful": 1}}

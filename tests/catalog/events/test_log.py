@@ -7,14 +7,14 @@ from kit.rows import account, app, backup, done
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after, forget_events, last_event_seq
-from holdfast.catalog.records import EventKind, State
+from holdfast.catalog.records import SYSTEM, EventKind, State
 
 
 def test_the_life_of_a_backup(catalog: Catalog) -> None:
     account(catalog)
     bot = app(catalog)
     made = done(catalog, bot, 1)
-    assert rows.mark_deleting(catalog, made.id, 5)
+    assert rows.mark_deleting(catalog, made.id, 5, SYSTEM)
     rows.delete_row(catalog, made.id, 6)
     rows.delete_row(catalog, made.id, 7)
     failed = backup(bot, 2)

@@ -23,7 +23,7 @@ from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.catalog.jobs.rows import insert_job, start_job
-from holdfast.catalog.records import App, Job, JobState, Warned
+from holdfast.catalog.records import SYSTEM, App, Job, JobState, Warned
 from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor import diagnose, kept, machine
 from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, lines_of
@@ -199,7 +199,7 @@ def job_without_process(patient: Patient) -> None:
 def deletion_is_unfinished(patient: Patient) -> None:
     first = patient.take()
     patient.take()
-    assert mark_deleting(patient.instance.catalog, first, patient.clock.now_ns())
+    assert mark_deleting(patient.instance.catalog, first, patient.clock.now_ns(), SYSTEM)
 
 
 def backup_is_damaged(patient: Patient) -> None:

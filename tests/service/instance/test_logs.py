@@ -13,9 +13,10 @@ import pytest
 import structlog
 from kit.world import World
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.logs import Format, Level, configure_logs
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.registry.backups import delete_now
+from holdfast.service.registry.trash import delete_now
 from holdfast.service.retention.prune import prune_account
 from holdfast.stores.port import StoreFull
 from holdfast.worker.periodic import PeriodicTask, PeriodicTasks
@@ -64,7 +65,7 @@ def test_jobs_and_prunes_say_what_they_did(world: World, configured: Configure) 
     job = request_verify(world.instance, good, "main")
     stream = configured()
     run_verify(world.instance, job.id)
-    delete_now(world.instance, good)
+    delete_now(world.instance, good, SYSTEM)
     prune_account(world.instance, world.account, grace_ns=0)
     started, finished, pruned = lines(stream)
     assert (started["event"], started["kind"], started["job_id"]) == ("job_started", "verify", job.id)

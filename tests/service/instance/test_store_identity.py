@@ -16,7 +16,7 @@ from kit.world import FakeClock
 
 from holdfast.catalog.backups.rows import newest_of_account
 from holdfast.catalog.database.tables import backups, facts, packs
-from holdfast.catalog.records import Account, App, Backup, State
+from holdfast.catalog.records import SYSTEM, Account, App, Backup, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, InstanceError, create_instance, open_instance
 from holdfast.service.integrity.prove import request_prove, run_prove
@@ -183,7 +183,7 @@ def test_nothing_is_believed_written_or_deleted(scene: Scene, state: str) -> Non
     for operation in (check_account, prune_account):
         with pytest.raises(StoreUnreachable):
             operation(scene.instance, scene.account)
-    assert retain_app(scene.instance, scene.app).gone == []
+    assert retain_app(scene.instance, scene.app, SYSTEM).gone == []
     read_back(scene.instance)
     job = run_prove(scene.instance, request_prove(scene.instance, scene.newest()).id)
     assert job.error_code == "STORE_UNREACHABLE"
@@ -200,7 +200,7 @@ def test_nothing_is_believed_written_or_deleted(scene: Scene, state: str) -> Non
     taken = take_now(scene.instance, scene.app.id, origin="scheduled")
     assert taken.state is State.SUCCESSFUL, taken.error_message
     assert check_account(scene.instance, scene.account).is_clean
-    assert len(retain_app(scene.instance, scene.app).gone) == 3
+    assert len(retain_app(scene.instance, scene.app, SYSTEM).gone) == 3
     prune_account(scene.instance, scene.account, grace_ns=0)
     assert check_account(scene.instance, scene.account, share=1).is_clean
 
@@ -281,9 +281,9 @@ def test_a_store_that_can_only_be_read(scene: Scene) -> None:
         assert check_account(scene.instance, scene.account, share=1).is_clean
         assert run_prove(scene.instance, request_prove(scene.instance, scene.newest()).id).error_code is None
         with pytest.raises((StoreError, ServiceError)):
-            retain_app(scene.instance, scene.app)
+            retain_app(scene.instance, scene.app, SYSTEM)
         assert tree(scene.store) == held
         assert [row for row in scene.rows() if row in before] != []
     finally:
         subprocess.run(["umount", store], check=True)
-    assert retain_app(scene.instance, scene.app).gone
+    assert retain_app(scene.instance, scene.app, SYSTEM).gone

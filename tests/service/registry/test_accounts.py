@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from kit.world import World
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.registry import accounts, apps
 
@@ -55,7 +56,7 @@ def test_apps(world: World, tmp_path: Path) -> None:
 
 def test_removing_an_app_removes_its_backups_and_not_its_data(world: World) -> None:
     world.take()
-    assert apps.remove_app(world.instance, world.app) == 1
+    assert apps.remove_app(world.instance, world.app, SYSTEM) == 1
     assert apps.list_apps(world.instance) == []
     assert (world.root / "a.txt").exists()
     assert list(world.instance.vault_store(world.account.id).list("backups/")) == []

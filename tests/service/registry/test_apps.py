@@ -10,10 +10,10 @@ from kit.world import World
 from msgspec import to_builtins
 
 from holdfast.catalog.jobs.schedules import due_times
-from holdfast.catalog.records import App, Backup, State
+from holdfast.catalog.records import SYSTEM, Actor, App, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry import apps, backups
+from holdfast.service.registry import apps, backups, trash
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
@@ -111,17 +111,17 @@ def test_an_app_in_use_stays_whole(world: World) -> None:
     done = world.take("one")
     waiting, _ = request_backup(world.instance, world.app.id)
     with pytest.raises(Conflict) as caught:
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert caught.value.code == "BACKUP_IN_PROGRESS"
     run_backup(world.instance, waiting.id)
     locked = backups.set_lock(world.instance, done, locked_until=world.clock.ns + 1)
     with pytest.raises(Conflict, match="'one' is locked") as caught:
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert caught.value.code == "BACKUP_LOCKED"
     assert len(backups.list_backups(world.instance, world.app.id)) == 2
     world.clock.ns += 1
     assert locked.locked_until == world.clock.ns
-    assert apps.remove_app(world.instance, world.app) == 2
+    assert apps.remove_app(world.instance, world.app, SYSTEM) == 2
     with pytest.raises(NotFound):
         apps.find_app(world.instance, "bot")
     with pytest.raises(NotFound):
@@ -131,15 +131,15 @@ def test_an_app_in_use_stays_whole(world: World) -> None:
 
 def test_a_backup_that_comes_between_keeps_the_app(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.take()
-    delete_now = backups.delete_now
+    delete_now = trash.delete_now
 
-    def deleted_while_another_starts(instance: Instance, backup: Backup) -> None:
-        delete_now(instance, backup)
+    def deleted_while_another_starts(instance: Instance, backup: Backup, by: Actor) -> None:
+        delete_now(instance, backup, by)
         request_backup(instance, world.app.id, name="late")
 
     monkeypatch.setattr(apps, "delete_now", deleted_while_another_starts)
     with pytest.raises(Conflict, match="started meanwhile"):
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert apps.find_app(world.instance, "bot") == world.app
     assert [b.name for b in backups.list_backups(world.instance, world.app.id)] == ["late"]
 
@@ -153,11 +153,11 @@ def test_one_deletion_that_cannot_be_does_not_hold_up_the_others(world: World, m
     monkeypatch.setattr(world.instance, "vault_store", unusable)
     for backup in made:
         with pytest.raises(StoreError):
-            backups.delete_backup(world.instance, backup)
-    assert backups.resume_deletions(world.instance) == 0
+            trash.delete_backup(world.instance, backup, SYSTEM, is_final=True)
+    assert trash.resume_deletions(world.instance) == 0
     monkeypatch.undo()
-    assert backups.resume_deletions(world.instance) == 2
-    assert backups.resume_deletions(world.instance) == 0
+    assert trash.resume_deletions(world.instance) == 2
+    assert trash.resume_deletions(world.instance) == 0
     assert backups.list_backups(world.instance, world.app.id) == []
 
 
@@ -176,7 +176,7 @@ def test_an_application_that_is_restored_stays(world: World) -> None:
     backup = world.take()
     request_restore(world.instance, backup, world.app, Wanted())
     with pytest.raises(Conflict) as refused:
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert refused.value.code == "RESTORE_IN_PROGRESS"
     assert [b.id for b in backups.list_backups(world.instance, world.app.id)] == [backup.id]
 
@@ -186,14 +186,14 @@ def test_its_schedule_does_not_come_between(world: World, monkeypatch: pytest.Mo
     world.take("two")
     set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
     world.clock.ns += 120 * 1_000_000_000
-    delete_now = backups.delete_now
+    delete_now = trash.delete_now
 
-    def deleted_while_it_is_due(instance: Instance, backup: Backup) -> None:
-        delete_now(instance, backup)
+    def deleted_while_it_is_due(instance: Instance, backup: Backup, by: Actor) -> None:
+        delete_now(instance, backup, by)
         assert tick(instance) == []
 
     monkeypatch.setattr(apps, "delete_now", deleted_while_it_is_due)
-    assert apps.remove_app(world.instance, world.app) == 2
+    assert apps.remove_app(world.instance, world.app, SYSTEM) == 2
     assert apps.list_apps(world.instance) == []
 
 
@@ -207,7 +207,7 @@ def test_a_removal_that_was_cut_off_has_its_schedule_back(world: World, monkeypa
 
     monkeypatch.setattr(world.instance, "vault_store", unusable)
     with pytest.raises(StoreError):
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     monkeypatch.undo()
     assert recompute(world.instance, None) == 1
     assert due_times(world.instance.catalog, world.app.id) == due

@@ -19,12 +19,13 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows as job_rows
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import State
+from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
+from holdfast.service.registry.backups import find_backup, list_backups, list_items, list_rows
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
 from holdfast.vault.control import Control, Progress
 
@@ -286,7 +287,7 @@ def test_a_queued_backup_waits(world: World) -> None:
 def test_running_a_finished_backup_does_nothing(world: World) -> None:
     done = world.take()
     assert run_backup(world.instance, done.id) == done
-    delete_backup(world.instance, done)
+    delete_backup(world.instance, done, SYSTEM, is_final=True)
     with pytest.raises(NotFound):
         run_backup(world.instance, done.id)
 

@@ -24,6 +24,12 @@ def live_bytes(connection: Connection, account_id: str | None = None) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def counted_bytes(connection: Connection, account_id: str) -> int:
+    """Return the bytes of an account that its plan's limit counts: of its live packs, without what the trash holds."""
+    held = connection.execute(select(accounts.c.trash_bytes).where(accounts.c.id == account_id)).scalar() or 0
+    return max(0, live_bytes(connection, account_id) - int(held))
+
+
 class SqlLedger:
     """`vault.pack.ledger.Ledger` for one account."""
 

@@ -8,16 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.catalog.accounts import apps as rows
-from holdfast.catalog.backups.rows import list_backups
+from holdfast.catalog.backups.rows import backups_of_app
 from holdfast.catalog.jobs.schedules import due_times, move_app, stop_schedule
-from holdfast.catalog.records import App
+from holdfast.catalog.records import Actor, App
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.schemas import apps as schemas
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import accounts
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.backups import check_name, delete_now, require_unlocked
+from holdfast.service.registry.backups import check_name, require_unlocked
+from holdfast.service.registry.trash import delete_now
 
 
 def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
@@ -165,19 +166,19 @@ def find_app(instance: Instance, name_or_id: str) -> App:
     return found[0]
 
 
-def remove_app(instance: Instance, app: App) -> int:
-    """Remove an application and all its backups; returns how many. Its data is not touched.
+def remove_app(instance: Instance, app: App, by: Actor) -> int:
+    """Remove an application and all its backups, those in the trash too; returns how many. Its data is not touched.
 
     Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when somebody
     starts or locks a backup while this runs, some backups may be gone, and the application and the others stay.
     """
-    backups = list_backups(instance.catalog, app.id, None, None)
+    backups = backups_of_app(instance.catalog, app.id)
     for backup in backups:
         require_unlocked(instance, backup, f"The backup {backup.name!r}")
     # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
     _require_idle(stop_schedule(instance.catalog, app.id))
     for backup in backups:
-        delete_now(instance, backup)
+        delete_now(instance, backup, by)
     try:
         rows.delete_app(instance.catalog, app.id)
     except rows.AppInUse:

@@ -18,9 +18,11 @@ from holdfast.catalog.accounts.apps import app_by_id, change_settings, list_apps
 from holdfast.catalog.accounts.rows import is_nearly_full, note_storage
 from holdfast.catalog.backups import retention as rows
 from holdfast.catalog.backups import rows as backup_rows
+from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import Account, App, State
+from holdfast.catalog.records import SYSTEM, Account, Actor, App, State
 from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, shrunk_of
 from holdfast.schemas.backups import shown_state
 from holdfast.schemas.times import iso
@@ -32,7 +34,8 @@ from holdfast.service.policy.retention import CAPS, Decision, Reason, Terms, dec
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.apps import get_app
-from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.service.registry.backups import marked
+from holdfast.service.registry.trash import delete_now, measure_trash, resume_deletions
 from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
 from holdfast.vault.control import NEVER, Control
@@ -46,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """The outcome of retention for one application: its decisions, and the ids of the backups that are gone."""
+    """The outcome of retention for one application: its decisions, and the ids of the backups that went."""
 
     app: App
     verdicts: list[Decision]
@@ -91,7 +94,9 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
     return [v for v in _planned(instance, app, Run(instance)) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, control: Control = NEVER, run: Run | None = None) -> Retained:
+def retain_app(
+    instance: Instance, app: App, by: Actor, *, control: Control = NEVER, run: Run | None = None
+) -> Retained:
     """Delete what one application's rules and caps let go, and what the account's storage cap lets go of others.
 
     Raises NotFound, CatalogError, StoreError.
@@ -99,7 +104,7 @@ def retain_app(instance: Instance, app: App, *, control: Control = NEVER, run: R
     run = run or Run(instance)
     verdicts = _planned(instance, app, run)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    gone = _delete_outdated(instance, app.account_id, now, control, run.evidence)
+    gone = _delete_outdated(instance, app.account_id, now, by, control, run.evidence)
     run.excess_was_judged(app.account_id)
     return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], gone)
 
@@ -110,7 +115,7 @@ def retain_after(instance: Instance, app_id: str, control: Control = NEVER, run:
     if app is None:
         return
     try:
-        retain_app(instance, app, control=control, run=run)
+        retain_app(instance, app, SYSTEM, control=control, run=run)
     except (StoreError, ServiceError) as error:
         _log.warning("retention of application %s waits for the next run: %s", app_id, error)
 
@@ -186,9 +191,12 @@ def _judged_account(instance: Instance, account: Account, excess: int) -> list[D
     for app in list_apps(instance.catalog, account.id):
         verdicts += _judged(instance, app, account, by_app.get(app.id, []))
 
+    # What is in the trash goes in any case, and its bytes were not counted: they come on top of the excess.
+    trashed, held = trash.trashed_ids(instance.catalog, account.id), trash.trash_of(instance.catalog, account.id).bytes
+
     def find(going: Collection[str], order: Sequence[str]) -> dict[str, int]:
         try:
-            found = instance.vault(account.id).make_room(going, order, excess)
+            found = instance.vault(account.id).make_room([*trashed, *going], order, excess + held)
         except VaultError as error:
             # Nothing is pruned then, so no deletion would free anything.
             _log.warning("what makes room for account %s is not known: %s", account.id, error)
@@ -204,10 +212,16 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     An account that comes near its plan's storage is told, once.
 
     A prune has to run before it is known how much a deletion frees. So at most the estimated excess is deleted at once,
-    and then nothing more until the packs show how much was gained.
+    and then nothing more until the packs show how much was gained. What the trash holds does not count.
     """
     cap = plan_of(instance, account).storage_bytes
-    if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):
+    if cap and not trash.is_measured(instance.catalog, account.id):
+        measure_trash(instance, account.id)
+    if (
+        not cap
+        or not trash.is_measured(instance.catalog, account.id)
+        or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns())
+    ):
         return 0
     used, was_full = usage(instance, account)[1], is_nearly_full(instance.catalog, account.id)
     is_full = used >= cap * (NOT_FULL_BELOW if was_full else NEARLY_FULL)
@@ -218,9 +232,16 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
 
 
 def _delete_outdated(
-    instance: Instance, account_id: str, verdicts: Sequence[Decision], control: Control, evidence: Evidence
+    instance: Instance,
+    account_id: str,
+    verdicts: Sequence[Decision],
+    by: Actor,
+    control: Control,
+    evidence: Evidence,
 ) -> list[str]:
-    """Delete the backups of an account that go, the oldest first; return the ids of those that are gone.
+    """Delete the backups of an account that go, the oldest first; return the ids of those that went.
+
+    Good ones go into the trash, failed ones for good.
 
     A successful backup goes only when the store was seen to have the newest one that stays of its application.
     """
@@ -241,11 +262,16 @@ def _delete_outdated(
         ):
             continue
         why = str(verdict.goes_by) if verdict.goes_by in CAPS and verdict.backup.state is State.SUCCESSFUL else None
-        if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns(), expired_by=why):
+        now_ns, reason = instance.clock.now_ns(), str(verdict.goes_by)
+        if not mark_outdated(instance.catalog, backup_id, now_ns, by, reason, expired_by=why):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)
-        if backup is not None and backup.state is State.DELETING:
-            delete_now(instance, backup)
-            gone.append(backup_id)
-            _log.info("backup %s of application %s went by %s", backup_id, backup.app_id, verdict.goes_by)
+        if backup is None:
+            continue
+        if backup.state is State.DELETING:
+            delete_now(instance, backup, by)
+        else:
+            marked(instance, backup)
+        gone.append(backup_id)
+        _log.info("backup %s of application %s went by %s", backup_id, backup.app_id, verdict.goes_by)
     return gone

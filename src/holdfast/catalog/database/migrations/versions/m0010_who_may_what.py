@@ -166,6 +166,7 @@ def _add_columns() -> None:
     add("accounts", sa.Column("updated_at", sa.BigInteger, nullable=False, server_default="0"))
     add("accounts", sa.Column("ended_at", sa.BigInteger))
     add("accounts", sa.Column("erase_at", sa.BigInteger))
+    add("accounts", sa.Column("trash_bytes", sa.BigInteger, server_default="0"))
     add("apps", sa.Column("external_id", sa.String(128)))
     add("apps", sa.Column("updated_at", sa.BigInteger, nullable=False, server_default="0"))
     add("apps", sa.Column("ended_at", sa.BigInteger))
