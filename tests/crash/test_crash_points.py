@@ -29,7 +29,8 @@ from holdfast.service.jobs.lifecycle import queued_jobs
 from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.accounts import add_account, get_account
 from holdfast.service.registry.apps import add_app, find_app
-from holdfast.service.registry.backups import delete_backup, list_backups, resume_deletions
+from holdfast.service.registry.backups import list_backups
+from holdfast.service.registry.trash import delete_backup, resume_deletions
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
@@ -83,7 +84,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         backup = take(instance, made.id)
         trees[backup.id], zips[backup.id] = tree_of(app), zip_digest(instance, backup)
     gone = list_backups(instance, made.id)[1]
-    delete_backup(instance, gone, SYSTEM)
+    delete_backup(instance, gone, SYSTEM, is_final=True)
     del trees[gone.id], zips[gone.id]
     instance.close()
     yield Ground(folder / "home", app, made.id, account.id, trees, zips)
@@ -103,7 +104,7 @@ def do_take(instance: Instance, ground: Ground, acknowledge: Callable[[str], Non
 def do_delete(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
     first = list_backups(instance, ground.app_id)[0]
     acknowledge(f"deleting {first.id}")
-    delete_backup(instance, first, SYSTEM)
+    delete_backup(instance, first, SYSTEM, is_final=True)
     acknowledge(f"deleted {first.id}")
 
 

@@ -35,7 +35,8 @@ from holdfast.service.jobs.lifecycle import queued_jobs
 from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.accounts import add_account, get_account
 from holdfast.service.registry.apps import add_app, find_app
-from holdfast.service.registry.backups import delete_backup, list_backups, resume_deletions
+from holdfast.service.registry.backups import list_backups
+from holdfast.service.registry.trash import delete_backup, resume_deletions
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
@@ -107,7 +108,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         backup = take(instance, made.id)
         zips[backup.id] = zip_digest(instance, backup)
     gone = list_backups(instance, made.id)[1]
-    delete_backup(instance, gone, SYSTEM)
+    delete_backup(instance, gone, SYSTEM, is_final=True)
     del zips[gone.id]
     instance.close()
     template = folder / "template"
@@ -139,7 +140,7 @@ def do_take(instance: Instance, ground: Ground) -> Ended:
 
 def do_delete(instance: Instance, ground: Ground) -> Ended:
     oldest = list_backups(instance, ground.app_id)[0]
-    delete_backup(instance, oldest, SYSTEM)
+    delete_backup(instance, oldest, SYSTEM, is_final=True)
     return None
 
 

@@ -21,7 +21,8 @@ from holdfast.service.integrity.rebuild import rebuild
 from holdfast.service.integrity.verify import check_account
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.registry.backups import delete_backup, find_backup, list_backups
+from holdfast.service.registry.backups import find_backup, list_backups
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
@@ -79,7 +80,7 @@ class Holdfast(RuleBasedStateMachine):
 
     @rule(backup=consumes(backups))
     def delete(self, backup: str) -> None:
-        delete_backup(self.instance, find_backup(self.instance, self.app.id, backup), SYSTEM)
+        delete_backup(self.instance, find_backup(self.instance, self.app.id, backup), SYSTEM, is_final=True)
         del self.model[backup]
 
     @rule(grace_ns=st.sampled_from([0, 24 * HOUR_NS]))
@@ -109,7 +110,7 @@ class Holdfast(RuleBasedStateMachine):
             self._restore(safety[-1].id, Wanted(safety_backup=False))
             assert tree_of(self.root) == before
         for one in safety:
-            delete_backup(self.instance, one, SYSTEM)
+            delete_backup(self.instance, one, SYSTEM, is_final=True)
 
     def _restore(self, backup: str, wanted: Wanted) -> None:
         self.clock.ns += HOUR_NS

@@ -18,7 +18,7 @@ from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.recovery_sheet import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
-from holdfast.service.registry.backups import delete_now
+from holdfast.service.registry.trash import delete_now
 from holdfast.service.take.request import request_backup
 from holdfast.units import DAY_NS, SECOND_NS
 

@@ -15,6 +15,7 @@ from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditEntry, AuditFilter, Backup, JobState, Shrunk
 from holdfast.service.jobs.work import cancel_work
 from holdfast.service.notify.endpoints import add_endpoint
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.request import request_backup
@@ -38,6 +39,12 @@ class Walk:
 
     def backup(self) -> Backup:
         return self.site.take()
+
+    def deleted(self) -> str:
+        """The id of a backup in the trash."""
+        backup = self.backup()
+        delete_backup(self.site.instance, backup, SYSTEM)
+        return backup.id
 
     def webhook(self) -> str:
         account_id = self.site.silver.account.id
@@ -91,6 +98,10 @@ CASES: dict[str, Case] = {
         lambda w: w.client.patch(f"{w.app}/backups/{w.backup().id}", json={"name": "other"}),
     ),
     f"DELETE {_BACKUP}": ("backup.deleted", lambda w: w.client.delete(f"{w.app}/backups/{w.backup().id}")),
+    f"POST {_BACKUP}/undelete": (
+        "backup.undeleted",
+        lambda w: w.client.post(f"{w.app}/backups/{w.deleted()}/undelete"),
+    ),
     f"POST {_BACKUP}/verify": (
         "verify.requested",
         lambda w: w.client.post(f"{w.app}/backups/{w.backup().id}/verify"),

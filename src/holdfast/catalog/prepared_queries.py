@@ -81,7 +81,7 @@ class PreparedQueries:
                 backups.c.created_at,
                 backups.c.state,
             )
-            .where(backups.c.app_id == bindparam("app_id"))
+            .where(backups.c.app_id == bindparam("app_id"), backups.c.deleted_at.is_(None))
             .order_by(backups.c.created_at, backups.c.id)
         )
         self._secret = self._compiled(select(accounts.c.link_secret_sealed).where(accounts.c.id == bindparam("id")))

@@ -10,9 +10,13 @@ from typing import Annotated, Any
 import msgspec
 
 from holdfast.sources.databases.spec import DatabaseSpec
+from holdfast.units import DAY_NS
 from holdfast.vault.control import Progress as Progress
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+
+TRASH_NS = DAY_NS
+"""A deleted backup stays in the trash this long."""
 
 IMPORTED = "imported"
 """Origin of a backup that was made of an uploaded archive."""
@@ -210,6 +214,11 @@ class Backup(msgspec.Struct, frozen=True):
         """Why it failed, as the operator reads it."""
         return self.error_detail or self.error_message
 
+    @property
+    def gone_at(self) -> int | None:
+        """When the trash lets it go; None unless it is in it."""
+        return None if self.deleted_at is None else self.deleted_at + TRASH_NS
+
 
 PRIVATE = "operator"
 """The name in an entry's data of what only the operator may read: paths and nodes of his machines."""
@@ -300,6 +309,8 @@ class EventKind(StrEnum):
     BACKUP_FINISHED = "backup.finished"
     BACKUP_FAILED = "backup.failed"
     BACKUP_DELETED = "backup.deleted"
+    BACKUP_UNDELETED = "backup.undeleted"
+    BACKUP_GONE = "backup.gone"
     BACKUP_UNLOCKED = "backup.unlocked"
     BACKUP_OVERDUE = "backup.overdue"
     BACKUP_SHRUNK = "backup.shrunk"

@@ -115,7 +115,8 @@ def app_statistics(catalog: Catalog, now_ns: int) -> list[AppStatistics]:
 
 
 def _newest(*, is_good: bool) -> ScalarSelect[Any]:
-    query = select(backups.c.id).where(backups.c.app_id == apps.c.id).correlate(apps)
+    query = select(backups.c.id).where(backups.c.app_id == apps.c.id, backups.c.deleted_at.is_(None))
+    query = query.correlate(apps)
     if is_good:
         query = query.where(backups.c.state == State.SUCCESSFUL, backups.c.origin != IMPORTED)
     return query.order_by(backups.c.created_at.desc(), backups.c.id.desc()).limit(1).scalar_subquery()
@@ -123,7 +124,7 @@ def _newest(*, is_good: bool) -> ScalarSelect[Any]:
 
 def backup_statistics(catalog: Catalog) -> list[BackupStatistics]:
     """Return backups by account and state. Reads all of them."""
-    damaged = func.sum(case((backups.c.damage.is_not(None), 1), else_=0))
+    damaged = func.sum(case((backups.c.damage.is_not(None) & backups.c.deleted_at.is_(None), 1), else_=0))
     query = select(
         backups.c.account_id, backups.c.state, func.count(), func.sum(backups.c.content_bytes), damaged
     ).group_by(backups.c.account_id, backups.c.state)

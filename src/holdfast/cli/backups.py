@@ -114,13 +114,20 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
 
 
 @app.command("list")
-def list_all(name: AppName, json: Json = False) -> None:
+def list_all(
+    name: AppName,
+    trash: Annotated[bool, typer.Option("--trash", help="Those that were deleted and can be brought back.")] = False,
+    json: Json = False,
+) -> None:
     """List an application's backups, oldest first."""
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import list_backups, list_items, list_rows
 
     with state.instance() as instance:
         found = find_app(instance, name)
+        if trash:
+            _print_trash(instance, found, as_json=json)
+            return
         if json:
             print_json(list_items(instance, found.account_id, list_rows(instance, found.id)))
             return
@@ -141,6 +148,32 @@ def list_all(name: AppName, json: Json = False) -> None:
                 for b in list_backups(instance, found.id)
             ],
         )
+
+
+def _print_trash(instance: Instance, found: App, *, as_json: bool) -> None:
+    from holdfast.schemas.times import local_time
+    from holdfast.service.registry.backups import full_objects
+    from holdfast.service.registry.trash import list_trash
+
+    backups = list_trash(instance, found.id)
+    if as_json:
+        print_json(full_objects(instance, backups))
+        return
+    print_table(
+        ("ID", "STARTED", "DELETED", "GONE", "SIZE", "NAME"),
+        [
+            (
+                b.id,
+                *(
+                    f"{local_time(at or 0, instance.zone):%Y-%m-%d %H:%M:%S}"
+                    for at in (b.created_at, b.deleted_at, b.gone_at)
+                ),
+                size_text(b.zip_bytes),
+                b.name,
+            )
+            for b in backups
+        ],
+    )
 
 
 @app.command("download")
@@ -226,17 +259,43 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
 
 
 @app.command("delete")
-def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
-    """Delete a backup."""
+def delete(
+    name: AppName,
+    backup: BackupName,
+    final: Annotated[bool, typer.Option("--final", help="Not into the trash, and out of it: gone for good.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete a backup: it stays in the trash for 24 hours."""
     from holdfast.schemas.commands import FreedBackup
-    from holdfast.service.registry.backups import delete_backup
+    from holdfast.schemas.times import iso_or_none
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.trash import delete_backup, find_to_delete
 
-    with one_backup(name, backup) as (instance, found):
-        freed = delete_backup(instance, found, operator())
+    with state.instance() as instance:
+        found = find_to_delete(instance, find_app(instance, name).id, backup, is_final=final)
+        done = delete_backup(instance, found, operator(), is_final=final)
+        gone_at = iso_or_none(done.gone_at, instance.zone)
     if json:
-        print_json(FreedBackup(found.id, freed))
+        print_json(FreedBackup(found.id, done.freed_bytes, gone_at))
+    elif gone_at is None:
+        print(f"Deleted {found.name}; pruning frees {size_text(done.freed_bytes)} (`holdfast prune`).")
     else:
-        print(f"Deleted {found.name}; pruning frees {size_text(freed)} (`holdfast prune`).")
+        print(
+            f"Deleted {found.name}; it is in the trash until {gone_at} (`holdfast backup undelete`). "
+            f"Pruning frees {size_text(done.freed_bytes)} after that."
+        )
+
+
+@app.command("undelete")
+def undelete(name: AppName, backup: BackupName, json: Json = False) -> None:
+    """Bring a deleted backup back from the trash."""
+    from holdfast.service.registry.apps import find_app
+    from holdfast.service.registry.trash import find_trashed
+    from holdfast.service.registry.trash import undelete as operation
+
+    with state.instance() as instance:
+        found = find_trashed(instance, find_app(instance, name).id, backup)
+        print_changed(instance, operation(instance, found, operator()), json, f"{found.name} is back.")
 
 
 @app.command("rename")

@@ -32,8 +32,13 @@ _Emergency = Annotated[
     bool,
     typer.Option(
         "--emergency",
-        help="The home's disk is full: give up the reserve of 16 MiB first, and delete discarded packs at once.",
+        help="The home's disk is full: give up the reserve of 16 MiB and the trash, and discarded packs at once.",
     ),
+]
+
+
+_EmptyTrash = Annotated[
+    bool, typer.Option("--empty-trash", help="First let deleted backups go that could still be brought back.")
 ]
 
 
@@ -42,6 +47,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     grace_hours: _GraceHours = None,
     emergency: _Emergency = False,
+    empty_trash: _EmptyTrash = False,
     json: Json = False,
 ) -> None:
     """Discard what no backup needs any more."""
@@ -67,8 +73,10 @@ def prune(
                 continue
             try:
                 if dry_run:
-                    shown.append(_plan(instance, one, quiet=json))
+                    shown.append(_plan(instance, one, is_emptying=empty_trash or emergency, quiet=json))
                 else:
+                    if empty_trash or emergency:
+                        _empty_trash(instance, one, quiet=json)
                     done, full = _prune(instance, one, int(grace_hours * HOUR_NS), quiet=json)
                     shown.append(done)
                     failed = failed or full
@@ -97,18 +105,40 @@ def _give_up_reserve() -> None:
         warn(f"{state.home} has no reserve to give up; this needs some room on its disk.")
 
 
-def _plan(instance: Instance, account: Account, *, quiet: bool) -> PlannedPrune:
+def _empty_trash(instance: Instance, account: Account, *, quiet: bool) -> None:
+    from holdfast.service.registry.trash import empty_trash
+
+    gone = empty_trash(instance, account, operator())
+    if gone and not quiet:
+        print(f"{account.email}: {gone} backups left the trash for good.")
+
+
+def _held(instance: Instance, account: Account) -> int:
+    """Return the bytes that the trash of an account holds."""
+    from holdfast.service.registry.trash import measure_trash, trash_of
+
+    measure_trash(instance, account.id)
+    return trash_of(instance, account).bytes
+
+
+def _plan(instance: Instance, account: Account, *, is_emptying: bool, quiet: bool) -> PlannedPrune:
     from holdfast.schemas.commands import PlannedPrune
+    from holdfast.service.registry.trash import trash_of
     from holdfast.service.retention.prune import plan_prune, unknown_backups
 
     unknown = unknown_backups(instance, account)
     with steps_bar(f"Planning to prune {account.email}") as control:
         planned = plan_prune(instance, account, control=control)
     packs = len(planned.dead) + len(planned.repack) + len(planned.left_behind)
+    held = trash_of(instance, account).bytes
+    freed = planned.freed_bytes + (held if is_emptying else 0)
     if not quiet:
-        print(f"{account.email}: would free {size_text(planned.freed_bytes)} in {packs} packs.")
+        text = f"would free {size_text(freed)} in {packs} packs" + (" and the trash" if is_emptying and held else "")
+        if held and not is_emptying:
+            text += f"; the trash holds {size_text(held)}, which --empty-trash frees too"
+        print(f"{account.email}: {text}.")
         _warn(unknown, ())
-    return PlannedPrune(account.id, packs, planned.freed_bytes, unknown, ())
+    return PlannedPrune(account.id, packs, freed, unknown, (), held)
 
 
 def _prune(instance: Instance, account: Account, grace_ns: int, *, quiet: bool) -> tuple[PrunedAccount, bool]:
@@ -120,10 +150,13 @@ def _prune(instance: Instance, account: Account, grace_ns: int, *, quiet: bool) 
     with steps_bar(f"Pruning {account.email}") as control:
         done = prune_account(instance, account, operator(), grace_ns=grace_ns, control=control)
     packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
+    held = _held(instance, account)
     if not quiet:
         text = f"freed {size_text(done.freed_bytes)} in {packs} packs; {size_text(done.deleted_bytes)} deleted"
         if done.waiting_bytes:
             text += f", {size_text(done.waiting_bytes)} stay for running downloads until their time is over"
+        if held:
+            text += f"; the trash holds {size_text(held)}"
         print(f"{account.email}: {text}.")
         _warn(unknown, done.damaged)
     if done.full:
@@ -132,7 +165,7 @@ def _prune(instance: Instance, account: Account, grace_ns: int, *, quiet: bool) 
             f"{account.email}: {done.waiting_packs} packs wait to be copied, for lack of room. {done.full}",
         )
     sizes = (done.freed_bytes, done.deleted_bytes, done.waiting_bytes)
-    return PrunedAccount(account.id, packs, *sizes, unknown, done.damaged), bool(done.full)
+    return PrunedAccount(account.id, packs, *sizes, unknown, done.damaged, held), bool(done.full)
 
 
 def _warn(unknown: Sequence[str], damaged: Sequence[str]) -> None:

@@ -42,8 +42,10 @@ class Usage(Shown, frozen=True):
 
     apps: Count
     backups: Count
-    storage: Bytes
+    storage: Annotated[Bytes, msgspec.Meta(description="Bytes in the store, without those that only the trash needs.")]
     backups_today: Annotated[Count, msgspec.Meta(description="Taken by hand in the last 24 hours; failed ones not.")]
+    trash_backups: Annotated[Count, msgspec.Meta(description="Deleted ones that can still be brought back.")]
+    trash_storage: Annotated[Bytes, msgspec.Meta(description="Bytes that only they need; no limit counts them.")]
 
 
 class Account(Shown, frozen=True):

@@ -89,13 +89,18 @@ class Backup(ListedBackup, frozen=True):
     progress: Progress | None
     verified_at: Time | None
     restore_proved_at: Time | None
+    deleted_at: Annotated[Time | None, msgspec.Meta(description="When it was put into the trash, or null.")]
+    gone_at: Annotated[Time | None, msgspec.Meta(description="When it leaves the trash, for good.")]
 
 
 class DeletedBackup(Shown, frozen=True):
-    """A backup that is gone."""
+    """A backup that was deleted."""
 
     id: Id
-    freed_size: Annotated[Bytes, msgspec.Meta(description="Bytes that pruning will free.")]
+    freed_size: Annotated[Bytes, msgspec.Meta(description="Bytes that pruning will free once it is gone.")]
+    gone_at: Annotated[
+        Time | None, msgspec.Meta(description="Until then it is in the trash; null: it is gone, and cannot come back.")
+    ]
 
 
 class BackupLog(Shown, frozen=True):
@@ -140,7 +145,7 @@ def shown_state(state: records.State) -> BackupState:
 
 def row_of(backup: records.Backup, key: str) -> ListRow:
     """The row of the list that a backup has. `key`: of its downloads."""
-    return (backup.name, backup.zip_bytes, backup.finished_at, key, backup.created_at, str(backup.state))
+    return (backup.name, backup.zip_bytes, backup.finished_at, key, backup.created_at, shown_state(backup.state))
 
 
 def backup_of(record: records.Backup, key: str, zone: tzinfo, url: str | None, error: Note | None) -> Backup:
@@ -163,4 +168,6 @@ def backup_of(record: records.Backup, key: str, zone: tzinfo, url: str | None, e
         progress=progress_of(record.progress),
         verified_at=iso_or_none(record.verified_at, zone),
         restore_proved_at=iso_or_none(record.restore_proved_at, zone),
+        deleted_at=iso_or_none(record.deleted_at, zone),
+        gone_at=iso_or_none(record.gone_at, zone),
     )

@@ -189,10 +189,11 @@ class BackupLogLines(Shown, frozen=True):
 
 
 class FreedBackup(Shown, frozen=True):
-    """A deleted backup, and the bytes that pruning frees for it."""
+    """A deleted backup, and the bytes that pruning frees once it is gone. `gone_at`: null: it is not in the trash."""
 
     id: Id
     freed_size: Bytes
+    gone_at: Time | None
 
 
 class RetainedApp(Shown, frozen=True):
@@ -209,17 +210,19 @@ class RetainedApp(Shown, frozen=True):
 
 
 class PlannedPrune(Shown, frozen=True):
-    """The packs and bytes that pruning an account's vault would free."""
+    """The packs and bytes that pruning an account's vault would free. `trash_size`: what only the trash needs."""
 
     account_id: str
     packs: Count
     freed_size: Bytes
     unknown_backups: Sequence[Id]
     damaged_packs: Sequence[str]
+    trash_size: Bytes
 
 
 class PrunedAccount(Shown, frozen=True):
-    """The packs and bytes that pruning an account's vault freed. `waiting_size`: kept for downloads that run."""
+    """The packs and bytes that pruning an account's vault freed. `waiting_size`: kept for downloads that run;
+    `trash_size`: what only the trash needs."""
 
     account_id: str
     packs: Count
@@ -228,6 +231,7 @@ class PrunedAccount(Shown, frozen=True):
     waiting_size: Bytes
     unknown_backups: Sequence[Id]
     damaged_packs: Sequence[str]
+    trash_size: Bytes
 
 
 class RebuiltAccount(Shown, frozen=True):

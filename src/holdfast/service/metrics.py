@@ -26,6 +26,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from holdfast.catalog import statistics
+from holdfast.catalog.backups.trash import trash_of
 from holdfast.catalog.events.counters import BUCKET_SECONDS, Counters, read_counters
 from holdfast.catalog.packs.ledger import CONDEMNED, LIVE
 from holdfast.catalog.records import JobState, State
@@ -80,6 +81,8 @@ class InstanceCollector(Collector):
         yield from _stock(reading, instance.config.metrics_apps_max)
         yield from _waiting(statistics.waiting(instance.catalog), now_ns)
         yield from _deliveries(reading.deliveries, len(statistics.disabled_endpoints(instance.catalog)), now_ns)
+        held = trash_of(instance.catalog)
+        yield _gauge("trash_bytes", "Bytes of the store that only deleted backups in the trash need.", held.bytes)
         yield from _care(statistics.prune_wanted(instance.catalog), statistics.read_back(instance.catalog), now_ns)
         yield from _disks({name: disk_of(path) for name, path in _places(instance)})
         yield from _counts(read_counters(instance.catalog, now_ns))

@@ -322,15 +322,15 @@ class Vault:
         finally:
             audit.close()
 
-    def bytes_only_in(self, backup_id: str) -> int:
-        """Return the bytes of the store that only this backup needs: pruning frees them once it is deleted.
+    def bytes_only_in(self, gone: Collection[str], besides: Collection[str] = ()) -> int:
+        """Return the bytes of packs that only these backups need: pruning frees them once they are deleted.
 
-        Raises BackupMissing when it is gone; DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be
-        read.
+        `besides`: backups that are not counted among those which stay. Raises DamagedError, FormatError, ChunkMissing
+        when a backup's manifest cannot be read.
         """
         index = self.index(True)
         used = []
-        for ids in ([i for i in backup_ids(self._store) if i != backup_id], [backup_id]):
+        for ids in (set(backup_ids(self._store)).difference(gone, besides), gone):
             marker = Marker(self._store, self._keys, index)
             try:
                 marker.mark_all(ids)
@@ -338,7 +338,11 @@ class Vault:
                 marker.close()
             used.append(marker.used)
         sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
-        return bytes_freed(index, used[1], used[0], sizes) + root_size(self._store, backup_id)
+        return bytes_freed(index, used[1], used[0], sizes)
+
+    def root_bytes(self, backup_id: str) -> int:
+        """Return the size of a backup's root in the store. Raises BackupMissing, StoreError."""
+        return root_size(self._store, backup_id)
 
     def make_room(self, gone: Collection[str], order: Sequence[str], wanted_bytes: int) -> list[Freed]:
         """Return the backups of `order` to delete so that pruning frees `wanted_bytes`: `Room.make`.

@@ -12,6 +12,7 @@ from holdfast.service.notify.dispatch import deliver_due, forget_old
 from holdfast.service.people.audit import forget_old as forget_old_audit
 from holdfast.service.people.ended import forget_ended
 from holdfast.service.policy.overdue import raise_overdue
+from holdfast.service.registry import trash
 from holdfast.service.retention.prune import prune_due
 from holdfast.service.retention.retain import retain_due
 from holdfast.service.take import schedule
@@ -40,6 +41,7 @@ PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("take-afresh", retake.RUN_SECONDS, lambda instance, _: retake.retake(instance)),
     PeriodicTask("prove", prove.RUN_SECONDS, lambda instance, _: prove.prove_due(instance)),
     PeriodicTask("retain", 3600, retain_due),
+    PeriodicTask("empty-trash", trash.RUN_SECONDS, trash.empty_due),
     PeriodicTask("prune", 300, prune_due),
     PeriodicTask("reconcile", 1800, reconcile_due),
     PeriodicTask("keep-tally", 60, lambda instance, _: store_counters(instance.catalog, instance.clock.now_ns())),

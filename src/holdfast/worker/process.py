@@ -23,7 +23,7 @@ from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import FORESEEN, configure_logs
 from holdfast.service.jobs.heartbeat import Heart
 from holdfast.service.registry.account_record import store_records
-from holdfast.service.registry.backups import resume_deletions
+from holdfast.service.registry.trash import resume_deletions
 from holdfast.worker.executor import DurableExecutor
 from holdfast.worker.job_kinds import recover
 from holdfast.worker.periodic import PeriodicTasks

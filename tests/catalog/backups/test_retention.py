@@ -9,12 +9,13 @@ from kit import rows
 
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.limits import counts_of
-from holdfast.catalog.backups.retention import apps_with_several, candidates, mark_outdated
+from holdfast.catalog.backups.outdated import mark_outdated
+from holdfast.catalog.backups.retention import apps_with_several, candidates
 from holdfast.catalog.backups.rows import delete_row, insert_backup, mark_deleting, set_lock
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import SYSTEM, App, Job, JobState, State, Warned
+from holdfast.catalog.records import SYSTEM, App, Job, JobState, Warned
 
 DAY = 24 * 3600 * rows.SECOND
 
@@ -41,7 +42,7 @@ def test_a_backup_goes_only_behind_a_newer_good_one(catalog: Catalog, app: App) 
     record_findings(catalog, [Found(second.id, ())], 9)
     assert mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
     assert not mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
-    assert [c.state for c in candidates(catalog, app_id=app.id)] == [State.DELETING, State.SUCCESSFUL]
+    assert [c.id for c in candidates(catalog, app_id=app.id)] == [second.id]
 
 
 def test_locked_and_used_ones_stay(catalog: Catalog, app: App) -> None:

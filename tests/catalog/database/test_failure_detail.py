@@ -26,13 +26,14 @@ def job(number: int, backup_id: str, account_id: str, request: dict[str, Any]) -
 
 
 NEW = (("backups", "error_detail"), ("jobs", "error_detail"), ("jobs", "is_hidden"), ("events", "is_hidden"))
+LATER = (("accounts", "trash_bytes"),)
 
 
 def as_before(catalog: Catalog) -> None:
-    """Take away what the migration brings."""
+    """Take away what the migration brings, and those after it."""
     change = text("UPDATE events SET data = :data WHERE seq = :seq")
     with catalog.write() as connection:
-        for table, column in NEW:
+        for table, column in (*NEW, *LATER):
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         for seq, data in connection.execute(text("SELECT seq, data FROM events")).all():
             old = {name: value for name, value in json.loads(data).items() if name != "detail"}

@@ -9,9 +9,9 @@ import msgspec
 from kit.rows import SECOND, account, app, backup
 
 from holdfast.catalog.backups import proofs as proving
-from holdfast.catalog.backups import retention as retaining
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import Found, record_findings
+from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events import endpoints as endpoint_rows
 from holdfast.catalog.jobs import rows as jobs
@@ -57,7 +57,7 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
                 schedules.claim_run(catalog, bot.id, at, lambda app: None, take, SYSTEM)
                 schedules.raise_overdue(catalog, bot.id, at, lambda app, good, last: {})
                 assert ask_cancel_backup(catalog, failed.id, "It was cancelled.", at, SYSTEM)
-                assert retaining.mark_outdated(catalog, failed.id, at, SYSTEM, "rules")
+                assert mark_outdated(catalog, failed.id, at, SYSTEM, "rules")
                 rows.delete_row(catalog, failed.id, at)
         except BaseException as error:
             failures.append(error)

@@ -16,7 +16,7 @@ from kit.world import World
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.logs import Format, Level, configure_logs
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.registry.backups import delete_now
+from holdfast.service.registry.trash import delete_now
 from holdfast.service.retention.prune import prune_account
 from holdfast.stores.port import StoreFull
 from holdfast.worker.periodic import PeriodicTask, PeriodicTasks

@@ -32,7 +32,8 @@ from holdfast.service.integrity.trial_restore import Proved, scratch_folder
 from holdfast.service.integrity.verify import check_account
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.registry.apps import add_app
-from holdfast.service.registry.backups import delete_backup, full_object
+from holdfast.service.registry.backups import full_object
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.run import run_backup
 from holdfast.vault.archiver.manifest_writer import Assembly
@@ -373,7 +374,7 @@ def test_each_application_has_its_turn_once_a_week(world: World) -> None:
     world.clock.ns += 2 * DAY
     assert prove_due(world.instance) is None
     set_config(world, prove_days=7)
-    delete_backup(world.instance, world.again(backup), SYSTEM)
+    delete_backup(world.instance, world.again(backup), SYSTEM, is_final=True)
     assert prove_due(world.instance) is None  # nothing to restore: it waits for the next good backup
     world.take()
     assert prove_due(world.instance) is None

@@ -21,6 +21,7 @@ from holdfast.service.integrity.rebuild import rebuild
 from holdfast.service.people.callers import caller_of_key
 from holdfast.service.policy import limits
 from holdfast.service.registry import backups as operations
+from holdfast.service.registry import trash
 from holdfast.service.registry.accounts import add_account, list_accounts, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
 from holdfast.service.registry.backups import full_object, list_backups
@@ -130,7 +131,7 @@ def test_the_operators_backups_are_still_not_counted(world: World, reopened: lis
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:
     first = world.take()
     world.take()
-    operations.delete_backup(world.instance, first, SYSTEM)
+    trash.delete_backup(world.instance, first, SYSTEM, is_final=True)
     lose_catalog(world)
     instance = reopen(world, reopened)
     assert rebuild(instance, SYSTEM)[0].backups == 1
@@ -145,7 +146,7 @@ def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Ins
     again = reopen(world, reopened)
     later = World(again, world.clock, world.account, world.api_key, world.app, world.root)
     (world.root / "new").write_bytes(os.urandom(10_000))
-    operations.delete_backup(again, gone, SYSTEM)
+    trash.delete_backup(again, gone, SYSTEM, is_final=True)
     newest = later.take("taken later")
     operations.rename(again, kept, "renamed later", SYSTEM)
     prune_account(again, world.account, SYSTEM, grace_ns=0)

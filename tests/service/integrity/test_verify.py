@@ -14,7 +14,8 @@ from holdfast.catalog.records import SYSTEM, Backup, JobState, Warned
 from holdfast.service.errors import Conflict
 from holdfast.service.integrity.verify import Checked, check_account, recover_verifies, request_verify, run_verify
 from holdfast.service.jobs.lifecycle import cancel_job, get_job
-from holdfast.service.registry.backups import delete_backup, full_object
+from holdfast.service.registry.backups import full_object
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Control
@@ -83,7 +84,7 @@ def test_what_is_not_the_same_any_more_is_not_healed(world: World) -> None:
     assert [w.path for w in world.again(first).damage] == ["sub/b.bin"]
     with pytest.raises(ChunkMissing):
         prune_account(world.instance, world.account, SYSTEM, grace_ns=0)
-    delete_backup(world.instance, world.again(first), SYSTEM)
+    delete_backup(world.instance, world.again(first), SYSTEM, is_final=True)
     assert check(world).is_clean
     prune_account(world.instance, world.account, SYSTEM, grace_ns=0)
 

@@ -13,7 +13,7 @@ from holdfast.catalog.jobs.schedules import due_times
 from holdfast.catalog.records import SYSTEM, Actor, App, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry import apps, backups
+from holdfast.service.registry import apps, backups, trash
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
@@ -132,7 +132,7 @@ def test_an_app_in_use_stays_whole(world: World) -> None:
 
 def test_a_backup_that_comes_between_keeps_the_app(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.take()
-    delete_now = backups.delete_now
+    delete_now = trash.delete_now
 
     def deleted_while_another_starts(instance: Instance, backup: Backup, by: Actor) -> None:
         delete_now(instance, backup, by)
@@ -154,11 +154,11 @@ def test_one_deletion_that_cannot_be_does_not_hold_up_the_others(world: World, m
     monkeypatch.setattr(world.instance, "vault_store", unusable)
     for backup in made:
         with pytest.raises(StoreError):
-            backups.delete_backup(world.instance, backup, SYSTEM)
-    assert backups.resume_deletions(world.instance) == 0
+            trash.delete_backup(world.instance, backup, SYSTEM, is_final=True)
+    assert trash.resume_deletions(world.instance) == 0
     monkeypatch.undo()
-    assert backups.resume_deletions(world.instance) == 2
-    assert backups.resume_deletions(world.instance) == 0
+    assert trash.resume_deletions(world.instance) == 2
+    assert trash.resume_deletions(world.instance) == 0
     assert backups.list_backups(world.instance, world.app.id) == []
 
 
@@ -187,7 +187,7 @@ def test_its_schedule_does_not_come_between(world: World, monkeypatch: pytest.Mo
     world.take("two")
     set_schedule(world.instance, world.app, Schedule(cron="* * * * *"), SYSTEM)
     world.clock.ns += 120 * 1_000_000_000
-    delete_now = backups.delete_now
+    delete_now = trash.delete_now
 
     def deleted_while_it_is_due(instance: Instance, backup: Backup, by: Actor) -> None:
         delete_now(instance, backup, by)

@@ -13,7 +13,7 @@ from kit.world import World
 from holdfast.catalog.records import SYSTEM, Backup, State
 from holdfast.service.access.download import find_download
 from holdfast.service.errors import Conflict, Invalid, NotFound
-from holdfast.service.registry import backups
+from holdfast.service.registry import backups, trash
 from holdfast.stores.port import StoreError
 from holdfast.vault.manifest.root import root_name
 
@@ -58,18 +58,18 @@ def test_rename_moves_the_download(world: World, three: list[Backup]) -> None:
 def test_locked_ones_stay(world: World, three: list[Backup]) -> None:
     locked = backups.set_lock(world.instance, three[0], SYSTEM, True)
     with pytest.raises(Conflict, match="unlock it first"):
-        backups.delete_backup(world.instance, locked, SYSTEM)
-    backups.delete_backup(world.instance, backups.set_lock(world.instance, locked, SYSTEM, False), SYSTEM)
+        trash.delete_backup(world.instance, locked, SYSTEM, is_final=True)
+    trash.delete_backup(world.instance, backups.set_lock(world.instance, locked, SYSTEM, False), SYSTEM, is_final=True)
     until = world.clock.ns + 3600_000_000_000
     timed = backups.set_lock(world.instance, three[1], SYSTEM, locked_until=until)
     for attempt in (
-        lambda: backups.delete_backup(world.instance, timed, SYSTEM),
+        lambda: trash.delete_backup(world.instance, timed, SYSTEM, is_final=True),
         lambda: backups.set_lock(world.instance, timed, SYSTEM, locked_until=until - 1),
     ):
         with pytest.raises(Conflict):
             attempt()
     world.clock.ns = until
-    backups.delete_backup(world.instance, timed, SYSTEM)
+    trash.delete_backup(world.instance, timed, SYSTEM, is_final=True)
     assert [b.name for b in backups.list_backups(world.instance, world.app.id)] == ["three"]
 
 
@@ -83,10 +83,10 @@ def test_a_deletion_that_was_cut_off_is_finished(
 
     monkeypatch.setattr(world.instance, "vault_store", broken)
     with pytest.raises(StoreError):
-        backups.delete_backup(world.instance, three[0], SYSTEM)
+        trash.delete_backup(world.instance, three[0], SYSTEM, is_final=True)
     monkeypatch.undo()
     assert backups.find_backup(world.instance, world.app.id, "one").state is State.DELETING
-    assert backups.resume_deletions(world.instance) == 1
+    assert trash.resume_deletions(world.instance) == 1
     assert [b.name for b in backups.list_backups(world.instance, world.app.id)] == ["two", "three"]
     assert root_name(three[0].id) not in [name for name, _ in store.list("backups/")]
 

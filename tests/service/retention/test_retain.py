@@ -13,7 +13,7 @@ from kit.world import World
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.backups.rows import backup_by_id, fail_backup, mark_deleting
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import SYSTEM, Actor, App, Backup, Retention, State
+from holdfast.catalog.records import SYSTEM, TRASH_NS, App, Backup, Retention, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
@@ -21,7 +21,8 @@ from holdfast.service.integrity.reconcile import AGE_NS, reconcile_account, reco
 from holdfast.service.policy.retention import Reason, decide
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.apps import add_app
-from holdfast.service.registry.backups import delete_backup, delete_now, list_backups, set_lock
+from holdfast.service.registry.backups import list_backups, marked, set_lock
+from holdfast.service.registry.trash import delete_backup, delete_now, empty_due
 from holdfast.service.retention import retain as retain_module
 from holdfast.service.retention.prune import IMPATIENT_NS, SETTLE_NS, prune_account, prune_due
 from holdfast.service.retention.retain import plan_retention, retain_after, retain_app, retain_due
@@ -93,12 +94,13 @@ def test_a_server_that_stops_waits_for_no_deletion_and_the_next_one_makes_up_for
     made = [scheduled(world) for _ in range(4)]
     is_stopping = False
 
-    def delete_and_stop(instance: Instance, backup: Backup, by: Actor) -> None:
+    def delete_and_stop(instance: Instance, backup: Backup) -> Backup:
         nonlocal is_stopping
-        delete_now(instance, backup, by)
+        found = marked(instance, backup)
         is_stopping = True  # SIGTERM comes while it deletes the first one
+        return found
 
-    monkeypatch.setattr(retain_module, "delete_now", delete_and_stop)
+    monkeypatch.setattr(retain_module, "marked", delete_and_stop)
     retain_after(world.instance, app.id, Control(lambda: is_stopping))
     assert ids(world) == [backup.id for backup in made[1:]]
     monkeypatch.undo()
@@ -128,7 +130,7 @@ def test_a_newest_one_that_is_deleted_meanwhile_keeps_the_older(world: World, mo
 
     def decide_then_delete(*args: Any) -> object:
         verdicts = decide(*args)
-        delete_backup(world.instance, second, SYSTEM)
+        delete_backup(world.instance, second, SYSTEM, is_final=True)
         return verdicts
 
     monkeypatch.setattr(retain_module, "decide", decide_then_delete)
@@ -151,7 +153,8 @@ def test_a_store_that_refuses_leaves_a_deletion_for_the_next_round(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = scheduled(world), scheduled(world)
-    with_rules(world, keep_last=1)
+    delete_backup(world.instance, first, SYSTEM)
+    world.clock.ns += TRASH_NS
     store_type = type(world.instance.store)
     delete = store_type.delete
 
@@ -159,8 +162,9 @@ def test_a_store_that_refuses_leaves_a_deletion_for_the_next_round(
         raise StoreError("The disk is away.")
 
     monkeypatch.setattr(store_type, "delete", refuse)
-    retain_due(world.instance)
-    assert [b.state for b in list_backups(world.instance, world.app.id)] == [State.DELETING, State.SUCCESSFUL]
+    empty_due(world.instance)
+    assert world.again(first).state is State.DELETING
+    assert ids(world) == [second.id]
     monkeypatch.setattr(store_type, "delete", delete)
     retain_due(world.instance)
     assert ids(world) == [second.id]
@@ -175,9 +179,7 @@ def test_the_cap_on_storage_lets_the_oldest_of_the_account_go_and_then_measures(
     with_plan(world, storage_bytes=usage(world.instance, world.account)[1] - 90_000)
     done = retain_app(world.instance, world.app, SYSTEM)
     assert done.gone == [first.id]
-    assert (
-        retain_app(world.instance, world.app, SYSTEM).gone == []
-    )  # nothing more until a prune has shown what it gained
+    assert retain_app(world.instance, world.app, SYSTEM).gone == []  # the trash is not counted
     world.clock.ns += SETTLE_NS
     prune_due(world.instance)
     assert retain_app(world.instance, world.app, SYSTEM).gone == []
@@ -201,7 +203,7 @@ def stored(world: World) -> int:
 
 def test_prune_follows_a_deletion_and_deletes_when_the_grace_is_over(world: World) -> None:
     first, _ = scheduled(world), scheduled(world)
-    delete_backup(world.instance, first, SYSTEM)
+    delete_backup(world.instance, first, SYSTEM, is_final=True)
     before = stored(world)
     assert prune_due(world.instance) == []  # more deletions may come
     world.clock.ns += SETTLE_NS
@@ -220,7 +222,7 @@ def test_prune_follows_a_deletion_and_deletes_when_the_grace_is_over(world: Worl
 
 def test_prune_waits_for_a_backup_that_is_made_but_not_for_ever(world: World) -> None:
     first, _ = scheduled(world), scheduled(world)
-    delete_backup(world.instance, first, SYSTEM)
+    delete_backup(world.instance, first, SYSTEM, is_final=True)
     request_backup(world.instance, world.app.id, SYSTEM)
     world.clock.ns += SETTLE_NS
     assert prune_due(world.instance) == []
@@ -229,7 +231,7 @@ def test_prune_waits_for_a_backup_that_is_made_but_not_for_ever(world: World) ->
 
 
 def test_a_prune_that_somebody_makes_already_is_left_alone(world: World) -> None:
-    delete_backup(world.instance, scheduled(world), SYSTEM)
+    delete_backup(world.instance, scheduled(world), SYSTEM, is_final=True)
     world.clock.ns += SETTLE_NS
     with held(world.instance, f"prune-{world.account.id}"):
         assert prune_due(world.instance) == []
@@ -245,7 +247,7 @@ def test_a_prune_that_somebody_makes_already_is_left_alone(world: World) -> None
 def test_a_store_whose_disk_is_not_mounted_loses_nothing(world: World) -> None:
     """All roots are gone: a prune that believed that would throw away everything."""
     gone, kept = scheduled(world), scheduled(world)
-    delete_backup(world.instance, gone, SYSTEM)
+    delete_backup(world.instance, gone, SYSTEM, is_final=True)
     world.clock.ns += SETTLE_NS
     vaults = world.instance.home / "store" / "vaults"
     vaults.rename(vaults.with_name("away"))
@@ -263,7 +265,7 @@ def test_a_store_whose_disk_is_not_mounted_loses_nothing(world: World) -> None:
 
 
 def test_a_turn_keeps_its_time(world: World) -> None:
-    delete_backup(world.instance, scheduled(world), SYSTEM)
+    delete_backup(world.instance, scheduled(world), SYSTEM, is_final=True)
     world.clock.ns += SETTLE_NS
     assert prune_due(world.instance, ControlOf(lambda: True)) == []
 

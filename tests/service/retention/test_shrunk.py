@@ -12,7 +12,7 @@ from kit.world import World
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.backups import rows
-from holdfast.catalog.backups.retention import mark_outdated
+from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.records import SYSTEM, App, Backup, Retention, State
 from holdfast.service.policy.retention import is_shrunk

@@ -25,7 +25,8 @@ from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
-from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
+from holdfast.service.registry.backups import find_backup, list_backups, list_items, list_rows
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.request import queued_backups, request_backup
 from holdfast.service.take.run import run_backup
@@ -291,7 +292,7 @@ def test_a_queued_backup_waits(world: World) -> None:
 def test_running_a_finished_backup_does_nothing(world: World) -> None:
     done = world.take()
     assert run_backup(world.instance, done.id) == done
-    delete_backup(world.instance, done, SYSTEM)
+    delete_backup(world.instance, done, SYSTEM, is_final=True)
     with pytest.raises(NotFound):
         run_backup(world.instance, done.id)
 

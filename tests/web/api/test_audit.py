@@ -14,7 +14,8 @@ from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import SYSTEM, Actor, ActorKind, AuditFilter
 from holdfast.service.people.audit import KEPT_NS, forget_old
 from holdfast.service.registry.apps import add_app
-from holdfast.service.registry.backups import delete_backup, rename
+from holdfast.service.registry.backups import rename
+from holdfast.service.registry.trash import delete_backup
 from holdfast.web.download_audit import WINDOW_NS, WINDOWS_MAX, DownloadAudit, Downloaded
 
 OPERATOR = Actor(ActorKind.OPERATOR, "1000", "ana")

@@ -163,10 +163,36 @@ def test_delete_tells_what_it_will_free(site: Site, silver: httpx.Client) -> Non
     taken = site.take()
     path = f"/v3/apps/{site.app.id}/backups/{taken.id}"
     answer = silver.delete(path)
-    assert (answer.status_code, answer.json()["response"]) == (200, {"id": taken.id, "freed_size": taken.stored_bytes})
+    said = answer.json()["response"]
+    assert answer.status_code == 200
+    assert said["gone_at"]
+    assert (said["id"], said["freed_size"]) == (taken.id, taken.stored_bytes)
     assert code_of(silver.get(path)) == (404, "BACKUP_NOT_FOUND")
     assert code_of(silver.delete(path)) == (404, "BACKUP_NOT_FOUND")
     assert code_of(httpx.get(site.url + site.link(taken))) == (404, "BACKUP_NOT_FOUND")
+
+
+def test_a_deletion_can_be_undone_until_it_is_final(site: Site, silver: httpx.Client) -> None:
+    taken = site.take()
+    path, link = f"/v3/apps/{site.app.id}/backups/{taken.id}", site.url + site.link(taken)
+    before = silver.get(path).json()
+    assert code_of(silver.post(f"{path}/undelete")) == (409, "BACKUP_NOT_USABLE")
+    gone_at = silver.delete(path).json()["response"]["gone_at"]
+    (trashed,) = silver.get(f"/v3/apps/{site.app.id}/backups?trash=true").json()["response"]
+    assert (trashed["id"], trashed["gone_at"], trashed["key"], trashed["url"]) == (taken.id, gone_at, "", None)
+    everywhere = (f"/v3/apps/{site.app.id}/backups", "/v3/backups", "/v3/jobs")
+    assert [silver.get(url).json()["response"] for url in everywhere] == [[], [], []]
+    assert code_of(silver.get(f"/v3/jobs/{taken.id}")) == (404, "JOB_NOT_FOUND")
+    name = {"name": taken.name}
+    taken_name = silver.post(f"/v3/apps/{site.app.id}/backups", json=name)
+    assert code_of(taken_name) == (409, "BACKUP_NAME_TAKEN")
+    assert "trash" in taken_name.json()["message"]
+    assert silver.post(f"{path}/undelete").json() == before == silver.get(path).json()
+    assert httpx.get(link).status_code == 200
+    assert silver.delete(path).status_code == 200
+    assert code_of(silver.delete(f"{path}?final=maybe")) == (400, "INVALID_FINAL")
+    assert silver.delete(f"{path}?final=true").json()["response"]["gone_at"] is None
+    assert code_of(silver.post(f"{path}/undelete")) == (404, "BACKUP_NOT_FOUND")
 
 
 def test_one_that_is_being_made_cannot_be_deleted(site: Site, silver: httpx.Client) -> None:

@@ -164,10 +164,12 @@ def last_good_at(catalog: Catalog, app_id: str) -> int | None:
 
 
 def stored_bytes(catalog: Catalog, app_id: str) -> int:
-    """Return the bytes that the backups of an application added to the store."""
+    """Return the bytes that the backups of an application, the trash aside, added to the store."""
     with catalog.read() as connection:
         return int(
             connection.execute(
-                select(func.coalesce(func.sum(backups.c.stored_bytes), 0)).where(backups.c.app_id == app_id)
+                select(func.coalesce(func.sum(backups.c.stored_bytes), 0)).where(
+                    backups.c.app_id == app_id, backups.c.deleted_at.is_(None)
+                )
             ).scalar_one()
         )

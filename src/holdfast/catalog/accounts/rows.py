@@ -13,7 +13,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups
 from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.packs.ledger import live_bytes
+from holdfast.catalog.packs.ledger import counted_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account, Actor, EventKind, State
@@ -121,9 +121,9 @@ def is_nearly_full(catalog: Catalog, account_id: str) -> bool:
 
 
 def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:
-    """Return (finished backups, bytes of live packs) of an account."""
+    """Return (finished backups, bytes of live packs) of an account, both without the trash."""
     with catalog.read() as connection:
         count = connection.execute(
             select(func.count()).where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)
         ).scalar_one()
-        return int(count), live_bytes(connection, account_id)
+        return int(count), counted_bytes(connection, account_id)

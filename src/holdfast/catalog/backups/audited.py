@@ -29,7 +29,7 @@ def enter_change(
 
 
 def enter_gone(
-    connection: Connection, by: Actor, action: str, backup: Backup | Row[Any], now_ns: int, **more: str
+    connection: Connection, by: Actor, action: str, backup: Backup | Row[Any], now_ns: int, **more: Any
 ) -> None:
     """Enter the end of a backup, with what it was, and `more` of how it came about."""
     before = {"name": backup.name, "origin": backup.origin, "state": backup.state}

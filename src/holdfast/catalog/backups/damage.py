@@ -144,7 +144,7 @@ def apps_to_retake(catalog: Catalog, node: str) -> list[str]:
     with catalog.read() as connection:
         for account_id, app_id in connection.execute(query).all():
             newest = select(func.max(backups.c.created_at)).where(
-                backups.c.app_id == app_id, backups.c.origin != IMPORTED
+                backups.c.app_id == app_id, backups.c.origin != IMPORTED, backups.c.deleted_at.is_(None)
             )
             found_at = failed_at(connection, account_id, app_id)
             if found_at is not None and (connection.execute(newest).scalar() or 0) < found_at:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, func, select
 from holdfast.catalog.backups.retention import BY_HAND, Candidate, candidates_in
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, events
-from holdfast.catalog.packs.ledger import live_bytes
+from holdfast.catalog.packs.ledger import counted_bytes
 from holdfast.catalog.records import EventKind
 
 
@@ -29,6 +29,7 @@ class Counts:
     account_times: tuple[int, ...]
     """The same of all of the account's applications."""
     live_bytes: int
+    """Of its live packs, without what the trash holds."""
     backups: tuple[Candidate, ...]
     """Those of the application."""
 
@@ -74,7 +75,7 @@ def counted(
         plan=plan,
         app_times=tuple(sorted(at for at, of_app in times.values() if of_app == app_id)),
         account_times=tuple(sorted(at for at, _ in times.values())),
-        live_bytes=live_bytes(connection, account_id),
+        live_bytes=counted_bytes(connection, account_id),
         backups=tuple(candidates_in(connection, app_id=app_id)),
     )
 

@@ -18,6 +18,7 @@ from holdfast.catalog.database.engine import Catalog, CatalogError
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 from holdfast.catalog.events.audit import Change, enter_audit, erase_audit
+from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.members import enter_member, enter_person
 from holdfast.catalog.people.records import Key, Member
@@ -144,6 +145,7 @@ def move_on(catalog: Catalog, account_id: str, commit_seq: int, change: Change, 
     """Fence everything running on the vault, and count on from at least `commit_seq`: the last step of a rebuild."""
     with catalog.write() as connection:
         enter_audit(connection, change, now_ns)
+        forget_trash_bytes(connection, account_id)
         now = connection.execute(
             select(accounts.c.commit_seq).where(accounts.c.id == account_id).with_for_update(key_share=True)
         ).scalar_one()

@@ -1,20 +1,14 @@
-"""Retention in the catalog: the backups as its policy sees them, and the step that starts to delete one.
-
-It must never delete a backup unless a newer good one is committed. The statement itself ensures that.
-"""
+"""Retention in the catalog: the backups as its policy sees them. `outdated.py` has the step that deletes one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, exists, false, func, or_, select
+from sqlalchemy import Connection, exists, func, select
 
-from holdfast.catalog.accounts.apps import COLUMNS, app_of
-from holdfast.catalog.backups.audited import enter_gone, held
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
-from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, EventKind, State
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, State
 
 SAFETY = "safety"
 """Origin of a backup that a restore took, so that it can be undone."""
@@ -54,11 +48,11 @@ class Candidate:
         return self.origin in BY_HAND
 
 
-_is_in_use = exists().where(jobs.c.backup_id == backups.c.id, jobs.c.state.in_(OPEN_JOBS)).correlate(backups)
+is_in_use = exists().where(jobs.c.backup_id == backups.c.id, jobs.c.state.in_(OPEN_JOBS)).correlate(backups)
 
 
 def candidates(catalog: Catalog, *, app_id: str | None = None, account_id: str | None = None) -> list[Candidate]:
-    """Return the backups of an application, or of an account, oldest first."""
+    """Return the backups of an application, or of an account, oldest first; what is in the trash stays out."""
     with catalog.read() as connection:
         return candidates_in(connection, app_id=app_id, account_id=account_id)
 
@@ -77,11 +71,12 @@ def candidates_in(
         backups.c.is_locked,
         backups.c.locked_until,
         backups.c.damage.is_not(None),
-        _is_in_use,
+        is_in_use,
         backups.c.app_id,
         backups.c.name,
         backups.c.is_operators,
-    ).order_by(backups.c.created_at, backups.c.id)
+    ).where(backups.c.deleted_at.is_(None))
+    query = query.order_by(backups.c.created_at, backups.c.id)
     if app_id is not None:
         query = query.where(backups.c.app_id == app_id)
     if account_id is not None:
@@ -93,57 +88,6 @@ def candidates_in(
                   bool(row[12]))
         for row in rows
     ]  # fmt: skip
-
-
-def mark_outdated(
-    catalog: Catalog, backup_id: str, now_ns: int, by: Actor, why: str, *, expired_by: str | None = None
-) -> bool:
-    """successful or failed -> deleting, as retention decided. Return False, with nothing changed, if it must stay.
-
-    It must stay when it is locked by now, when a job works on it, when its application has shrunk since, or when no
-    newer good backup of its application is there (a failed one needs none).
-
-    `why`: the rule or cap by which it goes, for the audit; `expired_by`: the cap of which an event tells its owner.
-    """
-    newer = backups.alias()
-    this = backups
-    has_newer = exists().where(
-        newer.c.app_id == this.c.app_id,
-        newer.c.state == State.SUCCESSFUL,
-        newer.c.origin != IMPORTED,
-        newer.c.damage.is_(None),
-        newer.c.commit_seq > this.c.commit_seq,
-    )
-    with catalog.write() as connection:
-        # The application's row is held: a job on the backup that is asked for at once comes before or after.
-        app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
-        row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
-        before = held(connection, backup_id)
-        shrunk = None if row is None else app_of(row).settings.shrunk
-        is_spared = false() if shrunk is None else this.c.commit_seq < shrunk.order
-        done = connection.execute(
-            this.update()
-            .where(
-                this.c.id == backup_id,
-                or_(this.c.state == State.FAILED, and_(this.c.state == State.SUCCESSFUL, has_newer, ~is_spared)),
-                this.c.is_locked.is_(False),
-                or_(this.c.locked_until.is_(None), this.c.locked_until <= now_ns),
-                ~_is_in_use,
-            )
-            .values(state=State.DELETING)
-        )
-        if done.rowcount == 1 and before is not None:
-            enter_gone(connection, by, "backup.deleted", before, now_ns, why=why)
-        if done.rowcount == 1 and expired_by is not None:
-            _enter_expired(connection, backup_id, now_ns, expired_by)
-        return done.rowcount == 1
-
-
-def _enter_expired(connection: Connection, backup_id: str, now_ns: int, why: str) -> None:
-    columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin)
-    account_id, app_id, name, origin = connection.execute(select(*columns).where(backups.c.id == backup_id)).one()
-    about = {"name": name, "origin": origin, "reason": why}
-    enter_event(connection, EventKind.BACKUP_EXPIRED, account_id, now_ns, app_id=app_id, backup_id=backup_id, **about)
 
 
 def apps_with_several(catalog: Catalog, node: str) -> list[str]:

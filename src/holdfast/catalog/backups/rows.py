@@ -21,6 +21,7 @@ from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.audit import changed
 from holdfast.catalog.events.log import enter_event
+from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.packs.prune import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
@@ -30,13 +31,23 @@ from holdfast.vault.errors import SessionFenced
 _FIELDS = Backup.__struct_fields__
 _COLUMNS = BACKUP_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
 _WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
+is_listed = backups.c.deleted_at.is_(None)
+"""A condition: all but those in the trash, and those that go out of it."""
+
 OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
+KEPT_STATES = (State.SUCCESSFUL, State.TRASHED)
+"""The states of backups whose roots the store has."""
+
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
 _progress = msgspec.json.Decoder(Progress)
 
 
 class BackupNameTaken(Exception):
-    """The application has another backup of this name."""
+    """The application has another backup of this name; `is_in_trash`: one that was deleted."""
+
+    def __init__(self, *, is_in_trash: bool = False) -> None:
+        super().__init__()
+        self.is_in_trash = is_in_trash
 
 
 class BackupRunning(Exception):
@@ -76,7 +87,8 @@ def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[
     except IntegrityError:
         with catalog.read() as connection:
             if is_name_taken(connection, backup.app_id, backup.name):
-                raise BackupNameTaken from None
+                is_in_trash = is_name_in_trash(connection, backup.app_id, backup.name)
+                raise BackupNameTaken(is_in_trash=is_in_trash) from None
         raise BackupRunning from None
 
 
@@ -102,8 +114,14 @@ def is_restoring(connection: Connection, app_id: str) -> bool:
 
 
 def is_name_taken(connection: Connection, app_id: str, name: str) -> bool:
-    """Return True if the application has a backup of this name."""
+    """Return True if the application has a backup of this name, in the trash or not."""
     same = select(backups.c.id).where(backups.c.app_id == app_id, backups.c.name == name)
+    return connection.execute(same).first() is not None
+
+
+def is_name_in_trash(connection: Connection, app_id: str, name: str) -> bool:
+    """Return True if the backup of this name was deleted."""
+    same = select(backups.c.id).where(backups.c.app_id == app_id, backups.c.name == name, ~is_listed)
     return connection.execute(same).first() is not None
 
 
@@ -115,11 +133,13 @@ def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
 
 
 def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
-    """Return one backup of an application, by id or by name; an id goes first."""
+    """Return one backup of an application, by id or by name; an id goes first. None for one in the trash."""
     with catalog.read() as connection:
         rows = connection.execute(
             select(*_COLUMNS).where(
-                backups.c.app_id == app_id, or_(backups.c.id == id_or_name, backups.c.name == id_or_name)
+                backups.c.app_id == app_id,
+                or_(backups.c.id == id_or_name, backups.c.name == id_or_name),
+                is_listed,
             )
         ).all()
     found = sorted((backup_of(row) for row in rows), key=lambda b: b.id != id_or_name)
@@ -128,7 +148,7 @@ def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | No
 
 def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | None) -> list[Backup]:
     """Backups of an application, oldest first; at most `limit`, those behind the backup with the id `after`."""
-    query = select(*_COLUMNS).where(backups.c.app_id == app_id).order_by(backups.c.created_at, backups.c.id)
+    query = select(*_COLUMNS).where(backups.c.app_id == app_id, is_listed).order_by(backups.c.created_at, backups.c.id)
     if after is not None:
         query = query.where(_beyond(backups.c.app_id == app_id, after, newest_first=False))
     with catalog.read() as connection:
@@ -141,7 +161,7 @@ def list_account_backups(
     """Return the backups of an account, newest first; of some of its applications only, if those are given."""
     query = (
         select(*_COLUMNS)
-        .where(backups.c.account_id == account_id)
+        .where(backups.c.account_id == account_id, is_listed)
         .order_by(backups.c.created_at.desc(), backups.c.id.desc())
     )
     if app_ids is not None:
@@ -165,7 +185,12 @@ def backup_by_idempotency_key(catalog: Catalog, app_id: str, key: str, since: in
     with catalog.read() as connection:
         row = connection.execute(
             select(*_COLUMNS)
-            .where(backups.c.app_id == app_id, backups.c.idempotency_key == key, backups.c.created_at >= since)
+            .where(
+                backups.c.app_id == app_id,
+                backups.c.idempotency_key == key,
+                backups.c.created_at >= since,
+                is_listed,
+            )
             .order_by(backups.c.created_at.desc())
             .limit(1)
         ).first()
@@ -183,12 +208,26 @@ def backups_in(catalog: Catalog, states: Sequence[State], node: str | None = Non
         return [backup_of(row) for row in connection.execute(query).all()]
 
 
+def kept_backups(catalog: Catalog, account_id: str) -> list[Backup]:
+    """Return the backups of an account that can be read, in the trash or not."""
+    query = select(*_COLUMNS).where(backups.c.account_id == account_id, backups.c.state.in_(KEPT_STATES))
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query).all()]
+
+
+def backups_of_app(catalog: Catalog, app_id: str) -> list[Backup]:
+    """Return all backups of an application in whatever state, those in the trash too."""
+    query = select(*_COLUMNS).where(backups.c.app_id == app_id).order_by(backups.c.created_at, backups.c.id)
+    with catalog.read() as connection:
+        return [backup_of(row) for row in connection.execute(query).all()]
+
+
 def newest_of_account(catalog: Catalog, account_id: str) -> Backup | None:
-    """Return the newest successful backup of an account, whatever its application and origin."""
+    """Return the newest backup of an account that can be read, in the trash or not, of whatever application."""
     with catalog.read() as connection:
         row = connection.execute(
             select(*_COLUMNS)
-            .where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)
+            .where(backups.c.account_id == account_id, backups.c.state.in_(KEPT_STATES))
             .order_by(backups.c.created_at.desc(), backups.c.id.desc())
             .limit(1)
         ).first()
@@ -409,17 +448,22 @@ def rename_backup(catalog: Catalog, backup_id: str, name: str, now_ns: int, by: 
                 data = changed({"name": before.name}, {"name": name})
                 enter_change(connection, by, "backup.renamed", before, data, now_ns)
     except IntegrityError:
-        raise BackupNameTaken from None
+        with catalog.read() as connection:
+            app_id = select(backups.c.app_id).where(backups.c.id == backup_id).scalar_subquery()
+            same = select(backups.c.deleted_at).where(backups.c.app_id == app_id, backups.c.name == name)
+            is_in_trash = connection.execute(same).scalar() is not None
+        raise BackupNameTaken(is_in_trash=is_in_trash) from None
 
 
 def set_lock(
     catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int, by: Actor
 ) -> bool:
-    """Change the given locks of a backup. Return False, with nothing changed, when a time lock would get shorter."""
+    """Change the given locks of a backup. Return False, with nothing changed, when a time lock would get shorter, or
+    when it is in the trash by now: nothing there is locked."""
     change: dict[str, Any] = {}
     if is_locked is not None:
         change["is_locked"] = is_locked
-    query = backups.update().where(backups.c.id == backup_id)
+    query = backups.update().where(backups.c.id == backup_id, is_listed)
     if locked_until is not None:
         change["locked_until"] = locked_until
         # In the same statement: of two locks set at once, the shorter one must not win.
@@ -463,32 +507,43 @@ def override_locks(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> 
             enter_backup_event(connection, EventKind.BACKUP_UNLOCKED, backup_id, now_ns)
 
 
-def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> bool:
-    """successful or failed -> deleting, unless it is locked. Return False when in another state, or locked."""
+def mark_deleting(
+    catalog: Catalog, backup_id: str, now_ns: int, by: Actor, *, deleted_before: int | None = None
+) -> bool:
+    """successful, failed or trashed -> deleting, unless it is locked. Return False when in another state, or locked.
+
+    `deleted_before`: only if it was put into the trash at or before that time.
+    """
+    query = backups.update().where(
+        backups.c.id == backup_id,
+        backups.c.state.in_([State.SUCCESSFUL, State.FAILED, State.TRASHED]),
+        backups.c.is_locked.is_(False),
+        or_(backups.c.locked_until.is_(None), backups.c.locked_until <= now_ns),
+    )
+    if deleted_before is not None:
+        query = query.where(backups.c.deleted_at <= deleted_before)
     with catalog.write() as connection:
         before = held(connection, backup_id)
-        done = connection.execute(
-            backups.update()
-            .where(
-                backups.c.id == backup_id,
-                backups.c.state.in_([State.SUCCESSFUL, State.FAILED]),
-                backups.c.is_locked.is_(False),
-                or_(backups.c.locked_until.is_(None), backups.c.locked_until <= now_ns),
-            )
-            .values(state=State.DELETING)
-        )
-        if done.rowcount == 1 and before is not None:
-            enter_gone(connection, by, "backup.deleted", before, now_ns)
-        return done.rowcount == 1
+        done = connection.execute(query.values(state=State.DELETING))
+        if before is None or done.rowcount != 1:
+            return False
+        enter_gone(connection, by, "backup.deleted", before, now_ns, is_final=True)
+        if before.state in KEPT_STATES:
+            # Without it, the trash alone may need what both needed.
+            forget_trash_bytes(connection, before.account_id)
+        return True
 
 
 def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
     """Forget a backup that is being deleted and whose root is gone."""
     is_deleting = and_(backups.c.id == backup_id, backups.c.state == State.DELETING)
     with catalog.write() as connection:
-        account_id = connection.execute(select(backups.c.account_id).where(is_deleting).with_for_update()).scalar()
-        if account_id is None:
+        columns = (backups.c.account_id, backups.c.deleted_at)
+        row = connection.execute(select(*columns).where(is_deleting).with_for_update()).first()
+        if row is None:
             return
-        enter_backup_event(connection, EventKind.BACKUP_DELETED, backup_id, now_ns)
+        account_id, deleted_at = row
+        kind = EventKind.BACKUP_DELETED if deleted_at is None else EventKind.BACKUP_GONE
+        enter_backup_event(connection, kind, backup_id, now_ns)
         connection.execute(backups.delete().where(is_deleting))
         enter_wanted(connection, account_id, now_ns)

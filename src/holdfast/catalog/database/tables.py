@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0016"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -51,10 +51,12 @@ accounts = Table(
     Column("updated_at", BigInteger, nullable=False, server_default="0"),
     Column("ended_at", BigInteger),
     Column("erase_at", BigInteger),
+    Column("trash_bytes", BigInteger, server_default="0"),
 )
 """`prune_wanted_at`: when a backup was deleted that no prune has seen yet; None: there is nothing to gain;
 `nearly_full_at`: when the account was told that its storage is nearly full; None: it is not; `external_id`: the host's
-own id of it; `ended_at`: since when the host has ended it; `erase_at`: when it is to be erased then."""
+own id of it; `ended_at`: since when the host has ended it; `erase_at`: when it is to be erased then; `trash_bytes`: of
+the store, needed by backups in the trash alone, as last measured; None: to be measured."""
 Index("uq_accounts_external", accounts.c.external_id, unique=True)
 
 apps = Table(

@@ -114,10 +114,13 @@ def events_since(catalog: Catalog, since: int, app_id: str | None, limit: int) -
         return [_event_of(row) for row in connection.execute(query).all()][::-1]
 
 
+_DELETED = (EventKind.BACKUP_DELETED, EventKind.BACKUP_GONE)
+
+
 def deleted_before(catalog: Catalog, backup_ids: Sequence[str], account_id: str, before: int) -> set[str]:
     """Return those of an account's given backups that are known to have been deleted before a time."""
     query = select(events.c.backup_id).where(
-        events.c.account_id == account_id, events.c.kind == EventKind.BACKUP_DELETED, events.c.at < before
+        events.c.account_id == account_id, events.c.kind.in_(_DELETED), events.c.at < before
     )
     with catalog.read() as connection:
         return {row[0] for row in connection.execute(query)} & set(backup_ids)

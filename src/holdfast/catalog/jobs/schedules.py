@@ -187,7 +187,7 @@ def raise_overdue(
 
 
 def _tries(app_id: str) -> Any:
-    return (backups.c.app_id == app_id) & (backups.c.origin != IMPORTED)
+    return (backups.c.app_id == app_id) & (backups.c.origin != IMPORTED) & backups.c.deleted_at.is_(None)
 
 
 def _last_good_at(connection: Connection, app_id: str) -> int | None:

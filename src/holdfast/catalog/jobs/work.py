@@ -31,8 +31,9 @@ def _jobs(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 def _backups(*conditions: ColumnElement[bool]) -> Select[Any]:
-    # One that is being deleted is gone, as far as work goes.
-    return select(*_BACKUP_COLUMNS, *_SIZES).where(backups.c.state != State.DELETING, *conditions)
+    # One that is being deleted, or in the trash, is gone, as far as work goes.
+    is_there = backups.c.state != State.DELETING, backups.c.deleted_at.is_(None)
+    return select(*_BACKUP_COLUMNS, *_SIZES).where(*is_there, *conditions)
 
 
 def _work_of(row: Row[Any]) -> Work:
@@ -48,7 +49,7 @@ def _work_of(row: Row[Any]) -> Work:
 
 
 def work_by_id(catalog: Catalog, work_id: str) -> Work | None:
-    """Return one job, or one backup that is not being deleted."""
+    """Return one job, or one backup that is not deleted."""
     with catalog.read() as connection:
         for query in (_jobs(jobs.c.id == work_id), _backups(backups.c.id == work_id)):
             row = connection.execute(query).first()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, select
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, packs
+from holdfast.catalog.database.tables import accounts, backups, packs
+from holdfast.catalog.records import State
 from holdfast.vault.errors import SessionFenced
 from holdfast.vault.pack.ledger import LedgerMoved, PackRow
 
@@ -22,6 +23,21 @@ def live_bytes(connection: Connection, account_id: str | None = None) -> int:
     if account_id is not None:
         query = query.where(packs.c.account_id == account_id)
     return int(connection.execute(query).scalar_one())
+
+
+def counted_bytes(connection: Connection, account_id: str) -> int:
+    """Return the bytes of an account that its plan's limit counts: of its live packs, without what the trash holds."""
+    held = connection.execute(select(accounts.c.trash_bytes).where(accounts.c.id == account_id)).scalar() or 0
+    return max(0, live_bytes(connection, account_id) - int(held))
+
+
+def forget_trash_bytes(connection: Connection, account_id: str) -> None:
+    """Record that the trash of an account has to be measured anew; an empty one is known to hold nothing."""
+    in_trash = select(backups.c.id).where(
+        backups.c.account_id == account_id, backups.c.deleted_at.is_not(None), backups.c.state == State.TRASHED
+    )
+    size = 0 if connection.execute(in_trash.limit(1)).first() is None else None
+    connection.execute(accounts.update().where(accounts.c.id == account_id).values(trash_bytes=size))
 
 
 class SqlLedger:

@@ -10,16 +10,18 @@ from holdfast.catalog import statistics
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups.damage import damaged_backups
 from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.backups.trash import due, trash_of
 from holdfast.catalog.database.engine import MEND
 from holdfast.catalog.database.health import quick_check
 from holdfast.catalog.packs.ledger import condemned_since
-from holdfast.catalog.records import State
-from holdfast.service.doctor.finding import Check, Finding, problem, warning
+from holdfast.catalog.records import TRASH_NS, State
+from holdfast.service.doctor.finding import Check, Finding, Level, problem, warning
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import bad_copies
 from holdfast.stores.port import StoreUnreachable
-from holdfast.units import DAY_NS, HOUR_NS
+from holdfast.units import DAY_NS, HOUR_NS, size_text
 
+TRASH_LATE_NS_MAX = HOUR_NS
 WAL_BYTES_MAX = 256 * 1024**2
 PUT_SECONDS_MAX = 2.0
 POSTGRESQL_MIN = 13
@@ -89,6 +91,20 @@ def _deletions(instance: Instance) -> Iterator[Finding]:
         )
 
 
+def _trash(instance: Instance) -> Iterator[Finding]:
+    late = due(instance.catalog, instance.clock.now_ns() - TRASH_NS - TRASH_LATE_NS_MAX, 1)
+    held = trash_of(instance.catalog)
+    if held.backups and not late:
+        text = f"The trash lets go in time; it has {held.backups} backups, which hold {size_text(held.bytes)}."
+        yield Finding(Level.OK, text)
+    if late:
+        yield warning(
+            f"The trash is not emptied: of its {held.backups} backups, which hold {size_text(held.bytes)}, the first "
+            "was to be gone over an hour ago; see whether the server runs and the store takes deletions.",
+            "holdfast serve",
+        )
+
+
 def _damage(instance: Instance) -> Iterator[Finding]:
     for row in statistics.backup_statistics(instance.catalog):
         if row.damaged:
@@ -134,6 +150,7 @@ KEPT_CHECKS = (
     Check("store", "The store writes, reads and deletes.", _store),
     Check("records", "The store has every account's record, twice.", _records),
     Check("deletions", "No deletion is unfinished.", _deletions),
+    Check("trash", "The trash lets go in time.", _trash),
     Check("damage", "No backup is known to be damaged.", _damage),
     Check("packs", "Nothing waits long for a prune.", _packs),
     Check("notices", "Notices are delivered.", _notices),

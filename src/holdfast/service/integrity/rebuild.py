@@ -2,7 +2,7 @@
 
 This is for a catalog that is gone or damaged, and for one that is older than the store (restored from a copy). Accounts
 and applications come from their records, packs from their own trailers, backups from their roots. Rows of what the
-store no longer has are removed: deleted backups do not come back.
+store no longer has are removed: deleted backups do not come back, and those in the trash come back into it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rebuild as rebuilding
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups import rows, trash
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.database.health import file_fault, sqlite_path
 from holdfast.catalog.events.audit import Change
@@ -211,17 +211,18 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
 
 def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt, by: Actor) -> None:
     account_id = record.account.id
-    for known in rows.list_account_backups(instance.catalog, account_id, None, None):
-        if known.state in (State.SUCCESSFUL, State.DELETING) and known.id not in roots:
+    deleting = [b for b in rows.backups_in(instance.catalog, [State.DELETING]) if b.account_id == account_id]
+    for known in [*rows.kept_backups(instance.catalog, account_id), *deleting]:
+        if known.id not in roots:
             rebuilding.drop_backup(instance.catalog, known, instance.clock.now_ns(), by)
             done.dropped_backups += 1
-        elif known.state is State.SUCCESSFUL:
+        elif known.state in rows.KEPT_STATES:
             marks = read_marks(instance, account_id, known.id)
             if marks is not None:
                 _mark(instance, known, marks)
     for root in sorted(roots.values(), key=lambda r: r.commit_seq):
         there = rows.backup_by_id(instance.catalog, root.backup_id)
-        if there is not None and there.state is State.SUCCESSFUL:
+        if there is not None and there.state in rows.KEPT_STATES:
             continue
         if there is not None:
             # It was not finished when this catalog was copied; its root says that it was.
@@ -260,7 +261,7 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         account_id=account_id,
         app_id=app.id,
         name=marks.name if marks else labels.get("name", root.backup_id),
-        state=State.SUCCESSFUL,
+        state=State.TRASHED if marks and marks.deleted_at else State.SUCCESSFUL,
         origin=labels.get("origin", "manual"),
         created_at=int(labels.get("created_at", root.created_ns)),
         finished_at=root.finished_ns or root.created_ns,
@@ -283,6 +284,7 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         request_hash=None,
         commit_seq=root.commit_seq,
         zip_layout=root.zip_layout,
+        deleted_at=marks.deleted_at if marks else None,
         is_operators=labels.get("requested_by") == "operator",
     )
 
@@ -298,8 +300,10 @@ def _enter(instance: Instance, backup: Backup, by: Actor) -> None:
 
 
 def _mark(instance: Instance, backup: Backup, marks: Marks) -> None:
+    """Give a backup the name, the locks and the place, in the trash or out of it, that the store has for it."""
     try:
         rebuilding.set_marks(instance.catalog, backup, marks.name, marks.is_locked, marks.locked_until)
     except rebuilding.InTheWay:
         # Another backup has that name in this older catalog; the locks matter more.
         rebuilding.set_marks(instance.catalog, backup, backup.name, marks.is_locked, marks.locked_until)
+    trash.restore_marks(instance.catalog, backup.id, marks.deleted_at)

@@ -23,8 +23,8 @@ from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import SYSTEM, Account, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import mend_record
-from holdfast.service.registry.backups import resume_deletions
 from holdfast.service.registry.damage import check_backups
+from holdfast.service.registry.trash import resume_deletions
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.retention.erase import is_erased
 from holdfast.service.retention.prune import lost_roots

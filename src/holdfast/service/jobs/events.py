@@ -85,6 +85,8 @@ _SENTENCES = {
     EventKind.BACKUP_QUEUED: "waits to be made",
     EventKind.BACKUP_STARTED: "is being made",
     EventKind.BACKUP_DELETED: "was deleted",
+    EventKind.BACKUP_UNDELETED: "was brought back from the trash",
+    EventKind.BACKUP_GONE: "is gone from the trash",
     EventKind.BACKUP_UNLOCKED: "was unlocked by the operator before its time lock was over",
     EventKind.RESTORE_STARTED: "is being restored",
     EventKind.VERIFY_STARTED: "is being read back",

@@ -3,7 +3,7 @@
 They bind the API and the dashboard, not the operator's commands, schedules, or the safety backup of a restore; nor do
 these use up anything of them, but for the bytes that they store. They are counted in the transaction that inserts the
 backup, so of two simultaneous requests only one gets the last place. A failed or cancelled backup does not count; one
-that was deleted since does.
+that was deleted since does, for how often. One that comes back from the trash needs room again.
 
 A day is the 24 hours before the request, so that not everybody starts at the same hour.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from holdfast.catalog.backups.limits import Counts, counts_of
-from holdfast.catalog.records import Account, App
+from holdfast.catalog.records import Account, App, Backup
 from holdfast.schemas.account import Limits
 from holdfast.schemas.times import iso
 from holdfast.service.errors import LimitReached
@@ -37,6 +38,24 @@ def permit(instance: Instance, now_ns: int) -> Callable[[Counts], None]:
         plan = instance.config.plans.get(counts.plan)
         if plan is not None:
             _check(instance, counts, plan, now_ns)
+
+    return permitted
+
+
+def permit_back(instance: Instance, backup: Backup, size: int) -> Callable[[Counts], None]:
+    """Return a check of an account's counts that raises LimitReached when its plan has no room for a deleted backup.
+
+    `size`: the bytes of the store that no limit counts while it is in the trash. It was taken already, so it needs a
+    place and its bytes, and no time after the last one.
+    """
+    now_ns = instance.clock.now_ns()
+
+    def permitted(counts: Counts) -> None:
+        plan = instance.config.plans.get(counts.plan)
+        if plan is None or backup.is_operators:
+            return
+        others = tuple(one for one in counts.backups if one.id != backup.id)
+        _check_room(instance, replace(counts, backups=others, live_bytes=counts.live_bytes + size), plan, now_ns)
 
     return permitted
 
@@ -66,8 +85,7 @@ def shown_limits(plan: PricePlan) -> Limits:
     )
 
 
-def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
-    """Raise for the limit that takes longest to pass first."""
+def _check_room(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
     if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
         raise LimitReached(
             "STORAGE_LIMIT_REACHED",
@@ -83,6 +101,11 @@ def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> 
             "of them may go by itself; delete or unlock one.",
             BACKUPS_RETRY_SECONDS,
         )
+
+
+def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
+    """Raise for the limit that takes longest to pass first."""
+    _check_room(instance, counts, plan, now_ns)
     times = counts.account_times
     if plan.backups_per_day and len(times) >= plan.backups_per_day:
         free_at = times[-plan.backups_per_day] + DAY_NS

@@ -3,7 +3,8 @@
 `vaults/<account>/account`: the account's row and its applications, sealed with the master key, written again after
 every change of them; `records/<account>`: a copy of it in another folder. With both lost and the catalog too, nothing
 opens the vault: so both are opened again and again, and one that does not open is written anew from the catalog.
-`vaults/<account>/marks/<backup>`: a backup's name and locks, if they differ from its root.
+`vaults/<account>/marks/<backup>`: a backup's name and locks, and since when it is in the trash, if they differ from
+its root.
 """
 
 from __future__ import annotations
@@ -57,11 +58,13 @@ class _FirstRecord(msgspec.Struct, frozen=True):
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """The changes to a backup since it was taken. `locked_until`: nanoseconds."""
+    """The changes to a backup since it was taken. Times in nanoseconds."""
 
     name: str
     is_locked: bool
     locked_until: int | None
+    deleted_at: int | None = None
+    """When it was put into the trash; None: it is not in it."""
 
 
 _log = logging.getLogger(__name__)
@@ -176,10 +179,14 @@ def _first_key(first: _FirstRecord) -> Key:
     return main_key_row(account.id, first.api_key_hash, "", account.api_key_sealed, SYSTEM, account.created_at)
 
 
+def marks_of(backup: Backup) -> Marks:
+    """Return the marks of a backup as the catalog has it."""
+    return Marks(backup.name, backup.is_locked, backup.locked_until, backup.deleted_at)
+
+
 def store_marks(instance: Instance, backup: Backup) -> None:
-    """Write a backup's name and locks. Raises StoreError."""
-    marks = Marks(backup.name, backup.is_locked, backup.locked_until)
-    sealed = instance.master_key.wrap(msgspec.msgpack.encode(marks), f"marks:{backup.id}")
+    """Write a backup's marks. Raises StoreError."""
+    sealed = instance.master_key.wrap(msgspec.msgpack.encode(marks_of(backup)), f"marks:{backup.id}")
     instance.vault_store(backup.account_id).put(MARKS_PREFIX + backup.id, sealed)
 
 

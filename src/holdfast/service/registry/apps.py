@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from holdfast.catalog.accounts import apps as rows
-from holdfast.catalog.backups.rows import list_backups
+from holdfast.catalog.backups.rows import backups_of_app
 from holdfast.catalog.jobs.schedules import due_times, move_app, stop_schedule
 from holdfast.catalog.records import Actor, App
 from holdfast.restorer import STAGING_PREFIX
@@ -17,7 +17,8 @@ from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import accounts
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.backups import check_name, delete_now, require_unlocked
+from holdfast.service.registry.backups import check_name, require_unlocked
+from holdfast.service.registry.trash import delete_now
 
 
 def add_app(instance: Instance, account_id: str, name: str, path: Path, by: Actor) -> App:
@@ -167,12 +168,14 @@ def find_app(instance: Instance, name_or_id: str) -> App:
 
 
 def remove_app(instance: Instance, app: App, by: Actor) -> int:
-    """Remove an application and all its backups; returns how many. Its data is not touched.
+    """Remove an application and all its backups, those in the trash too. Its data is not touched.
+
+    Returns how many there were that were not in the trash.
 
     Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when somebody
     starts or locks a backup while this runs, some backups may be gone, and the application and the others stay.
     """
-    backups = list_backups(instance.catalog, app.id, None, None)
+    backups = backups_of_app(instance.catalog, app.id)
     for backup in backups:
         require_unlocked(instance, backup, f"The backup {backup.name!r}")
     # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
@@ -184,7 +187,7 @@ def remove_app(instance: Instance, app: App, by: Actor) -> int:
     except rows.AppInUse:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.") from None
     store_record(instance, app.account_id)
-    return len(backups)
+    return sum(backup.deleted_at is None for backup in backups)
 
 
 def shown_app(instance: Instance, app: App) -> schemas.App:

@@ -1,29 +1,26 @@
-"""Backups: list, show, rename, lock, delete; the names that people give them."""
+"""Backups: list, show, rename, lock; the names that people give them. `trash.py` deletes them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 from typing import Literal
 from urllib.parse import quote
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import NOT_PROVED
+from holdfast.catalog.backups.trash import note_marked
 from holdfast.catalog.prepared_queries import ListRow
-from holdfast.catalog.records import SYSTEM, Actor, Backup, State
+from holdfast.catalog.records import Actor, Backup, State
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_of, listed_of, row_of
 from holdfast.schemas.backups import Backup as FullBackup
 from holdfast.schemas.fields import Note, OperatorNote, note_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound, backup_not_found
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import drop_marks, store_marks
+from holdfast.service.registry.account_record import drop_marks, marks_of, store_marks
 from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.link_keys import LinkKeys
-from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS
-from holdfast.vault.errors import VaultError
-from holdfast.vault.manifest.root import root_name
 
 Format = Literal["zip", "tar.gz"]
 
@@ -35,8 +32,6 @@ LOCK_DAYS_WITHOUT_LIMIT = 36_500
 
 _NAMED = 3
 """At most this many damaged files are named in a backup's error; its warnings have all."""
-
-_log = logging.getLogger(__name__)
 
 
 def list_backups(instance: Instance, app_id: str, limit: int | None = None, after: str | None = None) -> list[Backup]:
@@ -88,7 +83,7 @@ def full_objects(
     """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
     keys, shown = LinkKeys(instance), []
     for backup in backups:
-        key = keys.of(backup) if with_keys else ""
+        key = keys.of(backup) if with_keys and backup.deleted_at is None else ""
         url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None
         shown.append(backup_of(backup, key, instance.zone, url, _error(backup, for_operator)))
     return shown
@@ -171,13 +166,19 @@ def rename(instance: Instance, backup: Backup, name: str, by: Actor) -> Backup:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     try:
         rows.rename_backup(instance.catalog, backup.id, name, instance.clock.now_ns(), by)
-    except rows.BackupNameTaken:
-        raise name_taken(name) from None
-    return _marked(instance, backup)
+    except rows.BackupNameTaken as taken:
+        raise name_taken(name, is_in_trash=taken.is_in_trash) from None
+    return marked(instance, backup)
 
 
-def name_taken(name: str) -> Invalid:
-    """The error for a name that another backup of the application has."""
+def name_taken(name: str, *, is_in_trash: bool = False) -> Invalid:
+    """The error for a name that another backup of the application has; `is_in_trash`: one that was deleted."""
+    if is_in_trash:
+        return Invalid(
+            "name",
+            f"A deleted backup in the trash is named {name!r}; choose another name, bring that one back, or delete it "
+            "for good.",
+        )
     return Invalid("name", f"Another backup of this application is named {name!r}; choose another name.")
 
 
@@ -201,8 +202,10 @@ def set_lock(
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns(), by)
-    found = _marked(instance, backup) if changed else backup
+    found = marked(instance, backup) if changed else backup
     if not changed:
+        if backup_now(instance, backup.id).deleted_at is not None:
+            raise backup_not_found()
         raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
     return found
 
@@ -228,41 +231,31 @@ def override_locks(instance: Instance, backup: Backup, by: Actor) -> Backup:
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     rows.override_locks(instance.catalog, backup.id, instance.clock.now_ns(), by)
-    return _marked(instance, backup)
+    return marked(instance, backup)
 
 
-def _marked(instance: Instance, backup: Backup) -> Backup:
-    """The backup as it is now, its name and locks written to the store too."""
+def marked(instance: Instance, backup: Backup) -> Backup:
+    """The backup as it is now, with what changed of it written to the store too. Raises NotFound, StoreError."""
     found = backup_now(instance, backup.id)
-    if found.state is State.SUCCESSFUL:
+    while found.state in rows.KEPT_STATES:
         store_marks(instance, found)
+        now = rows.backup_by_id(instance.catalog, backup.id)
+        if now is None:
+            drop_marks(instance, backup)
+            break
+        if marks_of(now) == marks_of(found):
+            note_marked(instance.catalog, backup.id)
+            break
+        found = now  # of two that change it at once, the one that writes last must have read last
     return found
 
 
 def require_usable(backup: Backup, verb: str) -> None:
     """Raise Conflict (BACKUP_NOT_USABLE) unless the backup is successful; `verb` ends "can be": "restored"."""
+    if backup.state is State.TRASHED:
+        raise Conflict("BACKUP_NOT_USABLE", f"The backup is in the trash; it can be {verb} once it is brought back.")
     if backup.state is not State.SUCCESSFUL:
         raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be {verb}.")
-
-
-def delete_backup(instance: Instance, backup: Backup, by: Actor) -> int:
-    """Delete a backup; returns the bytes of the store that only it needed: what pruning will free.
-
-    They are 0 where a manifest of the account is damaged: then nothing is pruned until that is mended.
-
-    Raises Conflict (BACKUP_IN_PROGRESS, BACKUP_LOCKED).
-    """
-    if backup.state in (State.QUEUED, State.RUNNING):
-        raise Conflict("BACKUP_IN_PROGRESS", "The backup is still running; wait for it, or cancel it.")
-    require_unlocked(instance, backup)
-    freed = 0
-    if backup.state is State.SUCCESSFUL:
-        try:
-            freed = instance.vault(backup.account_id).bytes_only_in(backup.id)
-        except VaultError as error:
-            _log.warning("what deleting backup %s frees is not known: %s", backup.id, error)
-    delete_now(instance, backup, by)
-    return freed
 
 
 def require_unlocked(instance: Instance, backup: Backup, called: str = "The backup") -> None:
@@ -279,30 +272,6 @@ def locked_until(instance: Instance, backup: Backup) -> str | None:
     if backup.locked_until is None or backup.locked_until <= instance.clock.now_ns():
         return None
     return iso(backup.locked_until, instance.zone)
-
-
-def delete_now(instance: Instance, backup: Backup, by: Actor) -> None:
-    """Delete in an order that a crash cannot harm: the state first, then the root, then the row."""
-    if backup.state is not State.DELETING and not rows.mark_deleting(
-        instance.catalog, backup.id, instance.clock.now_ns(), by
-    ):
-        raise Conflict("BACKUP_LOCKED", "The backup was locked or changed meanwhile; try again.")
-    # The root first: without it the backup cannot come back by a rebuild, whatever else is left of it.
-    instance.vault_store(backup.account_id).delete(root_name(backup.id))
-    drop_marks(instance, backup)
-    rows.delete_row(instance.catalog, backup.id, instance.clock.now_ns())
-
-
-def resume_deletions(instance: Instance) -> int:
-    """Finish deletions that a crash cut off; returns how many. What the store refuses now waits for the next time."""
-    done = 0
-    for backup in rows.backups_in(instance.catalog, [State.DELETING]):
-        try:
-            delete_now(instance, backup, SYSTEM)  # who began it stands in the audit since then
-            done += 1
-        except StoreError as error:
-            _log.warning("the deletion of backup %s waits: %s", backup.id, error)
-    return done
 
 
 def check_name(name: str) -> None:

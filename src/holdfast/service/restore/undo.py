@@ -34,6 +34,8 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
     if app is None:
         raise app_not_found()
     safety = backup_by_id(instance.catalog, done.safety_backup_id)
+    if safety is not None and safety.state is State.TRASHED:
+        raise NotFound("BACKUP_NOT_FOUND", "The safety backup of the restore is in the trash; bring it back first.")
     if safety is None or safety.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The safety backup of the restore was deleted, so it cannot be undone.")
     wanted = msgspec.json.decode(job.request, type=Wanted)

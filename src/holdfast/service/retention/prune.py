@@ -180,7 +180,8 @@ def unknown_backups(instance: Instance, account: Account) -> list[str]:
 
 
 def _require_roots(instance: Instance, account: Account) -> None:
-    """Raises DamagedError when a successful backup has no root: a prune would take all that it needs for dead.
+    """Raises DamagedError when a backup that can be read, in the trash or not, has no root: a prune would take all that
+    it needs for dead.
 
     So nothing goes either when the store is not there at all, as when its disk is not mounted.
     """
@@ -194,15 +195,15 @@ def _require_roots(instance: Instance, account: Account) -> None:
 
 
 def lost_roots(instance: Instance, account: Account) -> list[Backup]:
-    """Successful backups of an account whose root the store does not have. Raises StoreError."""
-    good = [b for b in rows.list_account_backups(instance.catalog, account.id, None, None) if _is_good(b)]
+    """Successful backups of an account, in the trash or not, whose root the store does not have. Raises StoreError."""
+    good = rows.kept_backups(instance.catalog, account.id)
     in_store = set(backup_ids(instance.vault_store(account.id)))
     missing = [rows.backup_by_id(instance.catalog, b.id) for b in good if b.id not in in_store]
     return [b for b in missing if b is not None and _is_good(b)]  # not those that were deleted meanwhile
 
 
 def _is_good(backup: Backup) -> bool:
-    return backup.state is State.SUCCESSFUL
+    return backup.state in rows.KEPT_STATES
 
 
 def _drop_failed_roots(instance: Instance, account: Account) -> None:

@@ -18,6 +18,8 @@ from holdfast.catalog.accounts.apps import app_by_id, change_settings, list_apps
 from holdfast.catalog.accounts.rows import is_nearly_full, note_storage
 from holdfast.catalog.backups import retention as rows
 from holdfast.catalog.backups import rows as backup_rows
+from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import SYSTEM, Account, Actor, App, State
@@ -32,7 +34,8 @@ from holdfast.service.policy.retention import CAPS, Decision, Reason, Terms, dec
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.apps import get_app
-from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.service.registry.backups import marked
+from holdfast.service.registry.trash import delete_now, measure_trash, resume_deletions
 from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
 from holdfast.vault.control import NEVER, Control
@@ -46,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """The outcome of retention for one application: its decisions, and the ids of the backups that are gone."""
+    """The outcome of retention for one application: its decisions, and the ids of the backups that went."""
 
     app: App
     verdicts: list[Decision]
@@ -196,9 +199,12 @@ def _judged_account(instance: Instance, account: Account, excess: int) -> list[D
     for app in list_apps(instance.catalog, account.id):
         verdicts += _judged(instance, app, account, by_app.get(app.id, []))
 
+    # What is in the trash goes in any case, and its bytes were not counted: they come on top of the excess.
+    trashed, held = trash.trashed_ids(instance.catalog, account.id), trash.trash_of(instance.catalog, account.id).bytes
+
     def find(going: Collection[str], order: Sequence[str]) -> dict[str, int]:
         try:
-            found = instance.vault(account.id).make_room(going, order, excess)
+            found = instance.vault(account.id).make_room([*trashed, *going], order, excess + held)
         except VaultError as error:
             # Nothing is pruned then, so no deletion would free anything.
             _log.warning("what makes room for account %s is not known: %s", account.id, error)
@@ -214,10 +220,16 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     An account that comes near its plan's storage is told, once.
 
     A prune has to run before it is known how much a deletion frees. So at most the estimated excess is deleted at once,
-    and then nothing more until the packs show how much was gained.
+    and then nothing more until the packs show how much was gained. What the trash holds does not count.
     """
     cap = plan_of(instance, account).storage_bytes
-    if not cap or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns()):
+    if cap and not trash.is_measured(instance.catalog, account.id):
+        measure_trash(instance, account.id)
+    if (
+        not cap
+        or not trash.is_measured(instance.catalog, account.id)
+        or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns())
+    ):
         return 0
     used, was_full = usage(instance, account)[1], is_nearly_full(instance.catalog, account.id)
     is_full = used >= cap * (NOT_FULL_BELOW if was_full else NEARLY_FULL)
@@ -235,7 +247,9 @@ def _delete_outdated(
     control: Control,
     evidence: Evidence,
 ) -> list[str]:
-    """Delete the backups of an account that go, the oldest first; return the ids of those that are gone.
+    """Delete the backups of an account that go, the oldest first; return the ids of those that went.
+
+    Good ones go into the trash, failed ones for good.
 
     A successful backup goes only when the store was seen to have the newest one that stays of its application.
     """
@@ -257,11 +271,15 @@ def _delete_outdated(
             continue
         why = str(verdict.goes_by) if verdict.goes_by in CAPS and verdict.backup.state is State.SUCCESSFUL else None
         now_ns, reason = instance.clock.now_ns(), str(verdict.goes_by)
-        if not rows.mark_outdated(instance.catalog, backup_id, now_ns, by, reason, expired_by=why):
+        if not mark_outdated(instance.catalog, backup_id, now_ns, by, reason, expired_by=why):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)
-        if backup is not None and backup.state is State.DELETING:
+        if backup is None:
+            continue
+        if backup.state is State.DELETING:
             delete_now(instance, backup, by)
-            gone.append(backup_id)
-            _log.info("backup %s of application %s went by %s", backup_id, backup.app_id, verdict.goes_by)
+        else:
+            marked(instance, backup)
+        gone.append(backup_id)
+        _log.info("backup %s of application %s went by %s", backup_id, backup.app_id, verdict.goes_by)
     return gone

@@ -60,9 +60,9 @@ def request_backup(
             backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
         try:
             rows.insert_backup(instance.catalog, backup, by, permit)
-        except rows.BackupNameTaken:
+        except rows.BackupNameTaken as taken:
             if name is not None:
-                raise name_taken(name) from None
+                raise name_taken(name, is_in_trash=taken.is_in_trash) from None
         except (rows.BackupRunning, LimitReached) as error:
             if idempotency_key is not None:
                 # The same request may have come in at the same time, twice.

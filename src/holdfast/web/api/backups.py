@@ -11,10 +11,12 @@ from msgspec import UNSET
 
 from holdfast.catalog.records import Backup, State
 from holdfast.schemas.backups import BackupChange, BackupLog, DeletedBackup, NewBackup
+from holdfast.schemas.times import iso_or_none
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
+from holdfast.service.registry import trash
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.request import request_backup
@@ -44,7 +46,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
     async def list_backups(request: AnyRequest) -> Answer:
         scope = request.scope
         caller, app_id = requested_app(context, scope)
-        fields = inputs.query(scope, "view", "limit", "after")
+        fields = inputs.query(scope, "view", "limit", "after", "trash")
         if not fields:
             # The hot path: its queries run inline, cheaper than the way to a thread and back.
             return whole_lists.answer(caller.account, app_id, with_keys=caller.may_download).for_request(scope)
@@ -88,7 +90,15 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
     async def delete_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         caller, app_id = requested_app(context, scope)
-        return success(await context.call(_delete, context, caller, app_id, requested_backup(scope)))
+        is_final = inputs.flag(inputs.query(scope, "final"), "final")
+        return success(await context.call(_delete, context, caller, app_id, requested_backup(scope), is_final))
+
+    @post(f"{_ONE}/undelete", status_code=200, opt=needs(Right.BACKUPS_DELETE))
+    async def undelete_backup(request: AnyRequest) -> Answer:
+        scope = request.scope
+        caller, app_id = requested_app(context, scope)
+        backup = await context.call(_undelete, context, caller, app_id, requested_backup(scope))
+        return success(operations.full_object(instance, backup, with_keys=caller.may_download))
 
     @get(f"{_ONE}/log", opt=needs(Right.BACKUPS_READ))
     async def get_log(request: AnyRequest) -> Answer:
@@ -96,16 +106,18 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         _, app_id = requested_app(context, scope)
         return with_etag(await context.call(_log, context, app_id, requested_backup(scope)), scope)
 
-    return [list_backups, start_backup, get_backup, change_backup, delete_backup, get_log]
+    return [list_backups, start_backup, get_backup, change_backup, delete_backup, undelete_backup, get_log]
 
 
 def _listed(context: Context, caller: Caller, app_id: str, fields: dict[str, str]) -> Answer:
     instance = context.instance
     full, limit, after = inputs.full_view(fields), inputs.page_limit(fields), inputs.page_after(fields)
     operations.check_after(instance, after, caller.account.id, app_id)
-    found = operations.list_backups(instance, app_id, None if limit is None else limit + 1, after)
+    is_trash = inputs.flag(fields, "trash")
+    find = trash.list_trash if is_trash else operations.list_backups
+    found = find(instance, app_id, None if limit is None else limit + 1, after)
     page, link = cut_page(found, limit, instance.config.base_url, f"/v3/apps/{app_id}/backups", fields)
-    if full:
+    if full or is_trash:
         return success(operations.full_objects(instance, page, with_keys=caller.may_download), headers=link)
     return success(operations.listed(instance, page, with_keys=caller.may_download), headers=link)
 
@@ -188,9 +200,16 @@ def name_taken(refusal: Invalid) -> Conflict:
     return Conflict("BACKUP_NAME_TAKEN", refusal.message)
 
 
-def _delete(context: Context, caller: Caller, app_id: str, ref: str) -> DeletedBackup:
-    backup = operations.find_backup(context.instance, app_id, ref)
-    return DeletedBackup(backup.id, operations.delete_backup(context.instance, backup, caller.actor))
+def _delete(context: Context, caller: Caller, app_id: str, ref: str, is_final: bool) -> DeletedBackup:
+    instance = context.instance
+    backup = trash.find_to_delete(instance, app_id, ref, is_final=is_final)
+    done = trash.delete_backup(instance, backup, caller.actor, is_final=is_final)
+    return DeletedBackup(backup.id, done.freed_bytes, iso_or_none(done.gone_at, instance.zone))
+
+
+def _undelete(context: Context, caller: Caller, app_id: str, ref: str) -> Backup:
+    backup = trash.find_trashed(context.instance, app_id, ref)
+    return trash.undelete(context.instance, backup, caller.actor, is_limited=True)
 
 
 def _log(context: Context, app_id: str, ref: str) -> Answer:

@@ -47,6 +47,8 @@ _NS_MAX = (2**63 - 1) // SECOND_NS * SECOND_NS
 _RULES = {
     "name": f"text of 1 to {NAME_CHARACTERS_MAX} characters",
     "is_locked": "true or false",
+    "final": "true or false",
+    "trash": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
     "with": "the id or name of the backup to compare with",
     "paths": "a list of at least one path in the backup; leave it out to restore everything",
@@ -138,6 +140,14 @@ def integer(fields: dict[str, str], field: str, low: int, high: int) -> int | No
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
         raise invalid(field)
     return int(text)
+
+
+def flag(fields: dict[str, str], field: str) -> bool:
+    """True or false of the query; false when it isn't there."""
+    text = fields.get(field, "false")
+    if text not in ("true", "false"):
+        raise invalid(field)
+    return text == "true"
 
 
 def page_limit(fields: dict[str, str]) -> int | None:

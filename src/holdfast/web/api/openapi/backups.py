@@ -27,6 +27,8 @@ _ABOUT_KEYS = (
 )
 _AFTER = query("after", {"type": "string", "pattern": ID_PATTERN}, "Only what comes after the backup of this id.")
 _VIEW = query("view", {"type": "string", "enum": ["full"]}, "`full` for the full objects.")
+_TRASH = query("trash", {"type": "boolean"}, "`true`: what is in the trash, as full objects.")
+_FINAL = query("final", {"type": "boolean"}, "`true`: not into the trash, and out of it: gone for good.")
 _WAIT = query(
     "wait",
     {"type": "integer", "minimum": 0, "maximum": WAIT_SECONDS_MAX},
@@ -48,7 +50,7 @@ def paths() -> Json:
                 "The application's backups, oldest first",
                 got(either, "The list; with `view=full` of full objects.", LINK),
                 (402, 404),
-                parameters=(APP_ID, _VIEW, PAGE_SIZE, _AFTER, IF_NONE_MATCH),
+                parameters=(APP_ID, _VIEW, _TRASH, PAGE_SIZE, _AFTER, IF_NONE_MATCH),
                 description="Only for the plan Silver and higher ones. Without a query the list is whole.",
             ),
             "post": operation(
@@ -77,10 +79,22 @@ def paths() -> Json:
             "delete": operation(
                 "deleteBackup",
                 "Delete a backup",
-                {200: {"description": "Gone.", "content": json_of(enveloped(ref("DeletedBackup")))}},
+                {200: {"description": "It is deleted.", "content": json_of(enveloped(ref("DeletedBackup")))}},
+                (402, 404, 409),
+                parameters=(*one, _FINAL),
+                description="A successful one goes into the trash for 24 h: it is in no list, opens no download and "
+                "counts in no limit, and its name stays taken. Others, and with `final=true` all, go at once.",
+            ),
+        },
+        "/v3/apps/{app_id}/backups/{backup}/undelete": {
+            "post": operation(
+                "undeleteBackup",
+                "Bring a backup back from the trash",
+                {200: {"description": "The backup, as it was.", "content": json_of(enveloped(backup))}},
                 (402, 404, 409),
                 parameters=one,
-            ),
+                description="Under the same id, name and key. Retention looks at it again; lock it if it is to stay.",
+            )
         },
         "/v3/apps/{app_id}/backups/{backup}/log": {
             "get": operation(
