@@ -49,7 +49,9 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
         if seconds:
             backup, finished = await hold(context, backup, context.now() + seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
-        shown = operations.full_object(context.instance, backup, with_keys=caller.may_download)
+        shown = await context.call(
+            lambda: operations.full_object(context.instance, backup, with_keys=caller.may_download)
+        )
         return success(shown, 200 if finished else 202, [(b"location", location)])
 
     return [import_backup]
