@@ -286,6 +286,7 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         zip_layout=root.zip_layout,
         deleted_at=marks.deleted_at if marks else None,
         is_operators=labels.get("requested_by") == "operator",
+        note=marks.note if marks else None,
     )
 
 
@@ -302,8 +303,8 @@ def _enter(instance: Instance, backup: Backup, by: Actor) -> None:
 def _mark(instance: Instance, backup: Backup, marks: Marks) -> None:
     """Give a backup the name, the locks and the place, in the trash or out of it, that the store has for it."""
     try:
-        rebuilding.set_marks(instance.catalog, backup, marks.name, marks.is_locked, marks.locked_until)
+        rebuilding.set_marks(instance.catalog, backup, marks.name, marks.is_locked, marks.locked_until, marks.note)
     except rebuilding.InTheWay:
         # Another backup has that name in this older catalog; the locks matter more.
-        rebuilding.set_marks(instance.catalog, backup, backup.name, marks.is_locked, marks.locked_until)
+        rebuilding.set_marks(instance.catalog, backup, backup.name, marks.is_locked, marks.locked_until, marks.note)
     trash.restore_marks(instance.catalog, backup.id, marks.deleted_at)

@@ -3,8 +3,8 @@
 `vaults/<account>/account`: the account's row and its applications, sealed with the master key, written again after
 every change of them; `records/<account>`: a copy of it in another folder. With both lost and the catalog too, nothing
 opens the vault: so both are opened again and again, and one that does not open is written anew from the catalog.
-`vaults/<account>/marks/<backup>`: a backup's name and locks, and since when it is in the trash, if they differ from
-its root.
+`vaults/<account>/marks/<backup>`: a backup's name, locks and note, and since when it is in the trash, if they differ
+from its root.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Marks(msgspec.Struct, frozen=True):
     name: str
     is_locked: bool
     locked_until: int | None
+    note: str | None = None
     deleted_at: int | None = None
     """When it was put into the trash; None: it is not in it."""
 
@@ -181,7 +182,7 @@ def _first_key(first: _FirstRecord) -> Key:
 
 def marks_of(backup: Backup) -> Marks:
     """Return the marks of a backup as the catalog has it."""
-    return Marks(backup.name, backup.is_locked, backup.locked_until, backup.deleted_at)
+    return Marks(backup.name, backup.is_locked, backup.locked_until, backup.note, backup.deleted_at)
 
 
 def store_marks(instance: Instance, backup: Backup) -> None:
