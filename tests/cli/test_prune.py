@@ -17,7 +17,7 @@ def test_the_next_account_is_pruned_when_one_fails(tmp_path: Path, run: Run, bot
     for name in ("first", "second"):
         (tmp_path / "other" / "file").write_bytes(os.urandom(500_000))
         run("backup", "create", "web", "--name", name)
-    run("backup", "delete", "web", "first")
+    run("backup", "delete", "web", "first", "--final")
     # The first account lacks a root that the catalog names, so nothing of it may go.
     for root in (tmp_path / "home" / "store" / "vaults" / bot[0] / "backups").iterdir():
         root.unlink()

@@ -92,8 +92,8 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
     async def undelete_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         caller, app_id = requested_app(context, scope)
-        backup = await context.call(_undelete, context, caller, app_id, requested_backup(scope))
-        return success(operations.full_object(instance, backup, with_keys=caller.may_download))
+        ref = requested_backup(scope)
+        return success(await context.call(lambda: _full(context, caller, _undelete(context, caller, app_id, ref))))
 
     @get(f"{_ONE}/log", opt=needs(Right.BACKUPS_READ))
     async def get_log(request: AnyRequest) -> Answer:
