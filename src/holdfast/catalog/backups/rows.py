@@ -412,6 +412,16 @@ def rename_backup(catalog: Catalog, backup_id: str, name: str, now_ns: int, by: 
         raise BackupNameTaken from None
 
 
+def set_note(catalog: Catalog, backup_id: str, note: str | None, now_ns: int, by: Actor) -> None:
+    """Give a backup another note; None takes it away."""
+    with catalog.write() as connection:
+        before = held(connection, backup_id)
+        if before is None or before.note == note:
+            return
+        connection.execute(backups.update().where(backups.c.id == backup_id).values(note=note))
+        enter_change(connection, by, "backup.noted", before, changed({"note": before.note}, {"note": note}), now_ns)
+
+
 def set_lock(
     catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int, by: Actor
 ) -> bool:
