@@ -230,7 +230,7 @@ def test_giving_back(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     failed = run("restore", "bot", first, "--path", "no/such", "--json", code=1)
     assert json.loads(failed.stderr)["code"] == "PATH_NOT_FOUND"
     run("restore", "bot", first, "--to", tmp_path / "x", "--app", "bot", code=2)
-    freed = json.loads(run("backup", "delete", "bot", first, "--json").stdout)["freed_size"]
+    freed = json.loads(run("backup", "delete", "bot", first, "--final", "--json").stdout)["freed_size"]
     assert freed > 200_000
     assert json.loads(run("prune", "--dry-run", "--json").stdout)[0]["freed_size"] >= freed - 2_000
     pruned = json.loads(run("prune", "--grace-hours", "0", "--json").stdout)[0]
