@@ -122,14 +122,16 @@ def drop_apps_but(catalog: Catalog, account_id: str, kept: set[str]) -> int:
     return dropped
 
 
-def set_marks(catalog: Catalog, backup: Backup, name: str, is_locked: bool, locked_until: int | None) -> None:
-    """Give a backup the name and locks that the store has for it. Raises InTheWay."""
-    if (backup.name, backup.is_locked, backup.locked_until) != (name, is_locked, locked_until):
+def set_marks(
+    catalog: Catalog, backup: Backup, name: str, is_locked: bool, locked_until: int | None, note: str | None
+) -> None:
+    """Give a backup the name, locks and note that the store has for it. Raises InTheWay."""
+    if (backup.name, backup.is_locked, backup.locked_until, backup.note) != (name, is_locked, locked_until, note):
         with _in_the_way(f"Another backup has the name {name}."), catalog.write() as connection:
             connection.execute(
                 backups.update()
                 .where(backups.c.id == backup.id)
-                .values(name=name, is_locked=is_locked, locked_until=locked_until)
+                .values(name=name, is_locked=is_locked, locked_until=locked_until, note=note)
             )
 
 
