@@ -102,6 +102,12 @@ class Backup(ListedBackup, frozen=True):
     progress: Progress | None
     verified_at: Time | None
     restore_proved_at: Time | None
+    sha256: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None,
+        msgspec.Meta(
+            description="SHA-256 of the zip; null until a verification, a test restore or a whole download read it.",
+        ),
+    ]
     note: Annotated[str | None, msgspec.Meta(description="What its owner noted of it.")]
     kept_by: Annotated[
         tuple[str, ...],
@@ -191,6 +197,7 @@ def backup_of(
         progress=progress_of(record.progress),
         verified_at=iso_or_none(record.verified_at, zone),
         restore_proved_at=iso_or_none(record.restore_proved_at, zone),
+        sha256=None if record.zip_sha256 is None else record.zip_sha256.hex(),
         note=record.note,
         kept_by=kept_by,
         copied_at=None,
