@@ -34,7 +34,6 @@ LONG_FUNCTIONS = {
     "web/api/openapi/browsing.py:paths": "a list of paths",
     "web/api/openapi/jobs.py:paths": "a list of paths",
     "web/api/openapi/webhooks.py:paths": "a list of paths",
-    "web/api/backups.py:backup_routes": "a list of handlers",
     "web/api/jobs.py:job_routes": "a list of handlers",
     "web/api/webhooks.py:webhook_routes": "a list of handlers",
 }

@@ -66,6 +66,7 @@ def test_every_answer_is_as_it_was(tmp_path: Path) -> None:
         _webhooks(call)
         _refusals(call, backup)
         _events(call)
+        _snapshots(call)
     record.check()
 
 
@@ -184,6 +185,14 @@ def _webhooks(call: Caller) -> None:
     call("POST", f"{path}/secret")
     call("POST", f"{path}/test")
     call("DELETE", path)
+
+
+def _snapshots(call: Caller) -> None:
+    app = f"/v3/apps/{call.world.app.id}"
+    for path in ("/v3/users/me", "/v3/users/snapshots", "/v3/users/snapshots?scope=databases", f"{app}/snapshots"):
+        call("GET", path)
+    for body in ({}, {"snapshotId": "first ö", "versionId": "0" * 32}):
+        call("POST", f"{app}/snapshots/restore", body)
 
 
 def _refusals(call: Caller, backup: str) -> None:

@@ -79,6 +79,12 @@ def cancelled(walk: Walk) -> httpx.Response:
     return walk.client.delete(f"/v3/jobs/{walk.queued()}")
 
 
+def snapshot_restored(walk: Walk) -> httpx.Response:
+    backup = walk.backup()
+    body = {"snapshotId": backup.name, "versionId": backup.id}
+    return walk.client.post(f"{walk.app}/snapshots/restore?wait=0", json=body)
+
+
 Case = tuple[str, Callable[[Walk], httpx.Response]]
 CASES: dict[str, Case] = {
     f"POST {_APP}/backups/import": (
@@ -128,11 +134,13 @@ CASES: dict[str, Case] = {
         "restore.requested",
         lambda w: w.client.post(f"/v3/jobs/{w.restored()}/undo"),
     ),
+    f"POST {_APP}/snapshots": ("backup.created", lambda w: w.client.post(f"{w.app}/snapshots?wait=0")),
     # Last: what they queue stays queued, and nothing else of the application could begin.
     f"POST {_BACKUP}/restore": (
         "restore.requested",
         lambda w: w.client.post(f"{w.app}/backups/{w.backup().id}/restore", json={"mode": "overlay"}),
     ),
+    f"POST {_APP}/snapshots/restore": ("restore.requested", snapshot_restored),
     f"POST {_APP}/backups": ("backup.created", lambda w: w.client.post(f"{w.app}/backups", json={})),
 }
 """By route: the action of the entry that it must leave, and a request that changes something."""

@@ -61,11 +61,13 @@ class Scan:
 
 def columns_of(table: type) -> dict[str, np.dtype[Any]]:
     """Return the columns of a class by name, in its order: its fields that are numpy arrays. All are little-endian."""
-    return {
-        name: np.dtype(get_args(get_args(hint)[1])[0]).newbyteorder("<")
-        for name, hint in get_type_hints(table).items()
-        if get_origin(hint) is np.ndarray
-    }
+    found = {}
+    for name, hint in get_type_hints(table).items():
+        if get_origin(hint) is np.ndarray:
+            found[name] = np.dtype(get_args(get_args(hint)[1])[0]).newbyteorder("<")
+        elif get_origin(hint) is NDArray:  # NumPy 2.5, for Python 3.12 and later, has it as an alias of its own
+            found[name] = np.dtype(get_args(hint)[0]).newbyteorder("<")
+    return found
 
 
 SCAN_COLUMNS = columns_of(Scan)

@@ -22,6 +22,8 @@ from holdfast.web.api.account import account_routes
 from holdfast.web.api.audit import audit_routes
 from holdfast.web.api.backups import backup_routes
 from holdfast.web.api.browse import browse_routes
+from holdfast.web.api.compat.snapshots import snapshot_routes
+from holdfast.web.api.compat.users import user_routes
 from holdfast.web.api.docs_page import docs_routes
 from holdfast.web.api.events import event_routes
 from holdfast.web.api.imports import import_routes
@@ -81,6 +83,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *link_routes(context),
         *webhook_routes(context),
         *audit_routes(context),
+        *user_routes(context),
+        *snapshot_routes(context),
         *open_routes(context),
         *docs_routes(context),
     ]

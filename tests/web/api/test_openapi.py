@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from kit.site import Site
 from litestar import Litestar
 from litestar.routes import HTTPRoute
@@ -82,6 +83,7 @@ def test_it_is_served_with_the_addresses_of_the_instance(two_hosts: Site) -> Non
     assert served["paths"]["/{file}"]["servers"][0]["url"].startswith("http://backups.localhost:")
 
 
+@pytest.mark.timeout(240)
 def test_schemathesis_finds_nothing_with_all_checks(site: Site, tmp_path: Path) -> None:
     site.start_worker()
     site.take()
@@ -91,5 +93,5 @@ def test_schemathesis_finds_nothing_with_all_checks(site: Site, tmp_path: Path) 
         *("--checks", "all", "--max-examples", "8", "--seed", "20241207", "--no-color"),
         *("--header", f"Authorization: {site.silver.api_key}"),
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=220, check=False)
     assert done.returncode == 0, done.stdout

@@ -130,7 +130,7 @@ def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | 
     """Backups of an application, oldest first; at most `limit`, those behind the backup with the id `after`."""
     query = select(*_COLUMNS).where(backups.c.app_id == app_id).order_by(backups.c.created_at, backups.c.id)
     if after is not None:
-        query = query.where(_beyond(backups.c.app_id == app_id, after, newest_first=False))
+        query = query.where(beyond(backups.c.app_id == app_id, after, newest_first=False))
     with catalog.read() as connection:
         return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
 
@@ -147,12 +147,12 @@ def list_account_backups(
     if app_ids is not None:
         query = query.where(backups.c.app_id.in_(app_ids))
     if after is not None:
-        query = query.where(_beyond(backups.c.account_id == account_id, after, newest_first=True))
+        query = query.where(beyond(backups.c.account_id == account_id, after, newest_first=True))
     with catalog.read() as connection:
         return [backup_of(row) for row in connection.execute(query.limit(limit)).all()]
 
 
-def _beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) -> Any:
+def beyond(same_owner: ColumnElement[bool], after: str, *, newest_first: bool) -> Any:
     """Return the condition for rows beyond a backup; another owner's backup does not exist for this one."""
     at = select(backups.c.created_at).where(same_owner, backups.c.id == after).scalar_subquery()
     if newest_first:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import NOT_PROVED
+from holdfast.catalog.backups.downloadable import Downloadable
 from holdfast.catalog.prepared_queries import ListRow
 from holdfast.catalog.records import SYSTEM, Actor, Backup, State
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_of, listed_of, row_of
@@ -129,7 +130,7 @@ def _url(instance: Instance, backup: Backup, key: str, format: Format = "zip") -
     return f"{download_place(instance, backup, format)}?{key}"
 
 
-def download_place(instance: Instance, backup: Backup, format: str) -> str:
+def download_place(instance: Instance, backup: Backup | Downloadable, format: str) -> str:
     """Return the URL of a backup's download without the query, which is what opens it."""
     return f"{instance.config.downloads_url}/{backup.account_id}_{quote(backup.name, safe='')}.{format}"
 

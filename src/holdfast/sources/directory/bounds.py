@@ -40,7 +40,7 @@ def check_sizes(scan: Scan, bounds: TreeBounds) -> None:
     is_file = scan.kind == Kind.FILE
     sizes = np.where(is_file, scan.size, 0)
     if len(sizes) and int(sizes.max()) > bounds.file_bytes:
-        path = shown(scan.paths[int(sizes.argmax())])
+        path = shown(scan.paths[int(np.argmax(sizes))])
         raise SourceTooLarge(
             f"The file {path} has {int(sizes.max()):,} bytes, holes included, and a backup takes files of at most "
             f"{bounds.file_bytes:,}; make it smaller, remove it, or leave it out with an ignore pattern."

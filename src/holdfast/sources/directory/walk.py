@@ -141,7 +141,7 @@ def _stopped_by(control: Control, stop: ctypes.c_int32) -> Iterator[None]:
         raise why[0]
 
 
-def _notices(rows: list[tuple[int, int, int, int]], paths: bytes) -> list[PathWarning]:
+def _notices(rows: list[Any], paths: bytes) -> list[PathWarning]:
     out, at = [], 0
     for code, detail, length, _ in rows:
         path = paths[at : at + length]

@@ -59,4 +59,4 @@ def zip_name_lengths(block: Block) -> NDArray[np.int64]:
 
 def _is_plain(block: Block) -> bool:
     """Return True if every path is certainly its own name: the common case, decided without reading single paths."""
-    return block.path_bytes.isascii() and int(block.path_length.max(initial=0)) <= NAME_BYTES_MAX
+    return block.path_bytes.isascii() and int(np.max(block.path_length, initial=0)) <= NAME_BYTES_MAX

@@ -187,7 +187,7 @@ class TarHeaders(TarLengths):
         names = block.paths()
         for i in (block.kind == Kind.FOLDER).nonzero()[0].tolist():
             names[i] += b"/"
-        if not block.path_bytes.isascii() or int(block.path_length.max()) >= NAME_BYTES:
+        if not block.path_bytes.isascii() or int(np.max(block.path_length)) >= NAME_BYTES:
             names = [name[:NAME_BYTES].translate(_ASCII) for name in names]
         self.names = names
         """As they stand in the ustar header."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from litestar import Request, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET
 
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import Backup
 from holdfast.schemas.backups import BackupChange, BackupLog, DeletedBackup, NewBackup
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.people.callers import Caller
@@ -18,6 +17,7 @@ from holdfast.service.registry import backups as operations
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.request import request_backup
+from holdfast.web.api.held import held_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import needs, requested_app, requested_backup
 from holdfast.web.context import Context
@@ -25,9 +25,6 @@ from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import cut_page
-
-POLL_SECONDS = 0.075
-"""The interval at which a held answer reads its backup."""
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -57,10 +54,8 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         seconds = inputs.integer(inputs.query(scope, "wait"), "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
         idempotency_key = inputs.idempotency_key(scope)
         body = await inputs.json_body(request, NewBackup)
-        backup = await context.call(_start, context, caller, app_id, body, idempotency_key)
-        finished = False
-        if seconds:
-            backup, finished = await hold(context, backup, context.now() + seconds)
+        backup = await context.call(begin_backup, context, caller, app_id, body, idempotency_key)
+        backup, finished = await held_backup(context, backup, seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
         return success(
             operations.full_object(instance, backup, with_keys=caller.may_download),
@@ -110,7 +105,8 @@ def _listed(context: Context, caller: Caller, app_id: str, fields: dict[str, str
     return success(operations.listed(instance, page, with_keys=caller.may_download), headers=link)
 
 
-def _start(context: Context, caller: Caller, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:
+def begin_backup(context: Context, caller: Caller, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:
+    """Request a backup, as a body says, within the limits of the plan. Raises ServiceError."""
     instance = context.instance
     name = None if body.name is UNSET else body.name
     if name is not None:
@@ -128,17 +124,6 @@ def _start(context: Context, caller: Caller, app_id: str, body: NewBackup, idemp
     except Invalid as refusal:  # the name is well-formed, as was just looked at
         raise name_taken(refusal) from None
     return backup
-
-
-async def hold(context: Context, backup: Backup, until: float) -> tuple[Backup, bool]:
-    """Poll the backup until it is finished, the time is over or the server stops."""
-    while backup.state in (State.QUEUED, State.RUNNING):
-        left = until - context.now()
-        if left <= 0 or context.draining:
-            return backup, False
-        await asyncio.sleep(min(POLL_SECONDS, left))
-        backup = await context.call(operations.backup_now, context.instance, backup.id)
-    return backup, True
 
 
 def _change(context: Context, caller: Caller, app_id: str, ref: str, body: BackupChange) -> Backup:

@@ -14,7 +14,8 @@ from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
 from holdfast.service.take.import_backup import Upload
-from holdfast.web.api.backups import hold, name_taken
+from holdfast.web.api.backups import name_taken
+from holdfast.web.api.held import held_backup
 from holdfast.web.auth import needs, requested_app
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
@@ -45,9 +46,7 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
             if known is None:
                 raise
             return RefusedBody(answer_error(known), body)
-        finished = False
-        if seconds:
-            backup, finished = await hold(context, backup, context.now() + seconds)
+        backup, finished = await held_backup(context, backup, seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
         shown = operations.full_object(context.instance, backup, with_keys=caller.may_download)
         return success(shown, 200 if finished else 202, [(b"location", location)])

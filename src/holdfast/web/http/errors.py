@@ -31,6 +31,12 @@ class ApiError(Exception):
         self.headers = headers or []
 
 
+class Processing(ApiError):
+    """It goes on behind this answer, which the neighbouring API calls an error all the same."""
+
+    http_status = 202
+
+
 class BadRequest(ApiError):
     """A request, or a field of it, is not what it must be."""
 

@@ -38,6 +38,7 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{0,5})?")
 _ID = re.compile(r"[0-9a-f]{32}")
 _FIELD_OF_PATH = re.compile(r"`\$\.(\w+)")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`")
+_NEXT_WORD = re.compile("(?<=[a-z])(?=[A-Z])")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
 
@@ -77,6 +78,9 @@ _RULES = {
     "after": "an id of what is listed, 32 lower-case hex digits",
     "view": "'full', or left out",
     "wait": f"a whole number of seconds from 0 to {WAIT_SECONDS_MAX}",
+    "snapshotId": "the name of a snapshot, as the list has it",
+    "versionId": "the version_id of a snapshot, as the list has it",
+    "scope": "'applications' or 'databases', or left out",
     "idempotency_key": f"1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters",
 }
 
@@ -85,7 +89,8 @@ B = TypeVar("B", bound=Body)
 
 def invalid(field: str, rule: str | None = None) -> ApiError:
     """The error that names a field of ours and what it must be; `rule`: where that is not as everywhere."""
-    return BadRequest(f"INVALID_{field.upper()}", f"{field} must be {rule or _RULES[field]}.")
+    named = _NEXT_WORD.sub("_", field).upper()  # a field of the neighbouring API is written snapshotId
+    return BadRequest(f"INVALID_{named}", f"{field} must be {rule or _RULES[field]}.")
 
 
 def require_change(body: Body) -> None:
@@ -242,7 +247,7 @@ async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
 
 
 def _refused(complaint: str, kind: type[Body]) -> ApiError:
-    known = ", ".join(kind.__struct_fields__)
+    known = ", ".join(kind.__struct_encode_fields__)
     if (path := _FIELD_OF_PATH.search(complaint)) is not None:
         return invalid(path[1])
     if (unknown := _UNKNOWN_FIELD.search(complaint)) is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
+from holdfast.schemas.compat import snapshots, users
 
 Json = dict[str, Any]
 
@@ -20,10 +21,17 @@ SHOWN = (
     *(webhooks.DeletedWebhook, webhooks.Delivery, audit.AuditEntry),
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
+    *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
-_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"], "NewKey": ["name"], "NewLink": ["expires_in"]}
+_REQUIRED = {
+    "NewSchedule": ["cron"],
+    "NewWebhook": ["url"],
+    "NewKey": ["name"],
+    "NewLink": ["expires_in"],
+    "RestoredSnapshot": ["snapshotId", "versionId"],
+}
 
 
 def components() -> Json:

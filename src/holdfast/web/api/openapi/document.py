@@ -15,6 +15,7 @@ from holdfast.web.api.openapi import (
     state,
     webhooks,
 )
+from holdfast.web.api.openapi.compat import snapshots, users
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
 
@@ -28,6 +29,10 @@ _SUBJECTS = {
     "links": (links.paths, "Download links that end."),
     "webhooks": (webhooks.paths, "Who is told of events."),
     "audit": (audit.paths, "Who changed what."),
+    "snapshots": (
+        lambda: {**users.paths(), **snapshots.paths()},
+        "For clients of the neighbouring API: the same backups, under the names that these know.",
+    ),
     "state": (state.paths, "The state of the instance."),
 }
 """The operations and the meaning of each tag."""
