@@ -33,6 +33,7 @@ backup lock bot second
 backup delete bot second
 backup unlock bot second
 backup rename bot second renamed
+backup note bot renamed tested
 backup log bot first
 backup list bot
 files bot first

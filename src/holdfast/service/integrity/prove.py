@@ -25,6 +25,7 @@ from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
 from holdfast.schemas.commands import Proof
 from holdfast.schemas.times import iso
+from holdfast.service.access.download import require_digest
 from holdfast.service.errors import Conflict, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
@@ -191,6 +192,7 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
         # A whole restore has read and checked all of it. (What was found to be lost since it began is not.)
         found = Found(backup.id, damage, None if damage else began, instance.clock.now_ns())
         record_findings(instance.catalog, [found], instance.clock.now_ns())
+        require_digest(instance, backup, Control(control.is_cancelled))
     return compared.proved
 
 
