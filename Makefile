@@ -15,6 +15,8 @@ export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test crashtest faults lint format build bench bench-quick clean
 
