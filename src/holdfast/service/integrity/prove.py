@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from holdfast.catalog.backups import proofs as rows
 from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.jobs.asked import JobOpen, insert_asked
+from holdfast.catalog.jobs.requested import JobOpen, insert_requested
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
@@ -128,7 +128,7 @@ def queue_prove(instance: Instance, backup: Backup, node: str, by: Actor) -> Job
             )
 
     try:
-        insert_asked(instance.catalog, job, by, job.created_at - DAY_NS, permit)
+        insert_requested(instance.catalog, job, by, job.created_at - DAY_NS, permit)
     except JobOpen as found:
         if found.job.backup_id == backup.id:
             return found.job

@@ -21,21 +21,25 @@ class JobOpen(Exception):
         self.job = job
 
 
-def insert_asked(catalog: Catalog, job: Job, by: Actor, since: int, permit: Callable[[Sequence[int]], None]) -> None:
+def insert_requested(
+    catalog: Catalog, job: Job, by: Actor, since: int, permit: Callable[[Sequence[int]], None]
+) -> None:
     """Add a queued job, unless the account has one of its kind that is open, whoever asked for that. Raises JobOpen.
 
     `permit` gets the times, oldest first, of those of the same kind and request since a time; its exceptions undo
     everything. The account's row is held, so that of two requests at once the second sees the first.
     """
 
-    def look(connection: Connection) -> None:
+    def count(connection: Connection) -> None:
         hold_account(connection, job.account_id)
         same_kind = jobs.c.account_id == job.account_id, jobs.c.kind == job.kind
         query = select(*JOB_COLUMNS).where(open_jobs, *same_kind).order_by(jobs.c.created_at).limit(1)
         row = connection.execute(query).first()
         if row is not None:
             raise JobOpen(job_of(row))
-        asked = select(jobs.c.created_at).where(*same_kind, jobs.c.created_at >= since, jobs.c.request == job.request)
-        permit([int(at) for at in connection.execute(asked.order_by(jobs.c.created_at)).scalars()])
+        requested = select(jobs.c.created_at).where(
+            *same_kind, jobs.c.created_at >= since, jobs.c.request == job.request
+        )
+        permit([int(at) for at in connection.execute(requested.order_by(jobs.c.created_at)).scalars()])
 
-    insert_job(catalog, job, by, permit=look)
+    insert_job(catalog, job, by, permit=count)
