@@ -33,6 +33,7 @@ backup lock bot second
 backup delete bot second
 backup unlock bot second
 backup rename bot second renamed
+backup note bot renamed tested
 backup log bot first
 backup list bot
 files bot first
@@ -49,6 +50,8 @@ log --app bot
 check
 prove bot first
 proof
+status
+status bot --quiet
 retain --dry-run
 retain bot --dry-run
 retain bot

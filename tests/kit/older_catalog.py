@@ -1,15 +1,16 @@
-"""A catalog as an older version wrote it, made of one of today: its schema by the migrations, its rows copied."""
+"""Catalogs as older versions wrote them: their schema by the migrations; rows copied from one of today, or given."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, Table, create_engine
 
-from holdfast.catalog.database.engine import sqlite_url
+from holdfast.catalog.database.engine import parsed_url, sqlite_url
 from holdfast.catalog.database.migrations import upgrade
 
 _OF_MAIN_KEY = "(SELECT {} FROM new.keys WHERE keys.account_id = accounts.id AND keys.rights = 'main')"
@@ -46,3 +47,21 @@ def write_as(version: str, path: Path, given: Mapping[tuple[str, str], str] = {}
     for left in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
         left.unlink(missing_ok=True)
     older.replace(path)
+
+
+def make_as(version: str, url: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Make an older catalog, of either kind, with some rows by table; what they must have and do not is empty or 0."""
+    engine = create_engine(parsed_url(url))
+    with engine.begin() as connection:
+        upgrade(connection, version)
+        for name, given in rows.items():
+            table = Table(name, MetaData(), autoload_with=connection)
+            empty = {
+                column.name: column.type.python_type()
+                for column in table.columns
+                if not column.nullable and column.server_default is None and column.name != "seq"
+            }
+            known = table.columns.keys()
+            values = [{**empty, **{k: v for k, v in row.items() if k in known}} for row in given]
+            connection.execute(table.insert(), values)
+    engine.dispose()

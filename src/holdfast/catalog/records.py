@@ -200,6 +200,7 @@ class Backup(msgspec.Struct, frozen=True):
     reference: str | None = None
     """The caller's own id of it."""
     note: str | None = None
+    """Its owner's own words about it."""
     zip_sha256: bytes | None = None
     """None until all of it was read back once."""
     error_detail: str | None = None

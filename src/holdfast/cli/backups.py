@@ -251,6 +251,22 @@ def rename(
         print_changed(instance, changed, json, f"{found.name} is now named {changed.name}.")
 
 
+@app.command("note")
+def note(
+    name: AppName,
+    backup: BackupName,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note; an empty one takes the note away.")],
+    json: Json = False,
+) -> None:
+    """Write a note to a backup, for people to read."""
+    from holdfast.service.registry.backups import set_note
+
+    with one_backup(name, backup) as (instance, found):
+        changed = set_note(instance, found, text, operator())
+        text = f"{changed.name} has no note now." if changed.note is None else f"Noted with {changed.name}."
+        print_changed(instance, changed, json, text)
+
+
 def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str) -> None:
     from holdfast.service.registry.backups import full_object
 

@@ -25,6 +25,7 @@ from holdfast.schemas.fields import (
 from holdfast.schemas.times import iso, iso_or_none
 
 NAME_CHARACTERS_MAX = 191
+NOTE_CHARACTERS_MAX = 1000
 
 ListRow = tuple[str, int, int | None, str, int, str]
 """Name, bytes of the zip, end, key of the download, start, state: what the list needs of a backup."""
@@ -41,6 +42,18 @@ GivenName = Annotated[
     msgspec.Meta(
         description="No slash, no control characters, and not only blanks.",
         extra_json_schema=GIVEN_NAME,
+    ),
+]
+
+
+GivenNote = Annotated[
+    str,
+    msgspec.Meta(
+        description="A note for people; of control characters only tabs and ends of lines.",
+        extra_json_schema={
+            "maxLength": NOTE_CHARACTERS_MAX,
+            "pattern": r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$",
+        },
     ),
 ]
 
@@ -89,6 +102,23 @@ class Backup(ListedBackup, frozen=True):
     progress: Progress | None
     verified_at: Time | None
     restore_proved_at: Time | None
+    sha256: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None,
+        msgspec.Meta(
+            description="SHA-256 of the zip; null until a verification, a test restore or a whole download read it.",
+        ),
+    ]
+    note: Annotated[str | None, msgspec.Meta(description="What its owner noted of it.")]
+    kept_by: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="The rules that keep it, as `GET .../retention` has them; none: the next retention deletes it. "
+            "The plan's storage is left aside."
+        ),
+    ]
+    copied_at: Annotated[
+        Time | None, msgspec.Meta(description="When the second store had it; null without a second store.")
+    ]
 
 
 class DeletedBackup(Shown, frozen=True):
@@ -109,6 +139,7 @@ class NewBackup(Body):
 
     name: GivenName | msgspec.UnsetType = msgspec.UNSET
     is_locked: bool = False
+    note: GivenNote | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class BackupChange(Body):
@@ -117,6 +148,7 @@ class BackupChange(Body):
     name: GivenName | msgspec.UnsetType = msgspec.UNSET
     is_locked: bool | msgspec.UnsetType = msgspec.UNSET
     locked_until: Time | msgspec.UnsetType | None = msgspec.UNSET
+    note: GivenNote | msgspec.UnsetType | None = msgspec.UNSET
 
 
 def listed_of(row: ListRow, zone: tzinfo) -> ListedBackup:
@@ -143,8 +175,10 @@ def row_of(backup: records.Backup, key: str) -> ListRow:
     return (backup.name, backup.zip_bytes, backup.finished_at, key, backup.created_at, str(backup.state))
 
 
-def backup_of(record: records.Backup, key: str, zone: tzinfo, url: str | None, error: Note | None) -> Backup:
-    """A backup as a whole. `key`: of its downloads."""
+def backup_of(
+    record: records.Backup, key: str, zone: tzinfo, url: str | None, error: Note | None, kept_by: tuple[str, ...]
+) -> Backup:
+    """A backup as a whole. `key`: of its downloads; `kept_by`: the rules that keep it."""
     listed = listed_of(row_of(record, key), zone)
     return Backup(
         **msgspec.structs.asdict(listed),
@@ -163,4 +197,8 @@ def backup_of(record: records.Backup, key: str, zone: tzinfo, url: str | None, e
         progress=progress_of(record.progress),
         verified_at=iso_or_none(record.verified_at, zone),
         restore_proved_at=iso_or_none(record.restore_proved_at, zone),
+        sha256=None if record.zip_sha256 is None else record.zip_sha256.hex(),
+        note=record.note,
+        kept_by=kept_by,
+        copied_at=None,
     )

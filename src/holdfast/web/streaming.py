@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import datetime
 from typing import Protocol, cast
@@ -47,6 +48,8 @@ class Thing(Protocol):
     def last_modified(self) -> datetime: ...
     @property
     def media_type(self) -> str: ...
+    @property
+    def sha256(self) -> bytes | None: ...
     def stream(self, start: int, stop: int, buffer_bytes: Callable[[], int]) -> Iterator[memoryview]: ...
 
 
@@ -117,6 +120,8 @@ def _head(thing: Thing, span: Span | None) -> tuple[int, Headers]:
         (b"content-security-policy", b"default-src 'none'; sandbox"),
         *_validators(thing),
     ]
+    if thing.sha256 is not None:  # of the whole, also in the answer to a range (RFC 9530)
+        headers.append((b"repr-digest", b"sha-256=:%b:" % b64encode(thing.sha256)))
     if span is None:
         return 200, [*headers, (b"content-length", b"%d" % thing.length)]
     return 206, [

@@ -67,6 +67,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
     second = list_backups(world.instance, world.app.id)[1]
     operations.rename(world.instance, second, "the second one", SYSTEM)
     operations.set_lock(world.instance, second, SYSTEM, True, world.clock.ns + 10**15)
+    operations.set_note(world.instance, second, "before the update", SYSTEM)
     other = add_account(world.instance, "b@example.com", "Bronze", SYSTEM)
     set_plan(world.instance, other.account.id, "Titanium", SYSTEM)
     newest_key = rotate_key(world.instance, other.account, SYSTEM).api_key

@@ -10,9 +10,8 @@ from holdfast.catalog.database.tables import backups
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.records import Actor, Backup
 
-_COLUMNS = tuple(
-    backups.c[name] for name in ("id", "account_id", "app_id", "name", "origin", "state", "is_locked", "locked_until")
-)
+_NAMES = ("id", "account_id", "app_id", "name", "origin", "state", "is_locked", "locked_until", "note")
+_COLUMNS = tuple(backups.c[name] for name in _NAMES)
 
 
 def held(connection: Connection, backup_id: str) -> Row[Any] | None:

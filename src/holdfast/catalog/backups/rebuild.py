@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.accounts.apps import settings_text
 from holdfast.catalog.backups.audited import enter_gone
 from holdfast.catalog.database.access_tables import invitations, keys, links, members, people, sessions, sign_in_links
+from holdfast.catalog.database.copy_before import file_copies, remove_copies
 from holdfast.catalog.database.engine import Catalog, CatalogError
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
@@ -122,14 +123,16 @@ def drop_apps_but(catalog: Catalog, account_id: str, kept: set[str]) -> int:
     return dropped
 
 
-def set_marks(catalog: Catalog, backup: Backup, name: str, is_locked: bool, locked_until: int | None) -> None:
-    """Give a backup the name and locks that the store has for it. Raises InTheWay."""
-    if (backup.name, backup.is_locked, backup.locked_until) != (name, is_locked, locked_until):
+def set_marks(
+    catalog: Catalog, backup: Backup, name: str, is_locked: bool, locked_until: int | None, note: str | None
+) -> None:
+    """Give a backup the name, locks and note that the store has for it. Raises InTheWay."""
+    if (backup.name, backup.is_locked, backup.locked_until, backup.note) != (name, is_locked, locked_until, note):
         with _in_the_way(f"Another backup has the name {name}."), catalog.write() as connection:
             connection.execute(
                 backups.update()
                 .where(backups.c.id == backup.id)
-                .values(name=name, is_locked=is_locked, locked_until=locked_until)
+                .values(name=name, is_locked=is_locked, locked_until=locked_until, note=note)
             )
 
 
@@ -213,10 +216,21 @@ def _check_nothing_running(connection: Connection, account_id: str) -> None:
 
 
 def wipe(catalog: Catalog) -> None:
-    """Leave nothing of overwritten rows in the database's files. Raises CatalogError."""
+    """Leave nothing of overwritten rows in the database's files, nor in copies from before upgrades.
+
+    Raises CatalogError.
+    """
     with catalog.engine.connect() as connection:
         if catalog.engine.dialect.name != "sqlite":
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            remove_copies(connection)
+        except OSError as error:
+            raise CatalogError(
+                f"A copy of the catalog from before an upgrade ({error.filename}) cannot be removed "
+                f"({error.strerror}); remove it and erase again."
+            ) from error
+        if catalog.engine.dialect.name != "sqlite":
             connection.exec_driver_sql("VACUUM FULL accounts")
             connection.exec_driver_sql("VACUUM FULL keys")
             return
@@ -231,8 +245,8 @@ def is_left_in_files(catalog: Catalog, secrets: list[bytes]) -> bool:
     """Return True if any of the given bytes is still in a file of an SQLite catalog. False for a database server."""
     if catalog.engine.dialect.name != "sqlite":
         return False
-    for end in ("", "-wal", "-journal"):
-        path = Path(catalog.where + end)
+    where = Path(catalog.where)
+    for path in (*(Path(f"{where}{end}") for end in ("", "-wal", "-journal")), *file_copies(where)):
         if path.exists():
             data = path.read_bytes()
             if any(secret in data for secret in secrets):

@@ -412,6 +412,23 @@ def rename_backup(catalog: Catalog, backup_id: str, name: str, now_ns: int, by: 
         raise BackupNameTaken from None
 
 
+def set_note(catalog: Catalog, backup_id: str, note: str | None, now_ns: int, by: Actor) -> None:
+    """Give a backup another note; None takes it away."""
+    with catalog.write() as connection:
+        before = held(connection, backup_id)
+        if before is None or before.note == note:
+            return
+        connection.execute(backups.update().where(backups.c.id == backup_id).values(note=note))
+        enter_change(connection, by, "backup.noted", before, changed({"note": before.note}, {"note": note}), now_ns)
+
+
+def set_zip_sha256(catalog: Catalog, backup: Backup, digest: bytes) -> None:
+    """Enter the SHA-256 of a successful backup's zip, unless it was found to be damaged meanwhile."""
+    is_it = backups.c.id == backup.id, backups.c.state == State.SUCCESSFUL, backups.c.damage.is_(None)
+    with catalog.write(durable=False) as connection:
+        connection.execute(backups.update().where(*is_it).values(zip_sha256=digest))
+
+
 def set_lock(
     catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int, by: Actor
 ) -> bool:

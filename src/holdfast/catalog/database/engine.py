@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast.catalog.database import access_tables as access_tables  # its tables are part of the metadata
+from holdfast.catalog.database.copy_before import KEYS_STORED_BELOW, CopyFailed, copy_before
 from holdfast.catalog.database.disk import READ_ONLY, disk_name, fault_of
 from holdfast.catalog.database.read_only import open_read_only
 from holdfast.catalog.database.tables import SCHEMA_VERSION, facts, metadata
@@ -31,9 +32,6 @@ MEND = (
     "good copy of it"
 )
 """The way out of a damaged catalog."""
-
-_KEYS_STORED_BELOW = "0005"
-"""Older catalogs have the keys of downloads in clear."""
 
 _SCHEMA_LOCK = 0x686F6C64  # "hold": one change of the schema at a time on PostgreSQL
 
@@ -256,12 +254,15 @@ def _prepare(engine: Engine, where: str, create: bool) -> None:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays in the file
     if version != SCHEMA_VERSION:
         _change_schema(engine)
-    if version is not None and version < _KEYS_STORED_BELOW:
+    if version is not None and version < KEYS_STORED_BELOW:
         _leave_no_trace(engine)
 
 
 def _change_schema(engine: Engine) -> None:
-    """Make the tables or bring them up to date, in one transaction; one process at a time, the others find it done."""
+    """Make the tables or bring them up to date, in one transaction; one process at a time, the others find it done.
+
+    What is upgraded is copied before. Raises CatalogError, with nothing changed, without room for that copy.
+    """
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             # A migration that makes a table anew drops the old one: that must not count as dropping its rows. Nothing
@@ -279,6 +280,10 @@ def _change_schema(engine: Engine) -> None:
         elif version < SCHEMA_VERSION:
             from holdfast.catalog.database.migrations import upgrade  # Alembic: a second to import, seldom needed
 
+            try:
+                copy_before(connection, version)
+            except CopyFailed as error:
+                raise CatalogError(str(error)) from error
             upgrade(connection)
         connection.commit()
 

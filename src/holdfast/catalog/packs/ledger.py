@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -22,6 +22,15 @@ def live_bytes(connection: Connection, account_id: str | None = None) -> int:
     if account_id is not None:
         query = query.where(packs.c.account_id == account_id)
     return int(connection.execute(query).scalar_one())
+
+
+def live_bytes_of(catalog: Catalog, account_ids: Collection[str]) -> dict[str, int]:
+    """Return the bytes of accounts' live packs, by the accounts' ids; of those that have any."""
+    query = select(packs.c.account_id, func.sum(packs.c.size)).where(
+        packs.c.account_id.in_(account_ids), packs.c.state == LIVE
+    )
+    with catalog.read() as connection:
+        return {account_id: int(size) for account_id, size in connection.execute(query.group_by(packs.c.account_id))}
 
 
 class SqlLedger:

@@ -126,6 +126,11 @@ class Content:
         """The Content-Type: never one that a browser would run."""
         return "application/octet-stream" if self.is_file else "application/zip"
 
+    @property
+    def sha256(self) -> bytes | None:
+        """None: of a part of a backup it is not known."""
+        return None
+
     def stream(
         self, start: int, stop: int, buffer_bytes: Callable[[], int] = lambda: BUFFER_BYTES
     ) -> Iterator[memoryview]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +19,10 @@ from holdfast.service.instance.home import NOBODY, Instance
 from holdfast.service.registry.backups import Format
 from holdfast.service.registry.damage import file_named
 from holdfast.service.registry.link_keys import AccountKeys, account_keys, same_key
+from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
+from holdfast.vault.control import Control, Progress
+from holdfast.vault.errors import Cancelled, VaultError
 from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.reader.records import BUFFER_BYTES
@@ -70,14 +75,47 @@ class Download:
         """The Content-Type."""
         return _MEDIA_TYPES[self.format]
 
+    @property
+    def sha256(self) -> bytes | None:
+        """The SHA-256 of the whole; None while it is not known, as that of a tar.gz always is."""
+        return self.backup.zip_sha256 if self.format == "zip" else None
+
     def stream(
         self, start: int, stop: int, buffer_bytes: Callable[[], int] = lambda: BUFFER_BYTES
-    ) -> Iterator[memoryview]:
+    ) -> Generator[memoryview, None, None]:
         """Bytes `start` to `stop`, in buffers of about `buffer_bytes()` that belong to the caller.
 
         Every record is checked before a byte of it is given out. Raises DamagedError, ChunkMissing, StoreError; what
-        was given out before is right. Close the generator to stop early.
+        was given out before is right. Close the generator to stop early. The first stream of a whole zip gives its
+        backup the SHA-256.
         """
+        pieces = self._pieces(start, stop, buffer_bytes)
+        if self.format == "zip" and (start, stop) == (0, self.length) and self.backup.zip_sha256 is None:
+            pieces = self._hashed(pieces)
+        with closing(pieces):
+            yield from pieces
+
+    def _hashed(self, pieces: Generator[memoryview, None, None]) -> Generator[memoryview, None, None]:
+        """Pass all bytes of the zip on, and enter their digest before the last of them; hashlib lets other threads run.
+
+        Not behind the last: a client that has all of it may be gone before it is asked for more.
+        """
+        digest, size = hashlib.sha256(), 0
+        with closing(pieces):
+            for piece in pieces:
+                digest.update(piece)
+                size += len(piece)
+                if size == self.length:
+                    self._enter(digest.digest())
+                yield piece
+
+    def _enter(self, digest: bytes) -> None:
+        try:
+            rows.set_zip_sha256(self.instance.catalog, self.backup, digest)
+        except CatalogError as error:  # the next one that reads all of it enters it
+            _log.warning("the digest of backup %s could not be recorded: %s", self.backup.id, error)
+
+    def _pieces(self, start: int, stop: int, buffer_bytes: Callable[[], int]) -> Generator[memoryview, None, None]:
         snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
             snapshot.reader.buffer_bytes = buffer_bytes
@@ -86,6 +124,27 @@ class Download:
                 yield from snapshot.reader.render(layout.pieces(snapshot, start, stop))
         finally:
             snapshot.close()
+
+
+def require_digest(instance: Instance, backup: Backup, control: Control) -> None:
+    """Make the SHA-256 of a backup's zip known by reading the zip once, unless it is known. A fault is only logged.
+
+    `control` is told the bytes. Raises Cancelled.
+    """
+    now = rows.backup_by_id(instance.catalog, backup.id)
+    if now is None or now.state is not State.SUCCESSFUL or now.damage or now.zip_sha256 is not None:
+        return
+    done = 0
+    try:
+        with closing(Download(instance, now, "zip").stream(0, now.zip_bytes)) as pieces:
+            for piece in pieces:
+                done += len(piece)
+                control.check("It was cancelled.")
+                control.progress(Progress(0, done, 0, now.zip_bytes))
+    except (VaultError, StoreError) as error:
+        if isinstance(error, Cancelled):
+            raise
+        _log.warning("the digest of the zip of backup %s is not known yet: %s", backup.id, error)
 
 
 def find_download(instance: Instance, account_id: str, name: str, key: str, format: Format) -> Download | None:

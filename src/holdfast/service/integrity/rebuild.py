@@ -284,6 +284,7 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         commit_seq=root.commit_seq,
         zip_layout=root.zip_layout,
         is_operators=labels.get("requested_by") == "operator",
+        note=marks.note if marks else None,
     )
 
 
@@ -299,7 +300,7 @@ def _enter(instance: Instance, backup: Backup, by: Actor) -> None:
 
 def _mark(instance: Instance, backup: Backup, marks: Marks) -> None:
     try:
-        rebuilding.set_marks(instance.catalog, backup, marks.name, marks.is_locked, marks.locked_until)
+        rebuilding.set_marks(instance.catalog, backup, marks.name, marks.is_locked, marks.locked_until, marks.note)
     except rebuilding.InTheWay:
         # Another backup has that name in this older catalog; the locks matter more.
-        rebuilding.set_marks(instance.catalog, backup, backup.name, marks.is_locked, marks.locked_until)
+        rebuilding.set_marks(instance.catalog, backup, backup.name, marks.is_locked, marks.locked_until, marks.note)

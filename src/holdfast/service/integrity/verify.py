@@ -16,6 +16,7 @@ from holdfast.catalog.backups.read_back import mark_read
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.jobs.rows import open_verify
 from holdfast.catalog.records import Account, Actor, Backup, Job, Warned
+from holdfast.service.access.download import require_digest
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
@@ -24,7 +25,7 @@ from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
-from holdfast.vault.control import NEVER, Control
+from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import Cancelled, VaultError
 from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import CheckReport
@@ -176,13 +177,28 @@ def recover_verifies(instance: Instance) -> None:
 def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     backup = find_backup(instance, job.app_id, job.backup_id)
     confirm_vault(instance, backup.account_id)
-    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
+    zip_bytes = backup.zip_bytes if backup.zip_sha256 is None else 0
+
+    def checked(progress: Progress) -> None:
+        total = msgspec.structs.replace(progress, total_bytes=progress.total_bytes + zip_bytes)
+        control.progress(total)
+
+    report = instance.vault(backup.account_id).check_one(
+        backup.id, now_ns=instance.clock.now_ns(), control=Control(control.is_cancelled, checked)
+    )
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     damaged = report.damaged_backups[0] if report.damaged_backups else None
     if report.findings:
         record_lost(instance, backup.account_id)
     backup = find_backup(instance, job.app_id, job.backup_id)
     record_damage(instance, [backup], report.damaged_backups, instance.clock.now_ns())
+    if damaged is None:
+
+        def read(progress: Progress) -> None:
+            done = report.read_bytes + progress.bytes
+            control.progress(Progress(1, done, 1, report.read_bytes + zip_bytes))
+
+        require_digest(instance, backup, Control(control.is_cancelled, read))
     return Verified(
         is_whole=damaged is None,
         files=0 if damaged is None else damaged.count,

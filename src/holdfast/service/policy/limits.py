@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from holdfast.catalog.backups.limits import Counts, counts_of
 from holdfast.catalog.records import Account, App
@@ -66,35 +67,34 @@ def shown_limits(plan: PricePlan) -> Limits:
     )
 
 
-def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
-    """Raise for the limit that takes longest to pass first."""
+class Reached(NamedTuple):
+    """A limit that allows no backup by hand. `ends_at`: nanoseconds; None: when somebody deletes or unlocks one."""
+
+    code: str
+    ends_at: int | None
+
+
+def limit_reached(counts: Counts, plan: PricePlan, safety_days: int, now_ns: int) -> Reached | None:
+    """Return the limit that is reached, of several the one that takes longest to pass; pauses between two are none."""
     if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
-        raise LimitReached(
-            "STORAGE_LIMIT_REACHED",
-            f"The account's backups take {counts.live_bytes:,} bytes, and the plan {counts.plan} allows "
-            f"{plan.storage_bytes:,}; delete some of them, or ask for a larger plan.",
-            STORAGE_RETRY_SECONDS,
-        )
-    terms = Terms(backups_max=plan.backups_per_app, safety_days=instance.config.safety_days)
+        return Reached("STORAGE_LIMIT_REACHED", None)
+    terms = Terms(backups_max=plan.backups_per_app, safety_days=safety_days)
     if not room_for_another(counts.backups, terms, now_ns):
-        raise LimitReached(
-            "BACKUPS_LIMIT_REACHED",
-            f"The application has as many backups as the plan {counts.plan} allows ({plan.backups_per_app}), and none "
-            "of them may go by itself; delete or unlock one.",
-            BACKUPS_RETRY_SECONDS,
-        )
+        return Reached("BACKUPS_LIMIT_REACHED", None)
     times = counts.account_times
     if plan.backups_per_day and len(times) >= plan.backups_per_day:
-        free_at = times[-plan.backups_per_day] + DAY_NS
-        raise LimitReached(
-            "DAILY_BACKUPS_LIMIT_REACHED",
-            f"The plan {counts.plan} allows {plan.backups_per_day} backups in 24 hours; the next one can be taken "
-            f"after {iso(free_at, instance.zone)}.",
-            _seconds(free_at - now_ns),
-        )
+        return Reached("DAILY_BACKUPS_LIMIT_REACHED", times[-plan.backups_per_day] + DAY_NS)
+    return None
+
+
+def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
+    """Raise for the limit that takes longest to pass first."""
+    reached = limit_reached(counts, plan, instance.config.safety_days, now_ns)
+    if reached is not None:
+        raise _refusal(instance, reached, counts, plan, now_ns)
     for last, cooldown, whose in (
         (counts.app_times, plan.cooldown_seconds, "this application"),
-        (times, plan.account_cooldown_seconds, "the account"),
+        (counts.account_times, plan.account_cooldown_seconds, "the account"),
     ):
         left = min(last[-1] - now_ns, 0) + cooldown * SECOND_NS if last else 0
         if cooldown and left > 0:
@@ -103,6 +103,29 @@ def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> 
                 f"The last backup of {whose} was started less than {cooldown} s ago; wait {_seconds(left)} s.",
                 _seconds(left),
             )
+
+
+def _refusal(instance: Instance, reached: Reached, counts: Counts, plan: PricePlan, now_ns: int) -> LimitReached:
+    if reached.code == "STORAGE_LIMIT_REACHED":
+        return LimitReached(
+            "STORAGE_LIMIT_REACHED",
+            f"The account's backups take {counts.live_bytes:,} bytes, and the plan {counts.plan} allows "
+            f"{plan.storage_bytes:,}; delete some of them, or ask for a larger plan.",
+            STORAGE_RETRY_SECONDS,
+        )
+    if reached.ends_at is None:
+        return LimitReached(
+            "BACKUPS_LIMIT_REACHED",
+            f"The application has as many backups as the plan {counts.plan} allows ({plan.backups_per_app}), and none "
+            "of them may go by itself; delete or unlock one.",
+            BACKUPS_RETRY_SECONDS,
+        )
+    return LimitReached(
+        "DAILY_BACKUPS_LIMIT_REACHED",
+        f"The plan {counts.plan} allows {plan.backups_per_day} backups in 24 hours; the next one can be taken "
+        f"after {iso(reached.ends_at, instance.zone)}.",
+        _seconds(reached.ends_at - now_ns),
+    )
 
 
 def _seconds(ns: int) -> int:

@@ -3,7 +3,7 @@
 `vaults/<account>/account`: the account's row and its applications, sealed with the master key, written again after
 every change of them; `records/<account>`: a copy of it in another folder. With both lost and the catalog too, nothing
 opens the vault: so both are opened again and again, and one that does not open is written anew from the catalog.
-`vaults/<account>/marks/<backup>`: a backup's name and locks, if they differ from its root.
+`vaults/<account>/marks/<backup>`: a backup's name, locks and note, if they differ from its root.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Marks(msgspec.Struct, frozen=True):
     name: str
     is_locked: bool
     locked_until: int | None
+    note: str | None = None
 
 
 _log = logging.getLogger(__name__)
@@ -177,8 +178,8 @@ def _first_key(first: _FirstRecord) -> Key:
 
 
 def store_marks(instance: Instance, backup: Backup) -> None:
-    """Write a backup's name and locks. Raises StoreError."""
-    marks = Marks(backup.name, backup.is_locked, backup.locked_until)
+    """Write a backup's name, locks and note. Raises StoreError."""
+    marks = Marks(backup.name, backup.is_locked, backup.locked_until, backup.note)
     sealed = instance.master_key.wrap(msgspec.msgpack.encode(marks), f"marks:{backup.id}")
     instance.vault_store(backup.account_id).put(MARKS_PREFIX + backup.id, sealed)
 

@@ -1,4 +1,4 @@
-"""Backups: list, show, rename, lock, delete; the names that people give them."""
+"""Backups: list, show, rename, lock, delete; the names and notes that people give them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from holdfast.catalog.backups.damage import NOT_PROVED
 from holdfast.catalog.backups.downloadable import Downloadable
 from holdfast.catalog.prepared_queries import ListRow
 from holdfast.catalog.records import SYSTEM, Actor, Backup, State
-from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_of, listed_of, row_of
+from holdfast.schemas.backups import (
+    NAME_CHARACTERS_MAX,
+    NOTE_CHARACTERS_MAX,
+    ListedBackup,
+    backup_of,
+    listed_of,
+    row_of,
+)
 from holdfast.schemas.backups import Backup as FullBackup
 from holdfast.schemas.fields import Note, OperatorNote, note_of
 from holdfast.schemas.times import iso
@@ -20,6 +27,7 @@ from holdfast.service.errors import Conflict, Invalid, NotFound, backup_not_foun
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import drop_marks, store_marks
 from holdfast.service.registry.accounts import get_account, plan_of
+from holdfast.service.registry.kept import kept_by
 from holdfast.service.registry.link_keys import LinkKeys
 from holdfast.stores.port import StoreError
 from holdfast.units import DAY_NS
@@ -87,11 +95,12 @@ def full_objects(
     instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True, for_operator: bool = False
 ) -> list[FullBackup]:
     """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
-    keys, shown = LinkKeys(instance), []
+    keys, kept, shown = LinkKeys(instance), kept_by(instance, backups), []
     for backup in backups:
         key = keys.of(backup) if with_keys else ""
         url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None
-        shown.append(backup_of(backup, key, instance.zone, url, _error(backup, for_operator)))
+        error = _error(backup, for_operator)
+        shown.append(backup_of(backup, key, instance.zone, url, error, kept.get(backup.id, ())))
     return shown
 
 
@@ -177,6 +186,15 @@ def rename(instance: Instance, backup: Backup, name: str, by: Actor) -> Backup:
     return _marked(instance, backup)
 
 
+def set_note(instance: Instance, backup: Backup, note: str | None, by: Actor) -> Backup:
+    """Give a backup another note; None or blanks take it away. Raises Invalid (NOTE), Conflict (BACKUP_NOT_USABLE)."""
+    note = checked_note(note)
+    if backup.state is State.DELETING:
+        raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
+    rows.set_note(instance.catalog, backup.id, note, instance.clock.now_ns(), by)
+    return _marked(instance, backup)
+
+
 def name_taken(name: str) -> Invalid:
     """The error for a name that another backup of the application has."""
     return Invalid("name", f"Another backup of this application is named {name!r}; choose another name.")
@@ -233,7 +251,7 @@ def override_locks(instance: Instance, backup: Backup, by: Actor) -> Backup:
 
 
 def _marked(instance: Instance, backup: Backup) -> Backup:
-    """The backup as it is now, its name and locks written to the store too."""
+    """The backup as it is now, its name, locks and note written to the store too."""
     found = backup_now(instance, backup.id)
     if found.state is State.SUCCESSFUL:
         store_marks(instance, found)
@@ -316,3 +334,16 @@ def check_name(name: str) -> None:
         raise Invalid("name", "A name must be UTF-8, and this one is not; write it in another way.")
     if "/" in name or any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in name):
         raise Invalid("name", "A name must have no slash and no control characters.")
+
+
+def checked_note(note: str | None) -> str | None:
+    """The note as it is kept; None for blanks. Raises Invalid (NOTE)."""
+    if note is None or not note.strip():
+        return None
+    if len(note) > NOTE_CHARACTERS_MAX:
+        raise Invalid("note", f"A note must have at most {NOTE_CHARACTERS_MAX} characters.")
+    if any(0xD800 <= ord(c) < 0xE000 for c in note):
+        raise Invalid("note", "A note must be UTF-8, and this one is not; write it in another way.")
+    if any((ord(c) < 32 and c not in "\t\n") or 0x7F <= ord(c) < 0xA0 for c in note):
+        raise Invalid("note", "A note must have no control characters but tabs and ends of lines.")
+    return note

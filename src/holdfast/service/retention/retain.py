@@ -25,14 +25,14 @@ from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, sh
 from holdfast.schemas.backups import shown_state
 from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
-from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.logs import event
-from holdfast.service.policy.retention import CAPS, Decision, Reason, Terms, decide, make_room
+from holdfast.service.policy.retention import CAPS, Decision, Reason, decide, make_room
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of, usage
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import delete_now, resume_deletions
+from holdfast.service.registry.kept import terms_of
 from holdfast.service.retention.evidence import Evidence
 from holdfast.stores.port import StoreError
 from holdfast.vault.control import NEVER, Control
@@ -72,18 +72,6 @@ class Run:
     def excess_was_judged(self, account_id: str) -> None:
         """Note that room was made for an account, as far as there was any to make; once in a run."""
         self._accounts[account_id] = self._accounts[account_id][0], 0
-
-
-def terms_of(config: Config, app: App, plan: str) -> Terms:
-    """Return the terms by which an application's backups are decided; a plan that is not configured caps nothing."""
-    caps = config.plans.get(plan)
-    return Terms(
-        retention=app.settings.retention,
-        backups_max=caps.backups_per_app if caps else 0,
-        days_max=caps.keep_days_max if caps else 0,
-        safety_days=config.safety_days,
-        shrunk_order=None if app.settings.shrunk is None else app.settings.shrunk.order,
-    )
 
 
 def plan_retention(instance: Instance, app: App) -> list[Decision]:

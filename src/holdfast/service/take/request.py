@@ -15,10 +15,13 @@ from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
-from holdfast.service.registry.backups import check_name, name_taken
+from holdfast.service.registry.backups import check_name, checked_note, name_taken
 from holdfast.units import DAY_NS
 
 IDEMPOTENCY_NS = DAY_NS
+
+_RUNS = "A backup of this application is already running; wait for it."
+_RESTORED = "The application is being restored; wait until that is finished."
 
 
 def request_backup(
@@ -29,6 +32,7 @@ def request_backup(
     name: str | None = None,
     origin: str = "manual",
     is_locked: bool = False,
+    note: str | None = None,
     idempotency_key: str | None = None,
     backup_id: str | None = None,
     is_limited: bool = False,
@@ -37,14 +41,15 @@ def request_backup(
 
     `backup_id`: its id, if this node has its archive or runs it at once; then it is this node's, wherever its app is.
     `is_limited`: the account asks for it, so that its plan's limits count; without it one by hand is the operator's.
-    Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
+    Raises NotFound, Invalid (NAME, NOTE), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
     """
     app = app_by_id(instance.catalog, app_id)
     if app is None:
         raise app_not_found()
     if name is not None:
         check_name(name)
-    request_hash = hashlib.sha256(msgspec.json.encode([name, origin, is_locked])).hexdigest()
+    note = checked_note(note)
+    request_hash = _hash_of(name, origin, is_locked, note)
     now_ns = instance.clock.now_ns()
     if idempotency_key is not None:
         earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
@@ -53,9 +58,10 @@ def request_backup(
     default = default_name(instance, origin, now_ns)
     permit = limits.permit(instance, now_ns) if is_limited else None
     is_operators = origin in BY_HAND and not is_limited
+    about = (origin, is_locked, now_ns, idempotency_key, request_hash, is_operators, note)
     for attempt in range(1, 100):
         chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
-        backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash, is_operators)
+        backup = queued_backup(app, chosen, *about)
         if backup_id is not None:
             backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
         try:
@@ -71,15 +77,19 @@ def request_backup(
                     return earlier, False
             if isinstance(error, LimitReached):
                 raise
-            message = "A backup of this application is already running; wait for it."
-            raise Conflict("BACKUP_IN_PROGRESS", message) from None
+            raise Conflict("BACKUP_IN_PROGRESS", _RUNS) from None
         except rows.RestoreRunning:
-            message = "The application is being restored; wait until that is finished."
-            raise Conflict("RESTORE_IN_PROGRESS", message) from None
+            raise Conflict("RESTORE_IN_PROGRESS", _RESTORED) from None
         else:
             wake(instance)
             return backup, True
     raise name_taken(default)
+
+
+def _hash_of(name: str | None, origin: str, is_locked: bool, note: str | None) -> str:
+    # Without a note as it was before there were notes: a request that is repeated across an update is the same.
+    asked = [name, origin, is_locked, *([] if note is None else [note])]
+    return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
 
 
 def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_ns: int) -> Backup | None:
@@ -104,6 +114,7 @@ def queued_backup(
     idempotency_key: str | None = None,
     request_hash: str | None = None,
     is_operators: bool = False,
+    note: str | None = None,
 ) -> Backup:
     """A fresh backup as it is entered."""
     return Backup(
@@ -134,6 +145,7 @@ def queued_backup(
         request_hash=request_hash,
         commit_seq=None,
         is_operators=is_operators,
+        note=note,
     )
 
 

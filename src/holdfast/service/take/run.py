@@ -214,7 +214,7 @@ def _take(
                         control=Control(report=count, outer=control),
                     )
                 chosen.check_whole(result)
-                if backup.is_locked:
+                if backup.is_locked or backup.note is not None:
                     store_marks(instance, backup)  # before the backup counts: a rebuild must find it locked
                 if not _finish(instance, backup, result, log, warnings):
                     instance.vault_store(backup.account_id).delete(root_name(backup.id))

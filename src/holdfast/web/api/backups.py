@@ -9,12 +9,14 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET
 
 from holdfast.catalog.records import Backup
+from holdfast.schemas.backups import Backup as FullBackup
 from holdfast.schemas.backups import BackupChange, BackupLog, DeletedBackup, NewBackup
+from holdfast.schemas.fields import given
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
-from holdfast.service.registry.backups import check_name
+from holdfast.service.registry.backups import check_name, checked_note
 from holdfast.service.take.log import log_lines
 from holdfast.service.take.request import request_backup
 from holdfast.web.api.held import held_backup
@@ -57,18 +59,16 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         backup = await context.call(begin_backup, context, caller, app_id, body, idempotency_key)
         backup, finished = await held_backup(context, backup, seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
-        return success(
-            operations.full_object(instance, backup, with_keys=caller.may_download),
-            200 if finished else 202,
-            [(b"location", location)],
-        )
+        shown = await context.call(_full, context, caller, backup)
+        return success(shown, 200 if finished else 202, [(b"location", location)])
 
     @get(_ONE, opt=needs(Right.BACKUPS_READ))
     async def get_backup(request: AnyRequest) -> Answer:
         scope = request.scope
         caller, app_id = requested_app(context, scope)
-        backup = await context.call(operations.find_backup, instance, app_id, requested_backup(scope))
-        return with_etag(success(operations.full_object(instance, backup, with_keys=caller.may_download)), scope)
+        ref = requested_backup(scope)
+        shown = await context.call(lambda: _full(context, caller, operations.find_backup(instance, app_id, ref)))
+        return with_etag(success(shown), scope)
 
     @patch(_ONE, opt=needs(Right.BACKUPS_UPDATE))
     async def change_backup(request: AnyRequest) -> Answer:
@@ -76,8 +76,8 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, app_id = requested_app(context, scope)
         body = await inputs.json_body(request, BackupChange)
         inputs.require_change(body)
-        backup = await context.call(_change, context, caller, app_id, requested_backup(scope), body)
-        return success(operations.full_object(instance, backup, with_keys=caller.may_download))
+        ref = requested_backup(scope)
+        return success(await context.call(lambda: _full(context, caller, _change(context, caller, app_id, ref, body))))
 
     @delete(_ONE, status_code=200, opt=needs(Right.BACKUPS_DELETE))
     async def delete_backup(request: AnyRequest) -> Answer:
@@ -92,6 +92,10 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         return with_etag(await context.call(_log, context, app_id, requested_backup(scope)), scope)
 
     return [list_backups, start_backup, get_backup, change_backup, delete_backup, get_log]
+
+
+def _full(context: Context, caller: Caller, backup: Backup) -> FullBackup:
+    return operations.full_object(context.instance, backup, with_keys=caller.may_download)
 
 
 def _listed(context: Context, caller: Caller, app_id: str, fields: dict[str, str]) -> Answer:
@@ -111,6 +115,7 @@ def begin_backup(context: Context, caller: Caller, app_id: str, body: NewBackup,
     name = None if body.name is UNSET else body.name
     if name is not None:
         check_name(name)
+    note = checked_note(given(body.note))
     try:
         backup, _ = request_backup(
             instance,
@@ -118,6 +123,7 @@ def begin_backup(context: Context, caller: Caller, app_id: str, body: NewBackup,
             caller.actor,
             name=name,
             is_locked=body.is_locked,
+            note=note,
             idempotency_key=idempotency_key,
             is_limited=True,
         )
@@ -132,6 +138,7 @@ def _change(context: Context, caller: Caller, app_id: str, ref: str, body: Backu
     backup = operations.find_backup(instance, app_id, ref)
     is_locked = None if body.is_locked is UNSET else body.is_locked
     locked_until = _time_lock(body, backup, instance.clock.now_ns())
+    note = UNSET if body.note is UNSET else checked_note(body.note)
     if isinstance(body.name, str):
         check_name(body.name)
         _check_free(context, backup, body.name)
@@ -142,6 +149,8 @@ def _change(context: Context, caller: Caller, app_id: str, ref: str, body: Backu
             backup = operations.rename(instance, backup, body.name, caller.actor)
         except Invalid as refusal:
             raise name_taken(refusal) from None
+    if note is not UNSET:
+        backup = operations.set_note(instance, backup, note, caller.actor)
     return backup
 
 

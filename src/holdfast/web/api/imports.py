@@ -48,7 +48,9 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
             return RefusedBody(answer_error(known), body)
         backup, finished = await held_backup(context, backup, seconds)
         location = f"/v3/apps/{app_id}/backups/{backup.id}".encode("ascii")
-        shown = operations.full_object(context.instance, backup, with_keys=caller.may_download)
+        shown = await context.call(
+            lambda: operations.full_object(context.instance, backup, with_keys=caller.may_download)
+        )
         return success(shown, 200 if finished else 202, [(b"location", location)])
 
     return [import_backup]
