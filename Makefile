@@ -15,6 +15,8 @@ export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test crashtest faults lint format build bench bench-quick clean
 
@@ -28,9 +30,9 @@ test: .venv/.tests
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py
 
-# Every operation, every kind of fault, at every call, in the store and in the home: some 20 minutes.
+# Every operation, every kind of fault, at every call, in the store, the catalog and `run/`: some 15 minutes.
 faults: .venv/.tests
-	HOLDFAST_FAULTS=all $(BIN)/pytest -s tests/faults
+	HOLDFAST_FAULTS=all $(BIN)/pytest -n 2 --dist load tests/faults
 
 lint: .venv/.tests
 	@gcc $(NATIVE_FLAGS) -Werror -o /dev/null $(NATIVE_SOURCES)

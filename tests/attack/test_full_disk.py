@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,8 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from kit.command import PROGRAM, Run
+from kit.command import PROGRAM, made_instance
 from kit.servers.running import free_port
+
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.registry.accounts import add_account
+from holdfast.service.registry.apps import add_app
 
 APPS = 4
 FAULTS = 4
@@ -50,20 +52,17 @@ def fill(at: Path) -> Path:
 class Host:
     """A server with some applications on a small disk."""
 
-    def __init__(self, run: Run, folder: Path, port: int) -> None:
-        run("init", "--time-zone", "Europe/Berlin")
-        settings = folder / "home" / "holdfast.toml"
-        settings.write_text(re.sub("(cooldown_seconds|backups_per_day) = [0-9]+", r"\1 = 0", settings.read_text()))
-        account = json.loads(run("account", "add", "ana@example.com", "--plan", "Titanium", "--json").stdout)
+    def __init__(self, folder: Path, port: int) -> None:
         self.apps = []
-        for number in range(APPS):
-            root = folder / f"app-{number}"
-            root.mkdir()
-            (root / "file").write_bytes(os.urandom(20_000))
-            made = run("app", "add", root.name, "--account", account["account_id"], "--path", root, "--json")
-            self.apps.append((json.loads(made.stdout)["app_id"], root))
+        with made_instance(folder / "home") as instance:
+            account = add_account(instance, "ana@example.com", "Titanium", SYSTEM)
+            for number in range(APPS):
+                root = folder / f"app-{number}"
+                root.mkdir()
+                (root / "file").write_bytes(os.urandom(20_000))
+                self.apps.append((add_app(instance, account.account.id, root.name, root, SYSTEM).id, root))
         self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": account["api_key"]}, timeout=30
+            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": account.api_key}, timeout=30
         )
 
     def ask(self, app_id: str, wait: int = 0) -> httpx.Response:
@@ -75,9 +74,7 @@ class Host:
 
 
 @pytest.mark.parametrize("part", ["home", "store"])
-def test_every_application_is_usable_after_the_disk_was_full(
-    run: Run, small_disk: Path, tmp_path: Path, part: str
-) -> None:
+def test_every_application_is_usable_after_the_disk_was_full(small_disk: Path, tmp_path: Path, part: str) -> None:
     """`home`: the catalog has no room either; `store`: the store alone is on the disk that fills."""
     port = free_port()
     if part == "store":
@@ -85,7 +82,7 @@ def test_every_application_is_usable_after_the_disk_was_full(
         (small_disk / "store").mkdir(parents=True)
         mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "tmpfs", str(small_disk / "store")]
         subprocess.run(mount, check=True)
-    host = Host(run, tmp_path, port)
+    host = Host(tmp_path, port)
     log = (tmp_path / "serve.log").open("w+")
     server = subprocess.Popen(
         [*PROGRAM, "--home", str(small_disk), "serve", "--port", str(port)],

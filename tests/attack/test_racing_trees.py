@@ -139,3 +139,39 @@ def test_a_file_that_grows_behind_the_walk_stays_within_the_bounds(
     assert done.state == "successful", done.error_message
     assert done.content_bytes < 2 * MIB, done
     assert "it has grown to 8,796,093,022,208 bytes, and 1,048,576 are the most" in done.warnings[0].message
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_files_that_grow_within_their_own_bound_stay_within_that_of_the_tree(
+    world: World, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Each of them may become so large, all of them may not: what is read counts, and what is taken over as well."""
+    config = msgspec.structs.replace(world.instance.config, workers=workers, tree_file_bytes_max=1 << 43)
+    world.instance.config = msgspec.structs.replace(config, tree_bytes_max=3 << 42)
+    monkeypatch.setattr("holdfast.vault.vault.INLINE_POOL_FILES_MAX", 0 if workers else 400)
+    kept = world.root / "kept"
+    os.truncate(os.open(kept, os.O_WRONLY | os.O_CREAT), 1 << 42)
+    for number in range(4):
+        (world.root / f"grows-{number}").write_bytes(b"small")
+    assert world.take().state == "successful"
+    whole_walk, grow = DirectorySource.scan_with_spared, [0, 1, 2, 3]
+
+    def grown_behind(source: DirectorySource, control: Control = NEVER) -> Scan:
+        for number in grow:
+            (world.root / f"grows-{number}").write_bytes(b"newer")
+        scan = whole_walk(source, control)
+        for number in grow:
+            os.truncate(world.root / f"grows-{number}", 1 << 42)
+        return scan
+
+    monkeypatch.setattr(DirectorySource, "scan_with_spared", grown_behind)
+    failed = world.take()
+    assert (failed.state, failed.error_code) == ("failed", "SOURCE_TOO_LARGE"), failed.content_bytes
+    assert "grew to more than 13,194,139,533,312 bytes" in (failed.error_message or "")
+    assert "ignore patterns" in (failed.error_message or "")
+    grow[:] = [0]
+    for number in range(1, 4):
+        (world.root / f"grows-{number}").write_bytes(b"small again")
+    done = world.take()
+    assert done.state == "successful", done.error_message
+    assert done.content_bytes > 2 << 42

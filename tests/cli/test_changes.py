@@ -49,9 +49,12 @@ def test_locks_until_a_time_and_their_override(run: Run, bot: tuple[str, str]) -
     run("backup", "delete", "bot", "one")
 
 
-def test_a_thing_s_own_id_is_id(run: Run, bot: tuple[str, str]) -> None:
+def test_a_thing_s_own_id_is_id(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     made = json.loads(run("account", "add", "eva@example.com", "--plan", "Silver", "--json").stdout)
+    assert list(made) == ["id", "account_id", "api_key"]
     assert made["id"] == made["account_id"]
+    app = json.loads(run("app", "add", "web", "--account", made["id"], "--path", tmp_path / "app", "--json").stdout)
+    assert list(app) == ["id", "app_id"]
     listed = json.loads(run("account", "list", "--json").stdout)
     assert [one["id"] for one in listed] == [bot[0], made["id"]]
     removed = json.loads(run("app", "remove", "bot", "--json").stdout)

@@ -50,6 +50,8 @@ log --app bot
 check
 prove bot first
 proof
+status
+status bot --quiet
 retain --dry-run
 retain bot --dry-run
 retain bot

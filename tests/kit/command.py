@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.instance.home import Instance, create_instance
+from holdfast.service.registry.accounts import add_account
+from holdfast.service.registry.apps import add_app
 from kit.servers import running
 
 PROGRAM = (sys.executable, "-m", "holdfast.cli.entry")
@@ -41,21 +45,36 @@ def run(tmp_path: Path) -> Run:
     return holdfast
 
 
+@contextmanager
+def made_instance(home: Path, time_zone: str = "Europe/Berlin") -> Iterator[Instance]:
+    """An instance as `holdfast init` makes it, but without limits on how often backups are made."""
+    umask = os.umask(0o077)
+    try:
+        instance = create_instance(home, time_zone=time_zone)
+        settings = home / "holdfast.toml"
+        no_limits = re.sub("(cooldown_seconds|backups_per_day) = [0-9]+", r"\1 = 0", settings.read_text())
+        settings.write_text(no_limits)
+        try:
+            yield instance
+        finally:
+            instance.close()
+    finally:
+        os.umask(umask)
+
+
 @pytest.fixture
-def bot(tmp_path: Path, run: Run) -> tuple[str, str]:
-    """An instance with an account and the application `bot`: (account id, app id)."""
-    run("init", "--time-zone", "Europe/Berlin")
-    settings = tmp_path / "home" / "holdfast.toml"
-    settings.write_text(re.sub("cooldown_seconds = [0-9]+", "cooldown_seconds = 0", settings.read_text()))
-    account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
-    assert list(account) == ["id", "account_id", "api_key"]
+def bot(tmp_path: Path) -> tuple[str, str]:
+    """An instance with an account and the application `bot`: (account id, app id).
+
+    Made in this process: three commands would take 3 s of CPU in each test.
+    """
     root = tmp_path / "app"
     (root / "sub").mkdir(parents=True)
     (root / "a.txt").write_text("hello\n")
     (root / "sub" / "b").write_bytes(os.urandom(200_000))
-    app = json.loads(run("app", "add", "bot", "--account", account["id"], "--path", root, "--json").stdout)
-    assert list(app) == ["id", "app_id"]
-    return account["id"], app["id"]
+    with made_instance(tmp_path / "home") as instance:
+        account = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
+        return account.id, add_app(instance, account.id, "bot", root, SYSTEM).id
 
 
 class Server:

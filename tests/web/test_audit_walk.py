@@ -112,6 +112,7 @@ CASES: dict[str, Case] = {
         "verify.requested",
         lambda w: w.client.post(f"{w.app}/backups/{w.backup().id}/verify"),
     ),
+    f"POST {_BACKUP}/prove": ("prove.requested", lambda w: w.client.post(f"{w.app}/backups/{w.backup().id}/prove")),
     f"PUT {_APP}/schedule": (
         "schedule.set",
         lambda w: w.client.put(f"{w.app}/schedule", json={"cron": "0 3 * * *", "retention": {}, "ignore": ["*.log"]}),

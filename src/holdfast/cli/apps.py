@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def list_all(
     from holdfast.service.registry.apps import list_apps
 
     with state.instance() as instance:
-        found = [_shown(instance, a) for a in list_apps(instance, account)]
+        found = _shown(instance, list_apps(instance, account))
     if json:
         print_json(found)
     else:
@@ -109,16 +110,17 @@ def _warn_of_others(instance: Instance, changed: App) -> None:
 
 def _print_changed(instance: Instance, changed: App, as_json: bool, text: str) -> None:
     if as_json:
-        print_json(_shown(instance, changed))
+        print_json(_shown(instance, [changed])[0])
     else:
         print(text)
 
 
-def _shown(instance: Instance, found: App) -> OperatorApp:
+def _shown(instance: Instance, found: Sequence[App]) -> list[OperatorApp]:
     from holdfast.schemas.commands import OperatorApp, extended
-    from holdfast.service.registry.apps import shown_app
+    from holdfast.service.registry.apps import shown_apps
 
-    return extended(OperatorApp, shown_app(instance, found), found.account_id, found.path)
+    shown = zip(shown_apps(instance, found, for_operator=True), found, strict=True)
+    return [extended(OperatorApp, one, app.account_id, app.path) for one, app in shown]
 
 
 @app.command("remove")

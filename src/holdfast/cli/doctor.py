@@ -11,7 +11,8 @@ from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import state
 from holdfast.cli.terminal import escaped, unguarded
 
-_MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "bold red")}
+MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "bold red")}
+"""The mark of a level, and its style; `holdfast status` has the same."""
 
 
 def doctor(
@@ -38,7 +39,7 @@ def doctor(
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for line in shown:
-            mark, style = _MARKS[line.level]
+            mark, style = MARKS[line.level]
             text = Text(escaped(line.message))
             if line.command:
                 text.append(f"\n  {line.command}", style="bold")

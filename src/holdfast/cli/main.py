@@ -36,6 +36,7 @@ from holdfast.cli import (
     schedule,
     server,
     sources,
+    status,
 )
 from holdfast.cli.output import Failure, fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
@@ -71,6 +72,7 @@ app.command("audit")(audit.audit)
 app.command("init")(server.init)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
+app.command("status")(status.status)
 app.command("files")(browse.files)
 app.command("cat")(browse.cat)
 app.command("diff")(browse.diff)

@@ -1,16 +1,16 @@
-"""Applications: their schedules, what their patterns leave out, and what retention would remove."""
+"""Applications: their standing, their schedules, what their patterns leave out, and what retention would remove."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from holdfast.catalog import records
-from holdfast.schemas.fields import BackupState, Body, Bytes, Count, Id, Note, Origin, Shown, Time
-from holdfast.schemas.times import iso, iso_or_none
+from holdfast.schemas.fields import BackupState, Body, Bytes, Count, Id, Note, Origin, Progress, Shown, Time
+from holdfast.schemas.times import iso
 
 RuleCount = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Within = Annotated[
@@ -47,6 +47,63 @@ OrShrunk = (
 )
 
 
+StandingKind = Literal[
+    "proved",
+    "good",
+    "empty",
+    "first_running",
+    "running",
+    "failed",
+    "warnings",
+    "overdue",
+    "damaged",
+    "over_limit",
+    "plan_too_low",
+    "restoring",
+    "restore_failed",
+]
+
+
+class StandingFacts(Shown, frozen=True):
+    """The facts around a standing, whatever its kind; null or 0: it is not so."""
+
+    last_good_backup_id: Id | None
+    last_good_backup_at: Time | None
+    next_backup_at: Time | None
+    restore_proved_at: Annotated[Time | None, msgspec.Meta(description="When a test restore last matched.")]
+    next_proof_at: Time | None
+    running_backup_id: Id | None
+    restore_job_id: Annotated[Id | None, msgspec.Meta(description="Of a restore that runs, or else that failed.")]
+    progress: Annotated[Progress | None, msgspec.Meta(description="Of the restore, or else of the backup.")]
+    failed_backup_id: Annotated[Id | None, msgspec.Meta(description="Of the newest backup, if that failed.")]
+    failed_since: Annotated[
+        Time | None, msgspec.Meta(description="When the first backup after the last good one failed.")
+    ]
+    error: Annotated[
+        Note | None,
+        msgspec.Meta(description="Why the restore failed, where `kind` is `restore_failed`; else of the backup."),
+    ]
+    overdue_since: Time | None
+    node_silent_since: Annotated[
+        Time | None, msgspec.Meta(description="When the machine that backs it up was last heard of; null: lately.")
+    ]
+    warnings: Annotated[Count, msgspec.Meta(description="Of the last good backup.")]
+    damaged_backups: Count
+    damaged_backup_id: Annotated[Id | None, msgspec.Meta(description="The newest of them.")]
+    limit: Annotated[str | None, msgspec.Meta(description="The code with which a backup by hand is refused.")]
+    limit_ends_at: Annotated[Time | None, msgspec.Meta(description="Null: when a backup is deleted or unlocked.")]
+    plan: Annotated[str | None, msgspec.Meta(description="The account's plan, where it has no backups in the API.")]
+
+
+class Standing(Shown, frozen=True):
+    """The standing of an application: what its owner must know first."""
+
+    kind: StandingKind
+    code: Annotated[str | None, msgspec.Meta(description="Why; null: the kind says it all.")]
+    since: Time | None
+    facts: StandingFacts
+
+
 class App(Shown, frozen=True):
     """An application."""
 
@@ -57,6 +114,7 @@ class App(Shown, frozen=True):
     next_backup_at: Annotated[Time | None, msgspec.Meta(description="Null: the application has no schedule.")]
     overdue_since: Annotated[Time | None, msgspec.Meta(description="Null: it is not overdue.")]
     storage: Annotated[Bytes, msgspec.Meta(description="Bytes that its backups added to the store.")]
+    standing: Standing
     shrunk: OrShrunk = msgspec.UNSET
 
 
@@ -177,23 +235,17 @@ def shrunk_of(record: records.App, zone: tzinfo) -> OrShrunk:
     return Shrunk(shrunk.backup_id, iso(shrunk.at, zone), shrunk.files, shrunk.bytes, *before)
 
 
-def app_of(
-    record: records.App,
-    zone: tzinfo,
-    *,
-    last_good_at: int | None,
-    next_at: int | None,
-    overdue_since: int | None,
-    stored_bytes: int,
-) -> App:
-    """An application as it is shown. Times in nanoseconds."""
+def app_of(record: records.App, zone: tzinfo, stored_bytes: int, standing: Standing) -> App:
+    """An application as it is shown."""
+    facts = standing.facts
     return App(
         record.id,
         record.name,
         iso(record.created_at, zone),
-        iso_or_none(last_good_at, zone),
-        iso_or_none(next_at, zone),
-        iso_or_none(overdue_since, zone),
+        facts.last_good_backup_at,
+        facts.next_backup_at,
+        facts.overdue_since,
         stored_bytes,
+        standing,
         shrunk_of(record, zone),
     )

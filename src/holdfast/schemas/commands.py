@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from holdfast.schemas.apps import App, OrShrunk, RetainedBackup, Rules
+from holdfast.schemas.apps import App, OrShrunk, RetainedBackup, Rules, Standing
 from holdfast.schemas.events import Event
 from holdfast.schemas.fields import Bytes, Count, Id, Shown, Time
 from holdfast.schemas.jobs import Job
@@ -323,6 +323,27 @@ class DoctorLine(Shown, frozen=True):
     level: str
     message: str
     command: str
+
+
+class AppStatus(Shown, frozen=True):
+    """The standing of an application, for the operator: its words, and its `level` as in DoctorLine."""
+
+    app_id: Id
+    app: str
+    account_id: str
+    level: str
+    headline: str
+    message: str
+    command: str
+    standing: Standing
+
+
+class Status(Shown, frozen=True):
+    """The applications that were asked for, the worst first, and how many of all have problems and warnings."""
+
+    problems: Count
+    warnings: Count
+    apps: Sequence[AppStatus]
 
 
 class Diagnosis(Shown, frozen=True):

@@ -18,3 +18,8 @@ def iso(ns: int, zone: tzinfo) -> str:
 def iso_or_none(ns: int | None, zone: tzinfo) -> str | None:
     """The same, where there may be none."""
     return None if ns is None else iso(ns, zone)
+
+
+def time_text(ns: int, zone: tzinfo) -> str:
+    """A time as people read it in a sentence: `2024-12-07 22:07 CET`."""
+    return local_time(ns, zone).strftime("%Y-%m-%d %H:%M %Z")

@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.catalog.records import MESSAGE_KINDS, Endpoint
 from holdfast.catalog.records import Delivery as DeliveryRecord
+from holdfast.schemas.apps import Standing
 from holdfast.schemas.fields import Body, Count, Id, Note, Shown, Time
 from holdfast.schemas.times import iso, iso_or_none
 
@@ -92,7 +93,10 @@ class WebhookChange(Body):
 
 
 class Happened(Shown, frozen=True, kw_only=True):
-    """The data of a webhook's message. `backup`: the full object without what opens it; `state`: of a restore."""
+    """The data of a webhook's message. `backup`: the full object without what opens it; `state`: of a restore.
+
+    `standing`: of the application when the message was first sent; null where there is none.
+    """
 
     account_id: str
     app_id: str | None
@@ -103,6 +107,7 @@ class Happened(Shown, frozen=True, kw_only=True):
     link: str
     error: Note | None
     last_good_backup_at: Time | None
+    standing: Standing | None
     backup: dict[str, Any] | None
     state: str | msgspec.UnsetType = msgspec.UNSET
 

@@ -85,8 +85,16 @@ def make_root(root: Path, *, with_parents: bool = False) -> None:
 class DirectoryReader:
     """Opens files below `root`. Not to be shared between threads."""
 
-    def __init__(self, root: Path, *, by_component: bool = False, file_bytes_max: int = sys.maxsize) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        by_component: bool = False,
+        file_bytes_max: int = sys.maxsize,
+        content_bytes_max: int = sys.maxsize,
+    ) -> None:
         """`by_component` does without openat2. Raises OSError when the root cannot be opened."""
+        self.content_bytes_max = content_bytes_max
         self._file_bytes_max = file_bytes_max
         self._root = open_root(root)
         self._by_component = by_component

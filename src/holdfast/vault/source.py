@@ -82,6 +82,9 @@ def empty_scan() -> Scan:
 class SourceReader(Protocol):
     """Opens an application's files for reading; one per worker."""
 
+    content_bytes_max: int
+    """At most this much is in all files; who has read more in one job stops, and `Source.check_read` refuses it."""
+
     def open(self, path: bytes) -> int:
         """Return a read-only descriptor of the regular file at `path`, never through a link.
 
@@ -138,6 +141,12 @@ class Source(ReadableSource, Protocol):
 
         `is_before`: for each entry, True if its content can come from the previous backup. Raises SourceFailed,
         Cancelled.
+        """
+
+    def check_read(self, content_bytes: int) -> None:
+        """Look at how much the backup has so far, read and taken over; called after each job.
+
+        Files may have grown since the scan. Raises an error when it is more than a backup of this source may have.
         """
 
     def close_reading(self) -> None:

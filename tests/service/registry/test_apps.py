@@ -91,6 +91,7 @@ def test_lists_and_owners(world: World) -> None:
 
 def test_the_view(world: World) -> None:
     empty = to_builtins(apps.shown_app(world.instance, world.app))
+    assert empty.pop("standing")["kind"] == "empty"
     assert empty == {
         "id": world.app.id,
         "name": "bot",
@@ -105,6 +106,7 @@ def test_the_view(world: World) -> None:
     world.clock.ns += 60_000_000_000
     assert world.take().state is State.FAILED
     full = to_builtins(apps.shown_app(world.instance, world.app))
+    assert full.pop("standing")["kind"] == "failed"
     assert full == empty | {"last_good_backup_at": "2024-12-07T22:07:11+01:00", "storage": good.stored_bytes}
 
 

@@ -44,6 +44,7 @@ def test_the_applications_are_the_accounts_own(site: Site, silver: httpx.Client)
         "next_backup_at",
         "overdue_since",
         "storage",
+        "standing",
     ]
     assert (app["id"], app["name"], app["last_good_backup_at"], app["storage"]) == (site.app.id, "bot", None, 0)
     assert silver.get(f"/v3/apps/{site.app.id}").json()["response"] == app

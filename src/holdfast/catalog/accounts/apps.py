@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import apps, backups
+from holdfast.catalog.database.tables import apps
 from holdfast.catalog.events.audit import Change, changed, enter_audit
-from holdfast.catalog.records import IMPORTED, PRIVATE, Actor, App, AppSettings, State
+from holdfast.catalog.records import PRIVATE, Actor, App, AppSettings
 
 COLUMNS = tuple(apps.c[name] for name in App.__struct_fields__)
 _SETTINGS = App.__struct_fields__.index("settings")
@@ -150,26 +150,3 @@ def delete_app(catalog: Catalog, app: App, now_ns: int, by: Actor) -> None:
                 enter_audit(connection, Change(by, "app.removed", app.account_id, app.id, data=data), now_ns)
     except IntegrityError:
         raise AppInUse from None
-
-
-def last_good_at(catalog: Catalog, app_id: str) -> int | None:
-    """Return the start of the newest successful backup of an application's folder (ns); imports don't count."""
-    with catalog.read() as connection:
-        found: int | None = connection.execute(
-            select(func.max(backups.c.created_at)).where(
-                backups.c.app_id == app_id, backups.c.state == State.SUCCESSFUL, backups.c.origin != IMPORTED
-            )
-        ).scalar()
-        return found
-
-
-def stored_bytes(catalog: Catalog, app_id: str) -> int:
-    """Return the bytes that the backups of an application, the trash aside, added to the store."""
-    with catalog.read() as connection:
-        return int(
-            connection.execute(
-                select(func.coalesce(func.sum(backups.c.stored_bytes), 0)).where(
-                    backups.c.app_id == app_id, backups.c.deleted_at.is_(None)
-                )
-            ).scalar_one()
-        )

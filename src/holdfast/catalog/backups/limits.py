@@ -6,6 +6,7 @@ counts, and one that failed or was cancelled does not. The operator's do not.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,29 +66,52 @@ def counted(
     """
     plan_query = select(accounts.c.plan).where(accounts.c.id == account_id)
     plan = connection.execute(plan_query.with_for_update(key_share=True) if hold else plan_query).scalar_one()
-    times: dict[str, tuple[int, str]] = {}
-    for kind, at, of_app, backup_id, data in connection.execute(_events(account_id, since)):
-        if kind == EventKind.BACKUP_FAILED:
-            times.pop(backup_id, None)
-        elif backup_id != but and at >= since and _asked.decode(data).is_customers:
-            times[backup_id] = (int(at), of_app)
+    times = [(at, of_app) for _, of_app, at in _asked_since(connection, (account_id,), since, but)]
     return Counts(
         plan=plan,
-        app_times=tuple(sorted(at for at, of_app in times.values() if of_app == app_id)),
-        account_times=tuple(sorted(at for at, _ in times.values())),
+        app_times=tuple(sorted(at for at, of_app in times if of_app == app_id)),
+        account_times=tuple(sorted(at for at, _ in times)),
         live_bytes=counted_bytes(connection, account_id),
         backups=tuple(candidates_in(connection, app_id=app_id)),
     )
 
 
-def _events(account_id: str, since: int) -> Select[Any]:
-    """Queued and failed backups of an account, in the order in which it was entered."""
+def plans_of(connection: Connection, account_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of accounts' plans, by the accounts' ids."""
+    query = select(accounts.c.id, accounts.c.plan).where(accounts.c.id.in_(account_ids))
+    return {row[0]: row[1] for row in connection.execute(query).all()}
+
+
+def account_times(catalog: Catalog, account_ids: Collection[str], since: int) -> dict[str, tuple[int, ...]]:
+    """Return for accounts what `Counts.account_times` has; of those that requested any since a time."""
+    found: dict[str, list[int]] = {}
+    with catalog.read() as connection:
+        for account_id, _, at in _asked_since(connection, account_ids, since):
+            found.setdefault(account_id, []).append(at)
+    return {account_id: tuple(sorted(times)) for account_id, times in found.items()}
+
+
+def _asked_since(
+    connection: Connection, account_ids: Collection[str], since: int, but: str = ""
+) -> Iterable[tuple[str, str, int]]:
+    """Return account, application and time of the backups that count, leaving out the backup `but`."""
+    asked: dict[str, tuple[str, str, int]] = {}
+    for kind, at, account_id, app_id, backup_id, data in connection.execute(_events(account_ids, since)):
+        if kind == EventKind.BACKUP_FAILED:
+            asked.pop(backup_id, None)
+        elif backup_id != but and at >= since and _asked.decode(data).is_customers:
+            asked[backup_id] = (account_id, app_id, int(at))
+    return asked.values()
+
+
+def _events(account_ids: Collection[str], since: int) -> Select[Any]:
+    """Queued and failed backups of accounts, in the order in which they were entered."""
     # Events are numbered roughly in order of time: the search for the account's starts at the first of that time.
     first = select(events.c.seq).where(events.c.at >= since).order_by(events.c.at).limit(1).scalar_subquery()
     return (
-        select(events.c.kind, events.c.at, events.c.app_id, events.c.backup_id, events.c.data)
+        select(events.c.kind, events.c.at, events.c.account_id, events.c.app_id, events.c.backup_id, events.c.data)
         .where(
-            events.c.account_id == account_id,
+            events.c.account_id.in_(account_ids),
             events.c.seq >= func.coalesce(first, _NO_SEQ),
             events.c.kind.in_((EventKind.BACKUP_QUEUED, EventKind.BACKUP_FAILED)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, select
@@ -51,14 +52,24 @@ class Candidate:
 is_in_use = exists().where(jobs.c.backup_id == backups.c.id, jobs.c.state.in_(OPEN_JOBS)).correlate(backups)
 
 
-def candidates(catalog: Catalog, *, app_id: str | None = None, account_id: str | None = None) -> list[Candidate]:
-    """Return the backups of an application, or of an account, oldest first; what is in the trash stays out."""
+def candidates(
+    catalog: Catalog,
+    *,
+    app_id: str | None = None,
+    account_id: str | None = None,
+    app_ids: Collection[str] | None = None,
+) -> list[Candidate]:
+    """Return the backups of an application, of several, or of an account, oldest first; the trash stays out."""
     with catalog.read() as connection:
-        return candidates_in(connection, app_id=app_id, account_id=account_id)
+        return candidates_in(connection, app_id=app_id, account_id=account_id, app_ids=app_ids)
 
 
 def candidates_in(
-    connection: Connection, *, app_id: str | None = None, account_id: str | None = None
+    connection: Connection,
+    *,
+    app_id: str | None = None,
+    account_id: str | None = None,
+    app_ids: Collection[str] | None = None,
 ) -> list[Candidate]:
     """Do what `candidates` does, within a transaction."""
     query = select(
@@ -81,6 +92,8 @@ def candidates_in(
         query = query.where(backups.c.app_id == app_id)
     if account_id is not None:
         query = query.where(backups.c.account_id == account_id)
+    if app_ids is not None:
+        query = query.where(backups.c.app_id.in_(app_ids))
     rows = connection.execute(query).all()
     return [
         Candidate(row[0], int(row[1]), -1 if row[2] is None else int(row[2]), State(row[3]), row[4], int(row[5]),

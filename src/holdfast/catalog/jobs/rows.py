@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, Job, JobState,
 from holdfast.vault.control import Progress
 
 _FIELDS = Job.__struct_fields__
-_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
+_COLUMNS = JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
 _progress = msgspec.json.Decoder(Progress)
 
@@ -32,7 +32,8 @@ class BackupRunning(Exception):
     """A backup of the application is being made."""
 
 
-def _job_of(row: Row[Any]) -> Job:
+def job_of(row: Row[Any]) -> Job:
+    """Return a record from a row of all columns."""
     values = list(row)
     values[_STATE] = JobState(values[_STATE])
     if values[_PROGRESS] is not None:
@@ -40,8 +41,17 @@ def _job_of(row: Row[Any]) -> Job:
     return Job(*values)
 
 
-def insert_job(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | None = None) -> None:
-    """Add a queued job; `data`: of the audit's entry. Raises RestoreRunning, and BackupRunning for a restore."""
+def insert_job(
+    catalog: Catalog,
+    job: Job,
+    by: Actor,
+    data: dict[str, Any] | None = None,
+    permit: Callable[[Connection], None] = lambda connection: None,
+) -> None:
+    """Add a queued job; `data`: of the audit's entry. Raises RestoreRunning, and BackupRunning for a restore.
+
+    `permit` looks at what there is in the same transaction; its exceptions undo everything.
+    """
     values = {name: getattr(job, name) for name in _FIELDS}
     values["progress"] = None
     try:
@@ -54,6 +64,7 @@ def insert_job(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | Non
                 )
                 if connection.execute(making).first():
                     raise BackupRunning
+            permit(connection)
             connection.execute(jobs.insert().values(values))
             announce(connection, job.node)
             owner = (job.account_id, job.app_id, job.backup_id, job.id)
@@ -66,7 +77,7 @@ def job_by_id(catalog: Catalog, job_id: str) -> Job | None:
     """Return one job."""
     with catalog.read() as connection:
         row = connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).first()
-    return _job_of(row) if row else None
+    return job_of(row) if row else None
 
 
 def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job]:
@@ -75,7 +86,7 @@ def jobs_in(catalog: Catalog, states: Sequence[JobState], node: str) -> list[Job
     if set(OPEN_JOBS).issuperset(states):
         query = query.where(open_jobs)
     with catalog.read() as connection:
-        return [_job_of(row) for row in connection.execute(query).all()]
+        return [job_of(row) for row in connection.execute(query).all()]
 
 
 def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
@@ -83,7 +94,7 @@ def open_verify(catalog: Catalog, backup_id: str) -> Job | None:
     query = select(*_COLUMNS).where(jobs.c.backup_id == backup_id, jobs.c.kind == "verify", jobs.c.state.in_(OPEN_JOBS))
     with catalog.read() as connection:
         row = connection.execute(query.limit(1)).first()
-    return _job_of(row) if row else None
+    return job_of(row) if row else None
 
 
 def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from holdfast.catalog.backups import proofs as rows
 from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.jobs.requested import JobOpen, insert_requested
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
@@ -26,12 +27,13 @@ from holdfast.restorer.staging import TargetError, TargetFull
 from holdfast.schemas.commands import Proof
 from holdfast.schemas.times import iso
 from holdfast.service.access.download import require_digest
-from holdfast.service.errors import Conflict, NotFound, ServiceError
+from holdfast.service.errors import Conflict, LimitReached, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.trial_restore import (
     SCRATCH_PREFIX,
     Proved,
+    ScratchError,
     is_ours,
     remove_scratch,
     restored_and_compared,
@@ -43,14 +45,21 @@ from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import file_named, record_damage, record_lost
 from holdfast.service.registry.vault_there import confirm_vault
+from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError, StoreUnreachable
-from holdfast.units import DAY_NS, HOUR_NS
+from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Cancelled, ChunkMissing, DamagedError, FormatError, SourceFailed, VaultError
 from holdfast.vault.paths import shown
 
 KIND = rows.KIND
 RUN_SECONDS = 5.0
+
+PROVES_A_DAY_MAX = 10
+"""Test restores that an account may ask for in 24 hours; those by themselves and the operator's are not counted."""
+
+_BY_ACCOUNT = '{"by_account":true}'
+"""The request of a test restore that the account asked for, which is how they are counted."""
 
 
 _log = logging.getLogger(__name__)
@@ -83,7 +92,9 @@ def prove_due(instance: Instance) -> Job | None:
 
 
 def request_prove(instance: Instance, backup: Backup, by: Actor, own: ExitStack | None = None) -> Job:
-    """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS).
+    """Enter a test restore that the operator asks for, on this machine, as queued.
+
+    Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS).
 
     `own` is given the job's lock before anybody can see the job: then the caller runs it, and not the worker.
     """
@@ -96,6 +107,36 @@ def request_prove(instance: Instance, backup: Backup, by: Actor, own: ExitStack 
         if own is not None:
             own.enter_context(held(instance, jobs.job_lock(job.id)))
         insert_job(instance.catalog, job, by)
+    return job
+
+
+def queue_prove(instance: Instance, backup: Backup, node: str, by: Actor) -> Job:
+    """Enter a test restore that the account asks for, for the application's node; that of this backup if one is open.
+
+    An account has one at a time, and PROVES_A_DAY_MAX in 24 hours. Raises Conflict (BACKUP_NOT_USABLE,
+    PROVE_IN_PROGRESS), LimitReached.
+    """
+    require_usable(backup, "restored")
+    job = jobs.new_job(instance, KIND, backup, backup.app_id, node, _BY_ACCOUNT)
+
+    def permit(asked: Sequence[int]) -> None:
+        if len(asked) >= PROVES_A_DAY_MAX:
+            free_at = asked[-PROVES_A_DAY_MAX] + DAY_NS
+            raise LimitReached(
+                "KEEP_CALM",
+                f"An account may ask for {PROVES_A_DAY_MAX} test restores in 24 hours; the next one can be asked for "
+                f"after {iso(free_at, instance.zone)}.",
+                max(1, -(-(free_at - job.created_at) // SECOND_NS)),
+            )
+
+    try:
+        insert_requested(instance.catalog, job, by, job.created_at - DAY_NS, permit)
+    except JobOpen as found:
+        if found.job.backup_id == backup.id:
+            return found.job
+        message = "A test restore of another backup of the account waits or runs; wait for its end, or cancel it."
+        raise Conflict("PROVE_IN_PROGRESS", message) from None
+    wake(instance)
     return job
 
 
@@ -244,4 +285,7 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, TargetError):
         code = "SCRATCH_FULL" if isinstance(error, TargetFull) else "SCRATCH_FAILED"
         return FAILURES.with_code(code, error)
+    if isinstance(error, SourceError):  # of the scratch folder: nothing else is walked
+        detail = "The scratch folder of the test restore went away or could not be read; check its disk and try again."
+        return FAILURES.of(ScratchError("SCRATCH_FAILED", detail))
     return FAILURES.of(error)

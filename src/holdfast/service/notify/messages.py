@@ -13,17 +13,21 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from holdfast.catalog.accounts.apps import app_by_id, last_good_at
+from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.events.log import event_by_seq
-from holdfast.catalog.records import Backup, Delivery, Endpoint, Event, EventKind, JobState
+from holdfast.catalog.records import App, Backup, Delivery, Endpoint, Event, EventKind, JobState
 from holdfast.schemas.fields import Note, OperatorNote
-from holdfast.schemas.times import iso, iso_or_none, local_time
+from holdfast.schemas.times import iso, iso_or_none, time_text
 from holdfast.schemas.webhooks import Happened, Tried, WebhookBody
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify.apprise_sender import Urgency
+from holdfast.service.policy.standing import Standing
 from holdfast.service.registry.backups import full_object
+from holdfast.service.standing.gather import standings
+from holdfast.service.standing.shown import shown_standing
+from holdfast.service.standing.words import wording_of
 from holdfast.units import size_text
 
 TEST_KIND = "webhook.test"
@@ -50,7 +54,7 @@ class Facts:
     """The facts of a message. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: one sentence
     that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
     messages to the operator; `sizes`: of a shrunk backup and of the one before it, or of the storage; `reason`: why
-    a backup was deleted."""
+    a backup was deleted; `standing`: of the application, as it is now, in a headline."""
 
     kind: str
     at: int
@@ -69,6 +73,7 @@ class Facts:
     app_id: str = ""
     sizes: str = ""
     reason: str = ""
+    standing: str = ""
 
 
 def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
@@ -79,17 +84,20 @@ def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str |
     if event is None:
         return None
     backup = None if event.backup_id is None else backup_by_id(instance.catalog, event.backup_id)
-    facts = _facts(instance, event, backup, for_operator=endpoint.account_id is None)
+    app = None if event.app_id is None else app_by_id(instance.catalog, event.app_id)
+    standing = None if app is None else standings(instance, [app])[app.id]
+    is_operators = endpoint.account_id is None
+    facts = _facts(instance, event, backup, app, standing, for_operator=is_operators)
     message = compose(facts)
     if endpoint.kind == "apprise":
         return msgspec.json.encode(message).decode()
-    is_operators = endpoint.account_id is None
-    return msgspec.json.encode(_webhook(instance, event, backup, facts, message, for_operator=is_operators)).decode()
+    body = _webhook(instance, event, backup, facts, message, standing, for_operator=is_operators)
+    return msgspec.json.encode(body).decode()
 
 
 def compose(facts: Facts) -> Message:
     """The message for people."""
-    app, when = _without_mentions(facts.app) or "An application that was removed", _time(facts.at, facts.zone)
+    app, when = _without_mentions(facts.app) or "An application that was removed", time_text(facts.at, facts.zone)
     backup = f"the backup “{_without_mentions(facts.backup)}”" if facts.backup else "a backup"
     why = _sentence(facts.error)
     urgency: Urgency = "failure"
@@ -191,13 +199,22 @@ def compose(facts: Facts) -> Message:
         case _:
             raise AssertionError(f"no message for {facts.kind}")
     lines = [" ".join(line.split()) for line in sentences]
+    if facts.standing:
+        lines.append(f"Now: {_without_mentions(facts.standing)}")
     if facts.account:
         lines.append(f"Account: {_without_mentions(facts.account)}")
     return Message(title, "\n".join([*lines, facts.link]), urgency)
 
 
-def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_operator: bool) -> Facts:
-    app = None if event.app_id is None else app_by_id(instance.catalog, event.app_id)
+def _facts(
+    instance: Instance,
+    event: Event,
+    backup: Backup | None,
+    app: App | None,
+    standing: Standing | None,
+    *,
+    for_operator: bool,
+) -> Facts:
     account = account_by_id(instance.catalog, event.account_id) if for_operator else None
     error = _error_of(event)
     reason = None if error is None else error.detail if for_operator else error.message
@@ -213,13 +230,18 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
         error_code=error.code if error else None,
         error=reason,
         state=str(event.data.get("state") or JobState.SUCCESSFUL),
-        last_good_at=None if event.app_id is None else last_good_at(instance.catalog, event.app_id),
+        last_good_at=None if standing is None else standing.facts.good_at,
         is_running=event.data.get("is_running") is True,
         account=f"{account.email} ({account.id})" if account is not None else "",
         app_id=event.app_id or "",
         sizes=_sizes(event),
         reason=str(event.data.get("reason") or ""),
+        standing="" if app is None or standing is None else _headline(instance, app, standing, for_operator),
     )
+
+
+def _headline(instance: Instance, app: App, standing: Standing, for_operator: bool) -> str:
+    return wording_of(standing, app.id, instance.zone, for_operator=for_operator).headline
 
 
 def _sizes(event: Event) -> str:
@@ -242,7 +264,14 @@ def _error_of(event: Event) -> OperatorNote | None:
 
 
 def _webhook(
-    instance: Instance, event: Event, backup: Backup | None, facts: Facts, message: Message, *, for_operator: bool
+    instance: Instance,
+    event: Event,
+    backup: Backup | None,
+    facts: Facts,
+    message: Message,
+    standing: Standing | None,
+    *,
+    for_operator: bool,
 ) -> WebhookBody:
     """The message for programs."""
     error: Note | None = _error_of(event)
@@ -258,6 +287,7 @@ def _webhook(
         link=facts.link,
         error=error,
         last_good_backup_at=iso_or_none(facts.last_good_at, instance.zone),
+        standing=None if standing is None else shown_standing(instance, standing, for_operator=for_operator),
         backup=None if backup is None else _shown(instance, backup, for_operator=for_operator),
         state=facts.state if event.kind is EventKind.RESTORE_FINISHED else UNSET,
     )
@@ -285,11 +315,7 @@ def _test_body(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> st
 def _last_good(facts: Facts) -> str:
     if facts.last_good_at is None:
         return "It has no good backup yet, so nothing could be restored."
-    return f"The last good backup is from {_time(facts.last_good_at, facts.zone)}; what is newer is not safe yet."
-
-
-def _time(ns: int, zone: tzinfo) -> str:
-    return local_time(ns, zone).strftime("%Y-%m-%d %H:%M %Z")
+    return f"The last good backup is from {time_text(facts.last_good_at, facts.zone)}; what is newer is not safe yet."
 
 
 def _sentence(text: str | None) -> str:

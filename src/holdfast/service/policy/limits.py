@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from holdfast.catalog.backups.limits import Counts, counts_of
 from holdfast.catalog.records import Account, App, Backup
@@ -55,7 +56,10 @@ def permit_back(instance: Instance, backup: Backup, size: int) -> Callable[[Coun
         if plan is None or backup.is_operators:
             return
         others = tuple(one for one in counts.backups if one.id != backup.id)
-        _check_room(instance, replace(counts, backups=others, live_bytes=counts.live_bytes + size), plan, now_ns)
+        room = replace(counts, account_times=(), backups=others, live_bytes=counts.live_bytes + size)
+        reached = limit_reached(room, plan, instance.config.safety_days, now_ns)
+        if reached is not None:
+            raise _refusal(instance, reached, room, plan, now_ns)
 
     return permitted
 
@@ -85,39 +89,34 @@ def shown_limits(plan: PricePlan) -> Limits:
     )
 
 
-def _check_room(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
+class Reached(NamedTuple):
+    """A limit that allows no backup by hand. `ends_at`: nanoseconds; None: when somebody deletes or unlocks one."""
+
+    code: str
+    ends_at: int | None
+
+
+def limit_reached(counts: Counts, plan: PricePlan, safety_days: int, now_ns: int) -> Reached | None:
+    """Return the limit that is reached, of several the one that takes longest to pass; pauses between two are none."""
     if plan.storage_bytes and counts.live_bytes >= plan.storage_bytes:
-        raise LimitReached(
-            "STORAGE_LIMIT_REACHED",
-            f"The account's backups take {counts.live_bytes:,} bytes, and the plan {counts.plan} allows "
-            f"{plan.storage_bytes:,}; delete some of them, or ask for a larger plan.",
-            STORAGE_RETRY_SECONDS,
-        )
-    terms = Terms(backups_max=plan.backups_per_app, safety_days=instance.config.safety_days)
+        return Reached("STORAGE_LIMIT_REACHED", None)
+    terms = Terms(backups_max=plan.backups_per_app, safety_days=safety_days)
     if not room_for_another(counts.backups, terms, now_ns):
-        raise LimitReached(
-            "BACKUPS_LIMIT_REACHED",
-            f"The application has as many backups as the plan {counts.plan} allows ({plan.backups_per_app}), and none "
-            "of them may go by itself; delete or unlock one.",
-            BACKUPS_RETRY_SECONDS,
-        )
+        return Reached("BACKUPS_LIMIT_REACHED", None)
+    times = counts.account_times
+    if plan.backups_per_day and len(times) >= plan.backups_per_day:
+        return Reached("DAILY_BACKUPS_LIMIT_REACHED", times[-plan.backups_per_day] + DAY_NS)
+    return None
 
 
 def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> None:
     """Raise for the limit that takes longest to pass first."""
-    _check_room(instance, counts, plan, now_ns)
-    times = counts.account_times
-    if plan.backups_per_day and len(times) >= plan.backups_per_day:
-        free_at = times[-plan.backups_per_day] + DAY_NS
-        raise LimitReached(
-            "DAILY_BACKUPS_LIMIT_REACHED",
-            f"The plan {counts.plan} allows {plan.backups_per_day} backups in 24 hours; the next one can be taken "
-            f"after {iso(free_at, instance.zone)}.",
-            _seconds(free_at - now_ns),
-        )
+    reached = limit_reached(counts, plan, instance.config.safety_days, now_ns)
+    if reached is not None:
+        raise _refusal(instance, reached, counts, plan, now_ns)
     for last, cooldown, whose in (
         (counts.app_times, plan.cooldown_seconds, "this application"),
-        (times, plan.account_cooldown_seconds, "the account"),
+        (counts.account_times, plan.account_cooldown_seconds, "the account"),
     ):
         left = min(last[-1] - now_ns, 0) + cooldown * SECOND_NS if last else 0
         if cooldown and left > 0:
@@ -126,6 +125,29 @@ def _check(instance: Instance, counts: Counts, plan: PricePlan, now_ns: int) -> 
                 f"The last backup of {whose} was started less than {cooldown} s ago; wait {_seconds(left)} s.",
                 _seconds(left),
             )
+
+
+def _refusal(instance: Instance, reached: Reached, counts: Counts, plan: PricePlan, now_ns: int) -> LimitReached:
+    if reached.code == "STORAGE_LIMIT_REACHED":
+        return LimitReached(
+            "STORAGE_LIMIT_REACHED",
+            f"The account's backups take {counts.live_bytes:,} bytes, and the plan {counts.plan} allows "
+            f"{plan.storage_bytes:,}; delete some of them, or ask for a larger plan.",
+            STORAGE_RETRY_SECONDS,
+        )
+    if reached.ends_at is None:
+        return LimitReached(
+            "BACKUPS_LIMIT_REACHED",
+            f"The application has as many backups as the plan {counts.plan} allows ({plan.backups_per_app}), and none "
+            "of them may go by itself; delete or unlock one.",
+            BACKUPS_RETRY_SECONDS,
+        )
+    return LimitReached(
+        "DAILY_BACKUPS_LIMIT_REACHED",
+        f"The plan {counts.plan} allows {plan.backups_per_day} backups in 24 hours; the next one can be taken "
+        f"after {iso(reached.ends_at, instance.zone)}.",
+        _seconds(reached.ends_at - now_ns),
+    )
 
 
 def _seconds(ns: int) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from holdfast.catalog.accounts import apps as rows
 from holdfast.catalog.backups.rows import backups_of_app
-from holdfast.catalog.jobs.schedules import due_times, move_app, stop_schedule
+from holdfast.catalog.jobs.schedules import move_app, stop_schedule
 from holdfast.catalog.records import Actor, App
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.schemas import apps as schemas
@@ -19,6 +20,8 @@ from holdfast.service.registry import accounts
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.backups import check_name, require_unlocked
 from holdfast.service.registry.trash import delete_now
+from holdfast.service.standing.gather import gather
+from holdfast.service.standing.shown import shown_standing
 
 
 def add_app(instance: Instance, account_id: str, name: str, path: Path, by: Actor) -> App:
@@ -190,14 +193,16 @@ def remove_app(instance: Instance, app: App, by: Actor) -> int:
     return sum(backup.deleted_at is None for backup in backups)
 
 
-def shown_app(instance: Instance, app: App) -> schemas.App:
+def shown_app(instance: Instance, app: App, *, for_operator: bool = False) -> schemas.App:
     """An application as it is shown."""
-    times = due_times(instance.catalog, app.id)
-    return schemas.app_of(
-        app,
-        instance.zone,
-        last_good_at=rows.last_good_at(instance.catalog, app.id),
-        next_at=times.next_run_at,
-        overdue_since=times.overdue_by(instance.clock.now_ns()),
-        stored_bytes=rows.stored_bytes(instance.catalog, app.id),
-    )
+    return shown_apps(instance, [app], for_operator=for_operator)[0]
+
+
+def shown_apps(instance: Instance, apps: Sequence[App], *, for_operator: bool = False) -> list[schemas.App]:
+    """Applications as they are shown, in their order: a fixed number of queries for a thousand of them."""
+    now = gather(instance, apps)
+    shown = []
+    for app in apps:
+        standing = shown_standing(instance, now[app.id].standing, for_operator=for_operator)
+        shown.append(schemas.app_of(app, instance.zone, now[app.id].stored_bytes, standing))
+    return shown

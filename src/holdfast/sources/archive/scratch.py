@@ -101,6 +101,9 @@ class DiskWatch:
 class ScratchReader:
     """Gives the contents to whoever stores them; satisfies `vault.archiver.ingest.SourceReader`."""
 
+    content_bytes_max = sys.maxsize
+    """Its size was checked when it was unpacked."""
+
     def __init__(self, scratch: Scratch, *, has_xattrs: bool) -> None:
         self._scratch = scratch
         self._has_xattrs = has_xattrs

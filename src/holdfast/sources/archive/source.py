@@ -42,6 +42,9 @@ class ArchiveSource:
 
         return Settled(scan)
 
+    def check_read(self, content_bytes: int) -> None:
+        """Do nothing: its size was bounded when it was unpacked, and nobody else writes there."""
+
     def close_reading(self) -> None:
         """Do nothing: nothing is held."""
 

@@ -133,6 +133,11 @@ class WithDumps:
         before = [n if n < self._at else n + more for n in settled.from_before]
         return Settled(out, before)
 
+    def check_read(self, content_bytes: int) -> None:
+        """Raise SourceTooLarge when the files have grown beyond the bound of the tree while they were read."""
+        dumps = sum(os.stat(place).st_size for place in self.files.values())  # the bound is of the application's files
+        self.folder.check_read(content_bytes - dumps)
+
     def close_reading(self) -> None:
         """Release the application, as everything is read. Raises as the folder's source does."""
         self.folder.close_reading()

@@ -53,3 +53,13 @@ def check_sizes(scan: Scan, bounds: TreeBounds) -> None:
             f"The application's files have {int(total):,} bytes, holes included, and a backup has at most "
             f"{bounds.content_bytes:,}; remove some, or leave some out with ignore patterns."
         )
+
+
+def check_read(content_bytes: int, bounds: TreeBounds) -> None:
+    """Raise SourceTooLarge when more has been read than all files together may have: each may grow behind the walk."""
+    if content_bytes > bounds.content_bytes:
+        raise SourceTooLarge(
+            f"The application's files grew to more than {bounds.content_bytes:,} bytes, holes included, while they "
+            "were read, and a backup has at most that; stop what writes them, remove some, or leave some out with "
+            "ignore patterns."
+        )

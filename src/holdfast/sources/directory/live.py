@@ -170,6 +170,10 @@ class LiveSource:
             scan.size[seen.number(number)] = size
         return Settled(scan, [seen.number(number) for number in from_before])
 
+    def check_read(self, content_bytes: int) -> None:
+        """Raise SourceTooLarge when the files have grown beyond the bound of the tree while they were read."""
+        self.folder.check_read(content_bytes)
+
     def close_reading(self) -> None:
         """Wait for the checks of the copies. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
         from holdfast.vault.path_warnings import PathWarning
@@ -244,7 +248,8 @@ class LiveReader(DirectoryReader):
 
     def __init__(self, folder: DirectorySource, copies: Mapping[bytes, str], plain: Mapping[bytes, str]) -> None:
         """Raises OSError when the root cannot be opened."""
-        super().__init__(folder.root, file_bytes_max=folder.bounds.file_bytes)
+        bounds = folder.bounds
+        super().__init__(folder.root, file_bytes_max=bounds.file_bytes, content_bytes_max=bounds.content_bytes)
         self._copies = copies
         self._plain = plain
         self._copied: dict[int, bytes] = {}

@@ -100,9 +100,16 @@ class DirectorySource:
 
         return Settled(scan)
 
+    def check_read(self, content_bytes: int) -> None:
+        """Raise SourceTooLarge when the files have grown beyond the bound of the tree while they were read."""
+        from holdfast.sources.directory.bounds import check_read
+
+        check_read(content_bytes, self.bounds)
+
     def close_reading(self) -> None:
         """Do nothing: nothing is held."""
 
     def reader(self) -> DirectoryReader:
         """Return a reader of the files. Raises OSError when the folder cannot be opened."""
-        return DirectoryReader(self.root, file_bytes_max=self.bounds.file_bytes)
+        bounds = self.bounds
+        return DirectoryReader(self.root, file_bytes_max=bounds.file_bytes, content_bytes_max=bounds.content_bytes)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.vault.archiver.manifest_writer import Assembly, Written
+from holdfast.vault.archiver.manifest_writer import RESULT_DTYPE, Assembly, Written
 from holdfast.vault.archiver.pool import InlinePool, ProcessPool
 from holdfast.vault.archiver.sparse import PART_BYTES, SparseLayout, sparse_layout
 from holdfast.vault.archiver.tasks import Batch, FileItem, FilePart, Gathered, Job, Result, StreamTask
@@ -214,6 +214,8 @@ class Archive:
         total_files, total_bytes = int(is_file.sum()), int(scan.size[is_file].sum())
         read = todo.read
         sizes = scan.size[read]
+        is_stream = scan.content == ContentOrigin.STREAM
+        content_bytes = int(scan.size[todo.keep & is_file & ~is_stream].sum())
         files, done_bytes = total_files - len(read), total_bytes - int(sizes.sum())
         got = Gathered()
         self._control.progress(Progress(files, done_bytes, total_files, total_bytes))
@@ -227,7 +229,10 @@ class Archive:
         pool = self._open_pool(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
 
         def gather(result: Result) -> None:
-            nonlocal files, done_bytes
+            nonlocal files, done_bytes, content_bytes
+            rows = np.frombuffer(result.rows, RESULT_DTYPE)
+            content_bytes += int(rows["size"][~is_stream[rows["number"]]].sum())
+            self._source.check_read(content_bytes)
             got.rows.append(result.rows)
             got.extents.append(result.extents)
             got.extras.append(result.extras)

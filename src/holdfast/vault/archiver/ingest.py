@@ -124,13 +124,16 @@ class Ingest:
 
     def _read_batch(self, job: Batch, notices: list[PathWarning]) -> list[tuple[int, int, tuple[_File, bytes] | None]]:
         done: list[tuple[int, int, tuple[_File, bytes] | None]] = []
-        fill = 0
+        fill = total = 0
         for item in job.files:
+            if total > self._reader.content_bytes_max:
+                break  # they have grown: the backup is refused for what this job has so far
             if fill + SMALL_BYTES_MAX + 1 > _BUFFER_BYTES:
                 self._store_new()
                 fill = 0
             got, fill = self._read_small(item.path, fill, notices)
             done.append((item.number, 0, got))
+            total += got[0].size if got is not None else 0
         self._store_new()
         return done
 

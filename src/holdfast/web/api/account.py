@@ -77,7 +77,7 @@ def _account(instance: Instance, account: Account) -> schemas.Account:
 
 def _apps(instance: Instance, caller: Caller) -> list[shown_apps.App]:
     seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
-    return [apps.shown_app(instance, app) for app in seen]
+    return apps.shown_apps(instance, seen)
 
 
 def _backups(instance: Instance, caller: Caller, fields: dict[str, str]) -> Answer:

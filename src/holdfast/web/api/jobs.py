@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.catalog.records import App, Job, Work
 from holdfast.schemas.jobs import Restore, RestorePreview
 from holdfast.service.errors import Conflict, job_not_found
+from holdfast.service.integrity.prove import queue_prove
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as operations
 from holdfast.service.jobs.work import PAGE, account_work, cancel_work, get_work, work_with_log
@@ -35,6 +36,7 @@ AnyRequest = Request[Any, Any, Any]
 
 _RESTORE = "/v3/apps/{app_id:str}/backups/{backup:str}/restore"
 _VERIFY = "/v3/apps/{app_id:str}/backups/{backup:str}/verify"
+_PROVE = "/v3/apps/{app_id:str}/backups/{backup:str}/prove"
 _JOB = "/v3/jobs/{job_id:str}"
 _JOB_SEGMENT = 2
 
@@ -71,6 +73,13 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         app = await context.call(get_app, instance, caller.account.id, app_id)
         ref = requested_backup(request.scope)
         return accepted(context, await context.call(_verify, context, caller, app, ref))
+
+    @post(_PROVE, opt=needs(Right.BACKUPS_CREATE))
+    async def prove_backup(request: AnyRequest) -> Answer:
+        caller, app_id = requested_app(context, request.scope)
+        app = await context.call(get_app, instance, caller.account.id, app_id)
+        ref = requested_backup(request.scope)
+        return accepted(context, await context.call(_prove, context, caller, app, ref))
 
     @get(_JOB, opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def get_job(request: AnyRequest) -> Answer:
@@ -116,7 +125,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return accepted(context, await context.call(undo))
 
-    return [restore_backup, verify_backup, list_jobs, get_job, cancel_job, undo_job]
+    return [restore_backup, verify_backup, prove_backup, list_jobs, get_job, cancel_job, undo_job]
 
 
 def _seen_work(context: Context, caller: Caller, job_id: str) -> Work:
@@ -162,3 +171,7 @@ def _restore(context: Context, caller: Caller, app: App, ref: str, body: Restore
 
 def _verify(context: Context, caller: Caller, app: App, ref: str) -> Job:
     return request_verify(context.instance, find_backup(context.instance, app.id, ref), app.node, caller.actor)
+
+
+def _prove(context: Context, caller: Caller, app: App, ref: str) -> Job:
+    return queue_prove(context.instance, find_backup(context.instance, app.id, ref), app.node, caller.actor)

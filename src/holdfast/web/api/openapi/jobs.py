@@ -54,6 +54,24 @@ def paths() -> Json:
                 "`damaged_packs`. The backup then has `verified_at`, or an `error` with the code `DAMAGED`.",
             )
         },
+        "/v3/apps/{app_id}/backups/{backup}/prove": {
+            "post": operation(
+                "proveBackup",
+                "Restore a backup to scratch and compare it",
+                {
+                    202: {
+                        "description": "It is queued (or was already); the job tells how far it is.",
+                        "content": json_of(enveloped(job)),
+                        "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+                    }
+                },
+                (402, 404, 409),
+                parameters=(APP_ID, BACKUP_REF),
+                description="Nothing of the application is touched. The job fails with `NOT_PROVED` when anything came "
+                "back otherwise; else the backup has `restore_proved_at`. An account has one at a time "
+                "(`PROVE_IN_PROGRESS`), and may ask for 10 in 24 hours (`KEEP_CALM`).",
+            )
+        },
         "/v3/jobs": {
             "get": operation(
                 "listJobs",
