@@ -9,7 +9,7 @@ from holdfast.units import SECOND_NS
 from holdfast.vault.control import Progress, TimedProgress
 
 WINDOW_NS = 30 * SECOND_NS
-"""What is older tells of other files: large ones are read faster than many small ones."""
+"""Older reports are of other files: large ones are read faster than many small ones."""
 
 TOO_EARLY_NS = 2 * SECOND_NS
 """Work that runs for less tells nothing yet."""
