@@ -33,7 +33,7 @@ def estimate(first: Sample, last: Sample) -> Estimate:
     """Return the speed between two samples, and when the work is done if it goes on so.
 
     Files and bytes are each taken for the measure of what is left, and the later time counts: of many small files the
-    bytes say too little, of one large file the count. Without a total, and while nothing moves, there is no time.
+    bytes say too little, of one large file the count. Without a total, and while nothing moves, none is told.
     """
     span = last.at - first.at
     if span < TOO_EARLY_NS:
