@@ -25,7 +25,7 @@ from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.packs.prune import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
-from holdfast.vault.control import Progress
+from holdfast.vault.control import Progress, TimedProgress
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
@@ -39,7 +39,7 @@ KEPT_STATES = (State.SUCCESSFUL, State.TRASHED)
 """The states of backups whose roots the store has."""
 
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
-_progress = msgspec.json.Decoder(Progress)
+_progress = msgspec.json.Decoder(TimedProgress)
 
 
 class BackupNameTaken(Exception):
