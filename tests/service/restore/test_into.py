@@ -1,4 +1,4 @@
-"""A restore into a new folder beside what is there: nothing else is touched, and backups leave it out while it is it."""
+"""A restore into a new folder: nothing else is touched, and backups leave that folder out while it is there."""
 
 from __future__ import annotations
 

@@ -58,10 +58,13 @@ def require_free(root: Path, into: str) -> None:
         folder = reader.open_folder(above)
     except FileNotFoundError:
         raise NotFound(
-            "PATH_NOT_FOUND", f"The application has no folder {os.fsdecode(above)} to make {into} in; make it first."
+            "PATH_NOT_FOUND",
+            f"The application has no folder '{os.fsdecode(above)}' to make '{into}' in; make it first.",
         ) from None
     except (SourceFileRefused, NotADirectoryError):
-        raise Conflict("TARGET_IN_THE_WAY", f"A link or a file is in the way to {into}; name another folder.") from None
+        raise Conflict(
+            "TARGET_IN_THE_WAY", f"A link or a file is in the way to '{into}'; name another folder."
+        ) from None
     finally:
         reader.close()
     try:
@@ -70,7 +73,7 @@ def require_free(root: Path, into: str) -> None:
         return
     finally:
         os.close(folder)
-    raise Conflict("TARGET_IN_THE_WAY", f"The application has {into} already; name another folder.")
+    raise Conflict("TARGET_IN_THE_WAY", f"The application's folder has '{into}' already; name another folder.")
 
 
 def leave_out(instance: Instance, app: App, into: str, mark: str) -> None:
