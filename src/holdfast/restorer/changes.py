@@ -97,7 +97,7 @@ class RestorePlan:
     write_files: int = 0
     write_bytes: int = 0
     into: NewFolder | None = None
-    """Where all is put, by one change; None: into the target itself."""
+    """The folder that all is put into, by one change; None: the target itself."""
 
     def put_into(self, folder: NewFolder) -> None:
         """Have a plan that was made against nothing put all into one new folder."""

@@ -87,7 +87,7 @@ class JournalFull(TargetFull):
 
 
 class TargetTaken(TargetError):
-    """What was to be made anew has been made by somebody else meanwhile."""
+    """Somebody else has made meanwhile the folder that was to be new."""
 
 
 class RollBackFailed(TargetError):

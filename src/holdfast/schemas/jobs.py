@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from holdfast.catalog import records
-from holdfast.restorer import STAGING_PREFIX
 from holdfast.schemas.fields import (
     ID_PATTERN,
     Body,
@@ -25,14 +24,12 @@ from holdfast.schemas.fields import (
     progress_of,
 )
 from holdfast.schemas.times import iso, iso_or_none
-from holdfast.sources.databases.spec import FOLDER
 
 INTO_CHARACTERS_MAX = 63
 """Of a new folder to restore into: so that it fits, in whatever script, into a name of the file system."""
 _CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
 INTO_PATTERN = rf"^{_CHAR}+(/{_CHAR}+)*$"
-_STAGING = STAGING_PREFIX.replace(".", r"\.")
-NOT_INTO_PATTERN = rf"(^|/)(\.{{1,2}}(/|$)|{_STAGING})|^({FOLDER}|\.backupignore)(/|$)"
+NOT_INTO_PATTERN = r"(^|/)(\.{1,2}(/|$)|\.holdfast-restore-)|^(_databases|\.backupignore)(/|$)"
 """Of what it may not be: a way out, or a name that Holdfast itself uses."""
 
 

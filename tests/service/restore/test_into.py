@@ -24,6 +24,8 @@ from holdfast.service.restore.files import Restored, request_restore, run_restor
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.restore.undo import undo_of
 from holdfast.service.take.ignore_patterns import preview_ignored
+from holdfast.sources.databases.spec import FOLDER
+from holdfast.sources.directory.ignore import IGNORE_FILE
 
 
 def restore(world: World, backup: Backup, wanted: Wanted) -> Job:
@@ -122,8 +124,8 @@ def test_backups_leave_it_out_until_it_is_the_applications_own(world: World) -> 
         "x" * 64,
         "new\nline",
         "bad\udc80",
-        "_databases",
-        ".backupignore/x",
+        FOLDER,
+        f"{IGNORE_FILE.decode()}/x",
         f"{STAGING_PREFIX}x",
         f"sub/{STAGING_PREFIX}x",
     ],

@@ -204,7 +204,7 @@ def _left_alone(
     before: PreviousEntries,
     large: Snapshot,
 ) -> NDArray[np.bool_] | None:
-    """What patterns leave out of the target; None where nothing of it is touched."""
+    """As `left_alone`; None where nothing of the target is touched."""
     if wanted.into is not None:
         return None
     return left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large)
