@@ -6,8 +6,21 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
+from holdfast.schemas import (
+    account,
+    apps,
+    audit,
+    backups,
+    envelope,
+    events,
+    files,
+    jobs,
+    keys,
+    links,
+    webhooks,
+)
 from holdfast.schemas.compat import snapshots, users
+from holdfast.schemas.people import members
 
 Json = dict[str, Any]
 
@@ -20,6 +33,7 @@ SHOWN = (
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
     *(webhooks.DeletedWebhook, webhooks.Delivery, audit.AuditEntry),
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
+    *(members.Member, members.InvitedMember, members.EndedMember, members.NewMember, members.MemberChange),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
 )
@@ -29,6 +43,7 @@ _REQUIRED = {
     "NewSchedule": ["cron"],
     "NewWebhook": ["url"],
     "NewKey": ["name"],
+    "NewMember": ["email"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
 }

@@ -12,7 +12,7 @@ _ERRORS = {
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
     403: "`PERMISSION_DENIED`: the key or the person lacks the right that the message names.",
     404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`, "
-    "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`, `LINK_NOT_FOUND`.",
+    "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`, `LINK_NOT_FOUND`, `MEMBER_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
     409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `RESTORE_IN_PROGRESS`, `BACKUP_LOCKED`.",
     410: "`LINK_EXPIRED`: the link is rightly signed and has ended.",
