@@ -30,9 +30,9 @@ test: .venv/.tests
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py
 
-# Every operation, every kind of fault, at every call, in the store and in the home: some 20 minutes.
+# Every operation, every kind of fault, at every call, in the store, the catalog and `run/`: some 15 minutes.
 faults: .venv/.tests
-	HOLDFAST_FAULTS=all $(BIN)/pytest -s tests/faults
+	HOLDFAST_FAULTS=all $(BIN)/pytest -n 2 --dist load tests/faults
 
 lint: .venv/.tests
 	@gcc $(NATIVE_FLAGS) -Werror -o /dev/null $(NATIVE_SOURCES)

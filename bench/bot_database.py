@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ Message = tuple[int, int, int, int, int, str]
 
 def make_database(path: Path, messages: int) -> None:
     """Write a new database with `messages` messages and a twentieth as many users to `path`."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA page_size=4096")
         database.execute("PRAGMA journal_mode=OFF")
         database.execute("PRAGMA cache_size=-400000")
@@ -65,7 +66,7 @@ def make_database(path: Path, messages: int) -> None:
 
 def change_uniformly(path: Path) -> None:
     """Make *cu* of a database, in place: 1 % of the messages edited, spread evenly."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         ids = _ids(database)
         chosen = np.random.default_rng(4).choice(len(ids), len(ids) // 100, replace=False)
         _edit(database, ids[np.sort(chosen)])
@@ -78,7 +79,7 @@ def change_newest(path: Path, day: int = 0) -> None:
     Another `day` changes others.
     """
     random = np.random.default_rng(5 + 100 * day)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         ids = _ids(database)
         changes = len(ids) // 100
         ages = random.exponential(len(ids) * 0.02, changes * 87 // 100).astype(np.int64)

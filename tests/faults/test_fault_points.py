@@ -1,46 +1,33 @@
 """Every operation against a store and a home of which the n-th call goes wrong, for each n.
 
 After each: nothing acknowledged is lost, the sentence says what to do, and the same operation succeeds the next time.
-The short form (`make test`) has one kind of fault; all kinds on both places are `make faults` (HOLDFAST_FAULTS=all).
+The short form (`make test`) has one kind of fault; all kinds on all places are `make faults` (HOLDFAST_FAULTS=all).
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from kit.archives import member, tar_of
-from kit.ground import take, zip_digest
-from kit.stores.faults import Faults, Kind, Place, strike
-from sqlalchemy import event
-from sqlalchemy.pool import Pool
+from kit.fault_operations import MAY_GO, MOVES_FILES, OPERATIONS, POINTS_TRIED, PREPARE, Ground, fault_ground
+from kit.ground import zip_digest
+from kit.stores.fault_kinds import Faults, Kind, Place
+from kit.stores.faults import struck
 
-from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError
-from holdfast.catalog.records import SYSTEM, Backup, Job, Retention, State
+from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.errors import ServiceError
-from holdfast.service.instance.home import Instance, InstanceError, create_instance, open_instance
-from holdfast.service.integrity.prove import request_prove, run_prove
+from holdfast.service.instance.home import Instance, InstanceError, open_instance
 from holdfast.service.integrity.rebuild import rebuild
+from holdfast.service.jobs.leftovers import sweep_leftovers
 from holdfast.service.jobs.lifecycle import queued_jobs
 from holdfast.service.registry.account_record import store_records
-from holdfast.service.registry.accounts import add_account, get_account
-from holdfast.service.registry.apps import add_app, find_app
-from holdfast.service.registry.backups import delete_backup, list_backups, resume_deletions
-from holdfast.service.restore.files import request_restore, run_restore
-from holdfast.service.restore.plan import Wanted
-from holdfast.service.retention.prune import prune_account
-from holdfast.service.retention.retain import retain_app
-from holdfast.service.take.import_backup import Upload
+from holdfast.service.registry.backups import list_backups, resume_deletions
 from holdfast.service.take.request import queued_backups
 from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError
@@ -50,161 +37,75 @@ from holdfast.worker.job_kinds import JOBS, recover
 IS_ALL = os.environ.get("HOLDFAST_FAULTS") == "all"
 pytestmark = pytest.mark.timeout(1200 if IS_ALL else 300)
 
-CASES = [(Place.STORE, Kind.ERROR)]
-if IS_ALL:
-    # Half a statement does not exist: of a torn write in the home only the commit is tried.
-    CASES = [(place, kind) for place in Place for kind in Kind]
+UNTOUCHED = {
+    Place.STORE: ("recover", "links"),
+    Place.RUN: ("delete", "retain", "rebuild", "links"),
+}
+"""The operations that make no call to a place."""
+
+SHORT = {
+    Place.STORE: ("take", "delete", "prune", "retain", "restore", "import", "prove", "rebuild", "undo", "keys"),
+    Place.HOME: ("links",),
+    Place.RUN: ("hooks", "recover"),
+}
+"""The operations that `make test` tries with an error in a place; each of them in one at least."""
+
+NO_WRITES = {
+    **dict.fromkeys([(Place.STORE, kind) for kind in (Kind.FULL, Kind.READ_ONLY, Kind.TORN)], ("prove", "rebuild")),
+    (Place.RUN, Kind.TORN): ("take", "prune", "recover", "keys"),
+    (Place.RUN, Kind.FULL): ("keys",),
+}
+"""The operations that write no content there, or make nothing new."""
+
+SAME_CALLS = {("hooks", Place.STORE), ("hooks", Place.HOME)}
+"""A take with hooks differs from one without only in the files of `run/`."""
 
 POINTS = Path(__file__).parent / "points.txt"
-"""How many points each form tries at least: fewer mean that calls are no longer counted."""
+"""How many points each case tries at least: fewer mean that calls are no longer counted."""
 
 FORESEEN = (ServiceError, StoreError, VaultError, CatalogError, InstanceError)
 ADVICE = re.compile(
-    r"check|mount|free|try again|run |take |put |restore|choose|back |ask for it again|wait|remove|fix|`holdfast"
+    r"check|see (its|the) disk|mount|free|try again|run |take |put |restore|choose|back |ask for it again|wait|remove"
+    r"|fix|`holdfast"
 )
 """Words of a sentence that says what to do."""
 
-tried: dict[str, int] = {}
+
+def cases() -> Iterator[tuple[Place, Kind, str]]:
+    """Place, kind and operation of all that is tried."""
+    for place in Place:
+        for name in OPERATIONS:
+            if name in UNTOUCHED.get(place, ()) or (name, place) in SAME_CALLS:
+                continue
+            if IS_ALL:
+                yield from ((place, kind, name) for kind in Kind if name not in NO_WRITES.get((place, kind), ()))
+            elif name in SHORT[place]:
+                yield place, Kind.ERROR, name
 
 
-@dataclass
-class Ground:
-    """What every point starts from: a home with three good backups and a deleted one, and their downloads."""
-
-    home: Path
-    app: Path
-    app_id: str
-    account_id: str
-    zips: dict[str, str]
-    template: Path
-
-    def reset(self, *, without_catalog: bool) -> None:
-        for place, name in ((self.home, "home"), (self.app, "app")):
-            shutil.rmtree(place)
-            shutil.copytree(self.template / name, place, symlinks=True)
-        if without_catalog:
-            for path in self.home.glob("catalog.sqlite*"):
-                path.unlink()
+def key_of(place: Place, kind: Kind, name: str) -> str:
+    return f"{place} {kind} {name}".replace(" ", "-")
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("ground")
-    app = folder / "app"
-    (app / "sub").mkdir(parents=True)
-    (folder / "home").mkdir()
-    patch = pytest.MonkeyPatch()
-    patch.setenv("HOLDFAST_WORKERS", "0")  # all calls in one process, where they can be counted
-    instance = create_instance(folder / "home")
-    account = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
-    made = add_app(instance, account.id, "bot", app, SYSTEM)
-    zips = {}
-    for n in range(4):
-        (app / f"only-{n}").write_bytes(os.urandom(60_000))
-        (app / "sub" / "same").write_bytes(b"same" * 300)
-        if n:
-            (app / f"only-{n - 1}").unlink()
-        backup = take(instance, made.id)
-        zips[backup.id] = zip_digest(instance, backup)
-    gone = list_backups(instance, made.id)[1]
-    delete_backup(instance, gone, SYSTEM)
-    del zips[gone.id]
-    instance.close()
-    template = folder / "template"
-    template.mkdir()
-    shutil.copytree(folder / "home", template / "home")
-    shutil.copytree(app, template / "app", symlinks=True)
-    # Durability is the crash tests' subject; here it would only take time.
-    patch.setattr(os, "fsync", lambda fd: None)
-    event.listen(Pool, "checkout", _not_durable)
-    yield Ground(folder / "home", app, made.id, account.id, zips, template)
-    event.remove(Pool, "checkout", _not_durable)
-    patch.undo()
-
-
-def _not_durable(connection: Any, _record: object, _proxy: object) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=OFF")
-
-
-# -- the operations: each returns the backup or job that says how it ended, if there is one ---------------------------
-
-Ended = Backup | Job | None
-
-
-def do_take(instance: Instance, ground: Ground) -> Ended:
-    (ground.app / "fresh").write_bytes(os.urandom(9_000))
-    return take(instance, ground.app_id)
-
-
-def do_delete(instance: Instance, ground: Ground) -> Ended:
-    oldest = list_backups(instance, ground.app_id)[0]
-    delete_backup(instance, oldest, SYSTEM)
-    return None
-
-
-def do_prune(instance: Instance, ground: Ground) -> Ended:
-    prune_account(instance, get_account(instance, ground.account_id), SYSTEM, grace_ns=0)
-    return None
-
-
-def do_retain(instance: Instance, ground: Ground) -> Ended:
-    rules = Retention(keep_last=1)
-    change_settings(
-        instance.catalog, ground.app_id, lambda s: msgspec.structs.replace(s, retention=rules), 0, SYSTEM, "x.set"
-    )
-    retain_app(instance, find_app(instance, ground.app_id), SYSTEM)
-    return None
-
-
-def do_restore(instance: Instance, ground: Ground) -> Ended:
-    oldest = list_backups(instance, ground.app_id)[0]
-    job = request_restore(instance, oldest, find_app(instance, ground.app_id), Wanted(), SYSTEM)
-    return run_restore(instance, job.id)
-
-
-def do_import(instance: Instance, ground: Ground) -> Ended:
-    with Upload(instance, ground.app_id, SYSTEM, None) as upload:
-        upload.write(tar_of(member("d/a", b"hello" * 2000), member("b", b"x" * 5000), mode="w:gz"))
-        queued = upload.queue()
-    return run_backup(instance, queued.id)
-
-
-def do_prove(instance: Instance, ground: Ground) -> Ended:
-    newest = list_backups(instance, ground.app_id)[-1]
-    return run_prove(instance, request_prove(instance, newest, SYSTEM).id)
-
-
-def do_rebuild(instance: Instance, ground: Ground) -> Ended:
-    rebuild(instance, SYSTEM)
-    return None
-
-
-OPERATIONS: dict[str, Callable[[Instance, Ground], Ended]] = {
-    "take": do_take,
-    "delete": do_delete,
-    "prune": do_prune,
-    "retain": do_retain,
-    "restore": do_restore,
-    "import": do_import,
-    "prove": do_prove,
-    "rebuild": do_rebuild,
-}
-MAY_GO = {"delete": 1, "retain": 10}
-"""How many of the oldest backups an operation may delete."""
+    with fault_ground(tmp_path_factory.mktemp("ground")) as made:
+        yield made
 
 
 def try_one(ground: Ground, name: str, faults: Faults) -> str | None:
     """Run an operation with a fault; return the sentence of its failure, None when it went well all the same."""
     instance = open_instance(ground.home, new_catalog=name == "rebuild")
-    strike(instance, faults)
+    if name in PREPARE:
+        PREPARE[name](instance, ground)
     try:
-        ended = OPERATIONS[name](instance, ground)
+        with struck(instance, faults):
+            ended = OPERATIONS[name](instance, ground)
         if ended is None or ended.state == "successful":
             return None
         return f"{ended.error_code}: {ended.reason}"
     except FORESEEN as error:
-        return str(error)
+        return error.detail if isinstance(error, ServiceError) else str(error)
     finally:
         with suppress(*FORESEEN):
             instance.close()
@@ -221,8 +122,8 @@ def settle(instance: Instance) -> None:
         run_backup(instance, queued.id)
 
 
-def verify(ground: Ground, name: str) -> None:
-    """Nothing acknowledged is lost, and the operation succeeds now."""
+def verify(ground: Ground, name: str, trees: list[dict[str, bytes]]) -> None:
+    """Nothing acknowledged is lost, the operation succeeds now, and nothing stays in `run/`."""
     instance = open_instance(ground.home, new_catalog=name == "rebuild")
     try:
         if name == "rebuild":
@@ -234,18 +135,40 @@ def verify(ground: Ground, name: str) -> None:
             assert there[backup_id].state is State.SUCCESSFUL
             assert not there[backup_id].damage
             assert zip_digest(instance, there[backup_id]) == ground.zips[backup_id]
+        if name in MOVES_FILES:
+            assert ground.tree() in trees, "the application's folder is neither as before nor as after"
         ended = OPERATIONS[name](instance, ground)
         assert ended is None or ended.state == "successful", ended.error_message
+        for path in instance.run.iterdir():
+            os.utime(path, ns=(0, 0))  # what is young may be in use
+        sweep_leftovers(instance)
     finally:
         instance.close()
+    if name == "hooks" and ground.hooks_log.exists():
+        ran = ground.hooks_log.read_text().split()
+        assert ran.count("before") <= ran.count("after"), ran
+    left = [path.name for path in (ground.home / "run").iterdir() if not fnmatch(path.name, "record-*.lock")]
+    assert left == [], f"files stay in run/: {left}"
 
 
-@pytest.mark.parametrize(("place", "kind"), CASES)
-@pytest.mark.parametrize("name", list(OPERATIONS))
-def test_a_fault_at_every_call(ground: Ground, name: str, place: Place, kind: Kind) -> None:
+def trees_of(ground: Ground) -> list[dict[str, bytes]]:
+    """The application's folder as it is at the start, and as a restore of the oldest backup makes it."""
+    ground.reset(without_catalog=False)
+    before = ground.tree()
+    assert try_one(ground, "restore", Faults(Place.STORE, Kind.ERROR)) is None
+    return [before, ground.tree()]
+
+
+@pytest.mark.parametrize(("place", "kind", "name"), list(cases()))
+def test_a_fault_at_every_call(
+    ground: Ground, place: Place, kind: Kind, name: str, record_property: Callable[[str, object], None]
+) -> None:
+    trees = trees_of(ground) if name in MOVES_FILES else []
     ground.reset(without_catalog=name == "rebuild")
     counting = Faults(place, kind)
     assert try_one(ground, name, counting) is None
+    least = dict(line.split() for line in POINTS.read_text().splitlines())
+    assert counting.count >= int(least[key_of(place, kind, name)]), "calls are no longer counted"
     for at in range(counting.count):
         ground.reset(without_catalog=name == "rebuild")
         said = try_one(ground, name, Faults(place, kind, at))
@@ -253,17 +176,13 @@ def test_a_fault_at_every_call(ground: Ground, name: str, place: Place, kind: Ki
             assert "Traceback" not in said
             assert "unexpected" not in said, said
             assert ADVICE.search(said), f"call {at}: {said}"
-        verify(ground, name)
-    key = f"{place} {kind} {name}".replace(" ", "-")
-    tried[key] = counting.count
-    print(f"{place}, {kind}: {name}: {counting.count} points tried, 0 lost")
+        verify(ground, name, trees)
+    record_property(POINTS_TRIED, counting.count)  # `conftest.py` prints them
 
 
-def test_enough_points_were_tried() -> None:
-    """Run last: the counts of the file are the least that each case has, and all kinds means all of its lines."""
+def test_every_case_has_its_number_of_points() -> None:
     least = dict(line.split() for line in POINTS.read_text().splitlines())
-    assert not IS_ALL or set(tried) == set(least)
-    for key, count in tried.items():
-        assert count >= int(least[key]), f"{key}: {count} points tried, and {least[key]} are the least"
-    if tried:
-        print(f"{sum(tried.values())} points tried, 0 lost")
+    assert all(int(count) > 0 for count in least.values())
+    wanted = {key_of(*case) for case in cases()}
+    assert wanted == set(least) if IS_ALL else wanted < set(least)
+    assert {name for names in SHORT.values() for name in names} == set(OPERATIONS)

@@ -7,14 +7,14 @@ from typing import Any
 from holdfast.service.policy.limits import Reached
 from holdfast.service.policy.standing import Damaged, Facts, Failed, Going, Kind
 from holdfast.units import DAY_NS, HOUR_NS
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 
 NOW = 1_733_605_631_000_000_000  # 2024-12-07T22:07:11+01:00
 NEXT = {"next_backup_at": NOW + 5 * HOUR_NS, "next_proof_at": NOW + 2 * DAY_NS}
 OTHER_ID, GOOD_ID, JOB_ID = (digit * 32 for digit in "123")
 GOOD = {"good_id": GOOD_ID, "good_at": NOW - 11 * HOUR_NS}
 NONE_GOOD = {"good_id": "", "good_at": None}
-GOING = Going(id=OTHER_ID, since=NOW - 60_000_000_000, progress=Progress(8_912, 157, 23_481, 412))
+GOING = Going(id=OTHER_ID, since=NOW - 60_000_000_000, progress=TimedProgress(8_912, 157, 23_481, 412))
 FAILED = Failed(
     id=OTHER_ID,
     since=NOW - 10 * HOUR_NS,
@@ -34,7 +34,7 @@ ROWS: dict[Kind, dict[str, Any]] = {
     Kind.DAMAGED: {"damaged": Damaged(count=1, backup_id=OTHER_ID, code="DAMAGED", since=NOW - HOUR_NS)},
     Kind.OVER_LIMIT: {"limit": Reached("BACKUPS_LIMIT_REACHED", None)},
     Kind.PLAN_TOO_LOW: {"plan_without": "Bronze"},
-    Kind.RESTORING: {"restore": Going(id=JOB_ID, since=NOW - 60_000_000_000, progress=Progress(6, 61, 10, 100))},
+    Kind.RESTORING: {"restore": Going(id=JOB_ID, since=NOW - 60_000_000_000, progress=TimedProgress(6, 61, 10, 100))},
     Kind.RESTORE_FAILED: {
         "restore_failed": Failed(
             id=JOB_ID,

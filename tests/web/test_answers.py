@@ -20,7 +20,7 @@ from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.request import request_backup
 from holdfast.service.take.run import run_backup
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 from holdfast.web.app import Front, create_app
 from holdfast.worker.job_kinds import JOBS
 
@@ -107,7 +107,8 @@ def _backups(call: Caller) -> str:
     run_backup(instance, first["id"])
     second = call("POST", base)
     start_backup(instance.catalog, second["id"], world.app.node, world.clock.ns)
-    record_progress(instance.catalog, second["id"], Progress(1, 2, 3, 4))
+    ns = world.clock.ns
+    record_progress(instance.catalog, second["id"], TimedProgress(1, 2, 3, 4, ns, ns, 5, ns + 10**10))
     call("GET", f"{base}/{second['id']}")
     fail_backup(instance.catalog, second["id"], "STORE_FULL", "The disk is full.", world.clock.ns)
     call("GET", f"{base}/{second['id']}")

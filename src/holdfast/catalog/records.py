@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from holdfast.sources.databases.spec import DatabaseSpec
-from holdfast.vault.control import Progress as Progress
+from holdfast.vault.control import TimedProgress as TimedProgress
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
@@ -182,7 +182,7 @@ class Backup(msgspec.Struct, frozen=True):
     error_code: str | None
     error_message: str | None
     warnings: tuple[Warned, ...]
-    progress: Progress | None
+    progress: TimedProgress | None
     node: str
     verified_at: int | None
     restore_proved_at: int | None
@@ -273,7 +273,7 @@ class Job(msgspec.Struct, frozen=True):
     result: str | None
     error_code: str | None
     error_message: str | None
-    progress: Progress | None
+    progress: TimedProgress | None
     cancel_asked: bool
     node: str
     created_at: int

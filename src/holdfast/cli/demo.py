@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ class Demo:
 
     def _keep_writing(self) -> None:
         """The bot's messages, as they come in."""
-        with sqlite3.connect(self._bot / "data" / "bot.sqlite") as database:
+        with closing(sqlite3.connect(self._bot / "data" / "bot.sqlite")) as database, database:
             number = 0
             while not self._stop.wait(WRITE_EVERY_SECONDS):
                 number += 1
@@ -251,7 +251,7 @@ def _make_bot(root: Path) -> None:
     with suppress(FileExistsError):
         os.symlink("commands/ping.py", root / "latest-command.py")
     (root / "bot.py").chmod(0o755)
-    with sqlite3.connect(root / "data" / "bot.sqlite") as database:
+    with closing(sqlite3.connect(root / "data" / "bot.sqlite")) as database, database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY, author TEXT, text TEXT)")
         if database.execute("SELECT count(*) FROM messages").fetchone()[0] < 20_000:

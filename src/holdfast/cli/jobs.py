@@ -11,7 +11,7 @@ import typer
 from holdfast.cli.output import Json, print_json, print_json_line, print_table
 from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
-from holdfast.units import SECOND_NS, size_text
+from holdfast.units import SECOND_NS, size_text, span_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Event, Work
@@ -62,7 +62,7 @@ def jobs(
                     work.node,
                     _clock_text(instance, work.created_at),
                     names.get(work.app_id, work.app_id),
-                    _state_text(work),
+                    _state_text(work, instance.clock.now_ns()),
                 )
                 for work in found
             ],
@@ -156,10 +156,13 @@ def _state(work: Work) -> str:
     return f"{work.state} (stopping)" if work.state == "running" and work.cancel_asked else str(work.state)
 
 
-def _state_text(work: Work) -> str:
+def _state_text(work: Work, now_ns: int) -> str:
     if work.error_message:
         return f"{work.error_code}: {work.reason}"
     if work.progress is None:
         return ""
     p = work.progress
-    return f"{p.files} of {p.total_files} files, {size_text(p.bytes)} of {size_text(p.total_bytes)}"
+    counts = f"{p.files} of {p.total_files} files, {size_text(p.bytes)} of {size_text(p.total_bytes)}"
+    if p.is_stalled(now_ns):
+        return f"{counts}, stands still"
+    return counts if p.eta is None else f"{counts}, {span_text(max(0, p.eta - now_ns))} left"

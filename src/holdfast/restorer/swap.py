@@ -117,7 +117,12 @@ class Swap:
         except OSError as error:
             raise target_error(error, self._staging.folder) from error
         with self._journal_errors():
-            write_durably(self._journal, msgspec.msgpack.encode(journal))
+            try:
+                write_durably(self._journal, msgspec.msgpack.encode(journal))
+            except BaseException:
+                with suppress(OSError):  # nothing was swapped, so nothing is to be undone
+                    self._journal.unlink(missing_ok=True)
+                raise
         try:
             for change in changes:
                 self._apply(change, target, self._staging.new, self._staging.old)
@@ -227,13 +232,26 @@ class Swap:
 
 
 def clean_up(journal: Path, *, owners: bool) -> Outcome:
-    """Complete or undo a restore that was cut off; its staging stays. Raises RollBackFailed."""
+    """Complete or undo a restore that was cut off; its staging stays. Raises RollBackFailed, JournalError."""
     if _done(journal).exists():
         return Outcome.FINISHED
     if journal.exists():
         roll_back(journal, owners=owners)
         return Outcome.UNDONE
+    # A folder that is gone has no journal either, and what it would undo must not be thrown away for that.
+    if journal.name in _names_in(journal.parent):
+        raise JournalError(f"The journal in {journal.parent} comes and goes; check its disk, and start again.")
     return Outcome.UNTOUCHED
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise JournalError(
+            f"The folder {folder}, where the journal of the restore lies, cannot be read ({error.strerror}); bring it "
+            "back, and the next start of Holdfast goes on."
+        ) from error
 
 
 def forget(journal: Path) -> None:

@@ -189,7 +189,13 @@ def row_of(backup: records.Backup, key: str) -> ListRow:
 
 
 def backup_of(
-    record: records.Backup, key: str, zone: tzinfo, url: str | None, error: Note | None, kept_by: tuple[str, ...]
+    record: records.Backup,
+    key: str,
+    zone: tzinfo,
+    url: str | None,
+    error: Note | None,
+    kept_by: tuple[str, ...],
+    now_ns: int,
 ) -> Backup:
     """A backup as a whole. `key`: of its downloads; `kept_by`: the rules that keep it."""
     listed = listed_of(row_of(record, key), zone)
@@ -207,7 +213,7 @@ def backup_of(
         locked_until=iso_or_none(record.locked_until, zone),
         error=error,
         warnings=tuple(BackupWarning(w.path, w.code, w.message) for w in (*record.damage, *record.warnings)),
-        progress=progress_of(record.progress),
+        progress=progress_of(record.progress, zone, now_ns),
         verified_at=iso_or_none(record.verified_at, zone),
         restore_proved_at=iso_or_none(record.restore_proved_at, zone),
         sha256=None if record.zip_sha256 is None else record.zip_sha256.hex(),

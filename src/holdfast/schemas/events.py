@@ -73,5 +73,5 @@ def _without_detail(data: dict[str, Any]) -> dict[str, Any]:
 def progress_event(work: records.Work, now_ns: int, zone: tzinfo, *, is_backup: bool) -> ProgressEvent:
     """Return the progress event of running work."""
     job_id = None if is_backup else work.id
-    data = ProgressData(work.kind, progress_of(work.progress))
+    data = ProgressData(work.kind, progress_of(work.progress, zone, now_ns))
     return ProgressEvent(None, "progress", iso(now_ns, zone), work.app_id, work.backup_id, job_id, data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from holdfast.catalog.records import Progress as ProgressRecord
+from holdfast.catalog.records import TimedProgress
+from holdfast.schemas.times import iso_or_none
 
 T = TypeVar("T")
 
@@ -62,13 +64,20 @@ class Progress(Shown, frozen=True):
     bytes: Bytes
     total_files: Count
     total_bytes: Bytes
+    started_at: Time | None
+    eta: Annotated[Time | None, msgspec.Meta(description="When it should be done; null: that cannot be told now.")]
+    bytes_per_second: Annotated[Bytes | None, msgspec.Meta(description="Of the last half minute; null: not known yet.")]
 
 
-def progress_of(record: ProgressRecord | None) -> Progress | None:
+def progress_of(record: TimedProgress | None, zone: tzinfo, now_ns: int) -> Progress | None:
     """Return the progress of work; None when it does not run."""
     if record is None:
         return None
-    return Progress(record.files, record.bytes, record.total_files, record.total_bytes)
+    counts = record.files, record.bytes, record.total_files, record.total_bytes
+    started_at = iso_or_none(record.started_at, zone)
+    if record.is_stalled(now_ns):
+        return Progress(*counts, started_at, None, 0)
+    return Progress(*counts, started_at, iso_or_none(record.eta, zone), record.bytes_per_second)
 
 
 def note_of(code: str | None, message: str | None, detail: str | None = None) -> Note | None:

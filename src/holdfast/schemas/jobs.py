@@ -108,7 +108,7 @@ class Restore(Body):
     ] = True
 
 
-def job_of(record: records.Job, zone: tzinfo, *, for_operator: bool = False) -> Job:
+def job_of(record: records.Job, zone: tzinfo, now_ns: int, *, for_operator: bool = False) -> Job:
     """A job as it is shown."""
     detail = (record.reason or "") if for_operator else None
     return Job(
@@ -119,12 +119,12 @@ def job_of(record: records.Job, zone: tzinfo, *, for_operator: bool = False) -> 
         state=record.state.value,
         created_at=iso(record.created_at, zone),
         finished_at=iso_or_none(record.finished_at, zone),
-        progress=progress_of(record.progress),
+        progress=progress_of(record.progress, zone, now_ns),
         result=None if record.result is None else msgspec.json.decode(record.result),
         error=note_of(record.error_code, record.error_message, detail),
     )
 
 
-def job_with_log(record: records.Job, log: Sequence[JobLine], zone: tzinfo) -> JobWithLog:
+def job_with_log(record: records.Job, log: Sequence[JobLine], zone: tzinfo, now_ns: int) -> JobWithLog:
     """A job with the lines of its log."""
-    return JobWithLog(**msgspec.structs.asdict(job_of(record, zone)), log=log)
+    return JobWithLog(**msgspec.structs.asdict(job_of(record, zone, now_ns)), log=log)

@@ -125,12 +125,12 @@ class LimitReached(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """Catalog or store cannot be reached now."""
+    """Catalog or store cannot be reached now, or a disk of the server cannot be used."""
 
     http_status = 503
 
-    def __init__(self, message: str) -> None:
-        super().__init__("UNAVAILABLE", message)
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__("UNAVAILABLE", message, detail)
 
 
 def app_not_found() -> NotFound:

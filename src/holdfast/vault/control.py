@@ -25,6 +25,23 @@ class Progress(msgspec.Struct, frozen=True):
     total_bytes: int
 
 
+STALLED_NS = 30_000_000_000
+"""Work that reported nothing for so long stands still, as far as anybody can tell."""
+
+
+class TimedProgress(Progress, frozen=True):
+    """Progress with its times, for those who wait; nanoseconds, None: not known. `eta`: when it should be done."""
+
+    started_at: int | None = None
+    reported_at: int | None = None
+    bytes_per_second: int | None = None
+    eta: int | None = None
+
+    def is_stalled(self, now_ns: int) -> bool:
+        """Return True if nothing was reported for so long that the estimate holds no more."""
+        return self.reported_at is not None and now_ns - self.reported_at > STALLED_NS
+
+
 Shown = TypeVar("Shown", contravariant=True)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_an_upgrade_that_fails_leaves_the_catalog_as_it_was(url: str, monkeypatc
 def test_a_newer_catalog_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "c"
     open_catalog(sqlite_url(path), create=True).close()
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.commit()
         database.execute("PRAGMA journal_mode=DELETE")

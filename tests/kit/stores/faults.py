@@ -9,10 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,73 +20,17 @@ from sqlalchemy.exc import OperationalError
 from holdfast.service.instance.home import Instance
 from holdfast.stores.local_writer import disk_error
 from holdfast.stores.port import Buffer, ObjectReader, ObjectWriter, Store
+from kit.folder_faults import faults_below
+from kit.stores.fault_kinds import CODES, Faults, Kind, Place
 
 T = TypeVar("T")
-SLOW_SECONDS = 0.02
 
 
-class Place(StrEnum):
-    """Where it goes wrong."""
-
-    STORE = "store"
-    HOME = "home"
-
-
-class Kind(StrEnum):
-    """What goes wrong at the n-th call."""
-
-    ERROR = "error"
-    """This call alone fails."""
-    FULL = "full disk"
-    """This call and all later ones that write fail."""
-    READ_ONLY = "read-only"
-    """As FULL, with another error."""
-    TORN = "torn write"
-    """Half of the write is done, or all of a commit, and the call fails."""
-    GONE = "gone away"
-    """This call and all later ones fail, reading too."""
-    SLOW = "slow"
-    """This call takes its time."""
-
-
-_CODES = {Kind.FULL: errno.ENOSPC, Kind.READ_ONLY: errno.EROFS, Kind.GONE: errno.ENOENT}
 _SQL = {
     Kind.FULL: "database or disk is full",
     Kind.READ_ONLY: "attempt to write a readonly database",
     Kind.GONE: "unable to open database file",
 }
-
-
-@dataclass
-class Faults:
-    """Counts calls to one place; at number `at` (-1: never) the fault strikes."""
-
-    place: Place
-    kind: Kind
-    at: int = -1
-    count: int = 0
-
-    def call(
-        self,
-        operation: Callable[[], T],
-        error: Callable[[], Exception],
-        *,
-        writes: bool,
-        half: Callable[[], object] | None = None,
-    ) -> T:
-        """Make one call. Raises what `error` makes when the fault strikes."""
-        if self.kind in (Kind.FULL, Kind.READ_ONLY, Kind.TORN) and not writes:
-            return operation()
-        number, self.count = self.count, self.count + 1
-        lasts = self.kind in (Kind.FULL, Kind.READ_ONLY, Kind.GONE)
-        if self.at < 0 or number < self.at or (number > self.at and not lasts):
-            return operation()
-        if self.kind is Kind.SLOW:
-            threading.Event().wait(SLOW_SECONDS)
-            return operation()
-        if self.kind is Kind.TORN and half is not None:
-            half()
-        raise error()
 
 
 class FaultedStore:
@@ -100,7 +42,7 @@ class FaultedStore:
         self._root = root
 
     def _call(self, operation: Callable[[], T], *, writes: bool = False, half: Callable[[], object] | None = None) -> T:
-        code = _CODES.get(self._faults.kind, errno.EIO)
+        code = CODES.get(self._faults.kind, errno.EIO)
         return self._faults.call(
             operation, lambda: disk_error(OSError(code, os.strerror(code)), self._root), writes=writes, half=half
         )
@@ -165,8 +107,18 @@ class _FaultedReader:
         self._reader.close()
 
 
-def strike(instance: Instance, faults: Faults) -> None:
-    """Have the calls of an instance go wrong from now on."""
+@contextmanager
+def struck(instance: Instance, faults: Faults) -> Iterator[None]:
+    """Have the calls of an instance, which is not used afterwards, go wrong for as long as this is open."""
+    if faults.place is Place.RUN:
+        with faults_below(instance.run, faults):
+            yield
+        return
+    _strike(instance, faults)
+    yield
+
+
+def _strike(instance: Instance, faults: Faults) -> None:
     if faults.place is Place.STORE:
         # Below the mark's decorator: reading the mark is a call as well.
         faulted: Any = FaultedStore(instance.identified.inner, faults, instance.home / "store")

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -489,7 +490,7 @@ def test_a_slow_store_and_a_long_log(patient: Patient, monkeypatch: pytest.Monke
 def test_a_damaged_catalog(patient: Patient) -> None:
     home = patient.instance.home
     patient.instance.close()
-    with sqlite3.connect(home / "catalog.sqlite") as raw:
+    with closing(sqlite3.connect(home / "catalog.sqlite")) as raw, raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (size,) = raw.execute("PRAGMA page_size").fetchone()
         query = "SELECT rootpage FROM sqlite_master WHERE name = 'ix_backups_idempotency'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_newer_home_is_refused_untouched(home: Path) -> None:
 def test_a_newer_catalog_is_refused(home: Path) -> None:
     import sqlite3
 
-    with sqlite3.connect(home / "catalog.sqlite") as database:
+    with closing(sqlite3.connect(home / "catalog.sqlite")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     with pytest.raises(CatalogNewer, match="newer"):

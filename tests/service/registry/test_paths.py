@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_what_a_warning_says_is_what_the_list_of_files_says(world: World) -> Non
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(os.fsencode(world.root) + b"/bad\xff.sock")
     database = os.fsencode(world.root) + b"/odd\xfe.sqlite"
-    with sqlite3.connect(world.root / "whole.sqlite") as made:
+    with closing(sqlite3.connect(world.root / "whole.sqlite")) as made, made:
         made.execute("CREATE TABLE t (a)")
         made.execute("INSERT INTO t VALUES (zeroblob(20000))")
     made.close()

@@ -16,7 +16,7 @@ from holdfast.service.policy.limits import Reached
 from holdfast.service.policy.standing import Damaged, Going, Kind, standing
 from holdfast.service.standing.words import wording_of
 from holdfast.units import DAY_NS, HOUR_NS
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 
 GOLDEN = Path(__file__).parent / "golden" / "words.txt"
 APP_ID = "a" * 32
@@ -30,7 +30,7 @@ CASES: list[tuple[Kind, str, dict[str, Any]]] = [
     (Kind.EMPTY, "no schedule", {"next_backup_at": None}),
     (Kind.FIRST_RUNNING, "it waits", {"backup": WAITS}),
     (Kind.RUNNING, "it waits, and the one before failed", {"backup": WAITS, "failed": FAILED}),
-    (Kind.RUNNING, "nothing is counted yet", {"backup": Going(id="2" * 32, since=NOW, progress=Progress(0, 0, 0, 0))}),
+    (Kind.RUNNING, "nothing is counted", {"backup": Going(id="2" * 32, since=NOW, progress=TimedProgress(0, 0, 0, 0))}),
     (Kind.FAILED, "none is good, no schedule", {**NONE_GOOD, "next_backup_at": None}),
     (Kind.WARNINGS, "one", {"warnings": 1}),
     (Kind.OVERDUE, "it fails, and one is running", {**GOOD, "failed": FAILED, "backup": GOING}),

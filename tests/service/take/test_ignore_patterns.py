@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def test_a_database_counts_with_its_log_whatever_the_patterns_say(world: World) 
     writer.execute("insert into t values (42)")  # into the log alone
     second = world.take()
     restored(world, second, to=str(world.root.with_name("out")))
-    with sqlite3.connect(world.root.with_name("out") / "bot.db") as copy:
+    with closing(sqlite3.connect(world.root.with_name("out") / "bot.db")) as copy, copy:
         assert copy.execute("select x from t").fetchall() == [(42,)]
     writer.close()
     hidden.close()
@@ -233,7 +234,7 @@ def test_a_folder_with_ignored_files_is_never_replaced(world: World) -> None:
 
 def test_a_stale_log_of_a_database_goes_though_it_is_ignored(world: World) -> None:
     set_patterns(world.instance, world.app, ["*-wal", "*-shm"], SYSTEM)
-    with sqlite3.connect(world.root / "bot.db") as writer:
+    with closing(sqlite3.connect(world.root / "bot.db")) as writer, writer:
         writer.execute("create table t (x)")
     backup = world.take()
     other = sqlite3.connect(world.root / "bot.db", isolation_level=None)

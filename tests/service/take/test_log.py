@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 from kit.world import FakeClock, World
 
@@ -15,7 +16,7 @@ from holdfast.service.take.request import request_backup
 def test_it_tells_what_was_done(world: World) -> None:
     world.clock.ns = 4_000_000_000_000_000_000  # long after the files were made, so that they count as settled
     world.take()
-    with sqlite3.connect(world.root / "bot.db") as database:
+    with closing(sqlite3.connect(world.root / "bot.db")) as database, database:
         database.execute("create table t (x)")
     set_hook(world.instance, world.app, "before", Hook("echo save-off", 10), SYSTEM)
     set_hook(world.instance, world.app, "after", Hook("echo save-on", 10), SYSTEM)

@@ -24,7 +24,7 @@ from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.prune import enter_wanted
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
-from holdfast.vault.control import Progress
+from holdfast.vault.control import Progress, TimedProgress
 from holdfast.vault.errors import SessionFenced
 
 _FIELDS = Backup.__struct_fields__
@@ -32,7 +32,7 @@ _COLUMNS = BACKUP_COLUMNS = tuple(backups.c[name] for name in _FIELDS)
 _WARNINGS, _PROGRESS, _STATE, _DAMAGE = (_FIELDS.index(name) for name in ("warnings", "progress", "state", "damage"))
 OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
-_progress = msgspec.json.Decoder(Progress)
+_progress = msgspec.json.Decoder(TimedProgress)
 
 
 class BackupNameTaken(Exception):

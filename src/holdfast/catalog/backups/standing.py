@@ -19,7 +19,7 @@ from holdfast.catalog.backups.retention import BY_HAND
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, events, jobs, open_backups, open_jobs
 from holdfast.catalog.records import IMPORTED, OPEN_JOBS, EventKind, State
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 
 BACKUP, RESTORE = "backup", "restore"
 """Kinds of open work."""
@@ -27,7 +27,7 @@ CANCELLED = "CANCELLED"
 _A_CODE = '"code":'
 """Occurs once in each of a backup's warnings as they are stored: in a text within them its quotes are escaped."""
 
-_progress = msgspec.json.Decoder(Progress)
+_progress = msgspec.json.Decoder(TimedProgress)
 
 
 class NewestBackups(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class OpenWork(msgspec.Struct, frozen=True):
     kind: str
     state: str
     created_at: int
-    progress: Progress | None
+    progress: TimedProgress | None
     is_hidden: bool = False
 
 
@@ -215,7 +215,7 @@ def _open_work(connection: Connection, app_ids: Collection[str]) -> list[OpenWor
     return found
 
 
-def _decoded(progress: str | None) -> Progress | None:
+def _decoded(progress: str | None) -> TimedProgress | None:
     return None if progress is None else _progress.decode(progress)
 
 

@@ -16,12 +16,12 @@ from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, Job, JobState, State
-from holdfast.vault.control import Progress
+from holdfast.vault.control import Progress, TimedProgress
 
 _FIELDS = Job.__struct_fields__
 _COLUMNS = JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _STATE, _PROGRESS = _FIELDS.index("state"), _FIELDS.index("progress")
-_progress = msgspec.json.Decoder(Progress)
+_progress = msgspec.json.Decoder(TimedProgress)
 
 
 class RestoreRunning(Exception):

@@ -13,7 +13,7 @@ from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
 from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, JobState, State, Work
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 
 BACKUP = "backup"
 _FIELDS = Work.__struct_fields__
@@ -22,7 +22,7 @@ _GIVEN = {"backup_id": backups.c.id, "kind": literal(BACKUP), "request": literal
 _GIVEN |= {"is_hidden": literal(False)}
 _BACKUP_COLUMNS = tuple(_GIVEN[name] if name in _GIVEN else backups.c[name] for name in _FIELDS)
 _SIZES = (backups.c.zip_bytes, backups.c.files, backups.c.content_bytes, backups.c.stored_bytes)
-_progress = msgspec.json.Decoder(Progress)
+_progress = msgspec.json.Decoder(TimedProgress)
 
 
 def _jobs(*conditions: ColumnElement[bool]) -> Select[Any]:

@@ -12,15 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from holdfast.service.errors import Unavailable
 from holdfast.service.instance.file_locks import is_held_in
 from holdfast.service.instance.home import Instance
 
 
 @contextmanager
 def held(instance: Instance, name: str) -> Iterator[bool]:
-    """Hold the lock `run/<name>.lock`; gives whether we have it (False: somebody else does)."""
+    """Hold the lock `run/<name>.lock`; gives whether we have it (False: somebody else does). Raises Unavailable."""
     path = instance.run / f"{name}.lock"
-    fd = _locked(path)
+    try:
+        fd = _locked(path)
+    except OSError as error:
+        raise run_trouble(instance, error) from error
     if fd is None:
         yield False
         return
@@ -59,5 +63,17 @@ def _is_same(path: Path, fd: int) -> bool:
 
 
 def is_held(instance: Instance, name: str) -> bool:
-    """True if a living process holds the lock `run/<name>.lock`."""
-    return is_held_in(instance.run, name)
+    """True if a living process holds the lock `run/<name>.lock`. Raises Unavailable."""
+    try:
+        return is_held_in(instance.run, name)
+    except OSError as error:
+        raise run_trouble(instance, error) from error
+
+
+def run_trouble(instance: Instance, error: OSError) -> Unavailable:
+    """The refusal of work that cannot have its files in `run/`: without its lock nobody would know that it lives."""
+    return Unavailable(
+        "The server cannot write down at the moment what it does, so it did not begin; try again.",
+        f"The folder {instance.run} of locks and journals cannot be used ({error.strerror or error}); check its disk, "
+        "and try again.",
+    )

@@ -33,6 +33,7 @@ from holdfast.service.instance.locks import held
 from holdfast.service.integrity.trial_restore import (
     SCRATCH_PREFIX,
     Proved,
+    ScratchError,
     is_ours,
     remove_scratch,
     restored_and_compared,
@@ -44,6 +45,7 @@ from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import file_named, record_damage, record_lost
 from holdfast.service.registry.vault_there import confirm_vault
+from holdfast.sources.port import SourceError
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 from holdfast.vault.control import NEVER, Control
@@ -283,4 +285,7 @@ def _failure(error: BaseException) -> Failure:
     if isinstance(error, TargetError):
         code = "SCRATCH_FULL" if isinstance(error, TargetFull) else "SCRATCH_FAILED"
         return FAILURES.with_code(code, error)
+    if isinstance(error, SourceError):  # of the scratch folder: nothing else is walked
+        detail = "The scratch folder of the test restore went away or could not be read; check its disk and try again."
+        return FAILURES.of(ScratchError("SCRATCH_FAILED", detail))
     return FAILURES.of(error)

@@ -58,7 +58,11 @@ class Failures:
         if isinstance(error, OSError) and self.disk is not None:
             code, what = self.disk
             where = f": {error.filename}" if error.filename else ""
-            return Failure(code, sentence_of(code, self.operation), f"{what} ({error.strerror or error}{where}).")
+            return Failure(
+                code,
+                sentence_of(code, self.operation),
+                f"{what} ({error.strerror or error}{where}); fix that and try again.",
+            )
         detail = f"{self.operation} failed unexpectedly ({type(error).__name__}); the server's log has the details."
         return Failure(INTERNAL_ERROR, sentence_of(INTERNAL_ERROR, self.operation), detail)
 

@@ -17,7 +17,7 @@ AGE_NS = HOUR_NS
 
 
 def sweep_leftovers(instance: Instance) -> int:
-    """Remove locks that nobody holds, and marks of restores that have ended; return their number."""
+    """Remove locks that nobody holds, and marks and journals of restores that have ended; return their number."""
     removed = 0
     for path in _old_files(instance):
         if path.suffix == ".lock":
@@ -31,7 +31,8 @@ def sweep_leftovers(instance: Instance) -> int:
 
 
 def _old_files(instance: Instance) -> list[Path]:
-    patterns = ("job-*.lock", "take-*.lock", f"restore-*.journal{UNFINISHED}", "restore-*.done")
+    unfinished = (f"restore-*.journal{UNFINISHED}", f"hook-*.json{UNFINISHED}")
+    patterns = ("job-*.lock", "take-*.lock", *unfinished, "restore-*.journal", "restore-*.done")
     before_ns = instance.clock.now_ns() - AGE_NS
     found = []
     for pattern in patterns:

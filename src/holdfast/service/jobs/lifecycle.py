@@ -21,10 +21,11 @@ from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
+from holdfast.service.jobs.estimate import Timing
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
 from holdfast.service.jobs.wake import wake
 from holdfast.units import SECOND_NS
-from holdfast.vault.control import NEVER, Control, Progress
+from holdfast.vault.control import NEVER, Control, Progress, TimedProgress
 from holdfast.vault.errors import Cancelled, Stopped
 
 CONTROL_EVERY_NS = 500_000_000
@@ -93,12 +94,13 @@ def request_job(
 
 
 def catalog_control(
-    instance: Instance, is_asked: Callable[[], bool], write: Callable[[Progress], None], outer: Control
+    instance: Instance, is_asked: Callable[[], bool], write: Callable[[TimedProgress], None], outer: Control
 ) -> Control:
     """A control that queries the catalog (`is_asked`) and writes progress to it (`write`), each at most every 500 ms.
 
-    While the catalog cannot be reached, it does neither.
+    Progress is written with its times, from now on. While the catalog cannot be reached, it does neither.
     """
+    timing = Timing(instance.clock.now_ns())
 
     def asked() -> bool:
         with suppress(CatalogUnreachable):  # it may be back before anything must be entered
@@ -107,7 +109,7 @@ def catalog_control(
 
     def report(progress: Progress) -> None:
         with suppress(CatalogUnreachable):
-            write(progress)
+            write(timing.timed(progress, instance.clock.now_ns()))
 
     return Control(asked, report, outer=outer, now_ns=instance.clock.now_ns, every_ns=CONTROL_EVERY_NS)
 
@@ -238,4 +240,4 @@ def cancel_job(instance: Instance, job: Job, by: Actor) -> Job:
 
 def shown_job(instance: Instance, job: Job, *, for_operator: bool = False) -> schemas.Job:
     """A job as it is shown."""
-    return schemas.job_of(job, instance.zone, for_operator=for_operator)
+    return schemas.job_of(job, instance.zone, instance.clock.now_ns(), for_operator=for_operator)

@@ -65,4 +65,4 @@ def work_with_log(instance: Instance, work: Work) -> JobWithLog:
     """It as it is shown, with its log."""
     events = work_events(instance.catalog, work.backup_id, None if work.kind == BACKUP else work.id, LOG_LINES_MAX)
     log = [JobLine(iso(event.at, instance.zone), message_of(event)) for event in events]
-    return job_with_log(work, log, instance.zone)
+    return job_with_log(work, log, instance.zone, instance.clock.now_ns())

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from holdfast.service.policy.limits import Reached
 from holdfast.units import DAY_NS
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 
 RESTORE_NEWS_NS = DAY_NS
 """A restore that failed is told for so long, unless another one succeeds before."""
@@ -101,7 +101,7 @@ class Going:
 
     id: str
     since: int
-    progress: Progress | None = None
+    progress: TimedProgress | None = None
     is_queued: bool = False
 
 

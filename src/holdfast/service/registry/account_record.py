@@ -24,7 +24,7 @@ from holdfast.catalog.people.members import members_of
 from holdfast.catalog.people.records import Key, Member
 from holdfast.catalog.records import SYSTEM, Account, App, Backup
 from holdfast.service.instance.home import Instance
-from holdfast.stores.port import ObjectMissing, Store
+from holdfast.stores.port import ObjectMissing, Store, StoreError
 from holdfast.vault.errors import DamagedError, KeyMismatch
 from holdfast.vault.pack.keys import MasterKey
 
@@ -204,9 +204,22 @@ def drop_marks(instance: Instance, backup: Backup) -> None:
 @contextmanager
 def _one_at_a_time(instance: Instance, account_id: str) -> Iterator[None]:
     """Hold the account's record: the last to write must be the last who read, or an older state would win."""
-    fd = os.open(instance.run / f"record-{account_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fd = os.open(instance.run / f"record-{account_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _not_locked(instance, error) from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _not_locked(instance, error) from error
         yield
     finally:
         os.close(fd)
+
+
+def _not_locked(instance: Instance, error: OSError) -> StoreError:
+    return StoreError(
+        f"The record of the account is not in the store yet, as the folder {instance.run} of locks cannot be used "
+        f"({error.strerror or error}); check its disk, and try again."
+    )

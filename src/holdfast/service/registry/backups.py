@@ -95,12 +95,12 @@ def full_objects(
     instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True, for_operator: bool = False
 ) -> list[FullBackup]:
     """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
-    keys, kept, shown = LinkKeys(instance), kept_by(instance, backups), []
+    keys, kept, shown, now_ns = LinkKeys(instance), kept_by(instance, backups), [], instance.clock.now_ns()
     for backup in backups:
         key = keys.of(backup) if with_keys else ""
         url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None
         error = _error(backup, for_operator)
-        shown.append(backup_of(backup, key, instance.zone, url, error, kept.get(backup.id, ())))
+        shown.append(backup_of(backup, key, instance.zone, url, error, kept.get(backup.id, ()), now_ns))
     return shown
 
 

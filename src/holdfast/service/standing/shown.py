@@ -36,7 +36,7 @@ def _facts(instance: Instance, standing: Standing, *, for_operator: bool) -> sch
         next_proof_at=iso_or_none(facts.next_proof_at, zone),
         running_backup_id=None if facts.backup is None else facts.backup.id,
         restore_job_id=None if restore is None else restore.id,
-        progress=None if work is None else progress_of(work.progress),
+        progress=None if work is None else progress_of(work.progress, zone, facts.now),
         failed_backup_id=None if facts.failed is None else facts.failed.id,
         failed_since=None if facts.failed is None else iso_or_none(facts.failed.since, zone),
         error=error,

@@ -206,7 +206,10 @@ def _run_after(hook: Hook, environment: dict[str, str], log: BackupLog, mark: Pa
     log.write("The command after the copy runs.")
     interrupted: list[BaseException] = []
     ended = run_command(hook, {**environment, "HOLDFAST_HOOK": "after"}, put_off=interrupted.append)
-    mark.unlink(missing_ok=True)
+    try:
+        mark.unlink(missing_ok=True)
+    except OSError as error:  # the copy is whole all the same
+        _log.warning("the mark %s stays (%s), so the next start runs the command after the copy again", mark, error)
     log.output(ended.output)
     if ended.problem is None:
         log.write(f"The command after the copy ended well after {ended.seconds:.1f} s.")

@@ -22,7 +22,7 @@ from holdfast.service.jobs.events import PAGE, Place, next_events, place_of, sho
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry.apps import get_app
-from holdfast.vault.control import Progress
+from holdfast.vault.control import TimedProgress
 from holdfast.web.auth import needs, require_backups
 from holdfast.web.context import Context
 from holdfast.web.event_hub import EventHub, Listener
@@ -84,7 +84,7 @@ class EventStream:
         self._app_id = app_id
         self._after = place.after
         self._is_gap = place.is_gap
-        self._reported: dict[str, Progress | None] = {}
+        self._reported: dict[str, TimedProgress | None] = {}
         """For each thing that runs, the progress that was told last."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

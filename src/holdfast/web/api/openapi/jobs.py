@@ -67,8 +67,8 @@ def paths() -> Json:
                 },
                 (402, 404, 409),
                 parameters=(APP_ID, BACKUP_REF),
-                description="Nothing of the application is touched. The job fails with `NOT_PROVED` when anything came "
-                "back otherwise; else the backup has `restore_proved_at`. An account has one at a time "
+                description="Nothing of the application is touched. The job fails with the code NOT_PROVED when "
+                "anything came back otherwise; else the backup has `restore_proved_at`. An account has one at a time "
                 "(`PROVE_IN_PROGRESS`), and may ask for 10 in 24 hours (`KEEP_CALM`).",
             )
         },
