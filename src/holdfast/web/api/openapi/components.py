@@ -48,10 +48,22 @@ _REQUIRED = {
     "RestoredSnapshot": ["snapshotId", "versionId"],
 }
 
+_CHANGES = ("BackupChange", "WebhookChange", "KeyChange")
+"""Bodies of which any field may be missing, but not all of them."""
+
+NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
+"""Bodies that a request must have."""
+
 
 def components() -> Json:
     """The schemas by name."""
     _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
     for name, fields in _REQUIRED.items():
         schemas[name]["required"] = fields
+    for name in _CHANGES:
+        schemas[name]["minProperties"] = 1
+    for kind in SHOWN:
+        example = vars(kind).get("EXAMPLE")
+        if example is not None:
+            schemas[kind.__name__]["examples"] = [example]
     return schemas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.schemas.fields import ID_PATTERN
+from holdfast.web.api.openapi.components import NEVER_EMPTY
 from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.http.request import PAGE_MAX
 
@@ -102,7 +103,7 @@ def operation(
     if open_to_all:
         described["security"] = []
     if body is not None:
-        described["requestBody"] = {"required": False, "content": json_of(ref(body))}
+        described["requestBody"] = {"required": body in NEVER_EMPTY, "content": json_of(ref(body))}
     return described
 
 
