@@ -20,8 +20,9 @@ from holdfast.service.people.callers import Caller, caller_of_key
 from holdfast.service.people.rights import Right
 from holdfast.service.registry.accounts import require_api_backups
 from holdfast.web.context import Context
-from holdfast.web.http.errors import KeyRefused
+from holdfast.web.http.errors import KeyRefused, cross_site
 from holdfast.web.http.request import header, is_id, path_segment
+from holdfast.web.session import is_from_here, session_caller
 
 KEY_CHARS_MAX = 256
 
@@ -74,12 +75,20 @@ def given_key(scope: Scope) -> str | None:
 
 
 def authenticated(context: Context, scope: Scope) -> Caller:
-    """The caller, whatever he may do. Raises ACCESS_DENIED, or KEEP_CALM after too many wrong keys."""
+    """The caller, whatever he may do: whose key it is, or without a key whose session.
+
+    Raises ACCESS_DENIED, KEEP_CALM after too many wrong keys, CROSS_SITE_REQUEST for a change from another site.
+    """
     key = given_key(scope)
     if key is None:
-        raise KeyRefused(
-            "ACCESS_DENIED", "This route needs an API key, in the header 'Authorization: <api key>'.", _CHALLENGE
-        )
+        signed_in = session_caller(context, scope)
+        if signed_in is None:
+            raise KeyRefused(
+                "ACCESS_DENIED", "This route needs an API key, in the header 'Authorization: <api key>'.", _CHALLENGE
+            )
+        if not is_from_here(context, scope):
+            raise cross_site()
+        return signed_in
     try:
         if len(key) > KEY_CHARS_MAX:
             raise AccessDenied

@@ -17,7 +17,8 @@ from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.keys import new_main_key
 from holdfast.vault.pack.keys import new_data_key
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
+_PART = r'[^@\s\x00-\x1f,;:<>()\[\]"\\]'
+_EMAIL = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,255}}")
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 12
 
@@ -32,7 +33,7 @@ class NewAccount:
 
 def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAccount:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
-    _check_email(email)
+    check_email(email)
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
     wrap = instance.master_key.wrap
@@ -54,7 +55,8 @@ def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAcco
     return NewAccount(account, made.api_key)
 
 
-def _check_email(email: str) -> None:
+def check_email(email: str) -> None:
+    """Raise Invalid (EMAIL) unless it is an e-mail address, of one person as mail programs read it."""
     if not (_EMAIL.fullmatch(email) and email.isprintable()):
         raise Invalid("email", f"{email!r} is not an e-mail address.")
 
@@ -88,7 +90,7 @@ def set_plan(instance: Instance, account_id: str, plan: str, by: Actor) -> Accou
 def set_email(instance: Instance, account_id: str, email: str, by: Actor) -> Account:
     """Give an account another e-mail address. Raises NotFound, Invalid (EMAIL), Conflict (EMAIL_TAKEN)."""
     get_account(instance, account_id)
-    _check_email(email)
+    check_email(email)
     try:
         rows.set_email(instance.catalog, account_id, email, instance.clock.now_ns(), by)
     except rows.EmailTaken:

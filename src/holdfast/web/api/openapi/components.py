@@ -6,8 +6,21 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
+from holdfast.schemas import (
+    account,
+    apps,
+    audit,
+    backups,
+    envelope,
+    events,
+    files,
+    jobs,
+    keys,
+    links,
+    webhooks,
+)
 from holdfast.schemas.compat import snapshots, users
+from holdfast.schemas.people import members
 
 Json = dict[str, Any]
 
@@ -20,6 +33,7 @@ SHOWN = (
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
     *(webhooks.DeletedWebhook, webhooks.Delivery, audit.AuditEntry),
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
+    *(members.Member, members.InvitedMember, members.EndedMember, members.NewMember, members.MemberChange),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
 )
@@ -29,9 +43,16 @@ _REQUIRED = {
     "NewSchedule": ["cron"],
     "NewWebhook": ["url"],
     "NewKey": ["name"],
+    "NewMember": ["email"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
 }
+
+_CHANGES = ("BackupChange", "WebhookChange", "KeyChange")
+"""Bodies of which any field may be missing, but not all of them."""
+
+NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
+"""Bodies that a request must have."""
 
 
 def components() -> Json:
@@ -39,4 +60,10 @@ def components() -> Json:
     _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
     for name, fields in _REQUIRED.items():
         schemas[name]["required"] = fields
+    for name in _CHANGES:
+        schemas[name]["minProperties"] = 1
+    for kind in SHOWN:
+        example = vars(kind).get("EXAMPLE")
+        if example is not None:
+            schemas[kind.__name__]["examples"] = [example]
     return schemas
