@@ -10,19 +10,27 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from kit.trees import Tree, tree_of
 from kit.world import FakeClock
 
 from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.access.download import Download
+from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.integrity.rebuild import rebuild
 from holdfast.service.integrity.verify import check_account
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import find_backup, list_backups
-from holdfast.service.registry.trash import delete_backup
+from holdfast.service.registry.trash import (
+    delete_backup,
+    empty_due,
+    empty_trash,
+    find_trashed,
+    list_trash,
+    undelete,
+)
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
@@ -38,6 +46,7 @@ class Holdfast(RuleBasedStateMachine):
     """One application, its backups, and what a customer and an operator do with them."""
 
     backups = Bundle("backups")
+    trashed = Bundle("trashed")
     downloads = Bundle("downloads")
 
     @initialize()
@@ -52,6 +61,7 @@ class Holdfast(RuleBasedStateMachine):
         self.account = add_account(self.instance, "ana@example.com", "Silver", SYSTEM).account
         self.app = add_app(self.instance, self.account.id, "bot", self.root, SYSTEM)
         self.model: dict[str, Tree] = {}
+        self.trash: dict[str, tuple[Tree, int]] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -82,6 +92,34 @@ class Holdfast(RuleBasedStateMachine):
     def delete(self, backup: str) -> None:
         delete_backup(self.instance, find_backup(self.instance, self.app.id, backup), SYSTEM, is_final=True)
         del self.model[backup]
+
+    @rule(target=trashed, backup=consumes(backups))
+    def put_into_the_trash(self, backup: str) -> str:
+        done = delete_backup(self.instance, find_backup(self.instance, self.app.id, backup), SYSTEM)
+        assert done.gone_at is not None
+        self.trash[backup] = self.model.pop(backup), done.gone_at
+        return backup
+
+    @rule(target=backups, backup=consumes(trashed))
+    def bring_back(self, backup: str) -> object:
+        if backup not in self.trash:
+            with pytest.raises(NotFound):
+                find_trashed(self.instance, self.app.id, backup)
+            return multiple()
+        undelete(self.instance, find_trashed(self.instance, self.app.id, backup), SYSTEM)
+        self.model[backup], _ = self.trash.pop(backup)
+        return backup
+
+    @rule(hours=st.sampled_from([1, 25]))
+    def time_passes(self, hours: int) -> None:
+        self.clock.ns += hours * HOUR_NS
+        empty_due(self.instance)
+        self.trash = {one: (tree, gone_at) for one, (tree, gone_at) in self.trash.items() if gone_at > self.clock.ns}
+
+    @rule()
+    def empty_the_trash(self) -> None:
+        assert empty_trash(self.instance, self.account, SYSTEM) == len(self.trash)
+        self.trash = {}
 
     @rule(grace_ns=st.sampled_from([0, 24 * HOUR_NS]))
     def prune(self, grace_ns: int) -> None:
@@ -138,6 +176,12 @@ class Holdfast(RuleBasedStateMachine):
     def every_backup_is_listed(self) -> None:
         if hasattr(self, "model"):
             assert {b.id for b in list_backups(self.instance, self.app.id)} == set(self.model)
+            assert {b.id for b in list_trash(self.instance, self.app.id)} == set(self.trash)
+
+    @invariant()
+    def the_trash_holds_its_packs(self) -> None:
+        for backup in getattr(self, "trash", ()):
+            assert self.instance.vault(self.account.id).missing_of(backup) is None
 
     @rule(backup=backups)
     def compare_a_backup(self, backup: str) -> None:

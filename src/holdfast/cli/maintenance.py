@@ -110,7 +110,8 @@ def _empty_trash(instance: Instance, account: Account, *, quiet: bool) -> None:
 
     gone = empty_trash(instance, account, operator())
     if gone and not quiet:
-        print(f"{account.email}: {gone} backups left the trash for good.")
+        count = "1 backup" if gone == 1 else f"{gone} backups"
+        print(f"{account.email}: {count} left the trash for good.")
 
 
 def _held(instance: Instance, account: Account) -> int:
