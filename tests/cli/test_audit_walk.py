@@ -49,6 +49,7 @@ find bot *.txt
 jobs
 key list {account}
 log
+member list {account}
 notice list
 notice log {endpoint}
 proof
@@ -90,6 +91,10 @@ notice test {endpoint} | webhook.tested
 notice remove {endpoint} | webhook.removed
 key add {account} ci --group view | key.created
 key end {account} {key} | key.ended
+member add {account} bo@example.net --group view | member.invited
+member change {account} bo@example.net --group manager | member.changed
+member end {account} bo@example.net | member.ended
+sign-in-link {account} | sign_in_link.created
 key export | master_key.exported
 jobs cancel {queued} | backup.cancelled
 check | account.repaired

@@ -48,7 +48,7 @@ _REQUIRED = {
     "RestoredSnapshot": ["snapshotId", "versionId"],
 }
 
-_CHANGES = ("BackupChange", "WebhookChange", "KeyChange")
+_CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")
 """Bodies of which any field may be missing, but not all of them."""
 
 NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
