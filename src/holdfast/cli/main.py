@@ -16,6 +16,7 @@ import typer
 
 from holdfast.cli import (
     accounts,
+    admin_keys,
     apps,
     backups,
     browse,
@@ -60,6 +61,7 @@ backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
 app.add_typer(server.key_app, name="key", help="The master key.")
+app.add_typer(admin_keys.app, name="admin-key", help="Keys for the host's panel and billing.")
 app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
 app.command("log")(jobs.log)
 app.command("init")(server.init)

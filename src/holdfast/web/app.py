@@ -23,6 +23,7 @@ from holdfast.web.api.backups import backup_routes
 from holdfast.web.api.browse import browse_routes
 from holdfast.web.api.docs_page import docs_routes
 from holdfast.web.api.events import event_routes
+from holdfast.web.api.host.accounts import host_account_routes
 from holdfast.web.api.imports import import_routes
 from holdfast.web.api.jobs import job_routes
 from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
@@ -73,6 +74,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *import_routes(context),
         *account_routes(context),
         *webhook_routes(context),
+        *host_account_routes(context),
         *open_routes(context),
         *docs_routes(context),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, backups, envelope, events, files, jobs, webhooks
+from holdfast.schemas import account, apps, backups, envelope, events, files, host, jobs, webhooks
 
 Json = dict[str, Any]
 
@@ -18,10 +18,11 @@ SHOWN = (
     *(jobs.Job, jobs.JobWithLog, jobs.Restore, jobs.RestorePreview),
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
     *(webhooks.DeletedWebhook, webhooks.Delivery),
+    *(host.HostAccount, host.AccountPut),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
-_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"]}
+_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"], "AccountPut": ["email", "plan"]}
 
 
 def components() -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi import account, backups, browsing, download, jobs, schedule, state, webhooks
+from holdfast.web.api.openapi import account, backups, browsing, download, host, jobs, schedule, state, webhooks
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
 
@@ -13,6 +13,7 @@ _SUBJECTS = {
     "schedule": (schedule.paths, "When applications are backed up by themselves."),
     "account": (account.paths, "The account, its applications, the plans."),
     "webhooks": (webhooks.paths, "Who is told of events."),
+    "host": (host.paths, "The host's side: its accounts, under its own ids; with an admin key."),
     "state": (state.paths, "The state of the instance."),
 }
 """The operations and the meaning of each tag."""
