@@ -21,8 +21,9 @@ export UV_PROJECT_ENVIRONMENT := .venv
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
 
+# In the order of their names: xdist would put modules with few tests last, and those are the slow ones.
 test: .venv/.tests
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "holdfast"
-SCHEMAS_IMPORT = ("holdfast.catalog.records", "holdfast.vault.paths", "holdfast.units", "holdfast.schemas")
+RECORDS = ("holdfast.catalog.records", "holdfast.catalog.people.records")
+SCHEMAS_IMPORT = (*RECORDS, "holdfast.vault.paths", "holdfast.units", "holdfast.schemas")
 
 
 def imported(folder: str) -> Iterator[tuple[Path, str]]:

@@ -10,7 +10,7 @@ from kit.hostile import deep_tree, remove_deep
 from kit.world import World
 
 from holdfast.catalog.jobs.rows import start_job
-from holdfast.catalog.records import JobState
+from holdfast.catalog.records import SYSTEM, JobState
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.restorer.removal import remove_tree
 from holdfast.service.registry.apps import add_app
@@ -46,7 +46,7 @@ def test_what_is_too_deep_for_a_backup_stays_in_a_mirror_with_a_warning(world: W
     deep_tree(world.root / "deep", DEPTH, 1, name_bytes=4)
     (world.root / "deep" / "beside").write_text("goes")
     (world.root / "goes").write_text("goes")
-    job = request_restore(world.instance, backup, world.app, Wanted(safety_backup=False))
+    job = request_restore(world.instance, backup, world.app, Wanted(safety_backup=False), SYSTEM)
     done = run_restore(world.instance, job.id)
     assert done.state is JobState.SUCCESSFUL, done.error_message
     assert "TOO_DEEP" in (done.result or "")
@@ -60,10 +60,10 @@ def test_a_deep_tree_where_the_backup_has_a_file_is_named(world: World) -> None:
     backup = world.take()
     (world.root / "a.txt").unlink()
     deep_tree(world.root / "a.txt", DEPTH, 1, name_bytes=4)
-    job = request_restore(world.instance, backup, world.app, Wanted(safety_backup=False))
+    job = request_restore(world.instance, backup, world.app, Wanted(safety_backup=False), SYSTEM)
     done = run_restore(world.instance, job.id)
     assert (done.state, done.error_code) == (JobState.FAILED, "TARGET_IN_THE_WAY")
-    assert "nested too deeply" in (done.error_message or "")
+    assert "nested too deeply" in (done.error_detail or "")
     remove_deep(world.root / "a.txt")
 
 
@@ -73,8 +73,8 @@ def test_one_tenants_leftover_hinders_nobodys_recovery(
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "file").write_text("old")
-    other = add_app(world.instance, world.account.id, "theirs", theirs)
-    backups = [(world.app, world.take()), (other, take_now(world.instance, other.id))]
+    other = add_app(world.instance, world.account.id, "theirs", theirs, SYSTEM)
+    backups = [(world.app, world.take()), (other, take_now(world.instance, other.id, SYSTEM))]
     (world.root / "a.txt").write_text("newer than the backup")
     (theirs / "file").write_text("newer than the backup")
 
@@ -86,7 +86,7 @@ def test_one_tenants_leftover_hinders_nobodys_recovery(
 
     jobs = []
     for app, backup in backups:
-        job = request_restore(world.instance, backup, app, Wanted(safety_backup=False))
+        job = request_restore(world.instance, backup, app, Wanted(safety_backup=False), SYSTEM)
         jobs.append(job)
         with monkeypatch.context() as patched:
             # Cut off amid the swap, and nothing of the process runs any more.
@@ -103,13 +103,13 @@ def test_one_tenants_leftover_hinders_nobodys_recovery(
     assert (world.root / "a.txt").read_text() == "newer than the backup"
     assert not list(world.root.parent.glob(f"{STAGING_PREFIX}*"))
     for app, backup in backups:
-        again = run_restore(world.instance, request_restore(world.instance, backup, app, Wanted()).id)
+        again = run_restore(world.instance, request_restore(world.instance, backup, app, Wanted(), SYSTEM).id)
         assert again.state is JobState.SUCCESSFUL, again.error_message
 
 
 def test_a_recovery_that_fails_hinders_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     backup = world.take()
-    job = request_restore(world.instance, backup, world.app, Wanted())
+    job = request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     assert start_job(world.instance.catalog, job.id, world.clock.now_ns())
     monkeypatch.setattr(files, "staging_folder", lambda *arguments: 1 / 0)
     recover_restores(world.instance)  # as often as one likes
@@ -122,14 +122,14 @@ def test_a_restore_makes_no_folder_through_a_link(world: World, tmp_path: Path) 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (world.root / "b" / "c").mkdir(parents=True)
-    below = add_app(world.instance, world.account.id, "below", world.root / "b" / "c")
-    backup = take_now(world.instance, below.id)
+    below = add_app(world.instance, world.account.id, "below", world.root / "b" / "c", SYSTEM)
+    backup = take_now(world.instance, below.id, SYSTEM)
     remove_deep(world.root)
     world.root.symlink_to(elsewhere)
-    failed = run_restore(world.instance, request_restore(world.instance, backup, below, Wanted()).id)
+    failed = run_restore(world.instance, request_restore(world.instance, backup, below, Wanted(), SYSTEM).id)
     assert not list(elsewhere.iterdir())
     assert (failed.state, failed.error_code) == (JobState.FAILED, "TARGET_ERROR")
-    assert "contains a link" in (failed.error_message or "")
+    assert "contains a link" in (failed.error_detail or "")
     for path in (world.root / "b" / "c", world.root / "b", world.root):
         with pytest.raises(OSError, match=r"link|No such file"):
             make_root(path)

@@ -11,6 +11,7 @@ import pytest
 from kit.hostile import MIB, measured
 from kit.world import World
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.sources.directory.source import DirectorySource
@@ -55,7 +56,7 @@ def test_a_sparse_file_comes_back_as_it_was(world: World, tmp_path: Path) -> Non
     sparse_file(path, 40 * PART_BYTES + 12345, 0, 7 * PART_BYTES - 2, 20 * PART_BYTES + 3, 40 * PART_BYTES + 12000)
     backup = world.take()
     to = tmp_path / "to"
-    job = request_restore(world.instance, backup, world.app, Wanted(paths=("sparse",), to=str(to)))
+    job = request_restore(world.instance, backup, world.app, Wanted(paths=("sparse",), to=str(to)), SYSTEM)
     assert run_restore(world.instance, job.id).state == "successful"
     back = to / "sparse"
     assert back.stat().st_size == path.stat().st_size
@@ -77,7 +78,7 @@ def test_what_a_file_spans_is_bounded(world: World, bound: str, sentence: str) -
     began = time.monotonic()
     failed = world.take()
     assert (failed.state, failed.error_code) == ("failed", "SOURCE_TOO_LARGE")
-    assert sentence in (failed.error_message or "")
+    assert sentence in (failed.error_detail or "")
     assert time.monotonic() - began < 5
     world.instance.config = msgspec.structs.replace(world.instance.config, **{bound: 3 * TIB})
     assert world.take().state == "successful"

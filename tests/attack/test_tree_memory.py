@@ -106,4 +106,4 @@ def test_more_names_than_may_be_are_refused_with_a_sentence(world: World) -> Non
     world.instance.config = msgspec.structs.replace(world.instance.config, tree_entries_max=1000)
     failed = world.take()
     assert (failed.state, failed.error_code) == ("failed", "SOURCE_TOO_LARGE")
-    assert "ignore patterns" in (failed.error_message or "")
+    assert "ignore patterns" in (failed.error_detail or "")

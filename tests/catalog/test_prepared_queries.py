@@ -37,7 +37,7 @@ def test_the_same_as_the_ordinary_way(catalog: Catalog) -> None:
     for n in (2, 1, 3):
         done(catalog, bot, n)
     done(catalog, other, 4)
-    insert_backup(catalog, backup(bot, 5))
+    insert_backup(catalog, backup(bot, 5), SYSTEM)
     prepared = PreparedQueries(catalog)
     assert account_of(prepared, "ana") == account_by_id(catalog, "ana")
     assert account_of(prepared, "ben") is None
@@ -64,8 +64,8 @@ def test_what_is_committed_is_seen_at_once(catalog: Catalog) -> None:
     prepared = PreparedQueries(catalog)
     assert account_of(prepared, "ana") is not None
     assert [row[0] for row in prepared.list_rows(one.app_id)] == ["backup 1"]
-    set_plan(catalog, "ana", "Bronze")
-    rename_backup(catalog, one.id, "renamed")
+    set_plan(catalog, "ana", "Bronze", 1, SYSTEM)
+    rename_backup(catalog, one.id, "renamed", 1, SYSTEM)
     found = account_of(prepared, "ana")
     assert found is not None
     assert found.plan == "Bronze"

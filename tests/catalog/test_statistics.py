@@ -10,7 +10,7 @@ from holdfast.catalog.backups.rows import fail_backup, insert_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.health import quick_check
 from holdfast.catalog.packs.ledger import condemned_since
-from holdfast.catalog.records import Warned
+from holdfast.catalog.records import SYSTEM, Warned
 
 
 def test_an_application_has_its_newest_good_and_its_newest_backup(catalog: Catalog) -> None:
@@ -19,7 +19,7 @@ def test_an_application_has_its_newest_good_and_its_newest_backup(catalog: Catal
     rows.done(catalog, app, 100)
     good = rows.done(catalog, app, 200)
     bad = rows.backup(app, 300)
-    insert_backup(catalog, bad)
+    insert_backup(catalog, bad, SYSTEM)
     fail_backup(catalog, bad.id, "STORE_FULL", "It is full.", 301 * rows.SECOND)
     found = {one.app_id: one for one in statistics.app_statistics(catalog, 0)}
     assert (found[app.id].good_at, found[app.id].last_at) == (good.created_at, bad.created_at)
@@ -34,7 +34,7 @@ def test_sums_are_by_account_and_state(catalog: Catalog) -> None:
         number = 100 if name == "ana" else 1000
         record_findings(catalog, [Found(rows.done(catalog, app, number).id, (Warned("a", "DAMAGED", "gone"),))], 1)
         rows.done(catalog, app, number + 1)
-        insert_backup(catalog, rows.backup(app, number + 2))
+        insert_backup(catalog, rows.backup(app, number + 2), SYSTEM)
     found = {(one.account_id, one.state): one for one in statistics.backup_statistics(catalog)}
     assert found["ana", "successful"] == statistics.BackupStatistics("ana", "successful", 2, 0, 1)
     assert found["bob", "queued"] == statistics.BackupStatistics("bob", "queued", 1, 0, 0)

@@ -21,7 +21,9 @@ from holdfast.service.instance.plans import PricePlan
 from holdfast.web.api.openapi.document import document
 
 TREE = Path(__file__).parents[2]
-README, OPERATING, API = ((TREE / name).read_text() for name in ("README.md", "docs/operating.md", "docs/api.md"))
+README, OPERATING, API, NEW_MACHINE = (
+    (TREE / name).read_text() for name in ("README.md", "docs/operating.md", "docs/api.md", "docs/new-machine.md")
+)
 DOCUMENTS = sorted((*TREE.glob("*.md"), *TREE.glob("docs/*.md")))
 PROGRAM: Any = typer.main.get_command(app)
 EVERYWHERE = {"--help", "--home", "--json"}
@@ -74,7 +76,12 @@ def test_the_operators_guide_lists_every_command_with_all_its_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", dict.fromkeys([*command_lines(README), *command_lines(OPERATING.replace(chapter("Commands"), ""))])
+    "line",
+    dict.fromkeys(
+        line
+        for text in (README, OPERATING.replace(chapter("Commands"), ""), NEW_MACHINE)
+        for line in command_lines(text)
+    ),
 )
 def test_an_example_is_understood(line: str) -> None:
     name, command, words = find_command(shlex.split(line))

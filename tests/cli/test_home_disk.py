@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from kit.command import PROGRAM
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.home import close_to_others, create_instance
 from holdfast.service.instance.reserve import RESERVE_BYTES, RESERVE_NAME, keep_reserve
 from holdfast.service.registry.accounts import add_account
@@ -61,11 +62,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         pytest.skip("no tmpfs here")
     try:
         instance = create_instance(mount / "home", time_zone="Europe/Berlin")
-        app = add_app(instance, add_account(instance, "ana@example.com", "Silver").account.id, "bot", folder)
+        app = add_app(
+            instance, add_account(instance, "ana@example.com", "Silver", SYSTEM).account.id, "bot", folder, SYSTEM
+        )
         (folder / "a.bin").write_bytes(random.Random(1).randbytes(3_000_000))
-        first = take_now(instance, app.id)
+        first = take_now(instance, app.id, SYSTEM)
         (folder / "a.bin").write_bytes(b"changed")
-        take_now(instance, app.id)
+        take_now(instance, app.id, SYSTEM)
         instance.close()
         close_to_others(instance.home)
         yield Scene(mount, app.id, first.id)

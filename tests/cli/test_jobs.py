@@ -8,10 +8,11 @@ import pytest
 from kit.world import World, world
 from typer.testing import CliRunner
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.cli.main import app
 from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 __all__ = ["world"]
 
@@ -33,7 +34,7 @@ def run(*arguments: str) -> str:
 def test_jobs_and_log(world: World) -> None:
     assert run("jobs").startswith("Nothing runs")
     world.take("first")
-    waiting, _ = request_backup(world.instance, world.app.id, name="second")
+    waiting, _ = request_backup(world.instance, world.app.id, SYSTEM, name="second")
     lines = run("jobs").splitlines()
     assert lines[0].split() == ["ID", "KIND", "STATE", "NODE", "ASKED", "APP", "PROGRESS"]
     assert [line.split()[1:4] for line in lines[1:]] == [["backup", "queued", "main"], ["backup", "successful", "main"]]

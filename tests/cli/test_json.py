@@ -10,10 +10,11 @@ import pytest
 from kit.answers import STEP_NS, Record, Recorded, recorded_instance
 from typer.testing import CliRunner
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.cli.main import app
 from holdfast.cli.state import State
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 GOLDEN = Path(__file__).parent / "golden" / "json.txt"
 
@@ -80,7 +81,7 @@ def test_every_command_prints_what_it_printed(tmp_path: Path, monkeypatch: pytes
         for line in COMMANDS.split("\n"):
             world.clock.ns += STEP_NS
             if "{queued}" in line and "queued" not in named:
-                named["queued"] = request_backup(world.instance, world.other_app.id)[0].id
+                named["queued"] = request_backup(world.instance, world.other_app.id, SYSTEM)[0].id
             command = line.format(**named)
             done = CliRunner().invoke(app, ["--home", str(tmp_path / "home"), *command.split(), "--json"])
             failure = f"{type(done.exception).__name__}: {done.exception}\n" if done.exception else ""

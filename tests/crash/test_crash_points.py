@@ -21,7 +21,7 @@ from kit.trees import Tree, tree_of
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError
-from holdfast.catalog.records import Retention, State
+from holdfast.catalog.records import SYSTEM, Retention, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.integrity.rebuild import rebuild
@@ -34,7 +34,9 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.retention.retain import retain_after
-from holdfast.service.take.run import queued_backups, recover_backups, run_backup
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import queued_backups
+from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.worker.job_kinds import JOBS, recover
@@ -69,8 +71,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     patch = pytest.MonkeyPatch()
     patch.setenv("HOLDFAST_WORKERS", "0")  # all effects in one process, where they can be counted
     instance = create_instance(folder / "home")
-    account = add_account(instance, "ana@example.com", "Silver").account
-    made = add_app(instance, account.id, "bot", app)
+    account = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
+    made = add_app(instance, account.id, "bot", app, SYSTEM)
     trees, zips = {}, {}
     for n in range(4):
         (app / f"only-{n}").write_bytes(os.urandom(120_000))
@@ -81,7 +83,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         backup = take(instance, made.id)
         trees[backup.id], zips[backup.id] = tree_of(app), zip_digest(instance, backup)
     gone = list_backups(instance, made.id)[1]
-    delete_backup(instance, gone)
+    delete_backup(instance, gone, SYSTEM)
     del trees[gone.id], zips[gone.id]
     instance.close()
     yield Ground(folder / "home", app, made.id, account.id, trees, zips)
@@ -101,14 +103,16 @@ def do_take(instance: Instance, ground: Ground, acknowledge: Callable[[str], Non
 def do_delete(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
     first = list_backups(instance, ground.app_id)[0]
     acknowledge(f"deleting {first.id}")
-    delete_backup(instance, first)
+    delete_backup(instance, first, SYSTEM)
     acknowledge(f"deleted {first.id}")
 
 
 def do_retain(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
     """A backup, and behind it retention by a rule that lets all older ones go."""
     rules = Retention(keep_last=1)
-    change_settings(instance.catalog, ground.app_id, lambda s: msgspec.structs.replace(s, retention=rules))
+    change_settings(
+        instance.catalog, ground.app_id, lambda s: msgspec.structs.replace(s, retention=rules), 0, SYSTEM, "x.set"
+    )
     older = list_backups(instance, ground.app_id)
     (ground.app / "fresh").write_bytes(b"fresh" * 9_000)
     done = take(instance, ground.app_id)
@@ -120,19 +124,19 @@ def do_retain(instance: Instance, ground: Ground, acknowledge: Callable[[str], N
 
 
 def do_prune(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
-    prune_account(instance, get_account(instance, ground.account_id), grace_ns=0)
+    prune_account(instance, get_account(instance, ground.account_id), SYSTEM, grace_ns=0)
 
 
 def do_restore(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
     first = list_backups(instance, ground.app_id)[0]
-    job = request_restore(instance, first, find_app(instance, ground.app_id), Wanted())
+    job = request_restore(instance, first, find_app(instance, ground.app_id), Wanted(), SYSTEM)
     done = run_restore(instance, job.id)
     if done.state == "successful":
         acknowledge(f"restored {first.id}")
 
 
 def do_rebuild(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
-    rebuild(instance)
+    rebuild(instance, SYSTEM)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -186,7 +190,7 @@ def verify(ground: Ground, operation: str, said: list[str], scratch: Path) -> No
     instance = open_instance(ground.home, new_catalog=new_catalog)
     try:
         if new_catalog:
-            rebuild(instance)  # a rebuild that was cut off is done again
+            rebuild(instance, SYSTEM)  # a rebuild that was cut off is done again
         recover(instance)
         recover_backups(instance)
         resume_deletions(instance)
@@ -212,7 +216,11 @@ def verify(ground: Ground, operation: str, said: list[str], scratch: Path) -> No
                 assert zip_digest(instance, found[backup_id]) == zips[backup_id]
             target = scratch / backup_id
             job = request_restore(
-                instance, found[backup_id], find_app(instance, ground.app_id), Wanted(to=str(target), mode="overlay")
+                instance,
+                found[backup_id],
+                find_app(instance, ground.app_id),
+                Wanted(to=str(target), mode="overlay"),
+                SYSTEM,
             )
             done = run_restore(instance, job.id)
             assert done.state == "successful", done.error_message
@@ -223,7 +231,7 @@ def verify(ground: Ground, operation: str, said: list[str], scratch: Path) -> No
             states = [ground.trees[first], list(ground.trees.values())[-1]]
             assert tree_of(ground.app) in (states[:1] if f"restored {first}" in said else states)
         account = get_account(instance, ground.account_id)
-        prune_account(instance, account, grace_ns=0)
+        prune_account(instance, account, SYSTEM, grace_ns=0)
         assert take(instance, ground.app_id).state is State.SUCCESSFUL
     finally:
         instance.close()

@@ -26,7 +26,7 @@ from sqlalchemy.pool import Pool
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.engine import CatalogError
-from holdfast.catalog.records import Backup, Job, Retention, State
+from holdfast.catalog.records import SYSTEM, Backup, Job, Retention, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, InstanceError, create_instance, open_instance
 from holdfast.service.integrity.prove import request_prove, run_prove
@@ -41,7 +41,8 @@ from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
 from holdfast.service.retention.retain import retain_app
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import queued_backups, run_backup
+from holdfast.service.take.request import queued_backups
+from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.worker.job_kinds import JOBS, recover
@@ -95,8 +96,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     patch = pytest.MonkeyPatch()
     patch.setenv("HOLDFAST_WORKERS", "0")  # all calls in one process, where they can be counted
     instance = create_instance(folder / "home")
-    account = add_account(instance, "ana@example.com", "Silver").account
-    made = add_app(instance, account.id, "bot", app)
+    account = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
+    made = add_app(instance, account.id, "bot", app, SYSTEM)
     zips = {}
     for n in range(4):
         (app / f"only-{n}").write_bytes(os.urandom(60_000))
@@ -106,7 +107,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         backup = take(instance, made.id)
         zips[backup.id] = zip_digest(instance, backup)
     gone = list_backups(instance, made.id)[1]
-    delete_backup(instance, gone)
+    delete_backup(instance, gone, SYSTEM)
     del zips[gone.id]
     instance.close()
     template = folder / "template"
@@ -138,30 +139,32 @@ def do_take(instance: Instance, ground: Ground) -> Ended:
 
 def do_delete(instance: Instance, ground: Ground) -> Ended:
     oldest = list_backups(instance, ground.app_id)[0]
-    delete_backup(instance, oldest)
+    delete_backup(instance, oldest, SYSTEM)
     return None
 
 
 def do_prune(instance: Instance, ground: Ground) -> Ended:
-    prune_account(instance, get_account(instance, ground.account_id), grace_ns=0)
+    prune_account(instance, get_account(instance, ground.account_id), SYSTEM, grace_ns=0)
     return None
 
 
 def do_retain(instance: Instance, ground: Ground) -> Ended:
     rules = Retention(keep_last=1)
-    change_settings(instance.catalog, ground.app_id, lambda s: msgspec.structs.replace(s, retention=rules))
-    retain_app(instance, find_app(instance, ground.app_id))
+    change_settings(
+        instance.catalog, ground.app_id, lambda s: msgspec.structs.replace(s, retention=rules), 0, SYSTEM, "x.set"
+    )
+    retain_app(instance, find_app(instance, ground.app_id), SYSTEM)
     return None
 
 
 def do_restore(instance: Instance, ground: Ground) -> Ended:
     oldest = list_backups(instance, ground.app_id)[0]
-    job = request_restore(instance, oldest, find_app(instance, ground.app_id), Wanted())
+    job = request_restore(instance, oldest, find_app(instance, ground.app_id), Wanted(), SYSTEM)
     return run_restore(instance, job.id)
 
 
 def do_import(instance: Instance, ground: Ground) -> Ended:
-    with Upload(instance, ground.app_id, None) as upload:
+    with Upload(instance, ground.app_id, SYSTEM, None) as upload:
         upload.write(tar_of(member("d/a", b"hello" * 2000), member("b", b"x" * 5000), mode="w:gz"))
         queued = upload.queue()
     return run_backup(instance, queued.id)
@@ -169,11 +172,11 @@ def do_import(instance: Instance, ground: Ground) -> Ended:
 
 def do_prove(instance: Instance, ground: Ground) -> Ended:
     newest = list_backups(instance, ground.app_id)[-1]
-    return run_prove(instance, request_prove(instance, newest).id)
+    return run_prove(instance, request_prove(instance, newest, SYSTEM).id)
 
 
 def do_rebuild(instance: Instance, ground: Ground) -> Ended:
-    rebuild(instance)
+    rebuild(instance, SYSTEM)
     return None
 
 
@@ -223,7 +226,7 @@ def verify(ground: Ground, name: str) -> None:
     instance = open_instance(ground.home, new_catalog=name == "rebuild")
     try:
         if name == "rebuild":
-            assert not any(done.problems for done in rebuild(instance))
+            assert not any(done.problems for done in rebuild(instance, SYSTEM))
         settle(instance)
         there = {backup.id: backup for backup in list_backups(instance, ground.app_id)}
         kept = list(ground.zips)[MAY_GO.get(name, 0) :] or list(ground.zips)[-1:]

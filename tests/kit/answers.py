@@ -18,7 +18,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from holdfast.catalog.records import Account, App
+from holdfast.catalog.records import SYSTEM, Account, App
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
@@ -105,13 +105,13 @@ def recorded_instance(folder: Path) -> Iterator[Recorded]:
     config = instance.config
     plans = {name: replace(plan, cooldown_seconds=0, account_cooldown_seconds=0) for name, plan in config.plans.items()}
     instance.config = replace(config, plans=plans, schedule_jitter_seconds=0)
-    made = add_account(instance, "ana@example.com", "Silver")
+    made = add_account(instance, "ana@example.com", "Silver", SYSTEM)
     root, other = folder / "app", folder / "other"
     root.mkdir(mode=0o755)
     other.mkdir(mode=0o755)
-    app = add_app(instance, made.account.id, "bot", root)
+    app = add_app(instance, made.account.id, "bot", root, SYSTEM)
     clock.ns += STEP_NS
-    other_app = add_app(instance, made.account.id, "shop", other)
+    other_app = add_app(instance, made.account.id, "shop", other, SYSTEM)
     recorded = Recorded(instance, clock, made.account, made.api_key, app, other_app, root)
     recorded.write("hello.txt", b"hello\n" * 1000)
     recorded.write("sub/größe.bin", bytes(range(256)) * 512)

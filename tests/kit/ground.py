@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from holdfast.catalog.records import Backup
+from holdfast.catalog.records import SYSTEM, Backup
 from holdfast.service.access.download import Download
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 
 def zip_digest(instance: Instance, backup: Backup) -> str:
@@ -19,5 +20,5 @@ def zip_digest(instance: Instance, backup: Backup) -> str:
 
 
 def take(instance: Instance, app_id: str) -> Backup:
-    asked, _ = request_backup(instance, app_id, origin="scheduled")
+    asked, _ = request_backup(instance, app_id, SYSTEM, origin="scheduled")
     return run_backup(instance, asked.id)

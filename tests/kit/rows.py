@@ -32,7 +32,7 @@ def account(catalog: Catalog, name: str = "ana") -> Account:
         link_secret_sealed=b"link",
         vault_epoch=0,
     )
-    insert_account(catalog, made, main_key(name, name))
+    insert_account(catalog, made, main_key(name, name), SYSTEM)
     return made
 
 
@@ -65,7 +65,7 @@ def app(catalog: Catalog, name: str = "bot", account_id: str = "ana") -> App:
         node="main",
         created_at=0,
     )
-    insert_app(catalog, made)
+    insert_app(catalog, made, SYSTEM)
     return made
 
 
@@ -104,7 +104,7 @@ def backup(of: App, number: int, name: str | None = None) -> Backup:
 def done(catalog: Catalog, of: App, number: int, name: str | None = None) -> Backup:
     """A successful backup that is in the catalog."""
     made = backup(of, number, name)
-    insert_backup(catalog, made)
+    insert_backup(catalog, made, SYSTEM)
     assert start_backup(catalog, made.id, "main", 1)
     finished_at = (number + 1) * SECOND
     values: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 import httpx
 
-from holdfast.catalog.records import Backup
+from holdfast.catalog.records import SYSTEM, Backup
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
@@ -87,9 +88,9 @@ def make_tenants(instance: Instance, folder: Path, count: int, content_bytes: in
         root = folder / f"app{number}"
         root.mkdir()
         (root / "data.bin").write_bytes(random.Random(number).randbytes(content_bytes))
-        key = add_account(instance, f"tenant{number}@example.org", "Titanium")
-        app = add_app(instance, key.account.id, "bot", root)
-        backup = take_now(instance, app.id)
+        key = add_account(instance, f"tenant{number}@example.org", "Titanium", SYSTEM)
+        app = add_app(instance, key.account.id, "bot", root, SYSTEM)
+        backup = take_now(instance, app.id, SYSTEM)
         assert backup.state == "successful", backup.error_message
         link_key = LinkKeys(instance).of(backup)
         found.append(Tenant(key, backup, f"/{backup.account_id}_{quote(backup.name, safe='')}.zip?{link_key}"))
@@ -98,9 +99,18 @@ def make_tenants(instance: Instance, folder: Path, count: int, content_bytes: in
 
 @contextmanager
 def served(
-    folder: Path, *, tenants: int = 1, content_bytes: int = 100_000, settings: str = "", open_files: int | None = None
+    folder: Path,
+    *,
+    tenants: int = 1,
+    content_bytes: int = 100_000,
+    settings: str = "",
+    is_limited: bool = True,
+    open_files: int | None = None,
 ) -> Iterator[Served]:
-    """Make an instance and serve it. `open_files`: the server's soft limit, which it may raise to the hard one."""
+    """Make an instance and serve it. `open_files`: the server's soft limit, which it may raise to the hard one.
+
+    `is_limited`: the plans limit how often backups are made.
+    """
     port = running.free_port()
     home = folder / "home"
     instance = create_instance(home, base_url=f"http://127.0.0.1:{port}", time_zone="UTC")
@@ -109,7 +119,10 @@ def served(
     finally:
         instance.close()
     config = home / "holdfast.toml"
-    config.write_text(settings + "\n" + config.read_text())
+    written = config.read_text()
+    if not is_limited:
+        written = re.sub("(cooldown_seconds|backups_per_day) = [0-9]+", r"\1 = 0", written)
+    config.write_text(settings + "\n" + written)
 
     def limit_files() -> None:
         if open_files is not None:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from holdfast.catalog.jobs.work import open_work
-from holdfast.catalog.records import App, Backup, JobState, Work
+from holdfast.catalog.records import SYSTEM, App, Backup, JobState, Work
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
@@ -65,7 +65,7 @@ class Site:
 
     def take(self, app: App | None = None, name: str | None = None) -> Backup:
         """A backup of an application, taken here and now."""
-        done = take_now(self.instance, (app or self.app).id, name=name)
+        done = take_now(self.instance, (app or self.app).id, SYSTEM, name=name)
         assert done.state == "successful", done.error_message
         return done
 
@@ -97,10 +97,10 @@ def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
     (data / "hello.txt").write_text("hello\n" * 1000)
     (data / "sub" / "größe.bin").write_bytes(bytes(range(256)) * 512)
     silver, other, bronze = (
-        add_account(instance, f"{plan.lower()}{n}@example.org", plan)
+        add_account(instance, f"{plan.lower()}{n}@example.org", plan, SYSTEM)
         for n, plan in enumerate(("Silver", "Titanium", "Bronze"))
     )
-    app, other_app = (add_app(instance, owner.account.id, "bot", data) for owner in (silver, other))
+    app, other_app = (add_app(instance, owner.account.id, "bot", data, SYSTEM) for owner in (silver, other))
     front = create_app(instance)
     ready = threading.Event()
     server = WebServer(front, sockets, lambda _: ready.set(), grace_seconds=5)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from holdfast.catalog.records import App, Backup, Job, State
+from holdfast.catalog.records import SYSTEM, App, Backup, Job, State
 from holdfast.service.access.download import find_download
 from holdfast.service.registry.apps import find_app
 from holdfast.service.registry.databases import add_database, spec_of
@@ -50,7 +50,7 @@ class Stage:
     def add(self, database: str = "app", name: str | None = None, *, check: bool = True) -> DatabaseSpec:
         """Make a database a source of the application."""
         spec = self.spec(database, name)
-        add_database(self.world.instance, self.app, spec, check=check)
+        add_database(self.world.instance, self.app, spec, SYSTEM, check=check)
         return spec
 
     def take(self) -> Backup:
@@ -67,20 +67,24 @@ class Stage:
         store = self.world.instance.home / "store" / "vaults" / self.world.account.id
         assert not (store / "backups" / backup.id).exists()
         assert not list(self.world.instance.run.glob("copies-*"))
-        assert PASSWORD not in (backup.error_message or "")
+        assert PASSWORD not in (backup.error_detail or "")
         return backup
 
     def restore(self, backup: Backup, name: str = "app", to: DatabaseSpec | None = None) -> Job:
         """Restore a database; the job as it ended."""
         wanted = Wanted(database=WantedDatabase(name, to))
-        job = run_restore(self.world.instance, request_restore(self.world.instance, backup, self.app, wanted).id)
+        job = run_restore(
+            self.world.instance, request_restore(self.world.instance, backup, self.app, wanted, SYSTEM).id
+        )
         assert not list(self.world.instance.run.glob("dump-*"))
         return job
 
     def restore_files(self, backup: Backup, to: Path, *paths: str) -> Job:
         """Restore files into a folder."""
         wanted = Wanted(paths=paths, mode="overlay", to=str(to))
-        return run_restore(self.world.instance, request_restore(self.world.instance, backup, self.app, wanted).id)
+        return run_restore(
+            self.world.instance, request_restore(self.world.instance, backup, self.app, wanted, SYSTEM).id
+        )
 
     def downloaded(self, backup: Backup) -> zipfile.ZipFile:
         """The backup as a customer gets it."""

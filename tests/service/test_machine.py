@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from kit.trees import Tree, tree_of
 from kit.world import FakeClock
 
-from holdfast.catalog.records import State
+from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.access.download import Download
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.integrity.rebuild import rebuild
@@ -25,7 +25,8 @@ from holdfast.service.registry.backups import delete_backup, find_backup, list_b
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 NAMES = st.sampled_from(["a", "b", "sub/c", "sub/d", "sub/deep/e"])
 CONTENTS = st.integers(0, 5).map(lambda n: bytes([n]) * (n * 30_000) + b"end")
@@ -47,8 +48,8 @@ class Holdfast(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setenv("HOLDFAST_WORKERS", "0")
         self.instance: Instance = create_instance(self.folder / "home", clock=self.clock)
-        self.account = add_account(self.instance, "ana@example.com", "Silver").account
-        self.app = add_app(self.instance, self.account.id, "bot", self.root)
+        self.account = add_account(self.instance, "ana@example.com", "Silver", SYSTEM).account
+        self.app = add_app(self.instance, self.account.id, "bot", self.root, SYSTEM)
         self.model: dict[str, Tree] = {}
 
     def teardown(self) -> None:
@@ -70,7 +71,7 @@ class Holdfast(RuleBasedStateMachine):
     @rule(target=backups)
     def take(self) -> str:
         self.clock.ns += HOUR_NS
-        asked, _ = request_backup(self.instance, self.app.id)
+        asked, _ = request_backup(self.instance, self.app.id, SYSTEM)
         done = run_backup(self.instance, asked.id)
         assert done.state is State.SUCCESSFUL, done.error_message
         self.model[done.id] = tree_of(self.root)
@@ -78,17 +79,17 @@ class Holdfast(RuleBasedStateMachine):
 
     @rule(backup=consumes(backups))
     def delete(self, backup: str) -> None:
-        delete_backup(self.instance, find_backup(self.instance, self.app.id, backup))
+        delete_backup(self.instance, find_backup(self.instance, self.app.id, backup), SYSTEM)
         del self.model[backup]
 
     @rule(grace_ns=st.sampled_from([0, 24 * HOUR_NS]))
     def prune(self, grace_ns: int) -> None:
         self.clock.ns += HOUR_NS
-        prune_account(self.instance, self.account, grace_ns=grace_ns)
+        prune_account(self.instance, self.account, SYSTEM, grace_ns=grace_ns)
 
     @rule()
     def check(self) -> None:
-        assert check_account(self.instance, self.account, share=1.0).is_clean
+        assert check_account(self.instance, self.account, SYSTEM, share=1.0).is_clean
 
     @rule()
     def lose_the_catalog(self) -> None:
@@ -96,7 +97,7 @@ class Holdfast(RuleBasedStateMachine):
         for path in (self.folder / "home").glob("catalog.sqlite*"):
             path.unlink()
         self.instance = open_instance(self.folder / "home", clock=self.clock, new_catalog=True)
-        assert [done.problems for done in rebuild(self.instance)] == [[]]
+        assert [done.problems for done in rebuild(self.instance, SYSTEM)] == [[]]
 
     @rule(backup=backups)
     def restore_and_undo(self, backup: str) -> None:
@@ -108,12 +109,12 @@ class Holdfast(RuleBasedStateMachine):
             self._restore(safety[-1].id, Wanted(safety_backup=False))
             assert tree_of(self.root) == before
         for one in safety:
-            delete_backup(self.instance, one)
+            delete_backup(self.instance, one, SYSTEM)
 
     def _restore(self, backup: str, wanted: Wanted) -> None:
         self.clock.ns += HOUR_NS
         found = find_backup(self.instance, self.app.id, backup)
-        job = request_restore(self.instance, found, self.app, wanted)
+        job = request_restore(self.instance, found, self.app, wanted, SYSTEM)
         done = run_restore(self.instance, job.id)
         assert done.state == "successful", done.error_message
 

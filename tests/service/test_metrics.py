@@ -15,10 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast.catalog import statistics
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.recovery_sheet import note_key_exported
 from holdfast.service.metrics import CATALOG_SHARE, InstanceCollector
 from holdfast.service.registry.backups import delete_now
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.units import DAY_NS, SECOND_NS
 
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -82,7 +83,7 @@ def test_bytes_are_told_as_files_have_them_and_as_the_store_does(world: World) -
 def test_what_only_grows_does_so_when_backups_are_deleted(world: World) -> None:
     good = world.take()
     before = scrape(world)
-    delete_now(world.instance, good)
+    delete_now(world.instance, good, SYSTEM)
     after = scrape(world)
     assert after("backups", state="successful") == 0
     for name in ("backup_files_total", "backup_zip_bytes_total", "backup_stored_bytes_total"):
@@ -92,7 +93,7 @@ def test_what_only_grows_does_so_when_backups_are_deleted(world: World) -> None:
 
 
 def test_what_waits_is_counted_with_its_age(world: World) -> None:
-    request_backup(world.instance, world.app.id)
+    request_backup(world.instance, world.app.id, SYSTEM)
     world.clock.ns += 90 * 10**9
     value = scrape(world)
     assert value("queue_length", kind="backup", state="queued") == 1

@@ -15,10 +15,11 @@ from kit.answers import STEP_NS, Record, Recorded, recorded_instance
 from holdfast.catalog.backups.rows import fail_backup, record_progress, start_backup
 from holdfast.catalog.events.endpoints import all_endpoints
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, EventKind
+from holdfast.catalog.records import MESSAGE_KINDS, SYSTEM, Delivery, DeliveryState, EventKind
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Progress
 from holdfast.web.app import Front, create_app
 from holdfast.worker.job_kinds import JOBS
@@ -213,7 +214,7 @@ def _events(call: Caller) -> None:
 
 def _enter_events(world: Recorded) -> None:
     """One of each kind that does not come by itself here."""
-    backup, _ = request_backup(world.instance, world.app.id)
+    backup, _ = request_backup(world.instance, world.app.id, SYSTEM)
     ids: dict[str, Any] = {"app_id": world.app.id, "backup_id": backup.id}
     error: dict[str, Any] = {"code": "DAMAGED", "message": "1 of its files can't be read: a.txt."}
     with world.instance.catalog.write() as connection:

@@ -20,7 +20,7 @@ from kit.world import World
 
 from holdfast.catalog.events.log import events_since
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import OPEN_JOBS, Backup, EventKind, JobState, State, Work
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Backup, EventKind, JobState, State, Work
 from holdfast.service.access.download import Download
 from holdfast.service.instance.clock import SystemClock
 from holdfast.service.instance.home import Instance, open_instance
@@ -29,7 +29,8 @@ from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.backups import find_backup, list_backups
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, take_now
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import take_now
 from holdfast.worker.supervisor import WatchedJobs
 
 T = TypeVar("T")
@@ -125,14 +126,14 @@ def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
     fill(world, 24)
     chance = random.Random(7)
     for pause in (0.0, 0.3):
-        asked, _ = request_backup(live, world.app.id)
+        asked, _ = request_backup(live, world.app.id, SYSTEM)
         until(partial(runs, live, asked.id))
         time.sleep(pause + chance.random() / 10)
         kill(watched)
         work = ended(live, asked.id)
         assert (work.state, work.error_code) in ((JobState.SUCCESSFUL, None), (JobState.FAILED, "INTERRUPTED"))
         assert started(live, asked.id) == 1
-    good = take_now(live, world.app.id)
+    good = take_now(live, world.app.id, SYSTEM)
     assert good.state is State.SUCCESSFUL
     assert reads(live, good)
     until(lambda: not left_over(world, live))
@@ -140,12 +141,12 @@ def test_a_backlog_and_what_runs_survive_kills_at_any_moment(
 
 def test_restores_and_verifications_too(world: World, live: Instance, watched: WatchedJobs) -> None:
     fill(world, 24)
-    good = take_now(live, world.app.id)
+    good = take_now(live, world.app.id, SYSTEM)
     before = sorted(path.name for path in world.root.iterdir())
     (world.root / "large.bin").write_bytes(b"changed")
     for pause in (0.2,):
-        restore = request_restore(live, good, world.app, Wanted())
-        verify = request_verify(live, good, world.app.node)
+        restore = request_restore(live, good, world.app, Wanted(), SYSTEM)
+        verify = request_verify(live, good, world.app.node, SYSTEM)
         until(partial(runs, live, restore.id))
         time.sleep(pause)
         kill(watched)
@@ -163,7 +164,7 @@ def test_a_second_process_waits_and_then_makes_anew_what_the_stop_of_the_first_c
     world: World, live: Instance, watched: WatchedJobs
 ) -> None:
     fill(world, 96)
-    asked, _ = request_backup(live, world.app.id)
+    asked, _ = request_backup(live, world.app.id, SYSTEM)
     until(lambda: get_work(live, asked.id).progress)
     second = WatchedJobs(live.home, lambda trouble: None)
     second.start()
@@ -182,7 +183,7 @@ def test_a_second_process_waits_and_then_makes_anew_what_the_stop_of_the_first_c
 
 def test_everything_is_killed_and_served_again(world: World, live: Instance) -> None:
     fill(world, 48)
-    asked, _ = request_backup(live, world.app.id)
+    asked, _ = request_backup(live, world.app.id, SYSTEM)
 
     def serve() -> subprocess.Popen[bytes]:
         command = [*PROGRAM, "--home", str(live.home), "serve", "--port", "0"]
@@ -205,7 +206,7 @@ def test_everything_is_killed_and_served_again(world: World, live: Instance) -> 
 
 def test_a_process_whose_parent_is_gone_before_it_is_ready_stops_in_order(world: World, live: Instance) -> None:
     fill(world, 48)
-    asked, _ = request_backup(live, world.app.id)
+    asked, _ = request_backup(live, world.app.id, SYSTEM)
     command = [sys.executable, "-m", "holdfast.worker.process", str(live.home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

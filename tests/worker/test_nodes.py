@@ -14,13 +14,13 @@ import pytest
 from kit.executor import StepsOnly
 
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.records import OPEN_JOBS, App, EventKind, JobState, Work
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, App, EventKind, JobState, Work
 from holdfast.service.instance.config import CONFIG_NAME
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.worker import queue
 from holdfast.worker.queue import Worker
 from holdfast.worker.supervisor import WatchedJobs
@@ -48,14 +48,14 @@ def nodes(postgresql: Callable[[], str], tmp_path: Path, monkeypatch: pytest.Mon
         config = tmp_path / name / CONFIG_NAME
         config.write_text(f'node = "{name}"\n{config.read_text()}')
     one, two = open_instance(tmp_path / "one"), open_instance(tmp_path / "two")
-    account = add_account(one, "ana@example.com", "Silver").account
+    account = add_account(one, "ana@example.com", "Silver", SYSTEM).account
     apps = []
     for number in range(APPS):
         for name, instance in (("one", one), ("two", two)):
             root = tmp_path / f"app-{name}-{number}"
             root.mkdir()
             (root / "file").write_bytes(os.urandom(1 << 20))
-            apps.append(add_app(instance, account.id, root.name, root))
+            apps.append(add_app(instance, account.id, root.name, root, SYSTEM))
     assert {app.node for app in apps} == {"one", "two"}
     yield Nodes(one, two, apps)
     one.close()
@@ -78,14 +78,17 @@ def starts(instance: Instance, backup_id: str) -> int:
 
 
 def test_each_runs_what_is_its_nodes_and_each_backup_once(nodes: Nodes) -> None:
-    before = [request_backup(nodes.one, app.id)[0] for app in nodes.apps[: len(nodes.apps) // 2]]
+    before = [request_backup(nodes.one, app.id, SYSTEM)[0] for app in nodes.apps[: len(nodes.apps) // 2]]
     workers = [WatchedJobs(instance.home, lambda trouble: None) for instance in (nodes.one, nodes.two)]
     for worker in workers:
         worker.start()
     try:
         for worker in workers:
             assert worker.wait_ready(SECONDS)
-        for backup in (*before, *(request_backup(nodes.two, app.id)[0] for app in nodes.apps[len(nodes.apps) // 2 :])):
+        for backup in (
+            *before,
+            *(request_backup(nodes.two, app.id, SYSTEM)[0] for app in nodes.apps[len(nodes.apps) // 2 :]),
+        ):
             work = ended(nodes.one, backup.id)
             assert (work.state, work.node) == (JobState.SUCCESSFUL, backup.node)
             assert starts(nodes.one, backup.id) == 1
@@ -101,7 +104,7 @@ def test_one_that_is_killed_loses_nothing_and_holds_up_nothing(nodes: Nodes) -> 
     try:
         for worker in workers:
             assert worker.wait_ready(SECONDS)
-        asked = [request_backup(nodes.one, app.id)[0] for app in nodes.apps]
+        asked = [request_backup(nodes.one, app.id, SYSTEM)[0] for app in nodes.apps]
         pid = workers[0].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -127,7 +130,7 @@ def test_what_is_asked_for_on_one_node_wakes_the_other(nodes: Nodes, monkeypatch
     try:
         app = next(app for app in nodes.apps if app.node == "two")
         for _ in range(3):
-            asked, _ = request_backup(nodes.one, app.id)
+            asked, _ = request_backup(nodes.one, app.id, SYSTEM)
             assert ended(nodes.one, asked.id).state is JobState.SUCCESSFUL
     finally:
         worker.stop()

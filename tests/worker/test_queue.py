@@ -13,14 +13,16 @@ from kit.world import World
 
 from holdfast.catalog.jobs import queue as rows
 from holdfast.catalog.jobs.work import open_work
-from holdfast.catalog.records import App, JobState, State, Work
+from holdfast.catalog.records import SYSTEM, App, JobState, State, Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs.work import get_work
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import find_backup
-from holdfast.service.take.run import request_backup, take_lock, take_now
+from holdfast.service.take.failing import take_lock
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import take_now
 from holdfast.worker import queue
 from holdfast.worker.port import Steps
 from holdfast.worker.queue import Worker
@@ -81,17 +83,17 @@ def ended(instance: Instance, work_id: str) -> Work:
 
 
 def more_apps(world: World, count: int) -> list[App]:
-    return [add_app(world.instance, world.account.id, f"bot {number}", world.root) for number in range(count)]
+    return [add_app(world.instance, world.account.id, f"bot {number}", world.root, SYSTEM) for number in range(count)]
 
 
 def test_what_was_queued_before_is_run_at_the_start(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     troubles: list[str] = []
     watched = WatchedJobs(world.instance.home, troubles.append)
     watched.start()
     assert watched.wait_ready(SECONDS)
     assert ended(world.instance, asked.id).state is JobState.SUCCESSFUL
-    more, _ = request_backup(world.instance, world.app.id)
+    more, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert ended(world.instance, more.id).state is JobState.SUCCESSFUL
     watched.stop()
     assert troubles == []
@@ -102,19 +104,19 @@ def test_what_was_queued_before_is_run_at_the_start(world: World) -> None:
 def test_whoever_asks_wakes_the_worker(world: World, gated: tuple[Worker, Gate]) -> None:
     _, gate = gated
     gate.may_go_on.release(1000)
-    first, _ = request_backup(world.instance, world.app.id)
+    first, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert ended(world.instance, first.id).state is JobState.SUCCESSFUL
-    verify = request_verify(world.instance, find_backup(world.instance, world.app.id, first.id), "main")
+    verify = request_verify(world.instance, find_backup(world.instance, world.app.id, first.id), "main", SYSTEM)
     assert ended(world.instance, verify.id).state is JobState.SUCCESSFUL
 
 
 def test_without_being_woken_the_worker_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr("holdfast.service.take.run.wake", lambda instance: None)
+    monkeypatch.setattr("holdfast.service.take.request.wake", lambda instance: None)
     worker = Worker(world.instance, StepsOnly)
     worker.start()
     try:
-        asked, _ = request_backup(world.instance, world.app.id)
+        asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
         assert ended(world.instance, asked.id).state is JobState.SUCCESSFUL
     finally:
         worker.stop()
@@ -124,7 +126,7 @@ def test_so_many_run_at_once_as_the_node_may_and_the_oldest_first(world: World, 
     _, gate = gated
     asked = []
     for app in (world.app, *more_apps(world, 4)):
-        asked.append(request_backup(world.instance, app.id)[0].id)
+        asked.append(request_backup(world.instance, app.id, SYSTEM)[0].id)
         world.clock.ns += 1_000_000
     at_once = world.instance.config.takes_at_once
     assert gate.wait_given(at_once) == asked[:at_once]
@@ -140,7 +142,7 @@ def test_so_many_run_at_once_as_the_node_may_and_the_oldest_first(world: World, 
 
 def test_of_an_application_one_runs_at_a_time(world: World, gated: tuple[Worker, Gate]) -> None:
     _, gate = gated
-    backup = take_now(world.instance, world.app.id)
+    backup = take_now(world.instance, world.app.id, SYSTEM)
     jobs = []
     for _ in range(3):
         jobs.append(request_job_of(world, backup.id))
@@ -159,14 +161,14 @@ def request_job_of(world: World, backup_id: str) -> str:
     from holdfast.service.jobs.lifecycle import request_job
 
     backup = find_backup(world.instance, world.app.id, backup_id)
-    return request_job(world.instance, KIND, backup, world.app.id, "main", "{}").id
+    return request_job(world.instance, KIND, backup, world.app.id, "main", "{}", SYSTEM).id
 
 
 def test_what_a_process_runs_itself_is_not_claimed(world: World, gated: tuple[Worker, Gate]) -> None:
     _, gate = gated
     for _ in range(5):
-        assert take_now(world.instance, world.app.id).state is State.SUCCESSFUL
-    other, _ = request_backup(world.instance, more_apps(world, 1)[0].id)
+        assert take_now(world.instance, world.app.id, SYSTEM).state is State.SUCCESSFUL
+    other, _ = request_backup(world.instance, more_apps(world, 1)[0].id, SYSTEM)
     assert gate.wait_given(1) == [other.id]
 
 
@@ -182,7 +184,7 @@ def test_what_somebody_held_is_begun_when_it_is_let_go(world: World, monkeypatch
         return found
 
     monkeypatch.setattr(queue, "waiting", look)
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     worker = Worker(world.instance, StepsOnly)
     with held(world.instance, take_lock(asked.id)):
         worker.start()

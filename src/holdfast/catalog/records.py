@@ -60,6 +60,9 @@ class Actor(msgspec.Struct, frozen=True):
 SYSTEM = Actor(ActorKind.SYSTEM, "", "Holdfast")
 """The actor of what the program does by itself."""
 
+SCHEDULE = Actor(ActorKind.SCHEDULE, "", "schedule")
+"""The actor of scheduled backups."""
+
 
 class Account(msgspec.Struct, frozen=True):
     """One customer of the host."""
@@ -206,6 +209,13 @@ class Backup(msgspec.Struct, frozen=True):
     note: str | None = None
     zip_sha256: bytes | None = None
     """None until all of it was read back once."""
+    error_detail: str | None = None
+    """Why it failed, for the operator; `error_message` is for the customer."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, as the operator reads it."""
+        return self.error_detail or self.error_message
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -256,6 +266,15 @@ class Job(msgspec.Struct, frozen=True):
     node: str
     created_at: int
     finished_at: int | None
+    error_detail: str | None = None
+    """As of a backup."""
+    is_hidden: bool = False
+    """The operator's own doing, which the account is not shown: a restore to a folder or a database of theirs."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, as the operator reads it."""
+        return self.error_detail or self.error_message
 
 
 class Work(Job, frozen=True):

@@ -102,7 +102,7 @@ def app_statistics(catalog: Catalog, now_ns: int) -> list[AppStatistics]:
             last.c.created_at,
             last.c.state,
             last.c.error_code,
-            last.c.error_message,
+            func.coalesce(last.c.error_detail, last.c.error_message),
             last.c.is_customers_failure,
         )
         .select_from(apps)

@@ -60,7 +60,7 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
     from holdfast.service.registry import accounts
 
     with state.instance() as instance:
-        changed = accounts.set_plan(instance, account, plan)
+        changed = accounts.set_plan(instance, account, plan, operator())
     if json:
         print_json(AccountPlan(changed.id, changed.id, changed.plan))
     else:
@@ -78,7 +78,7 @@ def set_email(
     from holdfast.service.registry import accounts
 
     with state.instance() as instance:
-        changed = accounts.set_email(instance, account, email)
+        changed = accounts.set_email(instance, account, email, operator())
     if json:
         print_json(AccountEmail(changed.id, changed.email))
     else:
@@ -86,14 +86,36 @@ def set_email(
 
 
 @app.command("rotate-key")
-def rotate_key(account: AccountId, json: Json = False) -> None:
-    """Replace an account's API key; the old one ends at once."""
+def rotate_key(
+    account: AccountId,
+    overlap: Annotated[
+        int, typer.Option("--overlap", min=0, max=86_400, metavar="SECONDS", help="For so long the old one works on.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Replace an account's main key; the old one ends at once, or after an overlap."""
     from holdfast.service.registry import accounts, keys
 
     with state.instance() as instance:
         found = accounts.get_account(instance, account)
-        api_key = keys.rotate_key(instance, found, operator())
+        api_key = keys.rotate_key(instance, found, operator(), overlap)
     _print_key(found.id, api_key, json)
+
+
+@app.command("revoke-links")
+def revoke_links(account: AccountId, json: Json = False) -> None:
+    """End all download links of an account; its backups have new keys."""
+    from holdfast.schemas.links import RevokedLinks
+    from holdfast.service.people import links
+    from holdfast.service.registry.accounts import get_account
+
+    with state.instance() as instance:
+        found = get_account(instance, account)
+        ended = links.revoke_links(instance, found, operator())
+    if json:
+        print_json(RevokedLinks(ended))
+    else:
+        print(f"All download links of {found.email} have ended.")
 
 
 def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
@@ -120,7 +142,7 @@ def erase(
         account = get_account(instance, account_id)
         if not yes:
             typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
-        deleted = erase_account(instance, account)
+        deleted = erase_account(instance, account, operator())
     if json:
         print_json(ErasedAccount(account_id, account_id, deleted))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table, warn
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add(
     from holdfast.service.registry.apps import add_app
 
     with state.instance() as instance:
-        made = add_app(instance, account, name, path)
+        made = add_app(instance, account, name, path, operator())
         _warn_of_others(instance, made)
     if json:
         print_json(NewApp(made.id, made.id))
@@ -78,7 +78,7 @@ def rename(name: AppName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")
     from holdfast.service.registry.apps import find_app, rename_app
 
     with state.instance() as instance:
-        changed = rename_app(instance, find_app(instance, name), new)
+        changed = rename_app(instance, find_app(instance, name), new, operator())
         _print_changed(instance, changed, json, f"{name} is named {changed.name} now.")
 
 
@@ -92,7 +92,7 @@ def set_path(
     from holdfast.service.registry import apps
 
     with state.instance() as instance:
-        changed = apps.set_path(instance, apps.find_app(instance, name), path)
+        changed = apps.set_path(instance, apps.find_app(instance, name), path, operator())
         _warn_of_others(instance, changed)
         _print_changed(instance, changed, json, f"The data of {changed.name} is in {changed.path} now.")
 
@@ -138,7 +138,7 @@ def remove(
             count = len(list_backups(instance, found.id))
             backups = "1 backup" if count == 1 else f"{count} backups"
             typer.confirm(f"Remove {escaped(found.name)} and its {backups}?", abort=True, err=True)
-        removed = remove_app(instance, found)
+        removed = remove_app(instance, found, operator())
     if json:
         print_json(RemovedApp(found.id, found.id, removed))
     else:

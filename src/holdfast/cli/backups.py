@@ -15,7 +15,7 @@ import typer
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import bytes_bar, progress_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped, write_bytes
 from holdfast.units import size_text
 
@@ -44,18 +44,20 @@ def create(
     """Take a backup now, and wait until it is finished; for an application of another node, queue it there."""
     from holdfast.service.errors import Conflict
     from holdfast.service.registry.apps import find_app, is_here
-    from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup, take_now
+    from holdfast.service.take.failing import recover_backups
+    from holdfast.service.take.request import queued_backups, request_backup
+    from holdfast.service.take.run import run_backup, take_now
 
     with state.instance() as instance:
         found = find_app(instance, name)
         if not is_here(instance, found):
-            queued, _ = request_backup(instance, found.id, name=called)
+            queued, _ = request_backup(instance, found.id, operator(), name=called)
             _print_queued(instance, found, queued, as_json=json)
             return
         recover_backups(instance)
         with _stopped_aloud(name), progress_bar(f"Backing up {name}") as control:
             try:
-                done = take_now(instance, found.id, name=called, control=control)
+                done = take_now(instance, found.id, operator(), name=called, control=control)
             except Conflict:
                 # A process may have queued one and died before it began.
                 waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
@@ -69,7 +71,7 @@ def _print_queued(instance: Instance, found: App, queued: Backup, *, as_json: bo
     from holdfast.service.registry.backups import full_object
 
     if as_json:
-        print_json(full_object(instance, queued))
+        print_json(full_object(instance, queued, for_operator=True))
     else:
         print(
             f"{queued.name}: queued for the node {found.node}, which has the folder of {found.name}; "
@@ -92,11 +94,15 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
     from holdfast.catalog.records import State
     from holdfast.service.registry.backups import full_object
 
-    shown = full_object(instance, done)
+    shown = full_object(instance, done, for_operator=True)
     if as_json:
         print_json(shown)
     if done.state is not State.SUCCESSFUL:
-        error = done.error_message or "Another process is running the backup; see `holdfast backup list`."
+        error = (
+            done.error_detail
+            or done.error_message
+            or "Another process is running the backup; see `holdfast backup list`."
+        )
         raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
     if not as_json:
         print(
@@ -130,7 +136,7 @@ def list_all(name: AppName, json: Json = False) -> None:
                     size_text(b.zip_bytes),
                     size_text(b.stored_bytes),
                     "yes" if b.is_locked else "",
-                    b.name + (f"  ({b.error_message})" if b.error_message else ""),
+                    b.name + (f"  ({b.reason})" if b.error_message else ""),
                 )
                 for b in list_backups(instance, found.id)
             ],
@@ -226,7 +232,7 @@ def delete(name: AppName, backup: BackupName, json: Json = False) -> None:
     from holdfast.service.registry.backups import delete_backup
 
     with one_backup(name, backup) as (instance, found):
-        freed = delete_backup(instance, found)
+        freed = delete_backup(instance, found, operator())
     if json:
         print_json(FreedBackup(found.id, freed))
     else:
@@ -241,7 +247,7 @@ def rename(
     from holdfast.service.registry import backups
 
     with one_backup(name, backup) as (instance, found):
-        changed = backups.rename(instance, found, new)
+        changed = backups.rename(instance, found, new, operator())
         print_changed(instance, changed, json, f"{found.name} is named {changed.name} now.")
 
 
@@ -249,7 +255,7 @@ def print_changed(instance: Instance, changed: Backup, as_json: bool, text: str)
     from holdfast.service.registry.backups import full_object
 
     if as_json:
-        print_json(full_object(instance, changed))
+        print_json(full_object(instance, changed, for_operator=True))
     else:
         print(text)
 

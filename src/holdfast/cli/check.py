@@ -8,7 +8,7 @@ import typer
 
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.progress import progress_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 from holdfast.units import size_text
 
@@ -67,7 +67,9 @@ def check(
         results = []
         for account in _accounts(instance, name):
             with progress_bar(f"Checking {account.email}") as control:
-                results.append(check_account(instance, account, share=share, repair=repair, control=control))
+                results.append(
+                    check_account(instance, account, operator(), share=share, repair=repair, control=control)
+                )
         is_clean = all(result.is_clean for result in results)
         if json:
             print_json(CheckedAccounts(is_clean, results))

@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli.state import operator
+
 if TYPE_CHECKING:
     from holdfast.catalog.records import Account, App
     from holdfast.service.instance.home import Instance
@@ -75,6 +77,7 @@ class Demo:
         from holdfast.service.registry.apps import add_app, list_apps
         from holdfast.service.take.schedule import Schedule, set_schedule
 
+        by = operator()
         made = not (self._home / FORMAT_NAME).exists()
         if made:
             create_instance(self._home, base_url=f"http://127.0.0.1:{port}").close()
@@ -83,17 +86,17 @@ class Demo:
         try:
             _make_bot(self._bot)
             accounts = list_accounts(instance)
-            account = accounts[0] if accounts else add_account(instance, EMAIL, PLAN).account
+            account = accounts[0] if accounts else add_account(instance, EMAIL, PLAN, by).account
             if account.plan != PLAN:
-                set_plan(instance, account.id, PLAN)
+                set_plan(instance, account.id, PLAN, by)
             names = {app.name for app in list_apps(instance, account.id)}
             for name, path in (("checkout", _checkout()), ("bot", self._bot)):
                 if name not in names:
-                    added = add_app(instance, account.id, name, path)
+                    added = add_app(instance, account.id, name, path, by)
                     if name == "bot":
-                        set_schedule(instance, added, Schedule(BOT_CRON, Retention(keep_last=12, keep_daily=7)))
+                        set_schedule(instance, added, Schedule(BOT_CRON, Retention(keep_last=12, keep_daily=7)), by)
                     else:
-                        set_schedule(instance, added, Schedule("", Retention(keep_last=12), MADE_AGAIN))
+                        set_schedule(instance, added, Schedule("", Retention(keep_last=12), MADE_AGAIN), by)
         finally:
             instance.close()
         print(f"{'Made' if made else 'Using'} the demo instance in {self._home}.", flush=True)
@@ -174,7 +177,7 @@ class Demo:
         print(f"  {done['state']}; its content is {'the good one' if spoiled.read_text() == good else 'wrong'} again")
         print("Undoing the restore ...", flush=True)
         safety, _, wanted = undo_of(instance, job["id"], is_inline=False)
-        undone = _ended(base, key, request_restore(instance, safety, app, wanted).id)
+        undone = _ended(base, key, request_restore(instance, safety, app, wanted, operator(), undoes=job["id"]).id)
         print(f"  {undone['state']}; its content is: {spoiled.read_text().strip()}", flush=True)
         spoiled.write_text(good)
 

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, print_json
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 
 class When(StrEnum):
@@ -43,9 +43,9 @@ def hook(
     with state.instance() as instance:
         found = find_app(instance, name)
         if remove:
-            found = set_hook(instance, found, when.value, None)
+            found = set_hook(instance, found, when.value, None, operator())
         elif command is not None:
-            found = set_hook(instance, found, when.value, Hook(command, timeout))
+            found = set_hook(instance, found, when.value, Hook(command, timeout), operator())
     now = found.settings.before if when is When.BEFORE else found.settings.after
     if json:
         hook = None if now is None else HookCommand(now.command, now.timeout_seconds)

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, print_json, print_table, warn
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
 
@@ -43,11 +43,11 @@ def ignore(
     with state.instance() as instance:
         found = find_app(instance, name)
         if remove:
-            found = ignored.remove_patterns(instance, found, given)
+            found = ignored.remove_patterns(instance, found, given, operator())
         elif replace or clear:
-            found = ignored.set_patterns(instance, found, given)
+            found = ignored.set_patterns(instance, found, given, operator())
         elif given:
-            found = ignored.add_patterns(instance, found, given)
+            found = ignored.add_patterns(instance, found, given, operator())
     if json:
         print_json(IgnorePatterns(found.id, found.settings.ignore))
         return

@@ -13,7 +13,7 @@ from holdfast.cli.apps import AppName
 from holdfast.cli.backups import print_taken
 from holdfast.cli.output import Json, fail
 from holdfast.cli.progress import bytes_bar, progress_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Backup
@@ -33,8 +33,9 @@ def import_archive(
     """Make an archive a backup of an application, and wait until it is finished."""
     from holdfast.service.instance.locks import held
     from holdfast.service.registry.apps import find_app
+    from holdfast.service.take.failing import recover_backups, take_lock
     from holdfast.service.take.import_backup import Upload
-    from holdfast.service.take.run import recover_backups, run_backup, take_lock
+    from holdfast.service.take.run import run_backup
 
     with state.instance() as instance:
         found = find_app(instance, name)
@@ -44,7 +45,7 @@ def import_archive(
         except OSError as error:
             raise typer.Exit(fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")) from None
         with ExitStack() as own:
-            with opened, Upload(instance, found.id, called) as upload:
+            with opened, Upload(instance, found.id, operator(), called) as upload:
                 # Before anybody can see the backup: it is this process that runs it, and not the worker.
                 own.enter_context(held(instance, take_lock(upload.backup_id)))
                 backup = _queued(upload, opened, file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_json_line, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 from holdfast.units import SECOND_NS, size_text
 
@@ -45,7 +45,8 @@ def jobs(
         running, ended = seen_work(instance, 10_000 if everything else ENDED_MAX)
         found = [*running, *ended]
         if json:
-            print_json([extended(OperatorJob, shown_job(instance, work), work.account_id, work.node) for work in found])
+            shown = [(shown_job(instance, work, for_operator=True), work) for work in found]
+            print_json([extended(OperatorJob, job, work.account_id, work.node) for job, work in shown])
             return
         if not found:
             print("Nothing runs, nothing waits, and nothing ended in the last day.")
@@ -78,9 +79,9 @@ def cancel(
     from holdfast.service.jobs.work import cancel_work, get_work
 
     with state.instance() as instance:
-        work = cancel_work(instance, get_work(instance, job))
+        work = cancel_work(instance, get_work(instance, job), operator())
         if json:
-            print_json(shown_job(instance, work))
+            print_json(shown_job(instance, work, for_operator=True))
         else:
             print("It stops within two seconds." if work.state in OPEN_JOBS else "It is cancelled.")
 
@@ -126,10 +127,11 @@ def _print_event(instance: Instance, event: Event, names: dict[str, str], *, as_
     from holdfast.service.jobs.events import message_of, shown_event
 
     if as_json:
-        print_json_line(extended(OperatorEvent, shown_event(instance, event), event.account_id))
+        print_json_line(extended(OperatorEvent, shown_event(instance, event, for_operator=True), event.account_id))
         return
     name = names.get(event.app_id or "", event.app_id or "")
-    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {escaped(message_of(event))}", flush=True)
+    text = escaped(message_of(event, for_operator=True))
+    print(f"{_clock_text(instance, event.at)}  {event.kind:<16}  {name}: {text}", flush=True)
 
 
 def _app_names(instance: Instance) -> dict[str, str]:
@@ -150,7 +152,7 @@ def _state(work: Work) -> str:
 
 def _state_text(work: Work) -> str:
     if work.error_message:
-        return f"{work.error_code}: {work.error_message}"
+        return f"{work.error_code}: {work.reason}"
     if work.progress is None:
         return ""
     p = work.progress

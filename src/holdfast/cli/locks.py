@@ -11,6 +11,7 @@ import typer
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName, one_backup, print_changed
 from holdfast.cli.output import Json
+from holdfast.cli.state import operator
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
@@ -33,11 +34,11 @@ def lock(
 
     with one_backup(name, backup) as (instance, found):
         if until is None:
-            changed = set_lock(instance, found, True)
+            changed = set_lock(instance, found, operator(), True)
             print_changed(instance, changed, json, f"{changed.name} is locked now.")
             return
         end_ns = _end_of(until, instance.zone, instance.clock.now_ns())
-        changed = set_lock(instance, found, None, end_ns)
+        changed = set_lock(instance, found, operator(), None, end_ns)
         print_changed(instance, changed, json, f"{changed.name} is locked until {locked_until(instance, changed)}.")
 
 
@@ -53,7 +54,8 @@ def unlock(
     from holdfast.service.registry.backups import locked_until, override_locks, set_lock
 
     with one_backup(name, backup) as (instance, found):
-        changed = override_locks(instance, found) if force else set_lock(instance, found, False)
+        by = operator()
+        changed = override_locks(instance, found, by) if force else set_lock(instance, found, by, False)
         until = locked_until(instance, changed)
         text = f"{changed.name} is unlocked now."
         if until is not None:

@@ -26,6 +26,7 @@ from holdfast.cli import (
     ignore,
     imports,
     jobs,
+    keys,
     locks,
     maintenance,
     notices,
@@ -60,7 +61,10 @@ backups.app.command("lock")(locks.lock)
 backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
-app.add_typer(server.key_app, name="key", help="The master key.")
+server.key_app.command("add")(keys.add)
+server.key_app.command("list")(keys.list_all)
+server.key_app.command("end")(keys.end)
+app.add_typer(server.key_app, name="key", help="The master key, and the keys of accounts.")
 app.add_typer(admin_keys.app, name="admin-key", help="Keys for the host's panel and billing.")
 app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
 app.command("log")(jobs.log)

@@ -10,13 +10,14 @@ import typer
 
 from holdfast.cli.output import Failure, Json, fail, known_failure, print_json, warn
 from holdfast.cli.progress import steps_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import HOUR_NS, size_text
 
 if TYPE_CHECKING:
     from holdfast.catalog.records import Account
     from holdfast.schemas.commands import PlannedPrune, PrunedAccount
     from holdfast.service.instance.home import Instance
+    from holdfast.service.integrity.rebuild import Rebuilt
 
 _GRACE_HOURS = 24.0
 _GraceHours = Annotated[
@@ -117,7 +118,7 @@ def _prune(instance: Instance, account: Account, grace_ns: int, *, quiet: bool) 
 
     unknown = unknown_backups(instance, account)
     with steps_bar(f"Pruning {account.email}") as control:
-        done = prune_account(instance, account, grace_ns=grace_ns, control=control)
+        done = prune_account(instance, account, operator(), grace_ns=grace_ns, control=control)
     packs = done.dead_packs + done.repacked_packs + done.left_behind_packs
     if not quiet:
         text = f"freed {size_text(done.freed_bytes)} in {packs} packs; {size_text(done.deleted_bytes)} deleted"
@@ -150,27 +151,32 @@ def rebuild(json: Json = False) -> None:
     import msgspec
 
     from holdfast.schemas.commands import RebuiltAccount
-    from holdfast.service.integrity.rebuild import Rebuilt, open_to_rebuild
+    from holdfast.service.integrity.rebuild import open_to_rebuild
     from holdfast.service.integrity.rebuild import rebuild as operation
-
-    def report(done: Rebuilt) -> None:
-        if json:
-            return
-        print(
-            f"{done.email or done.account_id}: {done.backups} backups, {done.packs} packs and {done.apps} applications "
-            f"came back; {done.dropped_backups} backups are no longer in the store and were dropped."
-        )
-        for problem in done.problems:
-            warn(problem)
 
     instance, aside = open_to_rebuild(state.home)
     if aside is not None:
         warn(f"The catalog was damaged; it lies in {aside} now, and a new one is made.")
     try:
-        all_done = operation(instance, report)
+        all_done = operation(instance, operator(), lambda done: None if json else print_rebuilt(done))
     finally:
         instance.close()
     if json:
         print_json([msgspec.convert(done, RebuiltAccount, from_attributes=True) for done in all_done])
-    if any(done.problems for done in all_done):
+    all_came_back(all_done)
+
+
+def print_rebuilt(done: Rebuilt) -> None:
+    """Print what came back of one account."""
+    print(
+        f"{done.email or done.account_id}: {done.backups} backups, {done.packs} packs and {done.apps} applications "
+        f"came back; {done.dropped_backups} backups are no longer in the store and were dropped."
+    )
+    for problem in done.problems:
+        warn(problem)
+
+
+def all_came_back(done: Sequence[Rebuilt]) -> None:
+    """End the command with 1 unless everything came back."""
+    if any(account.problems for account in done):
         raise typer.Exit(fail("NOT_ALL_CAME_BACK", "Not everything came back; the warnings above say what."))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def add(
     with state.instance() as instance:
         if account is not None:
             get_account(instance, account)
-        made = add_endpoint(instance, account, url or "", events or None, label)
+        made = add_endpoint(instance, account, url or "", operator(), events or None, label)
         shown = shown_endpoint(instance, made.endpoint)
     if json:
         print_json(extended(NewEndpoint, shown, account, made.secret))
@@ -93,7 +93,7 @@ def remove(endpoint_id: EndpointId, json: Json = False) -> None:
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
-        remove_endpoint(instance, endpoint)
+        remove_endpoint(instance, endpoint, operator())
     if json:
         print_json(RemovedEndpoint(endpoint.id))
     else:
@@ -106,7 +106,7 @@ def enable(endpoint_id: EndpointId, json: Json = False) -> None:
     from holdfast.service.notify.endpoints import change_endpoint, find_endpoint, shown_endpoint
 
     with state.instance() as instance:
-        endpoint = change_endpoint(instance, find_endpoint(instance, endpoint_id), is_enabled=True)
+        endpoint = change_endpoint(instance, find_endpoint(instance, endpoint_id), operator(), is_enabled=True)
         shown = shown_endpoint(instance, endpoint)
     if json:
         print_json(shown)
@@ -122,7 +122,7 @@ def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
 
     with state.instance() as instance:
         endpoint = find_endpoint(instance, endpoint_id)
-        sent = send_test(instance, endpoint)
+        sent = send_test(instance, endpoint, operator())
         shown = shown_delivery(instance, sent)
     if json:
         print_json(shown)

@@ -88,7 +88,7 @@ def known_failure(error: Exception) -> Failure | None:
     if isinstance(error, OutputFailed):
         return Failure("OUTPUT", str(error))
     if isinstance(error, ServiceError):
-        return Failure(error.code, error.message, WRONG_USE if error.is_wrong_use else FAILED)
+        return Failure(error.code, error.detail, WRONG_USE if error.is_wrong_use else FAILED)
     if is_catalog_error(error):
         return Failure("CATALOG", str(error))
     for kind, code in (

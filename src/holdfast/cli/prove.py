@@ -10,7 +10,7 @@ import typer
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import progress_bar
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
 
@@ -35,14 +35,17 @@ def prove(
         recover_proves(instance)
         app = find_app(instance, name)
         one = newest_backup(instance, app.id) if backup is None else find_backup(instance, app.id, backup)
-        job = request_prove(instance, one, own)
+        job = request_prove(instance, one, operator(), own)
         with progress_bar(f"Proving {one.name}") as control:
             done = run_prove(instance, job.id, control=control, is_held=True)
         if json:
-            print_json(shown_job(instance, done))
+            print_json(shown_job(instance, done, for_operator=True))
         if done.state is not JobState.SUCCESSFUL:
             raise typer.Exit(
-                fail(done.error_code or "PROVE_IN_PROGRESS", done.error_message or "Another process does.")
+                fail(
+                    done.error_code or "PROVE_IN_PROGRESS",
+                    done.reason or "Another process does.",
+                )
             )
         if json:
             return

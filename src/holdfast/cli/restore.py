@@ -11,7 +11,7 @@ import typer
 from holdfast.cli.output import Json, fail, print_json, warn
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
 from holdfast.units import size_text
 
@@ -78,7 +78,7 @@ def restore(
     from holdfast.service.registry.databases import dump_in, spec_of
     from holdfast.service.restore.files import recover_restores, request_restore
     from holdfast.service.restore.plan import Wanted
-    from holdfast.service.take.run import recover_backups
+    from holdfast.service.take.failing import recover_backups
 
     if undo is not None:
         if name or backup or to or path or mode or into or dry_run or database or to_dsn:
@@ -129,7 +129,7 @@ def restore(
             else:
                 _print_preview(preview)
             return
-        job = request_restore(instance, one, target, wanted)
+        job = request_restore(instance, one, target, wanted, operator())
         result = _run(instance, job, one.name, json)
         if not json:
             _print_result(result, wanted.to or target.path, job.id)
@@ -139,13 +139,13 @@ def _undo(job_id: str, *, json: bool) -> None:
     """Restore the safety backup of a restore; what was half done is undone first."""
     from holdfast.service.restore.files import recover_restores, request_restore
     from holdfast.service.restore.undo import undo_of
-    from holdfast.service.take.run import recover_backups
+    from holdfast.service.take.failing import recover_backups
 
     with state.instance() as instance:
         recover_restores(instance)
         recover_backups(instance)
         safety, app, wanted = undo_of(instance, job_id, is_inline=True)
-        job = request_restore(instance, safety, app, wanted)
+        job = request_restore(instance, safety, app, wanted, operator(), undoes=job_id)
         result = _run(instance, job, safety.name, json)
         if not json:
             _print_result(result, app.path, job.id)
@@ -166,7 +166,7 @@ def _restore_database(
     from holdfast.service.restore.plan import Wanted
 
     wanted = Wanted(database=WantedDatabase(name, to), safety_backup=safety_backup, is_inline=True)
-    job = request_restore(instance, backup, found, wanted)
+    job = request_restore(instance, backup, found, wanted, operator())
     result = _run(instance, job, f"{name} of {backup.name}", json)
     if not json:
         where = f"into {to.dsn}" if to is not None else "where it came from"
@@ -187,10 +187,13 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     with progress_bar(f"Restoring {called}") as control:
         done = run_restore(instance, job.id, control=control)
     if json:
-        print_json(shown_job(instance, done))
+        print_json(shown_job(instance, done, for_operator=True))
     if done.state is not JobState.SUCCESSFUL:
         raise typer.Exit(
-            fail(done.error_code or "RESTORE_IN_PROGRESS", done.error_message or "Another process restores it.")
+            fail(
+                done.error_code or "RESTORE_IN_PROGRESS",
+                done.reason or "Another process restores it.",
+            )
         )
     return msgspec.json.decode(done.result or "", type=Restored)
 

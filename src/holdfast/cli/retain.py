@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import Json, print_json, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def retain(
     answers = []
     with state.instance() as instance:
         for found in [find_app(instance, name)] if name else list_apps(instance):
-            app = accept_size(instance, found) if accept else found
+            app = accept_size(instance, found, operator()) if accept else found
             if dry_run:
                 verdicts, gone = plan_retention(instance, app), []
             else:
-                done = retain_app(instance, app)
+                done = retain_app(instance, app, operator())
                 verdicts, gone = done.verdicts, done.gone
             shown = shown_retention(instance, app, verdicts)
             counts = (shown.kept, shown.going)

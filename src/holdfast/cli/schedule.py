@@ -8,7 +8,7 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, print_json
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.schemas.apps import Schedule as ShownSchedule
@@ -61,7 +61,7 @@ def schedule(
             before, "" if off else cron, {rule: given for rule, given in rules.items() if given is not None}
         )
         if wanted != before:
-            app = set_schedule(instance, app, wanted)
+            app = set_schedule(instance, app, wanted, operator())
         shown = shown_schedule(instance, app)
     if json:
         print_json(shown)

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -58,9 +59,25 @@ def init(
     time_zone: Annotated[
         str | None, typer.Option("--time-zone", callback=_time_zone, help="E.g. Europe/Berlin.")
     ] = None,
+    from_store: Annotated[
+        Path | None,
+        typer.Option("--from-store", help="Bring an instance back on this machine: its store, or a copy of it."),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="With --from-store: the file with the recovery sheet or its key; - for stdin."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Make a new instance in the home folder."""
+    """Make a new instance in the home folder, or one from a store and the recovery sheet."""
+    if from_store is not None:
+        from holdfast.cli.new_machine import init_from_store
+        from holdfast.service.integrity.new_machine import Settings
+
+        init_from_store(from_store, key, Settings(base_url, backups_url, time_zone), json=json)
+        return
+    if key is not None:
+        raise typer.BadParameter("--key belongs to --from-store; without it `init` makes a new master key")
     from holdfast.schemas.commands import NewInstance
     from holdfast.service.instance.home import KEY_NAME, KEY_VARIABLE, create_instance
 
@@ -71,14 +88,14 @@ def init(
         print_json(NewInstance(str(state.home), fingerprint))
         return
     key_file = state.home / KEY_NAME
-    key = (
+    about_key = (
         f"Its master key is {key_file}."
         if key_file.exists()
         else f"Its master key is that of {KEY_VARIABLE}, in no file."
     )
     print(
         f"Made an instance in {state.home}.\n"
-        f"{key} Without it nothing of the backups can be read:\n"
+        f"{about_key} Without it nothing of the backups can be read:\n"
         "run `holdfast key export` now, and keep the sheet away from this machine."
     )
 

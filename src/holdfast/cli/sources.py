@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.apps import AppName
 from holdfast.cli.output import Json, print_json, print_table
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.schemas.commands import GoodDatabase
@@ -44,7 +44,7 @@ def add(
     with state.instance() as instance:
         found = find_app(instance, name)
         spec = spec_of(kind, dsn, name=source, password_env=password_env, password_file=password_file)
-        checked = add_database(instance, found, spec, check=check)
+        checked = add_database(instance, found, spec, operator(), check=check)
         shown = shown_database(instance, found, spec)
     if json:
         print_json(extended(NewDatabase, shown, checked and checked.server, checked and checked.tool))
@@ -113,7 +113,7 @@ def remove(
 
     with state.instance() as instance:
         found = find_app(instance, name)
-        remove_database(instance, found, source)
+        remove_database(instance, found, source, operator())
     if json:
         print_json(RemovedDatabase(found.id, source))
     else:

@@ -100,13 +100,20 @@ static int check_bounds(const struct walk *w, uint64_t more, uint64_t more_bytes
     return w->names.size + w->targets.size + w->listed_bytes + more_bytes > w->name_bytes_max ? -EMSGSIZE : 0;
 }
 
+/* Nanoseconds since 1970; a time before 1677 or after 2262, which they do not reach, is the nearest that they do. */
+static int64_t nanoseconds(const struct timespec *t)
+{
+    __int128 ns = (__int128)t->tv_sec * 1000000000 + t->tv_nsec;
+    return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
+}
+
 static int put_entry(struct walk *w, const struct stat *st, int32_t parent, uint8_t kind, uint8_t is_spared,
                      const char *target, size_t target_size)
 {
     size_t name_size = w->path_size - w->name_at;
     struct entry e = {
-        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+        .mtime_ns = nanoseconds(&st->st_mtim),
+        .ctime_ns = nanoseconds(&st->st_ctim),
         .size = kind == KIND_FILE ? (uint64_t)st->st_size : target_size,
         .inode = st->st_ino, .device = st->st_dev,
         .uid = st->st_uid, .gid = st->st_gid, .nlink = (uint32_t)st->st_nlink, .parent = parent,

@@ -50,7 +50,7 @@ class TargetFull(TargetError):
 def target_error(error: OSError, where: Path) -> TargetError:
     """Turn an error of the target's disk into one with a sentence for people."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return TargetFull("The disk that the restore writes to is full; free some space there and restore again.")
+        return TargetFull(f"The disk that the restore writes to, that of {where}, is full; free some space there.")
     if error.errno == errno.EXDEV:
         return TargetError(f"A part of {where} lies on another disk; restore that part by itself, with --path.")
     return TargetError(f"{where} cannot be written ({error.strerror}); fix that and restore again.")

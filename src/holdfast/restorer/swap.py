@@ -22,7 +22,7 @@ import msgspec
 
 from holdfast.native import library as native
 from holdfast.restorer.changes import Change, Fix
-from holdfast.restorer.staging import Staging, TargetError, reopened, target_error
+from holdfast.restorer.staging import Staging, TargetError, TargetFull, reopened, target_error
 from holdfast.sources.reader import DirectoryReader, SourceFileRefused
 from holdfast.stores.durable import sync_folder, write_durably
 from holdfast.vault.manifest.entry import Kind
@@ -78,6 +78,14 @@ class Outcome(Enum):
 _decoder = msgspec.msgpack.Decoder(Journal)
 
 
+class JournalError(TargetError):
+    """The journal cannot be written: the fault of its own disk, not of the target's."""
+
+
+class JournalFull(TargetFull):
+    """The disk of the journal is full, not that of the target."""
+
+
 class RollBackFailed(TargetError):
     """The old state could not be put back; it lies in the staging folder, and the next start tries again."""
 
@@ -106,9 +114,10 @@ class Swap:
         try:
             if replaces:
                 _sync_disk(self._staging.fd)  # what is staged must outlive what it replaces
-            write_durably(self._journal, msgspec.msgpack.encode(journal))
         except OSError as error:
-            raise target_error(error, self._journal.parent) from error
+            raise target_error(error, self._staging.folder) from error
+        with self._journal_errors():
+            write_durably(self._journal, msgspec.msgpack.encode(journal))
         try:
             for change in changes:
                 self._apply(change, target, self._staging.new, self._staging.old)
@@ -116,8 +125,9 @@ class Swap:
             self._restore_times(journal, fixes, target)
             if replaces:
                 _sync_disk(self._staging.fd)
-            os.rename(self._journal, _done(self._journal))
-            sync_folder(self._journal.parent)
+            with self._journal_errors():
+                os.rename(self._journal, _done(self._journal))
+                sync_folder(self._journal.parent)
         except BaseException as error:
             if _done(self._journal).exists():
                 return  # all was done; only the last look at the disk failed
@@ -125,6 +135,23 @@ class Swap:
             if isinstance(error, OSError):
                 raise target_error(error, self._root) from error
             raise
+
+    @contextmanager
+    def _journal_errors(self) -> Iterator[None]:
+        """Turn errors of the journal's disk, which is the home's, into ones with a sentence that names it."""
+        try:
+            yield
+        except OSError as error:
+            folder = self._journal.parent
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise JournalFull(
+                    f"The disk of {folder}, where the journal of the restore lies, is full; free some space there and "
+                    "restore again."
+                ) from error
+            raise JournalError(
+                f"The journal of the restore cannot be written in {folder} ({error.strerror}); fix that and restore "
+                "again."
+            ) from error
 
     def _olds(self, changes: list[Change], fixes: list[Fix], scan: Scan, target: DirectoryReader) -> list[Old]:
         touched = {c.path.rpartition(b"/")[0] for c in changes}

@@ -242,6 +242,28 @@ class RebuiltAccount(Shown, frozen=True):
     problems: Sequence[str]
 
 
+class MissingFolder(Shown, frozen=True):
+    """An application whose folder is not on the new machine. `backup`: its newest good one."""
+
+    app: str
+    path: str
+    backup: str | None
+
+
+class InstanceFromStore(Shown, frozen=True):
+    """An instance made from a store. `other_nodes`: those with applications that `node` does not back up."""
+
+    home: str
+    store: str
+    key_id: str
+    base_url: str
+    time_zone: str
+    node: str
+    other_nodes: Sequence[str]
+    accounts: Sequence[RebuiltAccount]
+    missing_folders: Sequence[MissingFolder]
+
+
 class CheckedAccounts(Shown, frozen=True):
     """The findings of a check, one for each account."""
 

@@ -55,10 +55,19 @@ GAP = Event(
 """Comes first in a stream that cannot go on where its client was."""
 
 
-def event_of(record: records.Event, zone: tzinfo) -> Event:
-    """An event as it is shown."""
+def event_of(record: records.Event, zone: tzinfo, *, for_operator: bool = False) -> Event:
+    """An event as it is shown; to others than the operator without the details of a failure."""
     at = iso(record.at, zone)
-    return Event(record.seq, str(record.kind), at, record.app_id, record.backup_id, record.job_id, record.data)
+    data = record.data if for_operator else _without_detail(record.data)
+    return Event(record.seq, str(record.kind), at, record.app_id, record.backup_id, record.job_id, data)
+
+
+def _without_detail(data: dict[str, Any]) -> dict[str, Any]:
+    """Return an event's data without the operator's text of a failure, which stands in it or in its `error`."""
+    shown = {name: value for name, value in data.items() if name != "detail"}
+    if isinstance(error := data.get("error"), dict):
+        shown["error"] = {name: value for name, value in error.items() if name != "detail"}
+    return shown
 
 
 def progress_event(work: records.Work, now_ns: int, zone: tzinfo, *, is_backup: bool) -> ProgressEvent:

@@ -37,6 +37,12 @@ class Note(Shown, frozen=True):
     message: str
 
 
+class OperatorNote(Note, frozen=True):
+    """The same for the operator. `detail`: all that is known, where `message` is the sentence for customers."""
+
+    detail: str
+
+
 class Progress(Shown, frozen=True):
     """The progress of running work."""
 
@@ -53,6 +59,8 @@ def progress_of(record: ProgressRecord | None) -> Progress | None:
     return Progress(record.files, record.bytes, record.total_files, record.total_bytes)
 
 
-def note_of(code: str | None, message: str | None) -> Note | None:
-    """Why something failed; None when it did not."""
-    return None if code is None else Note(code, message or "")
+def note_of(code: str | None, message: str | None, detail: str | None = None) -> Note | None:
+    """Why something failed; None when it did not. `detail`: for the operator, None for others."""
+    if code is None:
+        return None
+    return Note(code, message or "") if detail is None else OperatorNote(code, message or "", detail)

@@ -106,8 +106,9 @@ class Restore(Body):
     ] = True
 
 
-def job_of(record: records.Job, zone: tzinfo) -> Job:
+def job_of(record: records.Job, zone: tzinfo, *, for_operator: bool = False) -> Job:
     """A job as it is shown."""
+    detail = (record.reason or "") if for_operator else None
     return Job(
         id=record.id,
         kind=record.kind,
@@ -118,7 +119,7 @@ def job_of(record: records.Job, zone: tzinfo) -> Job:
         finished_at=iso_or_none(record.finished_at, zone),
         progress=progress_of(record.progress),
         result=None if record.result is None else msgspec.json.decode(record.result),
-        error=note_of(record.error_code, record.error_message),
+        error=note_of(record.error_code, record.error_message, detail),
     )
 
 

@@ -11,6 +11,7 @@ from holdfast.stores.port import StoreUnreachable
 class ServiceError(Exception):
     """An operation could not be done. `code`: UPPER_SNAKE, as in the API; `message`: one sentence.
 
+    `detail`: what the operator gets in its place, where a customer may see the message and must not see all.
     `http_status` belongs to the class, never to the spelling of a code. Of an error that no request can meet it is 500.
     """
 
@@ -18,10 +19,11 @@ class ServiceError(Exception):
     is_wrong_use: ClassVar[bool] = False
     """True for a request that can never be done, whatever the state of things; a command leaves with 2."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.detail = detail or message
 
 
 class AccessDenied(ServiceError):
@@ -77,6 +79,15 @@ class NotFound(ServiceError):
     """No such thing, or not yours."""
 
     http_status = 404
+
+
+class LinkExpired(ServiceError):
+    """A link with an end, rightly signed, that has ended."""
+
+    http_status = 410
+
+    def __init__(self) -> None:
+        super().__init__("LINK_EXPIRED", "This link has ended; ask for a new one where you got it.")
 
 
 class Conflict(ServiceError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +85,9 @@ def make_root(root: Path, *, with_parents: bool = False) -> None:
 class DirectoryReader:
     """Opens files below `root`. Not to be shared between threads."""
 
-    def __init__(self, root: Path, *, by_component: bool = False) -> None:
+    def __init__(self, root: Path, *, by_component: bool = False, file_bytes_max: int = sys.maxsize) -> None:
         """`by_component` does without openat2. Raises OSError when the root cannot be opened."""
+        self._file_bytes_max = file_bytes_max
         self._root = open_root(root)
         self._by_component = by_component
         self._chain: list[tuple[bytes, int]] = []
@@ -108,6 +110,10 @@ class DirectoryReader:
             os.close(fd)
             raise SourceFileRefused(errno.EINVAL, "it is no longer a regular file")
         return fd
+
+    def bytes_max(self, fd: int) -> int:
+        """Return how large an open file may be."""
+        return self._file_bytes_max
 
     def open_folder(self, path: bytes) -> int:
         """Return a descriptor of the folder at `path`; of the root for an empty one. Raises as `open`."""

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from holdfast.vault.paths import shown
+
 
 class VaultError(Exception):
-    """Base of all errors of the vault; `str(error)` is one sentence for a person."""
+    """Base of all errors of the vault; `str(error)` is what a person needs, a sentence or two.
+
+    `chunk_id`: the chunk that it is about; `path`, `backup`: the file that needs it, and the name of its backup.
+    """
+
+    chunk_id: bytes | None = None
+    path: bytes | None = None
+    backup = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.path is None:
+            return text
+        return f"{text} It is needed for the file {shown(self.path)} of the backup {self.backup}."
 
 
 class FormatError(VaultError):

@@ -86,6 +86,9 @@ class SourceReader(Protocol):
         Raises FileNotFoundError, PermissionError, OSError; anything else at that path is an OSError too.
         """
 
+    def bytes_max(self, fd: int) -> int:
+        """Return how large an open file may be; it may have grown since the scan."""
+
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
         """Return extended attributes, sorted by name."""
 

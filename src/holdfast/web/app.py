@@ -28,6 +28,9 @@ from holdfast.web.api.imports import import_routes
 from holdfast.web.api.jobs import job_routes
 from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
+from holdfast.web.api.people.account_secrets import account_secret_routes
+from holdfast.web.api.people.keys import key_routes
+from holdfast.web.api.people.links import link_routes
 from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.auth import check_routes
@@ -73,6 +76,9 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *schedule_routes(context),
         *import_routes(context),
         *account_routes(context),
+        *key_routes(context),
+        *account_secret_routes(context),
+        *link_routes(context),
         *webhook_routes(context),
         *host_account_routes(context),
         *open_routes(context),

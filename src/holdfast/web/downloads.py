@@ -10,13 +10,14 @@ of a link is wrong; send a byte that the vault has not verified; keep a thread f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
 from litestar.types import HTTPScope, Receive, Send
 
-from holdfast.service.access.download import find_download
+from holdfast.service.access.download import Download, find_download, find_signed_download
 from holdfast.web.auth import shows_key_of
 from holdfast.web.context import Context
 from holdfast.web.http.errors import MethodRefused, RouteMissing
@@ -24,6 +25,8 @@ from holdfast.web.places import Downloader
 from holdfast.web.streaming import send_thing
 
 Format = Literal["zip", "tar.gz"]
+
+_SIGNED = re.compile(rb"expires=([0-9]{1,11})&signature=([0-9a-f]{64})")
 
 _SUFFIXES: tuple[tuple[str, Format], ...] = ((".zip", "zip"), (".tar.gz", "tar.gz"))
 
@@ -36,6 +39,8 @@ class Link:
     name: str
     key: str
     format: Format
+    end: tuple[int, str] | None = None
+    """Of a link with an end: when it ends, in seconds since 1970, and its signature; it has these instead of a key."""
 
 
 def parse_link(raw_path: bytes, query: bytes) -> Link | None:
@@ -53,7 +58,10 @@ def parse_link(raw_path: bytes, query: bytes) -> Link | None:
             account_id, underscore, name = text.removesuffix(suffix).partition("_")
             if not underscore or not name:
                 return None
-            return Link(account_id, name, unquote(query.decode("latin-1"), errors="replace").removesuffix("="), format_)
+            key = unquote(query.decode("latin-1"), errors="replace").removesuffix("=")
+            signed = _SIGNED.fullmatch(query)
+            end = None if signed is None else (int(signed[1]), signed[2].decode("ascii"))
+            return Link(account_id, name, key, format_, end)
     return None
 
 
@@ -64,7 +72,7 @@ async def serve_download(
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodRefused("METHOD_NOT_ALLOWED", "A download knows only GET and HEAD.", [(b"allow", b"GET, HEAD")])
     context.require_store()
-    download = await context.call(find_download, context.instance, link.account_id, link.name, link.key, link.format)
+    download = await context.call(_find, context, link)
     if download is None:
         refusal = RouteMissing("BACKUP_NOT_FOUND", "No such backup exists, or the key belongs to another one.")
         raise context.refuse_after_failure(context.link_throttle, scope, refusal)
@@ -72,3 +80,10 @@ async def serve_download(
     is_keyed = shows_key_of(context, scope, backup.account_id)
     caller = Downloader(backup.account_id, context.addresses.capped(scope), backup.id, is_keyed)
     await send_thing(context, download, caller, scope, receive, send, request_id)
+
+
+def _find(context: Context, link: Link) -> Download | None:
+    instance = context.instance
+    if link.end is None:
+        return find_download(instance, link.account_id, link.name, link.key, link.format)
+    return find_signed_download(instance, link.account_id, link.name, *link.end, link.format)

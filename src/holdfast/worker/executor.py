@@ -27,6 +27,10 @@ from holdfast.worker.port import Steps
 APPLICATION = "holdfast"
 APPLICATION_VERSION = "1"
 SELDOM_SECONDS = 24 * 3600.0
+LISTENER_SECONDS = 0.5
+"""A sleep of a thread that nothing wakes: an end waits for it. It asks the database nothing unless somebody waits for a
+notification, which nobody does here."""
+
 ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ENQUEUED"]
 """`ENQUEUED` are left from when DBOS had a queue."""
 
@@ -52,7 +56,7 @@ class DurableExecutor:
             "log_level": "WARNING",
             "console_log_level": "WARNING",
             "use_listen_notify": False,
-            "notification_listener_polling_interval_sec": SELDOM_SECONDS,
+            "notification_listener_polling_interval_sec": LISTENER_SECONDS,
             "scheduler_polling_interval_sec": SELDOM_SECONDS,
         }
         self._dbos = DBOS(config=config)

@@ -17,6 +17,7 @@ from holdfast.service.restore import files as restore
 from holdfast.service.restore import plan
 from holdfast.service.retention.retain import retain_after
 from holdfast.service.take import run as take
+from holdfast.service.take.failing import recover_backups, take_lock
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import Stopped
 from holdfast.worker.port import Steps
@@ -70,7 +71,7 @@ def steps_of(instance: Instance, claimed: Container[str], control: Control) -> d
 
 def lock_name(work: Work) -> str:
     """Return the name of the lock that a process holds while it runs the work."""
-    return take.take_lock(work.id) if work.kind == BACKUP else job_lock(work.id)
+    return take_lock(work.id) if work.kind == BACKUP else job_lock(work.id)
 
 
 def is_for_queue(work: Work) -> bool:
@@ -81,7 +82,12 @@ def is_for_queue(work: Work) -> bool:
 def recover(instance: Instance) -> None:
     """End the work that a process of this node left running when it died. An error with one kind is logged, and the
     others are still recovered."""
-    for recover_kind in (restore.recover_restores, verify.recover_verifies, prove.recover_proves, take.recover_backups):
+    for recover_kind in (
+        restore.recover_restores,
+        verify.recover_verifies,
+        prove.recover_proves,
+        recover_backups,
+    ):
         try:
             recover_kind(instance)
         except Exception as error:  # whatever it is: the next run looks again

@@ -10,6 +10,7 @@ from holdfast.service.integrity import prove, read_back, retake
 from holdfast.service.integrity.reconcile import reconcile_due
 from holdfast.service.jobs.leftovers import sweep_leftovers
 from holdfast.service.notify.dispatch import deliver_due, forget_old
+from holdfast.service.people.ended import forget_ended
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.retention.prune import prune_due
 from holdfast.service.retention.retain import retain_due
@@ -43,6 +44,7 @@ PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("keep-tally", 60, lambda instance, _: store_counters(instance.catalog, instance.clock.now_ns())),
     PeriodicTask("erase-ended", 60, erase_due),
     PeriodicTask("sweep-leftovers", 3600, lambda instance, _: sweep_leftovers(instance)),
+    PeriodicTask("forget-ended", 3600, lambda instance, _: forget_ended(instance, instance.clock.now_ns())),
     PeriodicTask("deliver-notices", 2, deliver_due),
     PeriodicTask("forget-deliveries", 3600, lambda instance, _: forget_old(instance)),
 )

@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import httpx
+from kit.keys import add_named_key
 from kit.site import Site
 from litestar import Litestar
 
+from holdfast.catalog.people.keys import keys_of
+from holdfast.catalog.records import SYSTEM
+from holdfast.schemas.links import NewLink
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.notify.endpoints import add_endpoint
+from holdfast.service.people.links import make_link
 
 NEVER = "f" * 32
 """An id that nothing ever had."""
@@ -22,7 +27,9 @@ NEVER = "f" * 32
 OPEN = {"/docs/{file}"}
 """The same for everybody."""
 
-BODIES: tuple[dict[str, Any] | None, ...] = (None, {}, {"name": "x"}, {"cron": "0 3 * * *"})
+BODIES: tuple[dict[str, Any] | None, ...] = (
+    *(None, {}, {"name": "x"}, {"cron": "0 3 * * *"}, {"group": "view"}, {"expires_in": 60}),
+)
 QUERIES = ("", "?q=hello", "?path=hello.txt", "?with=" + NEVER)
 
 
@@ -47,9 +54,11 @@ def shape(answer: httpx.Response, ids: dict[str, str]) -> tuple[object, ...]:
 
 
 def state_of(site: Site) -> list[Any]:
-    tables = ("backups", "jobs", "apps", "endpoints", "deliveries")
+    tables = ("backups", "jobs", "apps", "endpoints", "deliveries", "members", "invitations", "links")
     with site.instance.catalog.read() as connection:
-        return [connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").all() for table in tables]
+        found = [connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").all() for table in tables]
+        theirs = "SELECT * FROM keys WHERE account_id = ? ORDER BY id"
+        return [*found, connection.exec_driver_sql(theirs, (site.other.account.id,)).all()]
 
 
 def requests(path: str) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
@@ -64,14 +73,18 @@ def requests(path: str) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
 
 def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: httpx.Client) -> None:
     backup = site.take(site.other_app)
-    job = request_verify(site.instance, backup, "main")
+    job = request_verify(site.instance, backup, "main", SYSTEM)
     endpoint = add_endpoint(
         site.instance,
         site.other.account.id,
         "https://hooks.example/x",
+        SYSTEM,
         resolve=lambda host, port: ["93.184.216.34"],
     ).endpoint
     theirs = {"app_id": site.other_app.id, "backup": backup.id, "job_id": job.id, "webhook_id": endpoint.id}
+    add_named_key(site.instance, site.other.account.id, "view")
+    theirs["key_id"] = keys_of(site.instance.catalog, site.other.account.id)[-1].id
+    theirs["link_id"] = make_link(site.instance, backup, NewLink(expires_in=60), SYSTEM)[0].id
     never = dict.fromkeys(theirs, NEVER)
     before = state_of(site)
     asked = 0

@@ -11,6 +11,7 @@ from holdfast.catalog.backups.rows import insert_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.records import SYSTEM
 from holdfast.vault.errors import SessionFenced
 from holdfast.vault.pack.ledger import PackRow
 
@@ -24,7 +25,7 @@ def test_accounts(catalog: Catalog) -> None:
     assert account_rows.all_accounts(catalog) == [ana, ben]
     assert account_rows.account_by_id(catalog, "ana") == ana
     assert account_rows.account_by_id(catalog, "zoe") is None
-    account_rows.set_plan(catalog, "ana", "Bronze")
+    account_rows.set_plan(catalog, "ana", "Bronze", 1, SYSTEM)
     assert [a.plan for a in account_rows.all_accounts(catalog)] == ["Bronze", "Silver"]
     with pytest.raises(account_rows.EmailTaken):
         account(catalog, "ana")
@@ -46,10 +47,10 @@ def test_apps(catalog: Catalog) -> None:
 def test_an_app_with_a_backup_is_not_removed(catalog: Catalog) -> None:
     account(catalog)
     bot, web = app(catalog), app(catalog, "web")
-    insert_backup(catalog, backup(bot, 1))
+    insert_backup(catalog, backup(bot, 1), SYSTEM)
     with pytest.raises(app_rows.AppInUse):
-        app_rows.delete_app(catalog, bot.id)
-    app_rows.delete_app(catalog, web.id)
+        app_rows.delete_app(catalog, bot, 1, SYSTEM)
+    app_rows.delete_app(catalog, web, 1, SYSTEM)
     assert app_rows.list_apps(catalog, None) == [bot]
 
 
@@ -59,7 +60,7 @@ def test_sums(catalog: Catalog) -> None:
     assert (app_rows.last_good_at(catalog, bot.id), app_rows.stored_bytes(catalog, bot.id)) == (None, 0)
     assert account_rows.usage(catalog, "ana") == (0, 0)
     last = [done(catalog, bot, n) for n in (1, 2)][-1]
-    insert_backup(catalog, backup(bot, 3))
+    insert_backup(catalog, backup(bot, 3), SYSTEM)
     SqlLedger(catalog, "ana").publish(0, [pack(1), pack(2)])
     assert app_rows.last_good_at(catalog, bot.id) == last.created_at
     assert account_rows.usage(catalog, "ana") == (2, 2**34 + 3)

@@ -21,7 +21,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import job_by_id
 from holdfast.catalog.packs.ledger import SqlLedger
-from holdfast.catalog.records import Event, EventKind, Job, JobState, Warned
+from holdfast.catalog.records import SYSTEM, Event, EventKind, Job, JobState, Warned
 from holdfast.units import DAY_NS
 from holdfast.vault.pack.ledger import PackRow
 
@@ -87,9 +87,9 @@ def test_a_due_test_restore_is_claimed_once(catalog: Catalog) -> None:
         "1" * 32, bot.account_id, bot.id, made.id, "prove", JobState.QUEUED, "{}", None, None, None, None,
         False, bot.node, 1, None,
     )  # fmt: skip
-    assert proving.claim_prove(catalog, *due, due[1] + 100, job)
+    assert proving.claim_prove(catalog, *due, due[1] + 100, job, by=SYSTEM)
     again = msgspec.structs.replace(job, id="2" * 32)
-    assert not proving.claim_prove(catalog, *due, due[1] + 100, again)
+    assert not proving.claim_prove(catalog, *due, due[1] + 100, again, by=SYSTEM)
     assert job_by_id(catalog, again.id) is None
     assert proving.due_app(catalog, bot.node, 1 << 62) is None  # one is open
     done(catalog, bot, 2)  # a later backup does not move it

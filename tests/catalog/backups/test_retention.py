@@ -14,7 +14,7 @@ from holdfast.catalog.backups.rows import delete_row, insert_backup, mark_deleti
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import App, Job, JobState, State, Warned
+from holdfast.catalog.records import SYSTEM, App, Job, JobState, State, Warned
 
 DAY = 24 * 3600 * rows.SECOND
 
@@ -29,29 +29,30 @@ def job_on(catalog: Catalog, app: App, backup_id: str) -> None:
     values: dict[str, Any] = dict.fromkeys(Job.__struct_fields__)
     values |= {"id": "j", "account_id": app.account_id, "app_id": app.id, "backup_id": backup_id, "kind": "verify"}
     values |= {"state": JobState.QUEUED, "request": "{}", "cancel_asked": False, "node": "main", "created_at": 1}
-    insert_job(catalog, Job(**values))
+    values |= {"is_hidden": False}
+    insert_job(catalog, Job(**values), SYSTEM)
 
 
 def test_a_backup_goes_only_behind_a_newer_good_one(catalog: Catalog, app: App) -> None:
     first, second = (rows.done(catalog, app, n) for n in (1, 2))
-    assert not mark_outdated(catalog, second.id, 0)
+    assert not mark_outdated(catalog, second.id, 0, SYSTEM, "rules")
     record_findings(catalog, [Found(second.id, (Warned("a", "DAMAGED", "lost"),))], 9)
-    assert not mark_outdated(catalog, first.id, 0)
+    assert not mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
     record_findings(catalog, [Found(second.id, ())], 9)
-    assert mark_outdated(catalog, first.id, 0)
-    assert not mark_outdated(catalog, first.id, 0)
+    assert mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
+    assert not mark_outdated(catalog, first.id, 0, SYSTEM, "rules")
     assert [c.state for c in candidates(catalog, app_id=app.id)] == [State.DELETING, State.SUCCESSFUL]
 
 
 def test_locked_and_used_ones_stay(catalog: Catalog, app: App) -> None:
     locked, timed, used, _ = (rows.done(catalog, app, n) for n in (1, 2, 3, 4))
-    set_lock(catalog, locked.id, True, None, 0)
-    set_lock(catalog, timed.id, None, 100, 0)
+    set_lock(catalog, locked.id, True, None, 0, SYSTEM)
+    set_lock(catalog, timed.id, None, 100, 0, SYSTEM)
     job_on(catalog, app, used.id)
     assert [c.is_in_use for c in candidates(catalog, account_id="ana")] == [False, False, True, False]
     for backup in (locked, timed, used):
-        assert not mark_outdated(catalog, backup.id, 99)
-    assert mark_outdated(catalog, timed.id, 100)
+        assert not mark_outdated(catalog, backup.id, 99, SYSTEM, "rules")
+    assert mark_outdated(catalog, timed.id, 100, SYSTEM, "rules")
 
 
 def test_applications_with_several(catalog: Catalog, app: App) -> None:
@@ -69,7 +70,7 @@ def due(catalog: Catalog, settled: int, impatient: int = -1) -> list[str]:
 def test_a_deletion_wants_a_prune_also_while_one_runs(catalog: Catalog, app: App) -> None:
     for n in (1, 2):
         rows.done(catalog, app, n)
-        assert mark_deleting(catalog, f"{n:032x}", 0)
+        assert mark_deleting(catalog, f"{n:032x}", 0, SYSTEM)
     delete_row(catalog, f"{1:032x}", 1000)
     assert (due(catalog, 999), due(catalog, 1000)) == ([], ["ana"])
     pruning.begin_prune(catalog, "ana", 5000)
@@ -87,7 +88,7 @@ def test_a_deletion_wants_a_prune_also_while_one_runs(catalog: Catalog, app: App
 
 def test_a_prune_waits_for_a_quiet_moment_but_not_for_ever(catalog: Catalog, app: App) -> None:
     pruning.want_prune(catalog, "ana", 1000)
-    insert_backup(catalog, rows.backup(app, 1))
+    insert_backup(catalog, rows.backup(app, 1), SYSTEM)
     assert pruning.is_making(catalog, "ana")
     assert due(catalog, 2000, impatient=999) == []
     assert due(catalog, 2000, impatient=1000) == ["ana"]

@@ -12,7 +12,7 @@ from kit.rows import SECOND, account, app, backup, done
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.records import App, State, Warned
+from holdfast.catalog.records import SYSTEM, App, State, Warned
 from holdfast.vault.control import Progress
 from holdfast.vault.errors import SessionFenced
 
@@ -33,14 +33,14 @@ def test_a_row_comes_back_as_it_went_in(catalog: Catalog, bot: App) -> None:
     asked = msgspec.structs.replace(
         backup(bot, 7, "Größe 🤖"), is_locked=True, locked_until=2**62, idempotency_key="k", request_hash="f" * 64
     )
-    rows.insert_backup(catalog, asked)
+    rows.insert_backup(catalog, asked, SYSTEM)
     assert rows.backup_by_id(catalog, asked.id) == asked
     assert rows.backup_by_id(catalog, "0" * 32) is None
 
 
 def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
     asked = backup(bot, 1)
-    rows.insert_backup(catalog, asked)
+    rows.insert_backup(catalog, asked, SYSTEM)
     assert not rows.finish_backup(catalog, asked.id, 0, [], finished_at=9, zip_bytes=5), "it was not running"
     assert rows.start_backup(catalog, asked.id, "other", 1)
     assert not rows.start_backup(catalog, asked.id, "main", 1), "it runs already"
@@ -68,7 +68,7 @@ def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
 @pytest.mark.parametrize("starts", [False, True])
 def test_a_failed_one_has_a_reason_and_stays_failed(catalog: Catalog, bot: App, starts: bool) -> None:
     asked = backup(bot, 1)
-    rows.insert_backup(catalog, asked)
+    rows.insert_backup(catalog, asked, SYSTEM)
     if starts:
         rows.start_backup(catalog, asked.id, "main", 1)
         rows.record_progress(catalog, asked.id, Progress(1, 2, 3, 4))
@@ -89,7 +89,7 @@ def test_a_failed_one_has_a_reason_and_stays_failed(catalog: Catalog, bot: App, 
 
 def test_another_epoch_finishes_nothing(catalog: Catalog, bot: App) -> None:
     asked = backup(bot, 1)
-    rows.insert_backup(catalog, asked)
+    rows.insert_backup(catalog, asked, SYSTEM)
     rows.start_backup(catalog, asked.id, "main", 1)
     with catalog.write() as connection:
         connection.execute(accounts.update().values(vault_epoch=1))
@@ -102,20 +102,20 @@ def test_another_epoch_finishes_nothing(catalog: Catalog, bot: App) -> None:
 
 
 def test_one_at_a_time_and_names_once(catalog: Catalog, bot: App) -> None:
-    rows.insert_backup(catalog, backup(bot, 1, "one"))
+    rows.insert_backup(catalog, backup(bot, 1, "one"), SYSTEM)
     with pytest.raises(rows.BackupRunning):
-        rows.insert_backup(catalog, backup(bot, 2, "two"))
-    rows.insert_backup(catalog, backup(app(catalog, "another"), 3, "one"))
+        rows.insert_backup(catalog, backup(bot, 2, "two"), SYSTEM)
+    rows.insert_backup(catalog, backup(app(catalog, "another"), 3, "one"), SYSTEM)
     rows.start_backup(catalog, backup(bot, 1).id, "main", 1)
     with pytest.raises(rows.BackupRunning):
-        rows.insert_backup(catalog, backup(bot, 2, "two"))
+        rows.insert_backup(catalog, backup(bot, 2, "two"), SYSTEM)
     rows.fail_backup(catalog, backup(bot, 1).id, "X", "x", 1)
     with pytest.raises(rows.BackupNameTaken):
-        rows.insert_backup(catalog, backup(bot, 2, "one"))
-    rows.insert_backup(catalog, backup(bot, 2, "two"))
+        rows.insert_backup(catalog, backup(bot, 2, "one"), SYSTEM)
+    rows.insert_backup(catalog, backup(bot, 2, "two"), SYSTEM)
     with pytest.raises(rows.BackupNameTaken):
-        rows.rename_backup(catalog, backup(bot, 2).id, "one")
-    rows.rename_backup(catalog, backup(bot, 2).id, "three")
+        rows.rename_backup(catalog, backup(bot, 2).id, "one", 1, SYSTEM)
+    rows.rename_backup(catalog, backup(bot, 2).id, "three", 1, SYSTEM)
     found = rows.backup_of_app(catalog, bot.id, "three")
     assert found is not None
     assert found.id == backup(bot, 2).id
@@ -135,7 +135,7 @@ def test_lists_are_in_order_and_page_without_gaps(catalog: Catalog, bot: App) ->
     mine = [done(catalog, bot, n) for n in (3, 1, 2)]
     theirs = [done(catalog, other, n) for n in (5, 4)]
     same_time = msgspec.structs.replace(backup(bot, 9), created_at=2 * SECOND)
-    rows.insert_backup(catalog, same_time)
+    rows.insert_backup(catalog, same_time, SYSTEM)
     ordered = [mine[1].id, mine[2].id, same_time.id, mine[0].id]
     assert [b.id for b in rows.list_backups(catalog, bot.id, None, None)] == ordered
     paged: list[str] = []
@@ -155,7 +155,7 @@ def test_which_are_found(catalog: Catalog, bot: App) -> None:
     _, two = done(catalog, bot, 1, "x"), done(catalog, bot, 2)
     asked = msgspec.structs.replace(backup(bot, 3), idempotency_key="k")
     assert rows.latest_successful(catalog, bot.id) == two
-    rows.insert_backup(catalog, asked)
+    rows.insert_backup(catalog, asked, SYSTEM)
     assert rows.latest_successful(catalog, bot.id) == two
     assert rows.backup_by_idempotency_key(catalog, bot.id, "k", asked.created_at) == asked
     assert rows.backup_by_idempotency_key(catalog, bot.id, "k", asked.created_at + 1) is None
@@ -171,33 +171,33 @@ def test_commit_numbers_grow_per_account(catalog: Catalog, bot: App) -> None:
 
 def test_a_time_lock_only_grows(catalog: Catalog, bot: App) -> None:
     one = done(catalog, bot, 1)
-    assert rows.set_lock(catalog, one.id, None, 100, now_ns=50)
-    assert not rows.set_lock(catalog, one.id, None, 99, now_ns=50)
-    assert not rows.set_lock(catalog, one.id, True, 99, now_ns=50), "all of it or nothing"
-    assert rows.set_lock(catalog, one.id, False, None, now_ns=50), "the other lock is another thing"
+    assert rows.set_lock(catalog, one.id, None, 100, now_ns=50, by=SYSTEM)
+    assert not rows.set_lock(catalog, one.id, None, 99, now_ns=50, by=SYSTEM)
+    assert not rows.set_lock(catalog, one.id, True, 99, now_ns=50, by=SYSTEM), "all of it or nothing"
+    assert rows.set_lock(catalog, one.id, False, None, now_ns=50, by=SYSTEM), "the other lock is another thing"
     found = rows.backup_by_id(catalog, one.id)
     assert found is not None
     assert (found.is_locked, found.locked_until) == (False, 100)
-    assert not rows.mark_deleting(catalog, one.id, 99)
-    assert rows.set_lock(catalog, one.id, None, 10, now_ns=100), "it is over"
-    assert rows.set_lock(catalog, one.id, None, None, now_ns=100)
-    assert rows.mark_deleting(catalog, one.id, 100)
+    assert not rows.mark_deleting(catalog, one.id, 99, SYSTEM)
+    assert rows.set_lock(catalog, one.id, None, 10, now_ns=100, by=SYSTEM), "it is over"
+    assert rows.set_lock(catalog, one.id, None, None, now_ns=100, by=SYSTEM)
+    assert rows.mark_deleting(catalog, one.id, 100, SYSTEM)
 
 
 def test_deleting_takes_a_finished_and_unlocked_one(catalog: Catalog, bot: App) -> None:
     asked = backup(bot, 1)
-    rows.insert_backup(catalog, asked)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    rows.insert_backup(catalog, asked, SYSTEM)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     rows.start_backup(catalog, asked.id, "main", 1)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     rows.fail_backup(catalog, asked.id, "X", "x", 1)
-    rows.set_lock(catalog, asked.id, True, None, now_ns=0)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    rows.set_lock(catalog, asked.id, True, None, now_ns=0, by=SYSTEM)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     rows.delete_row(catalog, asked.id, 1)
     assert state_of(catalog, asked.id) is State.FAILED, "the row goes only after the mark"
-    rows.set_lock(catalog, asked.id, False, None, now_ns=0)
-    assert rows.mark_deleting(catalog, asked.id, 0)
-    assert not rows.mark_deleting(catalog, asked.id, 0)
+    rows.set_lock(catalog, asked.id, False, None, now_ns=0, by=SYSTEM)
+    assert rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
+    assert not rows.mark_deleting(catalog, asked.id, 0, SYSTEM)
     assert rows.latest_successful(catalog, bot.id) is None
     rows.delete_row(catalog, asked.id, 1)
     assert rows.backup_by_id(catalog, asked.id) is None
@@ -209,6 +209,7 @@ from kit.rows import backup
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import BackupRunning, insert_backup, start_backup
 from holdfast.catalog.database.engine import open_catalog
+from holdfast.catalog.records import SYSTEM
 
 url, app_id, operation, first = sys.argv[1:]
 catalog = open_catalog(url)
@@ -218,7 +219,7 @@ sys.stdin.readline()
 won = 0
 for n in range(20) if operation == "insert" else ():
     try:
-        insert_backup(catalog, backup(app, int(first) + n))
+        insert_backup(catalog, backup(app, int(first) + n), SYSTEM)
         won += 1
     except BackupRunning:
         pass
@@ -231,7 +232,7 @@ print(won)
 @pytest.mark.parametrize("operation", ["insert", "start"])
 def test_of_two_processes_exactly_one_wins(catalog: Catalog, url: str, bot: App, operation: str) -> None:
     if operation == "start":
-        rows.insert_backup(catalog, backup(bot, 1))
+        rows.insert_backup(catalog, backup(bot, 1), SYSTEM)
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", RACER, url, bot.id, operation, str(100 * n)],

@@ -10,7 +10,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.counters import read_counters, store_counters
 from holdfast.catalog.events.log import forget_events
 from holdfast.catalog.jobs.rows import finish_job, insert_job, start_job
-from holdfast.catalog.records import Job, JobState
+from holdfast.catalog.records import SYSTEM, Job, JobState
 
 LATER = 10_000 * rows.SECOND
 
@@ -20,7 +20,7 @@ def test_what_happened_is_counted_by_kind_end_and_code(catalog: Catalog) -> None
     app = rows.app(catalog)
     rows.done(catalog, app, 100)
     for number, code in ((200, "STORE_FULL"), (300, "STORE_FULL"), (400, "CANCELLED")):
-        insert_backup(catalog, rows.backup(app, number))
+        insert_backup(catalog, rows.backup(app, number), SYSTEM)
         fail_backup(catalog, rows.backup(app, number).id, code, "why", number * rows.SECOND)
     counters = read_counters(catalog, LATER)
     assert counters.ended == {"backup": {"successful": 1, "failed": 2, "cancelled": 1}}
@@ -37,7 +37,7 @@ def test_a_run_takes_from_its_start_to_its_end(catalog: Catalog) -> None:
     job = Job(
         "j", "ana", app.id, backup.id, "restore", JobState.QUEUED, "{}", None, None, None, None, False, "main", 0, None
     )
-    insert_job(catalog, job)
+    insert_job(catalog, job, SYSTEM)
     start_job(catalog, "j", 200 * rows.SECOND)
     store_counters(catalog, LATER)  # the start is in what was written down, the end is not
     finish_job(catalog, "j", JobState.SUCCESSFUL, 270 * rows.SECOND, result="{}")
@@ -54,7 +54,7 @@ def test_nothing_is_counted_twice_or_lost_when_rows_go(catalog: Catalog) -> None
     for _ in range(2):
         store_counters(catalog, LATER)
     forget_events(catalog, LATER)
-    mark_deleting(catalog, first.id, 0)
+    mark_deleting(catalog, first.id, 0, SYSTEM)
     delete_row(catalog, first.id, 101 * rows.SECOND)
     after = read_counters(catalog, LATER)
     assert after.ended == before.ended == {"backup": {"successful": 1}}
@@ -68,7 +68,7 @@ def test_nothing_is_counted_twice_or_lost_when_rows_go(catalog: Catalog) -> None
 def test_where_accounts_commit_side_by_side_young_events_wait(catalog: Catalog) -> None:
     rows.account(catalog)
     app = rows.app(catalog)
-    insert_backup(catalog, rows.backup(app, 100))
+    insert_backup(catalog, rows.backup(app, 100), SYSTEM)
     start_backup(catalog, rows.backup(app, 100).id, "main", 101 * rows.SECOND)
     store_counters(catalog, 130 * rows.SECOND)
     counted = sum(read_counters(catalog, 130 * rows.SECOND).events.values())

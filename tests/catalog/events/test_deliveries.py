@@ -14,7 +14,7 @@ from holdfast.catalog.database.tables import SCHEMA_VERSION
 from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as endpoint_rows
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import MESSAGE_KINDS, App, Delivery, DeliveryState, Endpoint, EventKind
+from holdfast.catalog.records import MESSAGE_KINDS, SYSTEM, App, Delivery, DeliveryState, Endpoint, EventKind
 
 FAILED = EventKind.BACKUP_FAILED
 
@@ -27,7 +27,7 @@ def endpoint(
     kind: str = "webhook",
 ) -> Endpoint:
     made = Endpoint(name.ljust(32, "0"), account_id, kind, name, b"url", b"secret", events, 0, None)
-    endpoint_rows.insert_endpoint(catalog, made, 10)
+    endpoint_rows.insert_endpoint(catalog, made, 10, SYSTEM)
     return made
 
 
@@ -51,11 +51,11 @@ def test_an_event_goes_to_those_who_want_it(catalog: Catalog) -> None:
     failures, finished = endpoint(catalog, "failures"), endpoint(catalog, "finished", events=("backup.finished",))
     others, operator = endpoint(catalog, "others", "ben"), endpoint(catalog, "operator", None)
     disabled = endpoint(catalog, "disabled")
-    endpoint_rows.disable_endpoint(catalog, disabled.id, 1, "off")
+    endpoint_rows.disable_endpoint(catalog, disabled.id, 1, "off", SYSTEM)
     bot = app(catalog)
     made = done(catalog, bot, 1)
     failed = backup(bot, 2)
-    rows.insert_backup(catalog, failed)
+    rows.insert_backup(catalog, failed, SYSTEM)
     assert rows.fail_backup(catalog, failed.id, "STORE_FULL", "The disk is full.", 8 * SECOND)
     assert not rows.fail_backup(catalog, failed.id, "AGAIN", "It failed already.", 9 * SECOND)
     events = {one.kind: one for one in events_after(catalog, 0, 100)}
@@ -84,7 +84,7 @@ def test_people_are_told_once_of_what_goes_on_failing(catalog: Catalog) -> None:
         number += 1
         before = [len(waiting(catalog, to)) for to in (program, mail, operator)]
         made = msgspec.structs.replace(backup(bot, number), origin=origin)
-        rows.insert_backup(catalog, made)
+        rows.insert_backup(catalog, made, SYSTEM)
         if code is None:
             assert rows.start_backup(catalog, made.id, "main", at)
             assert rows.finish_backup(catalog, made.id, 0, (), finished_at=at)
@@ -202,10 +202,10 @@ def test_disabling_gives_up_what_waits_and_removing_takes_all(catalog: Catalog) 
     account(catalog)
     to = endpoint(catalog, "one")
     event(catalog, SECOND)
-    endpoint_rows.disable_endpoint(catalog, to.id, 2 * SECOND, "gone")
+    endpoint_rows.disable_endpoint(catalog, to.id, 2 * SECOND, "gone", SYSTEM)
     (given_up,) = deliveries.list_deliveries(catalog, to.id, 10)
     assert (given_up.state, given_up.error, given_up.next_at) == (DeliveryState.FAILED, "gone", None)
-    endpoint_rows.delete_endpoint(catalog, to.id)
+    endpoint_rows.delete_endpoint(catalog, to.id, 1, SYSTEM)
     assert endpoint_rows.endpoint_by_id(catalog, to.id) is None
     assert deliveries.delivery_by_id(catalog, given_up.id) is None
 

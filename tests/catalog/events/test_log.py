@@ -7,18 +7,18 @@ from kit.rows import account, app, backup, done
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after, forget_events, last_event_seq
-from holdfast.catalog.records import EventKind, State
+from holdfast.catalog.records import SYSTEM, EventKind, State
 
 
 def test_the_life_of_a_backup(catalog: Catalog) -> None:
     account(catalog)
     bot = app(catalog)
     made = done(catalog, bot, 1)
-    assert rows.mark_deleting(catalog, made.id, 5)
+    assert rows.mark_deleting(catalog, made.id, 5, SYSTEM)
     rows.delete_row(catalog, made.id, 6)
     rows.delete_row(catalog, made.id, 7)
     failed = backup(bot, 2)
-    rows.insert_backup(catalog, failed)
+    rows.insert_backup(catalog, failed, SYSTEM)
     assert rows.fail_backup(catalog, failed.id, "STORE_FULL", "The disk is full.", 8)
     assert not rows.fail_backup(catalog, failed.id, "AGAIN", "It failed already.", 9)
     seen = events_after(catalog, 0, 100, account_id=bot.account_id)
@@ -46,7 +46,7 @@ def test_numbers_are_never_given_twice(catalog: Catalog) -> None:
     done(catalog, bot, 1)
     last = last_event_seq(catalog)
     assert forget_events(catalog, 1 << 62) == last
-    rows.insert_backup(catalog, backup(bot, 2))
+    rows.insert_backup(catalog, backup(bot, 2), SYSTEM)
     assert last_event_seq(catalog) == last + 1
 
 

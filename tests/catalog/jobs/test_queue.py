@@ -12,7 +12,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.queue import WAITING_MAX, claim, waiting
 from holdfast.catalog.jobs.rows import finish_job, insert_job
-from holdfast.catalog.records import App, Backup, EventKind, Job, JobState, Work
+from holdfast.catalog.records import SYSTEM, App, Backup, EventKind, Job, JobState, Work
 
 CLAIMERS = 4
 
@@ -29,7 +29,7 @@ def ids(found: list[Work]) -> list[str]:
 def test_many_claim_at_once_and_each_row_is_claimed_once(catalog: Catalog) -> None:
     account(catalog)
     for number in range(10):
-        insert_backup(catalog, backup(app(catalog, f"bot {number}"), number))
+        insert_backup(catalog, backup(app(catalog, f"bot {number}"), number), SYSTEM)
     claimed: list[str] = []
     gate = threading.Barrier(CLAIMERS)
 
@@ -55,7 +55,7 @@ def test_many_claim_work_of_one_application_and_one_gets_it(catalog: Catalog) ->
     bot = app(catalog)
     old = done(catalog, bot, 1)
     for number in range(2, 2 + CLAIMERS):
-        insert_job(catalog, job(bot, old, "verify", number))
+        insert_job(catalog, job(bot, old, "verify", number), SYSTEM)
     found = waiting(catalog, "main")
     assert len(found) == CLAIMERS
     gate = threading.Barrier(CLAIMERS)
@@ -81,10 +81,10 @@ def test_the_oldest_comes_first_and_of_this_node_only(catalog: Catalog) -> None:
     account(catalog)
     bot, other = app(catalog), app(catalog, "other")
     old = done(catalog, bot, 1)
-    insert_backup(catalog, backup(other, 4))
-    insert_job(catalog, job(bot, old, "verify", 3))
-    insert_job(catalog, job(bot, old, "verify", 5))
-    insert_job(catalog, job(bot, old, "verify", 2, node="elsewhere"))
+    insert_backup(catalog, backup(other, 4), SYSTEM)
+    insert_job(catalog, job(bot, old, "verify", 3), SYSTEM)
+    insert_job(catalog, job(bot, old, "verify", 5), SYSTEM)
+    insert_job(catalog, job(bot, old, "verify", 2, node="elsewhere"), SYSTEM)
     assert [work.created_at // SECOND for work in waiting(catalog, "main")] == [3, 4, 5]
 
 
@@ -93,19 +93,19 @@ def test_a_job_and_a_backup_of_an_application_wait_for_each_other(catalog: Catal
     account(catalog)
     bot = app(catalog)
     old = done(catalog, bot, 1)
-    insert_job(catalog, job(bot, old, kind, 2))
+    insert_job(catalog, job(bot, old, kind, 2), SYSTEM)
     (asked,) = waiting(catalog, "main")
     assert claim(catalog, asked, SECOND)
     assert not claim(catalog, asked, SECOND), "it runs already"
     if kind == "restore":
         return
     made = backup(bot, 3)
-    insert_backup(catalog, made)
+    insert_backup(catalog, made, SYSTEM)
     assert waiting(catalog, "main") == []
     assert finish_job(catalog, asked.id, JobState.SUCCESSFUL, SECOND)
     (asked,) = waiting(catalog, "main")
     assert claim(catalog, asked, SECOND)
-    insert_job(catalog, job(bot, old, "verify", 4))
+    insert_job(catalog, job(bot, old, "verify", 4), SYSTEM)
     assert waiting(catalog, "main") == []
     assert finish_backup(catalog, made.id, 0, [], finished_at=SECOND)
     assert len(waiting(catalog, "main")) == 1
@@ -116,12 +116,12 @@ def test_test_restores_wait_for_each_other_alone(catalog: Catalog) -> None:
     bot, other = app(catalog), app(catalog, "other")
     old, others = done(catalog, bot, 1), done(catalog, other, 2)
     for number, (of, of_backup) in enumerate(((bot, old), (other, others)), 3):
-        insert_job(catalog, job(of, of_backup, "prove", number))
+        insert_job(catalog, job(of, of_backup, "prove", number), SYSTEM)
     first, second = waiting(catalog, "main")
     assert claim(catalog, first, SECOND)
     assert not claim(catalog, second, SECOND)
     made = backup(bot, 5)
-    insert_backup(catalog, made)
+    insert_backup(catalog, made, SYSTEM)
     assert ids(waiting(catalog, "main")) == [made.id]
 
 
@@ -130,6 +130,6 @@ def test_a_long_queue_is_looked_at_from_its_old_end(catalog: Catalog) -> None:
     bot = app(catalog)
     old = done(catalog, bot, 1)
     for number in range(2, 2 + WAITING_MAX + 5):
-        insert_job(catalog, job(bot, old, "verify", number))
+        insert_job(catalog, job(bot, old, "verify", number), SYSTEM)
     found = waiting(catalog, "main")
     assert [work.created_at // SECOND for work in found] == list(range(2, 2 + WAITING_MAX))

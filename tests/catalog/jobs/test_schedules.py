@@ -20,7 +20,7 @@ from holdfast.catalog.jobs.schedules import (
     overdue_query,
     raise_overdue,
 )
-from holdfast.catalog.records import App, Backup
+from holdfast.catalog.records import SYSTEM, App, Backup
 
 MANY = 2000
 
@@ -68,7 +68,7 @@ def test_a_tick_is_one_query_by_index(catalog: Catalog, index: str) -> None:
 def test_of_many_claims_at_once_one_has_it(catalog: Catalog) -> None:
     account(catalog)
     bot = app(catalog)
-    change_settings(catalog, bot.id, lambda now: now, lambda before, after: {"next_run_at": 10})
+    change_settings(catalog, bot.id, lambda now: now, 0, SYSTEM, "x.set", lambda before, after: {"next_run_at": 10})
     gate = threading.Barrier(6)
     got: list[Claimed | None] = []
 
@@ -77,7 +77,7 @@ def test_of_many_claims_at_once_one_has_it(catalog: Catalog) -> None:
             return backup(of, number)
 
         gate.wait()
-        got.append(claim_run(catalog, bot.id, 10, lambda of: 70, made))
+        got.append(claim_run(catalog, bot.id, 10, lambda of: 70, made, SYSTEM))
 
     threads = [threading.Thread(target=claim, args=(number,)) for number in range(1, 7)]
     for thread in threads:
@@ -91,10 +91,10 @@ def test_of_many_claims_at_once_one_has_it(catalog: Catalog) -> None:
 def test_overdue_is_raised_once(catalog: Catalog) -> None:
     account(catalog)
     bot = app(catalog)
-    change_settings(catalog, bot.id, lambda now: now, lambda before, after: {"overdue_at": 10})
+    change_settings(catalog, bot.id, lambda now: now, 0, SYSTEM, "x.set", lambda before, after: {"overdue_at": 10})
     assert raise_overdue(catalog, bot.id, 9, lambda of, good, last: {}) is None
     assert raise_overdue(catalog, bot.id, 10, lambda of, good, last: {}) == bot
     assert raise_overdue(catalog, bot.id, 11, lambda of, good, last: {}) is None
-    change_settings(catalog, bot.id, lambda now: now, lambda before, after: {"overdue_at": 20})
+    change_settings(catalog, bot.id, lambda now: now, 0, SYSTEM, "x.set", lambda before, after: {"overdue_at": 20})
     assert raise_overdue(catalog, bot.id, 20, lambda of, good, last: {}) is None
     assert due_times(catalog, bot.id).overdue_since == 10

@@ -8,6 +8,7 @@ from kit.world import World
 
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.records import SYSTEM
 from holdfast.vault.errors import SessionFenced
 from holdfast.vault.pack.ledger import Ledger, PackRow
 
@@ -50,7 +51,7 @@ def test_another_epoch_publishes_nothing(ledger: Ledger, world: World) -> None:
 def test_accounts_do_not_see_each_other(world: World) -> None:
     from holdfast.service.registry.accounts import add_account
 
-    other = add_account(world.instance, "b@example.com", "Silver").account
+    other = add_account(world.instance, "b@example.com", "Silver", SYSTEM).account
     SqlLedger(world.instance.catalog, world.account.id).publish(0, [row(1)])
     theirs = SqlLedger(world.instance.catalog, other.id)
     assert theirs.live_pack_ids() == []

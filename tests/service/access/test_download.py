@@ -16,7 +16,7 @@ from kit.links import key_of
 from kit.trees import tree_of
 from kit.world import World
 
-from holdfast.catalog.records import Backup, JobState
+from holdfast.catalog.records import SYSTEM, Backup, JobState
 from holdfast.service.access.browse import find_content
 from holdfast.service.access.download import Download, find_download
 from holdfast.service.registry.apps import add_app
@@ -97,7 +97,7 @@ def test_a_restore_has_the_true_times(old: World) -> None:
     before, backup = tree_of(old.root), old.take()
     for name in OLD:
         (old.root / "sub" / name).unlink()
-    job = run_restore(old.instance, request_restore(old.instance, backup, old.app, Wanted()).id)
+    job = run_restore(old.instance, request_restore(old.instance, backup, old.app, Wanted(), SYSTEM).id)
     assert job.state is JobState.SUCCESSFUL, job.error_message
     assert tree_of(old.root) == before
 
@@ -126,8 +126,8 @@ def test_a_folder_as_a_zip_has_the_layout_of_its_backup(old: World, taken_before
 
 def test_a_link_that_two_backups_share_goes_on_giving_the_older_ones_bytes(old: World, taken_before: Backup) -> None:
     """Both have the same name, in two applications, and the same content, so the same key."""
-    other = add_app(old.instance, old.account.id, "other", old.root)
-    new = take_now(old.instance, other.id, name=taken_before.name)
+    other = add_app(old.instance, old.account.id, "other", old.root, SYSTEM)
+    new = take_now(old.instance, other.id, SYSTEM, name=taken_before.name)
     key = key_of(old.instance, taken_before)
     assert key_of(old.instance, new) == key
     found = find_download(old.instance, old.account.id, taken_before.name, key, "zip")

@@ -23,7 +23,7 @@ from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.catalog.jobs.rows import insert_job, start_job
-from holdfast.catalog.records import App, Job, JobState, Warned
+from holdfast.catalog.records import SYSTEM, App, Job, JobState, Warned
 from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor import diagnose, kept, machine
 from holdfast.service.doctor.diagnose import CHECKS, FINDINGS_MAX, lines_of
@@ -33,7 +33,8 @@ from holdfast.service.instance.home import KEY_VARIABLE, Instance, create_instan
 from holdfast.service.instance.recovery_sheet import note_key_exported
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.stores.memory import MemoryStore
 from holdfast.stores.port import Buffer, StoreFull
@@ -70,7 +71,7 @@ class Patient:
         self.instance.config = msgspec.structs.replace(self.instance.config, **changes)
 
     def take(self) -> str:
-        asked, _ = request_backup(self.instance, self.app.id)
+        asked, _ = request_backup(self.instance, self.app.id, SYSTEM)
         return run_backup(self.instance, asked.id).id
 
     def begin(self, name: str) -> None:
@@ -93,11 +94,11 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient
     monkeypatch.setattr(resource, "prlimit", lambda pid, what: (4096, 4096))
     clock = ShiftedClock()
     instance = create_instance(tmp_path / "home", time_zone="Europe/Berlin", clock=clock)
-    owner = add_account(instance, "ana@example.com", "Silver").account
+    owner = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "a.txt").write_text("hello")
-    made = Patient(instance, clock, add_app(instance, owner.id, "bot", folder), folder)
+    made = Patient(instance, clock, add_app(instance, owner.id, "bot", folder, SYSTEM), folder)
     note_key_exported(instance)
     made.take()
     made.begin("serve")
@@ -183,7 +184,7 @@ def jobs_hang(patient: Patient) -> None:
 
 
 def backup_without_process(patient: Patient) -> None:
-    asked, _ = request_backup(patient.instance, patient.app.id)
+    asked, _ = request_backup(patient.instance, patient.app.id, SYSTEM)
     start_backup(patient.instance.catalog, asked.id, "main", patient.clock.now_ns())
     (patient.instance.run / f"take-{asked.id}.lock").touch()  # nobody holds it
 
@@ -192,14 +193,14 @@ def job_without_process(patient: Patient) -> None:
     backup = patient.take()
     ids = ("j" * 32, patient.app.account_id, patient.app.id, backup)
     job = Job(*ids, "verify", JobState.QUEUED, "{}", None, None, None, None, False, "main", 0, None)
-    insert_job(patient.instance.catalog, job)
+    insert_job(patient.instance.catalog, job, SYSTEM)
     start_job(patient.instance.catalog, job.id, patient.clock.now_ns())
 
 
 def deletion_is_unfinished(patient: Patient) -> None:
     first = patient.take()
     patient.take()
-    assert mark_deleting(patient.instance.catalog, first, patient.clock.now_ns())
+    assert mark_deleting(patient.instance.catalog, first, patient.clock.now_ns(), SYSTEM)
 
 
 def backup_is_damaged(patient: Patient) -> None:
@@ -284,7 +285,7 @@ def newest_backup_failed(patient: Patient) -> None:
 
 
 def no_backup_at_all(patient: Patient) -> None:
-    add_app(patient.instance, patient.app.account_id, "fresh", patient.folder)
+    add_app(patient.instance, patient.app.account_id, "fresh", patient.folder, SYSTEM)
 
 
 BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
@@ -396,7 +397,12 @@ def test_a_tool_that_an_application_needs_is_missing(patient: Patient, monkeypat
     assert patient.lines() == []
     database = DatabaseSpec(name="shop", kind="mariadb", dsn="mysql://u@h/shop")
     change_settings(
-        patient.instance.catalog, patient.app.id, lambda s: msgspec.structs.replace(s, databases=(database,))
+        patient.instance.catalog,
+        patient.app.id,
+        lambda s: msgspec.structs.replace(s, databases=(database,)),
+        0,
+        SYSTEM,
+        "x.set",
     )
     (line,) = patient.lines()
     assert (line.check, line.level, line.command) == ("tools", Level.PROBLEM, "apt-get install mariadb-client")

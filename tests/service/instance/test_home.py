@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.catalog.database.engine import CatalogError, CatalogNewer
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.config import ConfigError
 from holdfast.service.instance.home import InstanceError, create_instance, open_instance
 from holdfast.service.instance.recovery_sheet import recovery_sheet
@@ -29,7 +30,7 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_a_new_instance_opens(home: Path) -> None:
     instance = open_instance(home)
-    assert add_account(instance, "a@b.example", "Silver").account.plan == "Silver"
+    assert add_account(instance, "a@b.example", "Silver", SYSTEM).account.plan == "Silver"
     sheet = recovery_sheet(instance)
     assert (home / "master.key").read_text().strip() in sheet
     instance.close()

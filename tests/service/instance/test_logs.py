@@ -13,6 +13,7 @@ import pytest
 import structlog
 from kit.world import World
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.logs import Format, Level, configure_logs
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import delete_now
@@ -55,17 +56,17 @@ def test_a_backup_says_when_it_starts_and_how_it_ended(world: World, configured:
     assert (started["event"], started["process"], started["level"]) == ("backup_started", "jobs", "info")
     assert {**finished, **ids, "seconds": 0.0, "bytes": good.content_bytes, "files": 2} == finished
     assert (failed["event"], failed["level"], failed["code"]) == ("backup_failed", "warning", "SOURCE_MISSING")
-    assert (failed["backup_id"], failed["reason"]) == (bad.id, bad.error_message)
+    assert (failed["backup_id"], failed["reason"]) == (bad.id, bad.error_detail)
     assert list(started)[:4] == ["timestamp", "level", "process", "event"]
 
 
 def test_jobs_and_prunes_say_what_they_did(world: World, configured: Configure) -> None:
     good = world.take()
-    job = request_verify(world.instance, good, "main")
+    job = request_verify(world.instance, good, "main", SYSTEM)
     stream = configured()
     run_verify(world.instance, job.id)
-    delete_now(world.instance, good)
-    prune_account(world.instance, world.account, grace_ns=0)
+    delete_now(world.instance, good, SYSTEM)
+    prune_account(world.instance, world.account, SYSTEM, grace_ns=0)
     started, finished, pruned = lines(stream)
     assert (started["event"], started["kind"], started["job_id"]) == ("job_started", "verify", job.id)
     assert (finished["event"], finished["backup_id"]) == ("job_finished", good.id)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from holdfast.catalog.database.engine import CatalogUnreachable, open_catalog, sqlite_url
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.config import ConfigError
 from holdfast.service.instance.home import InstanceError, create_instance, open_instance
 from holdfast.service.instance.recovery_sheet import recovery_sheet
@@ -124,7 +125,7 @@ def test_a_damaged_format_file(tmp_path: Path, text: str) -> None:
 def test_a_lost_format_file_does_not_make_a_new_instance(tmp_path: Path) -> None:
     home = tmp_path / "home"
     instance = create_instance(home)
-    account = add_account(instance, "ana@example.com", "Silver").account
+    account = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
     instance.vault_store(account.id).put("backups/x", b"x")
     instance.close()
     (home / "FORMAT").unlink()
@@ -180,7 +181,7 @@ def test_killed_at_any_step_it_is_made_the_next_time(tmp_path: Path, step: str) 
             create_instance(home).close()
         assert key in (None, (home / "master.key").read_text())
         opened = open_instance(home)
-        add_account(opened, "ana@example.com", "Silver")
+        add_account(opened, "ana@example.com", "Silver", SYSTEM)
         opened.close()
     assert nth > 3
 

@@ -13,14 +13,16 @@ from sqlalchemy import select, update
 from holdfast.catalog.backups.rows import backup_by_id, start_backup
 from holdfast.catalog.database.leases import NodeHolder
 from holdfast.catalog.database.tables import facts
-from holdfast.catalog.records import State
+from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance, create_instance, open_instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.node_lease import NodeLease, home_id
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
-from holdfast.service.take.run import recover_backups, request_backup, run_backup, take_lock
+from holdfast.service.take.failing import recover_backups, take_lock
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 HOUR = 3600
 
@@ -85,9 +87,9 @@ def test_a_second_home_ends_nothing_of_the_first(homes: tuple[Instance, Instance
     one, two = homes
     root = tmp_path / "app"
     root.mkdir()
-    app = add_app(one, add_account(one, "ana@example.com", "Silver").account.id, "bot", root)
+    app = add_app(one, add_account(one, "ana@example.com", "Silver", SYSTEM).account.id, "bot", root, SYSTEM)
     recover_backups(one)
-    backup, _ = request_backup(one, app.id)
+    backup, _ = request_backup(one, app.id, SYSTEM)
     with held(one, take_lock(backup.id)):
         assert start_backup(one.catalog, backup.id, one.config.node, one.clock.now_ns())
         with pytest.raises(Conflict, match="Another home"):

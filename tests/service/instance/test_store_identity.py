@@ -16,7 +16,7 @@ from kit.world import FakeClock
 
 from holdfast.catalog.backups.rows import newest_of_account
 from holdfast.catalog.database.tables import backups, facts, packs
-from holdfast.catalog.records import Account, App, Backup, State
+from holdfast.catalog.records import SYSTEM, Account, App, Backup, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, InstanceError, create_instance, open_instance
 from holdfast.service.integrity.prove import request_prove, run_prove
@@ -78,15 +78,15 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("HOLDFAST_CATALOG_URL", request.getfixturevalue("postgresql")())
     clock = FakeClock()
     instance = create_instance(tmp_path / "home", time_zone="Europe/Berlin", clock=clock)
-    account = add_account(instance, "ana@example.com", "Silver").account
+    account = add_account(instance, "ana@example.com", "Silver", SYSTEM).account
     root = tmp_path / "app"
     root.mkdir()
-    app = add_app(instance, account.id, "bot", root)
+    app = add_app(instance, account.id, "bot", root, SYSTEM)
     for number in range(3):
         (root / f"file-{number}").write_bytes(os.urandom(50_000))
-        assert take_now(instance, app.id, origin="scheduled").state is State.SUCCESSFUL
+        assert take_now(instance, app.id, SYSTEM, origin="scheduled").state is State.SUCCESSFUL
         clock.ns += DAY_NS
-    app = set_schedule(instance, app, Schedule("@daily", checked_retention({"keep_last": 1}), ()))
+    app = set_schedule(instance, app, Schedule("@daily", checked_retention({"keep_last": 1}), ()), SYSTEM)
     yield Scene(tmp_path / "home", instance, clock, account, app)
     instance.close()
 
@@ -140,7 +140,7 @@ def foreign(scene: Scene) -> Callable[[], None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.delenv("HOLDFAST_CATALOG_URL", raising=False)
         other = create_instance(scene.home.parent / "other")
-    add_account(other, "bo@example.com", "Silver")
+    add_account(other, "bo@example.com", "Silver", SYSTEM)
     other.close()
     shutil.copytree(scene.home.parent / "other" / "store", scene.store)
     return lambda: back(scene, elsewhere)
@@ -178,31 +178,31 @@ def test_nothing_is_believed_written_or_deleted(scene: Scene, state: str) -> Non
     if state != "older copy":
         with pytest.raises(StoreUnreachable):
             scene.instance.confirm_store()
-    taken = take_now(scene.instance, scene.app.id, origin="scheduled")
+    taken = take_now(scene.instance, scene.app.id, SYSTEM, origin="scheduled")
     assert (taken.state, taken.error_code) == (State.FAILED, "STORE_UNREACHABLE")
     for operation in (check_account, prune_account):
         with pytest.raises(StoreUnreachable):
-            operation(scene.instance, scene.account)
-    assert retain_app(scene.instance, scene.app).gone == []
+            operation(scene.instance, scene.account, SYSTEM)
+    assert retain_app(scene.instance, scene.app, SYSTEM).gone == []
     read_back(scene.instance)
-    job = run_prove(scene.instance, request_prove(scene.instance, scene.newest()).id)
+    job = run_prove(scene.instance, request_prove(scene.instance, scene.newest(), SYSTEM).id)
     assert job.error_code == "STORE_UNREACHABLE"
     if state != "older copy":
         with pytest.raises(StoreError):
             store_records(scene.instance)
         with pytest.raises(StoreError):
-            add_account(scene.instance, "new@example.com", "Silver")
+            add_account(scene.instance, "new@example.com", "Silver", SYSTEM)
 
     assert (tree(scene.store) if scene.store.exists() else {}) == held
     assert scene.rows() == before
 
     undo()  # by itself it is well again
-    taken = take_now(scene.instance, scene.app.id, origin="scheduled")
+    taken = take_now(scene.instance, scene.app.id, SYSTEM, origin="scheduled")
     assert taken.state is State.SUCCESSFUL, taken.error_message
-    assert check_account(scene.instance, scene.account).is_clean
-    assert len(retain_app(scene.instance, scene.app).gone) == 3
-    prune_account(scene.instance, scene.account, grace_ns=0)
-    assert check_account(scene.instance, scene.account, share=1).is_clean
+    assert check_account(scene.instance, scene.account, SYSTEM).is_clean
+    assert len(retain_app(scene.instance, scene.app, SYSTEM).gone) == 3
+    prune_account(scene.instance, scene.account, SYSTEM, grace_ns=0)
+    assert check_account(scene.instance, scene.account, SYSTEM, share=1).is_clean
 
 
 @pytest.mark.parametrize("state", [s for s in STATES if s != "older copy"])
@@ -276,14 +276,14 @@ def test_a_store_that_can_only_be_read(scene: Scene) -> None:
         subprocess.run(["mount", "-o", "remount,bind,ro", store], check=True)
         before, held = scene.rows(), tree(scene.store)
         scene.instance.confirm_store()
-        taken = take_now(scene.instance, scene.app.id, origin="scheduled")
+        taken = take_now(scene.instance, scene.app.id, SYSTEM, origin="scheduled")
         assert (taken.state, taken.error_code) == (State.FAILED, "STORE_UNREACHABLE")
-        assert check_account(scene.instance, scene.account, share=1).is_clean
-        assert run_prove(scene.instance, request_prove(scene.instance, scene.newest()).id).error_code is None
+        assert check_account(scene.instance, scene.account, SYSTEM, share=1).is_clean
+        assert run_prove(scene.instance, request_prove(scene.instance, scene.newest(), SYSTEM).id).error_code is None
         with pytest.raises((StoreError, ServiceError)):
-            retain_app(scene.instance, scene.app)
+            retain_app(scene.instance, scene.app, SYSTEM)
         assert tree(scene.store) == held
         assert [row for row in scene.rows() if row in before] != []
     finally:
         subprocess.run(["umount", store], check=True)
-    assert retain_app(scene.instance, scene.app).gone
+    assert retain_app(scene.instance, scene.app, SYSTEM).gone

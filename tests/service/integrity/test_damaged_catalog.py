@@ -12,6 +12,7 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.database.engine import CatalogDamaged
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.doctor.diagnose import diagnose
 from holdfast.service.instance.file_locks import SERVE_LOCK
 from holdfast.service.instance.home import InstanceError, open_instance
@@ -59,7 +60,7 @@ def test_a_rebuild_moves_it_aside_and_goes_on(damaged: World) -> None:
         assert aside is not None
         assert (aside / "catalog.sqlite").read_bytes() == bytes_of_before
         assert aside.parent == home
-        assert [done.backups for done in rebuild(instance)] == [1]
+        assert [done.backups for done in rebuild(instance, SYSTEM)] == [1]
         assert [backup.name for backup in list_backups(instance, damaged.app.id)] == ["kept"]
     assert not [line for line in diagnose(home) if line.check == "catalog" and line.level != "ok"]
     again, nothing = open_to_rebuild(home, clock=damaged.clock)

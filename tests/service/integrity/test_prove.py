@@ -21,7 +21,7 @@ from msgspec import to_builtins
 
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import start_job
-from holdfast.catalog.records import Backup, Event, EventKind, Job, JobState
+from holdfast.catalog.records import SYSTEM, Backup, Event, EventKind, Job, JobState
 from holdfast.restorer.swap import Swap
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.locks import held
@@ -46,7 +46,7 @@ DAY = 24 * 3600 * SECOND
 
 def prove(world: World, backup: Backup) -> Job:
     """Ask for a test restore and run it; whatever comes of it, nothing of it is left."""
-    done = run_prove(world.instance, request_prove(world.instance, backup).id)
+    done = run_prove(world.instance, request_prove(world.instance, backup, SYSTEM).id)
     assert leftovers(world) == []
     return done
 
@@ -132,7 +132,7 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     world.clock.ns += SECOND
     done = prove(world, second)
     assert (done.state, done.error_code) == (JobState.FAILED, "NOT_PROVED")
-    assert "does not match what was backed up" in (done.error_message or "")
+    assert "does not match what was backed up" in (done.error_detail or "")
     (event,) = happened(world, EventKind.VERIFY_FAILED)
     assert (event.backup_id, event.data["code"]) == (second.id, "NOT_PROVED")
     shown = to_builtins(full_object(world.instance, world.again(second)))
@@ -146,7 +146,7 @@ def test_a_wrong_list_of_files_is_found_and_read_anew(world: World, monkeypatch:
     assert retake(world.instance) == []
     assert result(prove(world, fresh)).is_whole
     # Only a test restore that matches takes it away; a check reads what is there, and that is as it was written.
-    assert check_account(world.instance, world.account, share=1).is_clean
+    assert check_account(world.instance, world.account, SYSTEM, share=1).is_clean
     assert world.again(second).damage
     assert world.again(second).verified_at is None
     assert world.again(first).damage == ()
@@ -254,7 +254,7 @@ def test_an_imported_backup_gives_no_rights_in_the_scratch_folder(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.chown(world.root, 1234, 1234)
-    with Upload(world.instance, world.app.id, None) as started:
+    with Upload(world.instance, world.app.id, SYSTEM, None) as started:
         started.write(tar_of(member("run-me", b"#!", mode=0o6755, uid=0, gid=0)))
         queued = started.queue()
     backup = run_backup(world.instance, queued.id)
@@ -292,12 +292,12 @@ def test_a_database_that_sqlite_cannot_read_is_no_proof(world: World, monkeypatc
     monkeypatch.setattr(module, "_plain_databases", lambda backup: set())
     done = prove(world, backup)
     assert done.error_code == "NOT_PROVED"
-    assert "broken.db is a database that SQLite finds damaged" in (done.error_message or "")
+    assert "broken.db is a database that SQLite finds damaged" in (done.error_detail or "")
 
 
 def test_it_is_cancelled(world: World) -> None:
     backup = world.take()
-    done = run_prove(world.instance, request_prove(world.instance, backup).id, control=Control(lambda: True))
+    done = run_prove(world.instance, request_prove(world.instance, backup, SYSTEM).id, control=Control(lambda: True))
     assert (done.state, done.error_code) == (JobState.CANCELLED, "CANCELLED")
     assert leftovers(world) == []
     assert world.again(backup).damage == ()
@@ -305,9 +305,9 @@ def test_it_is_cancelled(world: World) -> None:
 
 def test_one_at_a_time_and_only_of_what_is_there(world: World) -> None:
     backup = world.take()
-    request_prove(world.instance, backup)
+    request_prove(world.instance, backup, SYSTEM)
     with pytest.raises(Conflict) as error:
-        request_prove(world.instance, backup)
+        request_prove(world.instance, backup, SYSTEM)
     assert error.value.code == "PROVE_IN_PROGRESS"
 
 
@@ -353,7 +353,7 @@ def test_of_a_large_backup_some_files_are_brought_back(world: World) -> None:
 
 
 def test_each_application_has_its_turn_once_a_week(world: World) -> None:
-    add_app(world.instance, world.account.id, "without backups", world.root)
+    add_app(world.instance, world.account.id, "without backups", world.root, SYSTEM)
     backup = world.take()
     assert prove_due(world.instance) is None
     world.clock.ns += 2 * DAY
@@ -373,7 +373,7 @@ def test_each_application_has_its_turn_once_a_week(world: World) -> None:
     world.clock.ns += 2 * DAY
     assert prove_due(world.instance) is None
     set_config(world, prove_days=7)
-    delete_backup(world.instance, world.again(backup))
+    delete_backup(world.instance, world.again(backup), SYSTEM)
     assert prove_due(world.instance) is None  # nothing to restore: it waits for the next good backup
     world.take()
     assert prove_due(world.instance) is None
@@ -398,7 +398,7 @@ run_prove(open_instance(Path(sys.argv[1])), sys.argv[2])
 
 def test_killed_it_leaves_nothing_behind_after_the_next_start(world: World) -> None:
     backup = world.take()
-    job = request_prove(world.instance, backup)
+    job = request_prove(world.instance, backup, SYSTEM)
     dead = subprocess.run([sys.executable, "-c", _KILLED, world.instance.home, job.id], check=False)
     assert dead.returncode == -9
     assert scratch_folder(world.instance, job.id).is_dir()
@@ -413,7 +413,7 @@ def test_killed_it_leaves_nothing_behind_after_the_next_start(world: World) -> N
 
 def test_what_runs_is_not_swept_away(world: World) -> None:
     backup = world.take()
-    job = request_prove(world.instance, backup)
+    job = request_prove(world.instance, backup, SYSTEM)
     start_job(world.instance.catalog, job.id, world.clock.now_ns())
     scratch_folder(world.instance, job.id).mkdir()
     (world.instance.run / "prove-somebody-elses").mkdir()

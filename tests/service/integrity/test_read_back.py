@@ -11,7 +11,7 @@ from kit.world import World
 
 from holdfast.catalog.backups.read_back import all_read_at, claim_lease, due_packs
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.records import Backup, Event, EventKind, State
+from holdfast.catalog.records import SYSTEM, Backup, Event, EventKind, State
 from holdfast.service.integrity import read_back as module
 from holdfast.service.integrity.read_back import read_back
 from holdfast.service.integrity.retake import retake
@@ -143,11 +143,11 @@ def test_a_fresh_backup_that_fails_is_not_asked_for_again(world: World) -> None:
 def test_a_check_by_hand_says_it_too(world: World) -> None:
     backup = world.take()
     world.clock.ns += SECOND
-    assert check_account(world.instance, world.account, share=1).is_clean
+    assert check_account(world.instance, world.account, SYSTEM, share=1).is_clean
     assert read_back(world.instance) == 0  # all was read just now
     damage(packs(world, PackKind.DATA)[0])
-    check_account(world.instance, world.account, share=1)
-    check_account(world.instance, world.account, share=1)
+    check_account(world.instance, world.account, SYSTEM, share=1)
+    check_account(world.instance, world.account, SYSTEM, share=1)
     (event,) = failures(world)
     assert event.data["files"] == ["sub/b.bin"]
     assert event.data["message"] == world.again(backup).damage[0].message

@@ -28,7 +28,8 @@ from holdfast.service.registry.keys import rotate_key
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account, unknown_backups
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreUnreachable
 from holdfast.vault.errors import DamagedError
 
@@ -64,15 +65,15 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         world.clock.ns += 3_600_000_000_000
         world.take()
     second = list_backups(world.instance, world.app.id)[1]
-    operations.rename(world.instance, second, "the second one")
-    operations.set_lock(world.instance, second, True, world.clock.ns + 10**15)
-    other = add_account(world.instance, "b@example.com", "Bronze")
-    set_plan(world.instance, other.account.id, "Titanium")
+    operations.rename(world.instance, second, "the second one", SYSTEM)
+    operations.set_lock(world.instance, second, SYSTEM, True, world.clock.ns + 10**15)
+    other = add_account(world.instance, "b@example.com", "Bronze", SYSTEM)
+    set_plan(world.instance, other.account.id, "Titanium", SYSTEM)
     newest_key = rotate_key(world.instance, other.account, SYSTEM)
     before = [to_builtins(full_object(world.instance, b)) for b in list_backups(world.instance, world.app.id)]
     lose_catalog(world)
     instance = reopen(world, reopened)
-    done = rebuild(instance)
+    done = rebuild(instance, SYSTEM)
     assert [d.problems for d in done] == [[], []]
     after = [to_builtins(full_object(instance, b)) for b in list_backups(instance, world.app.id)]
     assert after == before
@@ -90,7 +91,7 @@ def test_everything_is_as_it_was(world: World, reopened: list[Instance], tmp_pat
         assert found is not None
         assert sum(len(piece) for piece in found.stream(0, found.length)) == found.length
         target = tmp_path / f"to-{backup.id}"
-        job = request_restore(instance, backup, world.app, Wanted(to=str(target), mode="overlay"))
+        job = request_restore(instance, backup, world.app, Wanted(to=str(target), mode="overlay"), SYSTEM)
         run_restore(instance, job.id)
         assert tree_of(target) == tree
     world_again = World(instance, world.clock, world.account, world.api_key, world.app, world.root)
@@ -109,19 +110,19 @@ def test_each_backup_keeps_the_layout_of_its_zip(
     assert [backup.zip_layout for backup in before] == [1, 2]
     lose_catalog(world)
     instance = reopen(world, reopened)
-    assert rebuild(instance)[0].backups == 2
+    assert rebuild(instance, SYSTEM)[0].backups == 2
     assert {b.name: b.zip_layout for b in list_backups(instance, world.app.id)} == {"before": 1, "after": 2}
 
 
 def test_the_operators_backups_are_still_not_counted(world: World, reopened: list[Instance]) -> None:
-    asked, _ = request_backup(world.instance, world.app.id, name="the customer's", is_limited=True)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM, name="the customer's", is_limited=True)
     run_backup(world.instance, asked.id)
     world.clock.ns += 1_000_000_000
     world.take("the operator's")
     assert limits.taken_today(world.instance, world.account) == 1
     lose_catalog(world)
     instance = reopen(world, reopened)
-    rebuild(instance)
+    rebuild(instance, SYSTEM)
     assert [b.is_operators for b in list_backups(instance, world.app.id)] == [False, True]
     assert limits.taken_today(instance, world.account) == 1
 
@@ -129,10 +130,10 @@ def test_the_operators_backups_are_still_not_counted(world: World, reopened: lis
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:
     first = world.take()
     world.take()
-    operations.delete_backup(world.instance, first)
+    operations.delete_backup(world.instance, first, SYSTEM)
     lose_catalog(world)
     instance = reopen(world, reopened)
-    assert rebuild(instance)[0].backups == 1
+    assert rebuild(instance, SYSTEM)[0].backups == 1
     assert first.id not in [b.id for b in list_backups(instance, world.app.id)]
 
 
@@ -144,12 +145,12 @@ def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Ins
     again = reopen(world, reopened)
     later = World(again, world.clock, world.account, world.api_key, world.app, world.root)
     (world.root / "new").write_bytes(os.urandom(10_000))
-    operations.delete_backup(again, gone)
+    operations.delete_backup(again, gone, SYSTEM)
     newest = later.take("taken later")
-    operations.rename(again, kept, "renamed later")
-    prune_account(again, world.account, grace_ns=0)
+    operations.rename(again, kept, "renamed later", SYSTEM)
+    prune_account(again, world.account, SYSTEM, grace_ns=0)
     (tmp_path / "second").mkdir()
-    second = add_app(again, world.account.id, "second", tmp_path / "second")
+    second = add_app(again, world.account.id, "second", tmp_path / "second", SYSTEM)
     again.close()
     reopened.clear()
     for path in world.instance.home.glob(f"{CATALOG}*"):
@@ -158,8 +159,8 @@ def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Ins
     instance = reopen(world, reopened)
     assert unknown_backups(instance, world.account) == [newest.id]
     with pytest.raises(DamagedError, match="holdfast rebuild"):  # what it does not know it must not take for dead
-        prune_account(instance, world.account, grace_ns=0)
-    done = rebuild(instance)[0]
+        prune_account(instance, world.account, SYSTEM, grace_ns=0)
+    done = rebuild(instance, SYSTEM)[0]
     assert (done.backups, done.dropped_backups, done.apps, done.problems) == (1, 1, 1, [])
     assert sorted(b.name for b in list_backups(instance, world.app.id)) == ["renamed later", "taken later"]
     assert second.id in [app.id for app in list_apps(instance)]
@@ -177,7 +178,7 @@ def test_what_cannot_come_back_is_said(world: World, reopened: list[Instance]) -
     largest = max(packs, key=lambda p: p.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:-5])
     instance = reopen(world, reopened)
-    done = rebuild(instance)[0]
+    done = rebuild(instance, SYSTEM)[0]
     assert any("has no valid footer" in problem for problem in done.problems)
     assert any("not all of it is there" in problem for problem in done.problems)
     assert [bool(b.damage) for b in list_backups(instance, world.app.id)] == [False, True]
@@ -185,12 +186,12 @@ def test_what_cannot_come_back_is_said(world: World, reopened: list[Instance]) -
 
 def test_a_removed_application_stays_removed(world: World, reopened: list[Instance], tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
-    second = add_app(world.instance, world.account.id, "second", tmp_path / "second")
+    second = add_app(world.instance, world.account.id, "second", tmp_path / "second", SYSTEM)
     world.take()
-    remove_app(world.instance, second)
+    remove_app(world.instance, second, SYSTEM)
     lose_catalog(world)
     instance = reopen(world, reopened)
-    rebuild(instance)
+    rebuild(instance, SYSTEM)
     assert [app.id for app in list_apps(instance)] == [world.app.id]
 
 
@@ -198,7 +199,7 @@ def test_twice_changes_nothing(world: World) -> None:
     world.take()
     before = list_backups(world.instance, world.app.id)
     for _ in range(2):
-        done = rebuild(world.instance)[0]
+        done = rebuild(world.instance, SYSTEM)[0]
         assert (done.backups, done.packs, done.apps, done.dropped_backups) == (0, 0, 0, 0)
     assert list_backups(world.instance, world.app.id) == before
     assert before[0].state is State.SUCCESSFUL
@@ -216,4 +217,4 @@ def test_another_master_key_touches_nothing(world: World) -> None:
 def test_a_store_that_is_not_there_is_said(world: World) -> None:
     (world.instance.home / "store" / "vaults").rename(world.instance.home / "elsewhere")
     with pytest.raises(StoreUnreachable, match="mount its disk"):
-        rebuild(world.instance)
+        rebuild(world.instance, SYSTEM)

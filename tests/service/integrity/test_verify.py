@@ -10,13 +10,13 @@ from kit.world import World
 from msgspec import to_builtins
 
 from holdfast.catalog.jobs.rows import start_job
-from holdfast.catalog.records import Backup, JobState, Warned
+from holdfast.catalog.records import SYSTEM, Backup, JobState, Warned
 from holdfast.service.errors import Conflict
 from holdfast.service.integrity.verify import Checked, check_account, recover_verifies, request_verify, run_verify
 from holdfast.service.jobs.lifecycle import cancel_job, get_job
 from holdfast.service.registry.backups import delete_backup, full_object
 from holdfast.service.retention.prune import prune_account
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Control
 from holdfast.vault.errors import ChunkMissing
 from holdfast.vault.manifest.root import root_name
@@ -24,7 +24,7 @@ from holdfast.vault.pack.writer import PackKind
 
 
 def check(world: World, share: float = 1.0, repair: bool = True) -> Checked:
-    return check_account(world.instance, world.account, share=share, repair=repair)
+    return check_account(world.instance, world.account, SYSTEM, share=share, repair=repair)
 
 
 def packs(world: World, kind: PackKind = PackKind.DATA) -> list[Path]:
@@ -82,10 +82,10 @@ def test_what_is_not_the_same_any_more_is_not_healed(world: World) -> None:
     world.take()
     assert [w.path for w in world.again(first).damage] == ["sub/b.bin"]
     with pytest.raises(ChunkMissing):
-        prune_account(world.instance, world.account, grace_ns=0)
-    delete_backup(world.instance, world.again(first))
+        prune_account(world.instance, world.account, SYSTEM, grace_ns=0)
+    delete_backup(world.instance, world.again(first), SYSTEM)
     assert check(world).is_clean
-    prune_account(world.instance, world.account, grace_ns=0)
+    prune_account(world.instance, world.account, SYSTEM, grace_ns=0)
 
 
 def check_damage(world: World, backup: Backup) -> tuple[Warned, ...]:
@@ -130,14 +130,14 @@ def test_many_hit_files_are_counted(world: World) -> None:
 
 def test_one_backup_by_job(world: World) -> None:
     backup = world.take()
-    job = request_verify(world.instance, backup, "main")
-    assert request_verify(world.instance, backup, "main").id == job.id
+    job = request_verify(world.instance, backup, "main", SYSTEM)
+    assert request_verify(world.instance, backup, "main", SYSTEM).id == job.id
     done = run_verify(world.instance, job.id)
     assert done.state is JobState.SUCCESSFUL
     assert '"is_whole":true' in (done.result or "")
     assert world.again(backup).verified_at == world.clock.ns
     damage(packs(world)[0])
-    done = run_verify(world.instance, request_verify(world.instance, backup, "main").id)
+    done = run_verify(world.instance, request_verify(world.instance, backup, "main", SYSTEM).id)
     assert '"is_whole":false,"files":1' in (done.result or "")
     assert [w.path for w in world.again(backup).damage] == ["sub/b.bin"]
     world.take()
@@ -145,19 +145,19 @@ def test_one_backup_by_job(world: World) -> None:
 
 
 def test_a_job_that_cannot_be(world: World) -> None:
-    queued, _ = request_backup(world.instance, world.app.id)
+    queued, _ = request_backup(world.instance, world.app.id, SYSTEM)
     with pytest.raises(Conflict) as error:
-        request_verify(world.instance, queued, "main")
+        request_verify(world.instance, queued, "main", SYSTEM)
     assert error.value.code == "BACKUP_NOT_USABLE"
 
 
 def test_a_job_is_cancelled_or_found_dead(world: World) -> None:
     backup = world.take()
-    job = request_verify(world.instance, backup, "main")
-    assert cancel_job(world.instance, job).state is JobState.CANCELLED
-    job = request_verify(world.instance, backup, "main")
+    job = request_verify(world.instance, backup, "main", SYSTEM)
+    assert cancel_job(world.instance, job, SYSTEM).state is JobState.CANCELLED
+    job = request_verify(world.instance, backup, "main", SYSTEM)
     assert run_verify(world.instance, job.id, control=Control(lambda: True)).state is JobState.CANCELLED
-    job = request_verify(world.instance, backup, "main")
+    job = request_verify(world.instance, backup, "main", SYSTEM)
     start_job(world.instance.catalog, job.id, world.clock.now_ns())
     recover_verifies(world.instance)
     dead = get_job(world.instance, job.id)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.jobs.work import open_work
-from holdfast.catalog.records import EventKind, JobState, State, Work
+from holdfast.catalog.records import SYSTEM, EventKind, JobState, State, Work
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.import_scratch import scratch_folder
 from holdfast.service.instance.locks import held
@@ -23,8 +23,10 @@ from holdfast.service.jobs.events import history
 from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_with_log
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import Cancelled, Stopped
@@ -54,7 +56,7 @@ def test_a_backup_is_a_job_too(world: World) -> None:
 
 
 def test_a_job_has_its_own_log(world: World) -> None:
-    job = request_verify(world.instance, world.take(), "main")
+    job = request_verify(world.instance, world.take(), "main", SYSTEM)
     run_verify(world.instance, job.id)
     log = to_builtins(work_with_log(world.instance, get_work(world.instance, job.id)))["log"]
     assert [line["message"].startswith("The reading back of ") for line in log] == [False, True]
@@ -63,13 +65,13 @@ def test_a_job_has_its_own_log(world: World) -> None:
 
 
 def test_what_waits_is_cancelled_at_once(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert [work.id for work in open_work(world.instance.catalog)] == [asked.id]
-    work = cancel_work(world.instance, get_work(world.instance, asked.id))
+    work = cancel_work(world.instance, get_work(world.instance, asked.id), SYSTEM)
     assert (work.state, work.error_code) == (JobState.FAILED, "CANCELLED")
     assert run_backup(world.instance, asked.id).error_code == "CANCELLED"  # the queue comes to it all the same
     with pytest.raises(Conflict) as ended:
-        cancel_work(world.instance, work)
+        cancel_work(world.instance, work, SYSTEM)
     assert ended.value.code == "JOB_ENDED"
     assert world.take().state is State.SUCCESSFUL
     kinds = [event.kind for event in history(world.instance, 0, world.app.id)]
@@ -83,23 +85,23 @@ def test_an_import_that_waits_leaves_no_archive(world: World, tmp_path: Path) ->
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.txt", "hello")
-    with Upload(world.instance, world.app.id, None) as upload:
+    with Upload(world.instance, world.app.id, SYSTEM, None) as upload:
         upload.write(packed.getvalue())
         asked = upload.queue()
     assert scratch_folder(world.instance, asked.id).exists()
-    cancel_work(world.instance, get_work(world.instance, asked.id))
+    cancel_work(world.instance, get_work(world.instance, asked.id), SYSTEM)
     assert not scratch_folder(world.instance, asked.id).exists()
 
 
 def test_what_runs_stops_and_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     (world.root / "large").write_bytes(os.urandom(13 << 20))  # enough for worker processes
     monkeypatch.setattr(jobs, "CONTROL_EVERY_NS", 0)
-    instance, asked = world.instance, request_backup(world.instance, world.app.id)[0]
+    instance, asked = world.instance, request_backup(world.instance, world.app.id, SYSTEM)[0]
     seen: list[Work] = []
 
     def cancel(progress: Progress) -> None:
         if not seen:
-            seen.append(cancel_work(instance, get_work(instance, asked.id)))
+            seen.append(cancel_work(instance, get_work(instance, asked.id), SYSTEM))
 
     done = run_backup(instance, asked.id, control=Control(report=cancel))
     assert (seen[0].state, seen[0].cancel_asked) == (JobState.RUNNING, True)
@@ -111,21 +113,21 @@ def test_what_runs_stops_and_leaves_nothing(world: World, monkeypatch: pytest.Mo
 
 def test_a_stopped_server_puts_a_backup_back_and_fails_the_rest(world: World) -> None:
     good = world.take()
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert run_backup(world.instance, asked.id, control=Control(stop)).state is State.QUEUED
     assert run_backup(world.instance, asked.id).state is State.SUCCESSFUL
     (world.root / "a.txt").write_text("mine")
     for job, run in (
-        (request_verify(world.instance, good, "main"), run_verify),
-        (request_restore(world.instance, good, world.app, Wanted()), run_restore),
+        (request_verify(world.instance, good, "main", SYSTEM), run_verify),
+        (request_restore(world.instance, good, world.app, Wanted(), SYSTEM), run_restore),
     ):
         done = run(world.instance, job.id, control=Control(stop))
         assert (done.state, done.error_code) == (JobState.FAILED, "INTERRUPTED")
     assert (world.root / "a.txt").read_text() == "mine"
-    cancelled, _ = request_backup(world.instance, world.app.id)
+    cancelled, _ = request_backup(world.instance, world.app.id, SYSTEM)
 
     def both() -> bool:
-        cancel_work(world.instance, get_work(world.instance, cancelled.id))
+        cancel_work(world.instance, get_work(world.instance, cancelled.id), SYSTEM)
         return stop()
 
     # Whoever cancelled it gets that, also when the server stops at the same moment.
@@ -138,7 +140,7 @@ def test_the_list_is_newest_first_and_goes_on_behind_an_id(world: World) -> None
         world.clock.ns += 1_000_000_000
         backup = world.take()
         world.clock.ns += 1_000_000_000
-        ids += [backup.id, request_verify(world.instance, backup, "main").id]
+        ids += [backup.id, request_verify(world.instance, backup, "main", SYSTEM).id]
     found = [work.id for work in account_work(world.instance, world.account.id, 100, None)]
     assert found == ids[::-1]
     assert [work.id for work in account_work(world.instance, world.account.id, 2, found[1])] == found[2:4]

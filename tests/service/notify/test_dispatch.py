@@ -17,7 +17,7 @@ from msgspec import to_builtins
 
 from holdfast.catalog.backups.rows import fail_backup
 from holdfast.catalog.events.deliveries import claim_next, list_deliveries
-from holdfast.catalog.records import Delivery, DeliveryState
+from holdfast.catalog.records import SYSTEM, Delivery, DeliveryState
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound
 from holdfast.service.notify import dispatch
 from holdfast.service.notify.dispatch import CLAIM_NS, RETRY_SECONDS, deliver_due, forget_old, send_test
@@ -31,7 +31,7 @@ from holdfast.service.notify.endpoints import (
     shown_endpoint,
 )
 from holdfast.service.registry.accounts import add_account
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Control
 
 SECOND = 1_000_000_000
@@ -51,12 +51,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 def told(world: World, receiver: Receiver, *events: str) -> NewEndpoint:
-    return add_endpoint(world.instance, world.account.id, receiver.url, events or None)
+    return add_endpoint(world.instance, world.account.id, receiver.url, SYSTEM, events or None)
 
 
 def fail(world: World, message: str = "The disk is full.") -> str:
     """A backup that fails; returns its id."""
-    backup, _ = request_backup(world.instance, world.app.id)
+    backup, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert fail_backup(world.instance.catalog, backup.id, "STORE_FULL", message, world.clock.ns)
     return backup.id
 
@@ -126,7 +126,7 @@ def test_what_is_not_taken_is_tried_again_for_three_days_and_then_given_up(
     assert shown["disabled_at"] is not None
     fail(open_world)
     assert go(open_world) == 0
-    enabled = change_endpoint(open_world.instance, made.endpoint, is_enabled=True)
+    enabled = change_endpoint(open_world.instance, made.endpoint, SYSTEM, is_enabled=True)
     assert enabled.disabled_at is None
     receiver.answers.clear()
     fail(open_world)
@@ -181,7 +181,7 @@ def test_gone_disables_at_once(open_world: World, receiver: Receiver) -> None:
     assert {one.state for one in log_of(open_world, made)} == {DeliveryState.FAILED}
     assert go(open_world) == 0
     with pytest.raises(Conflict, match="disabled"):
-        send_test(open_world.instance, find_endpoint(open_world.instance, made.endpoint.id))
+        send_test(open_world.instance, find_endpoint(open_world.instance, made.endpoint.id), SYSTEM)
 
 
 def test_what_a_dead_process_had_claimed_comes_again(open_world: World, receiver: Receiver) -> None:
@@ -247,7 +247,7 @@ def test_it_stops_when_told_to(open_world: World, receiver: Receiver) -> None:
 
 def test_a_name_that_turned_private_is_refused_at_every_attempt(world: World, receiver: Receiver) -> None:
     url = f"https://hooks.example.org:{receiver.port}/x"
-    made = add_endpoint(world.instance, world.account.id, url, resolve=lambda host, port: ["93.184.215.14"])
+    made = add_endpoint(world.instance, world.account.id, url, SYSTEM, resolve=lambda host, port: ["93.184.215.14"])
     fail(world)
     assert deliver_due(world.instance, resolve=lambda host, port: ["127.0.0.1"]) == 1
     assert "private or reserved" in (log_of(world, made)[0].error or "")
@@ -263,36 +263,36 @@ def test_private_addresses_and_plain_http_need_the_operators_leave(world: World,
         "json://x.org",
     ):
         with pytest.raises(Invalid):
-            add_endpoint(world.instance, world.account.id, url)
+            add_endpoint(world.instance, world.account.id, url, SYSTEM)
     assert not list_endpoints(world.instance, world.account.id)
     # The operator's own endpoints are the operator's business.
-    assert add_endpoint(world.instance, None, receiver.url).endpoint.events == (
+    assert add_endpoint(world.instance, None, receiver.url, SYSTEM).endpoint.events == (
         *("backup.failed", "backup.overdue", "backup.shrunk", "verify.failed"),
     )
 
 
 def test_the_operator_is_told_of_all_accounts(open_world: World, receiver: Receiver) -> None:
-    made = add_endpoint(open_world.instance, None, receiver.url)
+    made = add_endpoint(open_world.instance, None, receiver.url, SYSTEM)
     fail(open_world)
     assert go(open_world) == 1
     assert f"Account: ana@\u200bexample.com ({open_world.account.id})" in receiver.received[0].json["data"]["message"]
     open_world.clock.ns += SECOND
-    assert send_test(open_world.instance, made.endpoint).state is DeliveryState.DELIVERED
+    assert send_test(open_world.instance, made.endpoint, SYSTEM).state is DeliveryState.DELIVERED
 
 
 def test_a_test_says_what_came_back_and_is_throttled(open_world: World, receiver: Receiver) -> None:
     made = told(open_world, receiver)
-    sent = send_test(open_world.instance, made.endpoint)
+    sent = send_test(open_world.instance, made.endpoint, SYSTEM)
     assert (sent.kind, sent.state, sent.status) == ("webhook.test", DeliveryState.DELIVERED, 200)
     assert receiver.received[0].json["type"] == "webhook.test"
     assert made.secret is not None
     assert receiver.received[0].is_signed_with(made.secret)
     with pytest.raises(LimitReached, match="wait 10 s") as caught:
-        send_test(open_world.instance, made.endpoint)
+        send_test(open_world.instance, made.endpoint, SYSTEM)
     assert caught.value.code == "KEEP_CALM"
     open_world.clock.ns += 10 * SECOND
     receiver.answers = [(404, {})]
-    sent = send_test(open_world.instance, made.endpoint)
+    sent = send_test(open_world.instance, made.endpoint, SYSTEM)
     assert (sent.state, sent.status) == (DeliveryState.FAILED, 404)
     open_world.clock.ns += 3600 * SECOND
     assert go(open_world) == 0  # a test is tried once
@@ -300,13 +300,13 @@ def test_a_test_says_what_came_back_and_is_throttled(open_world: World, receiver
 
 def test_a_new_secret_and_for_a_day_the_old_one(open_world: World, receiver: Receiver) -> None:
     made = told(open_world, receiver)
-    fresh = rotate_secret(open_world.instance, made.endpoint)
+    fresh = rotate_secret(open_world.instance, made.endpoint, SYSTEM)
     assert made.secret is not None
     assert fresh.secret is not None
     assert fresh.secret != made.secret
-    send_test(open_world.instance, fresh.endpoint)
+    send_test(open_world.instance, fresh.endpoint, SYSTEM)
     open_world.clock.ns += 24 * 3600 * SECOND
-    send_test(open_world.instance, fresh.endpoint)
+    send_test(open_world.instance, fresh.endpoint, SYSTEM)
     first, second = receiver.received
     assert first.is_signed_with(made.secret)
     assert first.is_signed_with(fresh.secret)
@@ -315,7 +315,7 @@ def test_a_new_secret_and_for_a_day_the_old_one(open_world: World, receiver: Rec
 
 
 def test_people_are_told_in_words(open_world: World, receiver: Receiver) -> None:
-    made = add_endpoint(open_world.instance, open_world.account.id, f"ntfy://localhost:{receiver.port}/mine")
+    made = add_endpoint(open_world.instance, open_world.account.id, f"ntfy://localhost:{receiver.port}/mine", SYSTEM)
     assert (made.endpoint.kind, made.secret, made.endpoint.label) == ("apprise", None, "ntfy (localhost)")
     fail(open_world)
     assert go(open_world) == 1
@@ -324,7 +324,7 @@ def test_people_are_told_in_words(open_world: World, receiver: Receiver) -> None
     assert told_of["message"].splitlines()[0].endswith("The disk is full.")
     assert told_of["message"].splitlines()[-1].endswith(f"/apps/{open_world.app.id}")
     with pytest.raises(Conflict, match="Only webhooks"):
-        rotate_secret(open_world.instance, made.endpoint)
+        rotate_secret(open_world.instance, made.endpoint, SYSTEM)
 
 
 def test_what_it_was_about_is_gone(open_world: World, receiver: Receiver) -> None:
@@ -366,8 +366,11 @@ def test_of_an_account_there_are_so_many(open_world: World, receiver: Receiver) 
     with pytest.raises(Conflict) as caught:
         told(open_world, receiver)
     assert caught.value.code == "TOO_MANY_WEBHOOKS"
-    other = add_account(open_world.instance, "ben@example.com", "Silver")
-    assert add_endpoint(open_world.instance, other.account.id, receiver.url, label="Ben's").endpoint.label == "Ben's"
+    other = add_account(open_world.instance, "ben@example.com", "Silver", SYSTEM)
+    assert (
+        add_endpoint(open_world.instance, other.account.id, receiver.url, SYSTEM, label="Ben's").endpoint.label
+        == "Ben's"
+    )
 
 
 def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) -> None:
@@ -377,7 +380,7 @@ def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) 
         *("restore.finished", "verify.failed", "storage.nearly_full"),
     )
     changed = change_endpoint(
-        open_world.instance, made, events=["verify.failed", "backup.failed", "backup.failed"], label="Pager"
+        open_world.instance, made, SYSTEM, events=["verify.failed", "backup.failed", "backup.failed"], label="Pager"
     )
     assert (changed.events, changed.label) == (("backup.failed", "verify.failed"), "Pager")
     refused: tuple[dict[str, Any], ...] = (
@@ -389,6 +392,6 @@ def test_what_may_be_said_of_an_endpoint(open_world: World, receiver: Receiver) 
     )
     for wrong in refused:
         with pytest.raises(Invalid):
-            change_endpoint(open_world.instance, made, **wrong)
+            change_endpoint(open_world.instance, made, SYSTEM, **wrong)
     with pytest.raises(NotFound):
         find_endpoint(open_world.instance, "0" * 32)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from kit.world import World
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.doctor.diagnose import CHECKS, lines_of
 from holdfast.service.instance.home import InstanceError, open_instance
 from holdfast.service.integrity.read_back import read_back
@@ -39,7 +40,7 @@ def test_one_flipped_bit_is_found_and_mended(world: World, which: int) -> None:
     world.take()
     good = paths(world)[which].read_bytes()
     for operation in (
-        lambda: check_account(world.instance, world.account),
+        lambda: check_account(world.instance, world.account, SYSTEM),
         lambda: reconcile_account(world.instance, world.account),
         lambda: store_records(world.instance),
     ):
@@ -64,16 +65,16 @@ def test_the_read_back_mends_it(world: World) -> None:
 def test_a_check_reports_it_and_without_repair_changes_nothing(world: World) -> None:
     world.take()
     flip(paths(world)[0])
-    found = check_account(world.instance, world.account, repair=False)
+    found = check_account(world.instance, world.account, SYSTEM, repair=False)
     assert (found.is_clean, found.damaged_records) == (False, 1)
     assert bad_copies(world.instance, world.account.id) == 1
-    assert check_account(world.instance, world.account).damaged_records == 1
-    assert check_account(world.instance, world.account).is_clean
+    assert check_account(world.instance, world.account, SYSTEM).damaged_records == 1
+    assert check_account(world.instance, world.account, SYSTEM).is_clean
 
 
 def test_without_the_catalog_the_copy_opens_the_vault(world: World) -> None:
     """And a damaged record of the first account by name blames neither the master key nor the other accounts."""
-    others = [add_account(world.instance, f"other{n}@example.com", "Silver").account for n in range(3)]
+    others = [add_account(world.instance, f"other{n}@example.com", "Silver", SYSTEM).account for n in range(3)]
     backup = world.take()
     world.instance.close()
     for path in world.instance.home.glob("catalog.sqlite*"):
@@ -81,7 +82,7 @@ def test_without_the_catalog_the_copy_opens_the_vault(world: World) -> None:
     for account in (*others, world.account):
         flip(world.instance.home / "store" / "vaults" / account.id / "account")
     again = open_instance(world.instance.home, clock=world.clock, new_catalog=True)
-    done = rebuild(again)
+    done = rebuild(again, SYSTEM)
     assert sorted(one.account_id for one in done) == sorted(a.id for a in (*others, world.account))
     assert not any(one.problems for one in done)
     assert again.vault(world.account.id).missing_of(backup.id) is None

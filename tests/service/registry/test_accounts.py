@@ -7,24 +7,25 @@ from pathlib import Path
 import pytest
 from kit.world import World
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.registry import accounts, apps
 
 
 def test_plans(world: World) -> None:
     with pytest.raises(Invalid, match="Bronze, Silver, Titanium, Essential"):
-        accounts.add_account(world.instance, "x@y.example", "Gold")
+        accounts.add_account(world.instance, "x@y.example", "Gold", SYSTEM)
     accounts.require_api_backups(world.instance, world.account)
-    lower = accounts.set_plan(world.instance, world.account.id, "Bronze")
+    lower = accounts.set_plan(world.instance, world.account.id, "Bronze", SYSTEM)
     with pytest.raises(UpgradeRequired):
         accounts.require_api_backups(world.instance, lower)
 
 
 def test_an_account_that_cannot_be(world: World) -> None:
     with pytest.raises(Invalid):
-        accounts.add_account(world.instance, "no address", "Silver")
+        accounts.add_account(world.instance, "no address", "Silver", SYSTEM)
     with pytest.raises(Conflict):
-        accounts.add_account(world.instance, "ana@example.com", "Silver")
+        accounts.add_account(world.instance, "ana@example.com", "Silver", SYSTEM)
     with pytest.raises(NotFound):
         accounts.get_account(world.instance, "nobody")
 
@@ -40,12 +41,12 @@ def test_secrets_do_not_stand_in_the_catalog(world: World) -> None:
 def test_apps(world: World, tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere", world.root / "a.txt", world.instance.home, world.instance.home / "store"):
         with pytest.raises(Invalid) as caught:
-            apps.add_app(world.instance, world.account.id, "x", path)
+            apps.add_app(world.instance, world.account.id, "x", path, SYSTEM)
         assert caught.value.code == "INVALID_PATH"
     with pytest.raises(Conflict):
-        apps.add_app(world.instance, world.account.id, "bot", tmp_path)
-    other = accounts.add_account(world.instance, "b@example.com", "Silver").account
-    twin = apps.add_app(world.instance, other.id, "bot", world.root)
+        apps.add_app(world.instance, world.account.id, "bot", tmp_path, SYSTEM)
+    other = accounts.add_account(world.instance, "b@example.com", "Silver", SYSTEM).account
+    twin = apps.add_app(world.instance, other.id, "bot", world.root, SYSTEM)
     with pytest.raises(Conflict, match="use the id"):
         apps.find_app(world.instance, "bot")
     assert apps.find_app(world.instance, twin.id) == twin
@@ -55,7 +56,7 @@ def test_apps(world: World, tmp_path: Path) -> None:
 
 def test_removing_an_app_removes_its_backups_and_not_its_data(world: World) -> None:
     world.take()
-    assert apps.remove_app(world.instance, world.app) == 1
+    assert apps.remove_app(world.instance, world.app, SYSTEM) == 1
     assert apps.list_apps(world.instance) == []
     assert (world.root / "a.txt").exists()
     assert list(world.instance.vault_store(world.account.id).list("backups/")) == []

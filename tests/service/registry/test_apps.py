@@ -10,20 +10,21 @@ from kit.world import World
 from msgspec import to_builtins
 
 from holdfast.catalog.jobs.schedules import due_times
-from holdfast.catalog.records import App, Backup, State
+from holdfast.catalog.records import SYSTEM, Actor, App, Backup, State
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry import apps, backups
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.service.take.schedule import Schedule, recompute, set_schedule, tick
 from holdfast.stores.port import StoreError
 
 
 def add(world: World, path: Path, name: str = "x") -> App:
-    return apps.add_app(world.instance, world.account.id, name, path)
+    return apps.add_app(world.instance, world.account.id, name, path, SYSTEM)
 
 
 def test_the_path_is_kept_without_links(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,13 +72,13 @@ def test_a_name_that_cannot_be(world: World, name: str) -> None:
 
 def test_an_app_needs_an_account(world: World) -> None:
     with pytest.raises(NotFound) as caught:
-        apps.add_app(world.instance, "nobody", "x", world.root)
+        apps.add_app(world.instance, "nobody", "x", world.root, SYSTEM)
     assert caught.value.code == "ACCOUNT_NOT_FOUND"
 
 
 def test_lists_and_owners(world: World) -> None:
-    other = add_account(world.instance, "ben@example.com", "Silver").account
-    theirs = apps.add_app(world.instance, other.id, "theirs", world.root)
+    other = add_account(world.instance, "ben@example.com", "Silver", SYSTEM).account
+    theirs = apps.add_app(world.instance, other.id, "theirs", world.root, SYSTEM)
     mine = add(world, world.root, "second")
     assert apps.list_apps(world.instance, other.id) == [theirs]
     assert {a.id for a in apps.list_apps(world.instance)} == {world.app.id, mine.id, theirs.id}
@@ -109,23 +110,23 @@ def test_the_view(world: World) -> None:
 
 def test_an_app_in_use_stays_whole(world: World) -> None:
     done = world.take("one")
-    waiting, _ = request_backup(world.instance, world.app.id)
+    waiting, _ = request_backup(world.instance, world.app.id, SYSTEM)
     with pytest.raises(Conflict) as caught:
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert caught.value.code == "BACKUP_IN_PROGRESS"
     run_backup(world.instance, waiting.id)
-    locked = backups.set_lock(world.instance, done, locked_until=world.clock.ns + 1)
+    locked = backups.set_lock(world.instance, done, SYSTEM, locked_until=world.clock.ns + 1)
     with pytest.raises(Conflict, match="'one' is locked") as caught:
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert caught.value.code == "BACKUP_LOCKED"
     assert len(backups.list_backups(world.instance, world.app.id)) == 2
     world.clock.ns += 1
     assert locked.locked_until == world.clock.ns
-    assert apps.remove_app(world.instance, world.app) == 2
+    assert apps.remove_app(world.instance, world.app, SYSTEM) == 2
     with pytest.raises(NotFound):
         apps.find_app(world.instance, "bot")
     with pytest.raises(NotFound):
-        request_backup(world.instance, world.app.id)
+        request_backup(world.instance, world.app.id, SYSTEM)
     assert add(world, world.root, "bot").id != world.app.id, "the name is free again"
 
 
@@ -133,13 +134,13 @@ def test_a_backup_that_comes_between_keeps_the_app(world: World, monkeypatch: py
     world.take()
     delete_now = backups.delete_now
 
-    def deleted_while_another_starts(instance: Instance, backup: Backup) -> None:
-        delete_now(instance, backup)
-        request_backup(instance, world.app.id, name="late")
+    def deleted_while_another_starts(instance: Instance, backup: Backup, by: Actor) -> None:
+        delete_now(instance, backup, by)
+        request_backup(instance, world.app.id, SYSTEM, name="late")
 
     monkeypatch.setattr(apps, "delete_now", deleted_while_another_starts)
     with pytest.raises(Conflict, match="started meanwhile"):
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert apps.find_app(world.instance, "bot") == world.app
     assert [b.name for b in backups.list_backups(world.instance, world.app.id)] == ["late"]
 
@@ -153,7 +154,7 @@ def test_one_deletion_that_cannot_be_does_not_hold_up_the_others(world: World, m
     monkeypatch.setattr(world.instance, "vault_store", unusable)
     for backup in made:
         with pytest.raises(StoreError):
-            backups.delete_backup(world.instance, backup)
+            backups.delete_backup(world.instance, backup, SYSTEM)
     assert backups.resume_deletions(world.instance) == 0
     monkeypatch.undo()
     assert backups.resume_deletions(world.instance) == 2
@@ -164,19 +165,19 @@ def test_one_deletion_that_cannot_be_does_not_hold_up_the_others(world: World, m
 def test_locks_set_at_once_do_not_undo_each_other(world: World) -> None:
     stale = world.take()
     until = world.clock.ns + 10
-    backups.set_lock(world.instance, stale, locked_until=until)
-    both = backups.set_lock(world.instance, stale, is_locked=True)
+    backups.set_lock(world.instance, stale, SYSTEM, locked_until=until)
+    both = backups.set_lock(world.instance, stale, SYSTEM, is_locked=True)
     assert (both.is_locked, both.locked_until) == (True, until)
     with pytest.raises(Conflict, match="longer, not shorter"):
-        backups.set_lock(world.instance, stale, locked_until=until - 1)
-    assert backups.set_lock(world.instance, stale, locked_until=until).locked_until == until
+        backups.set_lock(world.instance, stale, SYSTEM, locked_until=until - 1)
+    assert backups.set_lock(world.instance, stale, SYSTEM, locked_until=until).locked_until == until
 
 
 def test_an_application_that_is_restored_stays(world: World) -> None:
     backup = world.take()
-    request_restore(world.instance, backup, world.app, Wanted())
+    request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     with pytest.raises(Conflict) as refused:
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     assert refused.value.code == "RESTORE_IN_PROGRESS"
     assert [b.id for b in backups.list_backups(world.instance, world.app.id)] == [backup.id]
 
@@ -184,22 +185,22 @@ def test_an_application_that_is_restored_stays(world: World) -> None:
 def test_its_schedule_does_not_come_between(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.take("one")
     world.take("two")
-    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
+    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"), SYSTEM)
     world.clock.ns += 120 * 1_000_000_000
     delete_now = backups.delete_now
 
-    def deleted_while_it_is_due(instance: Instance, backup: Backup) -> None:
-        delete_now(instance, backup)
+    def deleted_while_it_is_due(instance: Instance, backup: Backup, by: Actor) -> None:
+        delete_now(instance, backup, by)
         assert tick(instance) == []
 
     monkeypatch.setattr(apps, "delete_now", deleted_while_it_is_due)
-    assert apps.remove_app(world.instance, world.app) == 2
+    assert apps.remove_app(world.instance, world.app, SYSTEM) == 2
     assert apps.list_apps(world.instance) == []
 
 
 def test_a_removal_that_was_cut_off_has_its_schedule_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.take()
-    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"))
+    set_schedule(world.instance, world.app, Schedule(cron="* * * * *"), SYSTEM)
     due = due_times(world.instance.catalog, world.app.id)
 
     def unusable(account_id: str) -> None:
@@ -207,7 +208,7 @@ def test_a_removal_that_was_cut_off_has_its_schedule_back(world: World, monkeypa
 
     monkeypatch.setattr(world.instance, "vault_store", unusable)
     with pytest.raises(StoreError):
-        apps.remove_app(world.instance, world.app)
+        apps.remove_app(world.instance, world.app, SYSTEM)
     monkeypatch.undo()
     assert recompute(world.instance, None) == 1
     assert due_times(world.instance.catalog, world.app.id) == due

@@ -10,7 +10,7 @@ import pytest
 from kit.links import key_of
 from kit.world import World
 
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import SYSTEM, Backup, State
 from holdfast.service.access.download import find_download
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.registry import backups
@@ -46,30 +46,30 @@ def test_a_backup_is_found_by_id_and_by_name(world: World, three: list[Backup]) 
 
 
 def test_rename_moves_the_download(world: World, three: list[Backup]) -> None:
-    renamed = backups.rename(world.instance, three[0], "ein schöner Name")
+    renamed = backups.rename(world.instance, three[0], "ein schöner Name", SYSTEM)
     assert backups.download_url(world.instance, renamed).endswith(
         f"/{world.account.id}_ein%20sch%C3%B6ner%20Name.zip?{key_of(world.instance, renamed)}"
     )
     with pytest.raises(Invalid):
-        backups.rename(world.instance, three[1], "ein schöner Name")
+        backups.rename(world.instance, three[1], "ein schöner Name", SYSTEM)
     assert find_download(world.instance, world.account.id, "one", key_of(world.instance, renamed), "zip") is None
 
 
 def test_locked_ones_stay(world: World, three: list[Backup]) -> None:
-    locked = backups.set_lock(world.instance, three[0], True)
+    locked = backups.set_lock(world.instance, three[0], SYSTEM, True)
     with pytest.raises(Conflict, match="unlock it first"):
-        backups.delete_backup(world.instance, locked)
-    backups.delete_backup(world.instance, backups.set_lock(world.instance, locked, False))
+        backups.delete_backup(world.instance, locked, SYSTEM)
+    backups.delete_backup(world.instance, backups.set_lock(world.instance, locked, SYSTEM, False), SYSTEM)
     until = world.clock.ns + 3600_000_000_000
-    timed = backups.set_lock(world.instance, three[1], locked_until=until)
+    timed = backups.set_lock(world.instance, three[1], SYSTEM, locked_until=until)
     for attempt in (
-        lambda: backups.delete_backup(world.instance, timed),
-        lambda: backups.set_lock(world.instance, timed, locked_until=until - 1),
+        lambda: backups.delete_backup(world.instance, timed, SYSTEM),
+        lambda: backups.set_lock(world.instance, timed, SYSTEM, locked_until=until - 1),
     ):
         with pytest.raises(Conflict):
             attempt()
     world.clock.ns = until
-    backups.delete_backup(world.instance, timed)
+    backups.delete_backup(world.instance, timed, SYSTEM)
     assert [b.name for b in backups.list_backups(world.instance, world.app.id)] == ["three"]
 
 
@@ -83,7 +83,7 @@ def test_a_deletion_that_was_cut_off_is_finished(
 
     monkeypatch.setattr(world.instance, "vault_store", broken)
     with pytest.raises(StoreError):
-        backups.delete_backup(world.instance, three[0])
+        backups.delete_backup(world.instance, three[0], SYSTEM)
     monkeypatch.undo()
     assert backups.find_backup(world.instance, world.app.id, "one").state is State.DELETING
     assert backups.resume_deletions(world.instance) == 1

@@ -9,7 +9,7 @@ import pytest
 from kit.archives import zip_member, zip_of
 from kit.world import World
 
-from holdfast.catalog.records import JobState, State
+from holdfast.catalog.records import SYSTEM, JobState, State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict
 from holdfast.service.preview.apart import ignored_apart, restore_apart
@@ -20,7 +20,8 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.ignore_patterns import preview_ignored
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import request_backup, run_backup, take_now
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup, take_now
 
 
 @pytest.fixture
@@ -33,19 +34,19 @@ def elsewhere(world: World) -> World:
 
 def test_a_backup_is_not_taken_of_the_folder_that_is_here(elsewhere: World) -> None:
     with pytest.raises(Conflict, match="on the node main, and this is n2") as refused:
-        take_now(elsewhere.instance, elsewhere.app.id)
+        take_now(elsewhere.instance, elsewhere.app.id, SYSTEM)
     assert refused.value.code == "OTHER_NODE"
     assert len(list_backups(elsewhere.instance, elsewhere.app.id)) == 1
 
 
 def test_one_that_is_asked_for_waits_for_its_node(elsewhere: World) -> None:
-    queued, _ = request_backup(elsewhere.instance, elsewhere.app.id)
+    queued, _ = request_backup(elsewhere.instance, elsewhere.app.id, SYSTEM)
     assert (queued.state, queued.node) == (State.QUEUED, "main")
 
 
 def test_one_that_was_entered_for_this_node_fails_with_the_reason(elsewhere: World) -> None:
     """As an older version entered it, or its application went to another node while it waited."""
-    queued, _ = request_backup(elsewhere.instance, elsewhere.app.id, backup_id="0" * 32)
+    queued, _ = request_backup(elsewhere.instance, elsewhere.app.id, SYSTEM, backup_id="0" * 32)
     done = run_backup(elsewhere.instance, queued.id)
     assert (done.state, done.error_code) == (State.FAILED, "OTHER_NODE")
 
@@ -54,8 +55,8 @@ def test_no_restore_runs_into_the_folder_that_is_here(elsewhere: World) -> None:
     backup = list_backups(elsewhere.instance, elsewhere.app.id)[0]
     (elsewhere.root / "a.txt").write_text("of this machine")
     with pytest.raises(Conflict, match="on the node main, and this is n2"):
-        request_restore(elsewhere.instance, backup, elsewhere.app, Wanted(is_inline=True))
-    queued = request_restore(elsewhere.instance, backup, elsewhere.app, Wanted())
+        request_restore(elsewhere.instance, backup, elsewhere.app, Wanted(is_inline=True), SYSTEM)
+    queued = request_restore(elsewhere.instance, backup, elsewhere.app, Wanted(), SYSTEM)
     assert queued.node == "main"
     done = run_restore(elsewhere.instance, queued.id)
     assert (done.state, done.error_code) == (JobState.FAILED, "OTHER_NODE")
@@ -65,7 +66,7 @@ def test_no_restore_runs_into_the_folder_that_is_here(elsewhere: World) -> None:
 def test_one_into_a_chosen_folder_is_of_the_node_that_runs_it(elsewhere: World, tmp_path: Path) -> None:
     backup = list_backups(elsewhere.instance, elsewhere.app.id)[0]
     wanted = Wanted(to=str(tmp_path / "out"), is_inline=True)
-    job = request_restore(elsewhere.instance, backup, elsewhere.app, wanted)
+    job = request_restore(elsewhere.instance, backup, elsewhere.app, wanted, SYSTEM)
     assert job.node == "n2"
     assert run_restore(elsewhere.instance, job.id).state is JobState.SUCCESSFUL
     assert (tmp_path / "out" / "a.txt").read_text() == "hello\n"
@@ -89,11 +90,11 @@ def test_no_preview_looks_through_it(elsewhere: World) -> None:
 def test_no_database_is_added_by_what_answers_here(elsewhere: World) -> None:
     spec = spec_of("redis", "redis://127.0.0.1:1")
     with pytest.raises(Conflict, match="on the node main, and this is n2"):
-        add_database(elsewhere.instance, elsewhere.app, spec)
+        add_database(elsewhere.instance, elsewhere.app, spec, SYSTEM)
 
 
 def test_an_import_belongs_to_the_node_that_has_the_archive(elsewhere: World) -> None:
-    with Upload(elsewhere.instance, elsewhere.app.id) as upload:
+    with Upload(elsewhere.instance, elsewhere.app.id, SYSTEM) as upload:
         upload.write(zip_of(zip_member("a", b"x")))
         queued = upload.queue()
     done = run_backup(elsewhere.instance, queued.id)

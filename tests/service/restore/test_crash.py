@@ -10,7 +10,7 @@ import pytest
 from kit.trees import fill, mess_up, staging_left, tree_of
 from kit.world import World
 
-from holdfast.catalog.records import JobState
+from holdfast.catalog.records import SYSTEM, JobState
 from holdfast.native import library as native
 from holdfast.restorer import swap
 from holdfast.service.jobs.lifecycle import get_job
@@ -71,7 +71,7 @@ def test_every_point_of_the_swap(world: World, monkeypatch: pytest.MonkeyPatch, 
     wanted = Wanted(safety_backup=False)
     points = 0
     for at in range(1000):
-        job = request_restore(world.instance, backup, world.app, wanted)
+        job = request_restore(world.instance, backup, world.app, wanted, SYSTEM)
         counted = Counted(at, None if kind == "kill" else OSError(5, "Input/output error"), after)
         if kind == "kill":
             child = os.fork()
@@ -113,7 +113,7 @@ def test_every_point_of_the_swap(world: World, monkeypatch: pytest.MonkeyPatch, 
 def test_one_that_was_never_begun_is_never_begun_by_others(world: World) -> None:
     backup = world.take()
     (world.root / "a.txt").write_text("mine")
-    job = request_restore(world.instance, backup, world.app, Wanted(is_inline=True))
+    job = request_restore(world.instance, backup, world.app, Wanted(is_inline=True), SYSTEM)
     recover_restores(world.instance)
     assert get_job(world.instance, job.id).state is JobState.QUEUED  # its process may just be about to begin
     world.clock.ns += 31_000_000_000
@@ -121,6 +121,6 @@ def test_one_that_was_never_begun_is_never_begun_by_others(world: World) -> None
     assert get_job(world.instance, job.id).state is JobState.CANCELLED
     assert run_restore(world.instance, job.id).state is JobState.CANCELLED
     assert (world.root / "a.txt").read_text() == "mine"
-    waiting = request_restore(world.instance, backup, world.app, Wanted())
+    waiting = request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     recover_restores(world.instance)
     assert get_job(world.instance, waiting.id).state is JobState.QUEUED  # that one is for the queue

@@ -17,7 +17,7 @@ import pytest
 from kit.trees import fill, mess_up, staging_left, tree_of
 from kit.world import World
 
-from holdfast.catalog.records import Backup, Job, JobState
+from holdfast.catalog.records import SYSTEM, Backup, Job, JobState
 from holdfast.restorer.staging import Staging, reopened
 from holdfast.schemas.jobs import ChangedPath
 from holdfast.service.errors import Conflict, Invalid, NotFound
@@ -26,12 +26,13 @@ from holdfast.service.registry.backups import list_backups
 from holdfast.service.restore.files import Restored, request_restore, run_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 
 def restore(world: World, backup: Backup, wanted: Wanted | None = None) -> Job:
-    job = request_restore(world.instance, backup, world.app, wanted or Wanted())
+    job = request_restore(world.instance, backup, world.app, wanted or Wanted(), SYSTEM)
     return run_restore(world.instance, job.id)
 
 
@@ -126,7 +127,7 @@ def test_one_file_into_a_folder_that_is_gone(full: World) -> None:
     result_of(restore(full, backup, Wanted(paths=("deep/er/up",))))
     assert os.listdir(full.root / "deep") == ["er"]
     assert os.readlink(full.root / "deep" / "er" / "up") == "../../.."
-    job = request_restore(full.instance, backup, full.app, Wanted(paths=("no/such",)))
+    job = request_restore(full.instance, backup, full.app, Wanted(paths=("no/such",)), SYSTEM)
     failed = run_restore(full.instance, job.id)
     assert (failed.state, failed.error_code) == (JobState.FAILED, "PATH_NOT_FOUND")
 
@@ -149,9 +150,9 @@ def test_a_preview_changes_nothing_and_says_what_will(full: World) -> None:
 def test_another_application_as_the_target(full: World, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "own file").write_text("own")
-    other = add_app(full.instance, full.account.id, "other", tmp_path / "other")
+    other = add_app(full.instance, full.account.id, "other", tmp_path / "other", SYSTEM)
     backup = full.take()
-    job = request_restore(full.instance, backup, other, Wanted())
+    job = request_restore(full.instance, backup, other, Wanted(), SYSTEM)
     done = result_of(run_restore(full.instance, job.id))
     assert tree_of(tmp_path / "other") == tree_of(full.root)
     safety = next(b for b in list_backups(full.instance, other.id))
@@ -247,7 +248,7 @@ def test_a_staging_that_somebody_else_put_there_is_not_used(full: World, tmp_pat
 def test_nothing_beside_the_target_can_make_us_rename(full: World) -> None:
     """A journal that a tenant wrote, where ours used to be looked for, is nobody's."""
     backup = full.take()
-    job = request_restore(full.instance, backup, full.app, Wanted())
+    job = request_restore(full.instance, backup, full.app, Wanted(), SYSTEM)
     staging = full.root.parent / f".holdfast-restore-{job.id}"
     staging.mkdir()
     (staging / "journal").write_bytes(b"anything")
@@ -278,7 +279,7 @@ def test_cancelled_midway_nothing_changed(full: World) -> None:
     backup = full.take()
     mess_up(full.root)
     messed = tree_of(full.root)
-    job = request_restore(full.instance, backup, full.app, Wanted())
+    job = request_restore(full.instance, backup, full.app, Wanted(), SYSTEM)
     ended = run_restore(full.instance, job.id, control=Control(lambda: True))
     assert (ended.state, ended.error_code) == (JobState.CANCELLED, "CANCELLED")
     assert tree_of(full.root) == messed
@@ -287,12 +288,12 @@ def test_cancelled_midway_nothing_changed(full: World) -> None:
 
 def test_the_home_inside_the_application_is_never_touched(world: World, tmp_path: Path) -> None:
     """Such an application is backed up without the home, and restored to another folder only."""
-    whole = add_app(world.instance, world.account.id, "whole", tmp_path)
-    asked, _ = request_backup(world.instance, whole.id)
+    whole = add_app(world.instance, world.account.id, "whole", tmp_path, SYSTEM)
+    asked, _ = request_backup(world.instance, whole.id, SYSTEM)
     backup = run_backup(world.instance, asked.id)
     (tmp_path / "stray").write_text("stays")
     with pytest.raises(Conflict) as refused:
-        request_restore(world.instance, backup, whole, Wanted())
+        request_restore(world.instance, backup, whole, Wanted(), SYSTEM)
     assert refused.value.code == "TARGET_IN_INSTANCE"
     assert (tmp_path / "stray").exists()
     assert (tmp_path / "home" / "FORMAT").exists()
@@ -301,17 +302,17 @@ def test_the_home_inside_the_application_is_never_touched(world: World, tmp_path
 
 def test_backups_and_restores_of_one_application_exclude_each_other(world: World) -> None:
     backup = world.take()
-    job = request_restore(world.instance, backup, world.app, Wanted())
+    job = request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     with pytest.raises(Conflict) as refused:
-        request_backup(world.instance, world.app.id)
+        request_backup(world.instance, world.app.id, SYSTEM)
     assert refused.value.code == "RESTORE_IN_PROGRESS"
     with pytest.raises(Conflict) as refused:
-        request_restore(world.instance, backup, world.app, Wanted())
+        request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     assert refused.value.code == "RESTORE_IN_PROGRESS"
     result_of(run_restore(world.instance, job.id))
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     with pytest.raises(Conflict) as refused:
-        request_restore(world.instance, backup, world.app, Wanted())
+        request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     assert refused.value.code == "BACKUP_IN_PROGRESS"
     assert asked.state == "queued"
 
@@ -341,7 +342,7 @@ def test_an_uploaded_archive_gives_nobody_rights(world: World) -> None:
         member.pax_headers = {"SCHILY.xattr.user.note": "mine", "SCHILY.xattr.trusted.cap": "yes"}
         tar.addfile(member, io.BytesIO(b"evil"))
     os.chown(world.root, 1234, 2345)
-    with Upload(world.instance, world.app.id, None) as upload:
+    with Upload(world.instance, world.app.id, SYSTEM, None) as upload:
         upload.write(archive.getvalue())
         backup = run_backup(world.instance, upload.queue().id)
     result_of(restore(world, backup, Wanted(mode="overlay", safety_backup=False)))

@@ -14,10 +14,11 @@ from kit.servers.running import PASSWORD, Server
 from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
-from holdfast.catalog.records import JobState, State
+from holdfast.catalog.records import SYSTEM, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, spec_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 LOGIN = ["--user=holdfast", f"--password={PASSWORD}", "--batch", "--skip-column-names"]
@@ -137,7 +138,7 @@ def test_all_that_a_database_is_made_of_comes_back(stage: Stage) -> None:
 
 def test_tables_without_transactions_are_named(stage: Stage) -> None:
     sql(stage.server, "CREATE TABLE old (n int) ENGINE=MyISAM")
-    checked = add_database(stage.world.instance, stage.app, stage.spec("app"))
+    checked = add_database(stage.world.instance, stage.app, stage.spec("app"), SYSTEM)
     assert checked is not None
     assert "old" in checked.notes[0]
     (warning,) = stage.take().warnings
@@ -154,7 +155,7 @@ def test_the_password_is_nowhere(stage: Stage, tmp_path: Path, caplog: pytest.Lo
     assert "--single-transaction" in (said / "arguments").read_text()
     stage.monkeypatch.setenv(VARIABLE, PASSWORD + "x")
     backup = stage.fail("DATABASE_UNREACHABLE")
-    assert "Access denied" in (backup.error_message or "")
+    assert "Access denied" in (backup.error_detail or "")
     assert PASSWORD not in caplog.text
     stage.no_trace(said)
 
@@ -171,7 +172,7 @@ def test_a_cancelled_backup_ends_the_tool(stage: Stage, tmp_path: Path) -> None:
     stage.add()
     pid = tmp_path / "pid"
     stage.fake("mariadb-dump", f"{VERSION}echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600")
-    asked, _ = request_backup(stage.world.instance, stage.world.app.id)
+    asked, _ = request_backup(stage.world.instance, stage.world.app.id, SYSTEM)
     backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert (backup.state, backup.error_code) == (State.FAILED, "CANCELLED")
     assert ends(int(pid.read_text()))
@@ -200,5 +201,5 @@ def test_a_dump_runs_no_command_here(stage: Stage, tmp_path: Path) -> None:
     assert stage.downloaded(backup).read("_databases/app.sql").startswith(b"\\! touch")
     job = stage.restore(backup, to=stage.spec("other"))
     assert (job.state, job.error_code) == (JobState.FAILED, "DATABASE_RESTORE_FAILED")
-    assert "sandbox" in (job.error_message or "")
+    assert "sandbox" in (job.error_detail or "")
     assert not evil.exists()

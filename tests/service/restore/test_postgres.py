@@ -15,10 +15,11 @@ from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
 from holdfast.catalog.accounts.apps import change_settings
-from holdfast.catalog.records import Backup, JobState, State
+from holdfast.catalog.records import SYSTEM, Backup, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import add_database, check_database, dumps_in, spec_of
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 
@@ -160,7 +161,7 @@ def test_a_restore_that_fails_midway_changes_nothing(stage: Stage) -> None:
         database.execute("CREATE VIEW in_the_way AS SELECT * FROM two")
     job = stage.restore(backup)
     assert (job.state, job.error_code) == (JobState.FAILED, "DATABASE_RESTORE_FAILED")
-    assert "in_the_way" in (job.error_message or "")
+    assert "in_the_way" in (job.error_detail or "")
     assert counters(stage.server) == (77, 77)
 
 
@@ -179,7 +180,7 @@ def test_the_password_is_nowhere(stage: Stage, tmp_path: Path, caplog: pytest.Lo
     (said / "environ").unlink()
     stage.monkeypatch.setenv(VARIABLE, PASSWORD + "x")
     backup = stage.fail("DATABASE_UNREACHABLE")
-    assert "password authentication failed" in (backup.error_message or "")
+    assert "password authentication failed" in (backup.error_detail or "")
     assert PASSWORD not in caplog.text
     stage.no_trace(said)
 
@@ -190,7 +191,7 @@ def test_a_tool_that_is_killed_midway(stage: Stage) -> None:
     stage.fake("pg_dump", VERSION + '"$REAL" "$@" | head -c 500000; kill -9 $$')
     stage.fail("DUMP_FAILED")
     stage.fake("pg_dump", VERSION + '"$REAL" "$@" | head -c 500; echo no disk >&2; exit 3')
-    assert "no disk" in (stage.fail("DUMP_FAILED").error_message or "")
+    assert "no disk" in (stage.fail("DUMP_FAILED").error_detail or "")
     job = stage.restore(good, to=stage.spec("other"))
     assert job.state is JobState.SUCCESSFUL, job.error_message
 
@@ -199,14 +200,14 @@ def test_a_tool_that_is_killed_midway(stage: Stage) -> None:
 def test_a_cut_dump_is_found_though_the_tool_says_all_is_well(stage: Stage, size: int) -> None:
     stage.add()
     stage.fake("pg_dump", VERSION + f'"$REAL" "$@" | head -c {size}; exit 0')
-    assert "incomplete" in (stage.fail("DUMP_FAILED").error_message or "")
+    assert "incomplete" in (stage.fail("DUMP_FAILED").error_detail or "")
 
 
 def cancelled(stage: Stage, script: str) -> Backup:
     """A backup that is cancelled when the tool has written its process id."""
     pid = stage.tmp_path / "pid"
     stage.fake("pg_dump", VERSION + f"echo $$ > {pid}.new; mv {pid}.new {pid}; {script}")
-    asked, _ = request_backup(stage.world.instance, stage.world.app.id)
+    asked, _ = request_backup(stage.world.instance, stage.world.app.id, SYSTEM)
     backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert ends(int(pid.read_text()))
     return backup
@@ -225,25 +226,25 @@ def test_with_worker_processes_too(stage: Stage, tmp_path: Path) -> None:
     (stage.world.root / "large").write_bytes(bytes(14_000_000))
     assert stage.downloaded(stage.take()).read("_databases/app.pgdump").startswith(b"PGDMP")
     stage.fake("pg_dump", VERSION + '"$REAL" "$@" | head -c 30000')
-    assert "incomplete" in (stage.fail("DUMP_FAILED").error_message or "")
+    assert "incomplete" in (stage.fail("DUMP_FAILED").error_detail or "")
 
 
 def test_a_tool_that_says_nothing_is_ended(stage: Stage) -> None:
     stage.add()
     stage.config(database_silence_seconds=1)
     stage.fake("pg_dump", VERSION + "sleep 600")
-    assert "gave nothing for 1 seconds" in (stage.fail("DUMP_FAILED").error_message or "")
+    assert "gave nothing for 1 seconds" in (stage.fail("DUMP_FAILED").error_detail or "")
 
 
 def test_a_tool_that_is_missing_or_too_old_names_the_package(stage: Stage) -> None:
     stage.add()
     stage.fake("pg_dump", "echo 'pg_dump (PostgreSQL) 9.6.24'")
-    message = stage.fail("DATABASE_TOOL_TOO_OLD").error_message or ""
+    message = stage.fail("DATABASE_TOOL_TOO_OLD").error_detail or ""
     with connected(stage.server) as connection:
         major = connection.info.server_version // 10_000
     assert f"postgresql-client-{major}" in message
     stage.monkeypatch.setenv("PATH", "/nonexistent")
-    assert "postgresql-client" in (stage.fail("DATABASE_TOOL_MISSING").error_message or "")
+    assert "postgresql-client" in (stage.fail("DATABASE_TOOL_MISSING").error_detail or "")
 
 
 def test_the_newest_of_several_versions_is_taken(stage: Stage) -> None:
@@ -260,7 +261,7 @@ def test_what_cannot_be_dumped_is_said_at_once(stage: Stage) -> None:
         database.execute(f"CREATE ROLE weak LOGIN PASSWORD '{PASSWORD}'")
     dsn = stage.spec("app").dsn.replace("holdfast@", "weak@")
     with pytest.raises(ServiceError, match="permission denied") as refused:
-        add_database(stage.world.instance, stage.app, spec_of("postgres", dsn, password_env=VARIABLE))
+        add_database(stage.world.instance, stage.app, spec_of("postgres", dsn, password_env=VARIABLE), SYSTEM)
     assert refused.value.code == "DUMP_FAILED"
     with pytest.raises(ServiceError, match="does not exist"):
         check_database(stage.spec("nosuch"))
@@ -275,7 +276,12 @@ def test_the_applications_own_folder_of_that_name(stage: Stage) -> None:
     with pytest.raises(ServiceError, match="rename"):
         stage.add()
     change_settings(
-        stage.world.instance.catalog, stage.app.id, lambda settings: type(settings)(databases=(stage.spec("app"),))
+        stage.world.instance.catalog,
+        stage.app.id,
+        lambda settings: type(settings)(databases=(stage.spec("app"),)),
+        0,
+        SYSTEM,
+        "x.set",
     )
     backup = stage.take()
     assert [(w.path, w.code) for w in backup.warnings] == [("_databases", "DATABASES_FOLDER_LEFT_OUT")]

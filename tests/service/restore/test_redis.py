@@ -14,12 +14,13 @@ from kit.servers.running import PASSWORD, Server
 from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
-from holdfast.catalog.records import JobState, State
+from holdfast.catalog.records import SYSTEM, JobState, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.registry.databases import check_database, spec_of
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.redis_connection import RedisConnection, info
 from holdfast.vault.control import Control
@@ -146,7 +147,7 @@ def test_a_restore_that_does_not_fit_changes_nothing(stage: Stage, other_server:
     try:
         job = stage.restore(backup, "cache", other(stage, other_server).spec("", "cache"))
         assert (job.state, job.error_code) == (JobState.FAILED, "DATABASE_RESTORE_FAILED")
-        assert "OOM" in (job.error_message or "")
+        assert "OOM" in (job.error_detail or "")
         with connected(other_server) as server:
             assert server.ask("KEYS", "*") == [b"mine"]
     finally:
@@ -175,7 +176,7 @@ def test_the_password_is_nowhere(stage: Stage, tmp_path: Path, caplog: pytest.Lo
     assert "--rdb" in (said / "arguments").read_text()
     (said / "environ").unlink()  # where it may stand
     stage.monkeypatch.setenv(VARIABLE, PASSWORD + "x")
-    assert "WRONGPASS" in (stage.fail("DATABASE_UNREACHABLE").error_message or "")
+    assert "WRONGPASS" in (stage.fail("DATABASE_UNREACHABLE").error_detail or "")
     assert PASSWORD not in caplog.text
     stage.no_trace(said)
 
@@ -204,7 +205,7 @@ def test_a_cancelled_backup_ends_the_tool(stage: Stage, tmp_path: Path) -> None:
     stage.add(name="cache")
     pid = tmp_path / "pid"
     stage.fake("redis-cli", f"{VERSION}echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600")
-    asked, _ = request_backup(stage.world.instance, stage.world.app.id)
+    asked, _ = request_backup(stage.world.instance, stage.world.app.id, SYSTEM)
     backup = run_backup(stage.world.instance, asked.id, control=Control(stop_when(pid)))
     assert (backup.state, backup.error_code) == (State.FAILED, "CANCELLED")
     assert ends(int(pid.read_text()))
@@ -269,7 +270,7 @@ def test_the_applications_own_folder_stays_in_a_restore(stage: Stage) -> None:
     own.write_text("mine")
     (stage.world.root / "a.txt").write_text("changed")
     wanted = Wanted(safety_backup=False)
-    job = run_restore(stage.world.instance, request_restore(stage.world.instance, backup, stage.app, wanted).id)
+    job = run_restore(stage.world.instance, request_restore(stage.world.instance, backup, stage.app, wanted, SYSTEM).id)
     assert job.state is JobState.SUCCESSFUL, job.error_message
     assert (stage.world.root / "a.txt").read_text() == "hello\n"
     assert own.read_text() == "mine"

@@ -6,12 +6,13 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from kit.world import World
 
-from holdfast.catalog.records import Backup, JobState
+from holdfast.catalog.records import SYSTEM, Backup, JobState
 from holdfast.service.errors import Conflict
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
@@ -24,7 +25,7 @@ def tree(top: Path) -> dict[str, bytes | None]:
 
 
 def refused(world: World, backup: Backup, to: Path) -> None:
-    for ask in (preview_restore, request_restore):
+    for ask in (preview_restore, partial(request_restore, by=SYSTEM)):
         with pytest.raises(Conflict) as caught:
             ask(world.instance, backup, world.app, Wanted(to=str(to)))
         assert caught.value.code == "TARGET_IN_INSTANCE"
@@ -71,7 +72,7 @@ def test_an_application_whose_folder_holds_the_home(world: World) -> None:
     backup = world.take()
     world.instance.home.rename(world.root / "home")
     (world.instance.home).symlink_to(world.root / "home")
-    for ask in (preview_restore, request_restore):
+    for ask in (preview_restore, partial(request_restore, by=SYSTEM)):
         with pytest.raises(Conflict, match="home of the instance"):
             ask(world.instance, backup, world.app, Wanted())
 
@@ -101,7 +102,9 @@ def test_a_bind_mount_is_seen_through(world: World, tmp_path: Path) -> None:
 def test_other_folders_are_targets(world: World, tmp_path: Path) -> None:
     backup = world.take()
     for to in (tmp_path / "beside", tmp_path / "home-2", tmp_path / "deep" / "er"):
-        job = run_restore(world.instance, request_restore(world.instance, backup, world.app, Wanted(to=str(to))).id)
+        job = run_restore(
+            world.instance, request_restore(world.instance, backup, world.app, Wanted(to=str(to)), SYSTEM).id
+        )
         assert job.state is JobState.SUCCESSFUL, job.error_message
         assert (to / "a.txt").read_text() == "hello\n"
 
@@ -110,26 +113,27 @@ def test_a_restore_is_undone_by_its_job(world: World) -> None:
     backup = world.take()
     (world.root / "a.txt").write_text("newer\n")
     (world.root / "made-later").write_text("x")
-    done = run_restore(world.instance, request_restore(world.instance, backup, world.app, Wanted()).id)
+    done = run_restore(world.instance, request_restore(world.instance, backup, world.app, Wanted(), SYSTEM).id)
     assert (world.root / "a.txt").read_text() == "hello\n"
     safety, app, wanted = undo_of(world.instance, done.id)
-    undone = run_restore(world.instance, request_restore(world.instance, safety, app, wanted).id)
+    undone = run_restore(world.instance, request_restore(world.instance, safety, app, wanted, SYSTEM).id)
     assert undone.state is JobState.SUCCESSFUL
     assert (world.root / "a.txt").read_text() == "newer\n"
     assert (world.root / "made-later").exists()
     again = undo_of(world.instance, undone.id)  # an undo is a restore, so it can be undone
-    run_restore(world.instance, request_restore(world.instance, *again).id)
+    run_restore(world.instance, request_restore(world.instance, *again, by=SYSTEM).id)
     assert not (world.root / "made-later").exists()
 
 
 def test_what_cannot_be_undone_is_said(world: World, tmp_path: Path) -> None:
     backup = world.take()
     beside = run_restore(
-        world.instance, request_restore(world.instance, backup, world.app, Wanted(to=str(tmp_path / "beside"))).id
+        world.instance,
+        request_restore(world.instance, backup, world.app, Wanted(to=str(tmp_path / "beside")), SYSTEM).id,
     )
     with pytest.raises(Conflict, match="no safety backup") as caught:
         undo_of(world.instance, beside.id)
     assert caught.value.code == "JOB_NOT_UNDOABLE"
-    queued = request_restore(world.instance, backup, world.app, Wanted())
+    queued = request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     with pytest.raises(Conflict, match="still runs"):
         undo_of(world.instance, queued.id)

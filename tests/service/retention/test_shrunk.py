@@ -14,19 +14,20 @@ from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.retention import mark_outdated
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.records import App, Backup, Retention, State
+from holdfast.catalog.records import SYSTEM, App, Backup, Retention, State
 from holdfast.service.policy.retention import is_shrunk
 from holdfast.service.registry.account_record import read_record
 from holdfast.service.registry.backups import list_backups
 from holdfast.service.retention.retain import accept_size, retain_app
-from holdfast.service.take.run import queued_backup, request_backup, run_backup
+from holdfast.service.take.request import queued_backup, request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.units import DAY_NS, HOUR_NS
 
 
 def scheduled(world: World, origin: str = "scheduled") -> Backup:
     """One backup more, an hour later, and retention behind it."""
     world.clock.ns += HOUR_NS
-    backup, _ = request_backup(world.instance, world.app.id, origin=origin)
+    backup, _ = request_backup(world.instance, world.app.id, SYSTEM, origin=origin)
     done = run_backup(world.instance, backup.id)
     assert done.state is State.SUCCESSFUL, done.error_message
     return done
@@ -50,7 +51,7 @@ def keep_last(world: World, count: int) -> None:
     def change(settings: Any) -> Any:
         return msgspec.structs.replace(settings, retention=Retention(keep_last=count))
 
-    change_settings(world.instance.catalog, world.app.id, change)
+    change_settings(world.instance.catalog, world.app.id, change, 0, SYSTEM, "x.set")
 
 
 def ids(world: World) -> list[str]:
@@ -69,7 +70,7 @@ def test_retention_rests_once_an_application_has_shrunk(world: World, files: int
     made = [scheduled(world) for _ in range(2)]
     fill(world, files, size)
     hollow = [scheduled(world) for _ in range(4)]
-    assert retain_app(world.instance, current(world)).gone == []
+    assert retain_app(world.instance, current(world), SYSTEM).gone == []
     assert ids(world) == [backup.id for backup in (*made, *hollow)]
     assert len(shrunk_events(world)) == 1, "it is told once"
 
@@ -101,7 +102,7 @@ def test_half_of_it_is_nothing_to_tell(world: World, files: int, size: int) -> N
     scheduled(world)
     fill(world, files, size)
     last = scheduled(world)
-    retain_app(world.instance, current(world))
+    retain_app(world.instance, current(world), SYSTEM)
     assert ids(world) == [last.id]
     assert shrunk_events(world) == []
 
@@ -112,10 +113,10 @@ def test_a_person_who_accepts_the_size_ends_the_rest(world: World) -> None:
     scheduled(world)
     fill(world, 1)
     last = [scheduled(world) for _ in range(2)][-1]
-    assert retain_app(world.instance, current(world)).gone == []
-    app = accept_size(world.instance, current(world))
+    assert retain_app(world.instance, current(world), SYSTEM).gone == []
+    app = accept_size(world.instance, current(world), SYSTEM)
     assert app.settings.shrunk is None
-    retain_app(world.instance, app)
+    retain_app(world.instance, app, SYSTEM)
     assert ids(world) == [last.id]
     scheduled(world)
     assert current(world).settings.shrunk is None, "the same size again is nothing new"
@@ -140,7 +141,7 @@ def test_the_plans_storage_alone_takes_from_what_came_since_and_never_from_befor
         fill(world, 1)
         since.append(scheduled(world))
     world.clock.ns += 2 * DAY_NS
-    retain_app(world.instance, current(world))
+    retain_app(world.instance, current(world), SYSTEM)
     assert ids(world) == [*(b.id for b in before), since[-1].id]
 
 
@@ -149,15 +150,15 @@ def test_one_that_was_to_go_stays_when_its_application_has_shrunk_meanwhile(worl
     first, second = scheduled(world), scheduled(world)
     fill(world, 1)
     scheduled(world)
-    assert not mark_outdated(world.instance.catalog, first.id, world.clock.ns)
-    assert not mark_outdated(world.instance.catalog, second.id, world.clock.ns)
+    assert not mark_outdated(world.instance.catalog, first.id, world.clock.ns, SYSTEM, "rules")
+    assert not mark_outdated(world.instance.catalog, second.id, world.clock.ns, SYSTEM, "rules")
 
 
 def test_an_import_says_nothing_of_the_folder(world: World) -> None:
     fill(world, 10)
     first = scheduled(world)
     imported = queued_backup(current(world), "tiny", "imported", False, world.clock.ns)
-    rows.insert_backup(world.instance.catalog, imported)
+    rows.insert_backup(world.instance.catalog, imported, SYSTEM)
     assert rows.start_backup(world.instance.catalog, imported.id, "main", world.clock.ns)
     order = (first.commit_seq or 0) + 1
     assert rows.finish_backup(

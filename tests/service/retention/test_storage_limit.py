@@ -10,12 +10,13 @@ from kit.world import World
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.records import App, AppSettings, Backup, Retention, State
+from holdfast.catalog.records import SYSTEM, App, AppSettings, Backup, Retention, State
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.backups import list_backups, set_lock
 from holdfast.service.retention.prune import SETTLE_NS, prune_due
 from holdfast.service.retention.retain import retain_app
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.units import HOUR_NS
 
 
@@ -24,7 +25,7 @@ def take(world: World, origin: str = "scheduled", fresh: int = 100_000, name: st
     world.clock.ns += HOUR_NS
     if fresh:
         (world.root / name).write_bytes(os.urandom(fresh))
-    backup, _ = request_backup(world.instance, world.app.id, origin=origin)
+    backup, _ = request_backup(world.instance, world.app.id, SYSTEM, origin=origin)
     done = run_backup(world.instance, backup.id)
     assert done.state is State.SUCCESSFUL, done.error_message
     return done
@@ -61,7 +62,7 @@ def test_a_backup_by_hand_is_not_deleted_for_nothing(world: World) -> None:
     last = take(world, fresh=0)
     limit(world, 1)
     for _ in range(3):
-        retain_app(world.instance, current(world))
+        retain_app(world.instance, current(world), SYSTEM)
         world.clock.ns += SETTLE_NS
         prune_due(world.instance)
     assert by_hand.id in ids(world), "all of its content is in the newest one"
@@ -75,7 +76,7 @@ def test_what_two_have_in_common_goes_with_both(world: World) -> None:
     (world.root / "fresh").unlink()
     last = take(world, fresh=50_000, name="other")
     limit(world, stored(world) - 50_000)
-    assert retain_app(world.instance, current(world)).gone == [first.id, second.id]
+    assert retain_app(world.instance, current(world), SYSTEM).gone == [first.id, second.id]
     world.clock.ns += SETTLE_NS
     prune_due(world.instance)
     assert ids(world) == [last.id]
@@ -84,23 +85,23 @@ def test_what_two_have_in_common_goes_with_both(world: World) -> None:
 def test_no_more_goes_than_is_needed(world: World) -> None:
     made = [take(world) for _ in range(4)]
     limit(world, stored(world) - 150_000)
-    assert retain_app(world.instance, current(world)).gone == [b.id for b in made[:2]]
+    assert retain_app(world.instance, current(world), SYSTEM).gone == [b.id for b in made[:2]]
 
 
 def test_a_locked_one_keeps_what_others_have_in_common_with_it(world: World) -> None:
     locked = take(world)
     same = take(world, fresh=0)
     last = take(world)
-    set_lock(world.instance, locked, is_locked=True)
+    set_lock(world.instance, locked, SYSTEM, is_locked=True)
     limit(world, stored(world) - 1)
-    assert retain_app(world.instance, current(world)).gone == []
+    assert retain_app(world.instance, current(world), SYSTEM).gone == []
     assert ids(world) == [locked.id, same.id, last.id]
 
 
 def test_what_goes_by_a_limit_of_the_plan_is_told(world: World) -> None:
     first, _ = take(world), take(world)
     limit(world, stored(world) - 1)
-    retain_app(world.instance, current(world))
+    retain_app(world.instance, current(world), SYSTEM)
     (told,) = events_of(world, "backup.expired")
     assert (told["name"], told["reason"], told["origin"]) == (first.name, "plan_storage", "scheduled")
 
@@ -109,9 +110,9 @@ def test_what_goes_by_the_rules_is_nothing_to_tell(world: World) -> None:
     def one(settings: AppSettings) -> AppSettings:
         return msgspec.structs.replace(settings, retention=Retention(keep_last=1))
 
-    change_settings(world.instance.catalog, world.app.id, one)
+    change_settings(world.instance.catalog, world.app.id, one, 0, SYSTEM, "x.set")
     first, _ = take(world), take(world)
-    assert retain_app(world.instance, current(world)).gone == [first.id]
+    assert retain_app(world.instance, current(world), SYSTEM).gone == [first.id]
     assert events_of(world, "backup.expired") == []
 
 
@@ -121,6 +122,6 @@ def test_an_account_is_told_once_that_its_storage_is_nearly_full(world: World) -
     used = stored(world)
     for share, told in ((0.8, 0), (0.95, 1), (0.95, 1), (0.85, 1), (0.7, 1), (0.95, 2)):
         limit(world, int(used / share))
-        assert retain_app(world.instance, current(world)).gone == []
+        assert retain_app(world.instance, current(world), SYSTEM).gone == []
         assert len(events_of(world, "storage.nearly_full")) == told, share
     assert events_of(world, "storage.nearly_full")[0] == {"used": used, "allowed": int(used / 0.95)}

@@ -16,15 +16,17 @@ from kit.command import heed_interrupts
 from kit.world import World
 
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.records import Backup, Hook, State
+from holdfast.catalog.records import SYSTEM, Backup, Hook, State
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import open_instance
 from holdfast.service.registry.apps import find_app
 from holdfast.service.take import hooks
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.vault import TakeResult, Vault
 
@@ -34,7 +36,7 @@ def notes(world: World, tmp_path: Path) -> Path:
     """A file to which both commands of the application add a line."""
     place = tmp_path / "notes"
     for when in ("before", "after"):
-        set_hook(world.instance, world.app, when, Hook(f'echo {when} "${{HOLDFAST_STATE-}}" >> {place}', 10))
+        set_hook(world.instance, world.app, when, Hook(f'echo {when} "${{HOLDFAST_STATE-}}" >> {place}', 10), SYSTEM)
     return place
 
 
@@ -74,8 +76,8 @@ def test_they_are_told_what_is_backed_up_and_nothing_of_ours(
 ) -> None:
     monkeypatch.setenv("HOLDFAST_MASTER_KEY", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    set_hook(world.instance, world.app, "before", Hook(f"(pwd; env) > {tmp_path}/before", 10))
-    set_hook(world.instance, world.app, "after", Hook(f"env > {tmp_path}/after", 10))
+    set_hook(world.instance, world.app, "before", Hook(f"(pwd; env) > {tmp_path}/before", 10), SYSTEM)
+    set_hook(world.instance, world.app, "after", Hook(f"env > {tmp_path}/after", 10), SYSTEM)
     done = world.take()
     place, *rest = (tmp_path / "before").read_text().splitlines()
     told = dict(line.split("=", 1) for line in rest)
@@ -94,11 +96,11 @@ def test_they_are_told_what_is_backed_up_and_nothing_of_ours(
 
 
 def test_a_before_that_fails_fails_the_backup_and_after_still_runs(world: World, notes: Path) -> None:
-    set_hook(world.instance, world.app, "before", Hook("echo last words; echo to stderr >&2; exit 3", 10))
+    set_hook(world.instance, world.app, "before", Hook("echo last words; echo to stderr >&2; exit 3", 10), SYSTEM)
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "HOOK_FAILED")
-    assert "exit code 3" in (done.error_message or "")
-    assert "last words" not in (done.error_message or ""), "customers see the message; commands may print secrets"
+    assert "exit code 3" in (done.error_detail or "")
+    assert "last words" not in (done.error_detail or ""), "customers see the message; commands may print secrets"
     assert "| last words" in log(world, done)
     assert "| to stderr" in log(world, done)
     assert lines(notes) == ["after failed"]
@@ -109,10 +111,10 @@ def test_a_before_over_its_time_is_killed_with_all_that_it_started(
 ) -> None:
     monkeypatch.setattr(hooks, "TERM_SECONDS", 0.1)
     command = f"trap '' TERM; sleep 100 & echo $! > {tmp_path}/child; echo waiting; wait; wait; sleep 100"
-    set_hook(world.instance, world.app, "before", Hook(command, 1))
+    set_hook(world.instance, world.app, "before", Hook(command, 1), SYSTEM)
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "HOOK_FAILED")
-    assert "not done after 1 s" in (done.error_message or "")
+    assert "not done after 1 s" in (done.error_detail or "")
     assert "| waiting" in log(world, done)
     assert lines(notes) == ["after failed"]
     assert is_gone(int((tmp_path / "child").read_text()))
@@ -126,7 +128,7 @@ def is_gone(pid: int) -> bool:
 
 
 def test_an_after_that_fails_is_a_warning(world: World) -> None:
-    set_hook(world.instance, world.app, "after", Hook("echo cannot; kill -9 $$", 10))
+    set_hook(world.instance, world.app, "after", Hook("echo cannot; kill -9 $$", 10), SYSTEM)
     done = world.take()
     assert done.state is State.SUCCESSFUL
     assert [w.code for w in done.warnings] == ["AFTER_HOOK_FAILED"]
@@ -141,7 +143,7 @@ def test_a_command_that_leaves_a_process_behind_is_not_waited_for(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "DRAIN_SECONDS", 0.05)
-    set_hook(world.instance, world.app, "after", Hook(f"echo started; sleep 60 & echo $! > {tmp_path}/pid", 10))
+    set_hook(world.instance, world.app, "after", Hook(f"echo started; sleep 60 & echo $! > {tmp_path}/pid", 10), SYSTEM)
     began = time.monotonic()
     done = world.take()
     assert time.monotonic() - began < 5
@@ -153,7 +155,7 @@ def test_a_command_that_leaves_a_process_behind_is_not_waited_for(
 
 def test_very_much_output_is_cut_and_odd_bytes_are_harmless(world: World) -> None:
     command = "yes 'a line of output' | head -n 200000; printf '\\377 \\033[2J \\000 end'"
-    set_hook(world.instance, world.app, "before", Hook(command, 10))
+    set_hook(world.instance, world.app, "before", Hook(command, 10), SYSTEM)
     done = world.take()
     text = log(world, done)
     assert done.state is State.SUCCESSFUL
@@ -164,15 +166,15 @@ def test_very_much_output_is_cut_and_odd_bytes_are_harmless(world: World) -> Non
 
 
 def test_cancelled_while_before_runs(world: World, notes: Path, tmp_path: Path) -> None:
-    set_hook(world.instance, world.app, "before", Hook(f"touch {tmp_path}/begun; sleep 100", 60))
-    asked, _ = request_backup(world.instance, world.app.id)
+    set_hook(world.instance, world.app, "before", Hook(f"touch {tmp_path}/begun; sleep 100", 60), SYSTEM)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     done = run_backup(world.instance, asked.id, control=Control((tmp_path / "begun").exists))
     assert done.error_code == "CANCELLED"
     assert lines(notes) == ["after cancelled"]
 
 
 def test_cancelled_while_files_are_read(world: World, notes: Path) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     done = run_backup(world.instance, asked.id, control=Control(lambda: "before" in lines(notes)))
     assert done.error_code == "CANCELLED"
     assert lines(notes)[-1].startswith("after")
@@ -180,7 +182,7 @@ def test_cancelled_while_files_are_read(world: World, notes: Path) -> None:
 
 
 def test_a_copy_that_starts_again_has_both_again(world: World, notes: Path) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     fenced: list[bool] = []
 
     def fence(progress: Progress) -> None:
@@ -196,7 +198,7 @@ def test_a_copy_that_starts_again_has_both_again(world: World, notes: Path) -> N
 def test_an_import_runs_none(world: World, notes: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.add(world.root / "a.txt", "a.txt")
-    with Upload(world.instance, world.app.id) as upload:
+    with Upload(world.instance, world.app.id, SYSTEM) as upload:
         upload.write((tmp_path / "a.tar").read_bytes())
         backup = upload.queue()
     assert run_backup(world.instance, backup.id).state is State.SUCCESSFUL
@@ -206,12 +208,14 @@ def test_an_import_runs_none(world: World, notes: Path, tmp_path: Path) -> None:
 RUN = """
 import sys
 from pathlib import Path
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.home import open_instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control
 
 instance = open_instance(Path(sys.argv[1]))
-backup, _ = request_backup(instance, sys.argv[2])
+backup, _ = request_backup(instance, sys.argv[2], SYSTEM)
 control = Control(report=lambda progress: (print("reading", flush=True), sys.stdin.read()))
 run_backup(instance, backup.id, control=control)
 """
@@ -228,7 +232,7 @@ def test_killed_between_the_two_the_next_start_lets_the_application_go(world: Wo
     process.communicate()
     assert lines(notes) == ["before"]
     # Removed since: what runs is the command that belongs to the `before` that ran.
-    set_hook(world.instance, world.app, "after", None)
+    set_hook(world.instance, world.app, "after", None, SYSTEM)
     instance = open_instance(world.instance.home)
     (failed,) = recover_backups(instance)
     assert failed.error_code == "INTERRUPTED"
@@ -242,7 +246,7 @@ def test_killed_between_the_two_the_next_start_lets_the_application_go(world: Wo
 
 def test_killed_while_before_runs_it_does_not_go_on_after_after(world: World, notes: Path, tmp_path: Path) -> None:
     command = f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 100; echo late >> {notes}"
-    set_hook(world.instance, world.app, "before", Hook(command, 200))
+    set_hook(world.instance, world.app, "before", Hook(command, 200), SYSTEM)
     process = subprocess.Popen([sys.executable, "-c", RUN, world.instance.home, world.app.id], stdin=subprocess.PIPE)
     until = time.monotonic() + 20
     while not (tmp_path / "pid").exists() and time.monotonic() < until:
@@ -260,7 +264,7 @@ def test_killed_while_before_runs_it_does_not_go_on_after_after(world: World, no
 def test_a_command_line_that_is_told_to_stop_lets_the_application_go(
     world: World, notes: Path, tmp_path: Path, asked: signal.Signals
 ) -> None:
-    set_hook(world.instance, world.app, "before", Hook(f"touch {tmp_path}/begun; sleep 100", 200))
+    set_hook(world.instance, world.app, "before", Hook(f"touch {tmp_path}/begun; sleep 100", 200), SYSTEM)
     program = [
         sys.executable,
         "-m",
@@ -294,5 +298,5 @@ def test_what_can_be_no_command_is_refused(world: World) -> None:
         ("after", Hook("true", 10**6)),
     ):
         with pytest.raises(Invalid):
-            set_hook(world.instance, world.app, when, hook)
+            set_hook(world.instance, world.app, when, hook, SYSTEM)
     assert find_app(world.instance, world.app.id).settings.before is None

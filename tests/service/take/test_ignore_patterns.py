@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit.world import World
 
-from holdfast.catalog.records import App, Backup, JobState
+from holdfast.catalog.records import SYSTEM, App, Backup, JobState
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.registry.account_record import read_record
 from holdfast.service.registry.apps import find_app
@@ -46,7 +47,7 @@ def app(world: World) -> App:
 
 
 def restored(world: World, backup: Backup, **wanted: Any) -> None:
-    job = request_restore(world.instance, backup, app(world), Wanted(**wanted))
+    job = request_restore(world.instance, backup, app(world), Wanted(**wanted), SYSTEM)
     done = run_restore(world.instance, job.id)
     assert done.state is JobState.SUCCESSFUL, done.error_message
 
@@ -56,22 +57,22 @@ def test_a_backup_leaves_out_what_the_patterns_say(world: World) -> None:
     (world.root / "a.log").touch()
     (world.root / "keep.log").touch()
     (world.root / ".backupignore").write_text("!keep.log\n")
-    set_patterns(world.instance, world.app, ["*.log", "node_modules/"])
+    set_patterns(world.instance, world.app, ["*.log", "node_modules/"], SYSTEM)
     done = world.take()
     assert paths(world, done) == {".backupignore", "a.txt", "keep.log", "link", "sub", "sub/b.bin"}
     assert done.warnings == ()
-    set_patterns(world.instance, world.app, [])
+    set_patterns(world.instance, world.app, [], SYSTEM)
     assert {"a.log", "node_modules/x", "sub/node_modules/y"} <= paths(world, world.take())
 
 
 def test_patterns_are_added_moved_behind_and_removed(world: World) -> None:
-    add_patterns(world.instance, world.app, ["*.log", "cache/"])
-    changed = add_patterns(world.instance, app(world), ["!x.log", "*.log"])
+    add_patterns(world.instance, world.app, ["*.log", "cache/"], SYSTEM)
+    changed = add_patterns(world.instance, app(world), ["!x.log", "*.log"], SYSTEM)
     assert changed.settings.ignore == ("cache/", "!x.log", "*.log")
-    changed = remove_patterns(world.instance, changed, ["!x.log"])
+    changed = remove_patterns(world.instance, changed, ["!x.log"], SYSTEM)
     assert changed.settings.ignore == ("cache/", "*.log")
     with pytest.raises(Invalid) as caught:
-        remove_patterns(world.instance, changed, ["nonsense"])
+        remove_patterns(world.instance, changed, ["nonsense"], SYSTEM)
     assert caught.value.code == "INVALID_IGNORE"
     assert app(world).settings.ignore == ("cache/", "*.log")
     (kept,) = read_record(world.instance, world.account.id).apps
@@ -82,7 +83,11 @@ def test_patterns_are_added_moved_behind_and_removed(world: World) -> None:
     "pattern", ["", "  ", "#note", "a\nb", "a\0", "[a", "end\\", "!", "/", "x" * (PATTERN_BYTES_MAX + 1), "\udcff"]
 )
 def test_what_can_be_no_pattern_is_refused_with_a_sentence(world: World, pattern: str) -> None:
-    for operation in (set_patterns, add_patterns, preview_ignored):
+    for operation in (
+        partial(set_patterns, by=SYSTEM),
+        partial(add_patterns, by=SYSTEM),
+        preview_ignored,
+    ):
         with pytest.raises(Invalid) as caught:
             operation(world.instance, world.app, ["fine", pattern])
         assert caught.value.code == "INVALID_IGNORE"
@@ -92,17 +97,17 @@ def test_what_can_be_no_pattern_is_refused_with_a_sentence(world: World, pattern
 
 def test_there_may_not_be_any_number_of_patterns(world: World) -> None:
     many = [f"p{n}" for n in range(PATTERNS_MAX)]
-    set_patterns(world.instance, world.app, many)
+    set_patterns(world.instance, world.app, many, SYSTEM)
     for operation, patterns in ((add_patterns, ["one more"]), (set_patterns, [*many, "one more"])):
         with pytest.raises(Invalid):
-            operation(world.instance, world.app, patterns)
+            operation(world.instance, world.app, patterns, SYSTEM)
 
 
 def test_the_preview_shows_what_and_how_much(world: World) -> None:
     put(world.root, cache__a=1000, cache__deep__b=500, big=4000, small=20, sub__cache=7)
     (world.root / "x.log").write_bytes(b"12345")
     (world.root / ".backupignore").write_text("# ours\nsmall\n!big\n")
-    set_patterns(world.instance, world.app, ["cache/", "*.log", "big", "nothing"])
+    set_patterns(world.instance, world.app, ["cache/", "*.log", "big", "nothing"], SYSTEM)
     found = preview_ignored(world.instance, app(world))
     assert [(p.pattern, p.source, p.line, p.files, p.bytes) for p in found.patterns] == [
         ("cache/", "settings", 1, 2, 1500),
@@ -146,7 +151,7 @@ def test_the_preview_of_a_folder_that_is_gone(world: World) -> None:
 
 
 def test_a_database_counts_with_its_log_whatever_the_patterns_say(world: World) -> None:
-    set_patterns(world.instance, world.app, ["*-wal", "*-shm", "secret*"])
+    set_patterns(world.instance, world.app, ["*-wal", "*-shm", "secret*"], SYSTEM)
     writer = sqlite3.connect(world.root / "bot.db", isolation_level=None)
     writer.execute("pragma journal_mode=wal")
     writer.execute("create table t (x)")
@@ -167,7 +172,7 @@ def test_a_database_counts_with_its_log_whatever_the_patterns_say(world: World) 
 
 def test_a_mirror_leaves_alone_what_is_ignored(world: World) -> None:
     put(world.root, node_modules__x=10, old__node_modules__y=10, old__z=5)
-    set_patterns(world.instance, world.app, ["node_modules/", "*.cache"])
+    set_patterns(world.instance, world.app, ["node_modules/", "*.cache"], SYSTEM)
     (world.root / "old" / "z").unlink()
     (world.root / "old" / "node_modules" / "y").unlink()
     (world.root / "old" / "node_modules").rmdir()
@@ -201,7 +206,7 @@ def test_a_mirror_leaves_alone_what_the_backups_own_file_ignored(world: World) -
 def test_what_the_backup_has_comes_back_though_it_is_ignored_by_now(world: World) -> None:
     put(world.root, data__x=10)
     backup = world.take()
-    set_patterns(world.instance, world.app, ["data/"])
+    set_patterns(world.instance, world.app, ["data/"], SYSTEM)
     was = (world.root / "data" / "x").read_bytes()
     put(world.root, data__x=20, data__new=5)
     restored(world, backup)
@@ -212,7 +217,7 @@ def test_what_the_backup_has_comes_back_though_it_is_ignored_by_now(world: World
 def test_a_folder_with_ignored_files_is_never_replaced(world: World) -> None:
     (world.root / "thing").write_text("a file")
     backup = world.take()
-    set_patterns(world.instance, world.app, ["*.cache"])
+    set_patterns(world.instance, world.app, ["*.cache"], SYSTEM)
     (world.root / "thing").unlink()
     (world.root / "thing").mkdir()
     (world.root / "thing" / "dear.cache").write_text("nobody has this")
@@ -227,7 +232,7 @@ def test_a_folder_with_ignored_files_is_never_replaced(world: World) -> None:
 
 
 def test_a_stale_log_of_a_database_goes_though_it_is_ignored(world: World) -> None:
-    set_patterns(world.instance, world.app, ["*-wal", "*-shm"])
+    set_patterns(world.instance, world.app, ["*-wal", "*-shm"], SYSTEM)
     with sqlite3.connect(world.root / "bot.db") as writer:
         writer.execute("create table t (x)")
     backup = world.take()

@@ -17,22 +17,24 @@ from kit.links import key_of
 from kit.world import World
 from msgspec import to_builtins
 
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import SYSTEM, Backup, State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from holdfast.service.instance.home import open_instance
 from holdfast.service.instance.import_scratch import contents_path, scratch_folder, sweep_imports
 from holdfast.service.registry.apps import shown_app
 from holdfast.service.registry.backups import full_object, list_backups
+from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.import_backup import Upload
-from holdfast.service.take.run import recover_backups, request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 
 GOOD = tar_of(member("d/a", b"hello" * 2000), member("b", os.urandom(70_000)), mode="w:gz")
 
 
 def upload(world: World, data: bytes, name: str | None = None) -> Backup:
-    with Upload(world.instance, world.app.id, name) as started:
+    with Upload(world.instance, world.app.id, SYSTEM, name) as started:
         for at in range(0, len(data), 10_000):
             started.write(data[at : at + 10_000])
         return started.queue()
@@ -80,7 +82,7 @@ def test_an_import_is_not_what_the_next_backup_goes_on_from(world: World) -> Non
     run_backup(world.instance, upload(world, GOOD).id)
     assert to_builtins(shown_app(world.instance, world.app))["last_good_backup_at"] == good_at
     seen: list[Progress] = []
-    asked, _ = request_backup(world.instance, world.app.id, name="next")
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM, name="next")
     assert run_backup(world.instance, asked.id, control=Control(report=seen.append)).stored_bytes < 2000
     assert seen[0].bytes > 0  # files were taken over before any was read
 
@@ -122,12 +124,12 @@ def test_the_plans_storage_is_a_limit(world: World) -> None:
 
 def test_refused_before_a_byte_is_sent(world: World) -> None:
     with pytest.raises(NotFound):
-        Upload(world.instance, "0" * 32)
+        Upload(world.instance, "0" * 32, SYSTEM)
     with pytest.raises(Invalid, match="slash"):
-        Upload(world.instance, world.app.id, "a/b")
-    asked, _ = request_backup(world.instance, world.app.id)
+        Upload(world.instance, world.app.id, SYSTEM, "a/b")
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     with pytest.raises(Conflict, match="already running"):
-        Upload(world.instance, world.app.id)
+        Upload(world.instance, world.app.id, SYSTEM)
     run_backup(world.instance, asked.id)
     assert leftovers(world) == []
 
@@ -136,9 +138,9 @@ def test_a_backup_that_began_meanwhile_and_a_name_that_is_taken(world: World) ->
     world.take("mine")
     with pytest.raises(Invalid, match="choose another name"):
         upload(world, GOOD, "mine")
-    with Upload(world.instance, world.app.id) as started:
+    with Upload(world.instance, world.app.id, SYSTEM) as started:
         started.write(GOOD)
-        request_backup(world.instance, world.app.id)
+        request_backup(world.instance, world.app.id, SYSTEM)
         with pytest.raises(Conflict):
             started.queue()
     assert leftovers(world) == []
@@ -148,7 +150,7 @@ def test_a_full_disk_is_a_sentence(world: World, monkeypatch: pytest.MonkeyPatch
     def full(fd: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    with Upload(world.instance, world.app.id) as started:
+    with Upload(world.instance, world.app.id, SYSTEM) as started:
         monkeypatch.setattr(os, "write", full)
         with pytest.raises(Unavailable, match="no room"):
             started.write(b"x")
@@ -173,7 +175,7 @@ def test_contents_that_got_lost_are_no_backup(world: World, monkeypatch: pytest.
 
 
 def test_an_upload_under_way_is_left_alone(world: World) -> None:
-    with Upload(world.instance, world.app.id) as started:
+    with Upload(world.instance, world.app.id, SYSTEM) as started:
         started.write(GOOD)
         assert sweep_imports(world.instance) == 0
         queued = started.queue()
@@ -187,6 +189,7 @@ import os, sys
 from pathlib import Path
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.instance.home import open_instance
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.take.run import run_backup
 
 home, app_id, archive, step, nth = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4], int(sys.argv[5])
@@ -201,7 +204,7 @@ def die(*args, **kwargs):
     return real(*args, **kwargs)
 
 setattr(os, step, die)
-with Upload(instance, app_id) as upload:
+with Upload(instance, app_id, SYSTEM) as upload:
     upload.write(archive.read_bytes())
     backup = upload.queue()
 print("queued", flush=True)

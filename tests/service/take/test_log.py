@@ -6,10 +6,10 @@ import sqlite3
 
 from kit.world import FakeClock, World
 
-from holdfast.catalog.records import Hook, State
+from holdfast.catalog.records import SYSTEM, Hook, State
 from holdfast.service.take.hooks import set_hook
 from holdfast.service.take.log import LOG_BYTES_MAX, BackupLog, log_lines
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 
 def test_it_tells_what_was_done(world: World) -> None:
@@ -17,8 +17,8 @@ def test_it_tells_what_was_done(world: World) -> None:
     world.take()
     with sqlite3.connect(world.root / "bot.db") as database:
         database.execute("create table t (x)")
-    set_hook(world.instance, world.app, "before", Hook("echo save-off", 10))
-    set_hook(world.instance, world.app, "after", Hook("echo save-on", 10))
+    set_hook(world.instance, world.app, "before", Hook("echo save-off", 10), SYSTEM)
+    set_hook(world.instance, world.app, "after", Hook("echo save-on", 10), SYSTEM)
     done = world.take()
     lines = log_lines(world.instance, done, with_private=True)
     assert all(line.startswith("2096-10-02T09:06:40+02:00 ") for line in lines)
@@ -47,7 +47,7 @@ def test_a_failure_is_in_it_and_a_waiting_backup_has_none(world: World) -> None:
     assert failed.state is State.FAILED
     last = log_lines(world.instance, failed, with_private=False)[-1]
     assert last.endswith(f"Failed (SOURCE_MISSING): {failed.error_message}")
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert log_lines(world.instance, asked, with_private=True) == []
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,20 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows as job_rows
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import State
+from holdfast.catalog.records import SYSTEM, State
 from holdfast.service.access.download import Download
 from holdfast.service.errors import Conflict, IdempotencyKeyReused, Invalid, NotFound
 from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import delete_backup, find_backup, list_backups, list_items, list_rows
-from holdfast.service.take.run import queued_backups, recover_backups, request_backup, run_backup
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import queued_backups, request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.vault.control import Control, Progress
 
 
 def test_a_backup_goes_from_queued_to_successful(world: World) -> None:
-    asked, is_new = request_backup(world.instance, world.app.id)
+    asked, is_new = request_backup(world.instance, world.app.id, SYSTEM)
     assert (asked.state, is_new, asked.name) == (State.QUEUED, True, "Backup at 2024-12-07 22:07:11")
     world.clock.ns += 9_000_000_000
     done = run_backup(world.instance, asked.id)
@@ -41,7 +44,7 @@ def test_a_backup_goes_from_queued_to_successful(world: World) -> None:
 
 
 def test_the_list_item_is_the_published_sample(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     world.clock.ns += 9_000_000_000
     done = run_backup(world.instance, asked.id)
     (item,) = to_builtins(list_items(world.instance, world.account.id, list_rows(world.instance, world.app.id)))
@@ -67,46 +70,46 @@ def test_equal_content_has_equal_size_and_key(world: World) -> None:
 
 
 def test_one_backup_at_a_time(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     with pytest.raises(Conflict) as caught:
-        request_backup(world.instance, world.app.id)
+        request_backup(world.instance, world.app.id, SYSTEM)
     assert caught.value.code == "BACKUP_IN_PROGRESS"
     run_backup(world.instance, asked.id)
-    request_backup(world.instance, world.app.id)
+    request_backup(world.instance, world.app.id, SYSTEM)
 
 
 def test_a_name_is_used_once_and_is_fit_for_a_url(world: World) -> None:
     assert world.take("before the update").name == "before the update"
     for name in ("before the update", "", "  ", "a/b", "line\nbreak", "x" * 192, "\ud800"):
         with pytest.raises(Invalid) as caught:
-            request_backup(world.instance, world.app.id, name=name)
+            request_backup(world.instance, world.app.id, SYSTEM, name=name)
         assert caught.value.code == "INVALID_NAME"
 
 
 def test_an_idempotency_key_gives_the_same_backup_for_a_day(world: World) -> None:
-    one, is_new = request_backup(world.instance, world.app.id, idempotency_key="k")
-    again, is_new_again = request_backup(world.instance, world.app.id, idempotency_key="k")
+    one, is_new = request_backup(world.instance, world.app.id, SYSTEM, idempotency_key="k")
+    again, is_new_again = request_backup(world.instance, world.app.id, SYSTEM, idempotency_key="k")
     assert (one.id, is_new, is_new_again) == (again.id, True, False)
     with pytest.raises(IdempotencyKeyReused):
-        request_backup(world.instance, world.app.id, name="other", idempotency_key="k")
+        request_backup(world.instance, world.app.id, SYSTEM, name="other", idempotency_key="k")
     run_backup(world.instance, one.id)
     world.clock.ns += 25 * 3600 * 1_000_000_000
-    later, is_new = request_backup(world.instance, world.app.id, idempotency_key="k")
+    later, is_new = request_backup(world.instance, world.app.id, SYSTEM, idempotency_key="k")
     assert is_new
     assert later.id != one.id
 
 
 def test_an_app_that_is_not_there(world: World) -> None:
     with pytest.raises(NotFound):
-        request_backup(world.instance, "0" * 32)
+        request_backup(world.instance, "0" * 32, SYSTEM)
 
 
 def test_a_missing_folder_fails_with_a_sentence(world: World) -> None:
     world.root.rename(world.root.with_name("moved"))
     done = world.take()
     assert (done.state, done.error_code) == (State.FAILED, "SOURCE_MISSING")
-    assert done.error_message is not None
-    assert str(world.root) in done.error_message
+    assert str(world.root) in (done.error_detail or "")
+    assert str(world.root) not in (done.error_message or "")
     (item,) = to_builtins(list_items(world.instance, world.account.id, list_rows(world.instance, world.app.id)))
     assert (item["is_successful"], item["size"], item["key"]) == (False, 0, "")
 
@@ -128,7 +131,7 @@ def test_a_full_disk_fails_with_a_sentence_and_the_store_stays_good(
     failed = world.take()
     monkeypatch.undo()
     assert (failed.state, failed.error_code) == (State.FAILED, "STORE_FULL")
-    assert "free some space" in (failed.error_message or "")
+    assert "free some space" in (failed.error_detail or "")
     assert b"".join(Download(world.instance, good, "zip").stream(0, good.zip_bytes))[:2] == b"PK"
     after = world.take()
     assert after.state is State.SUCCESSFUL
@@ -136,7 +139,7 @@ def test_a_full_disk_fails_with_a_sentence_and_the_store_stays_good(
 
 
 def test_cancel(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     done = run_backup(world.instance, asked.id, control=Control(lambda: True))
     assert (done.state, done.error_code) == (State.FAILED, "CANCELLED")
 
@@ -157,7 +160,7 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
         monkeypatch.setattr(where, name, away)
     done = world.take()
     assert done.state is State.SUCCESSFUL
-    job = request_verify(world.instance, done, "main")
+    job = request_verify(world.instance, done, "main", SYSTEM)
     assert run_verify(world.instance, job.id).state == "successful"
 
 
@@ -172,7 +175,7 @@ def test_a_catalog_that_is_away_at_the_end_is_said_without_where_it_is(
 
 
 def test_progress_is_seen_while_it_runs(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     seen: list[tuple[State, bool]] = []
 
     def look(progress: Progress) -> None:
@@ -188,7 +191,7 @@ def test_progress_is_seen_while_it_runs(world: World) -> None:
 def test_a_prune_in_the_middle_makes_it_start_again(world: World) -> None:
     from holdfast.catalog.database.tables import accounts
 
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     fenced: list[bool] = []
 
     def fence(progress: Progress) -> None:
@@ -207,12 +210,14 @@ def test_a_prune_in_the_middle_makes_it_start_again(world: World) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.home import open_instance
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 
 home, app_id, step, nth = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 instance = open_instance(home)
-backup, _ = request_backup(instance, app_id)
+backup, _ = request_backup(instance, app_id, SYSTEM)
 real, count = getattr(os, step), 0
 
 def die(*args, **kwargs):
@@ -265,7 +270,7 @@ def test_killed_at_every_step_nothing_acknowledged_is_lost(world: World, step: s
 
 
 def test_a_living_backup_is_left_alone(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     found: list[int] = []
 
     def recover(progress: Progress) -> None:
@@ -278,7 +283,7 @@ def test_a_living_backup_is_left_alone(world: World) -> None:
 
 
 def test_a_queued_backup_waits(world: World) -> None:
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     assert recover_backups(world.instance) == []
     assert [b.id for b in queued_backups(world.instance)] == [asked.id]
 
@@ -286,7 +291,7 @@ def test_a_queued_backup_waits(world: World) -> None:
 def test_running_a_finished_backup_does_nothing(world: World) -> None:
     done = world.take()
     assert run_backup(world.instance, done.id) == done
-    delete_backup(world.instance, done)
+    delete_backup(world.instance, done, SYSTEM)
     with pytest.raises(NotFound):
         run_backup(world.instance, done.id)
 
@@ -294,9 +299,24 @@ def test_running_a_finished_backup_does_nothing(world: World) -> None:
 def test_the_instances_own_home_is_left_out(world: World, tmp_path: Path) -> None:
     from holdfast.service.registry.apps import add_app
 
-    app = add_app(world.instance, world.account.id, "everything", tmp_path)
-    backup, _ = request_backup(world.instance, app.id)
+    app = add_app(world.instance, world.account.id, "everything", tmp_path, SYSTEM)
+    backup, _ = request_backup(world.instance, app.id, SYSTEM)
     done = run_backup(world.instance, backup.id)
     snapshot = world.instance.vault(world.account.id).open(done.id)
     assert {e.path.split(b"/")[0] for e in snapshot.entries()} == {b"app"}
     snapshot.close()
+
+
+def test_dates_that_64_bits_do_not_reach_are_stored_as_the_nearest(world: World) -> None:
+    seconds = 13_569_465_600  # 2400-01-01
+    for name in ("file", "folder"):
+        path = world.root / name
+        path.write_text("x") if name == "file" else path.mkdir()
+        os.utime(path, (seconds, seconds))
+        if path.stat().st_mtime < seconds - 1:
+            pytest.skip("this file system has no year 2400")
+    backup, again = world.take(), world.take()
+    assert (backup.state, again.state, again.stored_bytes < backup.stored_bytes) == ("successful", "successful", True)
+    with closing(world.instance.vault(world.account.id).open(again.id)) as snapshot:
+        stored = [entry.mtime_ns for entry in snapshot.entries() if entry.path in (b"file", b"folder")]
+    assert stored == [2**63 - 1] * 2

@@ -14,13 +14,14 @@ from msgspec import to_builtins
 from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.schedules import Claimed, DueTimes, due_times, set_times
-from holdfast.catalog.records import Backup, EventKind, Retention, State
+from holdfast.catalog.records import SYSTEM, Backup, EventKind, Retention, State
 from holdfast.service.errors import Invalid
 from holdfast.service.integrity import rebuild
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.preview.schedule import shown_schedule
 from holdfast.service.registry import apps
-from holdfast.service.take.run import request_backup, run_backup
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup
 from holdfast.service.take.schedule import Schedule, recompute, schedule_of, set_schedule, tick
 
 SECOND = 1_000_000_000
@@ -29,7 +30,7 @@ MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 24 * 3600 * SECOND
 
 def scheduled(world: World, cron: str) -> int:
     """Give the application a schedule; returns when it is due."""
-    set_schedule(world.instance, world.app, Schedule(cron))
+    set_schedule(world.instance, world.app, Schedule(cron), SYSTEM)
     at = times(world).next_run_at
     assert at is not None
     return at
@@ -106,7 +107,7 @@ def test_ticks_at_once_claim_once(world: World) -> None:
 
 def test_one_that_is_under_way_leaves_this_time_out(world: World) -> None:
     at = scheduled(world, "0 3 * * *")
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     world.clock.ns = at
     assert ticked(world) == []
     assert times(world).next_run_at == at + DAY
@@ -117,7 +118,7 @@ def test_one_that_is_under_way_leaves_this_time_out(world: World) -> None:
 def test_another_schedule_is_another_time_and_none_is_none(world: World) -> None:
     at = scheduled(world, "0 3 * * *")
     assert scheduled(world, "0 5 * * *") == at + 2 * HOUR
-    set_schedule(world.instance, world.app, Schedule(""))
+    set_schedule(world.instance, world.app, Schedule(""), SYSTEM)
     assert times(world) == DueTimes(None, None, None)
     assert to_builtins(apps.shown_app(world.instance, world.app))["next_backup_at"] is None
     world.clock.ns += 2 * DAY
@@ -126,7 +127,7 @@ def test_another_schedule_is_another_time_and_none_is_none(world: World) -> None
 
 def test_what_is_kept_and_ignored_stands_beside_other_settings(world: World) -> None:
     wanted = Schedule("@daily", Retention(keep_daily=7, keep_within="2d"), ("*.log", "/cache/"))
-    app = set_schedule(world.instance, world.app, wanted)
+    app = set_schedule(world.instance, world.app, wanted, SYSTEM)
     assert schedule_of(app) == wanted
     shown = to_builtins(shown_schedule(world.instance, app))
     assert len(shown["next_runs"]) == 5
@@ -134,7 +135,7 @@ def test_what_is_kept_and_ignored_stands_beside_other_settings(world: World) -> 
     assert shown["time_zone"] == "Europe/Berlin"
     assert shown["ignored"]["total_files"] == 2
     assert shown["notices"] == []
-    many = set_schedule(world.instance, app, msgspec.structs.replace(wanted, retention=Retention(keep_last=31)))
+    many = set_schedule(world.instance, app, msgspec.structs.replace(wanted, retention=Retention(keep_last=31)), SYSTEM)
     assert "room for 30" in to_builtins(shown_schedule(world.instance, many))["notices"][0]
 
 
@@ -142,7 +143,7 @@ def test_refused_schedules_change_nothing(world: World) -> None:
     before = times(world)
     for wanted in (Schedule("31 of February"), Schedule("@daily", ignore=("a\nb",))):
         with pytest.raises(Invalid):
-            set_schedule(world.instance, world.app, wanted)
+            set_schedule(world.instance, world.app, wanted, SYSTEM)
     assert times(world) == before
 
 
@@ -151,9 +152,9 @@ def test_a_plan_may_demand_time_between_a_customers_backups(world: World) -> Non
     plans = {"Silver": msgspec.structs.replace(config.plans["Silver"], schedule_minutes_min=60)}
     world.instance.config = msgspec.structs.replace(config, plans=plans)
     with pytest.raises(Invalid, match="every 60 minutes"):
-        set_schedule(world.instance, world.app, Schedule("*/30 * * * *"), by_customer=True)
-    set_schedule(world.instance, world.app, Schedule("0 * * * *"), by_customer=True)
-    set_schedule(world.instance, world.app, Schedule("*/30 * * * *"))
+        set_schedule(world.instance, world.app, Schedule("*/30 * * * *"), SYSTEM, by_customer=True)
+    set_schedule(world.instance, world.app, Schedule("0 * * * *"), SYSTEM, by_customer=True)
+    set_schedule(world.instance, world.app, Schedule("*/30 * * * *"), SYSTEM)
 
 
 def test_times_are_set_right_after_a_rebuild_and_another_time_zone(world: World) -> None:
@@ -161,7 +162,7 @@ def test_times_are_set_right_after_a_rebuild_and_another_time_zone(world: World)
     seen = times(world)
     app = apps.get_app(world.instance, world.account.id, world.app.id)
     assert set_times(world.instance.catalog, app, seen, DueTimes(None, None, None))
-    rebuild.rebuild(world.instance)
+    rebuild.rebuild(world.instance, SYSTEM)
     assert times(world) == seen
     assert recompute(world.instance, None) == 0
     world.instance.zone = msgspec.structs.replace(world.instance.config, time_zone="Europe/London").zone

@@ -17,7 +17,7 @@ import pytest
 from kit.links import key_of
 from kit.world import World
 
-from holdfast.catalog.records import Backup, JobState, State
+from holdfast.catalog.records import SYSTEM, Backup, JobState, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
@@ -84,7 +84,7 @@ def make(path: Path, mode: str = "wal", rows: int = 500) -> None:
 def restore(world: World, backup: Backup, to: Path | None = None, **wanted: Any) -> None:
     """Restore, and see that it worked."""
     asked = Wanted(to=None if to is None else str(to), **wanted)
-    job = run_restore(world.instance, request_restore(world.instance, backup, world.app, asked).id)
+    job = run_restore(world.instance, request_restore(world.instance, backup, world.app, asked, SYSTEM).id)
     assert job.state is JobState.SUCCESSFUL, job.error_message
 
 
@@ -246,7 +246,7 @@ def test_a_database_that_stays_locked_and_was_never_backed_up_fails_the_backup(w
         failed = world.take()
     assert failed.state is State.FAILED
     assert failed.error_code == "DATABASE_BUSY"
-    assert "bot.sqlite" in (failed.error_message or "")
+    assert "bot.sqlite" in (failed.error_detail or "")
     assert not list(world.instance.run.glob("copies-*"))
     assert world.take().state is State.SUCCESSFUL
 
@@ -395,10 +395,11 @@ def test_a_journal_cannot_have_another_file_deleted(world: World, tmp_path: Path
 
 
 def test_cancelling_ends_the_copying_and_leaves_nothing(world: World) -> None:
-    from holdfast.service.take.run import request_backup, run_backup
+    from holdfast.service.take.request import request_backup
+    from holdfast.service.take.run import run_backup
 
     make(world.root / "bot.sqlite")
-    asked, _ = request_backup(world.instance, world.app.id)
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM)
     done = run_backup(world.instance, asked.id, control=Control(lambda: True))
     assert done.error_code == "CANCELLED"
     assert not list(world.instance.run.glob("copies-*"))

@@ -17,7 +17,7 @@ from holdfast.catalog.backups.rows import record_progress, start_backup
 from holdfast.catalog.events.log import forget_events
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.keys import rotate_key
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Progress
 from holdfast.web import event_hub
 from holdfast.web.api import events as routes_events
@@ -109,7 +109,7 @@ def test_an_account_hears_of_its_own_alone(site: Site) -> None:
 
 def test_progress_has_no_number_and_comes_when_it_moved(site: Site) -> None:
     instance = site.instance
-    backup, _ = request_backup(instance, site.app.id)
+    backup, _ = request_backup(instance, site.app.id, SYSTEM)
     start_backup(instance.catalog, backup.id, "main", instance.clock.now_ns())
     with stream(site, site.other.api_key) as others, stream(site, site.silver.api_key) as told:
         for files in (1, 2):

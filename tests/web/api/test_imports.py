@@ -18,7 +18,9 @@ from kit.archives import member, tar_of, zip_member, zip_of
 from kit.links import key_of
 from kit.site import Site
 
-from holdfast.service.take.run import recover_backups, request_backup
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.take.failing import recover_backups
+from holdfast.service.take.request import request_backup
 
 GOOD = zip_of(zip_member("d/a", b"hello" * 1000), zip_member("b", os.urandom(3_000_000)))
 
@@ -155,7 +157,7 @@ def test_bad_queries(site: Site, silver: httpx.Client, query: str, status: int, 
 
 
 def test_while_a_backup_is_made_it_is_409(site: Site, silver: httpx.Client) -> None:
-    request_backup(site.instance, site.app.id)
+    request_backup(site.instance, site.app.id, SYSTEM)
     answer = silver.post(address(site), content=GOOD)
     assert (answer.status_code, answer.json()["code"]) == (409, "BACKUP_IN_PROGRESS")
 

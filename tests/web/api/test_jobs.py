@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from kit.keys import add_named_key
 from kit.site import Site
 
 
@@ -86,3 +87,33 @@ def test_a_job_is_its_accounts_alone_and_can_be_cancelled(site: Site, silver: ht
     assert silver.post(f"/v3/apps/{site.app.id}/backups", json={}).json()["code"] == "RESTORE_IN_PROGRESS"
     assert silver.delete(location).json()["response"]["state"] == "cancelled"
     assert silver.delete(location).json()["code"] == "JOB_ENDED"
+
+
+def test_a_restore_is_undone_and_the_undo_too(site: Site, silver: httpx.Client, taken: str) -> None:
+    hello = site.folder / "hello.txt"
+    old = hello.read_bytes()
+    hello.write_text("overwritten")
+    done = finished(silver, silver.post(f"{taken}/restore", json={}).headers["location"])
+    assert hello.read_bytes() == old
+    undo = silver.post(f"/v3/jobs/{done['id']}/undo")
+    assert (undo.status_code, undo.json()["response"]["kind"]) == (202, "restore")
+    assert undo.json()["response"]["backup_id"] == done["result"]["safety_backup_id"]
+    undone = finished(silver, undo.headers["location"])
+    assert (undone["state"], hello.read_text()) == ("successful", "overwritten")
+    again = finished(silver, silver.post(f"/v3/jobs/{undone['id']}/undo").headers["location"])
+    assert (again["state"], hello.read_bytes()) == ("successful", old)
+    assert silver.delete(f"{taken.rpartition('/')[0]}/{done['result']['safety_backup_id']}").status_code == 200
+    gone = silver.post(f"/v3/jobs/{done['id']}/undo")
+    assert (gone.status_code, gone.json()["code"]) == (404, "BACKUP_NOT_FOUND")
+
+
+def test_what_has_nothing_to_undo_says_so(site: Site, silver: httpx.Client, taken: str) -> None:
+    plain = finished(silver, silver.post(f"{taken}/restore", json={"safety_backup": False}).headers["location"])
+    verify = finished(silver, silver.post(f"{taken}/verify").headers["location"])
+    for job_id in (plain["id"], verify["id"], taken.rpartition("/")[2]):
+        answer = silver.post(f"/v3/jobs/{job_id}/undo")
+        assert (answer.status_code, answer.json()["code"]) == (409, "JOB_NOT_UNDOABLE")
+    assert silver.post(f"/v3/jobs/{'0' * 32}/undo").json()["code"] == "JOB_NOT_FOUND"
+    elsewhere = add_named_key(site.instance, site.silver.account.id, "owner", app_ids=("f" * 32,))
+    with site.client(elsewhere) as http:
+        assert http.post(f"/v3/jobs/{plain['id']}/undo").json()["code"] == "JOB_NOT_FOUND"

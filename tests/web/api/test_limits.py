@@ -13,11 +13,13 @@ import pytest
 from kit.site import Site, set_plans
 
 from holdfast.catalog.backups.rows import fail_backup
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import set_lock
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.take.run import request_backup, run_backup, take_now
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.run import run_backup, take_now
 
 HOUR = 3600
 SECOND = 1_000_000_000
@@ -59,7 +61,7 @@ def refused(answer: httpx.Response) -> tuple[str, int]:
 
 def test_a_cooldown_per_application_and_per_account(site: Site, silver: httpx.Client, clock: MovedClock) -> None:
     set_plans(site.instance, cooldown_seconds=60, account_cooldown_seconds=10)
-    second = add_app(site.instance, site.silver.account.id, "second", site.folder)
+    second = add_app(site.instance, site.silver.account.id, "second", site.folder, SYSTEM)
     assert start(silver, site).status_code == 202
     assert refused(start(silver, site)) == ("KEEP_CALM", 60)
     assert refused(start(silver, site, second.id)) == ("KEEP_CALM", 10)
@@ -97,9 +99,9 @@ def test_backups_of_an_application(site: Site, silver: httpx.Client, clock: Move
     """By hand only what somebody deletes or unlocks makes room; what the schedule took goes by itself."""
     set_plans(site.instance, backups_per_app=2)
     mine = start(silver, site).json()["response"]
-    scheduled, _ = request_backup(site.instance, site.app.id, origin="scheduled")
+    scheduled, _ = request_backup(site.instance, site.app.id, SYSTEM, origin="scheduled")
     taken = run_backup(site.instance, scheduled.id)
-    set_lock(site.instance, taken, is_locked=True)
+    set_lock(site.instance, taken, SYSTEM, is_locked=True)
     answer = start(silver, site)
     assert refused(answer) == ("BACKUPS_LIMIT_REACHED", HOUR)
     assert answer.json()["message"].endswith("delete or unlock one.")
@@ -134,7 +136,7 @@ def test_an_import_is_limited_before_its_upload_and_behind_it(site: Site, silver
 def test_the_operator_the_schedule_and_safety_backups_are_not_limited(site: Site, silver: httpx.Client) -> None:
     set_plans(site.instance, backups_per_day=1, cooldown_seconds=60, backups_per_app=1, storage_bytes=1)
     for origin in ("manual", "scheduled", "safety"):
-        backup, _ = request_backup(site.instance, site.app.id, origin=origin)
+        backup, _ = request_backup(site.instance, site.app.id, SYSTEM, origin=origin)
         assert run_backup(site.instance, backup.id).state == "successful"
 
 
@@ -143,7 +145,7 @@ def test_the_operators_backups_are_not_the_customers(site: Site, silver: httpx.C
     set_plans(site.instance, backups_per_day=1, backups_per_app=1, cooldown_seconds=60, account_cooldown_seconds=60)
     ours = []
     for _ in range(3):
-        ours.append(take_now(site.instance, site.app.id))
+        ours.append(take_now(site.instance, site.app.id, SYSTEM))
         clock.move(1)
     assert {backup.origin for backup in ours} == {"manual"}
     assert silver.get("/v3/account").json()["response"]["usage"]["backups_today"] == 0
@@ -154,13 +156,15 @@ def test_the_operators_backups_are_not_the_customers(site: Site, silver: httpx.C
     set_plans(site.instance, backups_per_day=0)
     assert refused(start(silver, site))[0] == "KEEP_CALM"
     assert silver.get("/v3/account").json()["response"]["usage"]["backups_today"] == 1
-    assert take_now(site.instance, site.app.id).state == "successful"  # nor does the customer's hold the operator up
+    assert (
+        take_now(site.instance, site.app.id, SYSTEM).state == "successful"
+    )  # nor does the customer's hold the operator up
 
 
 def test_a_deleted_backup_of_the_operator_does_not_count_either(site: Site, silver: httpx.Client) -> None:
     set_plans(site.instance, backups_per_day=1, cooldown_seconds=60)
-    taken = take_now(site.instance, site.app.id)
-    take_now(site.instance, site.app.id)
+    taken = take_now(site.instance, site.app.id, SYSTEM)
+    take_now(site.instance, site.app.id, SYSTEM)
     assert silver.delete(f"/v3/apps/{site.app.id}/backups/{taken.id}").status_code == 200
     assert start(silver, site).status_code == 202
 
@@ -168,21 +172,21 @@ def test_a_deleted_backup_of_the_operator_does_not_count_either(site: Site, silv
 def test_the_operators_restore_and_its_safety_backup_do_not_count(site: Site, silver: httpx.Client) -> None:
     taken = site.take()
     (site.folder / "hello.txt").write_text("spoiled")
-    job = request_restore(site.instance, taken, site.app, Wanted())
+    job = request_restore(site.instance, taken, site.app, Wanted(), SYSTEM)
     assert run_restore(site.instance, job.id).state == "successful"
     set_plans(site.instance, backups_per_day=1, backups_per_app=1, cooldown_seconds=60, account_cooldown_seconds=60)
     assert start(silver, site).status_code == 202
 
 
 def test_the_operators_backups_take_storage(site: Site, silver: httpx.Client) -> None:
-    take_now(site.instance, site.app.id)
+    take_now(site.instance, site.app.id, SYSTEM)
     set_plans(site.instance, storage_bytes=1000)
     assert refused(start(silver, site))[0] == "STORAGE_LIMIT_REACHED"
 
 
 def test_scheduled_backups_do_not_count(site: Site, silver: httpx.Client) -> None:
     set_plans(site.instance, backups_per_day=1, cooldown_seconds=60)
-    backup, _ = request_backup(site.instance, site.app.id, origin="scheduled")
+    backup, _ = request_backup(site.instance, site.app.id, SYSTEM, origin="scheduled")
     run_backup(site.instance, backup.id)
     assert start(silver, site).status_code == 202
 
@@ -196,7 +200,7 @@ def test_another_accounts_backups_do_not_count(site: Site, silver: httpx.Client)
 
 def test_of_two_at_once_not_both_get_the_last_one(site: Site) -> None:
     set_plans(site.instance, backups_per_day=2)
-    apps = [add_app(site.instance, site.silver.account.id, f"app {n}", site.folder).id for n in range(6)]
+    apps = [add_app(site.instance, site.silver.account.id, f"app {n}", site.folder, SYSTEM).id for n in range(6)]
 
     def ask(app_id: str) -> int:
         with site.client(site.silver.api_key) as client:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import httpx
 from kit.site import Site
 
-from holdfast.catalog.records import Hook
+from holdfast.catalog.records import SYSTEM, Hook
 from holdfast.service.take.hooks import set_hook
 
 
 def test_a_customer_sees_the_log_and_not_what_commands_print(site: Site, silver: httpx.Client) -> None:
-    set_hook(site.instance, site.app, "before", Hook("echo password=hunter2", 10))
+    set_hook(site.instance, site.app, "before", Hook("echo password=hunter2", 10), SYSTEM)
     backup = site.take()
     for ref in (backup.id, backup.name):
         answer = silver.get(f"/v3/apps/{site.app.id}/backups/{ref}/log")
@@ -26,10 +26,11 @@ def test_a_customer_sees_the_log_and_not_what_commands_print(site: Site, silver:
 
 
 def test_the_log_of_a_failed_backup_says_why_without_last_words(site: Site, silver: httpx.Client) -> None:
-    set_hook(site.instance, site.app, "before", Hook("echo password=hunter2; exit 1", 10))
-    from holdfast.service.take.run import request_backup, run_backup
+    set_hook(site.instance, site.app, "before", Hook("echo password=hunter2; exit 1", 10), SYSTEM)
+    from holdfast.service.take.request import request_backup
+    from holdfast.service.take.run import run_backup
 
-    asked, _ = request_backup(site.instance, site.app.id)
+    asked, _ = request_backup(site.instance, site.app.id, SYSTEM)
     run_backup(site.instance, asked.id)
     path = f"/v3/apps/{site.app.id}/backups/{asked.id}"
     assert silver.get(path).json()["response"]["error"]["code"] == "HOOK_FAILED"

@@ -9,6 +9,7 @@ import pytest
 from kit.codes import raised_codes
 from kit.world import World, world
 
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import Conflict, NotFound, ServiceError
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app, find_app
@@ -57,15 +58,15 @@ def code_of(error: pytest.ExceptionInfo[ServiceError]) -> str:
 
 def test_names_that_are_taken(world: World, tmp_path: Path) -> None:
     with pytest.raises(Conflict) as taken:
-        add_account(world.instance, "ana@example.com", "Silver")
+        add_account(world.instance, "ana@example.com", "Silver", SYSTEM)
     assert code_of(taken) == "EMAIL_TAKEN"
     with pytest.raises(Conflict) as taken:
-        add_app(world.instance, world.account.id, "bot", world.root)
+        add_app(world.instance, world.account.id, "bot", world.root, SYSTEM)
     assert code_of(taken) == "APP_NAME_TAKEN"
-    other = add_account(world.instance, "bo@example.com", "Silver").account
+    other = add_account(world.instance, "bo@example.com", "Silver", SYSTEM).account
     folder = tmp_path / "other"
     folder.mkdir()
-    add_app(world.instance, other.id, "bot", folder)
+    add_app(world.instance, other.id, "bot", folder, SYSTEM)
     with pytest.raises(Conflict) as taken:
         find_app(world.instance, "bot")
     assert code_of(taken) == "AMBIGUOUS_NAME"

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups
-from holdfast.catalog.records import IMPORTED, App, AppSettings, State
+from holdfast.catalog.events.audit import PRIVATE, Change, changed, enter_audit
+from holdfast.catalog.records import IMPORTED, Actor, App, AppSettings, State
 
 COLUMNS = tuple(apps.c[name] for name in App.__struct_fields__)
 _SETTINGS = App.__struct_fields__.index("settings")
@@ -33,7 +34,7 @@ def app_of(row: Any) -> App:
     return App(*values)
 
 
-def insert_app(catalog: Catalog, app: App) -> None:
+def insert_app(catalog: Catalog, app: App, by: Actor) -> None:
     """Add an application. Raises AppNameTaken."""
     try:
         with catalog.write() as connection:
@@ -50,15 +51,22 @@ def insert_app(catalog: Catalog, app: App) -> None:
                     updated_at=app.created_at,
                 )
             )
+            data = {"after": {"name": app.name}, PRIVATE: {"path": app.path, "node": app.node}}
+            enter_audit(connection, Change(by, "app.created", app.account_id, app.id, data=data), app.created_at)
     except IntegrityError:
         raise AppNameTaken from None
 
 
-def rename_app(catalog: Catalog, app_id: str, name: str) -> None:
+def rename_app(catalog: Catalog, app: App, name: str, now_ns: int, by: Actor) -> None:
     """Give an application another name. Raises AppNameTaken."""
     try:
         with catalog.write() as connection:
-            connection.execute(apps.update().where(apps.c.id == app_id).values(name=name))
+            held = select(apps.c.name).where(apps.c.id == app.id).with_for_update(key_share=True)
+            before = connection.execute(held).scalar()
+            connection.execute(apps.update().where(apps.c.id == app.id).values(name=name))
+            if before is not None and before != name:
+                data = changed({"name": before}, {"name": name})
+                enter_audit(connection, Change(by, "app.renamed", app.account_id, app.id, data=data), now_ns)
     except IntegrityError:
         raise AppNameTaken from None
 
@@ -72,11 +80,15 @@ def change_settings(
     catalog: Catalog,
     app_id: str,
     change: Callable[[AppSettings], AppSettings],
+    now_ns: int,
+    by: Actor,
+    action: str,
     times: Callable[[App, App], dict[str, int | None]] = lambda before, after: {},
 ) -> None:
     """Replace an application's settings by the result of `change`, in one transaction.
 
-    `times(before, after)`: columns of due times that change with them.
+    `times(before, after)`: columns of due times that change with them; `action`: of the audit's entry, which is made
+    if anything differs.
     """
     with catalog.write() as connection:
         row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
@@ -85,6 +97,23 @@ def change_settings(
             after = msgspec.structs.replace(before, settings=change(before.settings))
             values = {"settings": settings_text(after.settings), **times(before, after)}
             connection.execute(apps.update().where(apps.c.id == app_id).values(values))
+            if after.settings != before.settings:
+                data = changed(_audited(before.settings), _audited(after.settings))
+                enter_audit(connection, Change(by, action, before.account_id, app_id, data=data), now_ns)
+
+
+def _audited(settings: AppSettings) -> dict[str, Any]:
+    """Return settings as the audit tells them: of databases and hooks nothing that belongs to the operator alone."""
+    return {
+        "ignore": settings.ignore,
+        "databases": [{"name": spec.name, "kind": spec.kind} for spec in settings.databases],
+        # A digest would let a guess be tried; that another command stands there now is all that is told.
+        "before_hook": settings.before is not None,
+        "after_hook": settings.after is not None,
+        "cron": settings.cron,
+        "retention": msgspec.to_builtins(settings.retention),
+        "is_shrunk": settings.shrunk is not None,
+    }
 
 
 def app_by_id(catalog: Catalog, app_id: str) -> App | None:
@@ -112,11 +141,13 @@ def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
         return [app_of(row) for row in connection.execute(query).all()]
 
 
-def delete_app(catalog: Catalog, app_id: str) -> None:
+def delete_app(catalog: Catalog, app: App, now_ns: int, by: Actor) -> None:
     """Remove an application that has no backups any more. Raises AppInUse when it has."""
     try:
         with catalog.write() as connection:
-            connection.execute(apps.delete().where(apps.c.id == app_id))
+            if connection.execute(apps.delete().where(apps.c.id == app.id)).rowcount:
+                data = {"before": {"name": app.name}, PRIVATE: {"path": app.path, "node": app.node}}
+                enter_audit(connection, Change(by, "app.removed", app.account_id, app.id, data=data), now_ns)
     except IntegrityError:
         raise AppInUse from None
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from msgspec import structs
+from sqlalchemy import Column, Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups
+from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.ledger import live_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.records import Key
-from holdfast.catalog.records import Account, EventKind, State
+from holdfast.catalog.records import Account, Actor, EventKind, State
 
 ACCOUNT_COLUMNS = tuple(accounts.c[name] for name in Account.__struct_fields__)
 _IS_SUSPENDED = Account.__struct_fields__.index("is_suspended")
@@ -31,7 +33,7 @@ def account_of(row: Row[Any] | Sequence[Any]) -> Account:
     return Account(*values)
 
 
-def insert_account(catalog: Catalog, account: Account, main_key: Key) -> None:
+def insert_account(catalog: Catalog, account: Account, main_key: Key, by: Actor) -> None:
     """Add an account with its main key. Raises EmailTaken."""
     try:
         with catalog.write() as connection:
@@ -53,6 +55,10 @@ def insert_account(catalog: Catalog, account: Account, main_key: Key) -> None:
                 )
             )
             insert_key(connection, main_key)
+            after = {"email": account.email, "plan": account.plan}
+            enter_audit(
+                connection, Change(by, "account.created", account.id, data={"after": after}), account.created_at
+            )
     except IntegrityError:
         raise EmailTaken from None
 
@@ -71,19 +77,29 @@ def all_accounts(catalog: Catalog) -> list[Account]:
     return [account_of(row) for row in rows]
 
 
-def set_plan(catalog: Catalog, account_id: str, plan: str) -> None:
+def set_plan(catalog: Catalog, account_id: str, plan: str, now_ns: int, by: Actor) -> None:
     """Give an account another plan."""
     with catalog.write() as connection:
-        connection.execute(accounts.update().where(accounts.c.id == account_id).values(plan=plan))
+        _change(connection, Change(by, "account.plan_set", account_id), accounts.c.plan, plan, now_ns)
 
 
-def set_email(catalog: Catalog, account_id: str, email: str) -> None:
+def set_email(catalog: Catalog, account_id: str, email: str, now_ns: int, by: Actor) -> None:
     """Give an account another e-mail address. Raises EmailTaken."""
     try:
         with catalog.write() as connection:
-            connection.execute(accounts.update().where(accounts.c.id == account_id).values(email=email))
+            _change(connection, Change(by, "account.email_set", account_id), accounts.c.email, email, now_ns)
     except IntegrityError:
         raise EmailTaken from None
+
+
+def _change(connection: Connection, change: Change, column: Column[str], value: str, now_ns: int) -> None:
+    """Set a column of an account, and enter that with what was there before, if it was another."""
+    held = select(column).where(accounts.c.id == change.account_id).with_for_update(key_share=True)
+    before = connection.execute(held).scalar()
+    connection.execute(accounts.update().where(accounts.c.id == change.account_id).values({column: value}))
+    if before is not None and before != value:
+        data = changed({column.name: before}, {column.name: value})
+        enter_audit(connection, structs.replace(change, data=data), now_ns)
 
 
 def note_storage(catalog: Catalog, account_id: str, now_ns: int, *, is_full: bool, used: int, allowed: int) -> None:

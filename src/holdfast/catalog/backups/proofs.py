@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, func, or_, select
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
-from holdfast.catalog.records import OPEN_JOBS, Job, State
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.records import OPEN_JOBS, Actor, Job, State
 from holdfast.units import DAY_NS
 
 KIND = "prove"
@@ -72,7 +73,7 @@ def newest_backup_id(catalog: Catalog, app_id: str) -> str | None:
         return found
 
 
-def claim_prove(catalog: Catalog, app_id: str, due_at: int, next_at: int | None, job: Job | None) -> bool:
+def claim_prove(catalog: Catalog, app_id: str, due_at: int, next_at: int | None, job: Job | None, by: Actor) -> bool:
     """Move an application's next test restore on, and queue the job of this one; both or neither.
 
     `due_at`: as it was found; `next_at`: None without a backup to restore. Return False if another process was faster.
@@ -87,6 +88,8 @@ def claim_prove(catalog: Catalog, app_id: str, due_at: int, next_at: int | None,
             values = {name: getattr(job, name) for name in Job.__struct_fields__}
             connection.execute(jobs.insert().values(values))
             announce(connection, job.node)
+            change = Change(by, "prove.requested", job.account_id, job.app_id, job.backup_id, job.id)
+            enter_audit(connection, change, job.created_at)
         return True
 
 

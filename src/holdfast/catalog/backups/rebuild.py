@@ -15,10 +15,11 @@ from holdfast.catalog.accounts.apps import settings_text
 from holdfast.catalog.database.access_tables import invitations, keys, links, members, people, sessions, sign_in_links
 from holdfast.catalog.database.engine import Catalog, CatalogError
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
+from holdfast.catalog.events.audit import Change, enter_audit, erase_audit
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.members import enter_member, enter_person
 from holdfast.catalog.people.records import Key, Member
-from holdfast.catalog.records import OPEN_JOBS, Account, App, Backup, State
+from holdfast.catalog.records import OPEN_JOBS, Account, Actor, App, Backup, State
 
 ERASED = b""
 """The value in place of an erased data key."""
@@ -130,15 +131,19 @@ def set_marks(catalog: Catalog, backup: Backup, name: str, is_locked: bool, lock
             )
 
 
-def drop_backup(catalog: Catalog, backup_id: str) -> None:
+def drop_backup(catalog: Catalog, backup: Backup, now_ns: int, by: Actor) -> None:
     """Remove a backup whose root is gone from the store."""
     with catalog.write() as connection:
-        connection.execute(backups.delete().where(backups.c.id == backup_id))
+        if connection.execute(backups.delete().where(backups.c.id == backup.id)).rowcount:
+            data = {"before": {"name": backup.name, "origin": backup.origin, "state": backup.state}}
+            change = Change(by, "backup.dropped", backup.account_id, backup.app_id, backup.id, data=data)
+            enter_audit(connection, change, now_ns)
 
 
-def move_on(catalog: Catalog, account_id: str, commit_seq: int) -> None:
-    """Fence everything running on the vault, and count on from at least `commit_seq`."""
+def move_on(catalog: Catalog, account_id: str, commit_seq: int, change: Change, now_ns: int) -> None:
+    """Fence everything running on the vault, and count on from at least `commit_seq`: the last step of a rebuild."""
     with catalog.write() as connection:
+        enter_audit(connection, change, now_ns)
         now = connection.execute(
             select(accounts.c.commit_seq).where(accounts.c.id == account_id).with_for_update(key_share=True)
         ).scalar_one()
@@ -159,7 +164,7 @@ def check_nothing_running(catalog: Catalog, account_id: str) -> None:
         _check_nothing_running(connection, account_id)
 
 
-def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
+def erase_keys(catalog: Catalog, account_id: str, now_ns: int, by: Actor) -> list[bytes]:
     """Overwrite an account's wrapped keys, so that nothing of its vault opens again; return the old bytes.
 
     Everything of the account is deleted in the same transaction: no schedule, proof or notice must find it while its
@@ -182,6 +187,8 @@ def erase_keys(catalog: Catalog, account_id: str) -> list[bytes]:
         connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
         _check_nothing_running(connection, account_id)
         _forget_belongings(connection, account_id)
+        erase_audit(connection, account_id)
+        enter_audit(connection, Change(by, "account.erased", account_id), now_ns)
         connection.execute(
             accounts.update()
             .where(accounts.c.id == account_id)

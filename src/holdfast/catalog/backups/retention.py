@@ -12,8 +12,9 @@ from sqlalchemy import Connection, and_, exists, false, func, or_, select
 from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, EventKind, State
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, EventKind, State
 
 SAFETY = "safety"
 """Origin of a backup that a restore took, so that it can be undone."""
@@ -94,13 +95,15 @@ def candidates_in(
     ]  # fmt: skip
 
 
-def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int, *, expired_by: str | None = None) -> bool:
+def mark_outdated(
+    catalog: Catalog, backup_id: str, now_ns: int, by: Actor, why: str, *, expired_by: str | None = None
+) -> bool:
     """successful or failed -> deleting, as retention decided. Return False, with nothing changed, if it must stay.
 
     It must stay when it is locked by now, when a job works on it, when its application has shrunk since, or when no
     newer good backup of its application is there (a failed one needs none).
 
-    `expired_by`: the cap by which it goes: an event tells its owner.
+    `why`: the rule or cap by which it goes, for the audit; `expired_by`: the cap of which an event tells its owner.
     """
     newer = backups.alias()
     this = backups
@@ -115,6 +118,8 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int, *, expired_by: 
         # The application's row is held: a job on the backup that is asked for at once comes before or after.
         app_id = select(this.c.app_id).where(this.c.id == backup_id).scalar_subquery()
         row = connection.execute(select(*COLUMNS).where(apps.c.id == app_id).with_for_update(key_share=True)).first()
+        columns = (this.c.account_id, this.c.app_id, this.c.name, this.c.origin, this.c.state)
+        before = connection.execute(select(*columns).where(this.c.id == backup_id)).first()
         shrunk = None if row is None else app_of(row).settings.shrunk
         is_spared = false() if shrunk is None else this.c.commit_seq < shrunk.order
         done = connection.execute(
@@ -128,6 +133,10 @@ def mark_outdated(catalog: Catalog, backup_id: str, now_ns: int, *, expired_by: 
             )
             .values(state=State.DELETING)
         )
+        if done.rowcount == 1 and before is not None:
+            data = {"before": {"name": before.name, "origin": before.origin, "state": before.state}, "why": why}
+            change = Change(by, "backup.deleted", before.account_id, before.app_id, backup_id, data=data)
+            enter_audit(connection, change, now_ns)
         if done.rowcount == 1 and expired_by is not None:
             _enter_expired(connection, backup_id, now_ns, expired_by)
         return done.rowcount == 1

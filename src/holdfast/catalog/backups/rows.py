@@ -17,9 +17,10 @@ from holdfast.catalog.backups.shrunk import IsShrunk, Size, enter_shrunk
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
+from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.prune import enter_wanted
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, App, Backup, EventKind, State, Warned
+from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
 from holdfast.vault.control import Progress
 from holdfast.vault.errors import SessionFenced
@@ -55,7 +56,7 @@ def backup_of(row: Row[Any]) -> Backup:
     return Backup(*values)
 
 
-def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], None] | None = None) -> None:
+def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[[Counts], None] | None = None) -> None:
     """Add a queued backup. Raises BackupRunning, BackupNameTaken, RestoreRunning (but not for a safety backup).
 
     `permit` gets the account's counts of the last day, in the same transaction; its exceptions undo everything.
@@ -66,7 +67,7 @@ def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], N
             connection.execute(select(apps.c.id).where(apps.c.id == backup.app_id).with_for_update(key_share=True))
             if backup.origin != "safety" and is_restoring(connection, backup.app_id):
                 raise RestoreRunning
-            enter_backup(connection, backup)
+            enter_backup(connection, backup, by)
             if permit is not None:
                 since = backup.created_at - DAY_NS
                 permit(counted(connection, backup.account_id, backup.app_id, since, but=backup.id, hold=True))
@@ -77,7 +78,7 @@ def insert_backup(catalog: Catalog, backup: Backup, permit: Callable[[Counts], N
         raise BackupRunning from None
 
 
-def enter_backup(connection: Connection, backup: Backup) -> None:
+def enter_backup(connection: Connection, backup: Backup, by: Actor) -> None:
     """Enter a queued backup within a transaction. Raises IntegrityError for its name, or a backup that is under way."""
     values = {name: getattr(backup, name) for name in _FIELDS}
     values["warnings"] = msgspec.json.encode(backup.warnings).decode()
@@ -85,6 +86,29 @@ def enter_backup(connection: Connection, backup: Backup) -> None:
     connection.execute(backups.insert().values(values))
     announce(connection, backup.node)
     enter_backup_event(connection, EventKind.BACKUP_QUEUED, backup.id, backup.created_at)
+    action = "backup.rebuilt" if backup.state is not State.QUEUED else "backup.created"
+    if action == "backup.created" and backup.origin == IMPORTED:
+        action = "backup.imported"
+    after = {"name": backup.name, "origin": backup.origin, "is_locked": backup.is_locked}
+    _enter(connection, by, action, backup, {"after": after}, backup.created_at)
+
+
+def _enter(
+    connection: Connection, by: Actor, action: str, backup: Backup | Row[Any], data: dict[str, Any], now_ns: int
+) -> None:
+    """Enter a change of a backup into the audit."""
+    enter_audit(connection, Change(by, action, backup.account_id, backup.app_id, backup.id, data=data), now_ns)
+
+
+_AUDITED = tuple(
+    backups.c[name] for name in ("id", "account_id", "app_id", "name", "origin", "state", "is_locked", "locked_until")
+)
+
+
+def _held(connection: Connection, backup_id: str) -> Row[Any] | None:
+    """Return what the audit tells of a backup, its row held; None when it is gone."""
+    query = select(*_AUDITED)
+    return connection.execute(query.where(backups.c.id == backup_id).with_for_update(key_share=True)).first()
 
 
 def is_restoring(connection: Connection, app_id: str) -> bool:
@@ -354,11 +378,13 @@ def fail_backup(
     *,
     log: str | None = None,
     warnings: Sequence[Warned] = (),
+    detail: str | None = None,
     is_customers: bool = False,
 ) -> bool:
     """queued or running -> failed, with a reason. Return False when it was neither.
 
-    `is_customers`: the customer brought it about, and the operator is not told.
+    `message`: for the customer; `detail`: for the operator, where it says more. `is_customers`: the customer brought it
+    about, and the operator is not told.
     """
     with catalog.write() as connection:
         done = connection.execute(
@@ -368,6 +394,7 @@ def fail_backup(
                 state=State.FAILED,
                 error_code=code,
                 error_message=message,
+                error_detail=detail or message,
                 finished_at=now_ns,
                 progress=None,
                 warnings=msgspec.json.encode(list(warnings)).decode(),
@@ -376,7 +403,7 @@ def fail_backup(
             )
         )
         if done.rowcount == 1:
-            why = {"code": code, "message": message}
+            why = {"code": code, "message": message, "detail": detail or message}
             enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
         return done.rowcount == 1
 
@@ -388,16 +415,22 @@ def log_of(catalog: Catalog, backup_id: str) -> str | None:
         return found
 
 
-def rename_backup(catalog: Catalog, backup_id: str, name: str) -> None:
+def rename_backup(catalog: Catalog, backup_id: str, name: str, now_ns: int, by: Actor) -> None:
     """Give a backup another name. Raises BackupNameTaken."""
     try:
         with catalog.write() as connection:
+            before = _held(connection, backup_id)
             connection.execute(backups.update().where(backups.c.id == backup_id).values(name=name))
+            if before is not None and before.name != name:
+                data = changed({"name": before.name}, {"name": name})
+                _enter(connection, by, "backup.renamed", before, data, now_ns)
     except IntegrityError:
         raise BackupNameTaken from None
 
 
-def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int) -> bool:
+def set_lock(
+    catalog: Catalog, backup_id: str, is_locked: bool | None, locked_until: int | None, now_ns: int, by: Actor
+) -> bool:
     """Change the given locks of a backup. Return False, with nothing changed, when a time lock would get shorter."""
     change: dict[str, Any] = {}
     if is_locked is not None:
@@ -416,21 +449,40 @@ def set_lock(catalog: Catalog, backup_id: str, is_locked: bool | None, locked_un
     if not change:
         return True
     with catalog.write() as connection:
-        return connection.execute(query.values(**change)).rowcount == 1
+        before = _held(connection, backup_id)
+        done = connection.execute(query.values(**change)).rowcount == 1
+        if done and before is not None:
+            data = changed(_locks(before), {**_locks(before), **change})
+            if data["after"]:
+                is_locking = bool(change.get("is_locked")) or locked_until is not None
+                action = "backup.locked" if is_locking else "backup.unlocked"
+                _enter(connection, by, action, before, data, now_ns)
+        return done
 
 
-def override_locks(catalog: Catalog, backup_id: str, now_ns: int) -> None:
+def _locks(row: Row[Any]) -> dict[str, Any]:
+    return {"is_locked": bool(row.is_locked), "locked_until": row.locked_until}
+
+
+def override_locks(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> None:
     """Take all locks of a backup away, also a time lock that is not over, and enter an event that says so."""
     with catalog.write() as connection:
-        until = connection.execute(select(backups.c.locked_until).where(backups.c.id == backup_id)).scalar()
-        connection.execute(backups.update().where(backups.c.id == backup_id).values(is_locked=False, locked_until=None))
-        if until is not None and until > now_ns:
+        before = _held(connection, backup_id)
+        if before is None:
+            return
+        none = {"is_locked": False, "locked_until": None}
+        connection.execute(backups.update().where(backups.c.id == backup_id).values(none))
+        data = changed(_locks(before), none)
+        if data["after"]:
+            _enter(connection, by, "backup.lock_overridden", before, data, now_ns)
+        if before.locked_until is not None and before.locked_until > now_ns:
             enter_backup_event(connection, EventKind.BACKUP_UNLOCKED, backup_id, now_ns)
 
 
-def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
+def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int, by: Actor) -> bool:
     """successful or failed -> deleting, unless it is locked. Return False when in another state, or locked."""
     with catalog.write() as connection:
+        before = _held(connection, backup_id)
         done = connection.execute(
             backups.update()
             .where(
@@ -441,6 +493,9 @@ def mark_deleting(catalog: Catalog, backup_id: str, now_ns: int) -> bool:
             )
             .values(state=State.DELETING)
         )
+        if done.rowcount == 1 and before is not None:
+            known = {"name": before.name, "origin": before.origin, "state": before.state}
+            _enter(connection, by, "backup.deleted", before, {"before": known}, now_ns)
         return done.rowcount == 1
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -125,12 +125,13 @@ backups = Table(
     Column("reference", String(128)),
     Column("note", Text),
     Column("zip_sha256", LargeBinary(32)),
+    Column("error_detail", Text),
     UniqueConstraint("app_id", "name", name="uq_backups_app_name"),
 )
 """`is_customers_failure`: its customer brought the failure about, who alone is told of it; `zip_layout`: the version of
 the layout of its zip; `is_operators`: the operator requested it by hand, so it is not counted as the customer's;
 `deleted_at`: when it was put into the trash; `reference`: the caller's own id of it; `zip_sha256`: None until all of it
-was read back once."""
+was read back once; `error_message`, `error_detail`: why it failed, for the customer and for the operator."""
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_created", backups.c.account_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_name", backups.c.account_id, backups.c.name)
@@ -198,7 +199,11 @@ jobs = Table(
     Column("node", String(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("error_detail", Text),
+    Column("is_hidden", Boolean, nullable=False, server_default=false()),
 )
+"""`error_message`, `error_detail`: as in `backups`. `is_hidden`: the operator's own doing, which the account is not
+shown."""
 Index("ix_jobs_account_created", jobs.c.account_id, jobs.c.created_at)
 open_jobs = text("state IN ('queued', 'running')")
 """As `open_backups`."""
@@ -223,9 +228,11 @@ events = Table(
     Column("kind", String(32), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
+    Column("is_hidden", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
 )
-"""The events, in the order of their commits (per account). `seq` is never used twice; old rows are deleted."""
+"""The events, in the order of their commits (per account). `seq` is never used twice; old rows are deleted.
+`is_hidden`: of a job that is the operator's own doing."""
 Index("ix_events_account", events.c.account_id, events.c.seq)
 Index("ix_events_at", events.c.at)
 Index("ix_events_backup", events.c.backup_id)

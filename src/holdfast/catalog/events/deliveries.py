@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries, endpoints, events
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.endpoints import ENDPOINT_COLUMNS, endpoint_of
-from holdfast.catalog.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint, EventKind, new_id
+from holdfast.catalog.records import MESSAGE_KINDS, Actor, Delivery, DeliveryState, Endpoint, EventKind, new_id
 from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000
@@ -52,19 +53,20 @@ def fan_out(
     data: Mapping[str, Any] | None = None,
     *,
     is_customers: bool = False,
+    is_hidden: bool = False,
 ) -> None:
     """Enter the deliveries of an event, with its transaction. `at`: nanoseconds; `data`: the event's.
 
-    The operator is not told of what the customer brought about (`is_customers`). People (apprise) are not notified
+    The operator is not told of what the customer brought about (`is_customers`), nor the account of the operator's own
+    doing (`is_hidden`). People (apprise) are not notified
     again of a scheduled backup that failed like the previous one.
     """
     if kind not in MESSAGE_KINDS:
         return
     facts = data or {}
     may_repeat = kind is EventKind.BACKUP_FAILED and app_id is not None and facts.get("origin") == "scheduled"
-    theirs = endpoints.c.account_id == account_id
-    if not is_customers:
-        theirs = or_(theirs, endpoints.c.account_id.is_(None))
+    of_account, of_operator = endpoints.c.account_id == account_id, endpoints.c.account_id.is_(None)
+    theirs = of_operator if is_hidden else of_account if is_customers else or_(of_account, of_operator)
     # Shared with other events; kept from being deleted meanwhile.
     query = select(endpoints.c.id, endpoints.c.kind, endpoints.c.events)
     query = query.where(theirs, endpoints.c.disabled_at.is_(None)).with_for_update(read=True, key_share=True)
@@ -164,9 +166,11 @@ def claim_next(
     return msgspec.structs.replace(found, attempts=attempts, next_at=until), endpoint_of(row[len(_COLUMNS) :])
 
 
-def insert_delivery(catalog: Catalog, delivery: Delivery) -> None:
-    """Add a delivery that belongs to no event."""
+def insert_delivery(catalog: Catalog, delivery: Delivery, by: Actor) -> None:
+    """Add a delivery that belongs to no event: a test."""
     with catalog.write() as connection:
+        data = {"webhook_id": delivery.endpoint_id}
+        enter_audit(connection, Change(by, "webhook.tested", delivery.account_id, data=data), delivery.created_at)
         connection.execute(deliveries.insert().values({name: getattr(delivery, name) for name in _FIELDS}))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, deliveries, endpoints
-from holdfast.catalog.records import DeliveryState, Endpoint
+from holdfast.catalog.events.audit import Change, changed, enter_audit
+from holdfast.catalog.records import Actor, DeliveryState, Endpoint
 
 _FIELDS = Endpoint.__struct_fields__
 ENDPOINT_COLUMNS = tuple(endpoints.c[name] for name in _FIELDS)
@@ -28,7 +29,7 @@ def endpoint_of(row: Row[Any] | tuple[Any, ...]) -> Endpoint:
     return Endpoint(*values)
 
 
-def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int) -> None:
+def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int, by: Actor) -> None:
     """Add an endpoint. Raises TooManyEndpoints when its account, or the operator, has `most` already."""
     values = {name: getattr(endpoint, name) for name in _FIELDS}
     values["events"] = msgspec.json.encode(endpoint.events).decode()
@@ -41,6 +42,30 @@ def insert_endpoint(catalog: Catalog, endpoint: Endpoint, most: int) -> None:
         if connection.execute(select(func.count()).select_from(endpoints).where(mine)).scalar_one() >= most:
             raise TooManyEndpoints
         connection.execute(endpoints.insert().values(values))
+        _enter(connection, by, "webhook.created", endpoint, {"after": _audited(endpoint)}, endpoint.created_at)
+
+
+def _audited(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what the audit tells of an endpoint: never its URL, which may hold a token; its label says which it is."""
+    return {
+        "kind": endpoint.kind,
+        "label": endpoint.label,
+        "events": endpoint.events,
+        "is_enabled": endpoint.disabled_at is None,
+    }
+
+
+def _enter(
+    connection: Connection, by: Actor, action: str, endpoint: Endpoint, data: dict[str, Any], now_ns: int
+) -> None:
+    about = {"webhook_id": endpoint.id, **data}
+    enter_audit(connection, Change(by, action, endpoint.account_id, data=about), now_ns)
+
+
+def _held(connection: Connection, endpoint_id: str) -> Endpoint | None:
+    query = select(*ENDPOINT_COLUMNS).where(endpoints.c.id == endpoint_id).with_for_update()
+    row = connection.execute(query).first()
+    return endpoint_of(row) if row else None
 
 
 def endpoints_of(catalog: Catalog, account_id: str | None) -> list[Endpoint]:
@@ -65,22 +90,35 @@ def endpoint_by_id(catalog: Catalog, endpoint_id: str) -> Endpoint | None:
     return endpoint_of(row) if row else None
 
 
-def change_endpoint(catalog: Catalog, endpoint_id: str, **values: Any) -> None:
+def change_endpoint(catalog: Catalog, endpoint_id: str, now_ns: int, by: Actor, **values: Any) -> None:
     """Set some of its columns."""
+    stored = dict(values)
     if "events" in values:
-        values["events"] = msgspec.json.encode(values["events"]).decode()
+        stored["events"] = msgspec.json.encode(values["events"]).decode()
     with catalog.write() as connection:
-        connection.execute(endpoints.update().where(endpoints.c.id == endpoint_id).values(**values))
+        before = _held(connection, endpoint_id)
+        if before is None:
+            return
+        connection.execute(endpoints.update().where(endpoints.c.id == endpoint_id).values(**stored))
+        if "secret_sealed" in values:
+            _enter(connection, by, "webhook.secret_replaced", before, {}, now_ns)
+        data = changed(_audited(before), _audited(msgspec.structs.replace(before, **values)))
+        if data["after"]:
+            _enter(connection, by, "webhook.changed", before, data, now_ns)
 
 
-def disable_endpoint(catalog: Catalog, endpoint_id: str, now_ns: int, why: str) -> None:
+def disable_endpoint(catalog: Catalog, endpoint_id: str, now_ns: int, why: str, by: Actor) -> None:
     """Send it nothing more: it is disabled, and what was on its way has failed, because of `why`."""
     with catalog.write() as connection:
-        connection.execute(
+        before = _held(connection, endpoint_id)
+        done = connection.execute(
             endpoints.update()
             .where(endpoints.c.id == endpoint_id, endpoints.c.disabled_at.is_(None))
             .values(disabled_at=now_ns)
         )
+        if done.rowcount and before is not None:
+            data = {**changed({"is_enabled": True}, {"is_enabled": False}), "why": why}
+            _enter(connection, by, "webhook.changed", before, data, now_ns)
         connection.execute(
             deliveries.update()
             .where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.state == DeliveryState.PENDING)
@@ -88,10 +126,12 @@ def disable_endpoint(catalog: Catalog, endpoint_id: str, now_ns: int, why: str) 
         )
 
 
-def delete_endpoint(catalog: Catalog, endpoint_id: str) -> None:
+def delete_endpoint(catalog: Catalog, endpoint_id: str, now_ns: int, by: Actor) -> None:
     """Remove an endpoint with all its deliveries."""
     with catalog.write() as connection:
         # Held first: an event that is just being entered for it comes before this, or not at all.
-        connection.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id).with_for_update())
+        before = _held(connection, endpoint_id)
         connection.execute(deliveries.delete().where(deliveries.c.endpoint_id == endpoint_id))
         connection.execute(endpoints.delete().where(endpoints.c.id == endpoint_id))
+        if before is not None:
+            _enter(connection, by, "webhook.removed", before, {"before": _audited(before)}, now_ns)

@@ -30,30 +30,35 @@ def enter_event(
     backup_id: str | None = None,
     job_id: str | None = None,
     is_customers: bool = False,
+    is_hidden: bool = False,
     **data: Any,
 ) -> int:
     """Enter an event with its transaction; returns its number. `at`: nanoseconds; `data`: what JSON can hold.
 
-    What endpoints are to be told of it is entered with it. `is_customers`: the operator is not told.
+    What endpoints are to be told of it is entered with it. `is_customers`: the operator is not told; `is_hidden`:
+    the account is not told.
     """
     # The account's row is held until the commit, so that numbers are committed in their order.
     connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
     values = {"account_id": account_id, "app_id": app_id, "backup_id": backup_id, "job_id": job_id, "kind": kind}
     text = msgspec.json.encode(data).decode()
-    entered = connection.execute(events.insert().values(**values, at=at, data=text))
+    entered = connection.execute(events.insert().values(**values, at=at, data=text, is_hidden=is_hidden))
     assert entered.inserted_primary_key is not None
     seq = int(entered.inserted_primary_key[0])
-    fan_out(connection, seq, kind, account_id, at, app_id, data, is_customers=is_customers)
+    fan_out(connection, seq, kind, account_id, at, app_id, data, is_customers=is_customers, is_hidden=is_hidden)
     return seq
 
 
 def events_after(
     catalog: Catalog, seq: int, limit: int, *, account_id: str | None = None, app_id: str | None = None
 ) -> list[Event]:
-    """Events with numbers above `seq`, in order, at most `limit`; of one account or application, or of all."""
+    """Events with numbers above `seq`, in order, at most `limit`; of one account or application, or of all.
+
+    Those of an account are the ones that it is told of.
+    """
     query = select(*_COLUMNS).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
     if account_id is not None:
-        query = query.where(events.c.account_id == account_id)
+        query = query.where(events.c.account_id == account_id, events.c.is_hidden.is_(False))
     if app_id is not None:
         query = query.where(events.c.app_id == app_id)
     with catalog.read() as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +9,9 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from holdfast.catalog.database.access_tables import audit, keys
+from holdfast.catalog.database.access_tables import keys
 from holdfast.catalog.database.tables import accounts
-from holdfast.catalog.events.audit import Change
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_actor, stored_texts
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account
@@ -44,8 +43,8 @@ class Writes:
         for account_id, values in self.changed_accounts:
             query = accounts.update().where(accounts.c.id == account_id)
             connection.execute(query.values(**values, updated_at=now_ns))
-        if self.changes:
-            connection.execute(audit.insert(), _audit_values(self.changes, now_ns))
+        for change in self.changes:
+            enter_audit(connection, change, now_ns)
 
 
 def _account_values(account: Account) -> dict[str, Any]:
@@ -57,22 +56,3 @@ def _key_values(key: Key) -> dict[str, Any]:
     values["made_by"] = stored_actor(key.made_by)
     values["app_ids"], values["networks"] = stored_texts(key.app_ids), stored_texts(key.networks)
     return values
-
-
-def _audit_values(changes: Sequence[Change], at: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "at": at,
-            "account_id": change.account_id,
-            "actor_kind": change.by.kind,
-            "actor_id": change.by.id,
-            "actor_name": change.by.name,
-            "ip": change.by.ip,
-            "action": change.action,
-            "app_id": change.app_id,
-            "backup_id": change.backup_id,
-            "job_id": change.job_id,
-            "data": msgspec.json.encode(change.data).decode(),
-        }
-        for change in changes
-    ]

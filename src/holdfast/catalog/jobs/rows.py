@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import OPEN_JOBS, EventKind, Job, JobState, State
+from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, Job, JobState, State
 from holdfast.vault.control import Progress
 
 _FIELDS = Job.__struct_fields__
@@ -38,8 +39,8 @@ def _job_of(row: Row[Any]) -> Job:
     return Job(*values)
 
 
-def insert_job(catalog: Catalog, job: Job) -> None:
-    """Add a queued job. Raises RestoreRunning, and BackupRunning for a restore."""
+def insert_job(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | None = None) -> None:
+    """Add a queued job; `data`: of the audit's entry. Raises RestoreRunning, and BackupRunning for a restore."""
     values = {name: getattr(job, name) for name in _FIELDS}
     values["progress"] = None
     try:
@@ -54,6 +55,8 @@ def insert_job(catalog: Catalog, job: Job) -> None:
                     raise BackupRunning
             connection.execute(jobs.insert().values(values))
             announce(connection, job.node)
+            owner = (job.account_id, job.app_id, job.backup_id, job.id)
+            enter_audit(connection, Change(by, f"{job.kind}.requested", *owner, data or {}), job.created_at)
     except IntegrityError:
         raise RestoreRunning from None
 
@@ -101,9 +104,11 @@ def start_job(catalog: Catalog, job_id: str, now_ns: int, *conditions: ColumnEle
 def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: Any) -> None:
     """Enter that a job was `started` or has `finished`."""
     row = connection.execute(
-        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id).where(jobs.c.id == job_id)
+        select(jobs.c.kind, jobs.c.account_id, jobs.c.app_id, jobs.c.backup_id, jobs.c.is_hidden).where(
+            jobs.c.id == job_id
+        )
     ).one()
-    kind, account_id, app_id, backup_id = row
+    kind, account_id, app_id, backup_id, is_hidden = row
     name = connection.execute(select(backups.c.name).where(backups.c.id == backup_id)).scalar()
     enter_event(
         connection,
@@ -114,6 +119,7 @@ def _enter(connection: Connection, job_id: str, what: str, now_ns: int, **data: 
         backup_id=backup_id,
         job_id=job_id,
         name=name,
+        is_hidden=is_hidden,
         **data,
     )
 
@@ -128,7 +134,7 @@ def record_job_progress(catalog: Catalog, job_id: str, progress: Progress) -> No
         )
 
 
-def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
+def ask_cancel(catalog: Catalog, job_id: str, now_ns: int, by: Actor) -> bool:
     """Cancel an open job: a queued one now, a running one at its next check. Return False if it had ended."""
     with catalog.write() as connection:
         ended = connection.execute(
@@ -141,7 +147,15 @@ def ask_cancel(catalog: Catalog, job_id: str, now_ns: int) -> bool:
         asked = connection.execute(
             jobs.update().where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING).values(cancel_asked=True)
         )
-        return ended.rowcount + asked.rowcount == 1
+        is_changed = ended.rowcount + asked.rowcount == 1
+        if is_changed:
+            j = jobs.c
+            query = select(j.kind, j.account_id, j.app_id, j.backup_id).where(j.id == job_id)
+            kind, account_id, app_id, backup_id = connection.execute(query).one()
+            data = {"before": {"state": "queued" if ended.rowcount else "running"}}
+            change = Change(by, f"{kind}.cancelled", account_id, app_id, backup_id, job_id, data)
+            enter_audit(connection, change, now_ns)
+        return is_changed
 
 
 def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:
@@ -151,7 +165,8 @@ def is_cancel_asked(catalog: Catalog, job_id: str) -> bool:
 
 
 def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **values: Any) -> bool:
-    """queued or running -> `state`, with `result` or `error_code` and `error_message`. False when it had ended."""
+    """queued or running -> `state`, with `result` or `error_code`, `error_message` and
+    `error_detail`. False when it had ended."""
     with catalog.write() as connection:
         done = connection.execute(
             jobs.update()
@@ -159,6 +174,8 @@ def finish_job(catalog: Catalog, job_id: str, state: JobState, now_ns: int, **va
             .values(state=state, finished_at=now_ns, progress=None, **values)
         )
         if done.rowcount == 1:
-            error = {name: values[f"error_{name}"] for name in ("code", "message") if f"error_{name}" in values}
+            error = {
+                name: values[f"error_{name}"] for name in ("code", "message", "detail") if f"error_{name}" in values
+            }
             _enter(connection, job_id, "finished", now_ns, state=state, **error)
         return done.rowcount == 1

@@ -17,8 +17,9 @@ from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.backups.rows import enter_backup, is_name_taken, is_restoring
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups
+from holdfast.catalog.events.audit import PRIVATE, Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import IMPORTED, App, Backup, EventKind, State
+from holdfast.catalog.records import IMPORTED, Actor, App, Backup, EventKind, State
 
 
 class DueTimes(msgspec.Struct, frozen=True):
@@ -50,6 +51,7 @@ class LastTry(msgspec.Struct, frozen=True):
     state: State
     error_code: str | None
     error_message: str | None
+    error_detail: str | None
 
 
 _TIMES = tuple(apps.c[name] for name in DueTimes.__struct_fields__)
@@ -82,13 +84,14 @@ def claim_run(
     now_ns: int,
     next_run_at: Callable[[App], int | None],
     backup: Callable[[App, Callable[[str], bool]], Backup | None],
+    by: Actor,
 ) -> Claimed | None:
     """Claim the run of an application that is due; None when it is not (any more), or something came between.
 
     Moves `next_run_at` on and enters `backup(app, is_name_taken)`, unless a backup or a restore is under way.
     """
     try:
-        return _claim_run(catalog, app_id, now_ns, next_run_at, backup)
+        return _claim_run(catalog, app_id, now_ns, next_run_at, backup, by)
     except IntegrityError:  # another process took the backup's name meanwhile; nothing was changed
         return None
 
@@ -99,6 +102,7 @@ def _claim_run(
     now_ns: int,
     next_run_at: Callable[[App], int | None],
     backup: Callable[[App, Callable[[str], bool]], Backup | None],
+    by: Actor,
 ) -> Claimed | None:
     with catalog.write() as connection:
         # Locked, so that a restore that is asked for at once is seen (as `backups.insert_backup` does).
@@ -118,7 +122,7 @@ def _claim_run(
         made = backup(app, lambda name: is_name_taken(connection, app_id, name))
         if made is None:
             return Claimed(app, None, "its schedule cannot be read")
-        enter_backup(connection, made)
+        enter_backup(connection, made, by)
         return Claimed(app, made)
 
 
@@ -144,12 +148,16 @@ def stop_schedule(catalog: Catalog, app_id: str) -> str | None:
     return _change_idle(catalog, app_id, {"next_run_at": None, "overdue_at": None, "prove_at": None})
 
 
-def move_app(catalog: Catalog, app_id: str, path: str, node: str) -> str | None:
+def move_app(catalog: Catalog, app: App, path: str, node: str, now_ns: int, by: Actor) -> str | None:
     """Set the folder and the node of an application. Return what is in the way, as `stop_schedule` does."""
-    return _change_idle(catalog, app_id, {"path": path, "node": node})
+    data = {PRIVATE: changed({"path": app.path, "node": app.node}, {"path": path, "node": node})}
+    change = Change(by, "app.moved", app.account_id, app.id, data=data)
+    return _change_idle(catalog, app.id, {"path": path, "node": node}, change, now_ns)
 
 
-def _change_idle(catalog: Catalog, app_id: str, values: dict[str, Any]) -> str | None:
+def _change_idle(
+    catalog: Catalog, app_id: str, values: dict[str, Any], change: Change | None = None, now_ns: int = 0
+) -> str | None:
     with catalog.write() as connection:
         connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
         if _is_backing_up(connection, app_id):
@@ -157,6 +165,8 @@ def _change_idle(catalog: Catalog, app_id: str, values: dict[str, Any]) -> str |
         if is_restoring(connection, app_id):
             return "restore"
         connection.execute(apps.update().where(apps.c.id == app_id).values(values))
+        if change is not None:
+            enter_audit(connection, change, now_ns)
         return None
 
 
@@ -200,10 +210,10 @@ def _last_good_at(connection: Connection, app_id: str) -> int | None:
 
 
 def _last_try(connection: Connection, app_id: str) -> LastTry | None:
-    columns = (backups.c.id, backups.c.state, backups.c.error_code, backups.c.error_message)
+    columns = (backups.c.id, backups.c.state, backups.c.error_code, backups.c.error_message, backups.c.error_detail)
     query = select(*columns).where(_tries(app_id), backups.c.state != State.QUEUED)
     row = connection.execute(query.order_by(backups.c.created_at.desc()).limit(1)).first()
-    return LastTry(row[0], State(row[1]), row[2], row[3]) if row else None
+    return LastTry(row[0], State(row[1]), *row[2:]) if row else None
 
 
 def due_times(catalog: Catalog, app_id: str) -> DueTimes:

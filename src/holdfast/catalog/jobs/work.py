@@ -6,18 +6,20 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, literal, or_, select, true
 
 from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
-from holdfast.catalog.records import OPEN_JOBS, EventKind, JobState, State, Work
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, JobState, State, Work
 from holdfast.vault.control import Progress
 
 BACKUP = "backup"
 _FIELDS = Work.__struct_fields__
 _JOB_COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 _GIVEN = {"backup_id": backups.c.id, "kind": literal(BACKUP), "request": literal("{}"), "result": literal(None)}
+_GIVEN |= {"is_hidden": literal(False)}
 _BACKUP_COLUMNS = tuple(_GIVEN[name] if name in _GIVEN else backups.c[name] for name in _FIELDS)
 _SIZES = (backups.c.zip_bytes, backups.c.files, backups.c.content_bytes, backups.c.stored_bytes)
 _progress = msgspec.json.Decoder(Progress)
@@ -62,14 +64,16 @@ def account_work(
     after: str | None = None,
     app_ids: Collection[str] | None = None,
 ) -> list[Work]:
-    """Return an account's work, newest first; with `after`, only work older than the one with that id.
+    """Return an account's work, but for the operator's own doing, newest first.
 
-    `app_ids`: of these of its applications only.
+    `after`: only work older than the one with that id; `app_ids`: of these of its applications only.
     """
     found: list[Work] = []
     with catalog.read() as connection:
         for make, table in ((_jobs, jobs), (_backups, backups)):
             query = make(table.c.account_id == account_id)
+            if table is jobs:
+                query = query.where(jobs.c.is_hidden.is_(False))
             if app_ids is not None:
                 query = query.where(table.c.app_id.in_(app_ids))
             if after is not None:
@@ -131,7 +135,7 @@ def _newest_first(found: Iterable[Work]) -> list[Work]:
 # -- cancelling and stopping a backup ---------------------------------------------------------------------------------
 
 
-def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: int) -> bool:
+def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: int, by: Actor) -> bool:
     """Cancel an open backup: a queued one fails now, as CANCELLED, a running one at its next check. Return False if it
     had ended."""
     with catalog.write() as connection:
@@ -142,6 +146,7 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
                 state=State.FAILED,
                 error_code="CANCELLED",
                 error_message=message,
+                error_detail=message,
                 finished_at=now_ns,
                 is_customers_failure=True,
             )
@@ -149,13 +154,23 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
         if ended.rowcount:
             why = {"code": "CANCELLED", "message": message}
             enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=True, **why)
+            _enter_cancelled(connection, backup_id, "queued", now_ns, by)
             return True
         asked = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.RUNNING)
             .values(cancel_asked=True)
         )
+        if asked.rowcount == 1:
+            _enter_cancelled(connection, backup_id, "running", now_ns, by)
         return asked.rowcount == 1
+
+
+def _enter_cancelled(connection: Connection, backup_id: str, state: str, now_ns: int, by: Actor) -> None:
+    query = select(backups.c.account_id, backups.c.app_id).where(backups.c.id == backup_id)
+    account_id, app_id = connection.execute(query).one()
+    data = {"before": {"state": state}}
+    enter_audit(connection, Change(by, "backup.cancelled", account_id, app_id, backup_id, data=data), now_ns)
 
 
 def is_backup_cancel_asked(catalog: Catalog, backup_id: str) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, exists, func, or_, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups, facts, packs
+from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.packs.ledger import CONDEMNED
 from holdfast.catalog.records import State
 
@@ -80,9 +81,21 @@ def begin_prune(catalog: Catalog, account_id: str, again_at: int) -> None:
         connection.execute(accounts.update().where(accounts.c.id == account_id).values(prune_wanted_at=again_at))
 
 
-def end_prune(catalog: Catalog, account_id: str, again_at: int, next_at: int | None) -> None:
-    """Record the end of a prune: the next is due at `next_at`, or sooner for a deletion that it did not see."""
+def end_prune(
+    catalog: Catalog,
+    account_id: str,
+    again_at: int,
+    next_at: int | None,
+    now_ns: int = 0,
+    change: Change | None = None,
+) -> None:
+    """Record the end of a prune: the next is due at `next_at`, or sooner for a deletion that it did not see.
+
+    `change`: what it did, for the audit; None: it threw nothing away.
+    """
     with catalog.write() as connection:
+        if change is not None:
+            enter_audit(connection, change, now_ns)
         connection.execute(
             accounts.update()
             .where(accounts.c.id == account_id, accounts.c.prune_wanted_at == again_at)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from holdfast.catalog.database.access_tables import keys
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Actor
 
 MAIN = "main"
 """The rights of a main key, as stored."""
+
+
+class TooManyKeys(Exception):
+    """The account has the maximum of keys."""
+
 
 _COLUMNS = tuple(keys.c[name] for name in Key.__struct_fields__)
 _actor = msgspec.json.Decoder(Actor)
@@ -57,9 +63,19 @@ def insert_key(connection: Connection, key: Key) -> None:
     connection.execute(keys.insert().values(values))
 
 
-def add_key(catalog: Catalog, key: Key, change: Change) -> None:
-    """Add a key."""
+def hold_account(connection: Connection, account_id: str) -> None:
+    """Have others who change who may what on an account wait until this transaction ends."""
+    connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True)).all()
+
+
+def add_key(catalog: Catalog, key: Key, change: Change, most: int | None = None) -> None:
+    """Add a key. Raises TooManyKeys when the account has `most` already."""
     with catalog.write() as connection:
+        if most is not None:
+            hold_account(connection, key.account_id)
+            mine = select(func.count()).select_from(keys).where(keys.c.account_id == key.account_id)
+            if connection.execute(mine).scalar_one() >= most:
+                raise TooManyKeys
         insert_key(connection, key)
         enter_audit(connection, change, key.created_at)
 
@@ -101,6 +117,22 @@ def key_by_id(catalog: Catalog, account_id: str, key_id: str) -> Key | None:
     with catalog.read() as connection:
         row = connection.execute(query).first()
     return key_of(row) if row else None
+
+
+def change_key(catalog: Catalog, key: Key, change: Change, now_ns: int) -> bool:
+    """Give a key the name, rights, networks and end of this record; return False when it is there no more."""
+    values = {
+        "name": key.name,
+        "rights": key.rights,
+        "app_ids": stored_texts(key.app_ids),
+        "networks": stored_texts(key.networks),
+        "ends_at": key.ends_at,
+    }
+    with catalog.write() as connection:
+        changed = connection.execute(keys.update().where(keys.c.id == key.id).values(values)).rowcount > 0
+        if changed:
+            enter_audit(connection, change, now_ns)
+    return changed
 
 
 def delete_key(catalog: Catalog, key: Key, change: Change, now_ns: int) -> bool:

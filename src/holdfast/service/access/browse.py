@@ -21,6 +21,7 @@ from holdfast.service.access.answers import Answer
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import require_usable
+from holdfast.service.registry.damage import file_named
 from holdfast.service.registry.paths import paths_of
 from holdfast.units import SECOND_NS
 from holdfast.vault.errors import VaultError
@@ -135,11 +136,12 @@ class Content:
         snapshot = self.instance.vault(self.backup.account_id).open(self.backup.id)
         try:
             snapshot.reader.buffer_bytes = buffer_bytes
-            if self.entry is not None and self.is_file:
-                yield from content_range(snapshot, self.entry, start, stop)
-            else:
-                view = SubtreeView(snapshot, self.path)
-                yield from snapshot.reader.render(zip_layout.pieces(view, start, stop))
+            with file_named(self.instance, self.backup):
+                if self.entry is not None and self.is_file:
+                    yield from content_range(snapshot, self.entry, start, stop)
+                else:
+                    view = SubtreeView(snapshot, self.path)
+                    yield from snapshot.reader.render(zip_layout.pieces(view, start, stop))
         finally:
             snapshot.close()
 

@@ -52,8 +52,8 @@ def _folders(instance: Instance) -> Iterator[Finding]:
         folder = Path(app.path)
         if not folder.is_dir():
             yield problem(
-                f"The folder {folder} of the application {app.name} is gone; put it back (is its disk mounted?), or "
-                "remove the application."
+                f"The folder {folder} of the application {app.name} is gone; put it back (is its disk mounted?), "
+                "restore a backup of it, or remove the application."
             )
             continue
         if not os.access(folder, os.R_OK | os.X_OK):

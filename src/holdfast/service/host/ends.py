@@ -6,6 +6,7 @@ import logging
 
 from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.host.accounts import accounts_to_erase
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance, InstanceError
 from holdfast.service.registry.accounts import get_account
@@ -23,7 +24,7 @@ def erase_due(instance: Instance, control: Control = NEVER) -> list[str]:
         if control.is_cancelled():
             break
         try:
-            erase_account(instance, get_account(instance, account_id))
+            erase_account(instance, get_account(instance, account_id), SYSTEM)
             erased.append(account_id)
         except (ServiceError, CatalogError, StoreError, InstanceError) as error:
             _log.warning("account %s, which the host ended, could not be erased yet: %s", account_id, error)

@@ -271,6 +271,7 @@ def config_text(config: Config) -> str:
         f"base_url = {_quoted(config.base_url)}",
         f"backups_url = {_quoted(config.backups_url)}" if config.backups_url else '# backups_url = ""',
         f"time_zone = {_quoted(config.time_zone)}",
+        f"node = {_quoted(config.node)}" if config.node != Config().node else f"# node = {_quoted(config.node)}",
         '# level = "fast"       # fast, balanced or small',
         "# workers = 2",
         f"# import_bytes_max = {64 * GIB}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SERVE_LOCK = "serve"
@@ -37,6 +37,19 @@ def is_served(home: Path) -> bool:
         return is_held_in(home / "run", SERVE_LOCK)
     except OSError:
         return False
+
+
+def homes_in_use() -> set[Path]:
+    """Return the homes whose locks living processes hold, as far as this user may look into them."""
+    homes = set()
+    for descriptors in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):  # another's process, or one that has ended
+            for descriptor in descriptors.iterdir():
+                with suppress(OSError):
+                    lock = descriptor.readlink()
+                    if lock.suffix == ".lock" and lock.parent.name == "run":
+                        homes.add(lock.parent.parent)
+    return homes
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from holdfast.service.instance.config import (
     system_time_zone,
 )
 from holdfast.service.instance.file_locks import folder_held, is_served
-from holdfast.service.instance.node_lease import NodeLease
+from holdfast.service.instance.node_lease import HOME_ID_NAME, NodeLease
 from holdfast.service.instance.privacy import keep_private, owner_for_root
 from holdfast.service.instance.store_mark import mark_in_use, mark_new_store, recognise
 from holdfast.stores.durable import UNFINISHED, make_folder, write_durably
@@ -161,12 +161,12 @@ def create_instance(
     # All that can be refused is looked at before anything is made.
     config = overridden_config(chosen, "The new configuration")
     given = os.environ.get(KEY_VARIABLE)
-    key = _parsed_key(given, f"The environment variable {KEY_VARIABLE}") if given else None
-    _require_own(home)
+    key = parsed_key(given, f"The environment variable {KEY_VARIABLE}") if given else None
+    require_own(home)
     try:
         make_folder(home)
         with folder_held(home):  # of two that make an instance here, the second then finds it
-            _check_free(home)
+            check_free(home)
             close_to_others(home)
             make_folder(home / "run")
             write_durably(home / CONFIG_NAME, config_text(checked_config(chosen, "The new configuration")).encode())
@@ -194,23 +194,34 @@ def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
                 "name another catalog."
             )
         instance = Instance(home, config, catalog, key, clock)
-        # Last: a home without FORMAT is one whose making was cut off.
-        write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)
+        write_format(home)
     except BaseException:
         catalog.close()
         raise
     return instance
 
 
+def write_format(home: Path) -> None:
+    """Say that all is there. The last step of making: a home without FORMAT is one whose making was cut off."""
+    write_durably(home / FORMAT_NAME, f"holdfast home {FORMAT}\n".encode(), 0o644)
+
+
 def open_instance(
-    home: Path, *, clock: Clock | None = None, new_catalog: bool = False, may_only_read: bool = False
+    home: Path,
+    *,
+    clock: Clock | None = None,
+    new_catalog: bool = False,
+    may_only_read: bool = False,
+    is_finished: bool = True,
 ) -> Instance:
     """Open the instance in `home`. `new_catalog`: for a rebuild; a catalog that is gone is made anew.
-    `may_only_read`: a home that no server uses may be on a disk that is full or mounted read-only.
+    `may_only_read`: a home that no server uses may be on a disk that is full or mounted read-only. `is_finished`:
+    False for whoever makes the home, and has yet to write its FORMAT.
 
     Raises InstanceError (none there, a newer one, master key missing or wrong), ConfigError, CatalogError, StoreError.
     """
-    check_format(home)
+    if is_finished:
+        check_format(home)
     config = read_config(home)
     key = _read_key(home)
     if new_catalog:
@@ -242,7 +253,7 @@ def close_to_others(home: Path) -> None:
         ) from None
 
 
-def _require_own(home: Path) -> None:
+def require_own(home: Path) -> None:
     """Raise InstanceError for root on the home of another user, who could not use what root makes in it."""
     owner = owner_for_root(home)
     if owner is not None:
@@ -261,7 +272,7 @@ def catalog_url_of(home: Path, config: Config) -> str:
 
 def check_format(home: Path) -> None:
     """Raise InstanceError unless `home` holds an instance of a known format, which we may write; touches nothing."""
-    _require_own(home)
+    require_own(home)
     path = home / FORMAT_NAME
     try:
         words = path.read_text(encoding="utf-8", errors="replace").split()
@@ -281,17 +292,19 @@ def check_format(home: Path) -> None:
         )
 
 
-def _check_free(home: Path) -> None:
-    """Raises InstanceError when `home` is anything but an empty folder, or one whose making was cut off."""
+def check_free(home: Path, *, may_have_vaults: bool = False) -> None:
+    """Raises InstanceError when `home` is anything but an empty folder, or one whose making was cut off.
+    `may_have_vaults`: it is made from a store.
+    """
     names = {path.name for path in home.iterdir()}
     if FORMAT_NAME in names:
         raise InstanceError(f"There is an instance in {home} already; use it, or choose another --home.")
-    if names - _CUT_OFF_NAMES:
+    if any(name not in _CUT_OFF_NAMES and not name.startswith(HOME_ID_NAME) for name in names):
         raise InstanceError(f"{home} is not empty; choose an empty or new folder for --home.")
-    if (home / "store" / "vaults").exists():
+    if not may_have_vaults and (home / "store" / "vaults").exists():
         raise InstanceError(
-            f"There is an instance in {home} whose file {FORMAT_NAME} is gone; "
-            f"put the line `holdfast home {FORMAT}` into it, or choose another --home."
+            f"The store in {home} has backups, and the file {FORMAT_NAME} is gone; run `holdfast init --from-store "
+            f"{home / 'store'} --key SHEET`, which brings all back with the recovery sheet, or choose another --home."
         )
 
 
@@ -307,19 +320,18 @@ def _check_key(home: Path, catalog: Catalog, key: MasterKey) -> None:
 
 def has_vaults(home: Path) -> bool:
     """Return True if the store of a home has vaults."""
-    return bool(_records(home))
+    return bool(records_in(home / "store"))
 
 
-def _records(home: Path) -> list[tuple[str, Path]]:
-    """All copies of the accounts' records in the store, each with its account's id."""
-    store = home / "store"
+def records_in(store: Path) -> list[tuple[str, Path]]:
+    """Return all copies of the accounts' records in a store, each with its account's id."""
     records = [(path.parent.name, path) for path in sorted((store / "vaults").glob("*/account"))]
     return records + [(path.name, path) for path in sorted((store / "records").glob("*"))]
 
 
 def _check_key_on_store(home: Path, key: MasterKey) -> None:
     """Raises InstanceError when the store's vaults were made with another master key; without a catalog it tells."""
-    records = _records(home)
+    records = records_in(home / "store")
     for account_id, path in records:
         # A damaged record does not open either: the key is wrong only when none does.
         with suppress(KeyMismatch):
@@ -335,10 +347,10 @@ def _check_key_on_store(home: Path, key: MasterKey) -> None:
 def _read_key(home: Path) -> MasterKey:
     given = os.environ.get(KEY_VARIABLE)
     if given:
-        return _parsed_key(given, f"The environment variable {KEY_VARIABLE}")
+        return parsed_key(given, f"The environment variable {KEY_VARIABLE}")
     path = home / KEY_NAME
     try:
-        return _parsed_key(path.read_text(encoding="utf-8", errors="replace"), f"The file {path}")
+        return parsed_key(path.read_text(encoding="utf-8", errors="replace"), f"The file {path}")
     except FileNotFoundError:
         raise InstanceError(
             f"The master key is missing: put it from your recovery sheet into {path} (mode 0600) or into "
@@ -350,7 +362,8 @@ def _read_key(home: Path) -> MasterKey:
         ) from None
 
 
-def _parsed_key(text: str, what: str) -> MasterKey:
+def parsed_key(text: str, what: str) -> MasterKey:
+    """Return the master key with these hex digits. Raises InstanceError, which calls the text `what`."""
     try:
         return MasterKey(bytes.fromhex(text.strip()))
     except ValueError:

@@ -16,7 +16,7 @@ from holdfast.service.instance.file_locks import folder_held
 from holdfast.stores.durable import write_durably
 from holdfast.stores.identified import MARK, MARK_IN_USE, IdentifiedStore, mark_text, read_mark
 from holdfast.stores.local import LocalStore, make_root
-from holdfast.stores.port import ObjectMissing, Store
+from holdfast.stores.port import ObjectMissing, Store, StoreError
 from holdfast.vault.errors import VaultError
 from holdfast.vault.pack.keys import MasterKey
 
@@ -76,7 +76,11 @@ def _adopted(store: Store, catalog: Catalog, key: MasterKey, now_ns: int) -> str
         found = uuid4().hex
         store.put(MARK, mark_text(found, now_ns))
     if vaults:
-        store.put(MARK_IN_USE, mark_text(found, now_ns))
+        in_use = None
+        with suppress(StoreError):  # a damaged one is written anew
+            in_use = read_mark(store, MARK_IN_USE)
+        if in_use != found:
+            store.put(MARK_IN_USE, mark_text(found, now_ns))
         catalog.set_fact_once(IN_USE, found)
     return catalog.set_fact_once(STORE_ID, found)
 

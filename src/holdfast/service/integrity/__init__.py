@@ -6,4 +6,5 @@ Terms
 *Test restore*: a restore to scratch whose result is compared with the backup; one that matches *proves* it. *Finding*:
 something that is wrong with a backup. *Retake*: a new backup because of a finding. *Reconcile*: compare the store with
 the catalog. *Rebuild*: make the catalog again from the store.
+*New machine*: make the whole instance again from the store and the master key.
 """

@@ -20,7 +20,7 @@ from holdfast.catalog.backups import proofs as rows
 from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.jobs.rows import insert_job
-from holdfast.catalog.records import OPEN_JOBS, Backup, Job, JobState, State, Warned
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
 from holdfast.schemas.commands import Proof
@@ -40,7 +40,7 @@ from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.jobs.wake import wake
 from holdfast.service.registry.backups import require_usable
-from holdfast.service.registry.damage import record_damage, record_lost
+from holdfast.service.registry.damage import file_named, record_damage, record_lost
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
@@ -75,13 +75,13 @@ def prove_due(instance: Instance) -> Job | None:
     # An application without a good backup waits for its first one, as at the start.
     job = None if backup is None else jobs.new_job(instance, KIND, backup, app_id, node, "{}")
     next_at = due_at + period if due_at + period > now_ns else now_ns + period
-    if not rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job):
+    if not rows.claim_prove(instance.catalog, app_id, due_at, None if job is None else next_at, job, SYSTEM):
         return None
     wake(instance)
     return job
 
 
-def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = None) -> Job:
+def request_prove(instance: Instance, backup: Backup, by: Actor, own: ExitStack | None = None) -> Job:
     """Enter a test restore of a backup as queued. Raises Conflict (BACKUP_NOT_USABLE, PROVE_IN_PROGRESS).
 
     `own` is given the job's lock before anybody can see the job: then the caller runs it, and not the worker.
@@ -94,7 +94,7 @@ def request_prove(instance: Instance, backup: Backup, own: ExitStack | None = No
             raise Conflict("PROVE_IN_PROGRESS", message)
         if own is not None:
             own.enter_context(held(instance, jobs.job_lock(job.id)))
-        insert_job(instance.catalog, job)
+        insert_job(instance.catalog, job, by)
     return job
 
 
@@ -142,7 +142,7 @@ def recover_proves(instance: Instance) -> None:
     def tidy(job: Job) -> None:
         remove_scratch(instance, job.id)
         message = "The process that tried the restore ended before it was finished; it is tried again."
-        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+        jobs.fail(instance, job.id, Failure("INTERRUPTED", message))
         # Not at once: it may be what ended the process.
         rows.prove_by(instance.catalog, job.app_id, instance.clock.now_ns() + HOUR_NS)
 
@@ -171,7 +171,8 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
     for attempt in (1, 2):
         # Twice before it is called so: a fault on the way from a disk is none of the backup's.
         try:
-            compared = restored_and_compared(instance, job.id, backup, control)
+            with file_named(instance, backup):
+                compared = restored_and_compared(instance, job.id, backup, control)
         except (DamagedError, ChunkMissing, FormatError) as error:
             if (lost := _lost(instance, backup, str(error), control)) is not None:
                 raise lost from error
@@ -222,7 +223,7 @@ def _warned(one: Mismatch) -> Warned:
 # -- how it ends -----------------------------------------------------------------------------------------------------
 
 
-_FAILURES = Failures(
+FAILURES = Failures(
     "The test restore",
     (
         (StoreUnreachable, "STORE_UNREACHABLE"),
@@ -240,5 +241,5 @@ def _failure(error: BaseException) -> Failure:
         return Failure("CANCELLED", "The test restore was cancelled.")
     if isinstance(error, TargetError):
         code = "SCRATCH_FULL" if isinstance(error, TargetFull) else "SCRATCH_FAILED"
-        return Failure(code, f"The test restore could not be made: {error}")
-    return _FAILURES.of(error)
+        return FAILURES.with_code(code, error)
+    return FAILURES.of(error)

@@ -22,8 +22,9 @@ from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.database.health import file_fault, sqlite_path
+from holdfast.catalog.events.audit import Change
 from holdfast.catalog.packs.ledger import SqlLedger
-from holdfast.catalog.records import App, Backup, State, Warned
+from holdfast.catalog.records import Actor, App, Backup, State, Warned
 from holdfast.service.instance.clock import Clock, SystemClock
 from holdfast.service.instance.config import read_config
 from holdfast.service.instance.file_locks import JOBS_LOCK, SERVE_LOCK, is_held_in
@@ -49,6 +50,8 @@ from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.table import open_table, read_footer
 
 READERS = 8
+NO_FOLDER = "/nonexistent"
+"""The path of an application that was removed, and of which the store has backups."""
 _VAULTS = "vaults/"
 
 
@@ -73,16 +76,24 @@ def open_to_rebuild(home: Path, *, clock: Clock | None = None) -> tuple[Instance
     when the store has vaults to rebuild it from. Raises InstanceError, and what `open_instance` raises.
     """
     check_format(home)
-    url = catalog_url_of(home, read_config(home))
-    path, aside = sqlite_path(url), None
+    aside = set_damaged_aside(home, clock or SystemClock())
+    return open_instance(home, clock=clock, new_catalog=True), aside
+
+
+def set_damaged_aside(home: Path, clock: Clock) -> Path | None:
+    """Move a damaged catalog out of the way of a rebuild, and return the folder it is in then; None for a good one.
+
+    Raises InstanceError (no vaults to rebuild it from, a server uses it), ConfigError.
+    """
+    path = sqlite_path(catalog_url_of(home, read_config(home)))
     if path is not None and not (path.exists() and path.stat().st_size):
         _require_vaults(home)
     elif path is not None and file_fault(path) is not None:
         _require_vaults(home)
         if any(is_held_in(home / "run", name) for name in (SERVE_LOCK, JOBS_LOCK)):
             raise InstanceError(f"The catalog {path} is damaged, and a server uses it; stop the server first.")
-        aside = _moved_aside(path, clock or SystemClock())
-    return open_instance(home, clock=clock, new_catalog=True), aside
+        return _moved_aside(path, clock)
+    return None
 
 
 def _require_vaults(home: Path) -> None:
@@ -106,7 +117,7 @@ def _moved_aside(path: Path, clock: Clock) -> Path:
     return aside
 
 
-def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda done: None) -> list[Rebuilt]:
+def rebuild(instance: Instance, by: Actor, on_account: Callable[[Rebuilt], None] = lambda done: None) -> list[Rebuilt]:
     """Bring the catalog to what the store says.
 
     Raises InstanceError (the store has no vaults), KeyMismatch (another master key; nothing was changed), StoreError.
@@ -116,7 +127,7 @@ def rebuild(instance: Instance, on_account: Callable[[Rebuilt], None] = lambda d
         raise InstanceError(f"There are no vaults in the store of {instance.home}; is its disk mounted?")
     done = []
     for account_id in found:
-        done.append(_rebuild(instance, account_id))
+        done.append(_rebuild(instance, account_id, by))
         on_account(done[-1])
     recompute(instance, None)  # when they are due is not in the store
     return done
@@ -129,7 +140,7 @@ def vault_ids(instance: Instance) -> list[str]:
     )
 
 
-def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
+def _rebuild(instance: Instance, account_id: str, by: Actor) -> Rebuilt:
     try:
         record = read_record(instance, account_id)
     except (ObjectMissing, VaultError) as error:
@@ -150,10 +161,12 @@ def _rebuild(instance: Instance, account_id: str) -> Rebuilt:
     instance.forget_vault(account_id)
     _packs(instance, record, done)
     roots = _roots(instance, account_id, done)
-    _backups(instance, record, roots, done)
+    _backups(instance, record, roots, done, by)
     rebuilding.drop_apps_but(instance.catalog, account_id, {app.id for app in record.apps})
     commit_seq = max((root.commit_seq for root in roots.values()), default=0)
-    rebuilding.move_on(instance.catalog, account_id, commit_seq)
+    counts = {"apps": done.apps, "packs": done.packs, "backups": done.backups, "dropped": done.dropped_backups}
+    change = Change(by, "account.rebuilt", account_id, data=counts)
+    rebuilding.move_on(instance.catalog, account_id, commit_seq, change, instance.clock.now_ns())
     return done
 
 
@@ -196,11 +209,11 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
     return roots
 
 
-def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt) -> None:
+def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt, by: Actor) -> None:
     account_id = record.account.id
     for known in rows.list_account_backups(instance.catalog, account_id, None, None):
         if known.state in (State.SUCCESSFUL, State.DELETING) and known.id not in roots:
-            rebuilding.drop_backup(instance.catalog, known.id)
+            rebuilding.drop_backup(instance.catalog, known, instance.clock.now_ns(), by)
             done.dropped_backups += 1
         elif known.state is State.SUCCESSFUL:
             marks = read_marks(instance, account_id, known.id)
@@ -212,10 +225,10 @@ def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: R
             continue
         if there is not None:
             # It was not finished when this catalog was copied; its root says that it was.
-            rebuilding.drop_backup(instance.catalog, root.backup_id)
+            rebuilding.drop_backup(instance.catalog, there, instance.clock.now_ns(), by)
         app = _app_of(instance, record, root)
         marks = read_marks(instance, account_id, root.backup_id)
-        _enter(instance, _backup_of(instance, account_id, app, root, marks))
+        _enter(instance, _backup_of(instance, account_id, app, root, marks), by)
         done.backups += 1
         if (missing := instance.vault(account_id).missing_of(root.backup_id)) is not None:
             done.problems.append(f"Backup {root.backup_id} came back, but not all of it is there: {missing}")
@@ -232,7 +245,7 @@ def _app_of(instance: Instance, record: Record, root: Root) -> App:
         id=root.labels.get("app_id", "0" * 32),
         account_id=record.account.id,
         name=f"{root.labels.get('app', 'unknown')} (removed)",
-        path="/nonexistent",
+        path=NO_FOLDER,
         node=instance.config.node,
         created_at=root.created_ns,
     )
@@ -274,11 +287,11 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
     )
 
 
-def _enter(instance: Instance, backup: Backup) -> None:
+def _enter(instance: Instance, backup: Backup, by: Actor) -> None:
     """Enter it; a name that another one has by now gets a number."""
     for number in count(2):
         try:
-            rows.insert_backup(instance.catalog, backup)
+            rows.insert_backup(instance.catalog, backup, by)
             return
         except rows.BackupNameTaken:
             backup = msgspec.structs.replace(backup, name=f"{backup.name.removesuffix(f' ({number - 1})')} ({number})")

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.leases import claim_lease
+from holdfast.catalog.events.audit import Change, record_change
 from holdfast.catalog.events.log import deleted_before
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.packs.ledger import SqlLedger
-from holdfast.catalog.records import Account, State
+from holdfast.catalog.records import SYSTEM, Account, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import mend_record
 from holdfast.service.registry.backups import resume_deletions
@@ -110,7 +111,10 @@ def _roots(instance: Instance, account: Account) -> tuple[tuple[str, ...], tuple
         store.delete(root_name(backup_id))
         _log.warning("the root of backup %s was left over in the store and is removed", backup_id)
     if removed:
-        pruning.want_prune(instance.catalog, account.id, instance.clock.now_ns())
+        now_ns = instance.clock.now_ns()
+        pruning.want_prune(instance.catalog, account.id, now_ns)
+        change = Change(SYSTEM, "account.reconciled", account.id, data={"removed_roots": removed})
+        record_change(instance.catalog, change, now_ns)
     if unknown:
         _log.warning(
             "the store has %d backups of account %s that the catalog does not know; `holdfast rebuild` enters them",

@@ -7,10 +7,10 @@ once for each finding, whatever found it, even if a crash came in between.
 from __future__ import annotations
 
 from holdfast.catalog.backups.damage import apps_to_retake
-from holdfast.catalog.records import Backup
+from holdfast.catalog.records import SYSTEM, Backup
 from holdfast.service.errors import Conflict, NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 
 RUN_SECONDS = 20.0
 
@@ -20,7 +20,7 @@ def retake(instance: Instance) -> list[Backup]:
     asked = []
     for app_id in apps_to_retake(instance.catalog, instance.config.node):
         try:
-            backup, _ = request_backup(instance, app_id, origin="scheduled")
+            backup, _ = request_backup(instance, app_id, SYSTEM, origin="scheduled")
         except (Conflict, NotFound):
             continue  # being backed up or restored: the next turn looks again
         asked.append(backup)

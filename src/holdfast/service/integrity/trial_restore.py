@@ -26,6 +26,7 @@ from holdfast.restorer.staging import Staging, TargetError, remove_staging
 from holdfast.restorer.swap import Swap
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.sentences import sentence_of
 from holdfast.service.restore.files import stage
 from holdfast.service.restore.plan import Planned, Wanted, may_set_owners, planned_restore, without_privileges
 from holdfast.service.restore.target import is_in_store
@@ -57,6 +58,9 @@ _log = logging.getLogger(__name__)
 
 class ScratchError(ServiceError):
     """The test restore could not be made; that says nothing about the backup."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, sentence_of(code, "The test restore"), detail)
 
 
 class Proved(msgspec.Struct, frozen=True):

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from holdfast.catalog.backups.read_back import mark_read
+from holdfast.catalog.events.audit import Change
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Backup, Job, JobState, Warned
+from holdfast.catalog.records import Account, Actor, Backup, Job, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
-from holdfast.service.jobs.failures import Failures
+from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.account_record import bad_copies, mend_record
 from holdfast.service.registry.backups import find_backup, require_usable
 from holdfast.service.registry.damage import damaged_paths, record_damage, record_lost, successful
@@ -29,6 +30,8 @@ from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import CheckReport
 
 KIND = "verify"
+REPAIRED_NAMED_MAX = 100
+"""At most this many packs are named in an entry of the audit; their number counts all."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +95,7 @@ class Verified(msgspec.Struct, frozen=True):
 def check_account(
     instance: Instance,
     account: Account,
+    by: Actor,
     *,
     share: float = 0.0,
     repair: bool = True,
@@ -118,7 +122,7 @@ def check_account(
     found = successful(instance, account.id)
     damaged_backups = {damaged.backup_id: damaged for damaged in report.damaged_backups}
     if repair:
-        mark_read(instance.catalog, account.id, report.good_packs, began)
+        mark_read(instance.catalog, account.id, report.good_packs, began, _repaired(account, report, by))
         # One that was finished meanwhile was not read as a whole.
         checked = [backup for backup in found if backup.id in before]
         read_at = instance.clock.now_ns() if share >= 1 else None
@@ -127,17 +131,25 @@ def check_account(
     return _checked(account.id, report, hit, bad_records)
 
 
+def _repaired(account: Account, report: CheckReport, by: Actor) -> Change | None:
+    """Return what a check changed, for the audit: the packs that are out of use now."""
+    if not report.is_repaired:
+        return None
+    packs = [{"id": finding.pack_id.hex(), "lost_chunks": int(finding.bad.sum())} for finding in report.findings]
+    return Change(by, "account.repaired", account.id, data={"packs": packs[:REPAIRED_NAMED_MAX], "count": len(packs)})
+
+
 # -- one backup, as a job ------------------------------------------------------------------------------------------
 
 
-def request_verify(instance: Instance, backup: Backup, node: str) -> Job:
+def request_verify(instance: Instance, backup: Backup, node: str, by: Actor) -> Job:
     """Enter a verification as queued; the one that is open already, where there is one.
 
     Raises Conflict (BACKUP_NOT_USABLE).
     """
     require_usable(backup, "verified")
     running = open_verify(instance.catalog, backup.id)
-    return running or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}")
+    return running or jobs.request_job(instance, KIND, backup, backup.app_id, node, "{}", by)
 
 
 def run_verify(
@@ -148,7 +160,7 @@ def run_verify(
     is_held: bool = False,
 ) -> Job:
     """Run a queued verification to its end. It is successful when it could look, whatever it found. Raises NotFound."""
-    return jobs.run_job(instance, job_id, _verify, _FAILURES.of, control=control, is_held=is_held)
+    return jobs.run_job(instance, job_id, _verify, FAILURES.of, control=control, is_held=is_held)
 
 
 def recover_verifies(instance: Instance) -> None:
@@ -156,7 +168,7 @@ def recover_verifies(instance: Instance) -> None:
 
     def tidy(job: Job) -> None:
         message = "The process that ran the verification ended too early; request it again."
-        jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+        jobs.fail(instance, job.id, Failure("INTERRUPTED", message))
 
     jobs.recover_jobs(instance, KIND, tidy)
 
@@ -179,7 +191,7 @@ def _verify(instance: Instance, job: Job, control: Control) -> Verified:
     )
 
 
-_FAILURES = Failures(
+FAILURES = Failures(
     "The verification",
     (
         (Cancelled, "CANCELLED"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from holdfast.catalog.events import log as rows
 from holdfast.catalog.jobs.work import BACKUP, open_work
@@ -45,13 +47,13 @@ def newer_events(instance: Instance, seen: dict[str, int]) -> dict[str, int]:
 
 
 def running_work(instance: Instance) -> list[Work]:
-    """Return the running work of all accounts."""
-    return open_work(instance.catalog, [JobState.RUNNING])
+    """Return the running work that accounts are shown, of all of them."""
+    return [work for work in open_work(instance.catalog, [JobState.RUNNING]) if not work.is_hidden]
 
 
-def shown_event(instance: Instance, event: Event) -> schemas.Event:
+def shown_event(instance: Instance, event: Event, *, for_operator: bool = False) -> schemas.Event:
     """An event as it is shown."""
-    return schemas.event_of(event, instance.zone)
+    return schemas.event_of(event, instance.zone, for_operator=for_operator)
 
 
 def shown_progress(instance: Instance, work: Work) -> schemas.ProgressEvent:
@@ -74,6 +76,11 @@ def next_of_all(instance: Instance, after: int, app_id: str | None) -> list[Even
     return rows.events_after(instance.catalog, after, PAGE, app_id=app_id)
 
 
+def reason_of(data: Mapping[str, Any], *, for_operator: bool) -> str:
+    """Return the text of a failure in an event's data: the customer's, or the operator's where there is one."""
+    return str((data.get("detail") if for_operator else None) or data.get("message") or "")
+
+
 _SENTENCES = {
     EventKind.BACKUP_QUEUED: "waits to be made",
     EventKind.BACKUP_STARTED: "is being made",
@@ -86,19 +93,20 @@ _SENTENCES = {
 _SUBJECT = {"restore": "The restore", "verify": "The reading back", "prove": "The test restore"}
 
 
-def message_of(event: Event) -> str:
+def message_of(event: Event, *, for_operator: bool = False) -> str:
     """One sentence that says what happened."""
     data = event.data
+    why = reason_of(data, for_operator=for_operator)
     name = data.get("name") or event.backup_id or ""
     if event.kind in _SENTENCES:
         return f"{name} {_SENTENCES[event.kind]}." + (f" {data['message']}" if data.get("message") else "")
     if event.kind is EventKind.BACKUP_FINISHED:
         return f"{name} is finished: {data.get('files', 0)} files, {data.get('stored_size', 0):,} bytes added."
     if event.kind is EventKind.BACKUP_FAILED:
-        return f"{name} failed ({data.get('code', '')}): {data.get('message', '')}"
+        return f"{name} failed ({data.get('code', '')}): {why}"
     if event.kind is EventKind.BACKUP_OVERDUE:
         good = data.get("last_good_backup_at")
-        why = (data.get("error") or {}).get("message")
+        why = reason_of(data.get("error") or {}, for_operator=for_operator)
         newest = f"the newest one is from {good}" if good else "there is none at all"
         return f"No good backup came in time; {newest}." + (f" The last try failed: {why}" if why else "")
     if event.kind is EventKind.BACKUP_SHRUNK:
@@ -115,7 +123,7 @@ def message_of(event: Event) -> str:
     operation, _, what = event.kind.partition(".")
     if operation in _SUBJECT and what == "finished":
         state = data.get("state", "finished")
-        if data.get("message"):
-            return f"{_SUBJECT[operation]} of {name} ended as {state} ({data.get('code', '')}): {data['message']}"
+        if why:
+            return f"{_SUBJECT[operation]} of {name} ended as {state} ({data.get('code', '')}): {why}"
         return f"{_SUBJECT[operation]} of {name} ended as {state}."
     return f"{name} {event.kind}."

@@ -15,7 +15,7 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows
-from holdfast.catalog.records import Backup, Job, JobState, new_id
+from holdfast.catalog.records import Actor, Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
 from holdfast.service.errors import Conflict, job_not_found
 from holdfast.service.instance.home import Instance
@@ -33,8 +33,17 @@ CONTROL_EVERY_NS = 500_000_000
 _log = logging.getLogger(__name__)
 
 
-def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
-    """A job that nobody has entered yet. `request`: JSON."""
+def new_job(
+    instance: Instance,
+    kind: str,
+    backup: Backup,
+    app_id: str,
+    node: str,
+    request: str,
+    *,
+    is_hidden: bool = False,
+) -> Job:
+    """A job that nobody has entered yet. `request`: JSON; `is_hidden`: the account is not shown it."""
     now_ns = instance.clock.now_ns()
     return Job(
         id=new_id(now_ns),
@@ -52,14 +61,29 @@ def new_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: st
         node=node,
         created_at=now_ns,
         finished_at=None,
+        is_hidden=is_hidden,
     )
 
 
-def request_job(instance: Instance, kind: str, backup: Backup, app_id: str, node: str, request: str) -> Job:
-    """Enter a job as queued. `request`: JSON. Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS)."""
-    job = new_job(instance, kind, backup, app_id, node, request)
+def request_job(
+    instance: Instance,
+    kind: str,
+    backup: Backup,
+    app_id: str,
+    node: str,
+    request: str,
+    by: Actor,
+    data: dict[str, Any] | None = None,
+    *,
+    is_hidden: bool = False,
+) -> Job:
+    """Enter a job as queued, as `new_job` makes it. `request`: JSON; `data`: of the audit's entry.
+
+    Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS).
+    """
+    job = new_job(instance, kind, backup, app_id, node, request, is_hidden=is_hidden)
     try:
-        rows.insert_job(instance.catalog, job)
+        rows.insert_job(instance.catalog, job, by, data)
     except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
     except rows.BackupRunning:
@@ -126,7 +150,7 @@ def run_job(
                 if not isinstance(error, Exception):
                     raise
             else:
-                finish(instance, job_id, JobState.SUCCESSFUL, result=result)
+                finish(instance, job_id, result)
             _log_end(get_job(instance, job_id), instance.clock.now_ns() - started_ns)
     return get_job(instance, job_id)
 
@@ -144,7 +168,11 @@ def _about(job: Job) -> dict[str, Any]:
 def _log_end(job: Job, took_ns: int) -> None:
     fields: dict[str, object] = {**_about(job), "seconds": round(took_ns / SECOND_NS, 3)}
     if job.state is JobState.FAILED:
-        event("job_failed", {**fields, "code": job.error_code, "reason": job.error_message}, logging.WARNING)
+        event(
+            "job_failed",
+            {**fields, "code": job.error_code, "reason": job.reason},
+            logging.WARNING,
+        )
     else:
         event("job_cancelled" if job.state is JobState.CANCELLED else "job_finished", fields)
 
@@ -159,12 +187,17 @@ def _end(instance: Instance, job_id: str, error: BaseException, why: Failure) ->
     state = JobState.CANCELLED if isinstance(error, Cancelled) else JobState.FAILED
     if isinstance(error, Stopped):
         state, why = JobState.FAILED, Failure("INTERRUPTED", str(error))
-    finish(instance, job_id, state, error_code=why.code, error_message=why.message)
+    fail(instance, job_id, why, state)
 
 
-def finish(instance: Instance, job_id: str, state: JobState, **values: str) -> None:
-    """Enter the end of a job, with `result` or `error_code` and `error_message`."""
-    rows.finish_job(instance.catalog, job_id, state, instance.clock.now_ns(), **values)
+def fail(instance: Instance, job_id: str, why: Failure, state: JobState = JobState.FAILED) -> None:
+    """Enter the end of a job that failed or was cancelled, with the reason."""
+    rows.finish_job(instance.catalog, job_id, state, instance.clock.now_ns(), **why.columns())
+
+
+def finish(instance: Instance, job_id: str, result: str) -> None:
+    """Enter the end of a successful job. `result`: JSON."""
+    rows.finish_job(instance.catalog, job_id, JobState.SUCCESSFUL, instance.clock.now_ns(), result=result)
 
 
 def recover_jobs(instance: Instance, kind: str, tidy: Callable[[Job], None]) -> None:
@@ -196,13 +229,13 @@ def get_job(instance: Instance, job_id: str, account_id: str | None = None) -> J
     return job
 
 
-def cancel_job(instance: Instance, job: Job) -> Job:
+def cancel_job(instance: Instance, job: Job, by: Actor) -> Job:
     """Have a job stop. Raises Conflict (JOB_ENDED) when it has ended."""
-    if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns()):
+    if not rows.ask_cancel(instance.catalog, job.id, instance.clock.now_ns(), by):
         raise Conflict("JOB_ENDED", "The job has ended already; there is nothing to cancel.")
     return get_job(instance, job.id)
 
 
-def shown_job(instance: Instance, job: Job) -> schemas.Job:
+def shown_job(instance: Instance, job: Job, *, for_operator: bool = False) -> schemas.Job:
     """A job as it is shown."""
-    return schemas.job_of(job, instance.zone)
+    return schemas.job_of(job, instance.zone, for_operator=for_operator)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from holdfast.catalog.events.log import work_events
 from holdfast.catalog.jobs import work as rows
 from holdfast.catalog.jobs.work import BACKUP
-from holdfast.catalog.records import Work
+from holdfast.catalog.records import Actor, Work
 from holdfast.schemas.jobs import JobLine, JobWithLog, job_with_log
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, job_not_found
@@ -24,9 +24,9 @@ ENDED_NS = DAY_NS
 
 
 def get_work(instance: Instance, work_id: str, account_id: str | None = None) -> Work:
-    """A job, or a backup as one; of an account where that is given. Raises NotFound (JOB_NOT_FOUND)."""
+    """A job, or a backup as one; where an account is given, one that it may see. Raises NotFound (JOB_NOT_FOUND)."""
     work = rows.work_by_id(instance.catalog, work_id)
-    if work is None or account_id not in (None, work.account_id):
+    if work is None or (account_id is not None and (work.is_hidden or work.account_id != account_id)):
         raise job_not_found()
     return work
 
@@ -44,16 +44,16 @@ def seen_work(instance: Instance, ended_max: int) -> tuple[list[Work], list[Work
     return rows.open_work(instance.catalog), rows.ended_work(instance.catalog, since_ns, ended_max)
 
 
-def cancel_work(instance: Instance, work: Work) -> Work:
+def cancel_work(instance: Instance, work: Work, by: Actor) -> Work:
     """Have it stop: what is queued at once, what runs within two seconds. Nothing of it stays.
 
     Raises Conflict (JOB_ENDED) when it has ended.
     """
     if work.kind != BACKUP:
-        jobs.cancel_job(instance, work)
+        jobs.cancel_job(instance, work, by)
         return get_work(instance, work.id)
     message = "The backup was cancelled before it began."
-    if not rows.ask_cancel_backup(instance.catalog, work.id, message, instance.clock.now_ns()):
+    if not rows.ask_cancel_backup(instance.catalog, work.id, message, instance.clock.now_ns(), by):
         raise Conflict("JOB_ENDED", "The backup is finished already; there is nothing to cancel.")
     now = get_work(instance, work.id)
     if now.finished_at is not None:

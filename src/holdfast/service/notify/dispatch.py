@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast.catalog.events import deliveries as rows
 from holdfast.catalog.events.endpoints import disable_endpoint
-from holdfast.catalog.records import Delivery, DeliveryState, Endpoint, new_id
+from holdfast.catalog.records import SYSTEM, Actor, Delivery, DeliveryState, Endpoint, new_id
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, LimitReached
 from holdfast.service.instance.home import Instance
@@ -126,7 +126,7 @@ def attempt(
     return outcome
 
 
-def send_test(instance: Instance, endpoint: Endpoint, *, resolve: Resolve = system_resolve) -> Delivery:
+def send_test(instance: Instance, endpoint: Endpoint, by: Actor, *, resolve: Resolve = system_resolve) -> Delivery:
     """Send a `webhook.test` now, once, and give what came of it.
 
     Raises Conflict (WEBHOOK_DISABLED), LimitReached (KEEP_CALM) when the account had a test just now.
@@ -156,7 +156,7 @@ def send_test(instance: Instance, endpoint: Endpoint, *, resolve: Resolve = syst
     body = body_of(instance, delivery, endpoint)
     assert body is not None
     delivery = msgspec.structs.replace(delivery, body=body)
-    rows.insert_delivery(instance.catalog, delivery)
+    rows.insert_delivery(instance.catalog, delivery, by)
     outcome = _send(instance, delivery, endpoint, body, resolve)
     state = DeliveryState.DELIVERED if outcome.error is None else DeliveryState.FAILED
     _end(instance, delivery, state, outcome.status, outcome.error)
@@ -227,7 +227,7 @@ def _settle(
 
 
 def _disable(instance: Instance, endpoint: Endpoint, why: str) -> None:
-    disable_endpoint(instance.catalog, endpoint.id, instance.clock.now_ns(), why)
+    disable_endpoint(instance.catalog, endpoint.id, instance.clock.now_ns(), why, SYSTEM)
     _log.warning("endpoint %s (%s) was disabled: %s", endpoint.id, endpoint.label, why)
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as rows
-from holdfast.catalog.records import MESSAGE_KINDS, Delivery, Endpoint, EventKind
+from holdfast.catalog.records import MESSAGE_KINDS, Actor, Delivery, Endpoint, EventKind
 from holdfast.schemas import webhooks as schemas
 from holdfast.schemas.webhooks import LABEL_CHARACTERS_MAX, Webhook, webhook_of
 from holdfast.service.errors import Conflict, Invalid, NotFound
@@ -65,6 +65,7 @@ def add_endpoint(
     instance: Instance,
     account_id: str | None,
     url: str,
+    by: Actor,
     events: Sequence[str] | None = None,
     label: str | None = None,
     *,
@@ -97,7 +98,7 @@ def add_endpoint(
         disabled_at=None,
     )
     try:
-        rows.insert_endpoint(instance.catalog, endpoint, ENDPOINTS_MAX)
+        rows.insert_endpoint(instance.catalog, endpoint, ENDPOINTS_MAX, by)
     except rows.TooManyEndpoints:
         raise _too_many() from None
     return NewEndpoint(endpoint, secret)
@@ -127,12 +128,14 @@ def find_endpoint(instance: Instance, endpoint_id: str) -> Endpoint:
 def change_endpoint(
     instance: Instance,
     endpoint: Endpoint,
+    by: Actor,
     *,
     events: Sequence[str] | None = None,
     label: str | None = None,
     is_enabled: bool | None = None,
 ) -> Endpoint:
     """Change what is given. Enabling makes nothing arrive that was given up. Raises Invalid."""
+    now_ns = instance.clock.now_ns()
     values: dict[str, object] = {}
     if events is not None:
         values["events"] = _checked_events(events)
@@ -141,18 +144,18 @@ def change_endpoint(
     if is_enabled is True:
         values["disabled_at"] = None
     if values:
-        rows.change_endpoint(instance.catalog, endpoint.id, **values)
+        rows.change_endpoint(instance.catalog, endpoint.id, now_ns, by, **values)
     if is_enabled is False:
-        rows.disable_endpoint(instance.catalog, endpoint.id, instance.clock.now_ns(), "The endpoint was disabled.")
+        rows.disable_endpoint(instance.catalog, endpoint.id, now_ns, "The endpoint was disabled.", by)
     return find_endpoint(instance, endpoint.id)
 
 
-def remove_endpoint(instance: Instance, endpoint: Endpoint) -> None:
+def remove_endpoint(instance: Instance, endpoint: Endpoint, by: Actor) -> None:
     """Remove an endpoint, with its log and all that was on its way."""
-    rows.delete_endpoint(instance.catalog, endpoint.id)
+    rows.delete_endpoint(instance.catalog, endpoint.id, instance.clock.now_ns(), by)
 
 
-def rotate_secret(instance: Instance, endpoint: Endpoint) -> NewEndpoint:
+def rotate_secret(instance: Instance, endpoint: Endpoint, by: Actor) -> NewEndpoint:
     """Give a webhook a new secret; for a day the old one signs too. Raises Conflict (NOT_A_WEBHOOK)."""
     if endpoint.kind != WEBHOOK:
         raise Conflict("NOT_A_WEBHOOK", "Only webhooks have a secret; this endpoint is none.")
@@ -160,7 +163,7 @@ def rotate_secret(instance: Instance, endpoint: Endpoint) -> NewEndpoint:
     old = next(one for one in _opened(instance, endpoint) if one.until is None)
     fresh = webhook.new_secret()
     sealed = _sealed(instance, endpoint.id, [_Secret(fresh), _Secret(old.text, now_ns + OVERLAP_NS)])
-    rows.change_endpoint(instance.catalog, endpoint.id, secret_sealed=sealed)
+    rows.change_endpoint(instance.catalog, endpoint.id, now_ns, by, secret_sealed=sealed)
     return NewEndpoint(find_endpoint(instance, endpoint.id), fresh)
 
 

@@ -18,7 +18,7 @@ from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.events.log import event_by_seq
 from holdfast.catalog.records import Backup, Delivery, Endpoint, Event, EventKind, JobState
-from holdfast.schemas.fields import Note
+from holdfast.schemas.fields import Note, OperatorNote
 from holdfast.schemas.times import iso, iso_or_none, local_time
 from holdfast.schemas.webhooks import Happened, Tried, WebhookBody
 from holdfast.service.instance.home import Instance
@@ -83,7 +83,8 @@ def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str |
     message = compose(facts)
     if endpoint.kind == "apprise":
         return msgspec.json.encode(message).decode()
-    return msgspec.json.encode(_webhook(instance, event, backup, facts, message)).decode()
+    is_operators = endpoint.account_id is None
+    return msgspec.json.encode(_webhook(instance, event, backup, facts, message, for_operator=is_operators)).decode()
 
 
 def compose(facts: Facts) -> Message:
@@ -199,6 +200,7 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
     app = None if event.app_id is None else app_by_id(instance.catalog, event.app_id)
     account = account_by_id(instance.catalog, event.account_id) if for_operator else None
     error = _error_of(event)
+    reason = None if error is None else error.detail if for_operator else error.message
     return Facts(
         kind=event.kind,
         at=event.at,
@@ -208,8 +210,8 @@ def _facts(instance: Instance, event: Event, backup: Backup | None, *, for_opera
         backup=backup.name if backup is not None else str(event.data.get("name") or ""),
         size=0 if backup is None else backup.zip_bytes,
         warnings=0 if backup is None else len(backup.warnings),
-        error_code=error["code"] if error else None,
-        error=error["message"] if error else None,
+        error_code=error.code if error else None,
+        error=reason,
         state=str(event.data.get("state") or JobState.SUCCESSFUL),
         last_good_at=None if event.app_id is None else last_good_at(instance.catalog, event.app_id),
         is_running=event.data.get("is_running") is True,
@@ -230,17 +232,22 @@ def _sizes(event: Event) -> str:
     return f"{now:,} files ({size}), and the one before had {before:,} ({size_before})"
 
 
-def _error_of(event: Event) -> dict[str, str] | None:
-    """Code and sentence of what went wrong, as its event says: in `error`, or as `code` and `message`."""
+def _error_of(event: Event) -> OperatorNote | None:
+    """Code and texts of what went wrong, as its event says: in `error`, or as `code`, `message` and `detail`."""
     error = event.data.get("error") or event.data
     if not isinstance(error, dict) or not error.get("code"):
         return None
-    return {"code": str(error["code"]), "message": str(error.get("message") or "")}
+    message = str(error.get("message") or "")
+    return OperatorNote(str(error["code"]), message, str(error.get("detail") or message))
 
 
-def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Facts, message: Message) -> WebhookBody:
+def _webhook(
+    instance: Instance, event: Event, backup: Backup | None, facts: Facts, message: Message, *, for_operator: bool
+) -> WebhookBody:
     """The message for programs."""
-    error = _error_of(event)
+    error: Note | None = _error_of(event)
+    if error is not None and not for_operator:
+        error = Note(error.code, error.message)
     data = Happened(
         account_id=event.account_id,
         app_id=event.app_id,
@@ -249,17 +256,17 @@ def _webhook(instance: Instance, event: Event, backup: Backup | None, facts: Fac
         job_id=event.job_id,
         message=message.title + ". " + " ".join(message.text.split("\n")[:-1]),
         link=facts.link,
-        error=Note(error["code"], error["message"]) if error else None,
+        error=error,
         last_good_backup_at=iso_or_none(facts.last_good_at, instance.zone),
-        backup=None if backup is None else _shown(instance, backup),
+        backup=None if backup is None else _shown(instance, backup, for_operator=for_operator),
         state=facts.state if event.kind is EventKind.RESTORE_FINISHED else UNSET,
     )
     return WebhookBody(str(event.kind), iso(event.at, instance.zone), data)
 
 
-def _shown(instance: Instance, backup: Backup) -> dict[str, Any]:
+def _shown(instance: Instance, backup: Backup, *, for_operator: bool) -> dict[str, Any]:
     """The full backup object without what opens it: a receiver has the API for that."""
-    full = full_object(instance, backup)
+    full = full_object(instance, backup, for_operator=for_operator)
     shown = {name: getattr(full, name) for name in full.__struct_fields__ if name not in _SECRET_FIELDS}
     return {**shown, "warnings": full.warnings[:WARNINGS_SHOWN_MAX]}
 

@@ -98,6 +98,7 @@ def _is_within(address: str, networks: str) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed  # as a socket for both kinds writes an IPv4 address
     return any(parsed in ip_network(network) for network in texts(networks) or ())
 
 

@@ -59,10 +59,13 @@ def raise_overdue(instance: Instance, control: Control = NEVER) -> list[App]:
 def _data(instance: Instance, app: App, good_ns: int | None, last: rows.LastTry | None) -> dict[str, Any]:
     """Return the event's data: the application, its last good backup, and why the last attempt failed, if it did."""
     failed = last is not None and last.state is State.FAILED
+    error = None
+    if failed and last is not None:
+        error = {"code": last.error_code, "message": last.error_message, "detail": last.error_detail}
     return {
         "app": app.name,
         "cron": app.settings.cron,
         "last_good_backup_at": None if good_ns is None else iso(good_ns, instance.zone),
-        "error": {"code": last.error_code, "message": last.error_message} if failed and last else None,
+        "error": error,
         "is_running": last is not None and last.state is State.RUNNING,
     }

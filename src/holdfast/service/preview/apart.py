@@ -14,11 +14,12 @@ from holdfast.catalog.records import App, Backup
 from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.schemas.apps import Ignored
 from holdfast.schemas.jobs import RestorePreview
-from holdfast.service.errors import Conflict, LimitReached
+from holdfast.service.errors import LimitReached
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.preview.order import IgnoredOrder, Order, Reply, RestoreOrder, error_of
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
 
 AT_ONCE_MAX = 2
@@ -35,7 +36,7 @@ def ignored_apart(instance: Instance, app: App, patterns: Sequence[str] | None =
     try:
         reply = _run(instance, app.account_id, IgnoredOrder(app.id, None if patterns is None else tuple(patterns)))
     except SourceError as error:
-        raise Conflict("APP_NOT_READABLE", str(error)) from None
+        raise not_readable(error) from None
     assert reply.ignored is not None
     return reply.ignored
 

@@ -40,12 +40,13 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """An error that is foreseen. `kind`: its class; `code`, `field`: of a ServiceError."""
+    """An error that is foreseen. `kind`: its class; `code`, `field`, `detail`: of a ServiceError."""
 
     kind: str
     message: str
     code: str = ""
     field: str = ""
+    detail: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ def refusal_of(error: Exception) -> Refusal | None:
         return Refusal("Invalid", error.message, error.code, error.field)
     for kind in type(error).__mro__:
         if kind.__name__ in _SERVICE and isinstance(error, ServiceError):
-            return Refusal(kind.__name__, error.message, error.code)
+            return Refusal(kind.__name__, error.message, error.code, detail=error.detail)
         if kind.__name__ in _PLAIN:
             return Refusal(kind.__name__, str(error))
     return None
@@ -90,5 +91,5 @@ def error_of(refusal: Refusal) -> Exception:
     if refusal.kind == "Invalid":
         return Invalid(refusal.field, refusal.message)
     if refusal.kind in _SERVICE:
-        return _SERVICE[refusal.kind](refusal.code, refusal.message)
+        return _SERVICE[refusal.kind](refusal.code, refusal.message, refusal.detail)
     return _PLAIN[refusal.kind](refusal.message) if refusal.kind in _PLAIN else Unavailable(refusal.message)

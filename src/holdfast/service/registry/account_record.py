@@ -26,6 +26,7 @@ from holdfast.catalog.records import SYSTEM, Account, App, Backup, new_id
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import ObjectMissing, Store
 from holdfast.vault.errors import DamagedError, KeyMismatch
+from holdfast.vault.pack.keys import MasterKey
 
 RECORD_NAME = "account"
 COPIES_PREFIX = "records/"
@@ -155,7 +156,12 @@ def _readable(instance: Instance, account_id: str, store: Store, name: str) -> R
 
 
 def _read(instance: Instance, account_id: str, store: Store, name: str) -> Record:
-    plain = instance.master_key.unwrap(store.get(name), f"account record:{account_id}")
+    return opened_record(instance.master_key, account_id, store.get(name))
+
+
+def opened_record(key: MasterKey, account_id: str, sealed: bytes) -> Record:
+    """Open the bytes of a record. Raises KeyMismatch, DamagedError."""
+    plain = key.unwrap(sealed, f"account record:{account_id}")
     try:
         record = _record.decode(plain)
         if not record.keys and (first := _first_record.decode(plain)).api_key_hash:

@@ -9,7 +9,7 @@ import string
 from dataclasses import dataclass
 
 from holdfast.catalog.accounts import rows
-from holdfast.catalog.records import SYSTEM, Account, Actor
+from holdfast.catalog.records import Account, Actor
 from holdfast.service.errors import Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
@@ -30,12 +30,12 @@ class NewAccount:
     api_key: str
 
 
-def add_account(instance: Instance, email: str, plan: str, by: Actor = SYSTEM) -> NewAccount:
+def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAccount:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
     account = new_account(instance, email, plan)
     api_key, main_key = new_main_key(instance, account.id, by)
     try:
-        rows.insert_account(instance.catalog, account, main_key)
+        rows.insert_account(instance.catalog, account, main_key, by)
     except rows.EmailTaken:
         raise email_taken(email) from None
     store_record(instance, account.id)
@@ -83,21 +83,21 @@ def get_account(instance: Instance, account_id: str) -> Account:
     return account
 
 
-def set_plan(instance: Instance, account_id: str, plan: str) -> Account:
+def set_plan(instance: Instance, account_id: str, plan: str, by: Actor) -> Account:
     """Give an account another plan. Raises NotFound, Invalid."""
     get_account(instance, account_id)
     require_plan(instance, plan)
-    rows.set_plan(instance.catalog, account_id, plan)
+    rows.set_plan(instance.catalog, account_id, plan, instance.clock.now_ns(), by)
     store_record(instance, account_id)
     return get_account(instance, account_id)
 
 
-def set_email(instance: Instance, account_id: str, email: str) -> Account:
+def set_email(instance: Instance, account_id: str, email: str, by: Actor) -> Account:
     """Give an account another e-mail address. Raises NotFound, Invalid (EMAIL), Conflict (EMAIL_TAKEN)."""
     get_account(instance, account_id)
     check_email(email)
     try:
-        rows.set_email(instance.catalog, account_id, email)
+        rows.set_email(instance.catalog, account_id, email, instance.clock.now_ns(), by)
     except rows.EmailTaken:
         raise email_taken(email) from None
     store_record(instance, account_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.catalog.accounts import apps as rows
 from holdfast.catalog.backups.rows import list_backups
 from holdfast.catalog.jobs.schedules import due_times, move_app, stop_schedule
-from holdfast.catalog.records import App
+from holdfast.catalog.records import Actor, App
 from holdfast.restorer import STAGING_PREFIX
 from holdfast.schemas import apps as schemas
 from holdfast.service.errors import Conflict, Invalid, NotFound, app_not_found
@@ -20,7 +20,7 @@ from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.backups import check_name, delete_now, require_unlocked
 
 
-def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
+def add_app(instance: Instance, account_id: str, name: str, path: Path, by: Actor) -> App:
     """Make an application whose data is the folder `path`.
 
     Raises NotFound (account), Invalid (NAME, PATH), Conflict (APP_NAME_TAKEN).
@@ -37,31 +37,32 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path) -> App:
         created_at=instance.clock.now_ns(),
     )
     try:
-        rows.insert_app(instance.catalog, app)
+        rows.insert_app(instance.catalog, app, by)
     except rows.AppNameTaken:
         raise _name_taken(name) from None
     store_record(instance, account_id)
     return app
 
 
-def rename_app(instance: Instance, app: App, name: str) -> App:
+def rename_app(instance: Instance, app: App, name: str, by: Actor) -> App:
     """Give an application another name. Raises Invalid (NAME), Conflict (APP_NAME_TAKEN)."""
     check_name(name)
     try:
-        rows.rename_app(instance.catalog, app.id, name)
+        rows.rename_app(instance.catalog, app, name, instance.clock.now_ns(), by)
     except rows.AppNameTaken:
         raise _name_taken(name) from None
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
 
-def set_path(instance: Instance, app: App, path: Path) -> App:
+def set_path(instance: Instance, app: App, path: Path, by: Actor) -> App:
     """Say where an application's data is now: a folder of this machine, whose node it is on from then on.
 
     Raises Invalid (PATH), Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS).
     """
     real = _checked_folder(instance, path)
-    _require_idle(move_app(instance.catalog, app.id, str(real), instance.config.node))
+    now_ns = instance.clock.now_ns()
+    _require_idle(move_app(instance.catalog, app, str(real), instance.config.node, now_ns, by))
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
@@ -165,7 +166,7 @@ def find_app(instance: Instance, name_or_id: str) -> App:
     return found[0]
 
 
-def remove_app(instance: Instance, app: App) -> int:
+def remove_app(instance: Instance, app: App, by: Actor) -> int:
     """Remove an application and all its backups; returns how many. Its data is not touched.
 
     Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when somebody
@@ -177,9 +178,9 @@ def remove_app(instance: Instance, app: App) -> int:
     # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
     _require_idle(stop_schedule(instance.catalog, app.id))
     for backup in backups:
-        delete_now(instance, backup)
+        delete_now(instance, backup, by)
     try:
-        rows.delete_app(instance.catalog, app.id)
+        rows.delete_app(instance.catalog, app, instance.clock.now_ns(), by)
     except rows.AppInUse:
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application was started meanwhile; try again.") from None
     store_record(instance, app.account_id)

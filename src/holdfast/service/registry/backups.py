@@ -10,10 +10,10 @@ from urllib.parse import quote
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import NOT_PROVED
 from holdfast.catalog.prepared_queries import ListRow
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import SYSTEM, Actor, Backup, State
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX, ListedBackup, backup_of, listed_of, row_of
 from holdfast.schemas.backups import Backup as FullBackup
-from holdfast.schemas.fields import Note, note_of
+from holdfast.schemas.fields import Note, OperatorNote, note_of
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, NotFound, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -75,27 +75,37 @@ def listed(instance: Instance, backups: Sequence[Backup], *, with_keys: bool = T
     return [listed_of(row_of(backup, keys.of(backup) if with_keys else ""), instance.zone) for backup in backups]
 
 
-def full_object(instance: Instance, backup: Backup, *, with_keys: bool = True) -> FullBackup:
-    """A backup as a whole. Raises KeyMismatch."""
-    return full_objects(instance, [backup], with_keys=with_keys)[0]
+def full_object(
+    instance: Instance, backup: Backup, *, with_keys: bool = True, for_operator: bool = False
+) -> FullBackup:
+    """A backup as a whole; for the operator with the details of its failure. Raises KeyMismatch."""
+    return full_objects(instance, [backup], with_keys=with_keys, for_operator=for_operator)[0]
 
 
-def full_objects(instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True) -> list[FullBackup]:
+def full_objects(
+    instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True, for_operator: bool = False
+) -> list[FullBackup]:
     """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
     keys, shown = LinkKeys(instance), []
     for backup in backups:
         key = keys.of(backup) if with_keys else ""
         url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None
-        shown.append(backup_of(backup, key, instance.zone, url, _error(backup)))
+        shown.append(backup_of(backup, key, instance.zone, url, _error(backup, for_operator)))
     return shown
 
 
-def _error(backup: Backup) -> Note | None:
+def _error(backup: Backup, for_operator: bool) -> Note | None:
     """Why a backup failed, or what of a successful one is lost by now."""
     if backup.error_code is not None:
-        return note_of(backup.error_code, backup.error_message)
+        detail = (backup.reason or "") if for_operator else None
+        return note_of(backup.error_code, backup.error_message, detail)
     if not backup.damage:
         return None
+    found = _loss(backup)
+    return OperatorNote(found.code, found.message, found.message) if for_operator else found
+
+
+def _loss(backup: Backup) -> Note:
     lost = [w for w in backup.damage if w.code != NOT_PROVED]
     if not lost:
         return Note(NOT_PROVED, f"{backup.damage[0].message} Use another backup.")
@@ -150,13 +160,13 @@ def check_after(instance: Instance, after: str | None, account_id: str, app_id: 
         raise backup_not_found()
 
 
-def rename(instance: Instance, backup: Backup, name: str) -> Backup:
+def rename(instance: Instance, backup: Backup, name: str, by: Actor) -> Backup:
     """Give a backup another name; its download URL changes with it. Raises Invalid, Conflict."""
     check_name(name)
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     try:
-        rows.rename_backup(instance.catalog, backup.id, name)
+        rows.rename_backup(instance.catalog, backup.id, name, instance.clock.now_ns(), by)
     except rows.BackupNameTaken:
         raise name_taken(name) from None
     return _marked(instance, backup)
@@ -170,6 +180,7 @@ def name_taken(name: str) -> Invalid:
 def set_lock(
     instance: Instance,
     backup: Backup,
+    by: Actor,
     is_locked: bool | None = None,
     locked_until: int | None = None,
     *,
@@ -185,7 +196,7 @@ def set_lock(
         _check_lock_end(instance, backup, locked_until)
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
-    changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns())
+    changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns(), by)
     found = _marked(instance, backup) if changed else backup
     if not changed:
         raise Conflict("BACKUP_LOCKED", "The backup's time lock can be made longer, not shorter.")
@@ -205,14 +216,14 @@ def _check_lock_end(instance: Instance, backup: Backup, locked_until: int) -> No
         )
 
 
-def override_locks(instance: Instance, backup: Backup) -> Backup:
+def override_locks(instance: Instance, backup: Backup, by: Actor) -> Backup:
     """Take all locks of a backup away, as only the operator may; of a time lock an event says so.
 
     Raises Conflict (BACKUP_NOT_USABLE).
     """
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
-    rows.override_locks(instance.catalog, backup.id, instance.clock.now_ns())
+    rows.override_locks(instance.catalog, backup.id, instance.clock.now_ns(), by)
     return _marked(instance, backup)
 
 
@@ -230,7 +241,7 @@ def require_usable(backup: Backup, verb: str) -> None:
         raise Conflict("BACKUP_NOT_USABLE", f"The backup is {backup.state}; only a successful one can be {verb}.")
 
 
-def delete_backup(instance: Instance, backup: Backup) -> int:
+def delete_backup(instance: Instance, backup: Backup, by: Actor) -> int:
     """Delete a backup; returns the bytes of the store that only it needed: what pruning will free.
 
     They are 0 where a manifest of the account is damaged: then nothing is pruned until that is mended.
@@ -246,7 +257,7 @@ def delete_backup(instance: Instance, backup: Backup) -> int:
             freed = instance.vault(backup.account_id).bytes_only_in(backup.id)
         except VaultError as error:
             _log.warning("what deleting backup %s frees is not known: %s", backup.id, error)
-    delete_now(instance, backup)
+    delete_now(instance, backup, by)
     return freed
 
 
@@ -266,10 +277,10 @@ def locked_until(instance: Instance, backup: Backup) -> str | None:
     return iso(backup.locked_until, instance.zone)
 
 
-def delete_now(instance: Instance, backup: Backup) -> None:
+def delete_now(instance: Instance, backup: Backup, by: Actor) -> None:
     """Delete in an order that a crash cannot harm: the state first, then the root, then the row."""
     if backup.state is not State.DELETING and not rows.mark_deleting(
-        instance.catalog, backup.id, instance.clock.now_ns()
+        instance.catalog, backup.id, instance.clock.now_ns(), by
     ):
         raise Conflict("BACKUP_LOCKED", "The backup was locked or changed meanwhile; try again.")
     # The root first: without it the backup cannot come back by a rebuild, whatever else is left of it.
@@ -283,7 +294,7 @@ def resume_deletions(instance: Instance) -> int:
     done = 0
     for backup in rows.backups_in(instance.catalog, [State.DELETING]):
         try:
-            delete_now(instance, backup)
+            delete_now(instance, backup, SYSTEM)  # who began it stands in the audit since then
             done += 1
         except StoreError as error:
             _log.warning("the deletion of backup %s waits: %s", backup.id, error)

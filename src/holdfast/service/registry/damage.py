@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, record_findings
 from holdfast.catalog.records import Backup, State, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import StoreError
-from holdfast.vault.errors import VaultError
+from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
 from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.paths import shown
+from holdfast.vault.reader.at_fault import name_file
 
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def file_named(instance: Instance, backup: Backup) -> Iterator[None]:
+    """Have an error about lost or damaged content of a backup say which of its files is hit, where that is known."""
+    try:
+        yield
+    except (ChunkMissing, DamagedError) as error:
+        error.backup = backup.name
+        with suppress(VaultError, StoreError):
+            snapshot = instance.vault(backup.account_id).open(backup.id)
+            try:
+                name_file(snapshot, error)
+            finally:
+                snapshot.close()
+        raise
 
 
 def recheck(instance: Instance, account_id: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.catalog.accounts import apps as rows
-from holdfast.catalog.records import IMPORTED, App, AppSettings, Backup, State
+from holdfast.catalog.records import IMPORTED, Actor, App, AppSettings, Backup, State
 from holdfast.schemas.commands import Database as ShownDatabase
 from holdfast.schemas.commands import GoodDatabase
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
@@ -88,7 +88,9 @@ def spec_of(
     return DatabaseSpec(name=name, kind=chosen, dsn=dsn, password_env=password_env or "", password_file=file)
 
 
-def add_database(instance: Instance, app: App, spec: DatabaseSpec, *, check: bool = True) -> GoodDatabase | None:
+def add_database(
+    instance: Instance, app: App, spec: DatabaseSpec, by: Actor, *, check: bool = True
+) -> GoodDatabase | None:
     """Make a database a source of an application; with `check` only when it can be dumped now; what that found.
 
     Raises Conflict (OTHER_NODE, DATABASE_NAME_TAKEN, DATABASES_FOLDER_IN_USE), and as `check_database`.
@@ -110,11 +112,11 @@ def add_database(instance: Instance, app: App, spec: DatabaseSpec, *, check: boo
             raise Conflict("DATABASE_NAME_TAKEN", f"{app.name} has a database named {spec.name} already.")
         return msgspec.structs.replace(settings, databases=(*settings.databases, spec))
 
-    _change(instance, app, added)
+    _change(instance, app, added, by, "database.added")
     return found
 
 
-def remove_database(instance: Instance, app: App, name: str) -> None:
+def remove_database(instance: Instance, app: App, name: str, by: Actor) -> None:
     """Make a database no source any more; backups that have it keep it. Raises NotFound, Conflict (CONFIGURED)."""
     if not any(spec.name == name for spec in app.settings.databases):
         if is_configured(instance, app, name):
@@ -125,11 +127,11 @@ def remove_database(instance: Instance, app: App, name: str) -> None:
         left = tuple(spec for spec in settings.databases if spec.name != name)
         return msgspec.structs.replace(settings, databases=left)
 
-    _change(instance, app, removed)
+    _change(instance, app, removed, by, "database.removed")
 
 
-def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSettings]) -> None:
-    rows.change_settings(instance.catalog, app.id, change)
+def _change(instance: Instance, app: App, change: Callable[[AppSettings], AppSettings], by: Actor, action: str) -> None:
+    rows.change_settings(instance.catalog, app.id, change, instance.clock.now_ns(), by, action)
     store_record(instance, app.account_id)
 
 

@@ -74,14 +74,19 @@ def new_main_key(instance: Instance, account_id: str, by: Actor) -> tuple[str, K
     return api_key, row
 
 
-def rotate_key(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> str:
-    """Replace the main key; the old one works on for the overlap. Return the new one."""
+def new_main_key_of(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> tuple[str, Key]:
+    """Replace the main key; the old one works on for the overlap. Return the new one, and its row."""
     api_key, row = new_main_key(instance, account.id, by)
-    data = {"key": row.id, "overlap_seconds": overlap_seconds}
+    data = {"key_id": row.id, "overlap_seconds": overlap_seconds}
     change = Change(by, "account.key_replaced", account.id, data=data)
     rows.replace_main_key(instance.catalog, row, row.created_at + overlap_seconds * SECOND_NS, change)
     store_record(instance, account.id)
-    return api_key
+    return api_key, row
+
+
+def rotate_key(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> str:
+    """As `new_main_key_of`; return the new key alone."""
+    return new_main_key_of(instance, account, by, overlap_seconds)[0]
 
 
 def reveal_key(instance: Instance, account_id: str) -> str:

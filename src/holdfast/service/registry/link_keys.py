@@ -2,7 +2,8 @@
 
 A key is 160 bits of HMAC-SHA-256 over the backup's digest with the account's link secret, which the catalog has sealed
 by the master key. So who reads the catalog can open no download, two backups with the same content have the same key,
-and a new secret ends all links of the account.
+and a new secret ends all links of the account. A link with an end has, in the place of a key, its end and a signature:
+HMAC-SHA-256 with the same secret and a purpose of its own over account, backup, format and end.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from holdfast.service.instance.home import Instance
 
 LINK_KEY_DIGITS = 40
 _PURPOSE = b"holdfast 1 download"
+_LINK_PURPOSE = b"holdfast 1 link with an end"
 
 
 class AccountKeys:
     """The keys of one account's downloads."""
 
     def __init__(self, link_secret: bytes) -> None:
+        self._link_secret = link_secret
         self._begun = hmac.new(link_secret, _PURPOSE, "sha256")  # a copy of it costs half of what beginning costs
 
     def key(self, digest: bytes) -> str:
@@ -27,6 +30,12 @@ class AccountKeys:
         whole = self._begun.copy()
         whole.update(digest)
         return whole.hexdigest()[:LINK_KEY_DIGITS]
+
+    def signature(self, account_id: str, backup_id: str, format: str, expires: int) -> str:
+        """Return the signature of a link to a backup that ends at a time (seconds since 1970)."""
+        # None of the parts has a zero byte, so no two links have the same text.
+        text = "\0".join((account_id, backup_id, format, str(expires)))
+        return hmac.new(self._link_secret, _LINK_PURPOSE + b"\0" + text.encode(), "sha256").hexdigest()
 
 
 def same_key(given: str, expected: str) -> bool:

@@ -22,7 +22,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.registry.databases import Dump, databases_of, dump_in
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
-from holdfast.sources.databases.errors import DumpNoRoom
+from holdfast.sources.databases.errors import DumpNoRoom, database_named
 from holdfast.sources.databases.spec import DatabaseSpec
 from holdfast.vault.control import Control, Progress
 from holdfast.vault.errors import DamagedError
@@ -58,6 +58,7 @@ def target_of(instance: Instance, app: App, dump: Dump, wanted: WantedDatabase) 
     if spec is None:
         raise NotFound(
             "DATABASE_NOT_FOUND",
+            f"{app.name} has no database named {dump.name} any more.",
             f"{app.name} has no database named {dump.name} any more; say with --to-dsn where the dump is to go.",
         )
     if spec.kind != dump.kind:
@@ -80,11 +81,12 @@ def load_dump(operation: DatabaseRestore, safety_backup: Callable[[], str | None
     operation.scratch.mkdir(mode=0o700, exist_ok=True)
     try:
         path = operation.scratch / dump.path.decode().rpartition("/")[2]
-        size = _fetch(operation, dump, path)
-        load = _ready(operation, dump, spec, path)
-        safety = safety_backup()
-        operation.control.check(CANCELLED)
-        load()
+        with database_named(dump.name):
+            size = _fetch(operation, dump, path)
+            load = _ready(operation, dump, spec, path)
+            safety = safety_backup()
+            operation.control.check(CANCELLED)
+            load()
         return size, safety
     finally:
         shutil.rmtree(operation.scratch, ignore_errors=True)

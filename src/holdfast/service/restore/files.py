@@ -13,12 +13,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, State, Warned
+from holdfast.catalog.events.audit import PRIVATE
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, App, Backup, Job, JobState, State, Warned
 from holdfast.restorer.changes import RestorePlan
 from holdfast.restorer.staging import (
     CANCELLED,
@@ -29,13 +31,14 @@ from holdfast.restorer.staging import (
     staging_folder,
     target_error,
 )
-from holdfast.restorer.swap import Outcome, RollBackFailed, Swap, clean_up, forget
+from holdfast.restorer.swap import JournalError, JournalFull, Outcome, RollBackFailed, Swap, clean_up, forget
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure, Failures
 from holdfast.service.registry.apps import require_folder, require_here
 from holdfast.service.registry.backups import require_usable
+from holdfast.service.registry.damage import file_named
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.restore.database import DatabaseRestore, load_dump, scratch_folder, target_of
@@ -61,6 +64,8 @@ from holdfast.vault.paths import shown
 from holdfast.vault.reader.extract import extract, large_parts
 
 KIND = "restore"
+_NO_SAFETY = "The safety backup before the restore failed, so nothing was changed:"
+_STAGING_LEFT = "The restore is finished, but what it replaced could not be removed: the folder {name} takes room."
 INLINE_BEGINS_NS = 30 * SECOND_NS
 """A process that restores at once has begun within this time, or is dead."""
 
@@ -80,12 +85,14 @@ class Restored(msgspec.Struct, frozen=True):
     warnings: tuple[Warned, ...]
 
 
-def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Job:
+def request_restore(
+    instance: Instance, backup: Backup, target: App, wanted: Wanted, by: Actor, *, undoes: str | None = None
+) -> Job:
     """Enter a restore as queued.
 
     It is for the application's node, but for one that the caller runs. Raises Invalid (PATH), Conflict
     (BACKUP_NOT_USABLE, OTHER_NODE, RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, TARGET_IN_INSTANCE), and NotFound for a
-    database that is not there.
+    database that is not there. `undoes`: the id of the restore that it undoes.
     """
     if wanted.is_inline and wanted.is_into_app:
         require_here(instance, target)
@@ -97,7 +104,24 @@ def request_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
         paths_of(text)
     if wanted.database is None and node == instance.config.node:
         require_safe_target(instance, target_root(target, wanted))
-    return jobs.request_job(instance, KIND, backup, target.id, node, msgspec.json.encode(wanted).decode())
+    request = msgspec.json.encode(wanted).decode()
+    # Another folder or database than the application's own only the operator can name.
+    is_hidden = not wanted.is_into_app
+    data = _audited(wanted, undoes)
+    return jobs.request_job(instance, KIND, backup, target.id, node, request, by, data, is_hidden=is_hidden)
+
+
+def _audited(wanted: Wanted, undoes: str | None) -> dict[str, Any]:
+    """Return a restore as the audit tells it; a folder or a database outside the application is the operator's."""
+    data: dict[str, Any] = {"mode": wanted.mode, "paths": wanted.paths, "safety_backup": wanted.safety_backup}
+    if undoes is not None:
+        data["undoes"] = undoes
+    if wanted.database is not None:
+        data["database"] = wanted.database.name
+        data["elsewhere"] = wanted.database.to is not None
+    if wanted.to is not None:
+        data[PRIVATE] = {"to": wanted.to}
+    return data
 
 
 def run_restore(
@@ -125,12 +149,12 @@ def recover_restores(instance: Instance) -> None:
         wanted = msgspec.json.decode(job.request, type=Wanted)
         target = app_by_id(instance.catalog, job.app_id)
         if target is None:
-            jobs.finish(instance, job.id, JobState.FAILED, error_code="APP_NOT_FOUND", error_message="It is gone.")
+            jobs.fail(instance, job.id, Failure("APP_NOT_FOUND", "The application is gone."))
             return
         if wanted.database is not None:
             shutil.rmtree(scratch_folder(instance, job.id), ignore_errors=True)
             message = f"The process that restored ended before it was finished; restore {wanted.database.name} again."
-            jobs.finish(instance, job.id, JobState.FAILED, error_code="INTERRUPTED", error_message=message)
+            jobs.fail(instance, job.id, Failure("INTERRUPTED", message))
             return
         staging = staging_folder(target_root(target, wanted), job.id)
         try:
@@ -147,16 +171,11 @@ def recover_restores(instance: Instance) -> None:
             message = "It was finished when its process ended; what it counted was lost."
             warning = Warned("", "INTERRUPTED", message)
             done = Restored(0, 0, 0, 0, 0, None, (warning,))
-            jobs.finish(instance, job.id, JobState.SUCCESSFUL, result=msgspec.json.encode(done).decode())
+            jobs.finish(instance, job.id, msgspec.json.encode(done).decode())
             forget(_journal(instance, job.id))
             return
-        jobs.finish(
-            instance,
-            job.id,
-            JobState.FAILED,
-            error_code="INTERRUPTED",
-            error_message="The process that restored ended before it was finished; everything is as it was before.",
-        )
+        message = "The process that restored ended before it was finished; everything is as it was before."
+        jobs.fail(instance, job.id, Failure("INTERRUPTED", message))
 
     jobs.recover_jobs(instance, KIND, tidy)
     before = instance.clock.now_ns() - INLINE_BEGINS_NS
@@ -164,7 +183,7 @@ def recover_restores(instance: Instance) -> None:
         if job.kind == KIND and is_inline(job) and job.created_at < before:
             # Its process died between asking and beginning. To begin it now would surprise everybody.
             message = "The process that wanted to restore ended before it began; nothing was changed."
-            jobs.finish(instance, job.id, JobState.CANCELLED, error_code="INTERRUPTED", error_message=message)
+            jobs.fail(instance, job.id, Failure("INTERRUPTED", message), JobState.CANCELLED)
 
 
 def _journal(instance: Instance, job_id: str) -> Path:
@@ -185,6 +204,13 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
     require_usable(backup, "restored")
     if wanted.is_into_app:
         require_folder(instance, target_app)
+    with file_named(instance, backup):
+        return _restored(instance, job, backup, target_app, wanted, control)
+
+
+def _restored(
+    instance: Instance, job: Job, backup: Backup, target_app: App, wanted: Wanted, control: Control
+) -> Restored:
     if wanted.database is not None:
         scratch = scratch_folder(instance, job.id)
         operation = DatabaseRestore(instance, backup, target_app, wanted.database, scratch, control)
@@ -222,8 +248,8 @@ def _restore(instance: Instance, job: Job, control: Control) -> Restored:
         try:
             remove_staging(staging.folder)
         except TargetError:
-            message = f"The restore is finished, but what it replaced still lies in {staging.folder}; remove it."
-            notices.append(PathWarning(b"", "STAGING_LEFT", message))
+            _log.error("restore %s is over, but its staging folder %s stays; remove it", job.id, staging.folder)
+            notices.append(PathWarning(b"", "STAGING_LEFT", _STAGING_LEFT.format(name=staging.folder.name)))
         return Restored(
             len(plan.added),
             len(plan.changed),
@@ -279,12 +305,13 @@ def stage(planned: Planned, staging: Staging, control: Control) -> None:
 def _safety_backup(instance: Instance, target: App, wanted: Wanted, control: Control) -> str | None:
     if not wanted.safety_backup or wanted.to is not None:
         return None
-    done = take_now(instance, target.id, origin="safety", control=Control(control.is_cancelled))
+    done = take_now(instance, target.id, SYSTEM, origin="safety", control=Control(control.is_cancelled))
     if done.state is not State.SUCCESSFUL:
         control.check(CANCELLED)
         raise Conflict(
             "SAFETY_BACKUP_FAILED",
-            f"The safety backup before the restore failed, so nothing was changed: {done.error_message}",
+            f"{_NO_SAFETY} {done.error_message}",
+            f"{_NO_SAFETY} {done.reason}",
         )
     return done.id
 
@@ -293,8 +320,8 @@ def _left_out(dumps: tuple[Dump, ...]) -> Iterator[Warned]:
     if dumps:
         names = ", ".join(dump.name for dump in dumps)
         message = (
-            f"The databases of the backup ({names}) were not touched; `holdfast restore APP BACKUP --database NAME` "
-            f"brings one back, and --path {FOLDER} gives the dumps as files."
+            f"The databases of the backup ({names}) were not touched. Your host can bring one back into its server; a "
+            f"restore of the path {FOLDER} gives the dumps as files."
         )
         yield Warned(FOLDER, "DATABASES_NOT_RESTORED", message)
 
@@ -310,11 +337,13 @@ def _warnings(notices: list[PathWarning]) -> Iterator[Warned]:
         yield Warned(shown(notice.path), notice.code, notice.message)
 
 
-_FAILURES = Failures(
+FAILURES = Failures(
     "The restore",
     (
         (Cancelled, "CANCELLED"),
+        (JournalFull, "SCRATCH_FULL"),
         (TargetFull, "TARGET_FULL"),
+        (JournalError, "SCRATCH_FAILED"),
         (TargetError, "TARGET_ERROR"),
         (SourceError, "TARGET_UNREADABLE"),
         (StoreError, "STORE_ERROR"),
@@ -327,4 +356,4 @@ _FAILURES = Failures(
 
 
 def _failure(error: BaseException) -> Failure:
-    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
+    return FAILURES.with_code(error.code, error) if isinstance(error, SourceFailed) else FAILURES.of(error)

@@ -6,12 +6,12 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
-from holdfast.catalog.records import OPEN_JOBS, App, Backup, State
+from holdfast.catalog.records import OPEN_JOBS, Actor, App, Backup, Job, State
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.restore.database import WantedDatabase
-from holdfast.service.restore.files import KIND, Restored
+from holdfast.service.restore.files import KIND, Restored, request_restore
 from holdfast.service.restore.plan import Wanted
 
 
@@ -22,7 +22,7 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
     """
     job = get_job(instance, job_id)
     if job.kind != KIND:
-        raise Conflict("JOB_NOT_UNDOABLE", f"The job {job_id} is not a restore, so it has nothing to undo.")
+        raise _nothing_to_undo(job_id)
     if job.state in OPEN_JOBS:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore still runs; cancel it, and everything is as it was before.")
     done = msgspec.json.decode(job.result, type=Restored) if job.result else None
@@ -39,3 +39,18 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
     wanted = msgspec.json.decode(job.request, type=Wanted)
     database = WantedDatabase(wanted.database.name, None) if wanted.database is not None else None
     return safety, app, Wanted(database=database, is_inline=is_inline)
+
+
+def request_undo(instance: Instance, job: Job, by: Actor) -> Job:
+    """Enter the restore that undoes a job, as queued. Raises as `undo_of` and `request_restore` do.
+
+    `job` may be a backup in the form of one, which has nothing to undo.
+    """
+    if job.kind != KIND:
+        raise _nothing_to_undo(job.id)
+    safety, app, wanted = undo_of(instance, job.id)
+    return request_restore(instance, safety, app, wanted, by, undoes=job.id)
+
+
+def _nothing_to_undo(job_id: str) -> Conflict:
+    return Conflict("JOB_NOT_UNDOABLE", f"The job {job_id} is not a restore, so it has nothing to undo.")

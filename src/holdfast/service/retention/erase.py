@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast.catalog.backups import rebuild as rebuilding
-from holdfast.catalog.records import Account
+from holdfast.catalog.records import Account, Actor
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance, InstanceError
 from holdfast.service.registry.account_record import drop_record, store_record
@@ -20,7 +20,9 @@ def is_erased(account: Account) -> bool:
     return account.data_key_sealed == rebuilding.ERASED
 
 
-def erase_account(instance: Instance, account: Account, on_object: Callable[[int], None] = lambda done: None) -> int:
+def erase_account(
+    instance: Instance, account: Account, by: Actor, on_object: Callable[[int], None] = lambda done: None
+) -> int:
     """Erase an account for good; returns the bytes that were deleted from the store.
 
     Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS), with nothing erased, CatalogError, StoreError,
@@ -31,7 +33,7 @@ def erase_account(instance: Instance, account: Account, on_object: Callable[[int
         rebuilding.check_nothing_running(instance.catalog, account.id)
         # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
         drop_record(instance, account.id)
-        secrets = rebuilding.erase_keys(instance.catalog, account.id)
+        secrets = rebuilding.erase_keys(instance.catalog, account.id, instance.clock.now_ns(), by)
     except rebuilding.WorkRunning as error:
         store_record(instance, account.id)  # it may have come only when the record was gone
         if str(error) == "backup":

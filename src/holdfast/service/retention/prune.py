@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.backups import rows
+from holdfast.catalog.events.audit import Change
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import Account, Backup, State
+from holdfast.catalog.records import SYSTEM, Account, Actor, ActorKind, Backup, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
@@ -50,6 +51,7 @@ _log = logging.getLogger(__name__)
 def prune_account(
     instance: Instance,
     account: Account,
+    by: Actor,
     *,
     grace_ns: int = GRACE_NS,
     budget: CopyBudget | None = None,
@@ -66,7 +68,7 @@ def prune_account(
         if not pruning.claim_prune(instance.catalog, account.id, instance.config.node, now_ns, now_ns + CLAIM_NS):
             raise Conflict("PRUNE_IN_PROGRESS", f"Another node prunes the vault of account {account.id} already.")
         try:
-            return _prune(instance, account, now_ns, grace_ns, budget, control)
+            return _prune(instance, account, by, now_ns, grace_ns, budget, control)
         finally:
             pruning.end_claim(instance.catalog, account.id)
 
@@ -74,6 +76,7 @@ def prune_account(
 def _prune(
     instance: Instance,
     account: Account,
+    by: Actor,
     now_ns: int,
     grace_ns: int,
     budget: CopyBudget | None,
@@ -98,9 +101,12 @@ def _prune(
         next_at = again_at
     elif done.waiting_packs:
         next_at = now_ns
-    pruning.end_prune(instance.catalog, account.id, again_at, next_at)
-    seconds = round((instance.clock.now_ns() - now_ns) / SECOND_NS, 3)
     sizes = {"freed_bytes": done.freed_bytes, "deleted_bytes": done.deleted_bytes}
+    ended_ns = instance.clock.now_ns()
+    is_entered = by.kind is not ActorKind.SYSTEM or any(sizes.values())
+    change = Change(by, "account.pruned", account.id, data=sizes) if is_entered else None
+    pruning.end_prune(instance.catalog, account.id, again_at, next_at, ended_ns, change)
+    seconds = round((ended_ns - now_ns) / SECOND_NS, 3)
     event("prune_finished", {"account_id": account.id, "seconds": seconds, **sizes})
     return done
 
@@ -128,7 +134,7 @@ def prune_due(instance: Instance, control: PruneControl = NEVER) -> list[PruneRe
         if account is None or is_erased(account):
             continue
         try:
-            result = prune_account(instance, account, budget=CopyBudget(left, is_over), control=control)
+            result = prune_account(instance, account, SYSTEM, budget=CopyBudget(left, is_over), control=control)
         except Conflict:
             continue  # somebody is at it
         except (VaultError, StoreError) as error:

@@ -20,7 +20,7 @@ from holdfast.catalog.backups import retention as rows
 from holdfast.catalog.backups import rows as backup_rows
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
-from holdfast.catalog.records import Account, App, State
+from holdfast.catalog.records import SYSTEM, Account, Actor, App, State
 from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, shrunk_of
 from holdfast.schemas.backups import shown_state
 from holdfast.schemas.times import iso
@@ -91,7 +91,9 @@ def plan_retention(instance: Instance, app: App) -> list[Decision]:
     return [v for v in _planned(instance, app, Run(instance)) if v.backup.app_id == app.id]
 
 
-def retain_app(instance: Instance, app: App, *, control: Control = NEVER, run: Run | None = None) -> Retained:
+def retain_app(
+    instance: Instance, app: App, by: Actor, *, control: Control = NEVER, run: Run | None = None
+) -> Retained:
     """Delete what one application's rules and caps let go, and what the account's storage cap lets go of others.
 
     Raises NotFound, CatalogError, StoreError.
@@ -99,7 +101,7 @@ def retain_app(instance: Instance, app: App, *, control: Control = NEVER, run: R
     run = run or Run(instance)
     verdicts = _planned(instance, app, run)
     now = [v for v in verdicts if v.backup.app_id == app.id or v.goes_by is Reason.PLAN_STORAGE]
-    gone = _delete_outdated(instance, app.account_id, now, control, run.evidence)
+    gone = _delete_outdated(instance, app.account_id, now, by, control, run.evidence)
     run.excess_was_judged(app.account_id)
     return Retained(app, [v for v in verdicts if v.backup.app_id == app.id], gone)
 
@@ -110,7 +112,7 @@ def retain_after(instance: Instance, app_id: str, control: Control = NEVER, run:
     if app is None:
         return
     try:
-        retain_app(instance, app, control=control, run=run)
+        retain_app(instance, app, SYSTEM, control=control, run=run)
     except (StoreError, ServiceError) as error:
         _log.warning("retention of application %s waits for the next run: %s", app_id, error)
 
@@ -128,12 +130,20 @@ def retain_due(instance: Instance, control: Control = NEVER) -> None:
         retain_after(instance, app_id, control, run)
 
 
-def accept_size(instance: Instance, app: App) -> App:
+def accept_size(instance: Instance, app: App, by: Actor) -> App:
     """Enter that a person says that the size of an application is right: its retention rests no more.
 
     Raises StoreError: then it is entered in the catalog, and the next change writes it to the store.
     """
-    change_settings(instance.catalog, app.id, lambda settings: msgspec.structs.replace(settings, shrunk=None))
+    now_ns = instance.clock.now_ns()
+    change_settings(
+        instance.catalog,
+        app.id,
+        lambda settings: msgspec.structs.replace(settings, shrunk=None),
+        now_ns,
+        by,
+        "size.accepted",
+    )
     store_record(instance, app.account_id)
     event("size_accepted", {"app_id": app.id, "account_id": app.account_id})
     return get_app(instance, app.account_id, app.id)
@@ -218,7 +228,12 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
 
 
 def _delete_outdated(
-    instance: Instance, account_id: str, verdicts: Sequence[Decision], control: Control, evidence: Evidence
+    instance: Instance,
+    account_id: str,
+    verdicts: Sequence[Decision],
+    by: Actor,
+    control: Control,
+    evidence: Evidence,
 ) -> list[str]:
     """Delete the backups of an account that go, the oldest first; return the ids of those that are gone.
 
@@ -241,11 +256,12 @@ def _delete_outdated(
         ):
             continue
         why = str(verdict.goes_by) if verdict.goes_by in CAPS and verdict.backup.state is State.SUCCESSFUL else None
-        if not rows.mark_outdated(instance.catalog, backup_id, instance.clock.now_ns(), expired_by=why):
+        now_ns, reason = instance.clock.now_ns(), str(verdict.goes_by)
+        if not rows.mark_outdated(instance.catalog, backup_id, now_ns, by, reason, expired_by=why):
             continue  # locked, or in use, since it was looked at
         backup = backup_rows.backup_by_id(instance.catalog, backup_id)
         if backup is not None and backup.state is State.DELETING:
-            delete_now(instance, backup)
+            delete_now(instance, backup, by)
             gone.append(backup_id)
             _log.info("backup %s of application %s went by %s", backup_id, backup.app_id, verdict.goes_by)
     return gone

@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.catalog.accounts.apps import change_settings
-from holdfast.catalog.records import IMPORTED, App, Backup, Hook, Warned
+from holdfast.catalog.records import IMPORTED, Actor, App, Backup, Hook, Warned
 from holdfast.isolation import ROOT, UMASK, search_path
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
@@ -72,7 +72,7 @@ class Mark(msgspec.Struct, frozen=True):
     environment: dict[str, str]
 
 
-def set_hook(instance: Instance, app: App, when: str, hook: Hook | None) -> App:
+def set_hook(instance: Instance, app: App, when: str, hook: Hook | None, by: Actor) -> App:
     """Set the command `before` or `after` of an application, or take it away. Raises Invalid (HOOK, TIMEOUT)."""
     if when not in ("before", "after"):
         raise Invalid("hook", "A command runs before or after the copy; name one of the two.")
@@ -88,7 +88,14 @@ def set_hook(instance: Instance, app: App, when: str, hook: Hook | None) -> App:
         if not 1 <= hook.timeout_seconds <= TIMEOUT_SECONDS_MAX:
             raise Invalid("timeout", f"The time limit must be 1 to {TIMEOUT_SECONDS_MAX} seconds.")
     change = {when: hook}
-    change_settings(instance.catalog, app.id, lambda settings: msgspec.structs.replace(settings, **change))
+    change_settings(
+        instance.catalog,
+        app.id,
+        lambda settings: msgspec.structs.replace(settings, **change),
+        instance.clock.now_ns(),
+        by,
+        "hook.set",
+    )
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
-from holdfast.catalog.records import App, AppSettings, Backup
+from holdfast.catalog.records import Actor, App, AppSettings, Backup
 from holdfast.schemas.apps import Ignored, MatchedBy, MatchedPath
 from holdfast.service.errors import Conflict, Invalid
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.sentences import sentence_of
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import excluded_paths, get_app, require_folder
 from holdfast.sources.directory.ignore import (
@@ -36,7 +37,7 @@ from holdfast.sources.directory.ignore import (
     read_ignore_file,
 )
 from holdfast.sources.directory.source import DirectorySource
-from holdfast.sources.port import SourceError
+from holdfast.sources.port import SourceError, SourceTooLarge
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.manifest.entry import Kind
 from holdfast.vault.manifest.previous import PreviousEntries, content_of
@@ -50,19 +51,19 @@ PATHS_SHOWN_MAX = 100
 """At most this many of the largest ignored paths are in a preview; the totals count all."""
 
 
-def set_patterns(instance: Instance, app: App, patterns: Sequence[str]) -> App:
+def set_patterns(instance: Instance, app: App, patterns: Sequence[str], by: Actor) -> App:
     """Replace the patterns in an application's settings. Raises Invalid (IGNORE)."""
     checked = checked_patterns(patterns)
-    return _changed(instance, app, lambda now: checked)
+    return _changed(instance, app, lambda now: checked, by)
 
 
-def add_patterns(instance: Instance, app: App, patterns: Sequence[str]) -> App:
+def add_patterns(instance: Instance, app: App, patterns: Sequence[str], by: Actor) -> App:
     """Put patterns behind those of the settings; one that is there already moves behind. Raises Invalid (IGNORE)."""
     checked = checked_patterns(patterns)
-    return _changed(instance, app, lambda now: (*(p for p in now if p not in checked), *checked))
+    return _changed(instance, app, lambda now: (*(p for p in now if p not in checked), *checked), by)
 
 
-def remove_patterns(instance: Instance, app: App, patterns: Sequence[str]) -> App:
+def remove_patterns(instance: Instance, app: App, patterns: Sequence[str], by: Actor) -> App:
     """Take patterns out of the settings. Raises Invalid (IGNORE) when one is not there."""
 
     def without(now: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,17 +72,17 @@ def remove_patterns(instance: Instance, app: App, patterns: Sequence[str]) -> Ap
                 raise Invalid("ignore", f"The pattern {pattern!r} is not among the application's; nothing was changed.")
         return tuple(p for p in now if p not in patterns)
 
-    return _changed(instance, app, without)
+    return _changed(instance, app, without, by)
 
 
-def _changed(instance: Instance, app: App, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> App:
+def _changed(instance: Instance, app: App, change: Callable[[tuple[str, ...]], tuple[str, ...]], by: Actor) -> App:
     def changed(settings: AppSettings) -> AppSettings:
         patterns = change(settings.ignore)
         if len(patterns) > PATTERNS_MAX:
             raise _too_many()
         return msgspec.structs.replace(settings, ignore=patterns)
 
-    change_settings(instance.catalog, app.id, changed)
+    change_settings(instance.catalog, app.id, changed, instance.clock.now_ns(), by, "ignore.set")
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
@@ -119,6 +120,13 @@ def _too_many() -> Invalid:
     return Invalid("ignore", f"An application may have at most {PATTERNS_MAX} patterns.")
 
 
+def not_readable(error: SourceError) -> Conflict:
+    """Return the refusal for a folder that cannot be looked through; what is too large is its owner's to hear."""
+    is_own = isinstance(error, SourceTooLarge)
+    message = str(error) if is_own else sentence_of("APP_NOT_READABLE", "The look")
+    return Conflict("APP_NOT_READABLE", message, str(error))
+
+
 def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None = None) -> Ignored:
     """Preview what patterns leave out of an application's folder now; those of its `.backupignore` come after them.
 
@@ -132,9 +140,9 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
         scan = folder.scan()
         reader = folder.reader()
     except SourceError as error:
-        raise Conflict("APP_NOT_READABLE", str(error)) from None
+        raise not_readable(error) from None
     except OSError as error:
-        raise Conflict("APP_NOT_READABLE", f"The application's folder cannot be opened ({error.strerror}).") from None
+        raise not_readable(SourceError(f"The folder {app.path} cannot be opened ({error.strerror}).")) from None
     try:
         theirs, notices = _patterns_there(reader)
     finally:

@@ -13,14 +13,14 @@ from types import TracebackType
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backups_in
-from holdfast.catalog.records import IMPORTED, App, Backup, State, new_id
+from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, new_id
 from holdfast.service.errors import Conflict, InvalidArchive, TooLarge, Unavailable, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
 from holdfast.service.policy import limits
 from holdfast.service.registry.accounts import get_account
 from holdfast.service.registry.backups import check_name
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.service.take.source import import_limits
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge
 from holdfast.sources.archive.scratch import DiskWatch
@@ -31,7 +31,9 @@ from holdfast.stores.durable import sync_folder
 class Upload:
     """One archive on its way in. A context: what was not queued when it ends leaves nothing."""
 
-    def __init__(self, instance: Instance, app_id: str, name: str | None = None, *, is_limited: bool = False) -> None:
+    def __init__(
+        self, instance: Instance, app_id: str, by: Actor, name: str | None = None, *, is_limited: bool = False
+    ) -> None:
         """Make room for it. `name`: of the backup; `is_limited`: the plan's limits count.
 
         Raises NotFound, Invalid (NAME), Conflict, LimitReached, Unavailable.
@@ -47,6 +49,7 @@ class Upload:
         self._is_limited = is_limited
         self._instance = instance
         self._app = app
+        self._by = by
         self._name = name
         self._limits = import_limits(instance, get_account(instance, app.account_id))
         self.bytes_max = self._limits.content_bytes_max
@@ -117,6 +120,7 @@ class Upload:
         backup, _ = request_backup(
             self._instance,
             self._app.id,
+            self._by,
             name=self._name,
             origin=IMPORTED,
             backup_id=self.backup_id,

@@ -1,7 +1,8 @@
 """The log of a backup: one line for each thing done, with its time; stored when the backup ends.
 
 The output of an operator's command is *private*: it may contain secrets, so `holdfast backup log` shows it and the
-customer's API does not. A log that is too long loses its middle.
+customer's API does not. So is all that is known of a failure; the customer's sentence is a line for everybody. A log
+that is too long loses its middle.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class BackupLog:
         self._add(text, False)
 
     def output(self, text: str) -> None:
-        """Add a command's output, for the operator; each line becomes one of the log."""
+        """Add a command's output, or what is known of a failure, for the operator; each line becomes one of the log."""
         for line in text.splitlines():
             self._add(f"  | {line}", True)
 

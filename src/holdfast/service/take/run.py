@@ -1,15 +1,8 @@
-"""Take a backup: request it, run it, finish it or fail with a reason, and recover it after a crash.
-
-The process that runs a backup holds a lock (flock) on `run/take-<id>.lock` for as long as it lives. So a backup that
-the catalog shows as running is known to be dead when its lock is free. This needs no clock, and a dead process blocks
-nothing.
-"""
+"""Run a queued backup in this process, from its claim to its end."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -19,48 +12,37 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import not_to_build_on
-from holdfast.catalog.backups.retention import BY_HAND
 from holdfast.catalog.jobs import work as running
-from holdfast.catalog.records import IMPORTED, App, Backup, State, Warned, new_id
-from holdfast.schemas.times import local_time
-from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found, backup_not_found
+from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, Warned, new_id
+from holdfast.service.errors import app_not_found
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.import_scratch import remove_scratch, sweep_imports
+from holdfast.service.instance.import_scratch import remove_scratch
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
-from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure, Failures
+from holdfast.service.jobs.failures import INTERNAL_ERROR
 from holdfast.service.jobs.lifecycle import catalog_control
-from holdfast.service.jobs.wake import wake
-from holdfast.service.policy import limits
 from holdfast.service.policy.overdue import overdue_after
 from holdfast.service.policy.retention import is_shrunk
 from holdfast.service.registry.account_record import store_marks, store_record
 from holdfast.service.registry.apps import require_folder, require_here
-from holdfast.service.registry.backups import check_name, name_taken
 from holdfast.service.registry.damage import recheck
 from holdfast.service.registry.vault_there import confirm_vault
-from holdfast.service.take.hooks import Hooks, recover_hooks
+from holdfast.service.take.failing import fail, failure_of, found_backup, is_customers_failure, take_lock
+from holdfast.service.take.hooks import Hooks
 from holdfast.service.take.log import BackupLog
-from holdfast.service.take.source import chosen_source, sweep_copies
-from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, ScratchFailed
-from holdfast.sources.port import SourceError, SourceMissing, SourceTooLarge
-from holdfast.stores.port import StoreError, StoreFull, StoreUnreachable
-from holdfast.units import DAY_NS, SECOND_NS
+from holdfast.service.take.request import request_backup
+from holdfast.service.take.source import chosen_source
+from holdfast.stores.port import StoreError
+from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
 from holdfast.vault.errors import (
-    Cancelled,
-    KeyMismatch,
     SessionFenced,
-    SourceFailed,
     Stopped,
     TakeAgain,
-    VaultError,
 )
 from holdfast.vault.manifest.root import root_name
 from holdfast.vault.paths import shown
 from holdfast.vault.vault import TakeResult
-
-IDEMPOTENCY_NS = DAY_NS
 
 FENCED_TRIES = 3
 WARNINGS_MAX = 1000
@@ -76,126 +58,10 @@ REQUEUED = "The server was stopped while it was running; it starts over when the
 _log = logging.getLogger(__name__)
 
 
-def request_backup(
-    instance: Instance,
-    app_id: str,
-    *,
-    name: str | None = None,
-    origin: str = "manual",
-    is_locked: bool = False,
-    idempotency_key: str | None = None,
-    backup_id: str | None = None,
-    is_limited: bool = False,
-) -> tuple[Backup, bool]:
-    """Enter a backup as queued; returns it, and whether it is new (False: the same key asked for it before).
-
-    `backup_id`: its id, if this node has its archive or runs it at once; then it is this node's, wherever its app is.
-    `is_limited`: the account asks for it, so that its plan's limits count; without it one by hand is the operator's.
-    Raises NotFound, Invalid (NAME), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
-    """
-    app = app_by_id(instance.catalog, app_id)
-    if app is None:
-        raise app_not_found()
-    if name is not None:
-        check_name(name)
-    request_hash = hashlib.sha256(msgspec.json.encode([name, origin, is_locked])).hexdigest()
-    now_ns = instance.clock.now_ns()
-    if idempotency_key is not None:
-        earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
-        if earlier is not None:
-            return earlier, False
-    default = default_name(instance, origin, now_ns)
-    permit = limits.permit(instance, now_ns) if is_limited else None
-    is_operators = origin in BY_HAND and not is_limited
-    for attempt in range(1, 100):
-        chosen = name or (default if attempt == 1 else f"{default} ({attempt})")
-        backup = queued_backup(app, chosen, origin, is_locked, now_ns, idempotency_key, request_hash, is_operators)
-        if backup_id is not None:
-            backup = msgspec.structs.replace(backup, id=backup_id, node=instance.config.node)
-        try:
-            rows.insert_backup(instance.catalog, backup, permit)
-        except rows.BackupNameTaken:
-            if name is not None:
-                raise name_taken(name) from None
-        except (rows.BackupRunning, LimitReached) as error:
-            if idempotency_key is not None:
-                # The same request may have come in at the same time, twice.
-                earlier = _earlier(instance, app_id, idempotency_key, request_hash, now_ns)
-                if earlier is not None:
-                    return earlier, False
-            if isinstance(error, LimitReached):
-                raise
-            raise Conflict(
-                "BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it."
-            ) from None
-        except rows.RestoreRunning:
-            raise Conflict(
-                "RESTORE_IN_PROGRESS", "The application is being restored; wait until that is finished."
-            ) from None
-        else:
-            wake(instance)
-            return backup, True
-    raise name_taken(default)
-
-
-def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_ns: int) -> Backup | None:
-    earlier = rows.backup_by_idempotency_key(instance.catalog, app_id, key, now_ns - IDEMPOTENCY_NS)
-    if earlier is not None and earlier.request_hash != request_hash:
-        raise IdempotencyKeyReused
-    return earlier
-
-
-def default_name(instance: Instance, origin: str, now_ns: int) -> str:
-    """The name of a backup that nobody named."""
-    kind = "Safety backup" if origin == "safety" else "Backup"
-    return f"{kind} at {local_time(now_ns, instance.zone):%Y-%m-%d %H:%M:%S}"
-
-
-def queued_backup(
-    app: App,
-    name: str,
-    origin: str,
-    is_locked: bool,
-    now_ns: int,
-    idempotency_key: str | None = None,
-    request_hash: str | None = None,
-    is_operators: bool = False,
-) -> Backup:
-    """A fresh backup as it is entered."""
-    return Backup(
-        id=new_id(now_ns),
-        account_id=app.account_id,
-        app_id=app.id,
-        name=name,
-        state=State.QUEUED,
-        origin=origin,
-        created_at=now_ns,
-        finished_at=None,
-        zip_bytes=0,
-        tar_bytes=0,
-        digest=None,
-        files=0,
-        content_bytes=0,
-        stored_bytes=0,
-        is_locked=is_locked,
-        locked_until=None,
-        error_code=None,
-        error_message=None,
-        warnings=(),
-        progress=None,
-        node=app.node,
-        verified_at=None,
-        restore_proved_at=None,
-        idempotency_key=idempotency_key,
-        request_hash=request_hash,
-        commit_seq=None,
-        is_operators=is_operators,
-    )
-
-
 def take_now(
     instance: Instance,
     app_id: str,
+    by: Actor,
     *,
     name: str | None = None,
     origin: str = "manual",
@@ -211,13 +77,8 @@ def take_now(
         require_here(instance, app)
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
-        request_backup(instance, app_id, name=name, origin=origin, backup_id=backup_id)
+        request_backup(instance, app_id, by, name=name, origin=origin, backup_id=backup_id)
         return run_backup(instance, backup_id, control=control, is_held=True)
-
-
-def take_lock(backup_id: str) -> str:
-    """The name of the lock that whoever runs a backup holds."""
-    return f"take-{backup_id}"
 
 
 def run_backup(
@@ -242,18 +103,18 @@ def run_backup(
     )
     with nullcontext(True) if is_held else held(instance, take_lock(backup_id)) as is_ours:
         now_ns = instance.clock.now_ns()
-        is_claimed = is_held and _found(instance, backup_id).state is State.RUNNING
+        is_claimed = is_held and found_backup(instance, backup_id).state is State.RUNNING
         if is_ours and (is_claimed or rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns)):
-            backup = _found(instance, backup_id)
+            backup = found_backup(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", {**about, "origin": backup.origin})
             _run(instance, backup, control)
-            done = _found(instance, backup_id)
+            done = found_backup(instance, backup_id)
             _log_end(done, about, instance.clock.now_ns() - now_ns)
             if done.state is State.SUCCESSFUL:
                 _store_shrunk(instance, done)
                 recheck(instance, done.account_id)
-    return _found(instance, backup_id)
+    return found_backup(instance, backup_id)
 
 
 def _store_shrunk(instance: Instance, done: Backup) -> None:
@@ -272,7 +133,7 @@ def _store_shrunk(instance: Instance, done: Backup) -> None:
 def _log_end(done: Backup, about: dict[str, Any], took_ns: int) -> None:
     seconds = round(took_ns / SECOND_NS, 3)
     if done.state is State.FAILED:
-        why = {"code": done.error_code, "reason": done.error_message}
+        why = {"code": done.error_code, "reason": done.reason}
         event("backup_failed", {**about, "seconds": seconds, **why}, logging.WARNING)
     elif done.state is State.SUCCESSFUL:
         sizes = {"files": done.files, "bytes": done.content_bytes, "stored_bytes": done.stored_bytes}
@@ -291,11 +152,11 @@ def _run(instance: Instance, backup: Backup, control: Control) -> None:
                 instance.vault_store(backup.account_id).delete(root_name(backup.id))
             if running.requeue(instance.catalog, backup.id, REQUEUED, instance.clock.now_ns()):
                 return
-        why = _failure(error)
+        why = failure_of(error)
         if why.code == INTERNAL_ERROR:
             _log.exception("backup %s failed", backup.id)
         remove_scratch(instance, backup.id)  # first: who is told that it failed finds nothing of it
-        _fail(instance, backup, why, log, warnings, is_customers=_is_customers(error))
+        fail(instance, backup, why, log, warnings, is_customers=is_customers_failure(error))
         if not isinstance(error, Exception):
             raise
     else:
@@ -426,111 +287,3 @@ def _warnings(result: TakeResult) -> list[Warned]:
     if more > 0:
         warned.append(Warned("", "MORE_WARNINGS", f"There were {more} more warnings."))
     return warned
-
-
-_FAILURES = Failures(
-    "The backup",
-    (
-        (Stopped, "INTERRUPTED"),
-        (Cancelled, "CANCELLED"),
-        (StoreFull, "STORE_FULL"),
-        (StoreUnreachable, "STORE_UNREACHABLE"),
-        (StoreError, "STORE_ERROR"),
-        (ArchiveTooLarge, "ARCHIVE_TOO_LARGE"),
-        (ArchiveRefused, "INVALID_ARCHIVE"),
-        (ScratchFailed, "SCRATCH_FAILED"),
-        (SourceMissing, "SOURCE_MISSING"),
-        (SourceTooLarge, "SOURCE_TOO_LARGE"),
-        (SourceError, "SOURCE_UNREADABLE"),
-        (KeyMismatch, "MASTER_KEY_WRONG"),
-        (SessionFenced, "PRUNED_MEANWHILE"),
-        (TakeAgain, "SOURCE_CHANGED"),
-        (VaultError, "VAULT_ERROR"),
-    ),
-    interrupted="The backup was interrupted before it was finished.",
-    disk=("SOURCE_UNREADABLE", "The application's folder could not be read"),
-)
-
-
-_CUSTOMERS = (Cancelled, ArchiveTooLarge, ArchiveRefused, SourceTooLarge)
-"""Errors that a customer brings about: by their cancel, their archive, their tree."""
-
-
-def _is_customers(error: BaseException) -> bool:
-    """True if the customer brought an error about; a stop of the server cancels too, and is the operator's."""
-    return isinstance(error, _CUSTOMERS) and not isinstance(error, Stopped)
-
-
-def _failure(error: BaseException) -> Failure:
-    return Failure(error.code, str(error)) if isinstance(error, SourceFailed) else _FAILURES.of(error)
-
-
-def _fail(
-    instance: Instance,
-    backup: Backup,
-    why: Failure,
-    log: BackupLog,
-    warnings: Sequence[Warned],
-    *,
-    is_customers: bool = False,
-) -> None:
-    if _found(instance, backup.id).state not in (State.QUEUED, State.RUNNING):
-        return  # it was entered as successful, and what came behind that failed
-    # The root may be there when the failure came behind it; a root without a backup must not rise again.
-    with suppress(StoreError):
-        instance.vault_store(backup.account_id).delete(root_name(backup.id))
-    log.write(f"Failed ({why.code}): {why.message}")
-    rows.fail_backup(
-        instance.catalog,
-        backup.id,
-        why.code,
-        why.message,
-        instance.clock.now_ns(),
-        log=log.encoded(),
-        warnings=warnings,
-        is_customers=is_customers,
-    )
-
-
-def recover_backups(instance: Instance) -> list[Backup]:
-    """Mark as failed what a process of this node left running when it died; returns those.
-
-    Backups that somebody runs, here or elsewhere, are left alone, and so are queued ones. Archives whose import is over
-    or never came about are removed. Applications that were left waiting between their hooks are let go first. Raises
-    Conflict (NODE_TAKEN).
-    """
-    instance.node_lease.hold()  # what another home runs under this name is not dead
-    failed = []
-    logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
-    warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
-    for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
-        with held(instance, take_lock(backup.id)) as is_ours:
-            # Looked at again: whoever ran it may have let go of the lock because it is finished.
-            if is_ours and _found(instance, backup.id).state is State.RUNNING:
-                _fail(
-                    instance,
-                    backup,
-                    Failure(
-                        "INTERRUPTED",
-                        "The process that made this backup ended before it was finished; earlier backups are whole.",
-                    ),
-                    logs[backup.id],
-                    [warnings[backup.id]] if backup.id in warnings else [],
-                )
-                failed.append(_found(instance, backup.id))
-    instance.local_store.sweep_unfinished()
-    sweep_imports(instance)
-    sweep_copies(instance)
-    return failed
-
-
-def queued_backups(instance: Instance) -> list[Backup]:
-    """Backups of this node that wait to be run."""
-    return rows.backups_in(instance.catalog, [State.QUEUED], instance.config.node)
-
-
-def _found(instance: Instance, backup_id: str) -> Backup:
-    backup = rows.backup_by_id(instance.catalog, backup_id)
-    if backup is None:
-        raise backup_not_found()
-    return backup

@@ -16,7 +16,7 @@ import msgspec
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.jobs import schedules as rows
 from holdfast.catalog.jobs.schedules import DueTimes
-from holdfast.catalog.records import App, AppSettings, Backup, Retention
+from holdfast.catalog.records import SCHEDULE, Actor, App, AppSettings, Backup, Retention
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
@@ -26,7 +26,7 @@ from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns
-from holdfast.service.take.run import default_name, queued_backup
+from holdfast.service.take.request import default_name, queued_backup
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control
 
@@ -63,7 +63,7 @@ def checked_retention(values: dict[str, Any]) -> Retention:
         raise Invalid("retention", text) from None
 
 
-def set_schedule(instance: Instance, app: App, schedule: Schedule, *, by_customer: bool = False) -> App:
+def set_schedule(instance: Instance, app: App, schedule: Schedule, by: Actor, *, by_customer: bool = False) -> App:
     """Replace an application's schedule. Raises Invalid (CRON, IGNORE).
 
     `by_customer`: what the account's plan demands must hold; the operator may set what he likes.
@@ -75,7 +75,15 @@ def set_schedule(instance: Instance, app: App, schedule: Schedule, *, by_custome
     def change(settings: AppSettings) -> AppSettings:
         return msgspec.structs.replace(settings, cron=schedule.cron, retention=schedule.retention, ignore=patterns)
 
-    change_settings(instance.catalog, app.id, change, lambda before, after: _changed_times(instance, before, after))
+    change_settings(
+        instance.catalog,
+        app.id,
+        change,
+        instance.clock.now_ns(),
+        by,
+        "schedule.set",
+        lambda before, after: _changed_times(instance, before, after),
+    )
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
@@ -152,7 +160,9 @@ def _claim(instance: Instance, app_id: str, now_ns: int) -> rows.Claimed | None:
             name = f"{default} ({number})"
         return queued_backup(app, name, SCHEDULED, False, now_ns)
 
-    return rows.claim_run(instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup)
+    return rows.claim_run(
+        instance.catalog, app_id, now_ns, lambda app: _next_run(instance, app, now_ns), backup, SCHEDULE
+    )
 
 
 def recompute(instance: Instance, node: str | None, control: Control = NEVER) -> int:

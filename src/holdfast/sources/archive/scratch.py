@@ -7,6 +7,7 @@ need no table of paths, and hard links of the archive are hard links here.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -111,6 +112,10 @@ class ScratchReader:
         if self._has_xattrs:
             self._paths[fd] = path  # the number is given again only when it was closed
         return fd
+
+    def bytes_max(self, fd: int) -> int:
+        """Return how large a content may be: as it is, since its size was checked when it was unpacked."""
+        return sys.maxsize
 
     def xattrs(self, fd: int) -> Xattrs:
         """Return extended attributes of an open content, sorted by name."""

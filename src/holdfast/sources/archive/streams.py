@@ -18,7 +18,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-from holdfast.sources.archive.errors import ArchiveRefused, damaged, too_large
+from holdfast.sources.archive.errors import ArchiveRefused, damaged
 
 READ_BYTES = 64 * 1024
 XZ_MEMORY_BYTES_MAX = 256 * 1024 * 1024
@@ -63,6 +63,9 @@ class Deflate:
         return out
 
 
+EMPTY_STREAMS_MAX = 1000
+"""At most this many streams without content, one after the other: each costs time and none brings anything."""
+
 ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, zstd.ZstdError)
 """Errors that the decompressors raise for damaged data (bz2: OSError and ValueError)."""
 
@@ -85,25 +88,28 @@ def compression_of(start: bytes) -> tuple[str, Callable[[], Decompressor]] | Non
 
 
 class Stream:
-    """The inflated bytes of a file, front to back; `bytes_max` of them at most."""
+    """The inflated bytes of a file, front to back; no more of them than were allowed."""
 
-    def __init__(self, file: BinaryIO, bytes_max: int, limit: int) -> None:
-        """`limit`: the error raised when there are more than `bytes_max`."""
+    def __init__(self, file: BinaryIO, bytes_max: int) -> None:
+        """`bytes_max`: bytes allowed from the start; `allow` adds to them."""
         self._file = file
         self._left = bytes_max
-        self._limit = limit
         found = compression_of(file.read(8))
         file.seek(0)
         self._name = found[0] if found else ""
         self._make: Callable[[], Decompressor] | None = found[1] if found else None
         self._inner = self._make() if self._make else None
 
+    def allow(self, size: int) -> None:
+        """Allow further bytes."""
+        self._left += size
+
     def read(self, size: int) -> bytes:
         """At least one and at most `size` bytes; none at the end. Raises ArchiveRefused, OSError of the file."""
         data = self._file.read(size) if self._inner is None else self._inflated(self._inner, size)
         self._left -= len(data)
         if self._left < 0:
-            raise too_large(self._limit)
+            raise ArchiveRefused("The tar has far more headers and padding than its members need; make it again.")
         return data
 
     def read_exactly(self, size: int) -> bytes:
@@ -118,8 +124,12 @@ class Stream:
         return b"".join(parts)
 
     def _inflated(self, inner: Decompressor, size: int) -> bytes:
+        streams = 0
         while True:
             if inner.eof:
+                streams += 1
+                if streams > EMPTY_STREAMS_MAX:
+                    raise damaged(f"it has more than {EMPTY_STREAMS_MAX:,} {self._name} streams without content")
                 rest = self._behind(inner.unused_data)
                 if not rest:
                     return b""

@@ -21,14 +21,23 @@ from holdfast.sources.archive.tar_header import (
     xattrs_of,
 )
 from holdfast.sources.archive.tree import FILE, FOLDER, SYMLINK, Tree
-from holdfast.units import GIB, SECOND_NS
+from holdfast.units import SECOND_NS
 from holdfast.vault.control import Control
 
 EXTENDED_BYTES_MAX = 4 * 1024 * 1024
 """At most this many bytes of extended headers for one member."""
 
-OVERHEAD_BYTES_MAX = 8 * GIB
-"""Headers and padding of an archive, beside the contents: 2,000,000 members with long names need about 4 GB."""
+OVERHEAD_BYTES = 64 * 1024 * 1024
+"""Headers and padding of any archive, beside the contents. A gigabyte of headers is a megabyte of gzip."""
+
+OVERHEAD_OF_MEMBER_BYTES = 8 * 1024
+"""Further such bytes for each member, and twice the bytes of its names and attributes."""
+
+RECORDS, RECORDS_OF_MEMBER = 100_000, 32
+"""Records of extended headers, in any archive and further ones for each member."""
+
+RECORDS_OF_ALL_MAX = 100
+"""Records that hold for all members: each of them is looked up for each member."""
 
 _COPY_BYTES = 1024 * 1024
 _ZERO_BLOCK = bytes(BLOCK_BYTES)
@@ -45,7 +54,7 @@ _FILES, _LINK, _SYMLINK, _FOLDER = (b"0", b"\0", b"7"), b"1", b"2", b"5"
 
 def check_start(file: BinaryIO, limits: Limits) -> None:
     """Check that a tar begins here. Raises ArchiveRefused."""
-    stream = Stream(file, OVERHEAD_BYTES_MAX, limits.content_bytes_max)
+    stream = Stream(file, OVERHEAD_BYTES)
     start = file.read(8)
     file.seek(0)
     block = stream.read_exactly(BLOCK_BYTES) if compression_of(start) else file.read(BLOCK_BYTES)
@@ -67,7 +76,8 @@ class TarReader:
         disk: DiskWatch,
         control: Control,
     ) -> None:
-        self._stream = Stream(file, limits.content_bytes_max + OVERHEAD_BYTES_MAX, limits.content_bytes_max)
+        self._stream = Stream(file, OVERHEAD_BYTES)
+        self._records_left = RECORDS
         self._tree = tree
         self._scratch = scratch
         self._disk = disk
@@ -106,21 +116,24 @@ class TarReader:
         data = self._stream.read_exactly(header.size)
         self._skip_padding(header.size)
         match header.kind:
-            case b"g":
-                self._global.update(parse_records(data))
-                self._tree.count_names(len(data))
             case b"L":
                 extended.long_name = data.rstrip(b"\0")
             case b"K":
                 extended.long_link = data.rstrip(b"\0")
             case _:
-                extended.records.update(parse_records(data))
+                records, count = parse_records(data)
+                self._records_left -= count
+                if self._records_left < 0:
+                    raise refused(header.name, "has far more extended headers than the archive's members need")
+                (self._global if header.kind == b"g" else extended.records).update(records)
+                if len(self._global) > RECORDS_OF_ALL_MAX:
+                    raise refused(header.name, f"sets more than {RECORDS_OF_ALL_MAX} values for all members")
 
     def _member(self, header: Header, extended: Extended) -> None:
-        records = {**self._global, **extended.records} if self._global else extended.records
+        records = extended.records = {**self._global, **extended.records} if self._global else extended.records
         name = records.get(b"path", extended.long_name if extended.long_name is not None else header.name)
         path = checked_path(name)
-        if any(key.startswith(b"GNU.sparse.") for key in records):
+        if extended.is_sparse:
             raise refused(name, _REFUSED_KINDS[b"S"])
         size = whole(records[b"size"], name) if b"size" in records else header.size
         if size < 0:
@@ -137,6 +150,9 @@ class TarReader:
             if kind != _FOLDER:
                 raise refused(name, "has no name")
             return  # the root folder itself
+        held = len(name) + len(link) + sum(len(key) + len(value) for key, value in xattrs)
+        self._stream.allow(OVERHEAD_OF_MEMBER_BYTES + 2 * held)
+        self._records_left += RECORDS_OF_MEMBER
         if kind in _FILES:
             number = self._tree.add(path, FILE, header.mode, uid, gid, mtime_ns)
             self._content(number, path, size)
@@ -161,6 +177,7 @@ class TarReader:
 
     def _content(self, number: int, path: bytes, size: int) -> None:
         self._tree.set_size(number, size)
+        self._stream.allow(size)
         with os.fdopen(self._scratch.open_new(path), "wb", buffering=0) as out:
             left = size
             while left:

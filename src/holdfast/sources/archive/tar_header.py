@@ -15,11 +15,15 @@ from holdfast.units import SECOND_NS
 BLOCK_BYTES = 512
 XATTR_NAME_BYTES_MAX = 255
 XATTR_VALUE_BYTES_MAX = 65_536
+XATTR_NAMES_BYTES_MAX = 65_536
+"""Linux: XATTR_LIST_MAX, the names of all attributes of one file, each with a zero."""
 
 _LENGTH = re.compile(rb"([0-9]{1,10}) ")
 _DECIMAL = re.compile(rb"(-?)([0-9]{1,12})(?:\.([0-9]*))?")
 _DIGITS = re.compile(rb"-?[0-9]{1,20}")
 _XATTR = b"SCHILY.xattr."
+_SPARSE = b"GNU.sparse."
+_KEYS = {b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Extended:
     long_link: bytes | None = None
     size: int = 0
     """Bytes of all of them."""
+
+    @property
+    def is_sparse(self) -> bool:
+        """Return True if the content is stored without its holes."""
+        return any(key.startswith(_SPARSE) for key in self.records)
 
 
 def is_header(block: bytes) -> bool:
@@ -84,10 +93,13 @@ def parse_header(block: bytes) -> Header:
         raise refused(name, "has a header with an invalid number") from None
 
 
-def parse_records(data: bytes) -> dict[bytes, bytes]:
-    """The records of a pax header: `<length> <key>=<value>\\n` each. Raises ArchiveRefused."""
+def parse_records(data: bytes) -> tuple[dict[bytes, bytes], int]:
+    """Return the records of a pax header that mean something here, and how many there are in all.
+
+    `<length> <key>=<value>\\n` each. Raises ArchiveRefused.
+    """
     records: dict[bytes, bytes] = {}
-    at = 0
+    at = count = 0
     while at < len(data):
         found = _LENGTH.match(data, at)
         length = int(found[1]) if found else 0
@@ -95,9 +107,11 @@ def parse_records(data: bytes) -> dict[bytes, bytes]:
         key, equals, value = record[:-1].partition(b"=")
         if not found or at + length > len(data) or record[-1:] != b"\n" or not equals or not key:
             raise damaged("one of the extended headers in the tar is invalid")
-        records[key] = value
+        if key in _KEYS or key.startswith((_XATTR, _SPARSE)):
+            records[key] = value
         at += length
-    return records
+        count += 1
+    return records, count
 
 
 def decimal_ns(text: bytes, path: bytes) -> int:
@@ -118,12 +132,15 @@ def whole(text: bytes, path: bytes) -> int:
 
 def xattrs_of(records: dict[bytes, bytes], path: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Return the extended attributes among pax records, sorted by name. Raises ArchiveRefused."""
-    found = {}
+    found, names_bytes = {}, 0
     for key, value in records.items():
         if key.startswith(_XATTR):
             name = key[len(_XATTR) :].replace(b"%3D", b"=").replace(b"%25", b"%")
             if not 0 < len(name) <= XATTR_NAME_BYTES_MAX or len(value) > XATTR_VALUE_BYTES_MAX:
                 raise refused(path, "has an extended attribute that no file can have")
+            names_bytes += len(name) + 1
+            if names_bytes > XATTR_NAMES_BYTES_MAX:
+                raise refused(path, "has more extended attributes than a file can have")
             found[name] = value
     return tuple(sorted(found.items()))
 

@@ -17,6 +17,7 @@ FILE, FOLDER, SYMLINK = 1, 2, 3
 
 FOLDER_MODE = 0o755
 ID_MAX = 2**32 - 1
+_ROOT, _KEY_BYTES = -1, 4
 _WHAT = {FILE: "a file", FOLDER: "a folder", SYMLINK: "a symbolic link"}
 
 
@@ -25,20 +26,25 @@ class Tree:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # As in `vault.path_tree`, a path is its last name and the number of its folder: 16,000 folders, one in the
+        # other, are 32 KB as names and 130 MB as paths.
         self._places: dict[bytes, int] = {}
-        self._paths: list[bytes] = []
+        self._keys: list[bytes] = []
+        self._parents = array("i")
+        self._last_folder = (b"", _ROOT)
         self._kind, self._mode = array("B"), array("H")
         self._uid, self._gid = array("I"), array("I")
         self._mtime_ns, self._size = array("q"), array("Q")
         self._first = array("q")
         """Of each entry: the number of the one whose content it has; its own, but for hard links."""
-        self._implied: set[int] = set()
+        self._is_implied = array("B")
+        """Of each entry: 1 if it is a folder that so far only members below it name."""
         self._targets: dict[int, bytes] = {}
         self._names_bytes = 0
         self._content_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._keys)
 
     @property
     def files(self) -> int:
@@ -47,7 +53,11 @@ class Tree:
 
     def path(self, number: int) -> bytes:
         """Return the path of an entry."""
-        return self._paths[number]
+        names = []
+        while number != _ROOT:
+            names.append(self._keys[number][_KEY_BYTES:])
+            number = self._parents[number]
+        return b"/".join(reversed(names))
 
     def add(self, path: bytes, kind: int, mode: int, uid: int, gid: int, mtime_ns: int) -> int:
         """Add an entry; return its number. Raises ArchiveRefused."""
@@ -55,22 +65,23 @@ class Tree:
             raise refused(path, "has an owner that no file can have")
         if not -(2**63) <= mtime_ns < 2**63:
             raise refused(path, "has a time that no file can have")
-        there = self._places.get(path)
+        folder = self._folder_of(path, uid, gid, mtime_ns)
+        key = _key(folder, path[path.rfind(b"/") + 1 :])
+        there = self._places.get(key)
         if there is not None:
-            if kind == FOLDER and there in self._implied:
-                self._implied.discard(there)
+            if kind == FOLDER and self._is_implied[there]:
+                self._is_implied[there] = 0
                 self._mode[there], self._uid[there], self._gid[there] = mode & 0o7777, uid, gid
                 self._mtime_ns[there] = mtime_ns
                 return there
-            if kind != FOLDER and there in self._implied:
+            if kind != FOLDER and self._is_implied[there]:
                 raise refused(path, f"is {_WHAT[kind]}, and other members lie below it")
             raise refused(path, "is in the archive twice")
-        self._make_parents(path, uid, gid, mtime_ns)
-        return self._append(path, kind, mode, uid, gid, mtime_ns)
+        return self._append(key, folder, kind, mode, uid, gid, mtime_ns)
 
     def add_link(self, path: bytes, target: bytes) -> int:
         """Add a hard link to an existing entry; return the number of that entry. Raises ArchiveRefused."""
-        first = self._places.get(target)
+        first = self._find(target)
         if first is None:
             raise refused(
                 path, f"is a hard link to {shown_member(target)}, which does not come before it in the archive"
@@ -106,7 +117,7 @@ class Tree:
 
     def set_target(self, number: int, target: bytes) -> None:
         """Give a symbolic link its target, which is data and never followed. Raises ArchiveRefused."""
-        self._targets[number] = checked_target(self._paths[number], target)
+        self._targets[number] = checked_target(self.path(number), target)
         self.count_names(len(target))
 
     def count_names(self, size: int) -> None:
@@ -120,13 +131,10 @@ class Tree:
 
     def scan(self) -> Scan:
         """Return the columns, in manifest order."""
-        paths = self._paths
-        keys = [path.replace(b"/", b"\0") for path in paths]  # a zero byte is below all that a name can have
-        order = sorted(range(len(paths)), key=keys.__getitem__)
-        del keys
-        at = np.array(order, np.int64)
+        order, count = self._order(), len(self)
+        at = np.frombuffer(order, np.int64)
         first = np.frombuffer(self._first, np.int64)
-        counts = np.bincount(first, minlength=len(paths)) if len(paths) else first
+        counts = np.bincount(first, minlength=count) if count else first
         targets = [self._targets.get(i, b"") for i in order]
         size = np.frombuffer(self._size, np.uint64)[at]
         target_length = np.fromiter(map(len, targets), np.uint16, len(targets))
@@ -136,27 +144,60 @@ class Tree:
             uid=np.frombuffer(self._uid, np.uint32)[at],
             gid=np.frombuffer(self._gid, np.uint32)[at],
             mtime_ns=np.frombuffer(self._mtime_ns, np.int64)[at],
-            ctime_ns=np.zeros(len(paths), np.int64),
+            ctime_ns=np.zeros(count, np.int64),
             size=size + target_length,
             inode=first[at].astype(np.uint64) + np.uint64(1),
-            device=np.zeros(len(paths), np.uint64),
+            device=np.zeros(count, np.uint64),
             nlink=counts[first[at]].astype(np.uint32),
             target_length=target_length,
-            paths=PathTree.of(paths[i] for i in order),
+            paths=self._paths(order),
             target_bytes=b"".join(targets),
-            content=np.full(len(paths), ContentOrigin.COPY, np.uint8),
+            content=np.full(count, ContentOrigin.COPY, np.uint8),
             notices=PathWarnings(),
         )
 
-    def _append(self, path: bytes, kind: int, mode: int, uid: int, gid: int, mtime_ns: int) -> int:
-        number = len(self._paths)
+    def _find(self, path: bytes) -> int | None:
+        number = _ROOT
+        for name in path.split(b"/"):
+            there = self._places.get(_key(number, name))
+            if there is None:
+                return None
+            number = there
+        return number
+
+    def _folder_of(self, path: bytes, uid: int, gid: int, mtime_ns: int) -> int:
+        """Return the number of the folder that a path lies in.
+
+        Folders that the archive does not name get the owner and time of the first member below them.
+        """
+        above = path[: max(0, path.rfind(b"/"))]
+        if not above:
+            return _ROOT
+        if above == self._last_folder[0]:
+            return self._last_folder[1]
+        number = _ROOT
+        for name in above.split(b"/"):
+            key = _key(number, name)
+            there = self._places.get(key)
+            if there is None:
+                there = self._append(key, number, FOLDER, FOLDER_MODE, uid, gid, mtime_ns)
+                self._is_implied[there] = 1
+            elif self._kind[there] != FOLDER:
+                raise refused(path, f"lies below {shown_member(self.path(there))}, which is {_WHAT[self._kind[there]]}")
+            number = there
+        self._last_folder = above, number
+        return number
+
+    def _append(self, key: bytes, folder: int, kind: int, mode: int, uid: int, gid: int, mtime_ns: int) -> int:
+        number = len(self._keys)
         if number >= self._limits.entries_max:
             raise ArchiveTooLarge(
                 f"The archive has more than {self._limits.entries_max:,} files and folders; import it in parts."
             )
-        self.count_names(len(path))
-        self._places[path] = number
-        self._paths.append(path)
+        self.count_names(len(key) - _KEY_BYTES)
+        self._places[key] = number
+        self._keys.append(key)
+        self._parents.append(folder)
         self._kind.append(kind)
         self._mode.append(mode & 0o7777)
         self._uid.append(uid)
@@ -164,19 +205,34 @@ class Tree:
         self._mtime_ns.append(mtime_ns)
         self._size.append(0)
         self._first.append(number)
+        self._is_implied.append(0)
         return number
 
-    def _make_parents(self, path: bytes, uid: int, gid: int, mtime_ns: int) -> None:
-        """Folders that the archive does not name get the owner and time of the first member below them."""
-        missing = []
-        above = path
-        while (cut := above.rfind(b"/")) > 0:
-            above = above[:cut]
-            there = self._places.get(above)
-            if there is not None:
-                if self._kind[there] != FOLDER:
-                    raise refused(path, f"lies below {shown_member(above)}, which is {_WHAT[self._kind[there]]}")
-                break
-            missing.append(above)
-        for folder in reversed(missing):
-            self._implied.add(self._append(folder, FOLDER, FOLDER_MODE, uid, gid, mtime_ns))
+    def _order(self) -> array[int]:
+        """Return the numbers of all entries in manifest order."""
+        count = len(self)
+        children = array("q", map(self._places.__getitem__, sorted(self._places)))
+        parents = np.frombuffer(self._parents, np.int32)[np.frombuffer(children, np.int64)]
+        starts = array("q", np.searchsorted(parents, np.arange(_ROOT, count + 1)).astype(np.int64).tobytes())
+        order = array("q")
+        waiting = [_ROOT]
+        while waiting:
+            number = waiting.pop()
+            if number != _ROOT:
+                order.append(number)
+            waiting.extend(reversed(children[starts[number + 1] : starts[number + 2]]))
+        return order
+
+    def _paths(self, order: array[int]) -> PathTree:
+        names = [self._keys[number][_KEY_BYTES:] for number in order]
+        at = np.frombuffer(order, np.int64)
+        places = np.empty(len(order), np.int32)
+        places[at] = np.arange(len(order), dtype=np.int32)
+        parents = np.frombuffer(self._parents, np.int32)[at]
+        parents[parents != _ROOT] = places[parents[parents != _ROOT]]
+        return PathTree(parents, np.fromiter(map(len, names), np.uint16, len(names)), b"".join(names))
+
+
+def _key(folder: int, name: bytes) -> bytes:
+    """Return where an entry is: its folder and its name. In their order, entries of one folder are by their bytes."""
+    return (folder + 1).to_bytes(_KEY_BYTES, "big") + name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import os
 import struct
+import sys
 import zlib
 from array import array
 from collections.abc import Callable
@@ -38,9 +39,14 @@ _OPEN: dict[int, Callable[[], Decompressor]] = {
 }
 
 
+CHECKED_ENTRIES_MAX = 10_000
+"""Before an archive is queued, its directory is checked until it has made so many entries: whoever sends it waits, and
+the process that serves the web does the work. The import checks all of it again."""
+
+
 def check_directory(file: BinaryIO, limits: Limits) -> None:
-    """Check everything that the directory alone tells: names, kinds, sizes. Raises ArchiveRefused."""
-    ZipReader(file, Tree(limits), limits, (0, 0)).read_directory()
+    """Check what the start of the directory tells: names, kinds, sizes. Raises ArchiveRefused."""
+    ZipReader(file, Tree(limits), limits, (0, 0)).read_directory(CHECKED_ENTRIES_MAX)
 
 
 class ZipReader:
@@ -58,11 +64,13 @@ class ZipReader:
         self._crc32, self._name_crc, self._kind = array("I"), array("I"), array("B")
         self._end = 0
 
-    def read_directory(self) -> None:
-        """Raises ArchiveRefused."""
+    def read_directory(self, at_most: int = sys.maxsize) -> None:
+        """Read it all, or until the tree has `at_most` entries. Raises ArchiveRefused."""
         directory = find_directory(self._file)
         self._end = directory.start
-        for member in members(self._file, directory, self._limits):
+        for number, member in enumerate(members(self._file, directory, self._limits)):
+            if max(number, len(self._tree)) >= at_most:
+                break
             self._add(member)
         order = sorted(range(len(self._offset)), key=self._offset.__getitem__)
         end = directory.shift
@@ -101,7 +109,6 @@ class ZipReader:
 
     def read_contents(self, scratch: Scratch, disk: DiskWatch, control: Control) -> None:
         """Unpack everything. Raises ArchiveRefused, OSError of the scratch folder, Cancelled."""
-        targets: dict[int, bytes] = {}
         order = self._order
         for rank, i in enumerate(order):
             stop = self._offset[order[rank + 1]] if rank + 1 < len(order) else self._end
@@ -118,11 +125,9 @@ class ZipReader:
             else:
                 parts: list[bytes] = []
                 self._unpack(i, parts.append)
-                targets[i] = b"".join(parts)
+                if self._kind[i] == SYMLINK:
+                    self._tree.set_target(self._number[i], b"".join(parts))
                 control.check(CANCELLED)
-        for i, target in targets.items():
-            if self._kind[i] == SYMLINK:
-                self._tree.set_target(self._number[i], target)
 
     def _path(self, i: int) -> bytes:
         return self._tree.path(self._number[i]) if self._number[i] >= 0 else b"./"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from holdfast.vault.errors import SourceFailed
 
 
 class DatabaseFailed(SourceFailed):
-    """Base of all errors with a database; the message is one sentence."""
+    """Base of all errors with a database; the message is one sentence. `database`: its name, where that is known."""
 
+    database = ""
     code = "DATABASE_FAILED"
 
 
@@ -63,3 +67,13 @@ class LoadFailed(DatabaseFailed):
     """A dump could not be loaded into a database."""
 
     code = "DATABASE_RESTORE_FAILED"
+
+
+@contextmanager
+def database_named(name: str) -> Iterator[None]:
+    """Have an error with a database say which one it is."""
+    try:
+        yield
+    except DatabaseFailed as error:
+        error.database = name
+        raise

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.sources.databases import mariadb, postgres, redis
 from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.errors import database_named
 from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
 from holdfast.sources.directory.live import LiveReader, LiveSource
@@ -109,7 +110,8 @@ class WithDumps:
         assert whole is not None
         sizes: dict[DatabaseSpec, int] = {}
         for spec in self.specs:
-            found = find(spec, self.patience)
+            with database_named(spec.name):
+                found = find(spec, self.patience)
             self.orders[spec.path] = Order(spec, found.tool)
             sizes[spec] = found.size
             self.folder.log(f"The database {spec.name} ({found.server}) is dumped by {found.tool.text}.")
@@ -143,7 +145,8 @@ class WithDumps:
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = self.scratch / spec.path.decode().rpartition("/")[2]
         place.unlink(missing_ok=True)
-        redis.dump(spec, self.orders[spec.path].tool, place, self.patience)
+        with database_named(spec.name):
+            redis.dump(spec, self.orders[spec.path].tool, place, self.patience)
         self.files[spec.path] = str(place)
         return place
 
@@ -209,7 +212,7 @@ class DumpReader(LiveReader):
         self, folder: LiveSource, orders: Mapping[bytes, Order], files: Mapping[bytes, str], patience: Patience
     ) -> None:
         """Raises OSError when the folder cannot be opened."""
-        super().__init__(folder.folder.root, {**folder.copies, **files}, folder.plain)
+        super().__init__(folder.folder, {**folder.copies, **files}, folder.plain)
         self._dumped = files
         self._orders = orders
         self._patience = patience

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -191,7 +192,7 @@ class LiveSource:
 
     def reader(self) -> LiveReader:
         """Return a reader of the files. Raises OSError when the folder cannot be opened."""
-        return LiveReader(self.folder.root, self.copies, self.plain)
+        return LiveReader(self.folder, self.copies, self.plain)
 
     def _let_go(self) -> None:
         self._copying = None
@@ -241,9 +242,9 @@ def _allocated(reader: DirectoryReader, path: bytes) -> int:
 class LiveReader(DirectoryReader):
     """Opens files below a folder, and the copies of its databases in their place."""
 
-    def __init__(self, root: Path, copies: Mapping[bytes, str], plain: Mapping[bytes, str]) -> None:
+    def __init__(self, folder: DirectorySource, copies: Mapping[bytes, str], plain: Mapping[bytes, str]) -> None:
         """Raises OSError when the root cannot be opened."""
-        super().__init__(root)
+        super().__init__(folder.root, file_bytes_max=folder.bounds.file_bytes)
         self._copies = copies
         self._plain = plain
         self._copied: dict[int, bytes] = {}
@@ -261,6 +262,10 @@ class LiveReader(DirectoryReader):
             raise SourceFileRefused(22, "its copy is not a file")
         self._copied[fd] = path
         return fd
+
+    def bytes_max(self, fd: int) -> int:
+        """Return how large an open file may be; a copy is ours, and as large as it is."""
+        return sys.maxsize if fd in self._copied else super().bytes_max(fd)
 
     def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
         """Return extended attributes of an open file, sorted by name; of a database those of the original."""

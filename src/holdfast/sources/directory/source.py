@@ -105,4 +105,4 @@ class DirectorySource:
 
     def reader(self) -> DirectoryReader:
         """Return a reader of the files. Raises OSError when the folder cannot be opened."""
-        return DirectoryReader(self.root)
+        return DirectoryReader(self.root, file_bytes_max=self.bounds.file_bytes)

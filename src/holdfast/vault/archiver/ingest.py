@@ -9,6 +9,7 @@ that the next backup reads it again.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable
@@ -182,7 +183,7 @@ class Ingest:
     def _read_whole(self, path: bytes, fd: int, notices: list[PathWarning]) -> tuple[_File, bytes]:
         xattrs = self._reader.xattrs(fd)
         for attempt in range(READ_TRIES):
-            stat = os.fstat(fd)
+            stat = self._stat(fd)
             file = _File(stat)
             self._read_range(fd, file, 0, stat.st_size)
             changed = _changed(stat, os.fstat(fd)) or file.size != stat.st_size
@@ -201,7 +202,7 @@ class Ingest:
             if job.part == 0 and job.is_last:
                 return self._read_whole(job.path, fd, notices)
             # Parts of one file are compared where they are gathered: their stats tell if it changed in between.
-            stat = os.fstat(fd)
+            stat = self._stat(fd)
             file = _File(stat)
             end = stat.st_size if job.is_last else job.offset + job.length
             self._read_range(fd, file, job.offset, end)
@@ -216,6 +217,14 @@ class Ingest:
             return None
         finally:
             os.close(fd)
+
+    def _stat(self, fd: int) -> os.stat_result:
+        """Return what an open file is now. Raises OSError if it has grown beyond what a backup takes."""
+        stat = os.fstat(fd)
+        largest = self._reader.bytes_max(fd)
+        if stat.st_size > largest:
+            raise OSError(errno.EFBIG, f"it has grown to {stat.st_size:,} bytes, and {largest:,} are the most")
+        return stat
 
     def _read_range(self, fd: int, file: _File, start: int, end: int) -> None:
         """Cut bytes `start` to `end` (or to the end of the file) into chunks; holes are not read."""
@@ -377,8 +386,8 @@ class Ingest:
                     st.st_mode & 0o7777,
                     st.st_uid,
                     st.st_gid,
-                    st.st_mtime_ns,
-                    file.ctime_ns,
+                    _stored_ns(st.st_mtime_ns),
+                    _stored_ns(file.ctime_ns),
                     st.st_ino,
                     st.st_dev,
                     file.size,
@@ -409,6 +418,11 @@ def changed_notice(path: bytes) -> PathWarning:
     return PathWarning(
         path, "FILE_CHANGED", f"The file {shown(path)} changed while it was read; its copy may be mixed."
     )
+
+
+def _stored_ns(ns: int) -> int:
+    """Return a time as it is stored: one before 1677 or after 2262 is the nearest that 64 bits reach, as in walk.c."""
+    return min(max(ns, -(2**63)), 2**63 - 1)
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

@@ -114,7 +114,9 @@ class BackupCheck:
             return damaged.lose_all("Its root is missing from the store, so nothing of it can be read.")
         except StoreUnreachable:
             raise
-        except (StoreError, VaultError) as error:
+        except StoreError:  # its text may be about the store's machine, and this one is for everybody
+            return damaged.lose_all("Its root cannot be read from the store, so nothing of it can be read.")
+        except VaultError as error:
             return damaged.lose_all(f"Nothing of it can be read: {error}")
         snapshot = Snapshot(root, self._reader)
         refs: list[BlockRef] = []

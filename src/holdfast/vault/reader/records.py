@@ -71,7 +71,7 @@ class RecordReader:
         try:
             reader = self._store.open(pack_name(pack_id))
         except ObjectMissing:
-            raise PackGone(f"Pack {pack_id.hex()[:12]} is gone from the store.") from None
+            raise PackGone(f"The pack {pack_id.hex()[:12]} is gone from the store.") from None
         self._open[pack_id] = reader
         if len(self._open) > OPEN_PACKS_MAX:
             self._open.popitem(last=False)[1].close()
@@ -87,11 +87,13 @@ class RecordReader:
             fresh = self._index(True)
             plan = [there or now for there, now in zip(plan, _places(fresh, blob), strict=True)]
             if None in plan:
-                chunk = ids[plan.index(None)].hex()[:12]
-                raise ChunkMissing(
-                    f"A part of the backup is lost: chunk {chunk} is in none of the vault's packs. A check of the "
-                    "backups names the files that need it."
+                lost = ids[plan.index(None)]
+                missing = ChunkMissing(
+                    f"A part of the backup is lost: chunk {lost.hex()[:12]} is in none of the vault's packs. A check "
+                    "of the backups names all files that need it."
                 )
+                missing.chunk_id = lost
+                raise missing
         return [place for place in plan if place is not None]
 
     def _plan_anew(self, ids: list[bytes], gone: PackGone) -> list[Place]:
@@ -100,6 +102,7 @@ class RecordReader:
         self._held = self._index(True)
         plan = [place for place in _places(self._held, b"".join(ids)) if place is not None]
         if len(plan) < len(ids) or plan[0] == before[0]:
+            gone.chunk_id = ids[0]
             raise gone
         return plan
 
@@ -156,7 +159,9 @@ class RecordReader:
                 kind, (chunk_id, other, data, salt, counter), place
             ):
                 return
-        raise DamagedError(f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]}).")
+        damaged = DamagedError(f"A record of pack {pack_id.hex()[:12]} is damaged (chunk {chunk_id.hex()[:12]}).")
+        damaged.chunk_id = chunk_id
+        raise damaged
 
     def _opens(self, kind: SealKind, record: Record, place: memoryview) -> bool:
         """Open one record into `place`; return False, with none of it in there, when its tag does not match."""

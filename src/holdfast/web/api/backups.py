@@ -17,7 +17,7 @@ from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.run import request_backup
+from holdfast.service.take.request import request_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import needs, requested_app, requested_backup
 from holdfast.web.context import Context
@@ -57,7 +57,7 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         seconds = inputs.integer(inputs.query(scope, "wait"), "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
         idempotency_key = inputs.idempotency_key(scope)
         body = await inputs.json_body(request, NewBackup)
-        backup = await context.call(_start, context, app_id, body, idempotency_key)
+        backup = await context.call(_start, context, caller, app_id, body, idempotency_key)
         finished = False
         if seconds:
             backup, finished = await hold(context, backup, context.now() + seconds)
@@ -81,14 +81,14 @@ def backup_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, app_id = requested_app(context, scope)
         body = await inputs.json_body(request, BackupChange)
         inputs.require_change(body)
-        backup = await context.call(_change, context, app_id, requested_backup(scope), body)
+        backup = await context.call(_change, context, caller, app_id, requested_backup(scope), body)
         return success(operations.full_object(instance, backup, with_keys=_may_download(caller)))
 
     @delete(_ONE, status_code=200, opt=needs(Right.BACKUPS_DELETE))
     async def delete_backup(request: AnyRequest) -> Answer:
         scope = request.scope
-        _, app_id = requested_app(context, scope)
-        return success(await context.call(_delete, context, app_id, requested_backup(scope)))
+        caller, app_id = requested_app(context, scope)
+        return success(await context.call(_delete, context, caller, app_id, requested_backup(scope)))
 
     @get(f"{_ONE}/log", opt=needs(Right.BACKUPS_READ))
     async def get_log(request: AnyRequest) -> Answer:
@@ -115,7 +115,7 @@ def _may_download(caller: Caller) -> bool:
     return Right.BACKUPS_DOWNLOAD in caller.grant.rights
 
 
-def _start(context: Context, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:
+def _start(context: Context, caller: Caller, app_id: str, body: NewBackup, idempotency_key: str | None) -> Backup:
     instance = context.instance
     name = None if body.name is UNSET else body.name
     if name is not None:
@@ -124,6 +124,7 @@ def _start(context: Context, app_id: str, body: NewBackup, idempotency_key: str 
         backup, _ = request_backup(
             instance,
             app_id,
+            caller.actor,
             name=name,
             is_locked=body.is_locked,
             idempotency_key=idempotency_key,
@@ -145,7 +146,7 @@ async def hold(context: Context, backup: Backup, until: float) -> tuple[Backup, 
     return backup, True
 
 
-def _change(context: Context, app_id: str, ref: str, body: BackupChange) -> Backup:
+def _change(context: Context, caller: Caller, app_id: str, ref: str, body: BackupChange) -> Backup:
     """All of the change or none of it: what can be refused is looked at before anything is written."""
     instance = context.instance
     backup = operations.find_backup(instance, app_id, ref)
@@ -155,10 +156,10 @@ def _change(context: Context, app_id: str, ref: str, body: BackupChange) -> Back
         check_name(body.name)
         _check_free(context, backup, body.name)
     if is_locked is not None or locked_until is not None:
-        backup = operations.set_lock(instance, backup, is_locked, locked_until, by_customer=True)
+        backup = operations.set_lock(instance, backup, caller.actor, is_locked, locked_until, by_customer=True)
     if isinstance(body.name, str) and body.name != backup.name:
         try:
-            backup = operations.rename(instance, backup, body.name)
+            backup = operations.rename(instance, backup, body.name, caller.actor)
         except Invalid as refusal:
             raise name_taken(refusal) from None
     return backup
@@ -192,9 +193,9 @@ def name_taken(refusal: Invalid) -> Conflict:
     return Conflict("BACKUP_NAME_TAKEN", refusal.message)
 
 
-def _delete(context: Context, app_id: str, ref: str) -> DeletedBackup:
+def _delete(context: Context, caller: Caller, app_id: str, ref: str) -> DeletedBackup:
     backup = operations.find_backup(context.instance, app_id, ref)
-    return DeletedBackup(backup.id, operations.delete_backup(context.instance, backup))
+    return DeletedBackup(backup.id, operations.delete_backup(context.instance, backup, caller.actor))
 
 
 def _log(context: Context, app_id: str, ref: str) -> Answer:

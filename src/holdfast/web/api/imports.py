@@ -10,6 +10,7 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import Invalid
+from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import backups as operations
 from holdfast.service.take.import_backup import Upload
@@ -38,7 +39,7 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
             fields = inputs.query(scope, "name", "wait")
             seconds = inputs.integer(fields, "wait", 0, inputs.WAIT_SECONDS_MAX) or 0
             with context.one_more_upload(caller.account.id):
-                backup = await _received(context, scope, body, app_id, fields.get("name"))
+                backup = await _received(context, scope, body, caller, app_id, fields.get("name"))
         except Exception as error:
             known = known_error(error)
             if known is None:
@@ -56,8 +57,10 @@ def import_routes(context: Context) -> list[HTTPRouteHandler]:
     return [import_backup]
 
 
-async def _received(context: Context, scope: Scope, body: Body, app_id: str, name: str | None) -> Backup:
-    upload = await context.call(Upload, context.instance, app_id, name, is_limited=True)
+async def _received(
+    context: Context, scope: Scope, body: Body, caller: Caller, app_id: str, name: str | None
+) -> Backup:
+    upload = await context.call(Upload, context.instance, app_id, caller.actor, name, is_limited=True)
     try:
         if (announced_bytes(scope) or 0) > upload.bytes_max:
             raise upload.too_large()

@@ -1,4 +1,4 @@
-"""The routes of jobs: restore a backup, verify one, list jobs (including backups), cancel one."""
+"""The routes of jobs: restore a backup, verify one, list jobs (including backups), cancel one, undo a restore."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.restore.undo import request_undo
+from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
 from holdfast.vault.errors import VaultError
 from holdfast.web.auth import needs, requested_app, requested_backup, require_backups
@@ -60,7 +62,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         ref = requested_backup(scope)
         if body.dry_run:
             return success(await context.call_apart(caller.account.id, _preview, context, app, ref, body))
-        job = await context.call(_restore, context, app, ref, body)
+        job = await context.call(_restore, context, caller, app, ref, body)
         return accepted(context, job)
 
     @post(_VERIFY, opt=needs(Right.BACKUPS_CREATE))
@@ -68,7 +70,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, app_id = requested_app(context, request.scope)
         app = await context.call(get_app, instance, caller.account.id, app_id)
         ref = requested_backup(request.scope)
-        return accepted(context, await context.call(_verify, context, app, ref))
+        return accepted(context, await context.call(_verify, context, caller, app, ref))
 
     @get(_JOB, opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def get_job(request: AnyRequest) -> Answer:
@@ -98,11 +100,23 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         def cancel() -> Work:
             work = _seen_work(context, caller, job_id)
             caller.require(STARTED_BY[work.kind], work.app_id)
-            return cancel_work(instance, work)
+            return cancel_work(instance, work, caller.actor)
 
         return success(operations.shown_job(instance, await context.call(cancel)))
 
-    return [restore_backup, verify_backup, list_jobs, get_job, cancel_job]
+    @post(f"{_JOB}/undo", opt=needs(Right.BACKUPS_RESTORE, is_filtered=True))
+    async def undo_job(request: AnyRequest) -> Answer:
+        caller = require_backups(context, request.scope)
+        job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
+
+        def undo() -> Job:
+            work = _seen_work(context, caller, job_id)
+            caller.require(Right.BACKUPS_RESTORE, work.app_id)
+            return request_undo(instance, work, caller.actor)
+
+        return accepted(context, await context.call(undo))
+
+    return [restore_backup, verify_backup, list_jobs, get_job, cancel_job, undo_job]
 
 
 def _seen_work(context: Context, caller: Caller, job_id: str) -> Work:
@@ -138,13 +152,13 @@ def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePrev
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
-        raise Conflict("APP_NOT_READABLE", str(error)) from error
+        raise not_readable(error) from error
 
 
-def _restore(context: Context, app: App, ref: str, body: Restore) -> Job:
+def _restore(context: Context, caller: Caller, app: App, ref: str, body: Restore) -> Job:
     backup = find_backup(context.instance, app.id, ref)
-    return request_restore(context.instance, backup, _target(context, app, body), _wanted(body))
+    return request_restore(context.instance, backup, _target(context, app, body), _wanted(body), caller.actor)
 
 
-def _verify(context: Context, app: App, ref: str) -> Job:
-    return request_verify(context.instance, find_backup(context.instance, app.id, ref), app.node)
+def _verify(context: Context, caller: Caller, app: App, ref: str) -> Job:
+    return request_verify(context.instance, find_backup(context.instance, app.id, ref), app.node, caller.actor)

@@ -13,6 +13,7 @@ from holdfast.catalog.records import Account, App
 from holdfast.schemas.apps import NewSchedule, RetentionPreview, Schedule
 from holdfast.service.errors import LimitReached, app_not_found
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.preview.schedule import shown_schedule
 from holdfast.service.registry.apps import get_app
@@ -46,7 +47,9 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
         if body.cron is msgspec.UNSET:
             raise inputs.invalid("cron")
         wanted = operations.Schedule(body.cron or "", body.retention, tuple(body.ignore))
-        changed = await context.call(partial(operations.set_schedule, instance, app, wanted, by_customer=True))
+        changed = await context.call(
+            partial(operations.set_schedule, instance, app, wanted, caller.actor, by_customer=True)
+        )
         return success(await _shown(context, changed))
 
     @get(_RETENTION, opt=needs(Right.SCHEDULE_READ))
@@ -58,7 +61,7 @@ def schedule_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(f"{_RETENTION}/accept", status_code=200, opt=needs(Right.SCHEDULE_WRITE))
     async def accept_size(request: Request[Any, Any, Any]) -> Answer:
         caller, app_id = requested_app(context, request.scope)
-        return success(await context.call(_accept, instance, caller.account, app_id))
+        return success(await context.call(_accept, instance, caller, app_id))
 
     return [get_schedule, set_schedule, preview_retention, accept_size]
 
@@ -77,8 +80,8 @@ async def _shown(context: Context, app: App) -> Schedule:
         return await context.call(shown_schedule, context.instance, app, error)
 
 
-def _accept(instance: Instance, account: Account, app_id: str) -> RetentionPreview:
-    app = retain.accept_size(instance, _app(instance, account, app_id))
+def _accept(instance: Instance, caller: Caller, app_id: str) -> RetentionPreview:
+    app = retain.accept_size(instance, _app(instance, caller.account, app_id), caller.actor)
     return retain.shown_retention(instance, app, retain.plan_retention(instance, app))
 
 

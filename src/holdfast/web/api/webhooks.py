@@ -15,6 +15,7 @@ from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.notify import endpoints as operations
 from holdfast.service.notify.dispatch import send_test
+from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs, require_caller
 from holdfast.web.context import Context
@@ -45,31 +46,40 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @post(_ALL, opt=needs(Right.WEBHOOKS_WRITE))
     async def add_webhook(request: AnyRequest) -> Answer:
-        account = require_caller(context, request.scope).account
+        caller = require_caller(context, request.scope)
+        account = caller.account
         body = await inputs.json_body(request, NewWebhook)
         wait = context.outside_throttle.attempt_failed(account.id, context.now())
         if wait:
             raise keep_calm(wait, "Too many new webhooks of this account")
         made = await context.call_outside(
-            account.id, operations.add_endpoint, instance, account.id, body.url, _given(body.events), _given(body.label)
+            account.id,
+            operations.add_endpoint,
+            instance,
+            account.id,
+            body.url,
+            caller.actor,
+            _given(body.events),
+            _given(body.label),
         )
         location = f"{_ALL}/{made.endpoint.id}".encode("ascii")
         return success(await context.call(_with_secret, instance, made), 201, [(b"location", location)])
 
     @get(_ONE, opt=needs(Right.WEBHOOKS_READ))
     async def get_webhook(request: AnyRequest) -> Answer:
-        endpoint = await _endpoint(request.scope)
+        _, endpoint = await _endpoint(request.scope)
         return with_etag(success(await context.call(operations.shown_endpoint, instance, endpoint)), request.scope)
 
     @patch(_ONE, opt=needs(Right.WEBHOOKS_WRITE))
     async def change_webhook(request: AnyRequest) -> Answer:
-        endpoint = await _endpoint(request.scope)
+        caller, endpoint = await _endpoint(request.scope)
         body = await inputs.json_body(request, WebhookChange)
         inputs.require_change(body)
         changed = await context.call(
             operations.change_endpoint,
             instance,
             endpoint,
+            caller.actor,
             events=_given(body.events),
             label=_given(body.label),
             is_enabled=_given(body.is_enabled),
@@ -78,35 +88,35 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
 
     @delete(_ONE, status_code=200, opt=needs(Right.WEBHOOKS_WRITE))
     async def delete_webhook(request: AnyRequest) -> Answer:
-        endpoint = await _endpoint(request.scope)
-        await context.call(operations.remove_endpoint, instance, endpoint)
+        caller, endpoint = await _endpoint(request.scope)
+        await context.call(operations.remove_endpoint, instance, endpoint, caller.actor)
         return success(DeletedWebhook(endpoint.id))
 
     @get(f"{_ONE}/deliveries", opt=needs(Right.WEBHOOKS_READ))
     async def list_log(request: AnyRequest) -> Answer:
-        endpoint = await _endpoint(request.scope)
+        _, endpoint = await _endpoint(request.scope)
         fields = inputs.query(request.scope, "limit", "after")
         return with_etag(await context.call(_log, instance, endpoint, fields), request.scope)
 
     @post(f"{_ONE}/test", opt=needs(Right.WEBHOOKS_WRITE))
     async def test_webhook(request: AnyRequest) -> Answer:
-        endpoint = await _endpoint(request.scope)
+        caller, endpoint = await _endpoint(request.scope)
         assert endpoint.account_id is not None
-        tested = await context.call_outside(endpoint.account_id, send_test, instance, endpoint)
+        tested = await context.call_outside(endpoint.account_id, send_test, instance, endpoint, caller.actor)
         return success(operations.shown_delivery(instance, tested))
 
     @post(f"{_ONE}/secret", opt=needs(Right.WEBHOOKS_WRITE))
     async def rotate_secret(request: AnyRequest) -> Answer:
-        endpoint = await _endpoint(request.scope)
-        made = await context.call(operations.rotate_secret, instance, endpoint)
+        caller, endpoint = await _endpoint(request.scope)
+        made = await context.call(operations.rotate_secret, instance, endpoint, caller.actor)
         return success(await context.call(_with_secret, instance, made))
 
-    async def _endpoint(scope: Scope) -> Endpoint:
-        account = require_caller(context, scope).account
+    async def _endpoint(scope: Scope) -> tuple[Caller, Endpoint]:
+        caller = require_caller(context, scope)
         webhook_id = inputs.path_segment(scope, _ID_SEGMENT)
         if not inputs.is_id(webhook_id):
             raise NotFound("WEBHOOK_NOT_FOUND", "No such webhook exists.")
-        return await context.call(operations.get_endpoint, instance, account.id, webhook_id)
+        return caller, await context.call(operations.get_endpoint, instance, caller.account.id, webhook_id)
 
     return [
         list_webhooks,

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from holdfast.catalog.backups.rebuild import erase_keys
 from holdfast.catalog.database.access_tables import audit
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.host.ends import erase_due
 from holdfast.service.registry.account_record import read_record
 from holdfast.service.registry.apps import add_app
@@ -122,8 +123,8 @@ def test_lists_are_paged(site: Site, panel: httpx.Client) -> None:
 
 def test_a_suspended_account_lists_and_downloads_and_changes_nothing(site: Site, panel: httpx.Client) -> None:
     made = response(panel.put(PATH, json=BODY), 201)
-    app = add_app(site.instance, made["id"], "bot", site.folder)
-    set_schedule(site.instance, app, Schedule("* * * * *"))
+    app = add_app(site.instance, made["id"], "bot", site.folder, SYSTEM)
+    set_schedule(site.instance, app, Schedule("* * * * *"), SYSTEM)
     response(panel.put(PATH, json={**BODY, "is_suspended": True}))
     backups = f"/v3/apps/{app.id}/backups"
     with site.client(reveal_key(site.instance, made["id"])) as customer:
@@ -187,6 +188,6 @@ def test_every_call_is_in_the_audit(site: Site, panel: httpx.Client) -> None:
 def test_an_account_that_is_being_erased_is_not_brought_back(site: Site, panel: httpx.Client) -> None:
     made = response(panel.put(PATH, json=BODY), 201)
     response(panel.delete(f"{PATH}?erase=true&now=true"))
-    erase_keys(site.instance.catalog, made["id"])
+    erase_keys(site.instance.catalog, made["id"], 0, SYSTEM)
     refused = panel.put(PATH, json=BODY)
     assert (refused.status_code, refused.json()["code"]) == (409, "ACCOUNT_ERASED")

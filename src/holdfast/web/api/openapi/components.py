@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, backups, envelope, events, files, host, jobs, webhooks
+from holdfast.schemas import account, apps, backups, envelope, events, files, host, jobs, keys, links, webhooks
 
 Json = dict[str, Any]
 
@@ -18,11 +18,19 @@ SHOWN = (
     *(jobs.Job, jobs.JobWithLog, jobs.Restore, jobs.RestorePreview),
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
     *(webhooks.DeletedWebhook, webhooks.Delivery),
+    *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
+    *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(host.HostAccount, host.AccountPut),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
-_REQUIRED = {"NewSchedule": ["cron"], "NewWebhook": ["url"], "AccountPut": ["email", "plan"]}
+_REQUIRED = {
+    "NewSchedule": ["cron"],
+    "NewWebhook": ["url"],
+    "NewKey": ["name"],
+    "NewLink": ["expires_in"],
+    "AccountPut": ["email", "plan"],
+}
 
 
 def components() -> Json:

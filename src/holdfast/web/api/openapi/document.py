@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from holdfast.web.api.openapi import account, backups, browsing, download, host, jobs, schedule, state, webhooks
+from holdfast.web.api.openapi import (
+    account,
+    backups,
+    browsing,
+    download,
+    host,
+    jobs,
+    keys,
+    links,
+    schedule,
+    state,
+    webhooks,
+)
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
 
@@ -12,6 +24,8 @@ _SUBJECTS = {
     "jobs": (jobs.paths, "What takes its time, and the stream of events."),
     "schedule": (schedule.paths, "When applications are backed up by themselves."),
     "account": (account.paths, "The account, its applications, the plans."),
+    "keys": (keys.paths, "The account's keys, each with rights of its own."),
+    "links": (links.paths, "Download links that end."),
     "webhooks": (webhooks.paths, "Who is told of events."),
     "host": (host.paths, "The host's side: its accounts, under its own ids; with an admin key."),
     "state": (state.paths, "The state of the instance."),

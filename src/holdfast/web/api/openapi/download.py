@@ -33,12 +33,15 @@ def paths(backups_url: str) -> Json:
         206: {"description": "The range.", "content": content, "headers": {**headers, **ranged}},
         304: {"description": "Unchanged.", "headers": ETAG},
     }
-    about = "The query is the bare key of the backup, without a name: `?85592d2b15ff867407964790224dcbb3a95ce82b`."
+    about = (
+        "The query is the bare key of the backup, without a name: `?85592d2b15ff867407964790224dcbb3a95ce82b`. A "
+        "link with an end has `?expires=<unix time>&signature=<hex>` in its place."
+    )
     download = operation(
         "downloadBackup",
         "Download a backup",
         answers,
-        (404, 412, 416, 429),
+        (404, 410, 412, 416, 429),
         parameters=parameters,
         open_to_all=True,
         description=about,

@@ -90,6 +90,24 @@ def paths() -> Json:
                 "A cancelled backup is `failed` with the code `CANCELLED`.",
             ),
         },
+        "/v3/jobs/{job_id}/undo": {
+            "post": operation(
+                "undoJob",
+                "Undo a restore",
+                {
+                    202: {
+                        "description": "Its safety backup is to be restored; the job tells how far it is.",
+                        "content": json_of(enveloped(job)),
+                        "headers": {"Location": {"schema": {"type": "string"}, "description": "The job's address."}},
+                    }
+                },
+                (402, 404, 409),
+                parameters=(job_id,),
+                description="The safety backup goes back to where it was taken, after another one of what is there "
+                "now, so that this can be undone too. `JOB_NOT_UNDOABLE`: the job is not a restore, has not ended, "
+                "changed nothing or took no safety backup.",
+            )
+        },
         "/v3/events": {
             "get": operation(
                 "streamEvents",

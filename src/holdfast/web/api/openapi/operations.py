@@ -10,10 +10,12 @@ _ERRORS = {
     400: "A field is not what it must be; `code` names it: `INVALID_<FIELD>`, `INVALID_JSON_BODY`.",
     401: "`ACCESS_DENIED`: no API key, or one that is not known.",
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
+    403: "`PERMISSION_DENIED`: the key lacks the right that the message names.",
     404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`, "
-    "`WEBHOOK_NOT_FOUND`.",
+    "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`, `LINK_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
     409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `RESTORE_IN_PROGRESS`, `BACKUP_LOCKED`.",
+    410: "`LINK_EXPIRED`: the link is rightly signed and has ended.",
     412: "`PRECONDITION_FAILED`: it is not the one that If-Match or If-Unmodified-Since names.",
     413: "`PAYLOAD_TOO_LARGE`",
     416: "`RANGE_NOT_SATISFIABLE`: the range lies outside; `Content-Range` has the length.",
@@ -79,7 +81,7 @@ def operation(
     description: str | None = None,
 ) -> Json:
     """A method of a route: `ok` are its good answers, `errors` the statuses it has besides those that all have."""
-    always = (400, 500, 503) if open_to_all else (400, 401, 429, 500, 503)
+    always = (400, 500, 503) if open_to_all else (400, 401, 403, 429, 500, 503)
     answers = {status: _error(status) for status in {*errors, *always}}
     described: Json = {
         "operationId": name,

@@ -1,0 +1,20 @@
+"""The durable executor ends as soon as it is asked to."""
+
+from __future__ import annotations
+
+import time
+
+from kit.world import World
+
+from holdfast.worker.executor import DurableExecutor
+
+CLOSE_SECONDS_MAX = 5.0
+
+
+def test_an_end_waits_for_no_sleeping_thread(world: World) -> None:
+    """A thread of DBOS slept for a day, and each end waited ten seconds for it before it gave up."""
+    executor = DurableExecutor(world.instance, {})
+    executor.start()
+    began = time.monotonic()
+    executor.close()
+    assert time.monotonic() - began < CLOSE_SECONDS_MAX
