@@ -152,6 +152,14 @@ class App(msgspec.Struct, frozen=True):
     """With `ended_at`: the host has ended it; until then its backups stay."""
 
 
+class HostAccount(msgspec.Struct, frozen=True):
+    """An account with what only its host asks for. `updated_at`: of its last change; `erase_at`: None for never."""
+
+    account: Account
+    updated_at: int
+    erase_at: int | None
+
+
 class Warned(msgspec.Struct, frozen=True):
     """One warning of a backup."""
 

@@ -16,6 +16,7 @@ import typer
 
 from holdfast.cli import (
     accounts,
+    admin_keys,
     apps,
     audit,
     backups,
@@ -66,6 +67,7 @@ server.key_app.command("add")(keys.add)
 server.key_app.command("list")(keys.list_all)
 server.key_app.command("end")(keys.end)
 app.add_typer(server.key_app, name="key", help="The master key, and the keys of accounts.")
+app.add_typer(admin_keys.app, name="admin-key", help="Keys for the host's panel and billing.")
 app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
 app.command("log")(jobs.log)
 app.command("audit")(audit.audit)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
+from holdfast.schemas import account, apps, audit, backups, envelope, events, files, host, jobs, keys, links, webhooks
 from holdfast.schemas.compat import snapshots, users
 
 Json = dict[str, Any]
@@ -22,6 +22,7 @@ SHOWN = (
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
+    *(host.HostAccount, host.AccountPut),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
@@ -31,6 +32,7 @@ _REQUIRED = {
     "NewKey": ["name"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
+    "AccountPut": ["email", "plan"],
 }
 
 

@@ -8,6 +8,7 @@ from holdfast.web.api.openapi import (
     backups,
     browsing,
     download,
+    host,
     jobs,
     keys,
     links,
@@ -33,6 +34,7 @@ _SUBJECTS = {
         lambda: {**users.paths(), **snapshots.paths()},
         "For clients of the neighbouring API: the same backups, under the names that these know.",
     ),
+    "host": (host.paths, "The host's side: its accounts, under its own ids; with an admin key."),
     "state": (state.paths, "The state of the instance."),
 }
 """The operations and the meaning of each tag."""
