@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +109,30 @@ def test_on_a_disk_that_went_read_only_while_a_process_had_the_catalog_open(scen
     close_to_others(scene.home)
     scene.make_read_only()
     assert_backups_can_be_had(scene, "is mounted read-only")
+
+
+def test_what_is_only_in_the_log_of_a_read_only_catalog_is_read_from_a_copy(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was killed left its log, and SQLite cannot make its index beside it on such a disk."""
+    catalog, copies = scene.home / "catalog.sqlite", scene.mount.with_name("tmp")
+    copies.mkdir()
+    monkeypatch.setenv("TMPDIR", str(copies))
+    with closing(sqlite3.connect(catalog, isolation_level=None)) as killed:
+        killed.execute("PRAGMA wal_autocheckpoint = 0")
+        killed.execute("UPDATE backups SET name = 'only-in-the-log' WHERE id = ?", (scene.backup_id,))
+        left = {end: Path(f"{catalog}{end}").read_bytes() for end in ("", "-wal")}
+    for end, content in left.items():
+        Path(f"{catalog}{end}").write_bytes(content)
+    assert len(left["-wal"]) > 4096
+    assert b"only-in-the-log" not in left[""]
+    assert not Path(f"{catalog}-shm").exists()
+    close_to_others(scene.home)
+    scene.make_read_only()
+    assert_backups_can_be_had(scene, "is mounted read-only")
+    assert "only-in-the-log" in scene.run("backup", "list", scene.app_id).stdout
+    assert {end: Path(f"{catalog}{end}").read_bytes() for end in left} == left
+    assert list(copies.iterdir()) == [], "the copies go with the commands"
 
 
 def test_on_a_full_disk_the_reserve_is_given_up_and_deleting_works_again(scene: Scene) -> None:

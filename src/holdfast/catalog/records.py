@@ -120,6 +120,13 @@ class Shrunk(msgspec.Struct, frozen=True):
     bytes_before: int
 
 
+class RestoredFolder(msgspec.Struct, frozen=True):
+    """A folder that a restore made in an application's own. `mark`: the value of its attribute, as long as it is it."""
+
+    path: str
+    mark: str
+
+
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings of an application's backups and retention. `ignore`: patterns in gitignore syntax, one a line."""
 
@@ -130,6 +137,8 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     cron: str = ""
     """The schedule of automatic backups: a cron expression in the instance's time zone; empty: never."""
     retention: Retention = Retention()
+    restored: tuple[RestoredFolder, ...] = ()
+    """Folders that restores put beside the data, and backups leave out."""
     shrunk: Shrunk | None = None
     """Set: retention rests until a person says that the size is right. It is here, and so in the account's record, that
     a rebuild of the catalog does not end the rest."""
@@ -150,14 +159,6 @@ class App(msgspec.Struct, frozen=True):
     ended_at: int | None = None
     keep_until: int | None = None
     """With `ended_at`: the host has ended it; until then its backups stay."""
-
-
-class HostAccount(msgspec.Struct, frozen=True):
-    """An account with what only its host asks for. `updated_at`: of its last change; `erase_at`: None for never."""
-
-    account: Account
-    updated_at: int
-    erase_at: int | None
 
 
 class Warned(msgspec.Struct, frozen=True):

@@ -71,7 +71,7 @@ def end(
     json: Json = False,
 ) -> None:
     """End a key of the host, at once."""
-    from holdfast.schemas.host import EndedAdminKey
+    from holdfast.schemas.host.admin_keys import EndedAdminKey
     from holdfast.service.host.admin_keys import end_admin_key
 
     with state.instance() as instance:

@@ -54,7 +54,15 @@ def restore(
             "with --to).",
         ),
     ] = None,
-    into: Annotated[str | None, typer.Option("--app", help="Restore into this other application.")] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="FOLDER",
+            help="Put everything into this new folder below the application's own, which backups then leave out.",
+        ),
+    ] = None,
+    other: Annotated[str | None, typer.Option("--app", help="Restore into this other application.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     safety_backup: Annotated[
         bool, typer.Option("--safety-backup/--no-safety-backup", help="Take a backup first, to undo the restore with.")
@@ -76,20 +84,21 @@ def restore(
     from holdfast.service.registry.apps import find_app, require_here
     from holdfast.service.registry.backups import find_backup
     from holdfast.service.registry.databases import dump_in, spec_of
+    from holdfast.service.registry.restored_folders import checked_into
     from holdfast.service.restore.files import recover_restores, request_restore
     from holdfast.service.restore.plan import Wanted
     from holdfast.service.take.failing import recover_backups
 
     if undo is not None:
-        if name or backup or to or path or mode or into or dry_run or database or to_dsn:
+        if name or backup or to or path or mode or into or other or dry_run or database or to_dsn:
             raise Invalid("undo", "With --undo give only the id of the restore's job; `holdfast jobs` lists them.")
         _undo(undo, json=json)
         return
     if name is None or backup is None:
         raise Invalid("backup", "Give the application and the backup, or --undo with a job.")
-    if to is not None and into is not None:
-        raise Invalid("to", "Give --to or --app, not both.")
-    if database is not None and (to or path or mode or into or dry_run):
+    if to is not None and (other is not None or into is not None):
+        raise Invalid("to", "Give --to or --app or --into; only --app and --into go together.")
+    if database is not None and (to or path or mode or into or other or dry_run):
         raise Invalid("database", "With --database there can only be --to-dsn and where its password is.")
     if database is None and (to_dsn or password_env or password_file):
         raise Invalid("database", "--to-dsn and --password-... are for a database; name it with --database.")
@@ -117,9 +126,10 @@ def restore(
             mode=chosen.value,
             safety_backup=safety_backup,
             to=None if to is None else str(to.resolve()),
+            into=None if into is None else checked_into(into),
             is_inline=True,
         )
-        target = found if into is None else find_app(instance, into)
+        target = found if other is None else find_app(instance, other)
         if dry_run:
             if to is None:
                 require_here(instance, target)
@@ -132,7 +142,7 @@ def restore(
         job = request_restore(instance, one, target, wanted, operator())
         result = _run(instance, job, one.name, json)
         if not json:
-            _print_result(result, wanted.to or target.path, job.id)
+            _print_result(result, wanted.to or str(Path(target.path, wanted.into or "")), job.id)
 
 
 def _undo(job_id: str, *, json: bool) -> None:

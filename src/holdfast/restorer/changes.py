@@ -17,12 +17,16 @@ SHOWN_BYTES_MAX = MIB
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One path, with all below it. `puts`: the backup has something there; `takes`: the target had."""
+    """One path, with all below it. `puts`: the backup has something there; `takes`: the target had.
+
+    `must_be_free`: nothing may be at the path, where else what an application makes there meanwhile gives way.
+    """
 
     number: int
     path: bytes
     puts: bool
     takes: bool
+    must_be_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,14 @@ class ShownPaths:
             self._bytes += len(self.first[-1].path)
 
 
+@dataclass(frozen=True, slots=True)
+class NewFolder:
+    """A new folder of the target that all is put into. `mark`: an extended attribute that it gets, name and value."""
+
+    path: bytes
+    mark: tuple[bytes, bytes]
+
+
 @dataclass(slots=True)
 class RestorePlan:
     """The changes to make. `change_of`: for each entry of the backup, the number of the change that puts it, or -1."""
@@ -84,6 +96,14 @@ class RestorePlan:
     """Folders of the target that no walk gets to the end of: they stay, with what holds them. The first ones."""
     write_files: int = 0
     write_bytes: int = 0
+    into: NewFolder | None = None
+    """The folder that all is put into, by one change; None: the target itself."""
+
+    def put_into(self, folder: NewFolder) -> None:
+        """Have a plan that was made against nothing put all into one new folder."""
+        self.into = folder
+        self.change_of[self.change_of >= 0] = 0
+        self.changes = [Change(0, folder.path, puts=True, takes=False, must_be_free=True)]
 
     @property
     def is_empty(self) -> bool:

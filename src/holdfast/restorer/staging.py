@@ -19,7 +19,7 @@ from pathlib import Path
 
 from holdfast.native import library as native
 from holdfast.restorer import STAGING_PREFIX
-from holdfast.restorer.changes import RestorePlan
+from holdfast.restorer.changes import NewFolder, RestorePlan
 from holdfast.restorer.removal import remove_tree
 from holdfast.sources.reader import DirectoryReader
 from holdfast.vault.control import Control
@@ -84,6 +84,8 @@ class _Folder:
     xattrs: tuple[tuple[bytes, bytes], ...]
 
 
+_INTO = b"0"
+"""The staged folder of a restore that puts all into a new folder: that of its only change."""
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -179,6 +181,8 @@ class Staging:
         def place(number: int) -> bytes:
             """Return the path at which an entry is staged, relative to `new`."""
             change = int(plan.change_of[number])
+            if plan.into is not None:
+                return b"%d/" % change + plan.paths[number]
             return b"%d" % change + plan.paths[number][tops[change] :]
 
         def on_block(block: Block, base: int) -> None:
@@ -186,6 +190,8 @@ class Staging:
             self._make_rest(plan, block, base, place)
 
         try:
+            if plan.into is not None:
+                os.mkdir(_INTO, 0o700, dir_fd=self.new)
             for item in contents(on_block):
                 control.check(CANCELLED)
                 path = place(item.number)
@@ -199,6 +205,8 @@ class Staging:
             self._wait(0)
             self._make_links(plan, place, target)
             self._finish_folders(place)
+            if plan.into is not None:
+                self._finish_into(plan.into, target)
         except OSError as error:
             raise target_error(error, self.folder.parent) from error
 
@@ -251,6 +259,29 @@ class Staging:
                     os.utime(fd, ns=(made.mtime_ns, made.mtime_ns))
                 finally:
                     os.close(fd)
+
+    def _finish_into(self, folder: NewFolder, target: DirectoryReader) -> None:
+        """Give the new folder that holds all the owner and rights of the one that it goes into, and its mark."""
+        above = target.open_folder(folder.path.rpartition(b"/")[0])
+        try:
+            like = os.fstat(above)
+        finally:
+            os.close(above)
+        fd = os.open(_INTO, _OPEN_FOLDER, dir_fd=self.new)
+        try:
+            try:
+                os.setxattr(fd, *folder.mark)
+            except OSError as error:
+                message = (
+                    f"Backups do not leave out {shown(folder.path)}, as its file system keeps no attributes "
+                    f"({error.strerror}); add the pattern /{shown(folder.path)}/ to ignore if they should."
+                )
+                self.notices.append(PathWarning(folder.path, "NOT_LEFT_OUT", message))
+            if self._owners:
+                os.fchown(fd, like.st_uid, like.st_gid)
+            os.fchmod(fd, stat.S_IMODE(like.st_mode))
+        finally:
+            os.close(fd)
 
     def _set_xattrs(self, fd: int, path: bytes, xattrs: Iterable[tuple[bytes, bytes]]) -> None:
         for key, value in xattrs:

@@ -86,6 +86,10 @@ class JournalFull(TargetFull):
     """The disk of the journal is full, not that of the target."""
 
 
+class TargetTaken(TargetError):
+    """Somebody else has made meanwhile the folder that was to be new."""
+
+
 class RollBackFailed(TargetError):
     """The old state could not be put back; it lies in the staging folder, and the next start tries again."""
 
@@ -201,6 +205,8 @@ class Swap:
                     code = native.rename_new(new, number, folder, name)
                     if code != -errno.EEXIST:
                         break
+                    if change.must_be_free:
+                        raise TargetTaken(f"{shown(change.path)} was made while this ran; restore into another folder.")
                     # The application made it anew in this instant; that is not part of the old state.
                     os.rename(name, b"%s-%d" % (number, attempt), src_dir_fd=folder, dst_dir_fd=old)
                 if code:

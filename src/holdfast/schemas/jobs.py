@@ -25,6 +25,13 @@ from holdfast.schemas.fields import (
 )
 from holdfast.schemas.times import iso, iso_or_none
 
+INTO_CHARACTERS_MAX = 63
+"""Of a new folder to restore into: so that it fits, in whatever script, into a name of the file system."""
+_CHAR = r"[^/\x00-\x1f\x7f-\x9f]"
+INTO_PATTERN = rf"^{_CHAR}+(/{_CHAR}+)*$"
+NOT_INTO_PATTERN = r"(^|/)(\.{1,2}(/|$)|\.holdfast-restore-)|^(_databases|\.backupignore)(/|$)"
+"""Of what it may not be: a way out, or a name that Holdfast itself uses."""
+
 
 class Job(Shown, frozen=True):
     """A job, or a backup as one."""
@@ -92,6 +99,22 @@ class Restore(Body):
             msgspec.Meta(
                 description="Another application of the account to restore into.",
                 extra_json_schema={"pattern": ID_PATTERN},
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    into: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="A folder below the application's own that does not exist yet: all goes there, nothing "
+                "else is touched, and backups leave it out.",
+                extra_json_schema={
+                    "minLength": 1,
+                    "maxLength": INTO_CHARACTERS_MAX,
+                    "pattern": INTO_PATTERN,
+                    "not": {"pattern": NOT_INTO_PATTERN},
+                },
             ),
         ]
         | msgspec.UnsetType

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from kit.keys import add_named_key
 from kit.site import Site
+
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.registry.apps import add_app
+from holdfast.service.restore.files import run_restore
 
 
 @pytest.fixture
@@ -117,3 +122,22 @@ def test_what_has_nothing_to_undo_says_so(site: Site, silver: httpx.Client, take
     elsewhere = add_named_key(site.instance, site.silver.account.id, "owner", app_ids=("f" * 32,))
     with site.client(elsewhere) as http:
         assert http.post(f"/v3/jobs/{plain['id']}/undo").json()["code"] == "JOB_NOT_FOUND"
+
+
+def test_a_restore_into_a_new_folder_of_another_application(site: Site, silver: httpx.Client, tmp_path: Path) -> None:
+    backup = site.take()
+    (tmp_path / "target").mkdir()
+    target = add_app(site.instance, site.app.account_id, "target", tmp_path / "target", SYSTEM)
+    path = f"/v3/apps/{site.app.id}/backups/{backup.id}/restore"
+    body = {"into": "restored", "target_app_id": target.id, "paths": ["hello.txt"]}
+    preview = silver.post(path, json={**body, "dry_run": True}).json()["response"]
+    assert [one["path"] for one in preview["paths_added"]] == ["restored/hello.txt"]
+    job = run_restore(site.instance, silver.post(path, json=body).json()["response"]["id"])
+    assert silver.get(f"/v3/jobs/{job.id}").json()["response"]["result"]["into"] == "restored"
+    assert [one.name for one in (tmp_path / "target" / "restored").iterdir()] == ["hello.txt"]
+    for dry_run in (False, True):
+        refused = silver.post(path, json={**body, "dry_run": dry_run})
+        assert (refused.status_code, refused.json()["code"]) == (409, "TARGET_IN_THE_WAY")
+    for bad in ("../x", 7, "", "x" * 64):
+        refused = silver.post(path, json={**body, "into": bad})
+        assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_INTO")

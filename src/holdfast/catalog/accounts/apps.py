@@ -112,6 +112,7 @@ def _audited(settings: AppSettings) -> dict[str, Any]:
         "after_hook": settings.after is not None,
         "cron": settings.cron,
         "retention": msgspec.to_builtins(settings.retention),
+        "restored": [one.path for one in settings.restored],
         "is_shrunk": settings.shrunk is not None,
     }
 

@@ -11,8 +11,9 @@ from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.host.records import HostAccount
 from holdfast.catalog.packs.ledger import live_bytes
-from holdfast.catalog.records import HostAccount, State
+from holdfast.catalog.records import State
 
 _COLUMNS = (*ACCOUNT_COLUMNS, accounts.c.updated_at, accounts.c.erase_at)
 _NOT_ERASED = accounts.c.data_key_sealed != b""

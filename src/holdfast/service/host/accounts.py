@@ -10,10 +10,11 @@ from msgspec import UNSET
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host import accounts as rows
 from holdfast.catalog.host.batch import Writes
-from holdfast.catalog.records import Actor, HostAccount
-from holdfast.schemas import host as schemas
+from holdfast.catalog.host.records import HostAccount
+from holdfast.catalog.records import Actor
 from holdfast.schemas.account import Usage
-from holdfast.schemas.host import EXTERNAL_ID_CHARACTERS_MAX, AccountPut
+from holdfast.schemas.host import accounts as schemas
+from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX, AccountPut
 from holdfast.schemas.times import iso_or_none
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance

@@ -18,8 +18,8 @@ from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host import admin_keys as rows
 from holdfast.catalog.people.records import AdminKey
 from holdfast.catalog.records import Actor, ActorKind, new_id
-from holdfast.schemas.host import AdminKey as ShownKey
-from holdfast.schemas.host import NewAdminKey
+from holdfast.schemas.host.admin_keys import AdminKey as ShownKey
+from holdfast.schemas.host.admin_keys import NewAdminKey
 from holdfast.schemas.times import iso, iso_or_none
 from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, ScopeMissing
 from holdfast.service.instance.home import Instance

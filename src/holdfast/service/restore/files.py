@@ -30,7 +30,16 @@ from holdfast.restorer.staging import (
     staging_folder,
     target_error,
 )
-from holdfast.restorer.swap import JournalError, JournalFull, Outcome, RollBackFailed, Swap, clean_up, forget
+from holdfast.restorer.swap import (
+    JournalError,
+    JournalFull,
+    Outcome,
+    RollBackFailed,
+    Swap,
+    TargetTaken,
+    clean_up,
+    forget,
+)
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
@@ -40,6 +49,7 @@ from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.damage import file_named
 from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
+from holdfast.service.registry.restored_folders import checked_into, leave_out
 from holdfast.service.restore.database import DatabaseRestore, load_dump, scratch_folder, target_of
 from holdfast.service.restore.plan import (
     Planned,
@@ -47,9 +57,9 @@ from holdfast.service.restore.plan import (
     is_inline,
     may_set_owners,
     planned_restore,
+    require_target,
     target_root,
 )
-from holdfast.service.restore.target import require_safe_target
 from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
@@ -72,8 +82,8 @@ INLINE_BEGINS_NS = 30 * SECOND_NS
 _log = logging.getLogger(__name__)
 
 
-class Restored(msgspec.Struct, frozen=True):
-    """The outcome of a restore, as a finished job's `result` has it."""
+class Restored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The outcome of a restore, as a finished job's `result` has it. `into`: the new folder that it made, if it did."""
 
     added: int
     changed: int
@@ -82,6 +92,7 @@ class Restored(msgspec.Struct, frozen=True):
     written_bytes: int
     safety_backup_id: str | None
     warnings: tuple[Warned, ...]
+    into: str | None = None
 
 
 def request_restore(
@@ -101,8 +112,10 @@ def request_restore(
         target_of(instance, target, dump_in(instance, backup, wanted.database.name), wanted.database)
     for text in wanted.paths:
         paths_of(text)
+    if wanted.into is not None:
+        checked_into(wanted.into)
     if wanted.database is None and node == instance.config.node:
-        require_safe_target(instance, target_root(target, wanted))
+        require_target(instance, target_root(target, wanted), wanted)
     request = msgspec.json.encode(wanted).decode()
     # Another folder or database than the application's own only the operator can name.
     is_hidden = not wanted.is_into_app
@@ -118,6 +131,8 @@ def _audited(wanted: Wanted, undoes: str | None) -> dict[str, Any]:
     if wanted.database is not None:
         data["database"] = wanted.database.name
         data["elsewhere"] = wanted.database.to is not None
+    if wanted.into is not None:
+        data["into"] = wanted.into
     if wanted.to is not None:
         data[PRIVATE] = {"to": wanted.to}
     return data
@@ -219,15 +234,18 @@ def _restored(
         )
         return Restored(0, 0, 0, 1, size, made, ())
     root = target_root(target_app, wanted)
-    require_safe_target(instance, root)
-    _make_root(root, is_chosen=wanted.to is not None)
-    with planned_restore(instance, backup, target_app, root, wanted, control=control) as planned:
+    require_target(instance, root, wanted)
+    if wanted.into is None:
+        _make_root(root, is_chosen=wanted.to is not None)
+    with planned_restore(instance, backup, target_app, root, wanted, control=control, mark=job.id) as planned:
         plan = planned.plan
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, (*_left_out(planned.dumps), *_too_deep(plan)))
         staging = Staging(staging_folder(root, job.id), owners=may_set_owners())
         try:
             stage(planned, staging, control)
+            if wanted.into is not None:
+                leave_out(instance, target_app, wanted.into, job.id)
             safety = _safety_backup(instance, target_app, wanted, control)
             control.check(CANCELLED)
             swap = Swap(root, staging, _journal(instance, job.id), owners=may_set_owners())
@@ -257,6 +275,7 @@ def _restored(
             plan.write_bytes,
             safety,
             (*_left_out(planned.dumps), *_too_deep(plan), *_warnings(notices)),
+            wanted.into,
         )
 
 
@@ -302,7 +321,7 @@ def stage(planned: Planned, staging: Staging, control: Control) -> None:
 
 
 def _safety_backup(instance: Instance, target: App, wanted: Wanted, control: Control) -> str | None:
-    if not wanted.safety_backup or wanted.to is not None:
+    if not wanted.safety_backup or wanted.to is not None or wanted.into is not None:
         return None
     done = take_now(instance, target.id, SYSTEM, origin="safety", control=Control(control.is_cancelled))
     if done.state is not State.SUCCESSFUL:
@@ -342,6 +361,7 @@ FAILURES = Failures(
         (Cancelled, "CANCELLED"),
         (JournalFull, "SCRATCH_FULL"),
         (TargetFull, "TARGET_FULL"),
+        (TargetTaken, "TARGET_IN_THE_WAY"),
         (JournalError, "SCRATCH_FAILED"),
         (TargetError, "TARGET_ERROR"),
         (SourceError, "TARGET_UNREADABLE"),

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.catalog.records import IMPORTED, App, Backup, Job
-from holdfast.restorer.changes import RestorePlan, ShownPaths
+from holdfast.restorer.changes import NewFolder, RestorePlan, ShownPaths
 from holdfast.restorer.plan import PathNotInBackup, Planner, TargetInTheWay
 from holdfast.restorer.staging import CANCELLED
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
@@ -22,6 +24,7 @@ from holdfast.service.registry.apps import own_paths, require_folder
 from holdfast.service.registry.backups import require_usable
 from holdfast.service.registry.databases import Dump, dumps_in
 from holdfast.service.registry.paths import paths_of
+from holdfast.service.registry.restored_folders import MARK, require_free
 from holdfast.service.restore.database import WantedDatabase
 from holdfast.service.restore.target import require_safe_target
 from holdfast.service.take.ignore_patterns import left_alone
@@ -54,6 +57,8 @@ class Wanted(msgspec.Struct, frozen=True):
     safety_backup: bool = True
     to: str | None = None
     """A folder outside of all applications; None: the folder of the job's application."""
+    into: str | None = None
+    """A folder below the application's own that does not exist yet: all goes there, and nothing else is touched."""
     database: WantedDatabase | None = None
     """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
     is_inline: bool = False
@@ -71,10 +76,10 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     if wanted.to is None:
         require_folder(instance, target)
     root = target_root(target, wanted)
-    require_safe_target(instance, root)
+    require_target(instance, root, wanted)
     try:
         with planned_restore(instance, backup, target, root, wanted) as planned:
-            return _preview(planned.plan)
+            return _preview(planned.plan, b"" if wanted.into is None else os.fsencode(wanted.into) + b"/")
     except OSError as error:  # also SourceFileRefused: the folder changes while we look
         raise SourceError(
             f"The application's folder can't be looked through ({error.strerror or error}); put it back, or "
@@ -109,6 +114,15 @@ class Planned:
         self.target.close()
 
 
+def require_target(instance: Instance, root: Path, wanted: Wanted) -> None:
+    """See that the target is free to be written. Raises Conflict (TARGET_IN_INSTANCE, TARGET_IN_THE_WAY), NotFound."""
+    if wanted.into is None:
+        require_safe_target(instance, root)
+        return
+    require_free(root, wanted.into)
+    require_safe_target(instance, root / wanted.into)
+
+
 def target_root(target: App, wanted: Wanted) -> Path:
     return Path(wanted.to) if wanted.to is not None else Path(target.path)
 
@@ -128,18 +142,20 @@ def planned_restore(
     control: Control = NEVER,
     *,
     with_dumps: bool = False,
+    mark: str = "",
 ) -> Planned:
     """A restore to `root`, the folder of `to` if it is an application's, compared with what is there.
 
     `view`: what is to be seen of the backup, where that is not for the owner of the target's folder to say;
-    `with_dumps`: whether a restore of everything has the dumps of databases too. Raises ServiceError, VaultError,
-    StoreError, SourceError.
+    `with_dumps`: whether a restore of everything has the dumps of databases too, as one into a new folder always has;
+    `mark`: of that folder. Raises ServiceError, VaultError, StoreError, SourceError.
     """
     vault = instance.vault(backup.account_id)
-    dumps = () if wanted.paths or with_dumps else dumps_in(instance, backup)
+    dumps = () if wanted.paths or with_dumps or wanted.into is not None else dumps_in(instance, backup)
     own = (*own_paths(instance, root), *([FOLDER_PATH] if dumps else []))
     is_there = root.exists()
-    scan = DirectorySource(root, own, bounds=instance.config.tree_bounds).scan(control) if is_there else empty_scan()
+    is_compared = is_there and wanted.into is None
+    scan = DirectorySource(root, own, bounds=instance.config.tree_bounds).scan(control) if is_compared else empty_scan()
     if view is None:
         view = without_privileges(backup, next(folder for folder in (root, *root.parents) if folder.exists()).stat())
     snapshot, large = vault.open(backup.id, view), vault.open(backup.id, view)
@@ -159,12 +175,15 @@ def planned_restore(
             left_out=FOLDER_PATH if dumps else None,
             same_file=_comparer(vault, large, before, target, control),
             xattrs=_attributes(target),
-            ignored=left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large),
+            ignored=_left_alone(instance, backup, to, wanted, target, scan, before, large),
             databases=databases,
             is_database=lambda number: is_header(head_of(large, content_of(before, number), 16)),
         )
         try:
-            return Planned(planner.make(), before, scan, snapshot, large, target, dumps)
+            plan = planner.make()
+            if wanted.into is not None:
+                plan.put_into(NewFolder(os.fsencode(wanted.into), (MARK, mark.encode())))
+            return Planned(plan, before, scan, snapshot, large, target, dumps)
         except PathNotInBackup as error:
             raise NotFound("PATH_NOT_FOUND", str(error)) from None
         except TargetInTheWay as error:
@@ -173,6 +192,22 @@ def planned_restore(
         snapshot.close()
         large.close()
         raise
+
+
+def _left_alone(
+    instance: Instance,
+    backup: Backup,
+    to: App | None,
+    wanted: Wanted,
+    target: DirectoryReader,
+    scan: Scan,
+    before: PreviousEntries,
+    large: Snapshot,
+) -> NDArray[np.bool_] | None:
+    """As `left_alone`; None where nothing of the target is touched."""
+    if wanted.into is not None:
+        return None
+    return left_alone(instance, backup, to if wanted.to is None else None, target, scan, before, large)
 
 
 def _chosen(before: PreviousEntries, texts: tuple[str, ...]) -> list[bytes]:
@@ -242,10 +277,12 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
     return xattrs
 
 
-def _preview(plan: RestorePlan) -> RestorePreview:
+def _preview(plan: RestorePlan, below: bytes) -> RestorePreview:
+    """The preview of a plan. `below`: what its paths begin with in the target."""
+
     def first(seen: ShownPaths) -> list[ChangedPath]:
         return [
-            ChangedPath(shown(s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
+            ChangedPath(shown(below + s.path), Kind(s.kind).name.lower(), s.size)  # type: ignore[arg-type]
             for s in seen.first
         ]
 

@@ -28,6 +28,11 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
     done = msgspec.json.decode(job.result, type=Restored) if job.result else None
     if done is None:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore failed or was cancelled, and changed nothing.")
+    if done.into is not None:
+        raise Conflict(
+            "JOB_NOT_UNDOABLE",
+            f"The restore put everything into the new folder {done.into} and touched nothing else; remove that folder.",
+        )
     if done.safety_backup_id is None:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore took no safety backup, so there is nothing to go back to.")
     app = app_by_id(instance.catalog, job.app_id)

@@ -23,6 +23,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.sentences import sentence_of
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import excluded_paths, get_app, require_folder
+from holdfast.service.registry.restored_folders import left_out
 from holdfast.sources.directory.ignore import (
     FILE_BYTES_MAX,
     IGNORE_FILE,
@@ -135,6 +136,7 @@ def preview_ignored(instance: Instance, app: App, patterns: Sequence[str] | None
     """
     require_folder(instance, app)
     ours = patterns_of(app.settings.ignore if patterns is None else checked_patterns(patterns))
+    ours = [*patterns_of(left_out(app)), *ours]
     folder = DirectorySource(Path(app.path), excluded_paths(instance, app), bounds=instance.config.tree_bounds)
     try:
         scan = folder.scan()
@@ -224,7 +226,8 @@ def left_alone(
     backup. Raises DamagedError, ChunkMissing.
     """
     theirs, _ = _patterns_there(reader) if len(scan.kind) else ([], [])
-    now = match_used(patterns_of(target.settings.ignore if target else ()), theirs, scan)
+    ours = (*left_out(target), *target.settings.ignore) if target is not None else ()
+    now = match_used(patterns_of(ours), theirs, scan)
     source = app_by_id(instance.catalog, backup.app_id)
     then, _ = patterns_in(_file_in(before, snapshot))
     return now | match_used(patterns_of(source.settings.ignore if source else ()), then, scan)

@@ -16,6 +16,7 @@ from holdfast.service.instance.locks import held
 from holdfast.service.registry.accounts import get_account
 from holdfast.service.registry.apps import excluded_paths, is_here
 from holdfast.service.registry.databases import DUMPS_LABEL, databases_of, dumps_label
+from holdfast.service.registry.restored_folders import left_out
 from holdfast.sources.archive.errors import Limits, ScratchFailed
 from holdfast.sources.archive.source import unpack
 from holdfast.sources.databases.client import Patience
@@ -62,7 +63,12 @@ def chosen_source(
     if backup.origin != IMPORTED:
         specs = databases_of(instance, app)
         excluded = (*excluded_paths(instance, app), *([FOLDER_PATH] if specs else []))
-        folder = DirectorySource(Path(app.path), excluded, app.settings.ignore, instance.config.tree_bounds)
+        restored = left_out(app)
+        for pattern in restored:
+            log(f"Left out, as a restore put it there: {pattern}")
+        folder = DirectorySource(
+            Path(app.path), excluded, (*restored, *app.settings.ignore), instance.config.tree_bounds
+        )
         with LiveSource(
             folder,
             copies_folder(instance, backup.id),

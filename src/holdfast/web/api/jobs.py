@@ -20,6 +20,7 @@ from holdfast.service.people.rights import Right
 from holdfast.service.preview.apart import restore_apart
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
+from holdfast.service.registry.restored_folders import checked_into
 from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.restore.undo import request_undo
@@ -144,7 +145,8 @@ def accepted(context: Context, job: Job) -> Answer:
 
 def _wanted(body: Restore) -> Wanted:
     paths = () if body.paths is msgspec.UNSET else tuple(body.paths)
-    return Wanted(paths=paths, mode=body.mode, safety_backup=body.safety_backup)
+    into = None if body.into is msgspec.UNSET else checked_into(body.into)
+    return Wanted(paths=paths, mode=body.mode, safety_backup=body.safety_backup, into=into)
 
 
 def _target(context: Context, app: App, body: Restore) -> App:

@@ -56,6 +56,7 @@ _RULES = {
     "with": "the id or name of the backup to compare with",
     "paths": "a list of at least one path in the backup; leave it out to restore everything",
     "target_app_id": "the id of an application",
+    "into": "the path of a new folder below the application's own, as text",
     "mode": "'mirror' or 'overlay'",
     "dry_run": "true or false",
     "safety_backup": "true or false",

@@ -8,7 +8,7 @@ from litestar import Request, delete, get, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.schemas.host import AccountPut
+from holdfast.schemas.host.accounts import AccountPut
 from holdfast.service.host import accounts as operations
 from holdfast.service.host.admin_keys import Scope as HostScope
 from holdfast.web.api.host.queries import page_of_ids, truth

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, audit, backups, envelope, events, files, host, jobs, keys, links, webhooks
+from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
 from holdfast.schemas.compat import snapshots, users
+from holdfast.schemas.host import accounts as host
 
 Json = dict[str, Any]
 

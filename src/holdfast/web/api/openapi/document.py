@@ -10,8 +10,6 @@ from holdfast.web.api.openapi import (
     download,
     host,
     jobs,
-    keys,
-    links,
     schedule,
     state,
     webhooks,
@@ -19,6 +17,7 @@ from holdfast.web.api.openapi import (
 from holdfast.web.api.openapi.compat import snapshots, users
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
+from holdfast.web.api.openapi.people import keys, links
 
 _SUBJECTS = {
     "backups": (backups.paths, "Backups: list, start, import, change, delete."),

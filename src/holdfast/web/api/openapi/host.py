@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.schemas.host import EXTERNAL_ID_CHARACTERS_MAX
+from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX
 from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
 

@@ -1,16 +1,15 @@
-"""The host's side: its keys, and accounts under the host's own ids."""
+"""Accounts under the host's own ids."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Annotated
 
 import msgspec
 
-from holdfast.catalog import records
+from holdfast.catalog.host import records
 from holdfast.schemas.account import Usage
-from holdfast.schemas.fields import Body, Id, Shown, Time
+from holdfast.schemas.fields import Body, Shown, Time
 from holdfast.schemas.times import iso, iso_or_none
 
 EXTERNAL_ID_CHARACTERS_MAX = 128
@@ -23,31 +22,6 @@ ExternalId = Annotated[
         description="The host's own id; case-sensitive, percent-encoded in a path.",
     ),
 ]
-
-
-class AdminKey(Shown, frozen=True):
-    """A key of the host, as commands list it. `networks`: null for everywhere."""
-
-    id: Id
-    name: str
-    start: str
-    scopes: Sequence[str]
-    networks: Sequence[str] | None
-    created_at: Time
-    expires_at: Time | None
-    last_used_at: Time | None
-
-
-class NewAdminKey(AdminKey, frozen=True):
-    """A key of the host that was just made, with the key itself, this once."""
-
-    key: str
-
-
-class EndedAdminKey(Shown, frozen=True):
-    """A key of the host that was ended."""
-
-    id: Id
 
 
 class HostAccount(Shown, frozen=True):
