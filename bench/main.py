@@ -1,9 +1,10 @@
-"""`python -m bench full|quick|data|idle`: the benchmark from its datasets to its report.
+"""`python -m bench full|quick|data|idle|upgrade`: the benchmark from its datasets to its report.
 
 full: everything, about half an hour; writes docs/performance.md. quick: small data, under three minutes once the
 datasets are made; only prints, for its figures do not measure the targets. data: only makes the datasets of both.
 idle: what a server takes when nothing is asked of it, and how soon it begins a backup; two minutes, only prints, and
-fails when a target is missed.
+fails when a target is missed. upgrade: how long a newer program takes to bring an older catalog of a million backups up
+to date, on SQLite and PostgreSQL; four minutes, only prints, and fails as idle does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from bench.report import report, write_between_markers
 from bench.restores import compare_restores
 from bench.takes import Change, Plan, compare_takes, working_copy
 from bench.tools import Borg, Restic, TarPigz, Tool, ToolMissing
+from bench.upgrade import measure_upgrade
 from bench.workplace import CHECKOUT, Size, Workplace
 
 PAGE = CHECKOUT / "docs" / "performance.md"
@@ -63,7 +65,7 @@ EXTENTS: dict[Size, Extent] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("form", choices=["full", "quick", "data", "idle"], help="what to do")
+    parser.add_argument("form", choices=["full", "quick", "data", "idle", "upgrade"], help="what to do")
     parser.add_argument("--only", default="a,b,c,d,list,daily", help="parts to run, e.g. --only a,list")
     arguments = parser.parse_args()
     place = Workplace.of_checkout()
@@ -73,6 +75,8 @@ def main() -> None:
         return
     if arguments.form == "idle":
         sys.exit(0 if measure_idle(place.fresh_run(), _say) else 1)
+    if arguments.form == "upgrade":
+        sys.exit(0 if measure_upgrade(place.fresh_run(), _say) else 1)
     sys.exit(run(place, arguments.form, arguments.only.split(",")))
 
 

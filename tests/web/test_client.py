@@ -43,15 +43,31 @@ def module(name: str) -> Any:
     return importlib.import_module(f"generated.{name}")
 
 
-def test_a_generated_client_lists_and_downloads(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generated_client_creates_lists_restores_and_downloads(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = generate(site, tmp_path)
     assert "warning" not in said.lower(), said
     monkeypatch.syspath_prepend(tmp_path)
-    backup = site.take(name="before-the-update")
+    site.start_worker()
+    changed = site.folder / "hello.txt"
+    content = changed.read_text()
 
     with module("client").AuthenticatedClient(base_url=site.url, token=site.silver.api_key) as client:
+        named = module("models.new_backup").NewBackup(name="before-the-update")
+        backup = module("api.backups.start_backup").sync(site.app.id, client=client, body=named, wait=60).response
+        assert (backup.name, backup.is_successful, backup.files) == ("before-the-update", True, 2)
         listed = module("api.backups.list_backups").sync(site.app.id, client=client)
-    assert [one.name for one in listed.response] == [backup.name]
+        assert [one.name for one in listed.response] == [backup.name]
+        assert module("api.backups.get_backup").sync(site.app.id, backup.id, client=client).response == backup
+
+        changed.write_text("other")
+        wanted = module("models.restore").Restore(paths=["hello.txt"], safety_backup=False)
+        job = module("api.jobs.restore_backup").sync(site.app.id, backup.id, client=client, body=wanted).response
+        while job.finished_at is None:
+            job = module("api.jobs.get_job").sync(job.id, client=client).response
+        assert (str(job.state), job.error) == ("successful", None)
+        assert changed.read_text() == content
 
     key = {"params": {listed.response[0].key: ""}}
     with module("client").Client(base_url=site.url, httpx_args=key) as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -155,6 +155,7 @@ def download(
     """Write a backup to a file, whole or not at all."""
     from holdfast.schemas.commands import DownloadedFile
     from holdfast.service.access.download import Download
+    from holdfast.service.people.audit import Change, entered_download
     from holdfast.service.registry.apps import find_app
     from holdfast.service.registry.backups import find_backup, require_usable
 
@@ -162,12 +163,16 @@ def download(
         found = find_backup(instance, find_app(instance, name).id, backup)
         require_usable(found, "downloaded")
         ready = Download(instance, found, format.value)
-        if output == "-":
-            write_bytes(ready.stream(0, ready.length))
-            return
-        path = Path(output or ready.filename)
-        _require_free(path, force)
-        _write_whole(path, ready.stream(0, ready.length), ready.length)
+        path = None if output == "-" else Path(output or ready.filename)
+        if path is not None:
+            _require_free(path, force)
+        data = {"format": format.value}
+        change = Change(operator(), "backup.downloaded", found.account_id, found.app_id, found.id, data=data)
+        with closing(entered_download(instance, change, ready.stream(0, ready.length))) as pieces:
+            if path is None:
+                write_bytes(pieces)
+                return
+            _write_whole(path, pieces, ready.length)
     if json:
         print_json(DownloadedFile(str(path), ready.length))
     else:

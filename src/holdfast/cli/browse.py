@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +12,7 @@ import typer
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
 from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
-from holdfast.cli.state import state
+from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped, write_bytes
 
 if TYPE_CHECKING:
@@ -54,14 +54,19 @@ def files(name: AppName, backup: BackupName, path: PathInBackup = "", json: Json
 def cat(name: AppName, backup: BackupName, path: PathInBackup) -> None:
     """Write a file of a backup to standard output; a folder as a zip."""
     from holdfast.service.access.browse import find_content
+    from holdfast.service.people.audit import Change, entered_download
     from holdfast.service.registry.backups import find_backup
 
     with _found(name) as (instance, app):
-        content = find_content(instance, find_backup(instance, app.id, backup), path)
+        one = find_backup(instance, app.id, backup)
+        content = find_content(instance, one, path)
         if sys.stdout.isatty() and not content.is_file:
             message = f"{path or 'The whole'} is a folder, given as a zip; send it to a file."
             raise typer.Exit(fail("OUTPUT", message, WRONG_USE))
-        write_bytes(content.stream(0, content.length))
+        data = {"paths": [path]}
+        change = Change(operator(), "content.downloaded", one.account_id, one.app_id, one.id, data=data)
+        with closing(entered_download(instance, change, content.stream(0, content.length))) as pieces:
+            write_bytes(pieces)
 
 
 def diff(

@@ -30,6 +30,7 @@ from holdfast.cli import (
     keys,
     locks,
     maintenance,
+    members,
     notices,
     prove,
     restore,
@@ -68,6 +69,8 @@ server.key_app.command("list")(keys.list_all)
 server.key_app.command("end")(keys.end)
 app.add_typer(server.key_app, name="key", help="The master key, and the keys of accounts.")
 app.add_typer(admin_keys.app, name="admin-key", help="Keys for the host's panel and billing.")
+app.add_typer(members.app, name="member", help="Members: the people of an account.")
+app.command("sign-in-link")(members.sign_in_link)
 app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
 app.command("log")(jobs.log)
 app.command("audit")(audit.audit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -215,6 +215,8 @@ class Schedule(Shown, frozen=True):
 
 class NewSchedule(Body):
     """Body of PUT .../schedule; it replaces the whole of it."""
+
+    EXAMPLE: ClassVar = {"cron": "0 3 * * *", "retention": {"keep_daily": 7, "keep_weekly": 4}, "ignore": ["*.log"]}
 
     cron: Cron | msgspec.UnsetType = msgspec.UNSET
     retention: records.Retention = records.Retention()

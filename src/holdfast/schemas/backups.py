@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import msgspec
 
@@ -60,6 +60,15 @@ GivenNote = Annotated[
 
 class ListedBackup(Shown, frozen=True):
     """A backup in the list: exactly these six fields, in this order."""
+
+    EXAMPLE: ClassVar = {
+        "name": "Backup at 2024-12-07 22:07:11",
+        "size": 81865653,
+        "modified": "2024-12-07T22:07:20+01:00",
+        "key": "85592d2b15ff867407964790224dcbb3a95ce82b",
+        "created_at": "2024-12-07T22:07:11+01:00",
+        "is_successful": True,
+    }
 
     name: str
     size: Annotated[Bytes, msgspec.Meta(description="Bytes of the zip as it is downloaded; 0 unless successful.")]
@@ -137,6 +146,8 @@ class BackupLog(Shown, frozen=True):
 class NewBackup(Body):
     """Body of POST .../backups."""
 
+    EXAMPLE: ClassVar = {"name": "before-the-update", "is_locked": True}
+
     name: GivenName | msgspec.UnsetType = msgspec.UNSET
     is_locked: bool = False
     note: GivenNote | msgspec.UnsetType | None = msgspec.UNSET
@@ -144,6 +155,8 @@ class NewBackup(Body):
 
 class BackupChange(Body):
     """Body of PATCH .../backups/{id}; what is not there stays."""
+
+    EXAMPLE: ClassVar = {"name": "after-the-update", "is_locked": False}
 
     name: GivenName | msgspec.UnsetType = msgspec.UNSET
     is_locked: bool | msgspec.UnsetType = msgspec.UNSET

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -18,7 +18,12 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """Base of the JSON bodies. A field that no route knows is refused: a typo must not be taken for 'no change'."""
+    """Base of the JSON bodies. A field that no route knows is refused: a typo must not be taken for 'no change'.
+
+    `EXAMPLE`: a body as OpenAPI shows it; a test sends each one.
+    """
+
+    EXAMPLE: ClassVar[dict[str, Any]]
 
 
 def given(value: T | msgspec.UnsetType) -> T | None:

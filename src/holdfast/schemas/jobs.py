@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -84,6 +84,8 @@ class RestorePreview(Shown, frozen=True):
 
 class Restore(Body):
     """Body of POST .../restore."""
+
+    EXAMPLE: ClassVar = {"paths": ["hello.txt"], "mode": "overlay"}
 
     # An empty list is refused: who made it by leaving paths out of a list would get everything replaced.
     paths: (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import tzinfo
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -67,6 +67,8 @@ class DeletedKey(Shown, frozen=True):
 class NewKey(Body):
     """Body of POST /v3/keys."""
 
+    EXAMPLE: ClassVar = {"name": "ci", "rights": ["backups.create", "backups.read"], "expires_in": 2592000}
+
     name: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": 100})] = ""
     group: Group | UnsetType = UNSET
     rights: RightNames | UnsetType = UNSET
@@ -78,6 +80,8 @@ class NewKey(Body):
 class KeyChange(Body):
     """Body of PATCH /v3/keys/{id}; what is not there stays."""
 
+    EXAMPLE: ClassVar = {"networks": ["192.0.2.0/24"]}
+
     name: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": 100})] | UnsetType = UNSET
     group: Group | UnsetType = UNSET
     rights: RightNames | UnsetType = UNSET
@@ -88,6 +92,8 @@ class KeyChange(Body):
 
 class NewMainKey(Body):
     """Body of POST /v3/account/key."""
+
+    EXAMPLE: ClassVar = {"overlap_seconds": 3600}
 
     overlap_seconds: Annotated[
         int,

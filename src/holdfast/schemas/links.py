@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ LinkFormat = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["zip", "tar
 
 class NewLink(Body):
     """Body of POST .../links."""
+
+    EXAMPLE: ClassVar = {"expires_in": 3600, "format": "tar.gz"}
 
     expires_in: Annotated[
         int,

@@ -17,11 +17,12 @@ Group = Annotated[
         description="A named set of rights; give this or `rights`.", extra_json_schema={"enum": list(GROUP_NAMES)}
     ),
 ]
+RightName = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": r"^[a-z]+\.[a-z]+$"})]
 RightNames = Annotated[
-    list[str],
+    list[RightName],
     msgspec.Meta(
         description="Names of rights, as `backups.download`; give these or a `group`.",
-        extra_json_schema={"minItems": 1, "items": {"type": "string", "pattern": r"^[a-z]+\.[a-z]+$"}},
+        extra_json_schema={"minItems": 1},
     ),
 ]
 AppIds = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -15,11 +15,12 @@ from holdfast.schemas.times import iso, iso_or_none
 
 LABEL_CHARACTERS_MAX = 100
 
+# On the item, as msgspec's own schema of a list's items would replace one that is given for the list.
+EventName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [str(kind) for kind in MESSAGE_KINDS]})]
 Events = Annotated[
-    list[str],
+    list[EventName],
     msgspec.Meta(
-        description="The events to send; by default all but `backup.finished`.",
-        extra_json_schema={"minItems": 1, "items": {"enum": [str(kind) for kind in MESSAGE_KINDS]}},
+        description="The events to send; by default all but `backup.finished`.", extra_json_schema={"minItems": 1}
     ),
 ]
 Label = Annotated[
@@ -76,6 +77,8 @@ class DeletedWebhook(Shown, frozen=True):
 class NewWebhook(Body):
     """Body of POST /v3/webhooks."""
 
+    EXAMPLE: ClassVar = {"url": "https://example.org/hook", "events": ["backup.failed"], "label": "pager"}
+
     url: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})] = ""
     events: Events | msgspec.UnsetType = msgspec.UNSET
     label: Label | msgspec.UnsetType = msgspec.UNSET
@@ -83,6 +86,8 @@ class NewWebhook(Body):
 
 class WebhookChange(Body):
     """Body of PATCH /v3/webhooks/{id}; what is not there stays."""
+
+    EXAMPLE: ClassVar = {"is_enabled": False}
 
     events: Events | msgspec.UnsetType = msgspec.UNSET
     label: Label | msgspec.UnsetType = msgspec.UNSET

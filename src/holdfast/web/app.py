@@ -34,6 +34,7 @@ from holdfast.web.api.open import open_routes
 from holdfast.web.api.people.account_secrets import account_secret_routes
 from holdfast.web.api.people.keys import key_routes
 from holdfast.web.api.people.links import link_routes
+from holdfast.web.api.people.members import member_routes
 from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.auth import check_routes
@@ -51,6 +52,7 @@ from holdfast.web.http.errors import (
 )
 from holdfast.web.http.request import BODY_BYTES_MAX, check_host, header, routing_path
 from holdfast.web.request_metrics import Kind
+from holdfast.web.sign_in.routes import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
 
@@ -82,6 +84,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_routes(context),
         *account_secret_routes(context),
         *link_routes(context),
+        *member_routes(context),
         *webhook_routes(context),
         *audit_routes(context),
         *user_routes(context),
@@ -89,6 +92,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *host_account_routes(context),
         *open_routes(context),
         *docs_routes(context),
+        *sign_in_routes(context),
     ]
 
 
@@ -203,14 +207,19 @@ def _kind(scope: HTTPScope) -> Kind:
 
 
 def _path(scope: HTTPScope) -> str:
-    """The path for the log: never the query, which may be a key."""
-    return scope["raw_path"].decode("latin-1")[:500]
+    """The path for the log: never the query, which may be a key, or the token of an invitation."""
+    raw_path = scope["raw_path"]
+    if not raw_path.startswith(b"/v3/") and INVITATION_SEGMENT in routing_path(raw_path).split("/")[:-1]:
+        return f"/{INVITATION_SEGMENT}/..."
+    return raw_path.decode("latin-1")[:500]
 
 
 def _complete(start: HTTPResponseStartEvent, request_id: str) -> None:
     """Add what every answer has. The request's id only to our own faults: otherwise equal answers stay equal."""
     own = [(b"x-request-id", request_id.encode("ascii"))] if start["status"] >= 500 else []
-    start["headers"] = [*start["headers"], *SECURITY_HEADERS, *own]
+    given = [*start["headers"]]
+    has_policy = any(name == b"referrer-policy" for name, _ in given)  # a page with a form has one of its own
+    start["headers"] = [*given, *(SECURITY_HEADERS[:1] if has_policy else SECURITY_HEADERS), *own]
 
 
 def _without_body(send: Send) -> Send:

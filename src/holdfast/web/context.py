@@ -26,6 +26,7 @@ from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
 from holdfast.service.people.callers import Caller, key_used
+from holdfast.service.people.sessions import SEEN_EVERY_NS, session_seen
 from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
 from holdfast.web.connections import Connections
 from holdfast.web.download_audit import DownloadAudit
@@ -56,7 +57,7 @@ BROWSING_AT_ONCE_MAX = 4
 PREVIEWS_WAITING_MAX = 8
 """Of one account: previews that run or wait."""
 
-NOTED_KEYS_MAX = 10_000
+NOTED_MAX = 10_000
 
 HOST_PATH_CHARS_MAX = 1000
 """At most this much of a path stands in the audit."""
@@ -114,8 +115,8 @@ class Context:
         """The downloads on their way into the audit; `WebServer` starts it."""
         self.store_watch = StoreWatch(instance)
         """The store, as last seen; `WebServer` starts it."""
-        self._noted_hours: dict[str, int] = {}
-        """By key: the hour of its last use that was recorded, nanoseconds."""
+        self._noted: dict[str, int] = {}
+        """By key or session: the hour or minute of its last use that was recorded, nanoseconds."""
         self.draining = False
         """Set when the server was told to stop: what runs may finish, what comes is answered 503."""
         self.in_flight = 0
@@ -169,13 +170,27 @@ class Context:
     def note_key_used(self, caller: Caller) -> None:
         """Record the hour of a key's use off the request's path, once an hour."""
         key_id, hour = caller.key_id, caller.unnoted_hour
-        if key_id is None or hour is None or self._noted_hours.get(key_id) == hour:
-            return
-        if len(self._noted_hours) >= NOTED_KEYS_MAX:
-            self._noted_hours.clear()
-        self._noted_hours[key_id] = hour
-        with suppress(RuntimeError):  # the server ends
-            self.calls.submit(key_used, self.instance, key_id, hour)
+        if key_id is not None and hour is not None and self._is_unnoted(key_id, hour):
+            with suppress(RuntimeError):  # the server ends
+                self.calls.submit(key_used, self.instance, key_id, hour)
+
+    def note_session_seen(self, caller: Caller) -> None:
+        """Record a use of a session off the request's path, once a minute."""
+        session_id, ends_at = caller.session_id, caller.unnoted_until
+        if session_id is not None and ends_at is not None:
+            now_ns = self.instance.clock.now_ns()
+            if self._is_unnoted(session_id, now_ns - now_ns % SEEN_EVERY_NS):
+                with suppress(RuntimeError):  # the server ends
+                    self.calls.submit(session_seen, self.instance, session_id, ends_at)
+
+    def _is_unnoted(self, used_id: str, period: int) -> bool:
+        """True for the first use in a period (the nanoseconds of its start), which is then noted."""
+        if self._noted.get(used_id) == period:
+            return False
+        if len(self._noted) >= NOTED_MAX:
+            self._noted.clear()
+        self._noted[used_id] = period
+        return True
 
     def note_host_call(self, host: HostCaller, scope: Scope, account_id: str | None) -> None:
         """Have a call of the host entered in the audit, off the request's path."""

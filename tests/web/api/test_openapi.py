@@ -7,22 +7,37 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.keys import add_named_key
 from kit.site import Site
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from holdfast.catalog.people.keys import keys_of
+from holdfast.catalog.records import SYSTEM
+from holdfast.schemas.links import NewLink
+from holdfast.service.integrity.verify import request_verify
+from holdfast.service.notify.endpoints import add_endpoint
+from holdfast.service.people.links import make_link
 from holdfast.web.api.openapi.document import document
 
 URL = "http://holdfast.test"
 
 SCHEMATHESIS = """
+[phases.coverage]
+unexpected-methods = ["QUERY"]
+
 [[operations]]
 include-name = "POST /v3/apps/{app_id}/backups/import"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404", "409", "429"]
 
 [[operations]]
 include-name = "PUT /v3/apps/{app_id}/schedule"
+parameters = { "path.app_id" = "ffffffffffffffffffffffffffffffff" }
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404", "409", "429"]
+
+[[operations]]
+include-name = "GET /v3/apps/{app_id}/schedule"
+parameters = { "path.app_id" = "ffffffffffffffffffffffffffffffff" }
 
 [[operations]]
 include-name = "PATCH /v3/apps/{app_id}/backups/{backup}"
@@ -49,6 +64,14 @@ include-name = "POST /v3/apps/{app_id}/backups/{backup}/links"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "409"]
 
 [[operations]]
+include-name = "POST /v3/members"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "409"]
+
+[[operations]]
+include-name = "PATCH /v3/members/{member_id}"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409"]
+
+[[operations]]
 include-name = "POST /v3/account/key"
 enabled = false
 
@@ -58,8 +81,9 @@ enabled = false
 """
 """A schema cannot say which bytes are an archive, a cron expression, an end of a lock that the plan allows, or a URL
 that is reached, or that rights come from a group or a list and from what the caller has: none of these comes. A new
-main key would end the one that asks; no customer's key opens a route of the host. A
-stream has no end to wait for; `test_events.py` reads it."""
+main key would end the one that asks; no customer's key opens a route of the host. Each schedule that is shown starts a
+process that looks through the folder: all 150 are those of an application that is not there. A stream has no end to
+wait for; `test_events.py` reads it."""
 
 
 def test_the_document_has_the_routes_that_there_are(site: Site) -> None:
@@ -77,7 +101,8 @@ def test_the_document_has_the_routes_that_there_are(site: Site) -> None:
         for method in route.methods
         if method != "OPTIONS"
     }
-    pages = {(path, method) for path, method in served if path.startswith("/docs") or path == "/openapi.json"}
+    pages = {(path, method) for path, method in served if not path.startswith("/v3/")}
+    pages -= {("/healthz", "GET"), ("/readyz", "GET")}
     assert described - {("/file", "GET"), ("/metrics", "GET")} == served - pages
 
 
@@ -88,14 +113,30 @@ def test_it_is_served_with_the_addresses_of_the_instance(two_hosts: Site) -> Non
     assert served["paths"]["/{file}"]["servers"][0]["url"].startswith("http://backups.localhost:")
 
 
+def real_parameters(site: Site) -> str:
+    """The configuration by which requests are about things that exist: with made-up ids most would only find 404."""
+    backup = site.take()
+    job = request_verify(site.instance, backup, "main", SYSTEM)
+    endpoint = add_endpoint(site.instance, backup.account_id, "ntfys://1.1.1.1/topic", SYSTEM).endpoint
+    add_named_key(site.instance, backup.account_id, "view")
+    found = {
+        "app_id": site.app.id,
+        "backup": backup.id,
+        "job_id": job.id,
+        "webhook_id": endpoint.id,
+        "key_id": keys_of(site.instance.catalog, backup.account_id)[-1].id,
+        "link_id": make_link(site.instance, backup, NewLink(expires_in=600), SYSTEM)[0].id,
+    }
+    return "\n".join(["[parameters]", *(f'"path.{name}" = "{value}"' for name, value in found.items())])
+
+
 @pytest.mark.timeout(240)
 def test_schemathesis_finds_nothing_with_all_checks(site: Site, tmp_path: Path) -> None:
     site.start_worker()
-    site.take()
-    (tmp_path / "schemathesis.toml").write_text(SCHEMATHESIS)
+    (tmp_path / "schemathesis.toml").write_text(real_parameters(site) + SCHEMATHESIS)
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{site.url}/openapi.json"),
-        *("--checks", "all", "--max-examples", "8", "--seed", "20241207", "--no-color"),
+        *("--checks", "all", "--max-examples", "5", "--seed", "20241207", "--no-color"),
         *("--header", f"Authorization: {site.silver.api_key}"),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=220, check=False)

@@ -13,14 +13,14 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import settings_text
 from holdfast.catalog.backups.audited import enter_gone
-from holdfast.catalog.database.access_tables import invitations, keys, links, members, people, sessions, sign_in_links
+from holdfast.catalog.database.access_tables import invitations, keys, links, members, sessions, sign_in_links
 from holdfast.catalog.database.copy_before import file_copies, remove_copies
 from holdfast.catalog.database.engine import Catalog, CatalogError
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 from holdfast.catalog.events.audit import Change, enter_audit, erase_audit
 from holdfast.catalog.people.keys import insert_key
-from holdfast.catalog.people.members import enter_member, enter_person
+from holdfast.catalog.people.members import enter_member, enter_person, forget_strangers
 from holdfast.catalog.people.records import Key, Member
 from holdfast.catalog.records import OPEN_JOBS, Account, Actor, App, Backup, State
 
@@ -265,6 +265,4 @@ def _forget_belongings(connection: Connection, account_id: str) -> None:
     of_account = (sign_in_links, sessions, links, invitations, keys, members)
     for table in (*of_account, deliveries, endpoints, events, jobs, backups, packs, apps):
         connection.execute(table.delete().where(table.c.account_id == account_id))
-    is_member = select(members.c.id).where(members.c.person_id == people.c.id).exists()
-    is_signed_in = select(sessions.c.id).where(sessions.c.person_id == people.c.id).exists()
-    connection.execute(people.delete().where(~is_member, ~is_signed_in))
+    forget_strangers(connection)

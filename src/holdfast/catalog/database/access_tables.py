@@ -75,7 +75,8 @@ sessions = Table(
     Column("ip", String(45), nullable=False),
     Column("agent", String(255), nullable=False),
 )
-"""`account_id`, `rights`, `app_ids`: what the host's sign-in link gave; without them the person's memberships hold."""
+"""`account_id`: the account that it is for. `rights`, `app_ids`: what a sign-in link gave; without them the membership
+holds, at each request."""
 
 sign_in_links = Table(
     "sign_in_links",
@@ -89,7 +90,7 @@ sign_in_links = Table(
     Column("return_to", Text, nullable=False),
     Column("ends_at", BigInteger, nullable=False),
 )
-"""Single use: the row goes when the link is opened."""
+"""Single use: the row goes when the link is opened. `rights`: empty for those of the membership."""
 
 keys = Table(
     "keys",

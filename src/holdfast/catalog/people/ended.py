@@ -1,15 +1,18 @@
-"""Delete the rows of links, invitations, sessions, sign-in links and keys that have ended."""
+"""Delete the rows of links, invitations, sessions, sign-in links and keys that have ended, and people without any."""
 
 from __future__ import annotations
 
 from holdfast.catalog.database.access_tables import invitations, keys, links, sessions, sign_in_links
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.people.members import forget_strangers
 
 
 def delete_ended(catalog: Catalog, before: int) -> int:
     """Delete the rows of what ended before a time (nanoseconds); return how many."""
     with catalog.write() as connection:
-        return sum(
+        ended = sum(
             connection.execute(table.delete().where(table.c.ends_at < before)).rowcount
             for table in (links, invitations, sessions, sign_in_links, keys)
         )
+        forget_strangers(connection)
+        return ended

@@ -27,6 +27,54 @@ class Member(msgspec.Struct, frozen=True):
     created_at: int
 
 
+class Invitation(msgspec.Struct, frozen=True):
+    """An invitation to become a member, until it is accepted or ends."""
+
+    id: str
+    account_id: str
+    email: str
+    rights: str
+    app_ids: tuple[str, ...] | None
+    made_by: Actor
+    created_at: int
+    ends_at: int
+
+
+class SignInLink(msgspec.Struct, frozen=True):
+    """A sign-in link: whom it signs in, and what it gives, until it is opened or ends.
+
+    `rights`: empty for those of the membership.
+    """
+
+    account_id: str
+    email: str
+    name: str
+    rights: str
+    app_ids: tuple[str, ...] | None
+    return_to: str
+    ends_at: int
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A person who is signed in, in a browser.
+
+    `account_id`: the account that it is for; `rights`, `app_ids`: what a sign-in link gave; with None those of the
+    membership hold. `seen_at`: to the minute.
+    """
+
+    id: str
+    person_id: str
+    account_id: str | None
+    rights: str | None
+    app_ids: tuple[str, ...] | None
+    created_at: int
+    seen_at: int
+    ends_at: int
+    elevated_until: int | None
+    ip: str
+    agent: str
+
+
 class Key(msgspec.Struct, frozen=True):
     """A key of an account. `rights`: as stored; `person_id`: whose rights bound it; `networks`: None for any.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -51,6 +51,11 @@ class NewSnapshot(Shown, frozen=True):
 
 class RestoredSnapshot(Body, rename="camel"):
     """Body of POST .../snapshots/restore."""
+
+    EXAMPLE: ClassVar = {
+        "snapshotId": "Backup at 2024-12-07 22:07:11",
+        "versionId": "0193a2f5b1c07d3e8a4b5c6d7e8f9012",
+    }
 
     snapshot_id: Annotated[
         str, msgspec.Meta(description="The snapshot's `name`.", extra_json_schema={"minLength": 1})

@@ -57,7 +57,7 @@ def find(instance: Instance, app_id: str, pattern: str, after: bytes = b"") -> t
     `after`, as many as an answer has room for; the cursor to the rest, or None. Raises Invalid.
     """
     if not pattern or "\0" in pattern:
-        raise Invalid("pattern", "A pattern must have at least one character, such as *.log.")
+        raise Invalid("pattern", "A pattern must have at least one character, such as *.log, and no zero byte.")
     first = _First(after)
     known: dict[bytes, list[Match]] = {}
     fits = _fitting(pattern.strip("/"))

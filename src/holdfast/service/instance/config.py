@@ -114,6 +114,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """An application counts as overdue at the earliest this long after a good backup was due."""
     catalog_url: str = ""
     """Empty: SQLite in the home; else a PostgreSQL URL."""
+    mail_url: str = ""
+    """The mail server that invitations are sent by, as `mailtos://user:password@host?from=...`; empty: none are."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
     """The token that lets a monitoring system read `/metrics`; empty: see `web/api/metrics.py`."""
     metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
@@ -206,6 +208,8 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
                 f"{where}: trusted_proxies must be a list of networks like 127.0.0.1 or 10.1.0.0/16, and has {text!r}."
             ) from None
     _check_databases(config, where)
+    if config.mail_url and not config.mail_url.startswith(("mailto://", "mailtos://")):
+        raise ConfigError(f"{where}: mail_url must begin with mailto:// or mailtos://.")
     if config.scratch and not Path(config.scratch).is_absolute():
         raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
     if not is_time_zone(config.time_zone):

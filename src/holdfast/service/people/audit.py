@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -65,6 +65,21 @@ def record_downloads(instance: Instance, downloads: Sequence[tuple[int | None, C
     except CatalogError as error:
         _log.warning("downloads cannot be entered into the audit now: %s", error)
         return None
+
+
+def entered_download(instance: Instance, change: Change, pieces: Iterator[memoryview]) -> Generator[memoryview]:
+    """Pass the pieces of a download on, and enter it with the bytes that were taken when it ends or breaks off.
+
+    As for downloads over HTTP, a catalog that cannot be written stops no download. Close the generator to stop early.
+    """
+    began_at, taken = instance.clock.now_ns(), 0
+    try:
+        for piece in pieces:
+            yield piece
+            taken += len(piece)
+    finally:
+        data = {"bytes": taken, "requests": 1, **change.data}
+        record_downloads(instance, [(None, msgspec.structs.replace(change, data=data), began_at)])
 
 
 def shown_entries(instance: Instance, found: Iterable[records.AuditEntry]) -> list[AuditEntry]:

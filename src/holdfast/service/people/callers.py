@@ -28,7 +28,8 @@ NO_RIGHTS = Grant(frozenset())
 class Caller:
     """Who makes a request: for which account, as whom, with which rights.
 
-    `person_id`: the person whose rights bound his; None for one who is bound by nobody's. `key_id`: of his key.
+    `person_id`: the person whose rights bound his; None for one who is bound by nobody's. `key_id`, `session_id`: of
+    his key or his session.
     """
 
     account: Account
@@ -38,6 +39,9 @@ class Caller:
     key_id: str | None = None
     unnoted_hour: int | None = None
     """The hour (nanoseconds) that is to be recorded as the key's last use; None when it is recorded."""
+    session_id: str | None = None
+    unnoted_until: int | None = None
+    """The end of the session (nanoseconds) that is to be recorded with this use; None when it need not be."""
 
     @property
     def may_download(self) -> bool:

@@ -11,6 +11,7 @@ from holdfast.service.errors import Invalid, PermissionDenied, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import ALL, Grant, Right, stored_grant
+from holdfast.service.registry.accounts import check_email
 
 NAME_CHARACTERS_MAX = 100
 
@@ -59,4 +60,11 @@ def checked_name(name: str) -> str:
     text = name.strip()
     if not (text and text.isprintable() and len(text) <= NAME_CHARACTERS_MAX):
         raise Invalid("name", f"name must be text of 1 to {NAME_CHARACTERS_MAX} printable characters.")
+    return text
+
+
+def checked_email(email: str) -> str:
+    """Return an e-mail address as people are found by it: in lower case. Raises Invalid (EMAIL)."""
+    text = email.strip().lower()
+    check_email(text)
     return text

@@ -17,7 +17,8 @@ from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.keys import new_main_key
 from holdfast.vault.pack.keys import new_data_key
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
+_PART = r'[^@\s\x00-\x1f,;:<>()\[\]"\\]'
+_EMAIL = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,255}}")
 _ID_LETTERS = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 12
 
@@ -60,7 +61,7 @@ def new_account(instance: Instance, email: str, plan: str) -> Account:
 
 
 def check_email(email: str) -> None:
-    """Raise Invalid (EMAIL) unless it is an e-mail address."""
+    """Raise Invalid (EMAIL) unless it is an e-mail address, of one person as mail programs read it."""
     if not (_EMAIL.fullmatch(email) and email.isprintable()):
         raise Invalid("email", f"{email!r} is not an e-mail address.")
 

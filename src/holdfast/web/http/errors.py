@@ -49,6 +49,12 @@ class KeyRefused(ApiError):
     http_status = 401
 
 
+class CrossSite(ApiError):
+    """A change that comes with a session's cookie, and not from a page of ours."""
+
+    http_status = 403
+
+
 class RouteMissing(ApiError):
     """There is nothing at this path."""
 
@@ -99,6 +105,13 @@ class OutOfService(ApiError):
 
 def route_not_found() -> ApiError:
     return RouteMissing("ROUTE_NOT_FOUND", "No such route exists; the documentation at /docs lists all of them.")
+
+
+def cross_site() -> ApiError:
+    return CrossSite(
+        "CROSS_SITE_REQUEST",
+        "With a session's cookie a change must come from this site: send it from its pages, or use an API key.",
+    )
 
 
 def invalid_host() -> ApiError:

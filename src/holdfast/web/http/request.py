@@ -233,15 +233,28 @@ _WHOLE_MAX = 2**53
 _body = msgspec.json.Decoder(float_hook=_number)
 
 
-async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
-    """The request's body as `kind`; no body at all counts as `{}`. Bodies over BODY_BYTES_MAX never get here."""
+async def _whole_body(request: Request[Any, Any, Any]) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
-            raw = await request.body()
+            return await request.body()
     except TimeoutError:
         raise BadRequest(
             "INVALID_BODY", f"The body was not whole after {BODY_SECONDS_MAX:.0f} s; send it again."
         ) from None
+
+
+async def form_body(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The fields of a form as a browser posts it; of one that comes twice the last counts."""
+    raw = await _whole_body(request)
+    try:
+        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=QUERY_FIELDS_MAX))
+    except ValueError:  # a UnicodeDecodeError is one too
+        raise BadRequest("INVALID_BODY", "The body must be a form as browsers send it.") from None
+
+
+async def json_body(request: Request[Any, Any, Any], kind: type[B]) -> B:
+    """The request's body as `kind`; no body at all counts as `{}`. Bodies over BODY_BYTES_MAX never get here."""
+    raw = await _whole_body(request)
     if not raw.strip():
         return kind()
     try:

@@ -68,7 +68,9 @@ def paths() -> Json:
                     APP_ID,
                     {
                         **query(
-                            "pattern", {"type": "string", "minLength": 1}, "`*`, `?`, `[...]`; with no slash: the name."
+                            "pattern",
+                            {"type": "string", "pattern": r"^[^\x00]+$", "examples": ["*.log"]},
+                            "`*`, `?`, `[...]`; with no slash: the name.",
                         ),
                         "required": True,
                     },

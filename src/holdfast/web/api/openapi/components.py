@@ -6,9 +6,22 @@ from typing import Any
 
 import msgspec
 
-from holdfast.schemas import account, apps, audit, backups, envelope, events, files, jobs, keys, links, webhooks
+from holdfast.schemas import (
+    account,
+    apps,
+    audit,
+    backups,
+    envelope,
+    events,
+    files,
+    jobs,
+    keys,
+    links,
+    webhooks,
+)
 from holdfast.schemas.compat import snapshots, users
 from holdfast.schemas.host import accounts as host
+from holdfast.schemas.people import members
 
 Json = dict[str, Any]
 
@@ -21,6 +34,7 @@ SHOWN = (
     *(webhooks.Webhook, webhooks.WebhookWithSecret, webhooks.NewWebhook, webhooks.WebhookChange),
     *(webhooks.DeletedWebhook, webhooks.Delivery, audit.AuditEntry),
     *(keys.Key, keys.NewKeyShown, keys.DeletedKey, keys.NewKey, keys.KeyChange, keys.NewMainKey),
+    *(members.Member, members.InvitedMember, members.EndedMember, members.NewMember, members.MemberChange),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
     *(host.HostAccount, host.AccountPut),
@@ -31,10 +45,17 @@ _REQUIRED = {
     "NewSchedule": ["cron"],
     "NewWebhook": ["url"],
     "NewKey": ["name"],
+    "NewMember": ["email"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
     "AccountPut": ["email", "plan"],
 }
+
+_CHANGES = ("BackupChange", "WebhookChange", "KeyChange")
+"""Bodies of which any field may be missing, but not all of them."""
+
+NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
+"""Bodies that a request must have."""
 
 
 def components() -> Json:
@@ -42,4 +63,10 @@ def components() -> Json:
     _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
     for name, fields in _REQUIRED.items():
         schemas[name]["required"] = fields
+    for name in _CHANGES:
+        schemas[name]["minProperties"] = 1
+    for kind in SHOWN:
+        example = vars(kind).get("EXAMPLE")
+        if example is not None:
+            schemas[kind.__name__]["examples"] = [example]
     return schemas

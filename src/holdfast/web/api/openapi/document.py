@@ -17,7 +17,7 @@ from holdfast.web.api.openapi import (
 from holdfast.web.api.openapi.compat import snapshots, users
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
-from holdfast.web.api.openapi.people import keys, links
+from holdfast.web.api.openapi.people import keys, links, members
 
 _SUBJECTS = {
     "backups": (backups.paths, "Backups: list, start, import, change, delete."),
@@ -26,6 +26,7 @@ _SUBJECTS = {
     "schedule": (schedule.paths, "When applications are backed up by themselves."),
     "account": (account.paths, "The account, its applications, the plans."),
     "keys": (keys.paths, "The account's keys, each with rights of its own."),
+    "members": (members.paths, "Who is a member of the account, and who is invited."),
     "links": (links.paths, "Download links that end."),
     "webhooks": (webhooks.paths, "Who is told of events."),
     "audit": (audit.paths, "Who changed what."),

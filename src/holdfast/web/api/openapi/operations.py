@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.schemas.fields import ID_PATTERN
+from holdfast.web.api.openapi.components import NEVER_EMPTY
 from holdfast.web.api.openapi.fields import Json, enveloped, ref
 from holdfast.web.http.request import PAGE_MAX
 
@@ -12,7 +13,7 @@ _ERRORS = {
     402: "`UPGRADE_REQUIRED`: the account's plan doesn't include this.",
     403: "`PERMISSION_DENIED`: the key or the person lacks the right that the message names.",
     404: "No such thing, or not yours: `APP_NOT_FOUND`, `BACKUP_NOT_FOUND`, `PATH_NOT_FOUND`, `JOB_NOT_FOUND`, "
-    "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`, `LINK_NOT_FOUND`.",
+    "`WEBHOOK_NOT_FOUND`, `KEY_NOT_FOUND`, `LINK_NOT_FOUND`, `MEMBER_NOT_FOUND`.",
     405: "`METHOD_NOT_ALLOWED`; the `Allow` header has the methods.",
     409: "In the wrong state; nothing was changed: `BACKUP_IN_PROGRESS`, `RESTORE_IN_PROGRESS`, `BACKUP_LOCKED`.",
     410: "`LINK_EXPIRED`: the link is rightly signed and has ended.",
@@ -102,7 +103,7 @@ def operation(
     if open_to_all:
         described["security"] = []
     if body is not None:
-        described["requestBody"] = {"required": False, "content": json_of(ref(body))}
+        described["requestBody"] = {"required": body in NEVER_EMPTY, "content": json_of(ref(body))}
     return described
 
 

@@ -13,6 +13,8 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+BATCH = 500
+
 _MOVED = ("api_key_hash", "api_key_sealed")
 _MADE_BY = '{"kind":"system","id":"","name":"Holdfast"}'
 
@@ -195,23 +197,25 @@ def _move_keys() -> None:
         "keys",
         *map(sa.column, ("id", "account_id", "hash", "name", "start", "sealed", "made_by", "rights", "created_at")),
     )
-    found = connection.execute(sa.select(accounts).where(accounts.c.data_key_sealed != b"")).all()
-    made = [
-        {
-            "id": secrets.token_hex(16),
-            "account_id": row.id,
-            "hash": row.api_key_hash,
-            "name": "main",
-            "start": "",
-            "sealed": row.api_key_sealed,
-            "made_by": _MADE_BY,
-            "rights": "main",
-            "created_at": row.created_at,
-        }
-        for row in found
-    ]
-    if made:
+    query = sa.select(accounts).where(accounts.c.data_key_sealed != b"").order_by(accounts.c.id).limit(BATCH)
+    page = connection.execute(query).all()
+    while page:
+        made = [
+            {
+                "id": secrets.token_hex(16),
+                "account_id": row.id,
+                "hash": row.api_key_hash,
+                "name": "main",
+                "start": "",
+                "sealed": row.api_key_sealed,
+                "made_by": _MADE_BY,
+                "rights": "main",
+                "created_at": row.created_at,
+            }
+            for row in page
+        ]
         connection.execute(keys.insert(), made)
+        page = connection.execute(query.where(accounts.c.id > page[-1].id)).all()
     if connection.dialect.name == "sqlite":
         with op.batch_alter_table("accounts") as table:  # a unique column cannot be dropped in place
             for column in _MOVED:

@@ -1,0 +1,1 @@
+"""Members, invitations and sign-in links as they are shown."""

@@ -1,0 +1,95 @@
+"""The cookie of a session, and what protects it: it is sent by browsers without being asked.
+
+A change must come from a page of this site: by `Sec-Fetch-Site`, which no page can forge, or where a browser does not
+send that by `Origin`. The forms of our pages carry a token of their session besides.
+"""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import urlsplit
+
+from litestar.types import Scope
+
+from holdfast.service.errors import AccessDenied
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.sessions import AGE_NS_MAX, caller_of_session
+from holdfast.units import SECOND_NS
+from holdfast.web.context import Context
+from holdfast.web.http.errors import KeyRefused
+from holdfast.web.http.request import header
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_COOKIE = "holdfast"
+_PURPOSE = b"holdfast form"
+_PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+
+
+def _is_https(context: Context) -> bool:
+    return context.instance.config.base_url.startswith("https://")
+
+
+def _cookie_name(context: Context) -> str:
+    """`__Host-` binds a cookie to this host and to https; browsers refuse that name over http."""
+    return f"__Host-{_COOKIE}" if _is_https(context) else _COOKIE
+
+
+def set_cookie(context: Context, token: str, seconds: int = AGE_NS_MAX // SECOND_NS) -> tuple[bytes, bytes]:
+    """The header that gives a browser its session; with 0 seconds the one that takes it away."""
+    secure = "; Secure" if _is_https(context) else ""
+    value = f"{_cookie_name(context)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    return b"set-cookie", value.encode("ascii")
+
+
+def session_token(context: Context, scope: Scope) -> str | None:
+    """The token in a request's cookie."""
+    wanted = _cookie_name(context)
+    for line in (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"):
+        for pair in line.split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == wanted and value:
+                return value
+    return None
+
+
+def session_caller(context: Context, scope: Scope) -> Caller | None:
+    """Whoever is signed in; None without a cookie. Raises ACCESS_DENIED for a session that has ended, KEEP_CALM."""
+    token = session_token(context, scope)
+    if token is None:
+        return None
+    try:
+        # Inline on the loop, as with keys: one look-up by a unique index.
+        caller = caller_of_session(context.instance, token, context.addresses.client(scope))
+    except AccessDenied as denied:
+        refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
+        raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
+    context.note_session_seen(caller)
+    return caller
+
+
+def is_from_here(context: Context, scope: Scope) -> bool:
+    """True for a request that changes nothing, and for one that a page of this site sent."""
+    if scope.get("method") in _SAFE:
+        return True
+    site = header(scope, b"sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    base = urlsplit(context.instance.config.base_url)
+    return header(scope, b"origin") == f"{base.scheme}://{base.netloc}"
+
+
+def is_opened_by_person(scope: Scope) -> bool:
+    """True if a browser opens the address in a tab now: not ahead of time, and no program that looks at links."""
+    if header(scope, b"sec-fetch-mode") != "navigate" or header(scope, b"sec-fetch-dest") not in (None, "document"):
+        return False
+    return not any("prefetch" in (header(scope, name) or "").lower() for name in _PREFETCH_HEADERS)
+
+
+def form_token(token: str, action: str) -> str:
+    """The token of the form that posts to a path, in the pages of one session."""
+    return hmac.new(token.encode("latin-1"), _PURPOSE + b"\0" + action.encode(), "sha256").hexdigest()
+
+
+def is_form_token(given: str, token: str, action: str) -> bool:
+    """True if a form carries the token that it was given; compared in constant time."""
+    return hmac.compare_digest(given.encode(), form_token(token, action).encode())
