@@ -51,7 +51,7 @@ from holdfast.web.http.errors import (
     unavailable,
 )
 from holdfast.web.http.request import BODY_BYTES_MAX, check_host, header, routing_path
-from holdfast.web.request_metrics import Kind
+from holdfast.web.http.request_metrics import Kind
 from holdfast.web.sign_in.routes import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 

@@ -33,10 +33,10 @@ from holdfast.web.download_audit import DownloadAudit
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.pace import LargeBuffers
+from holdfast.web.http.request_metrics import RequestMetrics
 from holdfast.web.http.throttle import Throttle
 from holdfast.web.memory import Memory
 from holdfast.web.places import Places
-from holdfast.web.request_metrics import RequestMetrics
 from holdfast.web.store_watch import StoreWatch
 
 P = ParamSpec("P")
