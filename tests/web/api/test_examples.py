@@ -57,6 +57,11 @@ class Things:
     def key_id(self, _: str) -> str:
         return str(self._made("/v3/keys", "NewKey")["id"])
 
+    def member_id(self, _: str) -> str:
+        listed = self.silver.get("/v3/members").json()["response"]
+        invited = [one["id"] for one in listed if one["state"] == "invited"]
+        return str(invited[0] if invited else self._made("/v3/members", "NewMember")["id"])
+
     def link_id(self, _: str) -> str:
         self._made(f"/v3/apps/{self.site.app.id}/backups/{self.site.take().id}/links", "NewLink")
         return str(self.silver.get("/v3/links").json()["response"][0]["id"])

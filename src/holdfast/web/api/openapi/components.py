@@ -51,7 +51,7 @@ _REQUIRED = {
     "AccountPut": ["email", "plan"],
 }
 
-_CHANGES = ("BackupChange", "WebhookChange", "KeyChange")
+_CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")
 """Bodies of which any field may be missing, but not all of them."""
 
 NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
