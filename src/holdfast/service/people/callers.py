@@ -13,9 +13,9 @@ from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.people.keys import note_key_used, texts
 from holdfast.catalog.prepared_queries import KeyRow
 from holdfast.catalog.records import Account, Actor, ActorKind
-from holdfast.service.errors import AccessDenied, PermissionDenied, app_not_found
+from holdfast.service.errors import AccessDenied, AccountSuspended, PermissionDenied, app_not_found
 from holdfast.service.instance.home import Instance
-from holdfast.service.people.rights import Grant, Right, stored_grant
+from holdfast.service.people.rights import CHANGING, Grant, Right, stored_grant
 from holdfast.service.registry.keys import is_well_formed, key_hash
 from holdfast.units import HOUR_NS
 
@@ -49,15 +49,21 @@ class Caller:
         return Right.BACKUPS_DOWNLOAD in self.grant.rights
 
     def require(self, right: Right, app_id: str | None = None) -> None:
-        """Raise NotFound (APP_NOT_FOUND) without any right on the application, PermissionDenied without this one."""
+        """Raise NotFound (APP_NOT_FOUND) without any right on the application, PermissionDenied without this one.
+
+        Raise AccountSuspended for a right to change something, but for the host's own calls.
+        """
         if app_id is not None and not self.grant.sees(app_id):
             raise app_not_found()
         if not self.grant.allows(right, app_id):
             raise PermissionDenied(right)
+        if not self.may(right, app_id):
+            raise AccountSuspended
 
     def may(self, right: Right, app_id: str | None = None) -> bool:
         """True if `require` would not raise."""
-        return self.grant.allows(right, app_id)
+        is_bound = self.account.is_suspended and self.actor.kind is not ActorKind.HOST
+        return self.grant.allows(right, app_id) and not (is_bound and right in CHANGING)
 
 
 def caller_of_key(instance: Instance, api_key: str, address: str) -> Caller:
