@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from msgspec import structs
 
@@ -23,6 +23,7 @@ from holdfast.schemas.host.admin_keys import NewAdminKey
 from holdfast.schemas.times import iso, iso_or_none
 from holdfast.service.errors import AccessDenied, Conflict, Invalid, NotFound, ScopeMissing
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.callers import is_within
 from holdfast.service.registry.keys import (
     ADMIN_KEY_PREFIX,
     START_CHARACTERS,
@@ -75,17 +76,9 @@ def host_of_key(instance: Instance, text: str, address: str) -> HostCaller:
     key = rows.admin_key_by_hash(instance.catalog, key_hash(text))
     if key is None or (key.ends_at is not None and key.ends_at <= instance.clock.now_ns()):
         raise AccessDenied
-    if key.networks is not None and not _is_within(address, key.networks):
+    if key.networks is not None and not is_within(address, key.networks):
         raise AccessDenied
     return HostCaller(Actor(ActorKind.HOST, key.id, key.name, address), frozenset(key.scopes), key.id)
-
-
-def _is_within(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in ip_network(network) for network in networks)
 
 
 def note_call(instance: Instance, caller: HostCaller, method: str, path: str, account_id: str | None) -> None:

@@ -6,6 +6,7 @@ It must never tell a missing key from an ended one, or let a key do more than th
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -77,7 +78,7 @@ def caller_of_key(instance: Instance, api_key: str, address: str) -> Caller:
     now_ns = instance.clock.now_ns()
     if key.ends_at is not None and key.ends_at <= now_ns:
         raise AccessDenied
-    if key.networks is not None and not _is_within(address, key.networks):
+    if key.networks is not None and not is_within(address, texts(key.networks) or ()):
         raise AccessDenied
     if account.ended_at is not None:
         raise AccessDenied
@@ -101,14 +102,14 @@ def _grant(key: KeyRow) -> Grant:
     return grant.bounded_by(stored_grant(key.members_rights, texts(key.members_app_ids)))
 
 
-def _is_within(address: str, networks: str) -> bool:
-    """True if an address lies within one of the networks that a column holds."""
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """True if an address lies within one of the networks."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed  # as a socket for both kinds writes an IPv4 address
-    return any(parsed in ip_network(network) for network in texts(networks) or ())
+    return any(parsed in ip_network(network) for network in networks)
 
 
 def key_used(instance: Instance, key_id: str, hour_ns: int) -> None:
