@@ -47,8 +47,10 @@ doctor
 files bot first
 find bot *.txt
 jobs
+admin-key list
 key list {account}
 log
+member list {account}
 notice list
 notice log {endpoint}
 proof
@@ -90,6 +92,12 @@ notice test {endpoint} | webhook.tested
 notice remove {endpoint} | webhook.removed
 key add {account} ci --group view | key.created
 key end {account} {key} | key.ended
+admin-key add panel --scope accounts | admin_key.created
+admin-key end panel | admin_key.ended
+member add {account} eva@example.org --group view | member.invited
+member change {account} eva@example.org --group manager | member.changed
+member end {account} eva@example.org | member.ended
+sign-in-link {account} | sign_in_link.created
 key export | master_key.exported
 jobs cancel {queued} | backup.cancelled
 check | account.repaired

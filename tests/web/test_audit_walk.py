@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import httpx
 import msgspec
+from kit.admin_keys import admin_key
 from kit.site import Site
 
 from holdfast.catalog.accounts.apps import change_settings
@@ -169,6 +170,16 @@ CASES: dict[str, Case] = {
 }
 """By route: the action of the entry that it must leave, and a request that changes something."""
 
+HOST_ACCOUNT = "/v3/admin/accounts/cust-1"
+HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client], httpx.Response]]] = {
+    "PUT /v3/admin/accounts/{external_id:str}": (
+        "account.created",
+        lambda panel: panel.put(HOST_ACCOUNT, json={"email": "bo@example.org", "plan": "Silver"}),
+    ),
+    "DELETE /v3/admin/accounts/{external_id:str}": ("account.ended", lambda panel: panel.delete(HOST_ACCOUNT)),
+}
+"""The same of the host's routes, in their order."""
+
 
 def changing_routes(site: Site) -> set[str]:
     """Return the API's routes with other methods than GET, as `METHOD path`; `sign_in/` has those of the pages."""
@@ -187,7 +198,7 @@ def newest(site: Site, above: int) -> list[AuditEntry]:
 
 
 def test_each_route_that_changes_anything_has_a_case_here(site: Site) -> None:
-    assert changing_routes(site) == set(CASES) | set(READ_ONLY)
+    assert changing_routes(site) == set(CASES) | set(HOST_CASES) | set(READ_ONLY)
 
 
 def test_each_change_over_http_leaves_its_entry_by_its_key(site: Site, silver: httpx.Client) -> None:
@@ -204,6 +215,15 @@ def test_each_change_over_http_leaves_its_entry_by_its_key(site: Site, silver: h
             of_key = of_key[:1]  # behind it stands what was made for it
         assert [one.action for one in of_key] == [action], route
         assert (of_key[0].actor.name, of_key[0].actor.ip) == ("main", "127.0.0.1")
+
+
+def test_each_change_of_the_host_leaves_its_entry_and_that_of_its_call(site: Site) -> None:
+    with site.client(admin_key(site.instance, "accounts")) as panel:
+        for route, (action, request) in HOST_CASES.items():
+            above = max((one.seq for one in entries(site.instance.catalog, AuditFilter(), 1)), default=0)
+            assert request(panel).is_success, route
+            of_host = [one for one in entries(site.instance.catalog, AuditFilter(), 50) if one.seq > above]
+            assert {one.action for one in of_host if one.actor.kind is ActorKind.HOST} >= {action}, route
 
 
 def finish_all(site: Site) -> None:

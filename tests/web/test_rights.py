@@ -27,12 +27,13 @@ def route_table(context: Context) -> str:
     for handler in routes(context):
         need = need_of(handler)
         assert need is not None, f"{sorted(handler.paths)} declares no right"
-        rights = " | ".join(need.rights) or "open to all"
+        rights = "the host: " + " | ".join(need.scopes) if need.scopes else " | ".join(need.rights) or "open to all"
         note = " (filtered)" if need.is_filtered else ""
         groups = [name for name, has in GROUPS.items() if not need.rights or has & set(need.rights)]
+        groups = [] if need.scopes else groups
         for method in sorted(handler.http_methods):
             for path in sorted(handler.paths):
-                lines.append(f"{method:6} {path:60} {rights + note:50} {' '.join(groups)}")
+                lines.append(f"{method:6} {path:60} {rights + note:50} {' '.join(groups)}".rstrip())
     return "\n".join(sorted(lines, key=lambda line: line[7:])) + "\n"
 
 

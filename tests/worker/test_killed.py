@@ -163,7 +163,7 @@ def test_restores_and_verifications_too(world: World, live: Instance, watched: W
 def test_a_second_process_waits_and_then_makes_anew_what_the_stop_of_the_first_cut_off(
     world: World, live: Instance, watched: WatchedJobs
 ) -> None:
-    fill(world, 96)
+    fill(world, 240)  # longer to read than the second one is waited for
     asked, _ = request_backup(live, world.app.id, SYSTEM)
     until(lambda: get_work(live, asked.id).progress)
     second = WatchedJobs(live.home, lambda trouble: None)

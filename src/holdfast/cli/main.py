@@ -16,6 +16,7 @@ import typer
 
 from holdfast.cli import (
     accounts,
+    admin_keys,
     apps,
     audit,
     backups,
@@ -67,6 +68,7 @@ server.key_app.command("add")(keys.add)
 server.key_app.command("list")(keys.list_all)
 server.key_app.command("end")(keys.end)
 app.add_typer(server.key_app, name="key", help="The master key, and the keys of accounts.")
+app.add_typer(admin_keys.app, name="admin-key", help="Keys for the host's panel and billing.")
 app.add_typer(members.app, name="member", help="Members: the people of an account.")
 app.command("sign-in-link")(members.sign_in_link)
 app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")

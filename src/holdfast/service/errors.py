@@ -55,6 +55,26 @@ class PermissionDenied(ServiceError):
         super().__init__("PERMISSION_DENIED", f"This needs the right {right}, which this key or person does not have.")
 
 
+class ScopeMissing(ServiceError):
+    """The key of the host lacks a scope; the message names it."""
+
+    http_status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__("PERMISSION_DENIED", f"This needs the scope {scope}, which this admin key does not have.")
+
+
+class AccountSuspended(ServiceError):
+    """The host has suspended the account: it may list and download, and change nothing."""
+
+    http_status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ACCOUNT_SUSPENDED", "The account is suspended: backups can be listed and downloaded, and nothing changed."
+        )
+
+
 class NotFound(ServiceError):
     """No such thing, or not yours."""
 

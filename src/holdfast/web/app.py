@@ -26,6 +26,7 @@ from holdfast.web.api.compat.snapshots import snapshot_routes
 from holdfast.web.api.compat.users import user_routes
 from holdfast.web.api.docs_page import docs_routes
 from holdfast.web.api.events import event_routes
+from holdfast.web.api.host.accounts import host_account_routes
 from holdfast.web.api.imports import import_routes
 from holdfast.web.api.jobs import job_routes
 from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
@@ -50,7 +51,7 @@ from holdfast.web.http.errors import (
     unavailable,
 )
 from holdfast.web.http.request import BODY_BYTES_MAX, check_host, header, routing_path
-from holdfast.web.request_metrics import Kind
+from holdfast.web.http.request_metrics import Kind
 from holdfast.web.sign_in.routes import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
@@ -88,6 +89,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *audit_routes(context),
         *user_routes(context),
         *snapshot_routes(context),
+        *host_account_routes(context),
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),

@@ -8,26 +8,31 @@ It must never tell a missing account from a wrong key, or let a key into a log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.errors import AccessDenied, PermissionDenied, app_not_found
+from holdfast.service.host.admin_keys import HostCaller, host_of_key, is_admin_key
+from holdfast.service.host.admin_keys import Scope as HostScope
 from holdfast.service.people.callers import Caller, caller_of_key
 from holdfast.service.people.rights import Right
 from holdfast.service.registry.accounts import require_api_backups
+from holdfast.web.acting import acting_caller
 from holdfast.web.context import Context
 from holdfast.web.http.errors import KeyRefused, cross_site
-from holdfast.web.http.request import header, is_id, path_segment
+from holdfast.web.http.request import APP_SEGMENT, header, is_id, path_segment
 from holdfast.web.session import is_from_here, session_caller
+
+T = TypeVar("T")
 
 KEY_CHARS_MAX = 256
 
-APP_SEGMENT, BACKUP_SEGMENT = 2, 4
-"""Their places in the path `/v3/apps/{app_id}/backups/{ref}`."""
+BACKUP_SEGMENT = 4
+"""Its place in the path `/v3/apps/{app_id}/backups/{ref}`."""
 
 _CHALLENGE = [(b"www-authenticate", b"Bearer")]
 _NEED = "holdfast_need"
@@ -41,11 +46,18 @@ class Need(msgspec.Struct, frozen=True):
 
     rights: tuple[Right, ...] = ()
     is_filtered: bool = False
+    scopes: tuple[HostScope, ...] = ()
+    """Of a route of the host: one of them, and no customer's key opens it."""
 
 
 def needs(*rights: Right, is_filtered: bool = False) -> dict[str, Any]:
     """Return what a route declares as its `opt`."""
     return {_NEED: Need(rights, is_filtered)}
+
+
+def needs_scope(*scopes: HostScope) -> dict[str, Any]:
+    """Return what a route of the host declares as its `opt`."""
+    return {_NEED: Need(scopes=scopes)}
 
 
 OPEN = needs()
@@ -79,27 +91,49 @@ def authenticated(context: Context, scope: Scope) -> Caller:
 
     Raises ACCESS_DENIED, KEEP_CALM after too many wrong keys, CROSS_SITE_REQUEST for a change from another site.
     """
-    key = given_key(scope)
-    if key is None:
-        signed_in = session_caller(context, scope)
-        if signed_in is None:
-            raise KeyRefused(
-                "ACCESS_DENIED", "This route needs an API key, in the header 'Authorization: <api key>'.", _CHALLENGE
-            )
+    if given_key(scope) is None and (signed_in := session_caller(context, scope)) is not None:
         if not is_from_here(context, scope):
             raise cross_site()
         return signed_in
-    try:
-        if len(key) > KEY_CHARS_MAX:
-            raise AccessDenied
-        # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
-        caller = caller_of_key(context.instance, key, context.addresses.client(scope))
-    except AccessDenied as denied:
-        refusal = KeyRefused(denied.code, denied.message, _CHALLENGE)
-        raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
+    # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
+    caller = _known(context, scope, _caller)
     if caller.unnoted_hour is not None:
         context.note_key_used(caller)
     return caller
+
+
+def require_host(context: Context, scope: Scope) -> HostCaller:
+    """The host, whose key has a scope that the route needs. Raises as `authenticated` does, and PERMISSION_DENIED."""
+    host = _known(context, scope, _host)
+    context.note_host_call(host, scope, None)
+    host.require(_need(scope).scopes)
+    return host
+
+
+def _known(context: Context, scope: Scope, find: Callable[[Context, Scope, str], T]) -> T:
+    """Whoever's key it is, as `find(context, scope, key)` has it. Raises ACCESS_DENIED, KEEP_CALM."""
+    key = given_key(scope)
+    if key is None:
+        raise KeyRefused(
+            "ACCESS_DENIED", "This route needs an API key, in the header 'Authorization: <api key>'.", _CHALLENGE
+        )
+    try:
+        if len(key) > KEY_CHARS_MAX:
+            raise AccessDenied
+        return find(context, scope, key)
+    except AccessDenied as denied:
+        refusal = KeyRefused(denied.code, denied.message, _CHALLENGE)
+        raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
+
+
+def _caller(context: Context, scope: Scope, key: str) -> Caller:
+    if is_admin_key(key):
+        return acting_caller(context, scope, key)
+    return caller_of_key(context.instance, key, context.addresses.client(scope))
+
+
+def _host(context: Context, scope: Scope, key: str) -> HostCaller:
+    return host_of_key(context.instance, key, context.addresses.client(scope))
 
 
 def require_caller(context: Context, scope: Scope) -> Caller:

@@ -21,6 +21,7 @@ from litestar.types import Scope
 from prometheus_client import CollectorRegistry
 
 from holdfast.service.errors import LimitReached
+from holdfast.service.host.admin_keys import HostCaller, note_call
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
@@ -32,10 +33,10 @@ from holdfast.web.download_audit import DownloadAudit
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.pace import LargeBuffers
+from holdfast.web.http.request_metrics import RequestMetrics
 from holdfast.web.http.throttle import Throttle
 from holdfast.web.memory import Memory
 from holdfast.web.places import Places
-from holdfast.web.request_metrics import RequestMetrics
 from holdfast.web.store_watch import StoreWatch
 
 P = ParamSpec("P")
@@ -57,6 +58,9 @@ PREVIEWS_WAITING_MAX = 8
 """Of one account: previews that run or wait."""
 
 NOTED_MAX = 10_000
+
+HOST_PATH_CHARS_MAX = 1000
+"""At most this much of a path stands in the audit."""
 
 UPLOADS_AT_ONCE_MAX = 4
 """Of one account: each holds disk until its import is over."""
@@ -187,6 +191,12 @@ class Context:
             self._noted.clear()
         self._noted[used_id] = period
         return True
+
+    def note_host_call(self, host: HostCaller, scope: Scope, account_id: str | None) -> None:
+        """Have a call of the host entered in the audit, off the request's path."""
+        path = scope["raw_path"].decode("latin-1")[:HOST_PATH_CHARS_MAX]
+        with suppress(RuntimeError):  # the server ends
+            self.calls.submit(note_call, self.instance, host, str(scope.get("method")), path, account_id)
 
     def require_store(self) -> None:
         """Raise Unavailable while the store is not there, or is another one."""

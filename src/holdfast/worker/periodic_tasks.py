@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.catalog.events.counters import store_counters
 from holdfast.catalog.events.log import forget_events
+from holdfast.service.host.ends import erase_due
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity import prove, read_back, retake
 from holdfast.service.integrity.reconcile import reconcile_due
@@ -45,6 +46,7 @@ PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("prune", 300, prune_due),
     PeriodicTask("reconcile", 1800, reconcile_due),
     PeriodicTask("keep-tally", 60, lambda instance, _: store_counters(instance.catalog, instance.clock.now_ns())),
+    PeriodicTask("erase-ended", 60, erase_due),
     PeriodicTask("sweep-leftovers", 3600, lambda instance, _: sweep_leftovers(instance)),
     PeriodicTask("forget-ended", 3600, lambda instance, _: forget_ended(instance, instance.clock.now_ns())),
     PeriodicTask("deliver-notices", 2, deliver_due),

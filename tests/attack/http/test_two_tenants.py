@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import httpx
+from kit.admin_keys import admin_key
 from kit.keys import add_named_key
 from kit.site import Site
 from litestar import Litestar
@@ -20,12 +21,14 @@ from holdfast.schemas.links import NewLink
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.people.links import make_link
+from holdfast.service.people.sessions import caller_of_session
+from holdfast.service.people.sign_in import make_sign_in_link, open_sign_in_link
 
 NEVER = "f" * 32
 """An id that nothing ever had."""
 
-OPEN = {"/docs/{file}"}
-"""The same for everybody."""
+OPEN = {"/docs/{file}", "/invite/{token}"}
+"""The same for everybody, and what its own secret opens."""
 
 BODIES: tuple[dict[str, Any] | None, ...] = (
     *(None, {}, {"name": "x"}, {"cron": "0 3 * * *"}, {"group": "view"}, {"expires_in": 60}),
@@ -85,6 +88,16 @@ def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: http
     add_named_key(site.instance, site.other.account.id, "view")
     theirs["key_id"] = keys_of(site.instance.catalog, site.other.account.id)[-1].id
     theirs["link_id"] = make_link(site.instance, backup, NewLink(expires_in=60), SYSTEM)[0].id
+    with site.client(site.other.api_key) as client:
+        theirs["member_id"] = client.post("/v3/members", json={"email": "eva@example.org", "group": "view"}).json()[
+            "response"
+        ]["id"]
+    link = make_sign_in_link(site.instance, site.other.account, SYSTEM)
+    signed_in = open_sign_in_link(site.instance, link.url.partition("=")[2], "192.0.2.7", "", None)
+    theirs["session_id"] = caller_of_session(site.instance, signed_in.token, "192.0.2.7").session_id or ""
+    with site.client(admin_key(site.instance, "accounts")) as panel:
+        assert panel.put("/v3/admin/accounts/cust-1", json={"email": "bo@example.org", "plan": "Silver"}).is_success
+    theirs["external_id"] = "cust-1"
     never = dict.fromkeys(theirs, NEVER)
     before = state_of(site)
     asked = 0

@@ -13,7 +13,7 @@ from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.records import SYSTEM, App, State, Warned
-from holdfast.vault.control import Progress
+from holdfast.vault.control import Progress, TimedProgress
 from holdfast.vault.errors import SessionFenced
 
 
@@ -47,7 +47,7 @@ def test_from_queued_to_successful(catalog: Catalog, bot: App) -> None:
     rows.record_progress(catalog, asked.id, Progress(1, 2, 3, 4))
     running = rows.backup_by_id(catalog, asked.id)
     assert running is not None
-    assert (running.state, running.node, running.progress) == (State.RUNNING, "other", Progress(1, 2, 3, 4))
+    assert (running.state, running.node, running.progress) == (State.RUNNING, "other", TimedProgress(1, 2, 3, 4))
     warned = Warned("größe", "CHANGED", "It changed.")
     assert rows.finish_backup(catalog, asked.id, 0, [warned], zip_bytes=2**40, digest=b"\x00" * 32, finished_at=9)
     found = rows.backup_by_id(catalog, asked.id)

@@ -62,8 +62,7 @@ def file_copies(catalog: Path) -> list[Path]:
 def remove_copies(connection: Connection) -> None:
     """Remove all copies of a catalog; a file's bytes are overwritten first. Raises OSError."""
     if connection.dialect.name != "sqlite":
-        for schema in _schemas(connection):
-            connection.exec_driver_sql(f'DROP SCHEMA "{schema}" CASCADE')
+        _drop_schemas(connection)
     elif path := _file(connection):
         for copy in file_copies(path):
             _overwrite(copy)
@@ -120,8 +119,7 @@ def _overwrite(path: Path) -> None:
 
 
 def _copy_tables(connection: Connection, version: str) -> None:
-    for schema in _schemas(connection):
-        connection.exec_driver_sql(f'DROP SCHEMA "{schema}" CASCADE')
+    _drop_schemas(connection)
     schema = f"{_SCHEMA}{version}"
     connection.exec_driver_sql(f'CREATE SCHEMA "{schema}"')
     there = inspect(connection)
@@ -166,5 +164,7 @@ def _foreign_keys(connection: Connection, tables: list[str]) -> Iterator[tuple[s
             yield table, name, definition
 
 
-def _schemas(connection: Connection) -> list[str]:
-    return [name for name in inspect(connection).get_schema_names() if name.startswith(_SCHEMA)]
+def _drop_schemas(connection: Connection) -> None:
+    for name in inspect(connection).get_schema_names():
+        if name.startswith(_SCHEMA):
+            connection.exec_driver_sql(f'DROP SCHEMA "{name}" CASCADE')

@@ -17,7 +17,7 @@ from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.backups.rows import enter_backup, is_name_taken, is_restoring
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_app
-from holdfast.catalog.database.tables import apps, backups
+from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.records import IMPORTED, PRIVATE, Actor, App, Backup, EventKind, State
@@ -114,6 +114,8 @@ def _claim_run(
             return None
         app = app_of(row)
         connection.execute(apps.update().where(apps.c.id == app_id).values(next_run_at=next_run_at(app)))
+        if (rests := _rests(connection, app)) is not None:
+            return Claimed(app, None, rests)
         if _is_backing_up(connection, app_id):
             return Claimed(app, None, "a backup of it is under way")
         if is_restoring(connection, app_id):
@@ -123,6 +125,15 @@ def _claim_run(
             return Claimed(app, None, "its schedule cannot be read")
         enter_backup(connection, made, by)
         return Claimed(app, made)
+
+
+def _rests(connection: Connection, app: App) -> str | None:
+    """Return why the schedule of an application rests; None: it does not."""
+    query = select(accounts.c.is_suspended, accounts.c.ended_at).where(accounts.c.id == app.account_id)
+    row = connection.execute(query).one()
+    if app.ended_at is not None or row.ended_at is not None:
+        return "the host has ended it"
+    return "its account is suspended" if row.is_suspended else None
 
 
 def _is_backing_up(connection: Connection, app_id: str) -> bool:
@@ -177,6 +188,9 @@ def raise_overdue(
             return None
         *of_app, since = row
         app = app_of(of_app)
+        if _rests(connection, app) is not None:  # `recompute` gives it another time while its schedule is there
+            connection.execute(apps.update().where(apps.c.id == app_id).values(overdue_at=None))
+            return None
         values = {"overdue_at": None, "overdue_since": now_ns if since is None else since}
         connection.execute(apps.update().where(apps.c.id == app_id).values(values))
         if since is not None:

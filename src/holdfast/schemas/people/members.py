@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,8 @@ Email = Annotated[str, msgspec.Meta(extra_json_schema={"format": "email", "minLe
 class NewMember(Body):
     """Body of POST /v3/members."""
 
+    EXAMPLE: ClassVar = {"email": "bo@example.com", "group": "manager"}
+
     email: Email = ""
     group: Group | UnsetType = UNSET
     rights: RightNames | UnsetType = UNSET
@@ -24,6 +26,8 @@ class NewMember(Body):
 
 class MemberChange(Body):
     """Body of PATCH /v3/members/{id}; what is not there stays."""
+
+    EXAMPLE: ClassVar = {"rights": ["backups.read", "backups.download"]}
 
     group: Group | UnsetType = UNSET
     rights: RightNames | UnsetType = UNSET

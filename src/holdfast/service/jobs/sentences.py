@@ -48,6 +48,7 @@ SENTENCES = {
     "TARGET_ERROR": "{operation} failed, as the folder to restore to could not be written; {host}.",
     "TARGET_FULL": "{operation} failed, as the disk of the folder to restore to is full; remove something there, or "
     "ask your host for more room.",
+    "TARGET_IN_THE_WAY": "{operation} failed, as its new folder was made by somebody else meanwhile; name another one.",
     "TARGET_UNREADABLE": "{operation} failed, as the folder to restore to could not be read; {host}.",
     "TOO_LARGE": "{operation} was not made, as each file of the backup is larger than your host allows for it.",
     "VAULT_ERROR": "{operation} failed, as the stored backups could not be read or written as they should; {host}.",

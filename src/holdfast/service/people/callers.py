@@ -6,6 +6,7 @@ It must never tell a missing key from an ended one, or let a key do more than th
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -13,9 +14,9 @@ from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.people.keys import note_key_used, texts
 from holdfast.catalog.prepared_queries import KeyRow
 from holdfast.catalog.records import Account, Actor, ActorKind
-from holdfast.service.errors import AccessDenied, PermissionDenied, app_not_found
+from holdfast.service.errors import AccessDenied, AccountSuspended, PermissionDenied, app_not_found
 from holdfast.service.instance.home import Instance
-from holdfast.service.people.rights import Grant, Right, stored_grant
+from holdfast.service.people.rights import CHANGING, Grant, Right, stored_grant
 from holdfast.service.registry.keys import is_well_formed, key_hash
 from holdfast.units import HOUR_NS
 
@@ -49,15 +50,21 @@ class Caller:
         return Right.BACKUPS_DOWNLOAD in self.grant.rights
 
     def require(self, right: Right, app_id: str | None = None) -> None:
-        """Raise NotFound (APP_NOT_FOUND) without any right on the application, PermissionDenied without this one."""
+        """Raise NotFound (APP_NOT_FOUND) without any right on the application, PermissionDenied without this one.
+
+        Raise AccountSuspended for a right to change something, but for the host's own calls.
+        """
         if app_id is not None and not self.grant.sees(app_id):
             raise app_not_found()
         if not self.grant.allows(right, app_id):
             raise PermissionDenied(right)
+        if not self.may(right, app_id):
+            raise AccountSuspended
 
     def may(self, right: Right, app_id: str | None = None) -> bool:
         """True if `require` would not raise."""
-        return self.grant.allows(right, app_id)
+        is_bound = self.account.is_suspended and self.actor.kind is not ActorKind.HOST
+        return self.grant.allows(right, app_id) and not (is_bound and right in CHANGING)
 
 
 def caller_of_key(instance: Instance, api_key: str, address: str) -> Caller:
@@ -71,7 +78,7 @@ def caller_of_key(instance: Instance, api_key: str, address: str) -> Caller:
     now_ns = instance.clock.now_ns()
     if key.ends_at is not None and key.ends_at <= now_ns:
         raise AccessDenied
-    if key.networks is not None and not _is_within(address, key.networks):
+    if key.networks is not None and not is_within(address, texts(key.networks) or ()):
         raise AccessDenied
     if account.ended_at is not None:
         raise AccessDenied
@@ -95,14 +102,14 @@ def _grant(key: KeyRow) -> Grant:
     return grant.bounded_by(stored_grant(key.members_rights, texts(key.members_app_ids)))
 
 
-def _is_within(address: str, networks: str) -> bool:
-    """True if an address lies within one of the networks that a column holds."""
+def is_within(address: str, networks: Iterable[str]) -> bool:
+    """True if an address lies within one of the networks."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed  # as a socket for both kinds writes an IPv4 address
-    return any(parsed in ip_network(network) for network in texts(networks) or ())
+    return any(parsed in ip_network(network) for network in networks)
 
 
 def key_used(instance: Instance, key_id: str, hour_ns: int) -> None:

@@ -56,6 +56,9 @@ GROUPS: dict[str, Rights] = {
 }
 """The groups that can be given, with the names that Square Cloud's workspaces use."""
 
+CHANGING = _OWNER - _VIEW - {Right.BACKUPS_DOWNLOAD}
+"""The rights that a suspended account's keys and people do not have."""
+
 _STORED_GROUPS = GROUPS | {MAIN: _OWNER - {Right.ACCOUNT_ERASE}}
 _NAMES = {right.value: right for right in Right}
 

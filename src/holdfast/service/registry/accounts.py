@@ -33,11 +33,23 @@ class NewAccount:
 
 def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAccount:
     """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
+    account = new_account(instance, email, plan)
+    made = new_main_key(instance, account.id, by)
+    try:
+        rows.insert_account(instance.catalog, account, made.key, by)
+    except rows.EmailTaken:
+        raise email_taken(email) from None
+    store_record(instance, account.id)
+    return NewAccount(account, made.api_key)
+
+
+def new_account(instance: Instance, email: str, plan: str) -> Account:
+    """Return a new account with keys of its own, which is nowhere yet. Raises Invalid (EMAIL, PLAN)."""
     check_email(email)
     require_plan(instance, plan)
     account_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_CHARACTERS))
     wrap = instance.master_key.wrap
-    account = Account(
+    return Account(
         id=account_id,
         email=email,
         plan=plan,
@@ -46,13 +58,6 @@ def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAcco
         link_secret_sealed=wrap(os.urandom(32), f"link secret:{account_id}"),
         vault_epoch=0,
     )
-    made = new_main_key(instance, account_id, by)
-    try:
-        rows.insert_account(instance.catalog, account, made.key, by)
-    except rows.EmailTaken:
-        raise _email_taken(email) from None
-    store_record(instance, account_id)
-    return NewAccount(account, made.api_key)
 
 
 def check_email(email: str) -> None:
@@ -61,7 +66,8 @@ def check_email(email: str) -> None:
         raise Invalid("email", f"{email!r} is not an e-mail address.")
 
 
-def _email_taken(email: str) -> Conflict:
+def email_taken(email: str) -> Conflict:
+    """The error for an address that another account has."""
     return Conflict("EMAIL_TAKEN", f"There is an account for {email} already.")
 
 
@@ -94,7 +100,7 @@ def set_email(instance: Instance, account_id: str, email: str, by: Actor) -> Acc
     try:
         rows.set_email(instance.catalog, account_id, email, instance.clock.now_ns(), by)
     except rows.EmailTaken:
-        raise _email_taken(email) from None
+        raise email_taken(email) from None
     store_record(instance, account_id)
     return get_account(instance, account_id)
 

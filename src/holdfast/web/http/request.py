@@ -26,6 +26,9 @@ BODY_BYTES_MAX = 64 * 1024
 BODY_SECONDS_MAX = 30.0
 """A body of JSON, which is small, comes in this time."""
 
+APP_SEGMENT = 2
+"""The place of the application's id in the path `/v3/apps/{app_id}/...`."""
+
 PAGE_MAX = 200
 WAIT_SECONDS_MAX = 90
 IDEMPOTENCY_KEY_CHARS_MAX = 255
@@ -77,6 +80,11 @@ _RULES = {
     "overlap_seconds": "a whole number of seconds",
     "email": "an e-mail address, as text",
     "format": "'zip' or 'tar.gz'",
+    "plan": "the name of a plan, as text",
+    "is_suspended": "true or false",
+    "updated_after": "a time like 2024-12-07T22:07:11+01:00",
+    "erase": "true or false",
+    "now": "true or false",
     "app_id": "the id of an application, 32 lower-case hex digits",
     "limit": f"a whole number from 1 to {PAGE_MAX}",
     "after": "an id of what is listed, 32 lower-case hex digits",

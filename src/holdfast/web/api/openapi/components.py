@@ -20,6 +20,7 @@ from holdfast.schemas import (
     webhooks,
 )
 from holdfast.schemas.compat import snapshots, users
+from holdfast.schemas.host import accounts as host
 from holdfast.schemas.people import members
 
 Json = dict[str, Any]
@@ -36,6 +37,7 @@ SHOWN = (
     *(members.Member, members.InvitedMember, members.EndedMember, members.NewMember, members.MemberChange),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
+    *(host.HostAccount, host.AccountPut),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
@@ -46,9 +48,10 @@ _REQUIRED = {
     "NewMember": ["email"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
+    "AccountPut": ["email", "plan"],
 }
 
-_CHANGES = ("BackupChange", "WebhookChange", "KeyChange")
+_CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")
 """Bodies of which any field may be missing, but not all of them."""
 
 NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))

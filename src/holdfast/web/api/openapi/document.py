@@ -8,8 +8,8 @@ from holdfast.web.api.openapi import (
     backups,
     browsing,
     download,
+    host,
     jobs,
-    links,
     schedule,
     state,
     webhooks,
@@ -17,7 +17,7 @@ from holdfast.web.api.openapi import (
 from holdfast.web.api.openapi.compat import snapshots, users
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
-from holdfast.web.api.openapi.people import keys, members
+from holdfast.web.api.openapi.people import keys, links, members
 
 _SUBJECTS = {
     "backups": (backups.paths, "Backups: list, start, import, change, delete."),
@@ -34,6 +34,7 @@ _SUBJECTS = {
         lambda: {**users.paths(), **snapshots.paths()},
         "For clients of the neighbouring API: the same backups, under the names that these know.",
     ),
+    "host": (host.paths, "The host's side: its accounts, under its own ids; with an admin key."),
     "state": (state.paths, "The state of the instance."),
 }
 """The operations and the meaning of each tag."""

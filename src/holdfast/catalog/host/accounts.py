@@ -1,0 +1,101 @@
+"""Accounts under the host's own ids, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, apps, backups
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.host.records import HostAccount
+from holdfast.catalog.packs.ledger import live_bytes
+from holdfast.catalog.records import State
+
+_COLUMNS = (*ACCOUNT_COLUMNS, accounts.c.updated_at, accounts.c.erase_at)
+_NOT_ERASED = accounts.c.data_key_sealed != b""
+
+
+def host_account_of(row: Row[Any]) -> HostAccount:
+    """Make a record from a row."""
+    values = tuple(row)
+    return HostAccount(account_of(values[:-2]), *values[-2:])
+
+
+def accounts_by_external(connection: Connection, external_ids: Collection[str]) -> dict[str, HostAccount]:
+    """Return the accounts with these external ids, by them."""
+    query = select(*_COLUMNS).where(accounts.c.external_id.in_(external_ids))
+    found = map(host_account_of, connection.execute(query).all())
+    return {one.account.external_id or "": one for one in found}
+
+
+def owners_of_emails(connection: Connection, emails: Collection[str]) -> dict[str, str]:
+    """Return the ids of the accounts with these addresses, by address."""
+    rows = connection.execute(select(accounts.c.email, accounts.c.id).where(accounts.c.email.in_(emails)))
+    return {row.email: row.id for row in rows}
+
+
+def account_by_external(catalog: Catalog, external_id: str) -> HostAccount | None:
+    """Return the account with an external id."""
+    with catalog.read() as connection:
+        return accounts_by_external(connection, [external_id]).get(external_id)
+
+
+def host_accounts(catalog: Catalog, after_id: str, limit: int, updated_after: int | None) -> list[HostAccount]:
+    """Return accounts with ids above `after_id`, in the order of their ids. `updated_after`: nanoseconds."""
+    query = select(*_COLUMNS).where(accounts.c.id > after_id, _NOT_ERASED).order_by(accounts.c.id).limit(limit)
+    if updated_after is not None:
+        query = query.where(accounts.c.updated_at > updated_after)
+    with catalog.read() as connection:
+        return [host_account_of(row) for row in connection.execute(query).all()]
+
+
+def usage_of(catalog: Catalog, account_id: str) -> tuple[int, int, int]:
+    """Return (applications, successful backups, bytes of live packs) of an account; ended applications not counted."""
+    running = (apps.c.account_id == account_id, apps.c.ended_at.is_(None))
+    good = (
+        select(func.count())
+        .select_from(backups.join(apps, apps.c.id == backups.c.app_id))
+        .where(*running, backups.c.state == State.SUCCESSFUL)
+    )
+    with catalog.read() as connection:
+        count = connection.execute(select(func.count()).select_from(apps).where(*running)).scalar_one()
+        return int(count), int(connection.execute(good).scalar_one()), live_bytes(connection, account_id)
+
+
+def active_accounts(catalog: Catalog, after: str, limit: int) -> list[tuple[str, str]]:
+    """Return (external id, id) of the host's accounts that have not ended, above an external id, in their order."""
+    query = (
+        select(accounts.c.external_id, accounts.c.id)
+        .where(accounts.c.external_id > after, accounts.c.ended_at.is_(None), _NOT_ERASED)
+        .order_by(accounts.c.external_id)
+        .limit(limit)
+    )
+    with catalog.read() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def end_account(catalog: Catalog, account_id: str, ended_at: int, erase_at: int | None, change: Change) -> bool:
+    """End an account, and say when it is erased; return False when nothing changed. `change`: for the audit."""
+    with catalog.write() as connection:
+        columns = select(accounts.c.ended_at, accounts.c.erase_at).where(accounts.c.id == account_id)
+        row = connection.execute(columns.with_for_update(key_share=True)).first()
+        if row is None:
+            return False
+        values = {"ended_at": row.ended_at or ended_at, "erase_at": row.erase_at if erase_at is None else erase_at}
+        if tuple(row) == tuple(values.values()):
+            return False
+        query = accounts.update().where(accounts.c.id == account_id)
+        connection.execute(query.values(**values, updated_at=ended_at))
+        enter_audit(connection, change, ended_at)
+        return True
+
+
+def accounts_to_erase(catalog: Catalog, now_ns: int) -> list[str]:
+    """Return the ids of the ended accounts whose time to be erased has come."""
+    query = select(accounts.c.id).where(accounts.c.erase_at <= now_ns, accounts.c.ended_at.is_not(None))
+    with catalog.read() as connection:
+        return [row[0] for row in connection.execute(query.order_by(accounts.c.erase_at))]

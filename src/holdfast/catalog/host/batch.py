@@ -1,0 +1,58 @@
+"""Accounts of the host, many in one transaction: found together, written together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from holdfast.catalog.database.access_tables import keys
+from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.people.keys import stored_actor, stored_texts
+from holdfast.catalog.people.records import Key
+from holdfast.catalog.records import Account
+
+
+@dataclass
+class Writes:
+    """The rows that a transaction adds and changes; each kind goes to the database at once."""
+
+    accounts: list[tuple[Account, Key]] = field(default_factory=list)
+    changed_accounts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    account_ids: set[str] = field(default_factory=set)
+    """The accounts whose records are to be written again."""
+
+    def is_written(self, connection: Connection, now_ns: int) -> bool:
+        """Write all of it; False, with the transaction lost, when somebody else took a name meanwhile."""
+        try:
+            self._write(connection, now_ns)
+        except IntegrityError:
+            connection.rollback()
+            return False
+        return True
+
+    def _write(self, connection: Connection, now_ns: int) -> None:
+        if self.accounts:
+            connection.execute(accounts.insert(), [_account_values(account) for account, _ in self.accounts])
+            connection.execute(keys.insert(), [_key_values(key) for _, key in self.accounts])
+        for account_id, values in self.changed_accounts:
+            query = accounts.update().where(accounts.c.id == account_id)
+            connection.execute(query.values(**values, updated_at=now_ns))
+        for change in self.changes:
+            enter_audit(connection, change, now_ns)
+
+
+def _account_values(account: Account) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(account), "commit_seq": 0, "updated_at": account.created_at}
+
+
+def _key_values(key: Key) -> dict[str, Any]:
+    values = msgspec.structs.asdict(key)
+    values["made_by"] = stored_actor(key.made_by)
+    values["app_ids"], values["networks"] = stored_texts(key.app_ids), stored_texts(key.networks)
+    return values

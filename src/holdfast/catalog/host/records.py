@@ -1,0 +1,15 @@
+"""Records of what the host has under its own ids."""
+
+from __future__ import annotations
+
+import msgspec
+
+from holdfast.catalog.records import Account
+
+
+class HostAccount(msgspec.Struct, frozen=True):
+    """An account with what only its host asks for. `updated_at`: of its last change; `erase_at`: None for never."""
+
+    account: Account
+    updated_at: int
+    erase_at: int | None

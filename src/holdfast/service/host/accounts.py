@@ -1,0 +1,142 @@
+"""Accounts under the host's own ids: put, shown, ended. The same twice changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from holdfast.catalog.events.audit import Change
+from holdfast.catalog.host import accounts as rows
+from holdfast.catalog.host.batch import Writes
+from holdfast.catalog.host.records import HostAccount
+from holdfast.catalog.records import Actor
+from holdfast.schemas.account import Usage
+from holdfast.schemas.host import accounts as schemas
+from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX, AccountPut
+from holdfast.schemas.times import iso_or_none
+from holdfast.service.errors import Conflict, Invalid, NotFound
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy import limits
+from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.accounts import check_email, email_taken, new_account, require_plan
+from holdfast.service.registry.keys import new_main_key
+from holdfast.units import HOUR_NS
+
+ERASE_DELAY_NS = 72 * HOUR_NS
+NAME_CHARACTERS_MAX = 191
+
+
+def check_external_id(external_id: str) -> None:
+    """Raise Invalid (EXTERNAL_ID) unless a text can be one."""
+    if not (1 <= len(external_id) <= EXTERNAL_ID_CHARACTERS_MAX and external_id.isprintable()):
+        raise Invalid(
+            "external_id", f"An external id is 1 to {EXTERNAL_ID_CHARACTERS_MAX} printable characters, percent-encoded."
+        )
+
+
+def account_by_external_id(instance: Instance, external_id: str) -> HostAccount:
+    """Return an account of the host. Raises Invalid (EXTERNAL_ID), NotFound."""
+    check_external_id(external_id)
+    found = rows.account_by_external(instance.catalog, external_id)
+    if found is None or not found.account.data_key_sealed:
+        raise NotFound("ACCOUNT_NOT_FOUND", f"No account has the external id {external_id!r}.")
+    return found
+
+
+def put_account(
+    instance: Instance, external_id: str, wanted: AccountPut, by: Actor
+) -> tuple[schemas.HostAccount, bool]:
+    """Make an account of the host, or bring it to what is wanted; return it, and True if it is new.
+
+    One that had ended goes on. Raises Invalid (EXTERNAL_ID, EMAIL, PLAN, NAME), Conflict (EMAIL_TAKEN,
+    ACCOUNT_ERASED).
+    """
+    check_external_id(external_id)
+    for field in ("email", "plan"):
+        if getattr(wanted, field) is UNSET:
+            raise Invalid(field, f"{field} must be given, as text.")
+    _check_name(wanted.name)
+    check_email(str(wanted.email))
+    now_ns, writes = instance.clock.now_ns(), Writes()
+    with instance.catalog.write() as connection:
+        current = rows.accounts_by_external(connection, [external_id]).get(external_id)
+        owner = rows.owners_of_emails(connection, [str(wanted.email)]).get(str(wanted.email))
+        if owner is not None and (current is None or owner != current.account.id):
+            raise email_taken(str(wanted.email))
+        _plan(instance, external_id, wanted, current, by, writes)
+        if not writes.is_written(connection, now_ns):
+            raise Conflict("EMAIL_TAKEN", "Another account was given the address or the external id meanwhile.")
+    for account_id in writes.account_ids:
+        store_record(instance, account_id)
+    return shown_account(instance, account_by_external_id(instance, external_id)), current is None
+
+
+def _check_name(name: object) -> None:
+    if isinstance(name, str) and not (1 <= len(name) <= NAME_CHARACTERS_MAX and name.isprintable()):
+        raise Invalid("name", f"name must be text of 1 to {NAME_CHARACTERS_MAX} printable characters, or null.")
+
+
+def _plan(
+    instance: Instance, external_id: str, wanted: AccountPut, current: HostAccount | None, by: Actor, writes: Writes
+) -> None:
+    """Enter into `writes` what makes the account as it is wanted; nothing when it is so already."""
+    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not UNSET}
+    if current is None:
+        fresh = new_account(instance, given["email"], given["plan"])
+        fresh = msgspec.structs.replace(fresh, external_id=external_id, **given)
+        writes.accounts.append((fresh, new_main_key(instance, fresh.id, by).key))
+        data: dict[str, Any] = {"external_id": external_id, **given}
+        writes.changes.append(Change(by, "account.created", fresh.id, data=data))
+        writes.account_ids.add(fresh.id)
+        return
+    account = current.account
+    if not account.data_key_sealed:
+        raise Conflict("ACCOUNT_ERASED", "The account with this external id is being erased; try again later.")
+    if given["plan"] != account.plan:
+        require_plan(instance, given["plan"])
+    before = {name: getattr(account, name) for name in given} | {
+        "ended_at": account.ended_at,
+        "erase_at": current.erase_at,
+    }
+    after = {**given, "ended_at": None, "erase_at": None}
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    if changed:
+        writes.changed_accounts.append((account.id, changed))
+        data = {"before": {name: before[name] for name in changed}, "after": changed}
+        writes.changes.append(Change(by, "account.changed", account.id, data=data))
+        writes.account_ids.add(account.id)
+
+
+def end_account(
+    instance: Instance, external_id: str, by: Actor, *, erases: bool = False, at_once: bool = False
+) -> schemas.HostAccount:
+    """End an account of the host; its keys open nothing any more. A PUT undoes it until it is erased.
+
+    `erases`: all of it is erased after 72 hours; `at_once`: in the next minutes. Raises Invalid, NotFound.
+    """
+    found = account_by_external_id(instance, external_id)
+    now_ns = instance.clock.now_ns()
+    erase_at = found.erase_at
+    if erases and (at_once or erase_at is None):
+        erase_at = min(erase_at or now_ns, now_ns) if at_once else now_ns + ERASE_DELAY_NS
+    data = {"external_id": external_id, "erase_at": iso_or_none(erase_at, instance.zone)}
+    change = Change(by, "account.ended", found.account.id, data=data)
+    if rows.end_account(instance.catalog, found.account.id, now_ns, erase_at, change):
+        store_record(instance, found.account.id)
+    return shown_account(instance, account_by_external_id(instance, external_id))
+
+
+def list_accounts(instance: Instance, after: str, limit: int, updated_after: int | None) -> list[schemas.HostAccount]:
+    """Return accounts with ids above `after`, in the order of their ids."""
+    found = rows.host_accounts(instance.catalog, after, limit, updated_after)
+    return [shown_account(instance, one) for one in found]
+
+
+def shown_account(instance: Instance, found: HostAccount) -> schemas.HostAccount:
+    """Return an account as its host sees it."""
+    account = found.account
+    apps, backups, stored = rows.usage_of(instance.catalog, account.id)
+    usage = Usage(apps=apps, backups=backups, storage=stored, backups_today=limits.taken_today(instance, account))
+    return schemas.host_account_of(found, usage, instance.zone)
