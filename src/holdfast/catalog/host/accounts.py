@@ -9,11 +9,9 @@ from sqlalchemy import Connection, Row, func, select
 
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, apps, backups
+from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.host.records import HostAccount
-from holdfast.catalog.packs.ledger import live_bytes
-from holdfast.catalog.records import State
 
 _COLUMNS = (*ACCOUNT_COLUMNS, accounts.c.updated_at, accounts.c.erase_at)
 _NOT_ERASED = accounts.c.data_key_sealed != b""
@@ -53,17 +51,11 @@ def host_accounts(catalog: Catalog, after_id: str, limit: int, updated_after: in
         return [host_account_of(row) for row in connection.execute(query).all()]
 
 
-def usage_of(catalog: Catalog, account_id: str) -> tuple[int, int, int]:
-    """Return (applications, successful backups, bytes of live packs) of an account; ended applications not counted."""
-    running = (apps.c.account_id == account_id, apps.c.ended_at.is_(None))
-    good = (
-        select(func.count())
-        .select_from(backups.join(apps, apps.c.id == backups.c.app_id))
-        .where(*running, backups.c.state == State.SUCCESSFUL)
-    )
+def running_apps(catalog: Catalog, account_id: str) -> int:
+    """Return the number of an account's applications that have not ended."""
+    query = select(func.count()).select_from(apps).where(apps.c.account_id == account_id, apps.c.ended_at.is_(None))
     with catalog.read() as connection:
-        count = connection.execute(select(func.count()).select_from(apps).where(*running)).scalar_one()
-        return int(count), int(connection.execute(good).scalar_one()), live_bytes(connection, account_id)
+        return int(connection.execute(query).scalar_one())
 
 
 def active_accounts(catalog: Catalog, after: str, limit: int) -> list[tuple[str, str]]:

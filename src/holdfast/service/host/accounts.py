@@ -12,7 +12,6 @@ from holdfast.catalog.host import accounts as rows
 from holdfast.catalog.host.batch import Writes
 from holdfast.catalog.host.records import HostAccount
 from holdfast.catalog.records import Actor
-from holdfast.schemas.account import Usage
 from holdfast.schemas.host import accounts as schemas
 from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX, AccountPut
 from holdfast.schemas.times import iso_or_none
@@ -137,6 +136,5 @@ def list_accounts(instance: Instance, after: str, limit: int, updated_after: int
 def shown_account(instance: Instance, found: HostAccount) -> schemas.HostAccount:
     """Return an account as its host sees it."""
     account = found.account
-    apps, backups, stored = rows.usage_of(instance.catalog, account.id)
-    usage = Usage(apps=apps, backups=backups, storage=stored, backups_today=limits.taken_today(instance, account))
+    usage = limits.shown_usage(instance, account, rows.running_apps(instance.catalog, account.id))
     return schemas.host_account_of(found, usage, instance.zone)

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from holdfast.catalog.accounts.rows import usage
 from holdfast.catalog.backups.limits import Counts, counts_of
+from holdfast.catalog.backups.trash import trash_of
 from holdfast.catalog.records import Account, App, Backup
-from holdfast.schemas.account import Limits
+from holdfast.schemas.account import Limits, Usage
 from holdfast.schemas.times import iso
 from holdfast.service.errors import LimitReached
 from holdfast.service.instance.home import Instance
@@ -74,6 +76,20 @@ def taken_today(instance: Instance, account: Account) -> int:
     """Return the number of backups that an account took by hand in the last 24 hours."""
     since = instance.clock.now_ns() - DAY_NS
     return len(counts_of(instance.catalog, account.id, "", since).account_times)
+
+
+def shown_usage(instance: Instance, account: Account, app_count: int) -> Usage:
+    """Return an account's usage as it is shown, with the number of applications that the caller counts."""
+    backups, stored = usage(instance.catalog, account.id)
+    in_trash = trash_of(instance.catalog, account.id)
+    return Usage(
+        apps=app_count,
+        backups=backups,
+        storage=stored,
+        backups_today=taken_today(instance, account),
+        trash_backups=in_trash.backups,
+        trash_storage=in_trash.bytes,
+    )
 
 
 def shown_limits(plan: PricePlan) -> Limits:

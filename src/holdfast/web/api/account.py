@@ -14,7 +14,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
-from holdfast.service.registry import accounts, apps, trash
+from holdfast.service.registry import accounts, apps
 from holdfast.service.registry import backups as operations
 from holdfast.web.auth import needs, require_backups, require_caller
 from holdfast.web.context import Context
@@ -61,16 +61,7 @@ def account_routes(context: Context) -> list[HTTPRouteHandler]:
 
 
 def _account(instance: Instance, account: Account) -> schemas.Account:
-    backups, stored = accounts.usage(instance, account)
-    in_trash = trash.trash_of(instance, account)
-    usage = schemas.Usage(
-        apps=len(apps.list_apps(instance, account.id)),
-        backups=backups,
-        storage=stored,
-        backups_today=limits.taken_today(instance, account),
-        trash_backups=in_trash.backups,
-        trash_storage=in_trash.bytes,
-    )
+    usage = limits.shown_usage(instance, account, len(apps.list_apps(instance, account.id)))
     shown = limits.shown_limits(accounts.plan_of(instance, account))
     return schemas.account_of(account, usage, shown, instance.zone)
 
