@@ -21,6 +21,7 @@ from holdfast.schemas import (
 )
 from holdfast.schemas.compat import snapshots, users
 from holdfast.schemas.host import accounts as host
+from holdfast.schemas.host import apps as host_apps
 from holdfast.schemas.people import members
 
 Json = dict[str, Any]
@@ -37,7 +38,7 @@ SHOWN = (
     *(members.Member, members.InvitedMember, members.EndedMember, members.NewMember, members.MemberChange),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
-    *(host.HostAccount, host.AccountPut),
+    *(host.HostAccount, host.AccountPut, host_apps.HostApp, host_apps.AppPut),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
@@ -49,6 +50,7 @@ _REQUIRED = {
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
     "AccountPut": ["email", "plan"],
+    "AppPut": ["account", "path", "name"],
 }
 
 _CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")
