@@ -44,10 +44,10 @@ class Things:
         return self.site.app.id
 
     def backup(self, operation: str) -> str:
-        backup = self.site.take(name="renamed" if operation == "changeBackup" else None)
+        taken = self.site.take(name="renamed" if operation == "changeBackup" else None)
         if operation == "undeleteBackup":
-            delete_backup(self.site.instance, backup, SYSTEM)
-        return backup.id
+            assert delete_backup(self.site.instance, taken, SYSTEM).gone_at is not None
+        return taken.id
 
     def job_id(self, operation: str) -> str:
         if operation != "undoJob":
