@@ -15,6 +15,7 @@ from kit.site import Site
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditEntry, AuditFilter, Backup, JobState, Shrunk
+from holdfast.service.host.admin_keys import Scope
 from holdfast.service.jobs.work import cancel_work
 from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.registry.trash import delete_backup
@@ -177,6 +178,10 @@ HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client, str], httpx.Response]]]
         "account.created",
         lambda panel, _: panel.put(HOST_ACCOUNT, json={"email": "bo@example.org", "plan": "Silver"}),
     ),
+    "POST /v3/admin/accounts/{external_id:str}/sign-in-links": (
+        "sign_in_link.created",
+        lambda panel, _: panel.post(f"{HOST_ACCOUNT}/sign-in-links"),
+    ),
     "PUT /v3/admin/apps/{external_id:str}": (
         "app.created",
         lambda panel, folder: panel.put(HOST_APP, json={"account": "cust-1", "path": folder, "name": "Bot"}),
@@ -225,7 +230,7 @@ def test_each_change_over_http_leaves_its_entry_by_its_key(site: Site, silver: h
 
 def test_each_change_of_the_host_leaves_its_entry_and_that_of_its_call(site: Site) -> None:
     folder = str(app_folder(site.instance))
-    with site.client(admin_key(site.instance, "accounts", "apps")) as panel:
+    with site.client(admin_key(site.instance, *Scope)) as panel:
         for route, (action, request) in HOST_CASES.items():
             above = max((one.seq for one in entries(site.instance.catalog, AuditFilter(), 1)), default=0)
             assert request(panel, folder).is_success, route

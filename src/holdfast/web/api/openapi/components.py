@@ -22,7 +22,7 @@ from holdfast.schemas import (
 from holdfast.schemas.compat import snapshots, users
 from holdfast.schemas.host import accounts as host
 from holdfast.schemas.host import apps as host_apps
-from holdfast.schemas.people import members
+from holdfast.schemas.people import members, sign_in
 
 Json = dict[str, Any]
 
@@ -39,6 +39,7 @@ SHOWN = (
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
     *(host.HostAccount, host.AccountPut, host_apps.HostApp, host_apps.AppPut),
+    *(sign_in.NewSignInLink, sign_in.SignInLink),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
@@ -51,6 +52,7 @@ _REQUIRED = {
     "RestoredSnapshot": ["snapshotId", "versionId"],
     "AccountPut": ["email", "plan"],
     "AppPut": ["account", "path", "name"],
+    "SignInPerson": ["email"],
 }
 
 _CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")
