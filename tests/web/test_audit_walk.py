@@ -14,6 +14,7 @@ from kit.site import Site
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditEntry, AuditFilter, Backup, JobState, Shrunk
+from holdfast.service.host.admin_keys import Scope
 from holdfast.service.jobs.work import cancel_work
 from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.registry.trash import delete_backup
@@ -176,6 +177,10 @@ HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client], httpx.Response]]] = {
         "account.created",
         lambda panel: panel.put(HOST_ACCOUNT, json={"email": "bo@example.org", "plan": "Silver"}),
     ),
+    "POST /v3/admin/accounts/{external_id:str}/sign-in-links": (
+        "sign_in_link.created",
+        lambda panel: panel.post(f"{HOST_ACCOUNT}/sign-in-links"),
+    ),
     "DELETE /v3/admin/accounts/{external_id:str}": ("account.ended", lambda panel: panel.delete(HOST_ACCOUNT)),
 }
 """The same of the host's routes, in their order."""
@@ -218,7 +223,7 @@ def test_each_change_over_http_leaves_its_entry_by_its_key(site: Site, silver: h
 
 
 def test_each_change_of_the_host_leaves_its_entry_and_that_of_its_call(site: Site) -> None:
-    with site.client(admin_key(site.instance, "accounts")) as panel:
+    with site.client(admin_key(site.instance, *Scope)) as panel:
         for route, (action, request) in HOST_CASES.items():
             above = max((one.seq for one in entries(site.instance.catalog, AuditFilter(), 1)), default=0)
             assert request(panel).is_success, route

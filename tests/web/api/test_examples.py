@@ -19,6 +19,7 @@ from kit.site import Site
 from holdfast.catalog.records import SYSTEM, JobState
 from holdfast.service.host.admin_keys import Scope
 from holdfast.service.jobs.work import cancel_work
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.request import request_backup
@@ -43,7 +44,10 @@ class Things:
         return self.site.app.id
 
     def backup(self, operation: str) -> str:
-        return self.site.take(name="renamed" if operation == "changeBackup" else None).id
+        taken = self.site.take(name="renamed" if operation == "changeBackup" else None)
+        if operation == "undeleteBackup":
+            assert delete_backup(self.site.instance, taken, SYSTEM).gone_at is not None
+        return taken.id
 
     def job_id(self, operation: str) -> str:
         if operation != "undoJob":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX
 from holdfast.web.api.openapi.fields import Json, enveloped, ref
-from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
+from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, answered, got, json_of, operation, query
 
 _EXTERNAL_ID: Json = {
     "name": "external_id",
@@ -64,5 +64,18 @@ def paths() -> Json:
                 ),
                 description="Its keys open nothing any more. A PUT undoes it until it is erased.",
             ),
+        },
+        "/v3/admin/accounts/{external_id}/sign-in-links": {
+            "post": operation(
+                "addSignInLink",
+                "Make a link that signs a person in, once, within 60 s",
+                answered(ref("SignInLink"), "The link, for the browser of that person.", 201),
+                (404, 409, 413),
+                parameters=(_EXTERNAL_ID,),
+                body="NewSignInLink",
+                description="Without `person` it is for whoever has the account's address. A `group` or `rights` are "
+                "for this session alone; without them a person has what he has as a member, and whoever is not one "
+                "needs them. With `app` the session is for that application alone.",
+            )
         },
     }
