@@ -13,3 +13,8 @@ class HostAccount(msgspec.Struct, frozen=True):
     account: Account
     updated_at: int
     erase_at: int | None
+
+    @property
+    def id(self) -> str:
+        """The account's id."""
+        return self.account.id
