@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from holdfast.catalog.records import Account
+from holdfast.catalog.records import Account, App
 
 
 class HostAccount(msgspec.Struct, frozen=True):
@@ -18,3 +18,11 @@ class HostAccount(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """The account's id."""
         return self.account.id
+
+
+class HostApp(msgspec.Struct, frozen=True):
+    """An application with what only its host asks for. `account`: the external id of its account."""
+
+    app: App
+    updated_at: int
+    account: str | None
