@@ -10,6 +10,10 @@ from sqlalchemy import Connection, select
 from holdfast.catalog.database.tables import accounts, apps
 
 
+class AppEnded(Exception):
+    """The host has ended the application."""
+
+
 def hold_account(connection: Connection, account_id: str | None) -> None:
     """Hold an account's row; without an account nothing."""
     connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
@@ -18,3 +22,10 @@ def hold_account(connection: Connection, account_id: str | None) -> None:
 def hold_app(connection: Connection, app_id: str) -> None:
     """Hold an application's row."""
     connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
+
+
+def hold_running_app(connection: Connection, app_id: str) -> None:
+    """Hold an application's row. Raises AppEnded."""
+    query = select(apps.c.ended_at).where(apps.c.id == app_id).with_for_update(key_share=True)
+    if connection.execute(query).scalar() is not None:
+        raise AppEnded

@@ -117,6 +117,10 @@ def test_lists_are_paged(site: Site, panel: httpx.Client) -> None:
     assert [one["id"] for one in (*response(first), *response(rest))] == whole
     assert len(whole) == 6, "the operator's own are among them"
     assert "next" not in rest.links
+    empty = panel.get("/v3/admin/accounts?standing=empty&limit=2")
+    assert [one["standing"]["kind"] for one in response(empty)] == ["empty"] * 2
+    assert "standing=empty" in empty.links["next"]["url"]
+    assert panel.get("/v3/admin/accounts?standing=fine").json()["code"] == "INVALID_STANDING"
     late = {"updated_after": "2100-01-01T00:00:00Z"}
     assert response(panel.get("/v3/admin/accounts", params=late)) == []
 
