@@ -262,27 +262,12 @@ class Vault:
         """Delete everything that no stored backup needs; without a `budget` all at once. Raises as `Prune.run`."""
         return self._prune(control, budget).run(now_ns, grace_ns)
 
-    def plan_prune(
-        self,
-        *,
-        control: PruneControl = NEVER,
-    ) -> PrunePlan:
+    def plan_prune(self, *, control: PruneControl = NEVER) -> PrunePlan:
         """Return the plan of `prune`; change nothing. Raises as `Prune.run`."""
         return self._prune(control).plan()
 
-    def _prune(
-        self,
-        control: PruneControl,
-        budget: CopyBudget | None = None,
-    ) -> Prune:
-        return Prune(
-            self._store,
-            self._keys,
-            self._ledger,
-            self.index,
-            budget=budget,
-            control=control,
-        )
+    def _prune(self, control: PruneControl, budget: CopyBudget | None = None) -> Prune:
+        return Prune(self._store, self._keys, self._ledger, self.index, budget=budget, control=control)
 
     def check(
         self,
