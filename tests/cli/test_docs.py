@@ -105,7 +105,7 @@ def table_of(title: str) -> dict[str, str]:
 
 def test_every_setting_stands_in_the_guide_with_its_default() -> None:
     shown = table_of("holdfast.toml")
-    named = {"[plans.NAME]": "plans", "[[databases]]": "databases"}
+    named = {"[plans.NAME]": "plans", "[[databases]]": "databases", "[hooks.NAME]": "hooks"}
     assert {named.get(name, name) for name in shown} == set(Config.__struct_fields__)
     fresh = Config()
     wrong = {name: cell for name, cell in shown.items() if cell.isdigit() and int(cell) != getattr(fresh, name)}

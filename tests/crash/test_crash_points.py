@@ -30,7 +30,7 @@ from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.accounts import add_account, get_account
 from holdfast.service.registry.apps import add_app, find_app
 from holdfast.service.registry.backups import list_backups
-from holdfast.service.registry.trash import delete_backup, resume_deletions
+from holdfast.service.registry.trash import delete_backup, list_trash, resume_deletions, undelete
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.retention.prune import prune_account
@@ -108,6 +108,18 @@ def do_delete(instance: Instance, ground: Ground, acknowledge: Callable[[str], N
     acknowledge(f"deleted {first.id}")
 
 
+def do_trash(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
+    """A deletion that can be undone, a prune behind it, and the undoing."""
+    delete_backup(instance, list_backups(instance, ground.app_id)[0], SYSTEM)
+    prune_account(instance, get_account(instance, ground.account_id), SYSTEM, grace_ns=0)
+    bring_back(instance, ground)
+
+
+def bring_back(instance: Instance, ground: Ground) -> None:
+    for one in list_trash(instance, ground.app_id):
+        undelete(instance, one, SYSTEM)
+
+
 def do_retain(instance: Instance, ground: Ground, acknowledge: Callable[[str], None]) -> None:
     """A backup, and behind it retention by a rule that lets all older ones go."""
     rules = Retention(keep_last=1)
@@ -143,6 +155,7 @@ def do_rebuild(instance: Instance, ground: Ground, acknowledge: Callable[[str], 
 OPERATIONS: dict[str, Operation] = {
     "take": do_take,
     "delete": do_delete,
+    "trash": do_trash,
     "retain": do_retain,
     "prune": do_prune,
     "restore": do_restore,
@@ -200,6 +213,8 @@ def verify(ground: Ground, operation: str, said: list[str], scratch: Path) -> No
             JOBS[waiting.kind](instance, waiting.id)
         for queued in queued_backups(instance):
             run_backup(instance, queued.id)
+        if operation == "trash":
+            bring_back(instance, ground)
         expected = dict(ground.trees)
         zips = dict(ground.zips)
         for word, backup_id in (line.split() for line in said):

@@ -28,7 +28,7 @@ from holdfast.service.jobs.leftovers import sweep_leftovers
 from holdfast.service.jobs.lifecycle import queued_jobs
 from holdfast.service.registry.account_record import store_records
 from holdfast.service.registry.backups import list_backups
-from holdfast.service.registry.trash import resume_deletions
+from holdfast.service.registry.trash import list_trash, resume_deletions, undelete
 from holdfast.service.take.request import queued_backups
 from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError
@@ -40,13 +40,25 @@ pytestmark = pytest.mark.timeout(1200 if IS_ALL else 300)
 
 UNTOUCHED = {
     Place.STORE: ("recover", "links"),
-    Place.RUN: ("delete", "retain", "rebuild", "links"),
+    Place.RUN: ("delete", "trash", "undelete", "retain", "rebuild", "links"),
 }
 """The operations that make no call to a place."""
 
 SHORT = {
-    Place.STORE: ("take", "delete", "prune", "retain", "restore", "import", "prove", "rebuild", "undo", "keys"),
-    Place.HOME: ("links",),
+    Place.STORE: (
+        "take",
+        "delete",
+        "trash",
+        "prune",
+        "retain",
+        "restore",
+        "import",
+        "prove",
+        "rebuild",
+        "undo",
+        "keys",
+    ),
+    Place.HOME: ("links", "undelete"),
     Place.RUN: ("hooks", "recover"),
 }
 """The operations that `make test` tries with an error in a place; each of them in one at least."""
@@ -131,8 +143,9 @@ def verify(ground: Ground, name: str, trees: list[dict[str, bytes]]) -> None:
             assert not any(done.problems for done in rebuild(instance, SYSTEM))
         settle(instance)
         there = {backup.id: backup for backup in list_backups(instance, ground.app_id)}
-        kept = list(ground.zips)[MAY_GO.get(name, 0) :] or list(ground.zips)[-1:]
-        for backup_id in kept:
+        for one in list_trash(instance, ground.app_id):
+            there[one.id] = undelete(instance, one, SYSTEM)
+        for backup_id in list(ground.zips)[MAY_GO.get(name, 0) :]:
             assert there[backup_id].state is State.SUCCESSFUL
             assert not there[backup_id].damage
             assert zip_digest(instance, there[backup_id]) == ground.zips[backup_id]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from holdfast.catalog.records import SYSTEM
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app
+from kit.forked import Forker
 from kit.servers import running
 
 PROGRAM = (sys.executable, "-m", "holdfast.cli.entry")
@@ -30,19 +32,24 @@ def run(tmp_path: Path) -> Run:
     """Runs `holdfast` on the test's own home."""
 
     def holdfast(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *map(str, arguments)],
-            env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = {**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), **environment}
+        words = [*map(str, arguments)]
+        if any(name.startswith("PYTHON") for name in environment):  # heeded by an interpreter that starts
+            done = subprocess.run(
+                [*PROGRAM, *words], env=given, cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+        else:
+            done = _forker().run(words, given, tmp_path)
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done
 
     return holdfast
+
+
+@cache
+def _forker() -> Forker:
+    return Forker()
 
 
 @contextmanager

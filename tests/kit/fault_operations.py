@@ -30,7 +30,7 @@ from holdfast.service.people.links import end_link, make_link
 from holdfast.service.registry.accounts import add_account, get_account
 from holdfast.service.registry.apps import add_app, find_app
 from holdfast.service.registry.backups import list_backups
-from holdfast.service.registry.trash import delete_backup
+from holdfast.service.registry.trash import delete_backup, list_trash, undelete
 from holdfast.service.restore import files
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
@@ -145,6 +145,18 @@ def do_delete(instance: Instance, ground: Ground) -> Ended:
     return None
 
 
+def do_trash(instance: Instance, ground: Ground) -> Ended:
+    oldest = list_backups(instance, ground.app_id)[0]
+    delete_backup(instance, oldest, SYSTEM)
+    return None
+
+
+def do_undelete(instance: Instance, ground: Ground) -> Ended:
+    for one in list_trash(instance, ground.app_id):
+        undelete(instance, one, SYSTEM)
+    return None
+
+
 def do_prune(instance: Instance, ground: Ground) -> Ended:
     prune_account(instance, get_account(instance, ground.account_id), SYSTEM, grace_ns=0)
     return None
@@ -205,6 +217,8 @@ def do_links(instance: Instance, ground: Ground) -> Ended:
 OPERATIONS: dict[str, Callable[[Instance, Ground], Ended]] = {
     "take": do_take,
     "delete": do_delete,
+    "trash": do_trash,
+    "undelete": do_undelete,
     "prune": do_prune,
     "retain": do_retain,
     "restore": do_restore,
@@ -264,8 +278,18 @@ def cut_off(instance: Instance, ground: Ground) -> None:
         do_restore(instance, ground)
 
 
-PREPARE: dict[str, Callable[[Instance, Ground], None]] = {"hooks": with_hooks, "undo": restored, "recover": cut_off}
+def in_trash(instance: Instance, ground: Ground) -> None:
+    """Put the oldest backup into the trash."""
+    do_trash(instance, ground)
+
+
+PREPARE: dict[str, Callable[[Instance, Ground], None]] = {
+    "hooks": with_hooks,
+    "undo": restored,
+    "recover": cut_off,
+    "undelete": in_trash,
+}
 MOVES_FILES = ("restore", "undo", "recover")
 """Operations that change the application's folder: afterwards it is as before, or as after, and nothing between."""
-MAY_GO = {"delete": 1, "retain": 10}
-"""How many of the oldest backups an operation may delete."""
+MAY_GO = {"delete": 1}
+"""How many of the oldest backups an operation may delete for good."""

@@ -9,11 +9,13 @@ from collections.abc import Callable
 import httpx
 import msgspec
 from kit.admin_keys import admin_key
+from kit.host_apps import app_folder
 from kit.site import Site
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditEntry, AuditFilter, Backup, JobState, Shrunk
+from holdfast.service.host.admin_keys import Scope
 from holdfast.service.jobs.work import cancel_work
 from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.registry.trash import delete_backup
@@ -170,13 +172,22 @@ CASES: dict[str, Case] = {
 }
 """By route: the action of the entry that it must leave, and a request that changes something."""
 
-HOST_ACCOUNT = "/v3/admin/accounts/cust-1"
-HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client], httpx.Response]]] = {
+HOST_ACCOUNT, HOST_APP = "/v3/admin/accounts/cust-1", "/v3/admin/apps/bot-1"
+HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client, str], httpx.Response]]] = {
     "PUT /v3/admin/accounts/{external_id:str}": (
         "account.created",
-        lambda panel: panel.put(HOST_ACCOUNT, json={"email": "bo@example.org", "plan": "Silver"}),
+        lambda panel, _: panel.put(HOST_ACCOUNT, json={"email": "bo@example.org", "plan": "Silver"}),
     ),
-    "DELETE /v3/admin/accounts/{external_id:str}": ("account.ended", lambda panel: panel.delete(HOST_ACCOUNT)),
+    "POST /v3/admin/accounts/{external_id:str}/sign-in-links": (
+        "sign_in_link.created",
+        lambda panel, _: panel.post(f"{HOST_ACCOUNT}/sign-in-links"),
+    ),
+    "PUT /v3/admin/apps/{external_id:str}": (
+        "app.created",
+        lambda panel, folder: panel.put(HOST_APP, json={"account": "cust-1", "path": folder, "name": "Bot"}),
+    ),
+    "DELETE /v3/admin/apps/{external_id:str}": ("app.ended", lambda panel, _: panel.delete(HOST_APP)),
+    "DELETE /v3/admin/accounts/{external_id:str}": ("account.ended", lambda panel, _: panel.delete(HOST_ACCOUNT)),
 }
 """The same of the host's routes, in their order."""
 
@@ -218,10 +229,11 @@ def test_each_change_over_http_leaves_its_entry_by_its_key(site: Site, silver: h
 
 
 def test_each_change_of_the_host_leaves_its_entry_and_that_of_its_call(site: Site) -> None:
-    with site.client(admin_key(site.instance, "accounts")) as panel:
+    folder = str(app_folder(site.instance))
+    with site.client(admin_key(site.instance, *Scope)) as panel:
         for route, (action, request) in HOST_CASES.items():
             above = max((one.seq for one in entries(site.instance.catalog, AuditFilter(), 1)), default=0)
-            assert request(panel).is_success, route
+            assert request(panel, folder).is_success, route
             of_host = [one for one in entries(site.instance.catalog, AuditFilter(), 50) if one.seq > above]
             assert {one.action for one in of_host if one.actor.kind is ActorKind.HOST} >= {action}, route
 

@@ -146,6 +146,10 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     retention: Retention = Retention()
     restored: tuple[RestoredFolder, ...] = ()
     """Folders that restores put beside the data, and backups leave out."""
+    hooks: str = ""
+    """The name of commands in `holdfast.toml` that the host gave the application; empty: none."""
+    named_databases: tuple[str, ...] = ()
+    """The names of databases in `holdfast.toml` that the host gave it."""
     shrunk: Shrunk | None = None
     """Set: retention rests until a person says that the size is right. It is here, and so in the account's record, that
     a rebuild of the catalog does not end the rest."""

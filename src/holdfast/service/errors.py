@@ -158,6 +158,13 @@ def app_not_found() -> NotFound:
     return NotFound("APP_NOT_FOUND", "No such application exists.")
 
 
+def app_ended() -> Conflict:
+    """The error for work on the folder of an application that the host has ended."""
+    return Conflict(
+        "APP_ENDED", "The application has ended; its backups can still be downloaded, or restored into another one."
+    )
+
+
 def backup_not_found() -> NotFound:
     """The error for a backup that is not there."""
     return NotFound("BACKUP_NOT_FOUND", "This application has no such backup.")

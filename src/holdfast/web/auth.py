@@ -23,9 +23,8 @@ from holdfast.service.people.rights import Right
 from holdfast.service.registry.accounts import require_api_backups
 from holdfast.web.acting import acting_caller
 from holdfast.web.context import Context
-from holdfast.web.http.errors import KeyRefused, cross_site
+from holdfast.web.http.errors import KeyRefused
 from holdfast.web.http.request import APP_SEGMENT, header, is_id, path_segment
-from holdfast.web.session import is_from_here, session_caller
 
 T = TypeVar("T")
 
@@ -87,14 +86,10 @@ def given_key(scope: Scope) -> str | None:
 
 
 def authenticated(context: Context, scope: Scope) -> Caller:
-    """The caller, whatever he may do: whose key it is, or without a key whose session.
+    """The caller, whatever he may do: whose key it is. No session: browsers send its cookie without being asked.
 
-    Raises ACCESS_DENIED, KEEP_CALM after too many wrong keys, CROSS_SITE_REQUEST for a change from another site.
+    Raises ACCESS_DENIED, KEEP_CALM after too many wrong keys.
     """
-    if given_key(scope) is None and (signed_in := session_caller(context, scope)) is not None:
-        if not is_from_here(context, scope):
-            raise cross_site()
-        return signed_in
     # Inline on the loop: one look-up by a unique index, cheaper than the way to a thread and back.
     caller = _known(context, scope, _caller)
     if caller.unnoted_hour is not None:

@@ -1,7 +1,8 @@
 """The cookie of a session, and what protects it: it is sent by browsers without being asked.
 
-A change must come from a page of this site: by `Sec-Fetch-Site`, which no page can forge, or where a browser does not
-send that by `Origin`. The forms of our pages carry a token of their session besides.
+Pages take it, no route of the API does. A change must come from a page of this site: by `Sec-Fetch-Site`, which no page
+can forge, or where a browser does not send that by `Origin`. The forms of our pages carry a token of their session
+besides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from holdfast.web.context import Context
 from holdfast.web.http.errors import KeyRefused
 from holdfast.web.http.request import header
 
-_SAFE = ("GET", "HEAD", "OPTIONS")
 _COOKIE = "holdfast"
 _PURPOSE = b"holdfast form"
 _PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
@@ -68,9 +68,7 @@ def session_caller(context: Context, scope: Scope) -> Caller | None:
 
 
 def is_from_here(context: Context, scope: Scope) -> bool:
-    """True for a request that changes nothing, and for one that a page of this site sent."""
-    if scope.get("method") in _SAFE:
-        return True
+    """True for a request that a page of this site sent."""
     site = header(scope, b"sec-fetch-site")
     if site is not None:
         return site == "same-origin"

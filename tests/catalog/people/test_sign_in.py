@@ -8,6 +8,7 @@ from kit.rows import account, key_hash
 
 from holdfast.catalog.backups.rebuild import forget_account
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people.invitations import add_invitation
 from holdfast.catalog.people.members import change_member, is_member, members_of
@@ -24,14 +25,15 @@ def new(name: str) -> NewSession:
     return NewSession(key_hash(name), NOW, 1000, "192.0.2.1", "")
 
 
-def link(catalog: Catalog, account_id: str, name: str) -> None:
-    made = SignInLink(account_id, "eva@example.org", "", "", None, "/account", 100)
+def link(catalog: Catalog, account_id: str, name: str, rights: str = "view") -> None:
+    email = "eva@example.org" if rights else f"{account_id}@example.com"
+    made = SignInLink(account_id, email, "", rights, None, "/account", 100)
     add_sign_in_link(catalog, made, key_hash(name), Change(SYSTEM, "sign_in_link.created", account_id), NOW)
 
 
 def test_of_many_who_open_a_link_one_gets_in(catalog: Catalog) -> None:
     account(catalog)
-    link(catalog, "ana", "ticket")
+    link(catalog, "ana", "ticket", rights="")
     with ThreadPoolExecutor(8) as pool:
         opened = list(
             pool.map(lambda n: open_sign_in_link(catalog, key_hash("ticket"), new(f"s{n}"), "owner"), range(8))
@@ -39,6 +41,16 @@ def test_of_many_who_open_a_link_one_gets_in(catalog: Catalog) -> None:
     (person,) = {one.person.id for one in opened if one is not None}
     assert len([one for one in opened if one is not None]) == 1
     assert len(sessions_of(catalog, person, "ana", NOW)) == 1
+    assert len(members_of(catalog, "ana")) == 1
+
+
+def test_a_link_without_rights_makes_nobody_an_owner_but_whom_the_account_is(catalog: Catalog) -> None:
+    account(catalog)
+    link(catalog, "ana", "ticket", rights="")
+    with catalog.write() as connection:
+        connection.execute(accounts.update().values(email="other@example.com"))
+    assert open_sign_in_link(catalog, key_hash("ticket"), new("s"), "owner") is None
+    assert members_of(catalog, "ana") == []
 
 
 def test_two_accounts_meet_a_person_for_the_first_time_at_once(catalog: Catalog) -> None:
@@ -52,10 +64,10 @@ def test_two_accounts_meet_a_person_for_the_first_time_at_once(catalog: Catalog)
 
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(opened, names))
-    assert len({one.person.id for one in found if one is not None}) == 1
-    assert [len(members_of(catalog, name)) for name in names] == [1] * 6
+    (person,) = {one.person.id for one in found if one is not None}
+    assert [len(sessions_of(catalog, person, name, NOW)) for name in names] == [1] * 6
     forget_account(catalog, "a0")
-    assert len(members_of(catalog, "a1")) == 1
+    assert len(sessions_of(catalog, person, "a1", NOW)) == 1
 
 
 def test_an_ended_member_leaves_nothing(catalog: Catalog) -> None:

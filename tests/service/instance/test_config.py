@@ -18,6 +18,7 @@ from holdfast.service.instance.config import (
     Config,
     ConfigError,
     ConfiguredDatabase,
+    ConfiguredHooks,
     checked_config,
     config_text,
     overridden_config,
@@ -93,6 +94,8 @@ def test_no_value_makes_anything_but_a_configuration_or_a_sentence(name: str, va
             "plans": dict[str, PricePlan],
             "databases": tuple[ConfiguredDatabase, ...],
             "trusted_proxies": tuple[str, ...],
+            "app_roots": tuple[str, ...],
+            "hooks": dict[str, ConfiguredHooks],
         }
         assert getattr(config, name) == (msgspec.convert(value, read[name]) if name in read else value)
         assert config.downloads_url.startswith("http")
@@ -152,6 +155,11 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("backups_url = 'http://host?x'", "backups_url must be like https://host"),
         ("time_zone = ''", "time_zone must be a name like Europe/Berlin"),
         ("time_zone = '../../etc/passwd'", "time_zone must be a name like Europe/Berlin"),
+        ("app_roots = ['apps']", "app_roots must be absolute paths other than /"),
+        ("app_roots = ['/..']", "app_roots must be absolute paths other than /"),
+        ("[hooks.'a b']\nbefore = 'true'", "`$.hooks`"),
+        ("[hooks.a]\ntimeout_seconds = 5", "need a command before or after"),
+        ("[hooks.a]\nbefore = 'true'\ntimeout_seconds = 0", "timeout_seconds"),
         ("[plans]", "`$.plans`"),
         ("[plans.Gold]\nrank = 1\n[plans.Iron]\nrank = 'x'", "plan 'Iron'"),
         ("[plans.Gold]\nrank = 1\nbackup_per_day = 2", "unknown field `backup_per_day`"),

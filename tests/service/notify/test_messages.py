@@ -115,10 +115,11 @@ https://panel.example.org/apps/1
 """,
     ),
     (
-        {"kind": "backup.expired", "reason": "plan_storage"},
+        {"kind": "backup.expired", "reason": "plan_storage", "gone_at": FACTS.at + DAY},
         """
 [warning] bot: a backup was deleted
 The backup “nightly” was deleted at 2024-12-07 22:07 CET, as the account stored more than its plan allows.
+It is in the trash and can be brought back until 2024-12-08 22:07 CET, once the plan has room for it again.
 Lock what has to stay, delete what may go, or ask for a larger plan.
 https://panel.example.org/apps/1
 """,

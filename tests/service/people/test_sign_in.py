@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from kit.world import World
+from msgspec import structs
 
-from holdfast.catalog.people.members import members_of
+from holdfast.catalog.people.members import enter_member, members_of
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import AccessDenied, Invalid, NotFound
 from holdfast.service.people.callers import Caller
@@ -55,7 +56,30 @@ def test_the_session_that_the_browser_had_ends(world: World) -> None:
         caller_of_session(world.instance, first.token, "")
 
 
-@pytest.mark.parametrize("path", ["https://evil.example", "//evil.example", "/\\evil", "/a\\b", "/a\tb", "", "x", "/ä"])
+def test_one_who_is_no_member_has_to_be_given_rights(world: World) -> None:
+    with pytest.raises(Invalid, match=r"The account has no member eva@example\.org; give a group"):
+        make_sign_in_link(world.instance, world.account, SYSTEM, email="eva@example.org")
+    assert not members_of(world.instance.catalog, world.account.id)
+
+
+def test_a_link_to_one_application_gives_a_member_what_he_has_on_it(world: World) -> None:
+    link = make_sign_in_link(world.instance, world.account, SYSTEM, app_id=world.app.id)
+    assert opened(world, link).grant == Grant(ALL.rights, frozenset({world.app.id}))
+    (member,) = members_of(world.instance.catalog, world.account.id)
+    with world.instance.catalog.write() as connection:
+        enter_member(connection, structs.replace(member, rights="view", app_ids=("f" * 32,)))
+    link = make_sign_in_link(world.instance, world.account, SYSTEM, app_id=world.app.id)
+    assert opened(world, link).grant == Grant(GROUPS["view"], frozenset()), "no more than he has"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("https://evil.example", "//evil.example", "/\\evil", "/a\\b", "/a\tb", "", "x", "/ä"),
+        *("/%2fevil.example", "/%5Cevil.example", "/%252Fevil.example", "/.//evil.example", "/%2e./%2Fevil.example"),
+        *("/%0d%0aset-cookie:x=y", "/%252525252525252fevil.example"),
+    ],
+)
 def test_no_link_leads_to_another_site(world: World, path: str) -> None:
     with pytest.raises(Invalid, match="return_to"):
         make_sign_in_link(world.instance, world.account, SYSTEM, return_to=path)

@@ -10,7 +10,7 @@ from kit.world import World
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.events.log import events_after
-from holdfast.catalog.records import SYSTEM, App, AppSettings, Backup, Retention, State
+from holdfast.catalog.records import SYSTEM, TRASH_NS, App, AppSettings, Backup, Retention, State
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.backups import list_backups, set_lock
 from holdfast.service.retention.prune import SETTLE_NS, prune_due
@@ -104,6 +104,7 @@ def test_what_goes_by_a_limit_of_the_plan_is_told(world: World) -> None:
     retain_app(world.instance, current(world), SYSTEM)
     (told,) = events_of(world, "backup.expired")
     assert (told["name"], told["reason"], told["origin"]) == (first.name, "plan_storage", "scheduled")
+    assert told["gone_at"] == world.clock.ns + TRASH_NS
 
 
 def test_what_goes_by_the_rules_is_nothing_to_tell(world: World) -> None:

@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 from kit.command import heed_interrupts
+from kit.host_apps import configure
 from kit.world import World
+from msgspec.structs import replace
 
+from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.records import SYSTEM, Backup, Hook, State
 from holdfast.service.errors import Invalid
+from holdfast.service.instance.config import ConfiguredHooks
 from holdfast.service.instance.home import open_instance
 from holdfast.service.registry.apps import find_app
 from holdfast.service.take import hooks
@@ -209,6 +213,7 @@ RUN = """
 import sys
 from pathlib import Path
 from holdfast.catalog.records import SYSTEM
+from holdfast.service.instance.config import ConfiguredHooks
 from holdfast.service.instance.home import open_instance
 from holdfast.service.take.request import request_backup
 from holdfast.service.take.run import run_backup
@@ -300,3 +305,23 @@ def test_what_can_be_no_command_is_refused(world: World) -> None:
         with pytest.raises(Invalid):
             set_hook(world.instance, world.app, when, hook, SYSTEM)
     assert find_app(world.instance, world.app.id).settings.before is None
+
+
+def test_what_the_host_named_runs_and_is_never_left_out(world: World, tmp_path: Path) -> None:
+    place = tmp_path / "notes"
+    before, after = (f"echo {when} >> {place}" for when in ("named-before", "named-after"))
+    named = {"game": ConfiguredHooks(before=before, after=after, timeout_seconds=10)}
+    configure(world.instance, hooks=named)
+    change_settings(
+        world.instance.catalog, world.app.id, lambda now: replace(now, hooks="game"), 0, SYSTEM, "app.changed"
+    )
+    assert world.take().state is State.SUCCESSFUL
+    set_hook(world.instance, find_app(world.instance, world.app.id), "before", Hook(f"echo own >> {place}"), SYSTEM)
+    assert world.take().state is State.SUCCESSFUL
+    assert lines(place) == ["named-before", "named-after", "own", "named-after"]
+    configure(world.instance, hooks={})
+    failed = world.take()
+    assert (failed.state, failed.error_code) == (State.FAILED, "HOOK_FAILED")
+    assert "No hooks named game are in holdfast.toml any more" in str(failed.reason)
+    assert "holdfast.toml" not in (failed.error_message or "")
+    assert len(lines(place)) == 4

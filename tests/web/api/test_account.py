@@ -21,7 +21,7 @@ def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
         "id": site.silver.account.id,
         "email": site.silver.account.email,
         "plan": "Silver",
-        "usage": {"apps": 1, "backups": 1, "backups_today": 1},
+        "usage": {"apps": 1, "backups": 1, "backups_today": 1, "trash_backups": 0, "trash_storage": 0},
         "limits": {
             "backups_per_app": 30,
             "backups_per_day": None,

@@ -14,11 +14,13 @@ import msgspec
 import pytest
 import schemathesis
 from kit.admin_keys import admin_key
+from kit.host_apps import app_folder
 from kit.site import Site
 
 from holdfast.catalog.records import SYSTEM, JobState
 from holdfast.service.host.admin_keys import Scope
 from holdfast.service.jobs.work import cancel_work
+from holdfast.service.registry.trash import delete_backup
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.request import request_backup
@@ -43,7 +45,10 @@ class Things:
         return self.site.app.id
 
     def backup(self, operation: str) -> str:
-        return self.site.take(name="renamed" if operation == "changeBackup" else None).id
+        taken = self.site.take(name="renamed" if operation == "changeBackup" else None)
+        if operation == "undeleteBackup":
+            assert delete_backup(self.site.instance, taken, SYSTEM).gone_at is not None
+        return taken.id
 
     def job_id(self, operation: str) -> str:
         if operation != "undoJob":
@@ -70,6 +75,9 @@ class Things:
         return str(self.silver.get("/v3/links").json()["response"][0]["id"])
 
     def external_id(self, operation: str) -> str:
+        if operation.endswith("HostApp"):
+            self._host_app(operation)
+            return operation
         if operation != "putHostAccount":
             self.host.put(
                 f"/v3/admin/accounts/{operation}", json=EXAMPLES["AccountPut"] | {"email": f"{operation}@x.org"}
@@ -78,6 +86,15 @@ class Things:
 
     def file(self, _: str) -> str:
         return self.site.link(self.site.take()).strip("/")
+
+    def _host_app(self, operation: str) -> None:
+        """The account that the example names, and an application unless that is to be made."""
+        example = EXAMPLES["AppPut"]
+        account = EXAMPLES["AccountPut"] | {"email": "customer-1@x.org"}
+        assert self.host.put(f"/v3/admin/accounts/{example['account']}", json=account).is_success
+        if operation != "putHostApp":
+            here = {"path": str(app_folder(self.site.instance, operation)), "name": operation}
+            assert self.host.put(f"/v3/admin/apps/{operation}", json=example | here).is_success
 
     def _made(self, path: str, body: str) -> Json:
         answer = self.silver.post(path, json=EXAMPLES[body])
@@ -108,6 +125,8 @@ def body_of(operation: Json, site: Site) -> dict[str, Any]:
                 file.writestr("a.txt", "a")
             return {"content": archive.getvalue()}
         example = EXAMPLES[content["schema"]["$ref"].split("/")[-1]]
+        if "account" in example:
+            example = {**example, "path": str(app_folder(site.instance))}
         if "versionId" in example:
             example = {**example, "versionId": site.take(name=example["snapshotId"]).id}
         return {"json": example}

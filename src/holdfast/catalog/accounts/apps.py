@@ -63,8 +63,9 @@ def rename_app(catalog: Catalog, app: App, name: str, now_ns: int, by: Actor) ->
         with catalog.write() as connection:
             held = select(apps.c.name).where(apps.c.id == app.id).with_for_update(key_share=True)
             before = connection.execute(held).scalar()
-            connection.execute(apps.update().where(apps.c.id == app.id).values(name=name))
             if before is not None and before != name:
+                query = apps.update().where(apps.c.id == app.id)
+                connection.execute(query.values(name=name, updated_at=now_ns))
                 data = changed({"name": before}, {"name": name})
                 enter_audit(connection, Change(by, "app.renamed", app.account_id, app.id, data=data), now_ns)
     except IntegrityError:
@@ -96,13 +97,15 @@ def change_settings(
             before = app_of(row)
             after = msgspec.structs.replace(before, settings=change(before.settings))
             values = {"settings": settings_text(after.settings), **times(before, after)}
+            if after.settings != before.settings:
+                values["updated_at"] = now_ns
             connection.execute(apps.update().where(apps.c.id == app_id).values(values))
             if after.settings != before.settings:
-                data = changed(_audited(before.settings), _audited(after.settings))
+                data = changed(audited(before.settings), audited(after.settings))
                 enter_audit(connection, Change(by, action, before.account_id, app_id, data=data), now_ns)
 
 
-def _audited(settings: AppSettings) -> dict[str, Any]:
+def audited(settings: AppSettings) -> dict[str, Any]:
     """Return settings as the audit tells them: of databases and hooks nothing that belongs to the operator alone."""
     return {
         "ignore": settings.ignore,
@@ -112,6 +115,7 @@ def _audited(settings: AppSettings) -> dict[str, Any]:
         "after_hook": settings.after is not None,
         "cron": settings.cron,
         "retention": msgspec.to_builtins(settings.retention),
+        "named_databases": settings.named_databases,
         "restored": [one.path for one in settings.restored],
         "is_shrunk": settings.shrunk is not None,
     }
@@ -147,7 +151,8 @@ def delete_app(catalog: Catalog, app: App, now_ns: int, by: Actor) -> None:
     try:
         with catalog.write() as connection:
             if connection.execute(apps.delete().where(apps.c.id == app.id)).rowcount:
-                data = {"before": {"name": app.name}, PRIVATE: {"path": app.path, "node": app.node}}
+                before = {"name": app.name} | ({"external_id": app.external_id} if app.external_id else {})
+                data = {"before": before, PRIVATE: {"path": app.path, "node": app.node}}
                 enter_audit(connection, Change(by, "app.removed", app.account_id, app.id, data=data), now_ns)
     except IntegrityError:
         raise AppInUse from None

@@ -14,7 +14,7 @@ from holdfast.catalog.backups.trash import enter_trashed, state_after_retention
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.records import IMPORTED, Actor, EventKind, State
+from holdfast.catalog.records import IMPORTED, TRASH_NS, Actor, EventKind, State
 
 
 def mark_outdated(
@@ -26,7 +26,8 @@ def mark_outdated(
     It must stay when it is locked by now, when a job works on it, when its application has shrunk since, or when no
     newer good backup of its application is there (a failed one needs none).
 
-    `why`: the rule or cap by which it goes, for the audit; `expired_by`: the cap of which an event tells its owner.
+    `why`: the rule or cap by which it goes, for the audit; `expired_by`: the cap by which a good one goes, of which an
+    event tells its owner.
     """
     newer = backups.alias()
     this = backups
@@ -61,13 +62,13 @@ def mark_outdated(
             enter_gone(connection, by, "backup.deleted", before, now_ns, is_final=True, why=why)
         else:
             enter_trashed(connection, catalog.zone, before, now_ns, by, freed_bytes=None, why=why)
-        if expired_by is not None:
-            _enter_expired(connection, backup_id, now_ns, expired_by)
+            if expired_by is not None:
+                _enter_expired(connection, backup_id, now_ns, expired_by)
         return True
 
 
 def _enter_expired(connection: Connection, backup_id: str, now_ns: int, why: str) -> None:
     columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.origin)
     account_id, app_id, name, origin = connection.execute(select(*columns).where(backups.c.id == backup_id)).one()
-    about = {"name": name, "origin": origin, "reason": why}
+    about = {"name": name, "origin": origin, "reason": why, "gone_at": now_ns + TRASH_NS}
     enter_event(connection, EventKind.BACKUP_EXPIRED, account_id, now_ns, app_id=app_id, backup_id=backup_id, **about)

@@ -17,7 +17,7 @@ from holdfast.catalog.backups.proofs import first_prove
 from holdfast.catalog.backups.shrunk import IsShrunk, Size, enter_shrunk
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.held import hold_app, hold_app_of
+from holdfast.catalog.database.held import hold_app, hold_app_of, hold_running_app
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.audit import changed
 from holdfast.catalog.events.days import count
@@ -71,16 +71,19 @@ def backup_of(row: Row[Any]) -> Backup:
 
 
 def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[[Counts], None] | None = None) -> None:
-    """Add a queued backup. Raises BackupRunning, BackupNameTaken, RestoreRunning (but not for a safety backup).
+    """Add a queued backup. Raises BackupRunning, BackupNameTaken, RestoreRunning, AppEnded (but not for a safety one).
 
     `permit` gets the account's counts of the last day, in the same transaction; its exceptions undo everything.
     """
     try:
         with catalog.write() as connection:
             # The application's row is held: a backup and a restore that are asked for at once see each other.
-            hold_app(connection, backup.app_id)
-            if backup.origin != "safety" and is_restoring(connection, backup.app_id):
-                raise RestoreRunning
+            if backup.origin == "safety":
+                hold_app(connection, backup.app_id)
+            else:
+                hold_running_app(connection, backup.app_id)
+                if is_restoring(connection, backup.app_id):
+                    raise RestoreRunning
             enter_backup(connection, backup, by)
             if permit is not None:
                 since = backup.created_at - DAY_NS

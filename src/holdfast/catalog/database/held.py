@@ -12,6 +12,10 @@ from sqlalchemy import Connection, select
 from holdfast.catalog.database.tables import accounts, apps, backups
 
 
+class AppEnded(Exception):
+    """The host has ended the application."""
+
+
 def hold_account(connection: Connection, account_id: str | None) -> None:
     """Hold an account's row; without an account nothing."""
     connection.execute(select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
@@ -33,3 +37,10 @@ def hold_app_of(connection: Connection, backup_id: str) -> str | None:
     query = select(apps.c.id).join(backups, backups.c.app_id == apps.c.id).where(backups.c.id == backup_id)
     app_id: str | None = connection.execute(query.with_for_update(of=apps, key_share=True)).scalar()
     return app_id
+
+
+def hold_running_app(connection: Connection, app_id: str) -> None:
+    """Hold an application's row. Raises AppEnded."""
+    query = select(apps.c.ended_at).where(apps.c.id == app_id).with_for_update(key_share=True)
+    if connection.execute(query).scalar() is not None:
+        raise AppEnded

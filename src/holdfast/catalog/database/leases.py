@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
@@ -42,9 +43,20 @@ class HeldBy(msgspec.Struct, frozen=True):
     age_seconds: int
 
 
+def _fact_of_node(node: str) -> str:
+    return "node " + hashlib.sha256(node.encode()).hexdigest()[:32]
+
+
+def known_nodes(connection: Connection, nodes: Iterable[str]) -> set[str]:
+    """Return those of the names that some home has, or had."""
+    by_fact = {_fact_of_node(node): node for node in nodes}
+    found = connection.execute(select(facts.c.name).where(facts.c.name.in_(by_fact))).scalars()
+    return {by_fact[name] for name in found}
+
+
 def hold_node(catalog: Catalog, node: str, home_id: str, where: str, dead: NodeHolder | None = None) -> HeldBy | None:
     """Take or renew a node's name for a home; return who has it instead. `dead`: a holder that it is taken from."""
-    name = "node " + hashlib.sha256(node.encode()).hexdigest()[:32]
+    name = _fact_of_node(node)
     clock = "strftime('%s', 'now')" if catalog.is_sqlite else "extract(epoch FROM clock_timestamp())"
     while True:
         try:

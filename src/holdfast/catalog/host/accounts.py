@@ -51,6 +51,13 @@ def host_accounts(catalog: Catalog, after_id: str, limit: int, updated_after: in
         return [host_account_of(row) for row in connection.execute(query).all()]
 
 
+def app_id_of_account(catalog: Catalog, account_id: str, external_id: str) -> str | None:
+    """Return the id of the application of an account that has an external id."""
+    query = select(apps.c.id).where(apps.c.account_id == account_id, apps.c.external_id == external_id)
+    with catalog.read() as connection:
+        return connection.execute(query).scalar()
+
+
 def running_apps(catalog: Catalog, account_id: str) -> int:
     """Return the number of an account's applications that have not ended."""
     query = select(func.count()).select_from(apps).where(apps.c.account_id == account_id, apps.c.ended_at.is_(None))

@@ -1,4 +1,4 @@
-"""Accounts of the host, many in one transaction: found together, written together."""
+"""Accounts and applications of the host, many in one transaction: found together, written together."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from holdfast.catalog.accounts.apps import settings_text
 from holdfast.catalog.database.access_tables import keys
-from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_actor, stored_texts
 from holdfast.catalog.people.records import Key
-from holdfast.catalog.records import Account
+from holdfast.catalog.records import Account, App
+
+DueColumns = dict[str, int | None]
 
 
 @dataclass
@@ -23,6 +26,9 @@ class Writes:
 
     accounts: list[tuple[Account, Key]] = field(default_factory=list)
     changed_accounts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    apps: list[tuple[App, DueColumns]] = field(default_factory=list)
+    changed_apps: list[tuple[App, DueColumns]] = field(default_factory=list)
+    """As they are to be, each with the columns of due times that change with it."""
     changes: list[Change] = field(default_factory=list)
     account_ids: set[str] = field(default_factory=set)
     """The accounts whose records are to be written again."""
@@ -37,9 +43,15 @@ class Writes:
         return True
 
     def _write(self, connection: Connection, now_ns: int) -> None:
+        # Applications before accounts, as everywhere; what changes before what is new, which may take a name from it.
+        for app, times in self.changed_apps:
+            query = apps.update().where(apps.c.id == app.id)
+            connection.execute(query.values(**_app_values(app), **times, updated_at=now_ns))
         if self.accounts:
             connection.execute(accounts.insert(), [_account_values(account) for account, _ in self.accounts])
             connection.execute(keys.insert(), [_key_values(key) for _, key in self.accounts])
+        if self.apps:
+            connection.execute(apps.insert(), [_new_app_values(app, times) for app, times in self.apps])
         for account_id, values in self.changed_accounts:
             query = accounts.update().where(accounts.c.id == account_id)
             connection.execute(query.values(**values, updated_at=now_ns))
@@ -49,6 +61,15 @@ class Writes:
 
 def _account_values(account: Account) -> dict[str, Any]:
     return {**msgspec.structs.asdict(account), "commit_seq": 0, "updated_at": account.created_at}
+
+
+def _app_values(app: App) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(app), "settings": settings_text(app.settings)}
+
+
+def _new_app_values(app: App, times: DueColumns) -> dict[str, Any]:
+    due = {name: times.get(name) for name in ("next_run_at", "overdue_at", "overdue_since")}
+    return {**_app_values(app), **due, "updated_at": app.created_at}
 
 
 def _key_values(key: Key) -> dict[str, Any]:

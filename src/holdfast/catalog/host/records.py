@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from holdfast.catalog.records import Account
+from holdfast.catalog.records import Account, App
 
 
 class HostAccount(msgspec.Struct, frozen=True):
@@ -13,3 +13,11 @@ class HostAccount(msgspec.Struct, frozen=True):
     account: Account
     updated_at: int
     erase_at: int | None
+
+
+class HostApp(msgspec.Struct, frozen=True):
+    """An application with what only its host asks for. `account`: the external id of its account."""
+
+    app: App
+    updated_at: int
+    account: str | None

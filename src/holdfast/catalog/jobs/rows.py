@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.held import hold_app
+from holdfast.catalog.database.held import hold_app, hold_running_app
 from holdfast.catalog.database.tables import apps, backups, jobs, open_jobs
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.log import enter_event
@@ -48,7 +48,8 @@ def insert_job(
     data: dict[str, Any] | None = None,
     permit: Callable[[Connection], None] = lambda connection: None,
 ) -> None:
-    """Add a queued job; `data`: of the audit's entry. Raises RestoreRunning, and BackupRunning for a restore.
+    """Add a queued job; `data`: of the audit's entry. Raises RestoreRunning, and BackupRunning for a restore; AppEnded
+    for one into an application.
 
     `permit` looks at what there is in the same transaction; its exceptions undo everything.
     """
@@ -57,7 +58,10 @@ def insert_job(
     try:
         with catalog.write() as connection:
             # As `backups.insert_backup` does: a backup and a restore that are asked for at once see each other.
-            hold_app(connection, job.app_id)
+            if job.kind == "restore" and not job.is_hidden:
+                hold_running_app(connection, job.app_id)
+            else:
+                hold_app(connection, job.app_id)
             if job.kind == "restore":
                 making = select(backups.c.id).where(
                     backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))

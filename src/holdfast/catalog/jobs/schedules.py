@@ -154,7 +154,7 @@ def move_app(catalog: Catalog, app: App, path: str, node: str, now_ns: int, by: 
     """Set the folder and the node of an application. Return what is in the way, as `stop_schedule` does."""
     data = {PRIVATE: changed({"path": app.path, "node": app.node}, {"path": path, "node": node})}
     change = Change(by, "app.moved", app.account_id, app.id, data=data)
-    return _change_idle(catalog, app.id, {"path": path, "node": node}, change, now_ns)
+    return _change_idle(catalog, app.id, {"path": path, "node": node, "updated_at": now_ns}, change, now_ns)
 
 
 def _change_idle(

@@ -58,7 +58,8 @@ def add_sign_in_link(catalog: Catalog, link: SignInLink, token_hash: bytes, chan
 def open_sign_in_link(catalog: Catalog, token_hash: bytes, new: NewSession, owner: str) -> Opened | None:
     """Use a sign-in link up and enter the session that it gives; return None when there is none that still opens.
 
-    One without rights of its own is for a member: whoever is none becomes one, with the rights `owner`.
+    One without rights of its own is for a member. Who has the account's address and is none becomes one, with the
+    rights `owner`; for anybody else it does not open any more.
     """
     with catalog.write() as connection:
         link = _taken(connection, sign_in_links, token_hash, new.created_at)
@@ -67,6 +68,9 @@ def open_sign_in_link(catalog: Catalog, token_hash: bytes, new: NewSession, owne
         person = enter_person(connection, Person(new_id(new.created_at), link["email"], link["name"], new.created_at))
         is_new = not link["rights"] and not is_member(connection, link["account_id"], person.id)
         if is_new:
+            address = select(accounts.c.email).where(accounts.c.id == link["account_id"])
+            if connection.execute(address).scalar_one().lower() != person.email:
+                return None
             member_id = new_id(new.created_at)
             enter_member(connection, Member(member_id, link["account_id"], person, owner, None, new.created_at))
             _enter_joined(connection, link["account_id"], person, member_id, owner, None, new)

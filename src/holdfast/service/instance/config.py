@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from holdfast.catalog.records import Hook
 from holdfast.service.instance.plans import DEFAULT_PLANS, PricePlan
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
@@ -32,6 +33,7 @@ CONFIG_NAME = "holdfast.toml"
 DEFAULT_PORT = 8420
 
 PlanName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+HooksName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
 NodeName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
 
@@ -40,14 +42,29 @@ class ConfigError(Exception):
 
 
 class ConfiguredDatabase(DatabaseSpec, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A database of an application, as the file has it. `app`: the application's id, as names are not unique."""
+    """A database as the file has it. `app`: the id of its application, as names are not unique.
 
-    app: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    Empty: it is that of the applications for which the host names it.
+    """
+
+    app: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?\Z")] = ""
 
     @property
     def spec(self) -> DatabaseSpec:
         """The same as the application's settings would have it."""
         return DatabaseSpec(**{name: getattr(self, name) for name in DatabaseSpec.__struct_fields__})
+
+
+class ConfiguredHooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Commands that the host may name for an application. Empty: none."""
+
+    before: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    after: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
+
+    def hook(self, command: str) -> Hook | None:
+        """Return one of the commands as an application's settings would have it; None for an empty one."""
+        return Hook(command, self.timeout_seconds) if command.strip() else None
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,7 +112,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     database_silence_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
     """A database client that sends nothing for this long is ended, and the backup fails."""
     databases: tuple[ConfiguredDatabase, ...] = ()
-    """Databases of applications, besides those of their settings."""
+    """Databases of applications, besides those of their settings; and those that the host may name for one."""
+    hooks: dict[HooksName, ConfiguredHooks] = {}
+    """Commands before and after the copy that the host may name for an application."""
+    app_roots: tuple[str, ...] = ()
+    """Folders below which the host may register applications; none: it registers no application."""
     read_back_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30
     """The whole store is read back once in this many days; 0: never by itself."""
     read_back_bytes_per_second: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 16 * 1024**2
@@ -208,6 +229,7 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
                 f"{where}: trusted_proxies must be a list of networks like 127.0.0.1 or 10.1.0.0/16, and has {text!r}."
             ) from None
     _check_databases(config, where)
+    _check_of_the_host(config, where)
     if config.mail_url and not config.mail_url.startswith(("mailto://", "mailtos://")):
         raise ConfigError(f"{where}: mail_url must begin with mailto:// or mailtos://.")
     if config.scratch and not Path(config.scratch).is_absolute():
@@ -220,15 +242,26 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
 def _check_databases(config: Config, where: str) -> None:
     seen = set()
     for database in config.databases:
+        owner = f" of {database.app}" if database.app else ""
         if (database.app, database.name) in seen:
-            raise ConfigError(f"{where}: the application {database.app} has two databases named {database.name!r}.")
+            has = f"the application {database.app} has" if database.app else "of no application there are"
+            raise ConfigError(f"{where}: {has} two databases named {database.name!r}.")
         seen.add((database.app, database.name))
         try:
             address_of(database.kind, database.dsn)
         except DsnRefused as error:
-            raise ConfigError(f"{where}: the database {database.name!r} of {database.app}: {error}") from None
+            raise ConfigError(f"{where}: the database {database.name!r}{owner}: {error}") from None
         if database.password_env and database.password_file:
             raise ConfigError(f"{where}: {database.name!r} has both password_env and password_file; keep only one.")
+
+
+def _check_of_the_host(config: Config, where: str) -> None:
+    for root in config.app_roots:
+        if not root.startswith("/") or "\0" in root or os.path.normpath(root).strip("/") == "":
+            raise ConfigError(f"{where}: app_roots must be absolute paths other than /, and has {root!r}.")
+    for name, hooks in config.hooks.items():
+        if "\0" in hooks.before + hooks.after or not (hooks.before + hooks.after).strip():
+            raise ConfigError(f"{where}: the hooks {name} need a command before or after, without zero bytes.")
 
 
 def _plan_at_fault(values: dict[str, Any]) -> str:

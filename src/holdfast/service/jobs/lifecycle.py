@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from holdfast.catalog.database.engine import CatalogUnreachable
+from holdfast.catalog.database.held import AppEnded
 from holdfast.catalog.jobs import rows
 from holdfast.catalog.records import Actor, Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
-from holdfast.service.errors import Conflict, job_not_found
+from holdfast.service.errors import Conflict, app_ended, job_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.instance.logs import event
@@ -80,11 +81,13 @@ def request_job(
 ) -> Job:
     """Enter a job as queued, as `new_job` makes it. `request`: JSON; `data`: of the audit's entry.
 
-    Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS).
+    Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, APP_ENDED).
     """
     job = new_job(instance, kind, backup, app_id, node, request, is_hidden=is_hidden)
     try:
         rows.insert_job(instance.catalog, job, by, data)
+    except AppEnded:
+        raise app_ended() from None
     except rows.RestoreRunning:
         raise Conflict("RESTORE_IN_PROGRESS", "The application is being restored already; wait for it.") from None
     except rows.BackupRunning:

@@ -54,7 +54,8 @@ class Facts:
     """The facts of a message. Times in nanoseconds. `app`: its name, empty when it was removed; `error`: one sentence
     that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
     messages to the operator; `sizes`: of a shrunk backup and of the one before it, or of the storage; `reason`: why
-    a backup was deleted; `standing`: of the application, as it is now, in a headline."""
+    a backup was deleted; `gone_at`: when it leaves the trash; `standing`: of the application, as it is now, in a
+    headline."""
 
     kind: str
     at: int
@@ -73,6 +74,7 @@ class Facts:
     app_id: str = ""
     sizes: str = ""
     reason: str = ""
+    gone_at: int | None = None
     standing: str = ""
 
 
@@ -155,6 +157,7 @@ def compose(facts: Facts) -> Message:
             title = f"{app}: a backup was deleted"
             sentences = [
                 f"{_cap(backup)} was deleted at {when}, as {_CAPS.get(facts.reason, 'the plan allows no more')}.",
+                _back_until(facts),
                 "Lock what has to stay, delete what may go, or ask for a larger plan.",
             ]
         case EventKind.BACKUP_UNLOCKED:
@@ -198,7 +201,7 @@ def compose(facts: Facts) -> Message:
             ]
         case _:
             raise AssertionError(f"no message for {facts.kind}")
-    lines = [" ".join(line.split()) for line in sentences]
+    lines = [" ".join(line.split()) for line in sentences if line]
     if facts.standing:
         lines.append(f"Now: {_without_mentions(facts.standing)}")
     if facts.account:
@@ -236,6 +239,7 @@ def _facts(
         app_id=event.app_id or "",
         sizes=_sizes(event),
         reason=str(event.data.get("reason") or ""),
+        gone_at=event.data.get("gone_at"),
         standing="" if app is None or standing is None else _headline(instance, app, standing, for_operator),
     )
 
@@ -316,6 +320,13 @@ def _last_good(facts: Facts) -> str:
     if facts.last_good_at is None:
         return "It has no good backup yet, so nothing could be restored."
     return f"The last good backup is from {time_text(facts.last_good_at, facts.zone)}; what is newer is not safe yet."
+
+
+def _back_until(facts: Facts) -> str:
+    if facts.gone_at is None:
+        return ""
+    until = time_text(facts.gone_at, facts.zone)
+    return f"It is in the trash and can be brought back until {until}, once the plan has room for it again."
 
 
 def _sentence(text: str | None) -> str:

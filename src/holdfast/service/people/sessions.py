@@ -67,7 +67,9 @@ def _grant(session: SessionRow) -> Grant:
     if session.rights is None:
         if session.members_rights is None:
             return NO_RIGHTS
-        return stored_grant(session.members_rights, texts(session.members_app_ids))
+        members = stored_grant(session.members_rights, texts(session.members_app_ids))
+        app_ids = texts(session.app_ids)
+        return members if app_ids is None else Grant(members.rights, frozenset(app_ids)).bounded_by(members)
     grant = stored_grant(session.rights, texts(session.app_ids))
     if session.members_rights is None:
         # A key may do what its maker may do at the time, and one who is not a member may do nothing after his session.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import sign_in as rows
+from holdfast.catalog.people.members import members_of
 from holdfast.catalog.people.records import SignInLink
 from holdfast.catalog.people.sign_in import Opened
 from holdfast.catalog.records import Account, Actor
@@ -27,8 +28,12 @@ LINK_SECONDS = 60
 OWNER = "owner"
 RETURN_TO_CHARACTERS_MAX = 2000
 
-_LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
-"""Visible ASCII without a backslash, which browsers take for a slash; two slashes would name another host."""
+_VISIBLE = re.compile(r"/[!-\[\]-~]*")
+"""Visible ASCII without a backslash, which browsers take for a slash."""
+_OTHER_HOST = re.compile(r"[/\\](\.{1,2}[/\\])*[/\\]")
+"""Two slashes name another host, also to what takes dots away before."""
+_DECODED_MAX = 4
+"""A path that is encoded more often than that is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +57,29 @@ def make_sign_in_link(
 ) -> MadeSignInLink:
     """Make a link that signs a person in once, within 60 s; without an `email` that of the account.
 
-    `rights`: as `parsed_rights` returns them, for this session alone; with `app_id` on that application alone. Without
-    both the person signs in with what he has as a member, and one who is none becomes one, of the group owner.
-    `return_to`: the path that the link leads to. Raises Invalid (EMAIL, NAME, APP_IDS, RETURN_TO), Conflict
-    (ACCOUNT_ENDED).
+    `rights`: as `parsed_rights` returns them, for this session alone; without them the person signs in with what he
+    has as a member. One with the account's address who is not yet a member becomes one, of the group owner; others have
+    to be given rights. With `app_id` the session is for that application alone. `return_to`: the path that the link
+    leads to. Raises Invalid (EMAIL, NAME, RIGHTS, APP_IDS, RETURN_TO), Conflict (ACCOUNT_ENDED).
     """
     if account.ended_at is not None:
         raise Conflict("ACCOUNT_ENDED", "The account has ended, so nobody can be signed in to it.")
-    own = name or ""
-    if not (len(own) <= NAME_CHARACTERS_MAX and (own.isprintable() or not own)):
+    if name is not None and not (len(name) <= NAME_CHARACTERS_MAX and name.isprintable()):
         raise Invalid("name", f"name must be text of at most {NAME_CHARACTERS_MAX} printable characters.")
+    owner = account.email.lower()
+    who = owner if email is None else checked_email(email)
+    if not rights and who != owner and all(who != one.person.email for one in members_of(instance.catalog, account.id)):
+        raise Invalid("rights", f"The account has no member {who}; give a group or rights for this one session.")
     app_ids = None if app_id is None else own_apps(instance, account.id, [app_id])
     path = return_to if return_to is not None else "/account" if app_id is None else f"/apps/{app_id}"
-    if not _LOCAL_PATH.fullmatch(path) or len(path) > RETURN_TO_CHARACTERS_MAX:
+    if len(path) > RETURN_TO_CHARACTERS_MAX or not _is_local(path):
         raise Invalid("return_to", "return_to must be a path of this site that begins with one slash, as /apps/....")
     now_ns, ticket = instance.clock.now_ns(), new_token()
     link = SignInLink(
         account_id=account.id,
-        email=checked_email(account.email if email is None else email),
-        name=own.strip(),
-        rights=rights or ("" if app_ids is None else OWNER),
+        email=who,
+        name=(name or "").strip() or (account.name or "" if who == owner else "")[:NAME_CHARACTERS_MAX],
+        rights=rights or "",
         app_ids=app_ids,
         return_to=path,
         ends_at=now_ns + LINK_SECONDS * SECOND_NS,
@@ -81,6 +89,20 @@ def make_sign_in_link(
     rows.add_sign_in_link(instance.catalog, link, token_hash(ticket), change, now_ns)
     url = f"{instance.config.base_url.rstrip('/')}{SIGN_IN_PATH}?ticket={quote(ticket)}"
     return MadeSignInLink(url, link.ends_at)
+
+
+def _is_local(path: str) -> bool:
+    """Return True if a path stays on this site, also for a program that decodes it before it follows it."""
+    if not _VISIBLE.fullmatch(path):
+        return False
+    for _ in range(_DECODED_MAX):
+        if _OTHER_HOST.match(path) or not path.isprintable():
+            return False
+        decoded = unquote(path)
+        if decoded == path:
+            return True
+        path = decoded
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from msgspec import structs
+
 from holdfast.catalog.accounts import apps as rows
-from holdfast.catalog.backups.rows import backups_of_app
+from holdfast.catalog.backups.rows import backups_of_app, set_lock
 from holdfast.catalog.jobs.schedules import move_app, stop_schedule
 from holdfast.catalog.records import Actor, App
 from holdfast.restorer import STAGING_PREFIX
@@ -43,7 +45,7 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path, by: Acto
     try:
         rows.insert_app(instance.catalog, app, by)
     except rows.AppNameTaken:
-        raise _name_taken(name) from None
+        raise name_taken(name) from None
     store_record(instance, account_id)
     return app
 
@@ -54,7 +56,7 @@ def rename_app(instance: Instance, app: App, name: str, by: Actor) -> App:
     try:
         rows.rename_app(instance.catalog, app, name, instance.clock.now_ns(), by)
     except rows.AppNameTaken:
-        raise _name_taken(name) from None
+        raise name_taken(name) from None
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
@@ -66,16 +68,18 @@ def set_path(instance: Instance, app: App, path: Path, by: Actor) -> App:
     """
     real = _checked_folder(instance, path)
     now_ns = instance.clock.now_ns()
-    _require_idle(move_app(instance.catalog, app, str(real), instance.config.node, now_ns, by))
+    require_idle(move_app(instance.catalog, app, str(real), instance.config.node, now_ns, by))
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
 
 
-def _name_taken(name: str) -> Conflict:
+def name_taken(name: str) -> Conflict:
+    """The error for a name that another application of the account has."""
     return Conflict("APP_NAME_TAKEN", f"The account has an application named {name} already.")
 
 
-def _require_idle(in_the_way: str | None) -> None:
+def require_idle(in_the_way: str | None) -> None:
+    """Raise Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS) for `backup` or `restore`; None: neither is running."""
     if in_the_way == "backup":
         raise Conflict("BACKUP_IN_PROGRESS", "A backup of the application is running; wait for it.")
     if in_the_way == "restore":
@@ -170,20 +174,24 @@ def find_app(instance: Instance, name_or_id: str) -> App:
     return found[0]
 
 
-def remove_app(instance: Instance, app: App, by: Actor) -> int:
+def remove_app(instance: Instance, app: App, by: Actor, *, is_over: bool = False) -> int:
     """Remove an application and all its backups, those in the trash too. Its data is not touched.
 
-    Returns how many there were that were not in the trash.
+    Returns how many there were that were not in the trash. `is_over`: the host has ended it, so that only a lock until
+    a time keeps a backup.
 
     Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS, BACKUP_LOCKED), with nothing removed; but when somebody
     starts or locks a backup while this runs, some backups may be gone, and the application and the others stay.
     """
     backups = backups_of_app(instance.catalog, app.id)
     for backup in backups:
-        require_unlocked(instance, backup, f"The backup {backup.name!r}")
+        kept = structs.replace(backup, is_locked=False) if is_over else backup
+        require_unlocked(instance, kept, f"The backup {backup.name!r}")
     # Its schedule would else begin another one in the middle. (A removal that fails has it back by `recompute`.)
-    _require_idle(stop_schedule(instance.catalog, app.id))
+    require_idle(stop_schedule(instance.catalog, app.id))
     for backup in backups:
+        if is_over and backup.is_locked:
+            set_lock(instance.catalog, backup.id, False, None, instance.clock.now_ns(), by)
         delete_now(instance, backup, by)
     try:
         rows.delete_app(instance.catalog, app, instance.clock.now_ns(), by)

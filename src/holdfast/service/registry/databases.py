@@ -19,6 +19,7 @@ from holdfast.catalog.records import IMPORTED, Actor, App, AppSettings, Backup, 
 from holdfast.schemas.commands import Database as ShownDatabase
 from holdfast.schemas.commands import GoodDatabase
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
+from holdfast.service.instance.config import ConfiguredDatabase
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.apps import require_here
@@ -53,15 +54,31 @@ _dumps = msgspec.json.Decoder(tuple[Dump, ...])
 
 
 def databases_of(instance: Instance, app: App) -> tuple[DatabaseSpec, ...]:
-    """All databases of an application, by name."""
-    found = {spec.name: spec for spec in app.settings.databases}
+    """All databases of an application, by name. Of those that the host named, those that are configured."""
+    found = {one.name: one.spec for one in instance.config.databases if _is_named(app, one)}
+    found |= {spec.name: spec for spec in app.settings.databases}
     found |= {one.name: one.spec for one in instance.config.databases if one.app == app.id}
     return tuple(found[name] for name in sorted(found))
 
 
+def _is_named(app: App, one: ConfiguredDatabase) -> bool:
+    return not one.app and one.name in app.settings.named_databases
+
+
+def nameable_databases(instance: Instance, app_id: str) -> set[str]:
+    """Return the names of configured databases that the host may give an application: its own, and those of nobody."""
+    return {one.name for one in instance.config.databases if one.app in ("", app_id)}
+
+
+def missing_databases(instance: Instance, app: App) -> list[str]:
+    """Return the names of databases that the host gave an application and that are configured no more."""
+    known = nameable_databases(instance, app.id)
+    return [name for name in app.settings.named_databases if name not in known]
+
+
 def is_configured(instance: Instance, app: App, name: str) -> bool:
     """True if a database stands in the configuration file."""
-    return any(one.app == app.id and one.name == name for one in instance.config.databases)
+    return any(one.name == name and (one.app == app.id or _is_named(app, one)) for one in instance.config.databases)
 
 
 def spec_of(

@@ -91,7 +91,7 @@ def _place(folder: Path, mounts: Sequence[_Mount]) -> _Place:
             there = there.parent
     try:
         real = os.readlink(f"/proc/self/fd/{fd}")
-        above = tuple(_upwards(fd))
+        above = tuple(upwards(fd))
         number = _mount_number(fd)
     finally:
         os.close(fd)
@@ -105,7 +105,7 @@ def _place(folder: Path, mounts: Sequence[_Mount]) -> _Place:
     )
 
 
-def _upwards(fd: int) -> Iterator[Identity]:
+def upwards(fd: int) -> Iterator[Identity]:
     """Device and inode of an open folder and of all above it."""
     at = os.dup(fd)
     try:

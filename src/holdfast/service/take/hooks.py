@@ -100,6 +100,23 @@ def set_hook(instance: Instance, app: App, when: str, hook: Hook | None, by: Act
     return get_app(instance, app.account_id, app.id)
 
 
+def hooks_of(instance: Instance, app: App) -> tuple[Hook | None, Hook | None]:
+    """Return the commands before and after the copy: the application's own, else those that the host named.
+
+    Raises HookFailed when what the host named is configured no more: without its commands a copy may be torn.
+    """
+    before, after = app.settings.before, app.settings.after
+    if not app.settings.hooks:
+        return before, after
+    named = instance.config.hooks.get(app.settings.hooks)
+    if named is None:
+        raise HookFailed(
+            f"No hooks named {app.settings.hooks} are in holdfast.toml any more, so no copy was made; put them back, "
+            "or name others for the application."
+        )
+    return before or named.hook(named.before), after or named.hook(named.after)
+
+
 class Hooks:
     """The commands of one backup; an import, which reads nothing of the application, runs none."""
 
@@ -112,11 +129,9 @@ class Hooks:
         warnings: list[Warned],
         control: Control,
     ) -> None:
-        """`warnings` gets what a person should know of `after`."""
+        """`warnings` gets what a person should know of `after`. Raises HookFailed, see `hooks_of`."""
         self._mark_path = instance.run / f"hook-{backup.id}.json"
-        is_import = backup.origin == IMPORTED
-        self._before = None if is_import else app.settings.before
-        self._after = None if is_import else app.settings.after
+        self._before, self._after = (None, None) if backup.origin == IMPORTED else hooks_of(instance, app)
         self._environment = _environment(app, backup)
         self._backup_id = backup.id
         self._log = log

@@ -9,9 +9,10 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.retention import BY_HAND
+from holdfast.catalog.database.held import AppEnded
 from holdfast.catalog.records import Actor, App, Backup, State, new_id
 from holdfast.schemas.times import local_time
-from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_not_found
+from holdfast.service.errors import Conflict, IdempotencyKeyReused, LimitReached, app_ended, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
 from holdfast.service.policy import limits
@@ -41,7 +42,7 @@ def request_backup(
 
     `backup_id`: its id, if this node has its archive or runs it at once; then it is this node's, wherever its app is.
     `is_limited`: the account asks for it, so that its plan's limits count; without it one by hand is the operator's.
-    Raises NotFound, Invalid (NAME, NOTE), Conflict (BACKUP_IN_PROGRESS), IdempotencyKeyReused, LimitReached.
+    Raises NotFound, Invalid (NAME, NOTE), Conflict (.._IN_PROGRESS, APP_ENDED), IdempotencyKeyReused, LimitReached.
     """
     app = app_by_id(instance.catalog, app_id)
     if app is None:
@@ -78,12 +79,16 @@ def request_backup(
             if isinstance(error, LimitReached):
                 raise
             raise Conflict("BACKUP_IN_PROGRESS", _RUNS) from None
-        except rows.RestoreRunning:
-            raise Conflict("RESTORE_IN_PROGRESS", _RESTORED) from None
+        except (rows.RestoreRunning, AppEnded) as error:
+            raise _refused(error) from None
         else:
             wake(instance)
             return backup, True
     raise name_taken(default)
+
+
+def _refused(error: Exception) -> Conflict:
+    return app_ended() if isinstance(error, AppEnded) else Conflict("RESTORE_IN_PROGRESS", _RESTORED)
 
 
 def _hash_of(name: str | None, origin: str, is_locked: bool, note: str | None) -> str:

@@ -82,7 +82,7 @@ def set_schedule(instance: Instance, app: App, schedule: Schedule, by: Actor, *,
         instance.clock.now_ns(),
         by,
         "schedule.set",
-        lambda before, after: _changed_times(instance, before, after),
+        lambda before, after: changed_times(instance, before, after),
     )
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
@@ -101,11 +101,13 @@ def _check_plan(instance: Instance, app: App, text: str, by_customer: bool) -> N
         )
 
 
-def _changed_times(instance: Instance, before: App, after: App) -> dict[str, int | None]:
-    """The columns that change with a schedule; another time for the next run gives until then time to be overdue."""
-    if after.settings.cron == before.settings.cron:
+def changed_times(instance: Instance, before: App, after: App) -> dict[str, int | None]:
+    """The columns that change with a schedule, or with an end; another time for the next run gives until then time to
+    be overdue.
+    """
+    if (after.settings.cron, after.ended_at) == (before.settings.cron, before.ended_at):
         return {}
-    if not after.settings.cron:
+    if not after.settings.cron or after.ended_at is not None:
         return {"next_run_at": None, "overdue_at": None, "overdue_since": None}
     now_ns = instance.clock.now_ns()
     return {"next_run_at": _next_run(instance, after, now_ns), "overdue_at": overdue_after(instance, after, now_ns)}
@@ -187,7 +189,7 @@ def recompute(instance: Instance, node: str | None, control: Control = NEVER) ->
 
 
 def _right_times(instance: Instance, app: App, seen: DueTimes) -> DueTimes:
-    if not app.settings.cron:
+    if not app.settings.cron or app.ended_at is not None:
         return DueTimes(None, None, None)
     now_ns = instance.clock.now_ns()
     next_run_at, overdue_at = seen.next_run_at, seen.overdue_at

@@ -15,11 +15,12 @@ from holdfast.service.instance.import_scratch import archive_path, contents_path
 from holdfast.service.instance.locks import held
 from holdfast.service.registry.accounts import get_account
 from holdfast.service.registry.apps import excluded_paths, is_here
-from holdfast.service.registry.databases import DUMPS_LABEL, databases_of, dumps_label
+from holdfast.service.registry.databases import DUMPS_LABEL, databases_of, dumps_label, missing_databases
 from holdfast.service.registry.restored_folders import left_out
 from holdfast.sources.archive.errors import Limits, ScratchFailed
 from holdfast.sources.archive.source import unpack
 from holdfast.sources.databases.client import Patience
+from holdfast.sources.databases.errors import DatabaseFailed
 from holdfast.sources.databases.source import FOLDER_PATH, WithDumps
 from holdfast.sources.directory.live import LiveSource
 from holdfast.sources.directory.source import DirectorySource
@@ -61,6 +62,11 @@ def chosen_source(
     `log` gets a line for each thing worth one; `on_read` is called when the application may do as it likes again.
     """
     if backup.origin != IMPORTED:
+        if missing := missing_databases(instance, app):
+            raise DatabaseFailed(
+                f"No database named {missing[0]} is in holdfast.toml any more, so no copy was made; put it back, or "
+                "name others for the application."
+            )
         specs = databases_of(instance, app)
         excluded = (*excluded_paths(instance, app), *([FOLDER_PATH] if specs else []))
         restored = left_out(app)

@@ -50,7 +50,7 @@ class KeyRefused(ApiError):
 
 
 class CrossSite(ApiError):
-    """A change that comes with a session's cookie, and not from a page of ours."""
+    """A form that no page of ours sent."""
 
     http_status = 403
 
@@ -110,7 +110,7 @@ def route_not_found() -> ApiError:
 def cross_site() -> ApiError:
     return CrossSite(
         "CROSS_SITE_REQUEST",
-        "With a session's cookie a change must come from this site: send it from its pages, or use an API key.",
+        "This form must come from this site: open its page again and send it from there.",
     )
 
 

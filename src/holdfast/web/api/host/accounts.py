@@ -21,7 +21,7 @@ from holdfast.web.http.etags import with_etag
 AnyRequest = Request[Any, Any, Any]
 
 _LIST = "/v3/admin/accounts"
-_ONE = "/v3/admin/accounts/{external_id:str}"
+ONE_ACCOUNT = "/v3/admin/accounts/{external_id:str}"
 _ID_SEGMENT = 3
 _READ = needs_scope(HostScope.READ, HostScope.ACCOUNTS)
 _WRITE = needs_scope(HostScope.ACCOUNTS)
@@ -31,29 +31,29 @@ def host_account_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
 
-    @put(_ONE, opt=_WRITE)
+    @put(ONE_ACCOUNT, opt=_WRITE)
     async def put_account(request: AnyRequest) -> Answer:
         host = require_host(context, request.scope)
         body = await inputs.json_body(request, AccountPut)
-        external_id = _external_id(request.scope)
-        shown, is_new = await context.call(operations.put_account, instance, external_id, body, host.actor)
+        put = operations.put_account
+        shown, is_new = await context.call(put, instance, external_id(request.scope), body, host.actor)
         return success(shown, 201 if is_new else 200)
 
-    @get(_ONE, opt=_READ)
+    @get(ONE_ACCOUNT, opt=_READ)
     async def get_account(request: AnyRequest) -> Answer:
         require_host(context, request.scope)
-        found = await context.call(operations.account_by_external_id, instance, _external_id(request.scope))
+        found = await context.call(operations.account_by_external_id, instance, external_id(request.scope))
         return with_etag(success(await context.call(operations.shown_account, instance, found)), request.scope)
 
-    @delete(_ONE, status_code=200, opt=_WRITE)
+    @delete(ONE_ACCOUNT, status_code=200, opt=_WRITE)
     async def end_account(request: AnyRequest) -> Answer:
         host = require_host(context, request.scope)
         fields = inputs.query(request.scope, "erase", "now")
         erases, at_once = truth(fields, "erase"), truth(fields, "now")
 
         def end() -> Any:
-            external_id = _external_id(request.scope)
-            return operations.end_account(instance, external_id, host.actor, erases=erases, at_once=at_once)
+            named = external_id(request.scope)
+            return operations.end_account(instance, named, host.actor, erases=erases, at_once=at_once)
 
         return success(await context.call(end))
 
@@ -66,5 +66,6 @@ def host_account_routes(context: Context) -> list[HTTPRouteHandler]:
     return [put_account, get_account, end_account, list_accounts]
 
 
-def _external_id(scope: Scope) -> str:
+def external_id(scope: Scope) -> str:
+    """Return the external id of an account in the path."""
     return inputs.path_segment(scope, _ID_SEGMENT)

@@ -21,7 +21,8 @@ from holdfast.schemas import (
 )
 from holdfast.schemas.compat import snapshots, users
 from holdfast.schemas.host import accounts as host
-from holdfast.schemas.people import members
+from holdfast.schemas.host import apps as host_apps
+from holdfast.schemas.people import members, sign_in
 
 Json = dict[str, Any]
 
@@ -37,7 +38,8 @@ SHOWN = (
     *(members.Member, members.InvitedMember, members.EndedMember, members.NewMember, members.MemberChange),
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
-    *(host.HostAccount, host.AccountPut),
+    *(host.HostAccount, host.AccountPut, host_apps.HostApp, host_apps.AppPut),
+    *(sign_in.NewSignInLink, sign_in.SignInLink),
 )
 
 # Decoding lets these be missing, so that the refusal can name the field.
@@ -49,6 +51,8 @@ _REQUIRED = {
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
     "AccountPut": ["email", "plan"],
+    "AppPut": ["account", "path", "name"],
+    "SignInPerson": ["email"],
 }
 
 _CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")

@@ -8,7 +8,6 @@ from holdfast.web.api.openapi import (
     backups,
     browsing,
     download,
-    host,
     jobs,
     schedule,
     state,
@@ -17,6 +16,8 @@ from holdfast.web.api.openapi import (
 from holdfast.web.api.openapi.compat import snapshots, users
 from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
+from holdfast.web.api.openapi.host import accounts as host_accounts
+from holdfast.web.api.openapi.host import apps as host_apps
 from holdfast.web.api.openapi.people import keys, links, members
 
 _SUBJECTS = {
@@ -34,7 +35,10 @@ _SUBJECTS = {
         lambda: {**users.paths(), **snapshots.paths()},
         "For clients of the neighbouring API: the same backups, under the names that these know.",
     ),
-    "host": (host.paths, "The host's side: its accounts, under its own ids; with an admin key."),
+    "host": (
+        lambda: {**host_accounts.paths(), **host_apps.paths()},
+        "The host's side: its accounts and applications, under its own ids; with an admin key.",
+    ),
     "state": (state.paths, "The state of the instance."),
 }
 """The operations and the meaning of each tag."""

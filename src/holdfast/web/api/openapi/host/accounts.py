@@ -1,12 +1,12 @@
-"""The routes of the host."""
+"""The routes of the host's accounts."""
 
 from __future__ import annotations
 
 from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX
 from holdfast.web.api.openapi.fields import Json, enveloped, ref
-from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
+from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, answered, got, json_of, operation, query
 
-_EXTERNAL_ID: Json = {
+EXTERNAL_ID: Json = {
     "name": "external_id",
     "in": "path",
     "required": True,
@@ -16,7 +16,7 @@ _EXTERNAL_ID: Json = {
 _BOOL: Json = {"type": "boolean"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _AFTER = query("after", {"type": "string", "pattern": "^[a-z0-9]{1,32}$"}, "The id after which the page begins.")
-_SINCE = query("updated_after", _TIME, "Only what changed after this time.")
+SINCE = query("updated_after", _TIME, "Only what changed after this time.")
 
 
 def paths() -> Json:
@@ -29,7 +29,7 @@ def paths() -> Json:
                 "listHostAccounts",
                 "All accounts, in the order of their ids",
                 got({"type": "array", "items": account}, "The accounts.", LINK),
-                parameters=(PAGE_SIZE, _AFTER, _SINCE, IF_NONE_MATCH),
+                parameters=(PAGE_SIZE, _AFTER, SINCE, IF_NONE_MATCH),
             )
         },
         "/v3/admin/accounts/{external_id}": {
@@ -41,7 +41,7 @@ def paths() -> Json:
                     201: {"description": "It is new.", "content": content},
                 },
                 (409,),
-                parameters=(_EXTERNAL_ID,),
+                parameters=(EXTERNAL_ID,),
                 body="AccountPut",
                 description="The same body twice changes nothing. An account that had ended goes on.",
             ),
@@ -50,7 +50,7 @@ def paths() -> Json:
                 "An account, with its usage",
                 got(account, "It."),
                 (404,),
-                parameters=(_EXTERNAL_ID, IF_NONE_MATCH),
+                parameters=(EXTERNAL_ID, IF_NONE_MATCH),
             ),
             "delete": operation(
                 "endHostAccount",
@@ -58,11 +58,24 @@ def paths() -> Json:
                 {200: {"description": "It as it is now.", "content": content}},
                 (404,),
                 parameters=(
-                    _EXTERNAL_ID,
+                    EXTERNAL_ID,
                     query("erase", _BOOL, "True: all of it is erased after 72 hours."),
                     query("now", _BOOL, "With `erase`: in the next minutes."),
                 ),
                 description="Its keys open nothing any more. A PUT undoes it until it is erased.",
             ),
+        },
+        "/v3/admin/accounts/{external_id}/sign-in-links": {
+            "post": operation(
+                "addSignInLink",
+                "Make a link that signs a person in, once, within 60 s",
+                answered(ref("SignInLink"), "The link, for the browser of that person.", 201),
+                (404, 409, 413),
+                parameters=(EXTERNAL_ID,),
+                body="NewSignInLink",
+                description="Without `person` it is for whoever has the account's address. A `group` or `rights` are "
+                "for this session alone; without them a person has what he has as a member, and whoever is not one "
+                "needs them. With `app` the session is for that application alone.",
+            )
         },
     }

@@ -1,0 +1,134 @@
+"""Applications under the host's own ids: put, shown, ended. The same twice changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from holdfast.catalog.events.audit import Change
+from holdfast.catalog.host import apps as rows
+from holdfast.catalog.host.batch import Writes
+from holdfast.catalog.host.records import HostApp
+from holdfast.catalog.host.seen import seen_around
+from holdfast.catalog.records import Actor
+from holdfast.schemas.host import apps as schemas
+from holdfast.schemas.host.apps import AppPut
+from holdfast.schemas.times import iso
+from holdfast.service.errors import Conflict, app_not_found
+from holdfast.service.host.accounts import check_external_id
+from holdfast.service.host.folders import Folders, folders_held
+from holdfast.service.host.wanted_apps import named_in, plan_app, require_body
+from holdfast.service.instance.home import Instance
+from holdfast.service.policy.standing import Kind
+from holdfast.service.registry.account_record import store_record
+from holdfast.service.standing.gather import AT_ONCE, gather
+from holdfast.service.standing.shown import shown_standing
+from holdfast.units import DAY_NS
+
+KEEP_DAYS = 7
+KEEP_DAYS_MAX = 3650
+SCANNED_MAX = 20 * AT_ONCE
+"""A page with one standing alone ends after so many applications of any, however few have it."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Applications in the order of their ids. `next_after`: the id after which the next page begins; None: no more."""
+
+    apps: Sequence[schemas.HostApp]
+    next_after: str | None
+
+
+def app_by_external_id(instance: Instance, external_id: str) -> HostApp:
+    """Return an application of the host. Raises Invalid (EXTERNAL_ID), NotFound."""
+    check_external_id(external_id)
+    found = rows.app_by_external(instance.catalog, external_id)
+    if found is None:
+        raise app_not_found()
+    return found
+
+
+def put_app(instance: Instance, external_id: str, wanted: AppPut, by: Actor) -> tuple[schemas.HostApp, bool]:
+    """Make an application of the host, or bring it to what is wanted; return it, and True if it is new.
+
+    One that had ended goes on; another folder is a move. Raises Invalid (EXTERNAL_ID), and as `require_body` and
+    `plan_app` do.
+    """
+    check_external_id(external_id)
+    require_body(wanted)
+    now_ns, writes = instance.clock.now_ns(), Writes()
+    with _folders_for(instance, external_id, wanted) as folders, instance.catalog.write() as connection:
+        seen = seen_around(connection, named_in({external_id: wanted}))
+        changed = plan_app(instance, external_id, wanted, seen, folders, by, writes)
+        if not writes.is_written(connection, now_ns):
+            raise Conflict("APP_NAME_TAKEN", "Another application was given the name or the external id meanwhile.")
+    for account_id in writes.account_ids:
+        store_record(instance, account_id)
+    return shown_app(instance, app_by_external_id(instance, external_id)), changed is None
+
+
+@contextmanager
+def _folders_for(instance: Instance, external_id: str, wanted: AppPut) -> Iterator[Folders]:
+    """The folders, held and read before the catalog is, unless the application has the folder already."""
+    known = rows.app_by_external(instance.catalog, external_id)
+    if known is not None and known.app.ended_at is None and known.app.path == wanted.path:
+        yield Folders(instance)
+        return
+    with folders_held(instance) as folders:
+        folders.read()
+        yield folders
+
+
+def end_app(instance: Instance, external_id: str, by: Actor, keep_days: int = KEEP_DAYS) -> schemas.HostApp:
+    """End an application of the host; its backups can be listed, downloaded and restored elsewhere for `keep_days`.
+
+    Then it is erased; a PUT undoes it until then. Raises Invalid (EXTERNAL_ID), NotFound.
+    """
+    app = app_by_external_id(instance, external_id).app
+    now_ns, kept_ns = instance.clock.now_ns(), keep_days * DAY_NS
+    data = {"external_id": external_id, "keep_until": iso((app.ended_at or now_ns) + kept_ns, instance.zone)}
+    change = Change(by, "app.ended", app.account_id, app.id, data=data)
+    if rows.end_app(instance.catalog, app.id, now_ns, kept_ns, change):
+        store_record(instance, app.account_id)
+    return shown_app(instance, app_by_external_id(instance, external_id))
+
+
+def page_of_apps(
+    instance: Instance, after: str, limit: int, updated_after: int | None = None, standing: Kind | None = None
+) -> Page:
+    """Return applications with ids above `after`; `standing`: only those that have it.
+
+    `updated_after`: only those that were changed later, nanoseconds.
+    """
+    found: list[schemas.HostApp] = []
+    scanned = 0
+    while True:
+        at_once = limit if standing is None else AT_ONCE
+        page = rows.host_apps(instance.catalog, after, at_once + 1, updated_after)
+        for one in shown_apps(instance, page[:at_once]):
+            if len(found) == limit:
+                return Page(found, after)
+            if standing is None or one.standing.kind == standing:
+                found.append(one)
+            after = one.id
+        scanned += at_once
+        if len(page) <= at_once:
+            return Page(found, None)
+        if standing is None or scanned >= SCANNED_MAX:
+            return Page(found, after)
+
+
+def shown_app(instance: Instance, found: HostApp) -> schemas.HostApp:
+    """Return an application as its host sees it."""
+    return shown_apps(instance, [found])[0]
+
+
+def shown_apps(instance: Instance, found: Sequence[HostApp]) -> list[schemas.HostApp]:
+    """Return applications as their host sees them, in their order: a fixed number of queries for a thousand of them."""
+    now = gather(instance, [one.app for one in found])
+    shown = []
+    for one in found:
+        standing = shown_standing(instance, now[one.app.id].standing, for_operator=True)
+        shown.append(schemas.host_app_of(one, now[one.app.id].stored_bytes, standing, instance.zone))
+    return shown
