@@ -119,8 +119,8 @@ def test_who_counts_a_day_waits_for_the_application_with_nothing_in_hand(postgre
             hold_app(connection, bot.id)
             other = threading.Thread(target=act, args=(catalog, one))
             other.start()
-            with catalog.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as looking:
-                while looking.execute(waiting).first() is None:
+            with catalog.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as second:
+                while second.execute(waiting).first() is None:
                     assert other.is_alive(), number
             for query in everything:
                 connection.exec_driver_sql(query)

@@ -319,7 +319,7 @@ def finish_backup(
         now = _epoch_held(connection, backup_id)
         if held_app is None or now is None:
             return False
-        app, origin = held_app
+        app, is_imported = held_app
         if now != epoch:
             raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
         done = connection.execute(
@@ -335,7 +335,6 @@ def finish_backup(
         )
         if done.rowcount != 1:
             return False
-        is_imported = origin == IMPORTED
         if not is_imported:
             # A good backup ends what was overdue, and says until when the next one is awaited.
             times = {"overdue_at": overdue_at(app), "overdue_since": None}
@@ -352,11 +351,10 @@ def finish_backup(
             files=values.get("files", 0),
             warnings=len(warnings),
         )
-        counts = {"added_bytes": values.get("stored_bytes", 0)}
         if not is_imported:
-            counts |= {"good": 1, "content_bytes": values.get("content_bytes", 0)}
             _enter_shrunk(connection, app, backup_id, finished_at, is_shrunk, values)
-        count(connection, catalog.zone, app.id, finished_at, **counts)
+        good = {} if is_imported else {"good": 1, "content_bytes": values.get("content_bytes", 0)}
+        count(connection, catalog.zone, app.id, finished_at, added_bytes=values.get("stored_bytes", 0), **good)
         return True
 
 
@@ -390,10 +388,10 @@ def _epoch_held(connection: Connection, backup_id: str) -> int | None:
     return epoch
 
 
-def _app_held(connection: Connection, backup_id: str) -> tuple[App, str] | None:
-    """Hold and return a backup's application, with the backup's origin."""
+def _app_held(connection: Connection, backup_id: str) -> tuple[App, bool] | None:
+    """Hold and return a backup's application; with it True for an import, which says nothing about its folder."""
     row = connection.execute(
-        select(*APP_COLUMNS, backups.c.origin)
+        select(*APP_COLUMNS, backups.c.origin == IMPORTED)
         .join(backups, backups.c.app_id == apps.c.id)
         .where(backups.c.id == backup_id)
         .with_for_update(of=apps, key_share=True)

@@ -33,7 +33,7 @@ def hold_apps(connection: Connection, app_ids: Iterable[str]) -> None:
 
 
 def hold_app_of(connection: Connection, backup_id: str) -> str | None:
-    """Hold the row of a backup's application; return its id, None when there is no such backup."""
+    """Hold the row of a backup's application; return its id, None for a backup that is gone."""
     query = select(apps.c.id).join(backups, backups.c.app_id == apps.c.id).where(backups.c.id == backup_id)
     app_id: str | None = connection.execute(query.with_for_update(of=apps, key_share=True)).scalar()
     return app_id

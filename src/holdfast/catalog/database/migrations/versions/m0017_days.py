@@ -31,7 +31,7 @@ CREATE TEMP TABLE day_facts (
 )
 """,
 )
-"""What happened at a time. `stored`: by how much what is stored grew; `content`: of a good backup, where known."""
+"""The changes, each at a time. `stored`: by how much what is stored grew; `content`: of a good backup, where known."""
 
 _ENDED = """
 INSERT INTO day_facts (app_id, at, good, failed, cancelled, added, content, stored)
