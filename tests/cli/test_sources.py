@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit.command import PROGRAM
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from kit.command import Run
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(run: Run, tmp_path: Path) -> Run:
     """Runs `holdfast` on the test's own home, which has the application `bot`."""
-
-    def holdfast(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*PROGRAM, *map(str, arguments)],
-            env={**os.environ, "HOLDFAST_HOME": str(tmp_path / "home")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, (arguments, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return done
-
-    holdfast("init")
-    account = json.loads(holdfast("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
+    run("init")
+    account = json.loads(run("account", "add", "ana@example.com", "--plan", "Silver", "--json").stdout)
     (tmp_path / "bot").mkdir()
-    holdfast("app", "add", "bot", "--account", account["account_id"], "--path", tmp_path / "bot")
-    return holdfast
+    run("app", "add", "bot", "--account", account["account_id"], "--path", tmp_path / "bot")
+    return run
 
 
 def test_add_list_remove(run: Run, tmp_path: Path) -> None:

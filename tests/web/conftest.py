@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.command import run
 from kit.site import Site, start_site
 from kit.web import http, log, silver, site
 
-__all__ = ["http", "log", "silver", "site"]
+__all__ = ["http", "log", "run", "silver", "site"]
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from kit.command import PROGRAM
+from kit.command import Run
 from kit.receiver import Receiver, receiving
 from kit.site import Site
 
@@ -268,15 +267,11 @@ def test_customers_see_nothing_of_the_machine(
         _clean(site, received.body.decode())
 
 
-def test_the_operator_sees_all_of_it(site: Site, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operator_sees_all_of_it(site: Site, receiver: Receiver, run: Run) -> None:
     add_endpoint(site.instance, None, receiver.url, SYSTEM, None)
 
     def asked(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [*PROGRAM, "--home", str(site.instance.home), *arguments], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done
-        return done.stdout
+        return run("--home", site.instance.home, *arguments, code=code).stdout
 
     with away(site.folder):
         take_now(site.instance, site.app.id, SYSTEM)
@@ -296,7 +291,7 @@ def test_the_operator_sees_all_of_it(site: Site, receiver: Receiver, monkeypatch
 
 
 def test_what_the_operator_restores_elsewhere_is_no_business_of_the_account(
-    site: Site, silver: httpx.Client, receiver: Receiver, tmp_path: Path
+    site: Site, silver: httpx.Client, receiver: Receiver, run: Run, tmp_path: Path
 ) -> None:
     site.instance.config = msgspec.structs.replace(site.instance.config, notices_allow_private=True)
     add_endpoint(site.instance, site.app.account_id, receiver.url, SYSTEM, None)
@@ -309,10 +304,7 @@ def test_what_the_operator_restores_elsewhere_is_no_business_of_the_account(
     assert silver.get(f"/v3/jobs/{job.id}").status_code == 404
     assert silver.delete(f"/v3/jobs/{job.id}").status_code == 404
     assert not receiver.received
-    listed = subprocess.run(
-        [*PROGRAM, "--home", str(site.instance.home), "jobs"], capture_output=True, text=True, check=True
-    )
-    assert job.id in listed.stdout
+    assert job.id in run("--home", site.instance.home, "jobs").stdout
 
 
 def test_what_is_refused_at_once_names_no_folder(site: Site, silver: httpx.Client) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 from kit import rows
 from kit.rows import SECOND
+from msgspec.structs import asdict
 
 from holdfast.catalog.backups.damage import DAMAGED, NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import fail_backup, finish_backup, insert_backup, start_backup
-from holdfast.catalog.backups.standing import StandingRows, standing_rows
+from holdfast.catalog.backups.standing import StandingRows, may_stand, standing_rows
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import backups
+from holdfast.catalog.database.tables import apps, backups
+from holdfast.catalog.host.accounts import host_accounts
 from holdfast.catalog.jobs.rows import finish_job, insert_job, start_job
 from holdfast.catalog.records import SYSTEM, App, Backup, Job, JobState, Warned
 
@@ -142,3 +144,27 @@ def test_restores_and_open_work_are_of_the_applications_asked_for(catalog: Catal
     assert (ended.code, ended.message, ended.detail) == ("TARGET_FULL", "It is full.", "All is said.")
     assert rows_of(catalog, app, restores_since=650 * SECOND).restores == {}
     assert [(w.app_id, w.kind) for w in rows_of(catalog, other).work] == [(other.id, "backup")]
+
+
+def test_the_accounts_that_may_stand_so(catalog: Catalog) -> None:
+    made = {}
+    for number, name in enumerate(("bad", "busy", "good", "late", "new", "torn", "warned"), 1):
+        rows.account(catalog, name)
+        made[name] = rows.app(catalog, account_id=name)
+        if name != "new":
+            done = rows.done(catalog, made[name], number)
+    changed(catalog, done, warnings='[{"path":"a","code":"GONE","message":"x"}]')
+    changed(catalog, Backup(**{**asdict(done), "id": f"{6:032x}"}), damage="[]")
+    failed(catalog, made["bad"], 50)
+    insert_backup(catalog, rows.backup(made["busy"], 60), SYSTEM)
+    with catalog.write() as connection:
+        connection.execute(apps.update().where(apps.c.id == made["late"].id).values(overdue_at=5))
+
+    def found(kind: str) -> list[str]:
+        return [one.id for one in host_accounts(catalog, "", 20, None, may_stand(kind, 5))]
+
+    kinds = {"failed": "bad", "running": "busy", "overdue": "late", "empty": "new", "damaged": "torn"}
+    assert {kind: found(kind) for kind in kinds} == {kind: [name] for kind, name in kinds.items()}
+    assert found("warnings") == ["warned"]
+    assert found("restoring") == []
+    assert found("proved") == sorted(made), "these may be of any kind"

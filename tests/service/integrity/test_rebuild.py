@@ -121,12 +121,12 @@ def test_the_operators_backups_are_still_not_counted(world: World, reopened: lis
     run_backup(world.instance, asked.id)
     world.clock.ns += 1_000_000_000
     world.take("the operator's")
-    assert limits.taken_today(world.instance, world.account) == 1
+    assert limits.shown_usage(world.instance, world.account, 1).backups_today == 1
     lose_catalog(world)
     instance = reopen(world, reopened)
     rebuild(instance, SYSTEM)
     assert [b.is_operators for b in list_backups(instance, world.app.id)] == [False, True]
-    assert limits.taken_today(instance, world.account) == 1
+    assert limits.shown_usage(instance, world.account, 1).backups_today == 1
 
 
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
+from kit.mails import Mails
 from kit.receiver import receiving
 
 from holdfast.service.errors import Invalid
@@ -20,26 +15,6 @@ from holdfast.service.notify.egress import Egress
 from holdfast.service.notify.webhook import Outcome
 
 ANYWHERE = Egress(allow_private=True)
-
-
-@pytest.fixture
-def mails() -> Iterator[tuple[int, list[Any]]]:
-    """A mail server's port, and the messages it got."""
-    got: list[Any] = []
-
-    class Mailbox:
-        async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
-            got.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
-            return "250 OK"
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(Mailbox(), hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield port, got
-    finally:
-        controller.stop()
 
 
 def test_a_push_message_arrives() -> None:
@@ -52,15 +27,14 @@ def test_a_push_message_arrives() -> None:
     assert "github" not in repr(got).lower()
 
 
-def test_a_mail_arrives(mails: tuple[int, list[Any]]) -> None:
-    port, got = mails
-    url = f"mailto://localhost:{port}?from=backups@example.org&to=ana@example.org"
+def test_a_mail_arrives(mails: Mails) -> None:
+    url = f"{mails.url}?from=backups@example.org&to=ana@example.org"
     assert send(url, "bot: backup failed", "The disk is full.", "failure", egress=ANYWHERE) == Outcome(None, None)
-    (mail,) = got
+    mail, text = mails.only()
     assert mail["Subject"] == "bot: backup failed"
     assert "ana@example.org" in mail["To"]
     assert "backups@example.org" in mail["From"]
-    assert "The disk is full." in mail.get_body(("plain", "html")).get_content()
+    assert "The disk is full." in text
 
 
 def test_a_service_that_refuses_is_a_failure() -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 
 from holdfast.catalog.backups.retention import BY_HAND, Candidate, candidates_in
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, events
+from holdfast.catalog.database.tables import accounts, backups, events
 from holdfast.catalog.packs.ledger import counted_bytes
-from holdfast.catalog.records import EventKind
+from holdfast.catalog.records import EventKind, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,26 @@ def account_times(catalog: Catalog, account_ids: Collection[str], since: int) ->
         for account_id, _, at in _asked_since(connection, account_ids, since):
             found.setdefault(account_id, []).append(at)
     return {account_id: tuple(sorted(times)) for account_id, times in found.items()}
+
+
+class Held(msgspec.Struct, frozen=True):
+    """The backups of an account: the good ones, those in its trash, and the bytes that these take."""
+
+    backups: int = 0
+    trash_backups: int = 0
+    trash_bytes: int = 0
+
+
+def held_by(catalog: Catalog, account_ids: Collection[str]) -> dict[str, Held]:
+    """Return for accounts what they hold, by their ids."""
+    b = backups.c
+    in_trash = and_(b.state == State.TRASHED, b.deleted_at.is_not(None))
+    good, trashed = (func.sum(case((one, 1), else_=0)) for one in (b.state == State.SUCCESSFUL, in_trash))
+    counts = select(b.account_id, good, trashed).where(b.account_id.in_(account_ids)).group_by(b.account_id)
+    taken = select(accounts.c.id, func.coalesce(accounts.c.trash_bytes, 0)).where(accounts.c.id.in_(account_ids))
+    with catalog.read() as connection:
+        found = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(counts)}
+        return {row[0]: Held(*found.get(row[0], (0, 0)), int(row[1])) for row in connection.execute(taken)}
 
 
 def _asked_since(

@@ -123,6 +123,36 @@ def standing_rows(
         )
 
 
+def may_stand(kind: str, now_ns: int) -> ColumnElement[bool] | None:
+    """Return a condition on applications that those with a kind of standing meet, and few others; None: all may.
+
+    For the kinds that few applications have, so that to list these not every other one has to be looked at.
+    """
+    match kind:
+        case "overdue":
+            return or_(apps.c.overdue_since.is_not(None), apps.c.overdue_at <= now_ns)
+        case "failed":
+            tried = backups.alias("tried")
+            newest = tried.c.id == _newest(_ended_by_itself(backups))
+            return select(tried.c.id).where(newest, tried.c.state == State.FAILED).correlate(apps).exists()
+        case "damaged":
+            return apps.c.id.in_(select(backups.c.app_id).where(backups.c.damage.is_not(None)))
+        case "running" | "first_running":
+            unfinished = select(backups.c.app_id).where(
+                open_backups, backups.c.state.in_((State.QUEUED, State.RUNNING))
+            )
+            return apps.c.id.in_(unfinished)
+        case "restoring":
+            return apps.c.id.in_(select(jobs.c.app_id).where(open_jobs, jobs.c.kind == RESTORE))
+        case "warnings":
+            warned = backups.alias("warned")
+            newest = warned.c.id == _newest(backups.c.state == State.SUCCESSFUL)
+            return select(warned.c.id).where(newest, warned.c.warnings != "[]").correlate(apps).exists()
+        case "empty":
+            return _newest(backups.c.state == State.SUCCESSFUL).is_(None)
+    return None
+
+
 def _newest_backups(connection: Connection, app_ids: Collection[str]) -> dict[str, NewestBackups]:
     """Return the newest backups of applications, by their ids."""
     good, tried = backups.alias("good"), backups.alias("tried")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
+from holdfast.catalog.accounts.apps import COLUMNS as APP_COLUMNS
+from holdfast.catalog.accounts.apps import app_of
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.host.records import HostAccount
+from holdfast.catalog.records import App
 
 _COLUMNS = (*ACCOUNT_COLUMNS, accounts.c.updated_at, accounts.c.erase_at)
 _NOT_ERASED = accounts.c.data_key_sealed != b""
@@ -42,11 +45,23 @@ def account_by_external(catalog: Catalog, external_id: str) -> HostAccount | Non
         return accounts_by_external(connection, [external_id]).get(external_id)
 
 
-def host_accounts(catalog: Catalog, after_id: str, limit: int, updated_after: int | None) -> list[HostAccount]:
-    """Return accounts with ids above `after_id`, in the order of their ids. `updated_after`: nanoseconds."""
+def host_accounts(
+    catalog: Catalog,
+    after_id: str,
+    limit: int,
+    updated_after: int | None,
+    applications: ColumnElement[bool] | None = None,
+) -> list[HostAccount]:
+    """Return accounts with ids above `after_id`, in the order of their ids. `updated_after`: nanoseconds.
+
+    `applications`: only accounts that have one that meets this condition, or none at all.
+    """
     query = select(*_COLUMNS).where(accounts.c.id > after_id, _NOT_ERASED).order_by(accounts.c.id).limit(limit)
     if updated_after is not None:
         query = query.where(accounts.c.updated_at > updated_after)
+    if applications is not None:
+        own = select(apps.c.id).where(apps.c.account_id == accounts.c.id, apps.c.ended_at.is_(None))
+        query = query.where(or_(own.where(applications).exists(), ~own.exists()))
     with catalog.read() as connection:
         return [host_account_of(row) for row in connection.execute(query).all()]
 
@@ -58,11 +73,11 @@ def app_id_of_account(catalog: Catalog, account_id: str, external_id: str) -> st
         return connection.execute(query).scalar()
 
 
-def running_apps(catalog: Catalog, account_id: str) -> int:
-    """Return the number of an account's applications that have not ended."""
-    query = select(func.count()).select_from(apps).where(apps.c.account_id == account_id, apps.c.ended_at.is_(None))
+def running_apps_of(catalog: Catalog, account_ids: Collection[str]) -> list[App]:
+    """Return the applications of accounts that have not ended."""
+    query = select(*APP_COLUMNS).where(apps.c.account_id.in_(account_ids), apps.c.ended_at.is_(None))
     with catalog.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        return [app_of(row) for row in connection.execute(query).all()]
 
 
 def active_accounts(catalog: Catalog, after: str, limit: int) -> list[tuple[str, str]]:

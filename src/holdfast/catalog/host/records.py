@@ -14,6 +14,11 @@ class HostAccount(msgspec.Struct, frozen=True):
     updated_at: int
     erase_at: int | None
 
+    @property
+    def id(self) -> str:
+        """The account's id."""
+        return self.account.id
+
 
 class HostApp(msgspec.Struct, frozen=True):
     """An application with what only its host asks for. `account`: the external id of its account."""

@@ -9,7 +9,8 @@ import msgspec
 
 from holdfast.catalog.host import records
 from holdfast.schemas.account import Usage
-from holdfast.schemas.fields import Body, Shown, Time
+from holdfast.schemas.apps import Standing
+from holdfast.schemas.fields import Body, Id, Shown, Time
 from holdfast.schemas.times import iso, iso_or_none
 
 EXTERNAL_ID_CHARACTERS_MAX = 128
@@ -22,6 +23,13 @@ ExternalId = Annotated[
         description="The host's own id; case-sensitive, percent-encoded in a path.",
     ),
 ]
+
+
+class AccountStanding(Standing, frozen=True):
+    """The standing of an account: the worst of its applications', or its own as long as it has none."""
+
+    app_id: Annotated[Id | None, msgspec.Meta(description="Of the application that stands so; null: it has none.")]
+    app: Annotated[ExternalId | None, msgspec.Meta(description="The host's own id of that application.")]
 
 
 class HostAccount(Shown, frozen=True):
@@ -40,6 +48,9 @@ class HostAccount(Shown, frozen=True):
     ended_at: Annotated[Time | None, msgspec.Meta(description="Since when the host has ended it.")]
     erase_at: Annotated[Time | None, msgspec.Meta(description="When all of it is erased.")]
     usage: Usage
+    standing: Annotated[
+        AccountStanding | None, msgspec.Meta(description="The worst of its applications'; null: it has ended.")
+    ]
 
 
 class AccountPut(Body):
@@ -53,7 +64,9 @@ class AccountPut(Body):
     is_suspended: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def host_account_of(record: records.HostAccount, usage: Usage, zone: tzinfo) -> HostAccount:
+def host_account_of(
+    record: records.HostAccount, usage: Usage, standing: AccountStanding | None, zone: tzinfo
+) -> HostAccount:
     """An account as its host sees it."""
     account = record.account
     return HostAccount(
@@ -68,4 +81,5 @@ def host_account_of(record: records.HostAccount, usage: Usage, zone: tzinfo) -> 
         ended_at=iso_or_none(account.ended_at, zone),
         erase_at=iso_or_none(record.erase_at, zone),
         usage=usage,
+        standing=standing,
     )

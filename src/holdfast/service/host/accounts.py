@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from holdfast.catalog.backups.standing import may_stand
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host import accounts as rows
 from holdfast.catalog.host.batch import Writes
@@ -16,8 +18,10 @@ from holdfast.schemas.host import accounts as schemas
 from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX, AccountPut
 from holdfast.schemas.times import iso_or_none
 from holdfast.service.errors import Conflict, Invalid, NotFound
+from holdfast.service.host.standing import accounts_now, page_of_kind, shown_account_standing
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy import limits
+from holdfast.service.policy.standing import Kind
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import check_email, email_taken, new_account, require_plan
 from holdfast.service.registry.keys import new_main_key
@@ -127,14 +131,42 @@ def end_account(
     return shown_account(instance, account_by_external_id(instance, external_id))
 
 
-def list_accounts(instance: Instance, after: str, limit: int, updated_after: int | None) -> list[schemas.HostAccount]:
-    """Return accounts with ids above `after`, in the order of their ids."""
-    found = rows.host_accounts(instance.catalog, after, limit, updated_after)
-    return [shown_account(instance, one) for one in found]
+def list_accounts(
+    instance: Instance, after: str, limit: int, updated_after: int | None = None, standing: Kind | None = None
+) -> tuple[list[schemas.HostAccount], str | None]:
+    """Return accounts with ids above `after` in the order of their ids, and the id after which the next page begins.
+
+    That is None when there are no more. `updated_after`: only those that were changed later, nanoseconds; `standing`:
+    only those that have it. Such a page may be short, or empty, and have a next one.
+    """
+
+    def fetch(after: str, limit: int) -> list[HostAccount]:
+        likely = None if standing is None else may_stand(standing, instance.clock.now_ns())
+        return rows.host_accounts(instance.catalog, after, limit, updated_after, likely)
+
+    def kinds(some: Sequence[HostAccount]) -> dict[str, Kind | None]:
+        now = accounts_now(instance, some)
+        return {one.id: None if one.account.ended_at is not None else now[one.id].standing.kind for one in some}
+
+    if standing is not None:
+        found, next_after = page_of_kind(fetch, kinds, standing, after, limit)
+    else:
+        found = fetch(after, limit + 1)
+        next_after = found[limit - 1].id if len(found) > limit else None
+    return shown_accounts(instance, found[:limit]), next_after
 
 
 def shown_account(instance: Instance, found: HostAccount) -> schemas.HostAccount:
     """Return an account as its host sees it."""
-    account = found.account
-    usage = limits.shown_usage(instance, account, rows.running_apps(instance.catalog, account.id))
-    return schemas.host_account_of(found, usage, instance.zone)
+    return shown_accounts(instance, [found])[0]
+
+
+def shown_accounts(instance: Instance, found: Sequence[HostAccount]) -> list[schemas.HostAccount]:
+    """Return accounts as their host sees them, in their order."""
+    now = accounts_now(instance, found)
+    usages = limits.shown_usages(instance, {one.id: now[one.id].app_count for one in found})
+    shown = []
+    for one in found:
+        standing = shown_account_standing(instance, one, now[one.id])
+        shown.append(schemas.host_account_of(one, usages[one.id], standing, instance.zone))
+    return shown

@@ -11,13 +11,12 @@ A day is the 24 hours before the request, so that not everybody starts at the sa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from holdfast.catalog.accounts.rows import usage
-from holdfast.catalog.backups.limits import Counts, counts_of
-from holdfast.catalog.backups.trash import trash_of
+from holdfast.catalog.backups.limits import Counts, account_times, counts_of, held_by
+from holdfast.catalog.packs.ledger import counted_bytes_of
 from holdfast.catalog.records import Account, App, Backup
 from holdfast.schemas.account import Limits, Usage
 from holdfast.schemas.times import iso
@@ -72,24 +71,28 @@ def check(instance: Instance, app: App) -> None:
     permit(instance, now_ns)(counts_of(instance.catalog, app.account_id, app.id, now_ns - DAY_NS))
 
 
-def taken_today(instance: Instance, account: Account) -> int:
-    """Return the number of backups that an account took by hand in the last 24 hours."""
-    since = instance.clock.now_ns() - DAY_NS
-    return len(counts_of(instance.catalog, account.id, "", since).account_times)
-
-
 def shown_usage(instance: Instance, account: Account, app_count: int) -> Usage:
     """Return an account's usage as it is shown, with the number of applications that the caller counts."""
-    backups, stored = usage(instance.catalog, account.id)
-    in_trash = trash_of(instance.catalog, account.id)
-    return Usage(
-        apps=app_count,
-        backups=backups,
-        storage=stored,
-        backups_today=taken_today(instance, account),
-        trash_backups=in_trash.backups,
-        trash_storage=in_trash.bytes,
-    )
+    return shown_usages(instance, {account.id: app_count})[account.id]
+
+
+def shown_usages(instance: Instance, app_counts: Mapping[str, int]) -> dict[str, Usage]:
+    """Return the usage of accounts, by their ids: as many queries for all of them as for one."""
+    ids = list(app_counts)
+    held = held_by(instance.catalog, ids)
+    stored = counted_bytes_of(instance.catalog, ids)
+    times = account_times(instance.catalog, ids, instance.clock.now_ns() - DAY_NS)
+    return {
+        account_id: Usage(
+            apps=app_count,
+            backups=held[account_id].backups,
+            storage=stored.get(account_id, 0),
+            backups_today=len(times.get(account_id, ())),
+            trash_backups=held[account_id].trash_backups,
+            trash_storage=held[account_id].trash_bytes,
+        )
+        for account_id, app_count in app_counts.items()
+    }
 
 
 def shown_limits(plan: PricePlan) -> Limits:

@@ -29,6 +29,9 @@ BODY_SECONDS_MAX = 30.0
 APP_SEGMENT = 2
 """The place of the application's id in the path `/v3/apps/{app_id}/...`."""
 
+HOST_ID_SEGMENT = 3
+"""The place of the external id in the path `/v3/admin/accounts/{external_id}`, or `apps`."""
+
 PAGE_MAX = 200
 WAIT_SECONDS_MAX = 90
 IDEMPOTENCY_KEY_CHARS_MAX = 255

@@ -9,6 +9,7 @@ from typing import Any
 from litestar.types import Scope
 
 from holdfast.service.instance.home import Instance
+from holdfast.service.policy.standing import Kind
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.paging import link_to_next
@@ -25,18 +26,31 @@ def truth(fields: dict[str, str], field: str) -> bool:
     return text == "true"
 
 
+def standing_kind(fields: dict[str, str]) -> Kind | None:
+    """The kind of standing that a query asks for; None for all."""
+    text = fields.get("standing")
+    if text is None:
+        return None
+    if text not in tuple(Kind):
+        raise inputs.invalid("standing", f"one of {', '.join(Kind)}")
+    return Kind(text)
+
+
 def page_of_ids(
-    instance: Instance, scope: Scope, path: str, find: Callable[[Instance, str, int, int | None], Sequence[Any]]
+    instance: Instance,
+    scope: Scope,
+    path: str,
+    find: Callable[[Instance, str, int, int | None, Kind | None], tuple[Sequence[Any], str | None]],
 ) -> Answer:
-    """A page of what `find(instance, after, limit, updated_after)` returns in the order of ids."""
-    fields = inputs.query(scope, "limit", "after", "updated_after")
+    """A page of what `find(instance, after, limit, updated_after, standing)` returns, and the link to the next one."""
+    fields = inputs.query(scope, "limit", "after", "updated_after", "standing")
     limit, after = inputs.page_limit(fields) or PAGE_DEFAULT, fields.get("after", "")
     if after and not _ID.fullmatch(after):
         raise inputs.invalid("after", "the id of what is listed, lower-case letters and digits")
     since = fields.get("updated_after")
-    found = find(instance, after, limit + 1, None if since is None else inputs.moment("updated_after", since))
-    if len(found) <= limit:
+    updated_after = None if since is None else inputs.moment("updated_after", since)
+    found, next_after = find(instance, after, limit, updated_after, standing_kind(fields))
+    if next_after is None:
         return success(found)
-    page = found[:limit]
-    more = {**fields, "limit": str(limit), "after": page[-1].id}
-    return success(page, headers=link_to_next(instance.config.base_url, path, more))
+    more = {**fields, "limit": str(limit), "after": next_after}
+    return success(found, headers=link_to_next(instance.config.base_url, path, more))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX
+from holdfast.service.policy.standing import Kind
 from holdfast.web.api.openapi.fields import Json, enveloped, ref
-from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, answered, got, json_of, operation, query
+from holdfast.web.api.openapi.operations import IF_NONE_MATCH, LINK, PAGE_SIZE, got, json_of, operation, query
 
 EXTERNAL_ID: Json = {
     "name": "external_id",
@@ -16,6 +17,7 @@ EXTERNAL_ID: Json = {
 _BOOL: Json = {"type": "boolean"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _AFTER = query("after", {"type": "string", "pattern": "^[a-z0-9]{1,32}$"}, "The id after which the page begins.")
+STANDING = query("standing", {"type": "string", "enum": list(Kind)}, "Only what stands so, as `standing` has it.")
 SINCE = query("updated_after", _TIME, "Only what changed after this time.")
 
 
@@ -29,7 +31,9 @@ def paths() -> Json:
                 "listHostAccounts",
                 "All accounts, in the order of their ids",
                 got({"type": "array", "items": account}, "The accounts.", LINK),
-                parameters=(PAGE_SIZE, _AFTER, SINCE, IF_NONE_MATCH),
+                parameters=(PAGE_SIZE, _AFTER, SINCE, STANDING, IF_NONE_MATCH),
+                description="A page of one `standing` may be short, or empty, and have a next one: the `Link` header "
+                "says so.",
             )
         },
         "/v3/admin/accounts/{external_id}": {
@@ -47,7 +51,7 @@ def paths() -> Json:
             ),
             "get": operation(
                 "getHostAccount",
-                "An account, with its usage",
+                "An account, with its usage and its standing",
                 got(account, "It."),
                 (404,),
                 parameters=(EXTERNAL_ID, IF_NONE_MATCH),
@@ -64,18 +68,5 @@ def paths() -> Json:
                 ),
                 description="Its keys open nothing any more. A PUT undoes it until it is erased.",
             ),
-        },
-        "/v3/admin/accounts/{external_id}/sign-in-links": {
-            "post": operation(
-                "addSignInLink",
-                "Make a link that signs a person in, once, within 60 s",
-                answered(ref("SignInLink"), "The link, for the browser of that person.", 201),
-                (404, 409, 413),
-                parameters=(EXTERNAL_ID,),
-                body="NewSignInLink",
-                description="Without `person` it is for whoever has the account's address. A `group` or `rights` are "
-                "for this session alone; without them a person has what he has as a member, and whoever is not one "
-                "needs them. With `app` the session is for that application alone.",
-            )
         },
     }
