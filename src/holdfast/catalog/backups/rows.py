@@ -17,13 +17,14 @@ from holdfast.catalog.backups.proofs import first_prove
 from holdfast.catalog.backups.shrunk import IsShrunk, Size, enter_shrunk
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.held import hold_app, hold_running_app
+from holdfast.catalog.database.held import hold_app, hold_app_of, hold_running_app
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.audit import changed
+from holdfast.catalog.events.days import count
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.packs.prune import enter_wanted
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
+from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
 from holdfast.vault.control import Progress, TimedProgress
 from holdfast.vault.errors import SessionFenced
@@ -285,7 +286,7 @@ def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
 def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
     """queued -> running. Return False when it was not queued (any more), or one of `conditions` does not hold."""
     with catalog.write() as connection:
-        _app_held(connection, backup_id)
+        hold_app_of(connection, backup_id)
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.QUEUED, *conditions)
@@ -343,10 +344,11 @@ def finish_backup(
     """
     with catalog.write() as connection:
         # The application's row before the account's, in the order of every backup that is recorded.
-        app = _app_held(connection, backup_id)
+        held_app = _app_held(connection, backup_id)
         now = _epoch_held(connection, backup_id)
-        if now is None:
+        if held_app is None or now is None:
             return False
+        app, is_imported = held_app
         if now != epoch:
             raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
         done = connection.execute(
@@ -362,7 +364,7 @@ def finish_backup(
         )
         if done.rowcount != 1:
             return False
-        if app is not None:
+        if not is_imported:
             # A good backup ends what was overdue, and says until when the next one is awaited.
             times = {"overdue_at": overdue_at(app), "overdue_since": None}
             connection.execute(apps.update().where(apps.c.id == app.id).values(times))
@@ -378,8 +380,10 @@ def finish_backup(
             files=values.get("files", 0),
             warnings=len(warnings),
         )
-        if app is not None:
+        if not is_imported:
             _enter_shrunk(connection, app, backup_id, finished_at, is_shrunk, values)
+        good = {} if is_imported else {"good": 1, "content_bytes": values.get("content_bytes", 0)}
+        count(connection, catalog.zone, app.id, finished_at, added_bytes=values.get("stored_bytes", 0), **good)
         return True
 
 
@@ -413,15 +417,15 @@ def _epoch_held(connection: Connection, backup_id: str) -> int | None:
     return epoch
 
 
-def _app_held(connection: Connection, backup_id: str) -> App | None:
-    """Hold and return a backup's application; None for an import, which says nothing about its folder."""
+def _app_held(connection: Connection, backup_id: str) -> tuple[App, bool] | None:
+    """Hold and return a backup's application; with it True for an import, which says nothing about its folder."""
     row = connection.execute(
-        select(*APP_COLUMNS)
+        select(*APP_COLUMNS, backups.c.origin == IMPORTED)
         .join(backups, backups.c.app_id == apps.c.id)
-        .where(backups.c.id == backup_id, backups.c.origin != IMPORTED)
+        .where(backups.c.id == backup_id)
         .with_for_update(of=apps, key_share=True)
     ).first()
-    return app_of(row) if row else None
+    return (app_of(row[:-1]), row[-1]) if row else None
 
 
 def fail_backup(
@@ -442,6 +446,7 @@ def fail_backup(
     about, and the operator is not told.
     """
     with catalog.write() as connection:
+        app_id = hold_app_of(connection, backup_id)
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state.in_([State.QUEUED, State.RUNNING]))
@@ -457,10 +462,12 @@ def fail_backup(
                 is_customers_failure=is_customers,
             )
         )
-        if done.rowcount == 1:
-            why = {"code": code, "message": message, "detail": detail or message}
-            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
-        return done.rowcount == 1
+        if app_id is None or done.rowcount != 1:
+            return False
+        why = {"code": code, "message": message, "detail": detail or message}
+        enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
+        count(connection, catalog.zone, app_id, now_ns, **{"cancelled" if code == CANCELLED else "failed": 1})
+        return True
 
 
 def log_of(catalog: Catalog, backup_id: str) -> str | None:
@@ -588,11 +595,14 @@ def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
     is_deleting = and_(backups.c.id == backup_id, backups.c.state == State.DELETING)
     with catalog.write() as connection:
         columns = (backups.c.account_id, backups.c.deleted_at)
+        app_id = hold_app_of(connection, backup_id)
         row = connection.execute(select(*columns).where(is_deleting).with_for_update()).first()
-        if row is None:
+        if app_id is None or row is None:
             return
         account_id, deleted_at = row
         kind = EventKind.BACKUP_DELETED if deleted_at is None else EventKind.BACKUP_GONE
         enter_backup_event(connection, kind, backup_id, now_ns)
         connection.execute(backups.delete().where(is_deleting))
+        if deleted_at is None:
+            count(connection, catalog.zone, app_id, now_ns)
         enter_wanted(connection, account_id, now_ns)
