@@ -36,6 +36,9 @@ is_listed = backups.c.deleted_at.is_(None)
 """A condition: all but those in the trash, and those that go out of it."""
 
 OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
+REFERENCE_PREFIX = "ref:"
+"""A backup's reference stands behind it where an id stands."""
+
 KEPT_STATES = (State.SUCCESSFUL, State.TRASHED)
 """The states of backups whose roots the store has."""
 
@@ -47,6 +50,14 @@ class BackupNameTaken(Exception):
     """The application has another backup of this name; `is_in_trash`: one that was deleted."""
 
     def __init__(self, *, is_in_trash: bool = False) -> None:
+        super().__init__()
+        self.is_in_trash = is_in_trash
+
+
+class ReferenceTaken(Exception):
+    """The application has another backup with this reference; `is_in_trash`: one that was deleted."""
+
+    def __init__(self, *, is_in_trash: bool) -> None:
         super().__init__()
         self.is_in_trash = is_in_trash
 
@@ -71,7 +82,8 @@ def backup_of(row: Row[Any]) -> Backup:
 
 
 def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[[Counts], None] | None = None) -> None:
-    """Add a queued backup. Raises BackupRunning, BackupNameTaken, RestoreRunning, AppEnded (but not for a safety one).
+    """Add a queued backup. Raises BackupRunning, BackupNameTaken, ReferenceTaken, RestoreRunning, AppEnded (these two
+    not for a safety one).
 
     `permit` gets the account's counts of the last day, in the same transaction; its exceptions undo everything.
     """
@@ -93,6 +105,8 @@ def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[
             if is_name_taken(connection, backup.app_id, backup.name):
                 is_in_trash = is_name_in_trash(connection, backup.app_id, backup.name)
                 raise BackupNameTaken(is_in_trash=is_in_trash) from None
+            if (is_deleted := _reference_in_trash(connection, backup)) is not None:
+                raise ReferenceTaken(is_in_trash=is_deleted) from None
         raise BackupRunning from None
 
 
@@ -129,6 +143,28 @@ def is_name_in_trash(connection: Connection, app_id: str, name: str) -> bool:
     return connection.execute(same).first() is not None
 
 
+def _reference_in_trash(connection: Connection, backup: Backup) -> bool | None:
+    """Return True if the backup with this one's reference was deleted, False if it is there; None without one."""
+    if backup.reference is None:
+        return None
+    same = select(is_listed).where(backups.c.app_id == backup.app_id, backups.c.reference == backup.reference)
+    listed = connection.execute(same).scalar()
+    return None if listed is None else not listed
+
+
+def named(id_or_name: str) -> ColumnElement[bool]:
+    """Return a condition: the backups of an application that `ref:<reference>`, an id or a name may mean."""
+    same = or_(backups.c.id == id_or_name, backups.c.name == id_or_name)
+    if not id_or_name.startswith(REFERENCE_PREFIX):
+        return same
+    return or_(same, backups.c.reference == id_or_name.removeprefix(REFERENCE_PREFIX))
+
+
+def meant(found: Sequence[Backup], id_or_name: str) -> Backup | None:
+    """Return the backup that is meant of those that `named` finds: by its id before its reference, then its name."""
+    return min(found, key=lambda b: (b.id != id_or_name, b.name == id_or_name), default=None)
+
+
 def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
     """Return one backup."""
     with catalog.read() as connection:
@@ -137,17 +173,10 @@ def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
 
 
 def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
-    """Return one backup of an application, by id or by name; an id goes first. None for one in the trash."""
+    """Return one backup of an application, by id, `ref:<reference>` or name. None for one in the trash."""
     with catalog.read() as connection:
-        rows = connection.execute(
-            select(*_COLUMNS).where(
-                backups.c.app_id == app_id,
-                or_(backups.c.id == id_or_name, backups.c.name == id_or_name),
-                is_listed,
-            )
-        ).all()
-    found = sorted((backup_of(row) for row in rows), key=lambda b: b.id != id_or_name)
-    return found[0] if found else None
+        query = select(*_COLUMNS).where(backups.c.app_id == app_id, named(id_or_name), is_listed)
+        return meant([backup_of(row) for row in connection.execute(query).all()], id_or_name)
 
 
 def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | None) -> list[Backup]:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, case, func, or_, select
 from holdfast.catalog.backups.audited import enter_change, enter_gone, held
 from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
-from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of, enter_backup_event
+from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of, enter_backup_event, meant, named
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_app_of
 from holdfast.catalog.database.tables import accounts, backups, facts
@@ -134,15 +134,11 @@ def trashed_of_app(catalog: Catalog, app_id: str, limit: int | None = None, afte
 
 
 def trashed_backup(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
-    """Return one backup of an application that is in the trash, by id or by name; an id goes first."""
-    query = select(*BACKUP_COLUMNS).where(
-        backups.c.app_id == app_id,
-        backups.c.state == State.TRASHED,
-        or_(backups.c.id == id_or_name, backups.c.name == id_or_name),
-    )
+    """Return one backup of an application that is in the trash, by id, `ref:<reference>` or name."""
+    in_trash = backups.c.app_id == app_id, backups.c.state == State.TRASHED
     with catalog.read() as connection:
-        found = [backup_of(row) for row in connection.execute(query).all()]
-    return min(found, key=lambda b: b.id != id_or_name, default=None)
+        query = select(*BACKUP_COLUMNS).where(*in_trash, named(id_or_name))
+        return meant([backup_of(row) for row in connection.execute(query).all()], id_or_name)
 
 
 def trashed_ids(catalog: Catalog, account_id: str) -> list[str]:
