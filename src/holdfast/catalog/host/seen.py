@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection as Connection
 
 from holdfast.catalog.database.leases import known_nodes
 from holdfast.catalog.host.accounts import accounts_by_external
@@ -42,12 +42,18 @@ class Seen:
     nodes: set[str]
 
 
-def seen_around(connection: Connection, named: Named, accounts: Mapping[str, HostAccount] | None = None) -> Seen:
+def seen_around(
+    connection: Connection,
+    named: Named,
+    accounts: Mapping[str, HostAccount] | None = None,
+    *,
+    are_held: bool = True,
+) -> Seen:
     """Return what there is of what is named; the applications are held until the transaction ends.
 
-    `accounts`: those of the applications, by external id, where the caller knows them.
+    `accounts`: those of the applications, by external id, where the caller knows them; `are_held` False: only to look.
     """
-    apps = apps_by_external(connection, named.external_ids, are_held=True)
+    apps = apps_by_external(connection, named.external_ids, are_held=are_held)
     if accounts is None:
         accounts = accounts_by_external(connection, {account for account, _ in named.names})
     known = {(accounts[account].account.id, name) for account, name in named.names if account in accounts}

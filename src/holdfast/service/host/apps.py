@@ -57,8 +57,9 @@ def put_app(instance: Instance, external_id: str, wanted: AppPut, by: Actor) -> 
     """
     check_external_id(external_id)
     require_body(wanted)
-    now_ns, writes = instance.clock.now_ns(), Writes()
+    writes = Writes()
     with _folders_for(instance, external_id, wanted) as folders, instance.catalog.write() as connection:
+        now_ns = instance.clock.now_ns()  # once the folders are held, so that whoever holds them next sees what is new
         seen = seen_around(connection, named_in({external_id: wanted}))
         changed = plan_app(instance, external_id, wanted, seen, folders, by, writes)
         if not writes.is_written(connection, now_ns):
