@@ -28,8 +28,8 @@ app ignored bot
 app schedule bot
 app schedule bot @daily --keep-daily 9000
 app list
-backup create bot --name second
-backup lock bot second
+backup create bot --name second --reference deploy-2
+backup lock bot ref:deploy-2
 backup delete bot second
 backup unlock bot second
 backup rename bot second renamed
@@ -69,6 +69,7 @@ jobs cancel {queued}
 jobs cancel {queued}
 backup delete bot renamed
 backup list none
+app days bot --last 2
 app remove bot
 account set-plan {account} Bronze
 account list

@@ -21,6 +21,9 @@ TRASH_NS = DAY_NS
 IMPORTED = "imported"
 """Origin of a backup that was made of an uploaded archive."""
 
+CANCELLED = "CANCELLED"
+"""The error code of a backup that somebody cancelled."""
+
 
 def new_id(now_ns: int) -> str:
     """Return the id of a new backup, job or delivery: 32 hex digits, the time in milliseconds, then random digits.
@@ -232,6 +235,27 @@ class Backup(msgspec.Struct, frozen=True):
     def gone_at(self) -> int | None:
         """When the trash lets it go; None unless it is in it."""
         return None if self.deleted_at is None else self.deleted_at + TRASH_NS
+
+
+class Day(msgspec.Struct, frozen=True):
+    """The counts of an application on a day, `YYYY-MM-DD`. Sizes in bytes.
+
+    `good`, `failed`, `cancelled`: backups that ended so, imported ones left out; `missed`: how often it became
+    overdue; `damaged`: backups in which something wrong was found; `proved`: backups of which a test restore matched.
+    `added_bytes`: what its good and imported backups added to the store; `content_bytes`: of the last good one;
+    `stored_bytes`: what all its backups had added that were kept, the trash left out, after the day's last change.
+    """
+
+    day: str
+    good: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    missed: int = 0
+    damaged: int = 0
+    proved: int = 0
+    added_bytes: int = 0
+    content_bytes: int = 0
+    stored_bytes: int = 0
 
 
 PRIVATE = "operator"

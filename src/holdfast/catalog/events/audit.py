@@ -69,9 +69,7 @@ def enter_audit(connection: Connection, change: Change, at: int) -> int:
 
 def enter_audits(connection: Connection, changes: Sequence[Change], at: int) -> None:
     """Enter many changes in their own transaction, in their order. The accounts are held in the order of their ids."""
-    account_ids = sorted({change.account_id for change in changes if change.account_id is not None})
-    if account_ids and connection.dialect.name != "sqlite":
-        hold_accounts(connection, account_ids)
+    hold_accounts(connection, {change.account_id for change in changes if change.account_id is not None})
     if changes:
         connection.execute(audit.insert(), [_values(change, at) for change in changes])
 

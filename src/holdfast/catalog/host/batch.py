@@ -49,13 +49,14 @@ class Writes:
         for app, times in self.changed_apps:
             query = apps.update().where(apps.c.id == app.id)
             connection.execute(query.values(**_app_values(app), **times, updated_at=now_ns))
+        touched = {account_id for account_id, _ in self.changed_accounts}
+        touched |= {change.account_id for change in self.changes if change.account_id is not None}
+        hold_accounts(connection, touched)  # all at once, in one order, as whoever enters downloads in the audit does
         if self.accounts:
             connection.execute(accounts.insert(), [_account_values(account) for account, _ in self.accounts])
             connection.execute(keys.insert(), [_key_values(key) for _, key in self.accounts])
         if self.apps:
             connection.execute(apps.insert(), [_new_app_values(app, times) for app, times in self.apps])
-        if self.changed_accounts and connection.dialect.name != "sqlite":
-            hold_accounts(connection, [account_id for account_id, _ in self.changed_accounts])
         for account_id, values in self.changed_accounts:
             query = accounts.update().where(accounts.c.id == account_id)
             connection.execute(query.values(**values, updated_at=now_ns))
