@@ -51,6 +51,7 @@ from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.registry.restored_folders import checked_into, leave_out
 from holdfast.service.restore.database import DatabaseRestore, load_dump, scratch_folder, target_of
+from holdfast.service.restore.new_folder import require_there, take_away
 from holdfast.service.restore.plan import (
     Planned,
     Wanted,
@@ -114,7 +115,10 @@ def request_restore(
         paths_of(text)
     if wanted.into is not None:
         checked_into(wanted.into)
-    if wanted.database is None and node == instance.config.node:
+    if wanted.takes_away is not None:
+        if node == instance.config.node:
+            require_there(target, wanted.into or "", wanted.takes_away)
+    elif wanted.database is None and node == instance.config.node:
         require_target(instance, target_root(target, wanted), wanted)
     request = msgspec.json.encode(wanted).decode()
     # Another folder or database than the application's own only the operator can name.
@@ -233,6 +237,8 @@ def _restored(
             operation, lambda: _safety_backup(instance, target_app, wanted, control) if is_own else None
         )
         return Restored(0, 0, 0, 1, size, made, ())
+    if wanted.takes_away is not None:
+        return _taken_away(instance, job, backup, target_app, wanted, control)
     root = target_root(target_app, wanted)
     require_target(instance, root, wanted)
     if wanted.into is None:
@@ -261,12 +267,7 @@ def _restored(
             remove_staging(staging.folder)
             raise
         staging.close()
-        notices = [*staging.notices, *swap.notices]
-        try:
-            remove_staging(staging.folder)
-        except TargetError:
-            _log.error("restore %s is over, but its staging folder %s stays; remove it", job.id, staging.folder)
-            notices.append(PathWarning(b"", "STAGING_LEFT", _STAGING_LEFT.format(name=staging.folder.name)))
+        notices = [*staging.notices, *swap.notices, *_staging_removed(job, staging.folder)]
         return Restored(
             len(plan.added),
             len(plan.changed),
@@ -277,6 +278,26 @@ def _restored(
             (*_left_out(planned.dumps), *_too_deep(plan), *_warnings(notices)),
             wanted.into,
         )
+
+
+def _taken_away(
+    instance: Instance, job: Job, backup: Backup, target: App, wanted: Wanted, control: Control
+) -> Restored:
+    """Undo a restore into a new folder."""
+    try:
+        done = take_away(instance, job, backup, target, wanted, _journal(instance, job.id), control)
+    except RollBackFailed as error:
+        raise _NotPutBack(str(error)) from error
+    return Restored(0, 0, done.count, 0, 0, None, (*_warnings(list(_staging_removed(job, done.staging))),))
+
+
+def _staging_removed(job: Job, folder: Path) -> Iterator[PathWarning]:
+    """Remove the staging folder of a restore that is over; tell of it if it stays."""
+    try:
+        remove_staging(folder)
+    except TargetError:
+        _log.error("restore %s is over, but its staging folder %s stays; remove it", job.id, folder)
+        yield PathWarning(b"", "STAGING_LEFT", _STAGING_LEFT.format(name=folder.name))
 
 
 def _make_root(root: Path, *, is_chosen: bool) -> None:
