@@ -17,7 +17,7 @@ import msgspec
 from litestar import Request
 from litestar.types import HTTPScope, Scope
 
-from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, REFERENCE_CHARACTERS_MAX
 from holdfast.schemas.fields import Body
 from holdfast.units import SECOND_NS
 from holdfast.web.http.errors import ApiError, BadRequest, invalid_host
@@ -58,6 +58,7 @@ _RULES = {
     "trash": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
     "note": f"text of at most {NOTE_CHARACTERS_MAX} characters, or null for none",
+    "reference": f"text of 1 to {REFERENCE_CHARACTERS_MAX} characters, or null for none",
     "with": "the id or name of the backup to compare with",
     "paths": "a list of at least one path in the backup; leave it out to restore everything",
     "target_app_id": "the id of an application",
