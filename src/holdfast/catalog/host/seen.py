@@ -47,15 +47,12 @@ def seen_around(connection: Connection, named: Named, accounts: Mapping[str, Hos
 
     `accounts`: those of the applications, by external id, where the caller knows them.
     """
-    apps = apps_by_external(connection, named.external_ids, are_held=True)
     if accounts is None:
         accounts = accounts_by_external(connection, {account for account, _ in named.names})
     known = {(accounts[account].account.id, name) for account, name in named.names if account in accounts}
-    return Seen(
-        accounts,
-        apps,
-        existing_ids(connection, named.app_ids),
-        owners_of_names(connection, known),
-        busy_apps(connection, [one.app.id for one in apps.values()]),
-        known_nodes(connection, named.nodes),
-    )
+    nodes = known_nodes(connection, named.nodes)
+    # Before the applications: one that is made meanwhile is then seen as itself, and not as another in its own way.
+    ids, names = existing_ids(connection, named.app_ids), owners_of_names(connection, known)
+    apps = apps_by_external(connection, named.external_ids, are_held=True)
+    busy = busy_apps(connection, [one.app.id for one in apps.values()])
+    return Seen(accounts, apps, ids, names, busy, nodes)
