@@ -28,7 +28,6 @@ from holdfast.restorer.staging import (
     TargetFull,
     remove_staging,
     staging_folder,
-    target_error,
 )
 from holdfast.restorer.swap import (
     JournalError,
@@ -61,10 +60,10 @@ from holdfast.service.restore.plan import (
     require_target,
     target_root,
 )
+from holdfast.service.restore.target import is_empty, make_target
 from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
-from holdfast.sources.reader import SourceFileRefused, make_root
 from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
@@ -241,8 +240,7 @@ def _restored(
         return _taken_away(instance, job, backup, target_app, wanted, control)
     root = target_root(target_app, wanted)
     require_target(instance, root, wanted)
-    if wanted.into is None:
-        _make_root(root, is_chosen=wanted.to is not None)
+    is_new = wanted.into is None and make_target(root, is_chosen=wanted.to is not None)
     with planned_restore(instance, backup, target_app, root, wanted, control=control, mark=job.id) as planned:
         plan = planned.plan
         if plan.is_empty:
@@ -252,7 +250,7 @@ def _restored(
             stage(planned, staging, control)
             if wanted.into is not None:
                 leave_out(instance, target_app, wanted.into, job.id)
-            safety = _safety_backup(instance, target_app, wanted, control)
+            safety = None if is_new and is_empty(root) else _safety_backup(instance, target_app, wanted, control)
             control.check(CANCELLED)
             swap = Swap(root, staging, _journal(instance, job.id), owners=may_set_owners())
             try:
@@ -298,23 +296,6 @@ def _staging_removed(job: Job, folder: Path) -> Iterator[PathWarning]:
     except TargetError:
         _log.error("restore %s is over, but its staging folder %s stays; remove it", job.id, folder)
         yield PathWarning(b"", "STAGING_LEFT", _STAGING_LEFT.format(name=folder.name))
-
-
-def _make_root(root: Path, *, is_chosen: bool) -> None:
-    """Make the folder that is restored to. Above that of an application nothing is made; above a chosen one it is."""
-    try:
-        make_root(root, with_parents=is_chosen)
-    except SourceFileRefused:
-        raise TargetError(
-            "The path of the folder to restore to now contains a link or a file; put the folder back, or restore to "
-            "another one."
-        ) from None
-    except FileNotFoundError:
-        raise TargetError(
-            "The folder that holds the one to restore to does not exist; make it, and restore again."
-        ) from None
-    except OSError as error:
-        raise target_error(error, root) from error
 
 
 def stage(planned: Planned, staging: Staging, control: Control) -> None:
