@@ -19,12 +19,15 @@ from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.records import SYSTEM
 from holdfast.schemas.host.sync import SyncAnswer
 from holdfast.service.errors import Conflict, TooLarge
+from holdfast.service.host import records, sync_batch, sync_lines
 from holdfast.service.host import sync as syncs
-from holdfast.service.host import sync_batch, sync_lines
+from holdfast.service.host.records import write_some_records
 from holdfast.service.host.sync import Sync
 from holdfast.service.host.sync_lines import SyncBody
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.instance.locks import held
+from holdfast.service.registry.account_record import read_record, store_records
+from holdfast.stores.port import StoreError
 
 __all__ = ["postgresql"]
 
@@ -222,6 +225,26 @@ def test_what_another_request_took_meanwhile_refuses_its_line_only(
         ("account", "c", "refused", "SYNC_OVERTAKEN"),
         ("account", "d", "created"),
     ]
+
+
+def test_records_that_cannot_be_written_are_left_to_the_next_start(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = begun(instance, [account("a"), account("b")])
+    list(sync.answers())
+    sync.close()
+    ids = sync.changed_accounts()
+    assert len(ids) == 2
+
+    def away(*_: object) -> int:
+        raise StoreError("The store is away.")
+
+    with monkeypatch.context() as without:
+        without.setattr(records, "store_record", away)
+        write_some_records(instance, left := list(ids))
+        assert left == []
+    store_records(instance)
+    assert {read_record(instance, one).account.external_id for one in ids} == {"a", "b"}
 
 
 def test_its_size_is_bounded(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,10 @@ class Sync:
         self._open.close()
         self._body.close()
 
+    def changed_accounts(self) -> list[str]:
+        """Return the ids of the accounts that were changed so far, whose records are to be written."""
+        return list(self._batches.account_ids)
+
     def answers(self) -> Iterator[list[SyncAnswer]]:
         """Run it; the answers of one transaction after the other. Raises CatalogError, Unavailable."""
         for kind in (APP, ACCOUNT):

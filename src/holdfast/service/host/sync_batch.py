@@ -59,6 +59,8 @@ class Batches:
         self._folders = Folders(instance)
         self._folders_at: int | None = None
         self._decided = Decided()
+        self.account_ids: set[str] = set()
+        """The accounts that were changed, whose records are to be written."""
 
     def done(self, lines: Sequence[Line]) -> list[SyncAnswer]:
         """Do what some lines want, in one transaction; return the answer to each. Raises CatalogError, Unavailable."""
@@ -75,6 +77,7 @@ class Batches:
             answers = self._planned(connection, lines, writes)
             is_written = writes.is_written(connection, self._instance.clock.now_ns())
         if is_written:
+            self.account_ids |= writes.account_ids
             return answers
         if len(lines) > 1:  # one of them met something that another request did meanwhile
             return [answer for line in lines for answer in self.done([line])]
@@ -187,6 +190,7 @@ class Batches:
                 now_ns = self._instance.clock.now_ns()
                 (self._end_apps if kind == APP else self._end_accounts)(connection, external_ids, now_ns, writes)
                 writes.is_written(connection, now_ns)
+            self.account_ids |= writes.account_ids
         return [SyncAnswer(line=None, type=kind_of(kind), external_id=one, result="ended") for one, _ in missing]
 
     def _end_apps(self, connection: Connection, external_ids: Collection[str], now_ns: int, writes: Writes) -> None:
@@ -195,6 +199,7 @@ class Batches:
             if one.app.ended_at is None:
                 after = structs.replace(one.app, ended_at=now_ns, keep_until=until)
                 writes.changed_apps.append((after, NOTHING_DUE))
+                writes.account_ids.add(after.account_id)
                 data = {"external_id": external_id, "keep_until": iso(until, self._instance.zone)}
                 writes.changes.append(Change(self._by, "app.ended", after.account_id, after.id, data=data))
 
@@ -202,6 +207,7 @@ class Batches:
         for external_id, one in accounts_by_external(connection, external_ids).items():
             if one.account.ended_at is None:
                 writes.changed_accounts.append((one.id, {"ended_at": now_ns}))
+                writes.account_ids.add(one.id)
                 data = {"external_id": external_id, "erase_at": None}
                 writes.changes.append(Change(self._by, "account.ended", one.id, data=data))
 

@@ -10,6 +10,7 @@ from kit.admin_keys import admin_key
 from kit.site import Site
 
 from holdfast.service.host import sync_lines
+from holdfast.service.registry.account_record import read_record
 
 SYNC = "/v3/admin/sync"
 
@@ -34,6 +35,14 @@ def test_lines_are_answered_by_lines(site: Site) -> None:
         assert (refused.status_code, refused.json()["code"]) == (409, "TOO_MANY_MISSING")
         ended = panel.post(f"{SYNC}?end_missing=true&force=true", content=lines(1199)).text.splitlines()
         assert json.loads(ended[0]) == {"line": None, "type": "account", "external_id": "a1199", "result": "ended"}
+
+
+def test_the_records_of_what_was_changed_are_written_behind_it(site: Site) -> None:
+    with site.client(admin_key(site.instance, "accounts", "apps")) as panel:
+        panel.post(SYNC, content=lines(3))
+        ids = [panel.get(f"/v3/admin/accounts/a{n}").json()["response"]["id"] for n in range(3)]
+        site.front.context.calls.shutdown(wait=True)
+    assert [read_record(site.instance, one).account.external_id for one in ids] == ["a0", "a1", "a2"]
 
 
 @pytest.mark.parametrize(

@@ -108,4 +108,5 @@ class SyncStream(Answer):
             for answers in self._sync.answers():
                 yield b"".join(msgspec.json.encode(answer) + b"\n" for answer in answers)
         finally:
+            self._context.write_records(self._sync.changed_accounts())
             self._sync.close()
