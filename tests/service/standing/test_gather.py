@@ -11,15 +11,17 @@ from sqlalchemy import event
 
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.backups.rows import fail_backup, start_backup
+from holdfast.catalog.events.deliveries import claim_next, finish_delivery
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
-from holdfast.catalog.records import SYSTEM, EventKind, JobState, Warned
+from holdfast.catalog.records import SYSTEM, DeliveryState, EventKind, JobState, Warned
 from holdfast.schemas.commands import AppStatus
 from holdfast.service.doctor.finding import Level
 from holdfast.service.doctor.status import app_statuses, level_of
 from holdfast.service.errors import LimitReached
 from holdfast.service.jobs import lifecycle as jobs
 from holdfast.service.jobs.failures import Failure
+from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.policy.standing import NODE_AWAY, Kind, Standing, worst
 from holdfast.service.registry.accounts import set_plan
@@ -89,6 +91,28 @@ def test_a_silent_node_is_why_an_application_is_overdue(world: World) -> None:
     world.clock.ns += 3 * DAY_NS
     found = now(world)
     assert (found.kind, found.code, found.facts.node_silent_since) == (Kind.OVERDUE, NODE_AWAY, seen)
+
+
+def test_who_was_told_that_it_is_overdue(world: World) -> None:
+    world.take()
+    set_schedule(world.instance, world.app, Schedule(cron="0 3 * * *"), SYSTEM)
+    for account_id in (world.account.id, None):
+        add_endpoint(world.instance, account_id, "https://1.1.1.1/hook", SYSTEM, ["backup.overdue"])
+    told: list[int | None] = []
+    for _ in range(2):  # what was told of an earlier time counts no more
+        world.clock.ns += 3 * DAY_NS
+        raise_overdue(world.instance)
+        assert (now(world).facts.told_at, now(world).facts.operator_told_at) == (None, None)
+        catalog = world.instance.catalog
+        while (claimed := claim_next(catalog, world.clock.ns, world.clock.ns + 10 * DAY_NS)) is not None:
+            world.clock.ns += HOUR_NS
+            finish_delivery(catalog, claimed[0], DeliveryState.DELIVERED, world.clock.ns, 200, None)
+            told.append(world.clock.ns)
+        facts = now(world).facts
+        assert {facts.told_at, facts.operator_told_at} == set(told[-2:])
+        assert "The operator was told at" in status(world).message
+        world.take()
+        assert now(world).facts.told_at is None
 
 
 def test_a_failure_that_its_customer_brought_about_is_no_problem_of_the_operator(world: World) -> None:

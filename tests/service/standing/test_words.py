@@ -35,6 +35,8 @@ CASES: list[tuple[Kind, str, dict[str, Any]]] = [
     (Kind.WARNINGS, "one", {"warnings": 1}),
     (Kind.OVERDUE, "it fails, and one is running", {**GOOD, "failed": FAILED, "backup": GOING}),
     (Kind.OVERDUE, "its node is silent, none is good", {**NONE_GOOD, "node_silent_since": NOW - 37 * HOUR_NS}),
+    (Kind.OVERDUE, "both were told", {**GOOD, "told_at": NOW - 2 * HOUR_NS, "operator_told_at": NOW - HOUR_NS}),
+    (Kind.OVERDUE, "the host was told", {**GOOD, "operator_told_at": NOW - HOUR_NS}),
     (Kind.DAMAGED, "a test restore found two", {**GOOD, "damaged": Damaged(count=2, backup_id="2" * 32,
                                                                        code="NOT_PROVED", since=NOW)}),
     (Kind.OVER_LIMIT, "none is good", {**NONE_GOOD, "limit": Reached("STORAGE_LIMIT_REACHED", None)}),

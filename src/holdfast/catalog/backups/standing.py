@@ -6,7 +6,7 @@ history is; that of the sums reads all of its backups.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -17,8 +17,17 @@ from holdfast.catalog.backups.damage import NOT_PROVED as NOT_PROVED
 from holdfast.catalog.backups.limits import plans_of
 from holdfast.catalog.backups.retention import BY_HAND
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import apps, backups, events, jobs, open_backups, open_jobs
-from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, EventKind, State
+from holdfast.catalog.database.tables import (
+    apps,
+    backups,
+    deliveries,
+    endpoints,
+    events,
+    jobs,
+    open_backups,
+    open_jobs,
+)
+from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, DeliveryState, EventKind, State
 from holdfast.vault.control import TimedProgress
 
 BACKUP, RESTORE = "backup", "restore"
@@ -94,6 +103,14 @@ class EndedRestore(msgspec.Struct, frozen=True):
     detail: str | None
 
 
+class Told(msgspec.Struct, frozen=True):
+    """When the notice that an application is overdue was first taken, by an endpoint of its account and of the
+    operator; None: by none."""
+
+    account_at: int | None = None
+    operator_at: int | None = None
+
+
 class StandingRows(msgspec.Struct, frozen=True):
     """The rows of some applications; each by the application's id, `plans` by the account's."""
 
@@ -103,6 +120,7 @@ class StandingRows(msgspec.Struct, frozen=True):
     damaged: dict[str, DamagedBackups]
     restores: dict[str, EndedRestore]
     plans: dict[str, str]
+    told: dict[str, Told]
 
 
 def standing_rows(
@@ -113,13 +131,16 @@ def standing_rows(
     Open work is read first: a backup that is finished meanwhile is seen as running and as good, never as neither.
     """
     with catalog.read() as connection:
+        work, newest = _open_work(connection, app_ids), _newest_backups(connection, app_ids)
+        overdue = {app_id: one.overdue_since for app_id, one in newest.items() if one.overdue_since is not None}
         return StandingRows(
-            _open_work(connection, app_ids),
-            _newest_backups(connection, app_ids),
+            work,
+            newest,
             _sums(connection, app_ids, now_ns),
             _damaged_backups(connection, account_ids),
             _ended_restores(connection, account_ids, restores_since),
             plans_of(connection, account_ids),
+            _told(connection, account_ids, overdue) if overdue else {},
         )
 
 
@@ -276,6 +297,30 @@ def _damaged_backups(connection: Connection, account_ids: Collection[str]) -> di
         for app_id, at in connection.execute(reported).all():
             if app_id in found:
                 found[app_id] = msgspec.structs.replace(found[app_id], found_at=at)
+    return found
+
+
+def _told(connection: Connection, account_ids: Collection[str], overdue: Mapping[str, int]) -> dict[str, Told]:
+    """Return who was told that applications are overdue, each since a time; of those of which anybody was."""
+    e, d = events.c, deliveries.c
+    is_theirs = or_(endpoints.c.account_id.in_(account_ids), endpoints.c.account_id.is_(None))
+    query = (
+        select(e.app_id, e.at, endpoints.c.account_id, d.finished_at)
+        .join_from(deliveries, endpoints, endpoints.c.id == d.endpoint_id)
+        .join(events, e.seq == d.event_seq)
+        .where(
+            is_theirs,
+            d.created_at >= min(overdue.values()),
+            d.kind == EventKind.BACKUP_OVERDUE,
+            d.state == DeliveryState.DELIVERED,
+        )
+        .order_by(d.finished_at.desc())
+    )
+    found: dict[str, Told] = {}
+    for app_id, at, account_id, told_at in connection.execute(query):
+        if at >= overdue.get(app_id, at + 1):
+            name = "operator_at" if account_id is None else "account_at"
+            found[app_id] = msgspec.structs.replace(found.get(app_id, Told()), **{name: told_at})
     return found
 
 

@@ -41,6 +41,8 @@ def _facts(instance: Instance, standing: Standing, *, for_operator: bool) -> sch
         failed_since=None if facts.failed is None else iso_or_none(facts.failed.since, zone),
         error=error,
         overdue_since=iso_or_none(facts.overdue_since, zone),
+        told_at=iso_or_none(facts.told_at, zone),
+        host_told_at=iso_or_none(facts.operator_told_at, zone),
         node_silent_since=iso_or_none(facts.node_silent_since, zone),
         warnings=facts.warnings,
         damaged_backups=0 if facts.damaged is None else facts.damaged.count,
