@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from html import escape
 from typing import Any
 
 from litestar import Request, get, post
@@ -25,10 +24,8 @@ from holdfast.service.people.sessions import Session
 from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
-from holdfast.web.http import request as inputs
-from holdfast.web.http.envelope import Answer
-from holdfast.web.http.errors import KeyRefused, cross_site, known_error
-from holdfast.web.session import (
+from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.session import (
     form_token,
     is_form_token,
     is_from_here,
@@ -37,7 +34,9 @@ from holdfast.web.session import (
     session_token,
     set_cookie,
 )
-from holdfast.web.sign_in.page import form, page, paragraph, redirect, table
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+from holdfast.web.http.errors import KeyRefused, cross_site, known_error
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
 AnyRequest = Request[Any, Any, Any]
@@ -62,11 +61,13 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
         if is_opened_by_person(request.scope) and not _is_head(request.scope):
             return await _signed_in(context, request.scope, sign_in.open_sign_in_link, ticket)
         return page(
-            "Sign in",
-            [
-                paragraph("This link signs you in, once."),
-                form(SIGN_IN_PATH, "Sign in", {"ticket": ticket}),
-            ],
+            request.scope,
+            "one_button.html",
+            title="Sign in to your backups",
+            lines=["This link signs you in, once."],
+            action=SIGN_IN_PATH,
+            button="Sign in",
+            fields={"ticket": ticket},
         )
 
     @post(SIGN_IN_PATH, opt=OPEN)
@@ -86,7 +87,8 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     @_as_page
     async def show_invitation(request: AnyRequest) -> Answer:
         token = inputs.path_segment(request.scope, 1)
-        return _invitation_page(context.instance, await context.call(find_invitation, context.instance, token), token)
+        invited = await context.call(find_invitation, context.instance, token)
+        return _invitation_page(request.scope, context.instance, invited, token)
 
     @post(path, opt=OPEN)
     @_as_page
@@ -104,7 +106,7 @@ def _session_routes(context: Context) -> list[HTTPRouteHandler]:
     async def who_is_signed_in(request: AnyRequest) -> Answer:
         caller, token = _require_session(context, request.scope)
         found = await context.call(sessions.own_sessions, context.instance, caller)
-        return _account_page(context.instance, caller, found, token)
+        return _account_page(request.scope, context.instance, caller, found, token)
 
     @post(f"{_ACCOUNT}/sessions/{{session_id:str}}/end", opt=OPEN)
     @_as_page
@@ -136,7 +138,8 @@ def _as_page(handler: Handler) -> Handler:
             if known is None:
                 raise
             title = "You are not signed in" if isinstance(known, KeyRefused) else "This did not work"
-            return page(title, [paragraph(known.message)], known.http_status, known.headers)
+            more = known.headers
+            return page(request.scope, "narrow.html", known.http_status, more, title=title, lines=[known.message])
 
     return answered
 
@@ -187,34 +190,42 @@ def _end_path(session_id: str) -> str:
     return f"{_ACCOUNT}/sessions/{session_id}/end"
 
 
-def _invitation_page(instance: Instance, invited: Invited, token: str) -> Answer:
+def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: str) -> Answer:
     until = local_time(invited.invitation.ends_at, instance.zone)
     return page(
-        "You are invited",
-        [
-            paragraph(f"{invited.invitation.email}, you are invited to the backups of {invited.account.email}."),
-            paragraph(f"The invitation works once, until {until:%Y-%m-%d %H:%M}."),
-            form(f"/{INVITATION_SEGMENT}/{token}", "Accept and sign in", {}),
+        scope,
+        "one_button.html",
+        title="You are invited",
+        lines=[
+            f"{invited.invitation.email}, you are invited to the backups of {invited.account.email}.",
+            f"The invitation works once, until {until:%Y-%m-%d %H:%M}.",
         ],
+        action=f"/{INVITATION_SEGMENT}/{token}",
+        button="Accept and sign in",
+        fields={},
     )
 
 
-def _account_page(instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
-    rows = []
-    for session in found:
+def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
+    def shown(session: Session) -> dict[str, Any]:
         path = _end_path(session.id)
-        is_this = session.id == caller.session_id
-        end = "this one" if is_this else form(path, "End", {"form_token": form_token(token, path)})
-        seen, began = (
-            f"{local_time(ns, instance.zone):%Y-%m-%d %H:%M}" for ns in (session.seen_at, session.created_at)
-        )
-        rows.append([seen, began, escape(session.ip), escape(session.agent), end])
+        seen, began = (local_time(ns, instance.zone) for ns in (session.seen_at, session.created_at))
+        return {
+            "ip": session.ip,
+            "agent": session.agent,
+            "seen": f"{seen:%Y-%m-%d %H:%M}",
+            "began": f"{began:%Y-%m-%d %H:%M}",
+            "is_this": session.id == caller.session_id,
+            "end_path": path,
+            "end_token": form_token(token, path),
+        }
+
     return page(
-        f"Signed in as {caller.actor.name}",
-        [
-            paragraph(f"To the account {caller.account.email}."),
-            paragraph("You may: " + ", ".join(sorted(caller.grant.rights)) + "."),
-            table(("Last seen", "Since", "Address", "Browser", ""), rows),
-            form(_LOGOUT, "Sign out", {"form_token": form_token(token, _LOGOUT)}),
-        ],
+        scope,
+        "sessions.html",
+        frame=Frame(caller.actor.name, str(instance.zone)),
+        email=caller.account.email,
+        sessions=[shown(session) for session in found],
+        rights=sorted(caller.grant.rights),
+        sign_out_token=form_token(token, _LOGOUT),
     )
