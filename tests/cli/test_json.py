@@ -28,8 +28,8 @@ app ignored bot
 app schedule bot
 app schedule bot @daily --keep-daily 9000
 app list
-backup create bot --name second
-backup lock bot second
+backup create bot --name second --reference deploy-2
+backup lock bot ref:deploy-2
 backup delete bot second
 backup unlock bot second
 backup rename bot second renamed

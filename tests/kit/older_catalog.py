@@ -13,6 +13,9 @@ from sqlalchemy import MetaData, Table, create_engine
 from holdfast.catalog.database.engine import parsed_url, sqlite_url
 from holdfast.catalog.database.migrations import upgrade
 
+DAYS_FILLED = "0017"
+"""Before this version the table of days was empty."""
+
 _OF_MAIN_KEY = "(SELECT {} FROM new.keys WHERE keys.account_id = accounts.id AND keys.rights = 'main')"
 _GONE = {
     ("accounts", "api_key_hash"): _OF_MAIN_KEY.format("hash"),
@@ -32,7 +35,7 @@ def write_as(version: str, path: Path, given: Mapping[tuple[str, str], str] = {}
         database.execute("ATTACH ? AS new", (str(path),))
         tables = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
         for (table,) in database.execute(tables).fetchall():
-            if table == "alembic_version":
+            if table == "alembic_version" or (table == "days" and version < DAYS_FILLED):
                 continue
             today = {row[1] for row in database.execute(f"PRAGMA new.table_info({table})")}
             moved = _GONE | dict(given)

@@ -278,7 +278,7 @@ def test_a_backup_whose_root_is_gone_says_so(bench: Bench) -> None:
     bench.take()
     bench.store.delete("backups/b0")
     vault = bench.vault()
-    for ask in (vault.open, vault.root, vault.bytes_only_in):
+    for ask in (vault.open, vault.root, vault.root_bytes):
         with pytest.raises(BackupMissing, match="root of backup b0 is gone from the store"):
             ask("b0")
 

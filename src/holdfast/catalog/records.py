@@ -21,6 +21,9 @@ TRASH_NS = DAY_NS
 IMPORTED = "imported"
 """Origin of a backup that was made of an uploaded archive."""
 
+CANCELLED = "CANCELLED"
+"""The error code of a backup that somebody cancelled."""
+
 
 def new_id(now_ns: int) -> str:
     """Return the id of a new backup, job or delivery: 32 hex digits, the time in milliseconds, then random digits.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's id or name.")]
+BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's id or name, or ref:REFERENCE.")]
 
 
 class Format(StrEnum):
@@ -39,6 +39,9 @@ class Format(StrEnum):
 def create(
     name: AppName,
     called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="An id of your own, by which it is found as ref:ID.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Take a backup now, and wait until it is finished; for an application of another node, queue it there."""
@@ -51,14 +54,16 @@ def create(
     with state.instance() as instance:
         found = find_app(instance, name)
         if not is_here(instance, found):
-            queued, _ = request_backup(instance, found.id, operator(), name=called)
+            queued, _ = request_backup(instance, found.id, operator(), name=called, reference=reference)
             _print_queued(instance, found, queued, as_json=json)
             return
         recover_backups(instance)
         with _stopped_aloud(name), progress_bar(f"Backing up {name}") as control:
             try:
-                done = take_now(instance, found.id, operator(), name=called, control=control)
-            except Conflict:
+                done = take_now(instance, found.id, operator(), name=called, reference=reference, control=control)
+            except Conflict as refusal:
+                if refusal.code != "BACKUP_IN_PROGRESS":
+                    raise
                 # A process may have queued one and died before it began.
                 waiting = [b.id for b in queued_backups(instance) if b.app_id == found.id]
                 if not waiting:

@@ -17,7 +17,8 @@ from holdfast.units import size_text
 def prove(
     name: AppName,
     backup: Annotated[
-        str | None, typer.Argument(metavar="[BACKUP]", help="Name or id; else the newest successful one.")
+        str | None,
+        typer.Argument(metavar="[BACKUP]", help="Name, id or ref:REFERENCE; else the newest good one."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -35,7 +35,8 @@ def restore(
         str | None, typer.Argument(metavar="APP", help="The application's name or id.", show_default=False)
     ] = None,
     backup: Annotated[
-        str | None, typer.Argument(metavar="BACKUP", help="The backup's name or id.", show_default=False)
+        str | None,
+        typer.Argument(metavar="BACKUP", help="The backup's name, id or ref:REFERENCE.", show_default=False),
     ] = None,
     undo: Annotated[
         str | None, typer.Option("--undo", metavar="JOB", help="Undo this restore, by its safety backup.")

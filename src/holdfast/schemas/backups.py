@@ -26,6 +26,7 @@ from holdfast.schemas.times import iso, iso_or_none
 
 NAME_CHARACTERS_MAX = 191
 NOTE_CHARACTERS_MAX = 1000
+REFERENCE_CHARACTERS_MAX = 128
 
 ListRow = tuple[str, int, int | None, str, int, str]
 """Name, bytes of the zip, end, key of the download, start, state: what the list needs of a backup."""
@@ -46,6 +47,17 @@ GivenName = Annotated[
 ]
 
 
+GivenReference = Annotated[
+    str,
+    msgspec.Meta(
+        description="An id of the caller's own, unique in the application; `ref:` and it stand where an id stands.",
+        extra_json_schema={
+            "minLength": 1,
+            "maxLength": REFERENCE_CHARACTERS_MAX,
+            "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$",
+        },
+    ),
+]
 GivenNote = Annotated[
     str,
     msgspec.Meta(
@@ -118,6 +130,7 @@ class Backup(ListedBackup, frozen=True):
         ),
     ]
     note: Annotated[str | None, msgspec.Meta(description="What its owner noted of it.")]
+    reference: Annotated[str | None, msgspec.Meta(description="The id that whoever asked for it gave it.")]
     kept_by: Annotated[
         tuple[str, ...],
         msgspec.Meta(
@@ -151,11 +164,12 @@ class BackupLog(Shown, frozen=True):
 class NewBackup(Body):
     """Body of POST .../backups."""
 
-    EXAMPLE: ClassVar = {"name": "before-the-update", "is_locked": True}
+    EXAMPLE: ClassVar = {"name": "before-the-update", "is_locked": True, "reference": "deploy-81"}
 
     name: GivenName | msgspec.UnsetType = msgspec.UNSET
     is_locked: bool = False
     note: GivenNote | msgspec.UnsetType | None = msgspec.UNSET
+    reference: GivenReference | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class BackupChange(Body):
@@ -223,6 +237,7 @@ def backup_of(
         restore_proved_at=iso_or_none(record.restore_proved_at, zone),
         sha256=None if record.zip_sha256 is None else record.zip_sha256.hex(),
         note=record.note,
+        reference=record.reference,
         kept_by=kept_by,
         copied_at=None,
         deleted_at=iso_or_none(record.deleted_at, zone),

@@ -100,7 +100,8 @@ class WebhookChange(Body):
 class Happened(Shown, frozen=True, kw_only=True):
     """The data of a webhook's message. `backup`: the full object without what opens it; `state`: of a restore.
 
-    `standing`: of the application when the message was first sent; null where there is none.
+    `standing`: of the application when the message was first sent; null where there is none. `..._external_id`: the
+    host's own ids, and `reference`: the caller's own id of the backup, in the operator's messages.
     """
 
     account_id: str
@@ -115,6 +116,9 @@ class Happened(Shown, frozen=True, kw_only=True):
     standing: Standing | None
     backup: dict[str, Any] | None
     state: str | msgspec.UnsetType = msgspec.UNSET
+    account_external_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    app_external_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    reference: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Tried(Shown, frozen=True):

@@ -262,27 +262,12 @@ class Vault:
         """Delete everything that no stored backup needs; without a `budget` all at once. Raises as `Prune.run`."""
         return self._prune(control, budget).run(now_ns, grace_ns)
 
-    def plan_prune(
-        self,
-        *,
-        control: PruneControl = NEVER,
-    ) -> PrunePlan:
+    def plan_prune(self, *, control: PruneControl = NEVER) -> PrunePlan:
         """Return the plan of `prune`; change nothing. Raises as `Prune.run`."""
         return self._prune(control).plan()
 
-    def _prune(
-        self,
-        control: PruneControl,
-        budget: CopyBudget | None = None,
-    ) -> Prune:
-        return Prune(
-            self._store,
-            self._keys,
-            self._ledger,
-            self.index,
-            budget=budget,
-            control=control,
-        )
+    def _prune(self, control: PruneControl, budget: CopyBudget | None = None) -> Prune:
+        return Prune(self._store, self._keys, self._ledger, self.index, budget=budget, control=control)
 
     def check(
         self,
@@ -292,10 +277,11 @@ class Vault:
         share: float = 0.0,
         repair: bool = True,
         shuffle: Callable[[list[int]], None] = lambda order: None,
+        ledger: Ledger | None = None,
         control: Control = NEVER,
     ) -> CheckReport:
-        """Check the whole vault; see `Check.all`."""
-        check = Check(self._store, self._keys, self._ledger, repair=repair, control=control)
+        """Check the whole vault; see `Check.all`. `ledger`: the same one, which tells somebody who repairs."""
+        check = Check(self._store, self._keys, ledger or self._ledger, repair=repair, control=control)
         return check.all(backups, now_ns, share, shuffle)
 
     def check_packs(
@@ -304,14 +290,17 @@ class Vault:
         backups: Callable[[], Sequence[str]],
         *,
         now_ns: int,
+        ledger: Ledger | None = None,
         control: Control = NEVER,
     ) -> CheckReport:
-        """Read some packs back; see `Check.some`."""
-        return Check(self._store, self._keys, self._ledger, control=control).some(pack_ids, backups, now_ns)
+        """Read some packs back; see `Check.some`. `ledger` as in `check`."""
+        return Check(self._store, self._keys, ledger or self._ledger, control=control).some(pack_ids, backups, now_ns)
 
-    def check_one(self, backup_id: str, *, now_ns: int, control: Control = NEVER) -> CheckReport:
-        """Read everything that one backup needs; see `Check.one`."""
-        check = Check(self._store, self._keys, self._ledger, control=control)
+    def check_one(
+        self, backup_id: str, *, now_ns: int, ledger: Ledger | None = None, control: Control = NEVER
+    ) -> CheckReport:
+        """Read everything that one backup needs; see `Check.one`. `ledger` as in `check`."""
+        check = Check(self._store, self._keys, ledger or self._ledger, control=control)
         return check.one(backup_id, now_ns)
 
     def damaged_backups(self, backup_ids: Sequence[str]) -> list[DamagedBackup]:

@@ -21,7 +21,7 @@ from litestar.types import Scope
 from prometheus_client import CollectorRegistry
 
 from holdfast.service.errors import LimitReached
-from holdfast.service.host.admin_keys import HostCaller, note_call
+from holdfast.service.host.admin_keys import HostCall, HostCaller, note_call
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
@@ -33,6 +33,7 @@ from holdfast.web.download_audit import DownloadAudit
 from holdfast.web.http.addresses import Addresses
 from holdfast.web.http.errors import ApiError, keep_calm
 from holdfast.web.http.pace import LargeBuffers
+from holdfast.web.http.request import HOST_ID_SEGMENT, path_segment
 from holdfast.web.http.request_metrics import RequestMetrics
 from holdfast.web.http.throttle import Throttle
 from holdfast.web.memory import Memory
@@ -195,8 +196,9 @@ class Context:
     def note_host_call(self, host: HostCaller, scope: Scope, account_id: str | None) -> None:
         """Have a call of the host entered in the audit, off the request's path."""
         path = scope["raw_path"].decode("latin-1")[:HOST_PATH_CHARS_MAX]
+        call = HostCall(str(scope.get("method")), path, account_id, _named(scope))
         with suppress(RuntimeError):  # the server ends
-            self.calls.submit(note_call, self.instance, host, str(scope.get("method")), path, account_id)
+            self.calls.submit(note_call, self.instance, host, call)
 
     def require_store(self) -> None:
         """Raise Unavailable while the store is not there, or is another one."""
@@ -212,6 +214,15 @@ class Context:
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
         self.previews.shutdown(wait=False, cancel_futures=True)
+
+
+def _named(scope: Scope) -> tuple[str, str] | None:
+    """Return `accounts` or `apps` and the external id, of a host's path that names one."""
+    start, _, rest = scope["raw_path"].partition(b"/v3/admin/")
+    kind, _, named = rest.partition(b"/")
+    if start or kind not in (b"accounts", b"apps") or not named:
+        return None
+    return kind.decode("ascii"), path_segment(scope, HOST_ID_SEGMENT)
 
 
 @contextmanager

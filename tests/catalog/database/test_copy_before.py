@@ -41,7 +41,7 @@ upgrade = migrations.upgrade
 if sys.argv[2] == "copying":
     copy_before.sync_folder = die
 else:
-    migrations.upgrade = lambda connection: (upgrade(connection), die())
+    migrations.upgrade = lambda connection, **more: (upgrade(connection, **more), die())
 engine.open_catalog(sys.argv[1])
 """
 

@@ -38,6 +38,7 @@ def as_before(catalog: Catalog) -> None:
         for seq, data in connection.execute(text("SELECT seq, data FROM events")).all():
             old = {name: value for name, value in json.loads(data).items() if name != "detail"}
             connection.execute(change, {"data": json.dumps(old), "seq": seq})
+        connection.execute(text("DELETE FROM days"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
-from kit.rows import SECOND, account, app, backup
+from kit.rows import SECOND, account, app, backup, done
+from sqlalchemy import text
 
 from holdfast.catalog.backups import proofs as proving
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups import rows, trash
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.outdated import mark_outdated
-from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.backups.rebuild import drop_backup
+from holdfast.catalog.database.engine import Catalog, open_catalog
+from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.events import endpoints as endpoint_rows
 from holdfast.catalog.jobs import rows as jobs
 from holdfast.catalog.jobs import schedules
 from holdfast.catalog.jobs.work import ask_cancel_backup
-from holdfast.catalog.records import MESSAGE_KINDS, SYSTEM, App, Endpoint, Job, JobState, Warned
+from holdfast.catalog.records import IMPORTED, MESSAGE_KINDS, SYSTEM, App, Backup, Endpoint, Job, JobState, Warned
 
 ROUNDS = 12
 
@@ -68,3 +72,57 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def started(catalog: Catalog, of: App, number: int, origin: str = "manual") -> Backup:
+    made = msgspec.structs.replace(backup(of, number), origin=origin)
+    rows.insert_backup(catalog, made, SYSTEM)
+    assert rows.start_backup(catalog, made.id, "main", 0)
+    return made
+
+
+def deleting(catalog: Catalog, of: App, number: int) -> Backup:
+    made = done(catalog, of, number)
+    assert rows.mark_deleting(catalog, made.id, 0, SYSTEM)
+    return made
+
+
+def trashed(catalog: Catalog, of: App, number: int) -> Backup:
+    made = done(catalog, of, number)
+    assert trash.put_into_trash(catalog, made.id, 0, SYSTEM, None)
+    return made
+
+
+COUNTED: list[tuple[Callable[[Catalog, App, int], Backup], Callable[[Catalog, Backup], object]]] = [
+    (partial(started, origin=IMPORTED), lambda c, b: rows.finish_backup(c, b.id, 0, (), finished_at=0)),
+    (started, lambda c, b: rows.fail_backup(c, b.id, "STORE_FULL", "It is full.", 0)),
+    (started, lambda c, b: ask_cancel_backup(c, b.id, "It was cancelled.", 0, SYSTEM)),
+    (done, lambda c, b: record_findings(c, [Found(b.id, (Warned("", "DAMAGED", "It is lost."),), None, 5)], 0)),
+    (done, lambda c, b: trash.put_into_trash(c, b.id, 0, SYSTEM, None)),
+    (trashed, lambda c, b: trash.take_out(c, b.id, 0, SYSTEM)),
+    (done, lambda c, b: mark_outdated(c, b.id, 0, SYSTEM, "rules")),
+    (deleting, lambda c, b: rows.delete_row(c, b.id, 0)),
+    (done, lambda c, b: drop_backup(c, b, 0, SYSTEM)),
+]
+"""What counts in the days of an application: how its backup is made ready, and what is done with it."""
+
+
+def test_who_counts_a_day_waits_for_the_application_with_nothing_in_hand(postgresql: Callable[[], str]) -> None:
+    catalog = open_catalog(postgresql(), create=True)
+    account(catalog)
+    waiting = text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    everything = [f"SELECT 1 FROM {table} FOR NO KEY UPDATE NOWAIT" for table in ("accounts", "backups", "days")]
+    for number, (made_ready, act) in enumerate(COUNTED, 1):
+        bot = app(catalog, f"bot{number}")
+        one = made_ready(catalog, bot, number)
+        with catalog.write() as connection:
+            hold_app(connection, bot.id)
+            other = threading.Thread(target=act, args=(catalog, one))
+            other.start()
+            with catalog.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as second:
+                while second.execute(waiting).first() is None:
+                    assert other.is_alive(), number
+            for query in everything:
+                connection.exec_driver_sql(query)
+        other.join()
+    catalog.close()

@@ -68,7 +68,7 @@ def test_an_older_catalog_is_upgraded_and_one_is_enough(url: str, monkeypatch: p
     open_catalog(url, create=True).close()
     upgrades = []
 
-    def next_one(connection: Connection) -> None:
+    def next_one(connection: Connection, **more: object) -> None:
         upgrades.append(connection)
         connection.execute(text("CREATE TABLE new_one (id INTEGER)"))
         connection.execute(text("UPDATE alembic_version SET version_num = '9000'"))
@@ -85,7 +85,7 @@ def test_an_older_catalog_is_upgraded_and_one_is_enough(url: str, monkeypatch: p
 def test_an_upgrade_that_fails_leaves_the_catalog_as_it_was(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     open_catalog(url, create=True).close()
 
-    def broken(connection: Connection) -> None:
+    def broken(connection: Connection, **more: object) -> None:
         connection.execute(text("CREATE TABLE half (id INTEGER)"))
         connection.execute(text("DELETE FROM alembic_version"))
         raise KeyError("a fault in a migration")

@@ -24,7 +24,7 @@ from holdfast.service.registry import backups as operations
 from holdfast.service.registry import trash
 from holdfast.service.registry.accounts import add_account, list_accounts, set_plan
 from holdfast.service.registry.apps import add_app, list_apps, remove_app
-from holdfast.service.registry.backups import full_object, list_backups
+from holdfast.service.registry.backups import find_backup, full_object, list_backups
 from holdfast.service.registry.keys import rotate_key
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
@@ -127,6 +127,15 @@ def test_the_operators_backups_are_still_not_counted(world: World, reopened: lis
     rebuild(instance, SYSTEM)
     assert [b.is_operators for b in list_backups(instance, world.app.id)] == [False, True]
     assert limits.shown_usage(instance, world.account, 1).backups_today == 1
+
+
+def test_references_come_back(world: World, reopened: list[Instance]) -> None:
+    asked, _ = request_backup(world.instance, world.app.id, SYSTEM, reference="deploy-1")
+    run_backup(world.instance, asked.id)
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    rebuild(instance, SYSTEM)
+    assert find_backup(instance, world.app.id, "ref:deploy-1").id == asked.id
 
 
 def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance]) -> None:

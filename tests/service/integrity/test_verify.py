@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from kit.refusing import audit_refused
 from kit.world import World
 from msgspec import to_builtins
+from sqlalchemy.exc import IntegrityError
 
+from holdfast.catalog.events.audit import entries
 from holdfast.catalog.jobs.rows import start_job
-from holdfast.catalog.records import SYSTEM, Backup, JobState, Warned
+from holdfast.catalog.records import SYSTEM, AuditEntry, AuditFilter, Backup, JobState, Warned
 from holdfast.service.errors import Conflict
 from holdfast.service.integrity.verify import Checked, check_account, recover_verifies, request_verify, run_verify
 from holdfast.service.jobs.lifecycle import cancel_job, get_job
@@ -71,6 +74,24 @@ def test_a_hit_backup_says_so_until_it_is_healed(world: World) -> None:
     assert to_builtins(full_object(world.instance, world.again(first)))["error"] is None
     assert check(world).is_clean
     assert world.again(first).verified_at is not None
+
+
+def repairs(world: World) -> list[AuditEntry]:
+    return entries(world.instance.catalog, AuditFilter(action="account.repaired"), 10)
+
+
+def test_packs_go_out_of_use_with_their_entry_in_the_audit_or_not_at_all(world: World) -> None:
+    backup = world.take()
+    damage(packs(world)[0])
+    live = packs(world)
+    with audit_refused(world.instance.catalog), pytest.raises(IntegrityError):
+        check(world)
+    assert (packs(world), repairs(world)) == (live, [])
+    run_verify(world.instance, request_verify(world.instance, backup, "main", SYSTEM).id)
+    (entry,) = repairs(world)
+    assert (entry.actor.kind, entry.data["packs"], entry.data["count"]) == ("system", [live[0].name], 1)
+    assert not check(world).is_clean
+    assert repairs(world) == [entry], "nothing went out of use any more"
 
 
 def test_what_is_not_the_same_any_more_is_not_healed(world: World) -> None:

@@ -16,6 +16,7 @@ from kit.world import World
 from msgspec import to_builtins
 
 from holdfast.catalog.backups.rows import fail_backup
+from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.deliveries import claim_next, list_deliveries
 from holdfast.catalog.records import SYSTEM, Delivery, DeliveryState
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound
@@ -278,6 +279,21 @@ def test_the_operator_is_told_of_all_accounts(open_world: World, receiver: Recei
     assert f"Account: ana@\u200bexample.com ({open_world.account.id})" in receiver.received[0].json["data"]["message"]
     open_world.clock.ns += SECOND
     assert send_test(open_world.instance, made.endpoint, SYSTEM).state is DeliveryState.DELIVERED
+
+
+def test_the_operators_webhook_has_the_hosts_own_ids(open_world: World, receiver: Receiver) -> None:
+    add_endpoint(open_world.instance, None, receiver.url, SYSTEM)
+    told(open_world, receiver, "backup.failed")
+    with open_world.instance.catalog.write() as connection:
+        connection.execute(accounts.update().values(external_id="cust/1"))
+        connection.execute(apps.update().values(external_id="srv-1"))
+    failed = fail(open_world)
+    with open_world.instance.catalog.write() as connection:
+        connection.execute(backups.update().where(backups.c.id == failed).values(reference="job 7"))
+    go(open_world)
+    names = ("account_external_id", "app_external_id", "reference")
+    found = [[one.json["data"].get(name, "-") for name in names] for one in receiver.received]
+    assert sorted(found) == [["-", "-", "-"], ["cust/1", "srv-1", "job 7"]], "a customer is told none of it"
 
 
 def test_a_test_says_what_came_back_and_is_throttled(open_world: World, receiver: Receiver) -> None:

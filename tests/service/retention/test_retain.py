@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,18 +10,18 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
-from holdfast.catalog.backups.rows import backup_by_id, fail_backup, mark_deleting
+from holdfast.catalog.backups.rows import backup_by_id, mark_deleting
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import SYSTEM, TRASH_NS, App, Backup, Retention, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
-from holdfast.service.integrity.reconcile import AGE_NS, reconcile_account, reconcile_due
+from holdfast.service.integrity.reconcile import reconcile_account
 from holdfast.service.policy.retention import Reason, decide
 from holdfast.service.registry.accounts import usage
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import list_backups, marked, set_lock
-from holdfast.service.registry.trash import delete_backup, delete_now, empty_due
+from holdfast.service.registry.trash import delete_backup, empty_due
 from holdfast.service.retention import retain as retain_module
 from holdfast.service.retention.prune import IMPATIENT_NS, SETTLE_NS, prune_account, prune_due
 from holdfast.service.retention.retain import plan_retention, retain_after, retain_app, retain_due
@@ -31,12 +30,9 @@ from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import Control, ControlOf
-from holdfast.vault.errors import DamagedError
 from holdfast.vault.maintenance.mark import backup_ids
 from holdfast.vault.maintenance.prune import GRACE_NS
-from holdfast.vault.manifest.root import root_name
 from holdfast.vault.pack.copy import packs_in
-from holdfast.vault.pack.writer import pack_name
 
 
 def scheduled(world: World, app: App | None = None, origin: str = "scheduled") -> Backup:
@@ -268,97 +264,6 @@ def test_a_turn_keeps_its_time(world: World) -> None:
     delete_backup(world.instance, scheduled(world), SYSTEM, is_final=True)
     world.clock.ns += SETTLE_NS
     assert prune_due(world.instance, ControlOf(lambda: True)) == []
-
-
-# -- the store and the catalog --------------------------------------------------------------------------------------
-
-
-def failed_with_root(world: World, edit: Callable[[Backup], None] = lambda backup: None) -> Backup:
-    """A backup that failed and whose root stayed, as when the store refused to delete it."""
-    backup, _ = request_backup(world.instance, world.app.id, SYSTEM)
-    fail_backup(world.instance.catalog, backup.id, "STORE_ERROR", "It failed.", world.clock.ns)
-    world.instance.vault_store(world.account.id).put(root_name(backup.id), b"left over")
-    return backup
-
-
-def test_roots_of_failed_and_deleted_backups_go_a_day_later(world: World) -> None:
-    kept, gone = scheduled(world), scheduled(world)
-    store = world.instance.vault_store(world.account.id)
-    root = store.get(root_name(gone.id))
-    delete_now(world.instance, gone, SYSTEM)
-    store.put(root_name(gone.id), root)  # as from an older copy of the store
-    failed = failed_with_root(world)
-    assert reconcile_account(world.instance, world.account).removed_roots == ()
-    world.clock.ns += AGE_NS + 1
-    assert set(reconcile_account(world.instance, world.account).removed_roots) == {failed.id, gone.id}
-    assert backup_ids(store) == [kept.id]
-
-
-def test_a_root_that_the_catalog_knows_nothing_of_stays(world: World) -> None:
-    """As after the catalog was put back from an older copy: a rebuild brings that backup back."""
-    store = world.instance.vault_store(world.account.id)
-    store.put(root_name("f" * 32), b"a backup")
-    world.clock.ns += 10 * AGE_NS
-    assert reconcile_account(world.instance, world.account).unknown_roots == ("f" * 32,)
-    assert backup_ids(store) == ["f" * 32]
-
-
-def test_the_root_of_a_backup_that_is_made_stays(world: World) -> None:
-    backup, _ = request_backup(world.instance, world.app.id, SYSTEM)
-    store = world.instance.vault_store(world.account.id)
-    store.put(root_name(backup.id), b"just written")
-    world.clock.ns += 10 * AGE_NS
-    found = reconcile_account(world.instance, world.account)
-    assert (found.removed_roots, found.unknown_roots) == ((), ())
-    assert backup_ids(store) == [backup.id]
-
-
-def test_a_backup_whose_root_is_gone_says_so_and_nothing_is_pruned(world: World) -> None:
-    first, second = scheduled(world), scheduled(world)
-    store = world.instance.vault_store(world.account.id)
-    root = store.get(root_name(first.id))
-    store.delete(root_name(first.id))
-    assert reconcile_account(world.instance, world.account).lost_roots == (first.id,)
-    found = backup_by_id(world.instance.catalog, first.id)
-    assert found is not None
-    assert found.state is State.SUCCESSFUL
-    assert "root is missing" in found.damage[0].message
-    with pytest.raises(DamagedError):
-        prune_account(world.instance, world.account, SYSTEM)
-    assert reconcile_account(world.instance, world.account).lost_roots == ()  # said once
-    store.put(root_name(first.id), root)
-    assert backup_by_id(world.instance.catalog, second.id) is not None
-    prune_account(world.instance, world.account, SYSTEM)
-
-
-def test_packs_that_nobody_knows_are_pruned_with_their_grace(world: World) -> None:
-    scheduled(world)
-    store = world.instance.vault_store(world.account.id)
-    stray = pack_name(b"s" * 32)
-    store.put(stray, b"left behind by a crash")
-    waiting, _ = request_backup(world.instance, world.app.id, SYSTEM)
-    assert reconcile_account(world.instance, world.account).stray_packs == 0  # they may be that backup's
-    run_backup(world.instance, waiting.id)
-    reconcile_due(world.instance)
-    world.clock.ns += SETTLE_NS
-    assert [done.left_behind_packs for done in prune_due(world.instance)] == [1]
-    assert store.size(stray)
-    world.clock.ns += GRACE_NS + SETTLE_NS
-    prune_due(world.instance)
-    assert b"s" * 32 not in dict(packs_in(store))
-
-
-def test_once_a_day_on_one_node(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    monkeypatch.setattr(
-        "holdfast.service.integrity.reconcile.reconcile_account", lambda instance, account: seen.append(account.id)
-    )
-    reconcile_due(world.instance)
-    reconcile_due(world.instance)
-    assert seen == [world.account.id]
-    world.clock.ns += DAY_NS
-    reconcile_due(world.instance)
-    assert seen == [world.account.id] * 2
 
 
 # -- the cost of a run ----------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_what_only_a_deleted_backup_had_goes(bench: Bench, write: Write) -> None
     (bench.root / "old").unlink()
     bench.take()
     expected = contents_of(bench.root)
-    freed = bench.vault().bytes_only_in("b0")
+    freed = bench.vault().bytes_only_in(["b0"])
     assert 900_000 < freed < 905_000
     delete(bench, "b0")
     before = store_bytes(bench)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_apps
 from holdfast.catalog.database.tables import apps, backups, events
+from holdfast.catalog.events.days import count, day_of
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.records import IMPORTED, Backup, EventKind, State, Warned
 
@@ -28,6 +31,10 @@ NAMED_MAX = 100
 """At most this many damaged backups are named in an event, the newest ones; its count has all."""
 
 FILES_NAMED = 3
+_IDS_AT_ONCE = 500
+_FOUND_OF = tuple(
+    backups.c[name] for name in ("account_id", "app_id", "name", "created_at", "damage", "restore_proved_at")
+)
 
 _warnings = msgspec.json.Decoder(tuple[Warned, ...])
 
@@ -59,10 +66,10 @@ def record_findings(catalog: Catalog, found: Sequence[Found], now_ns: int) -> No
     """
     hit: dict[str, list[tuple[Any, Found]]] = {}
     with catalog.write() as connection:
+        hold_apps(connection, _app_ids(connection, [one.backup_id for one in found]))
         for one in sorted(found, key=lambda f: f.backup_id):  # in one order: two that look at once wait, no deadlock
             is_it = backups.c.id == one.backup_id, backups.c.state == State.SUCCESSFUL
-            columns = (backups.c.account_id, backups.c.app_id, backups.c.name, backups.c.created_at, backups.c.damage)
-            row = connection.execute(select(*columns).where(*is_it).with_for_update()).first()
+            row = connection.execute(select(*_FOUND_OF).where(*is_it).with_for_update()).first()
             if row is None:
                 continue
             text = msgspec.json.encode(list(one.damage)).decode() if one.damage else None
@@ -73,11 +80,28 @@ def record_findings(catalog: Catalog, found: Sequence[Found], now_ns: int) -> No
                 values["verified_at"] = one.verified_at
             if one.restore_proved_at is not None:
                 values["restore_proved_at"] = one.restore_proved_at
+                _count_proof(connection, catalog.zone, row, one.restore_proved_at)
             connection.execute(backups.update().where(*is_it).values(**values))
             if _is_news(row.damage, one.damage):
                 hit.setdefault(row.app_id, []).append((row, one))
-        for app_id, affected in hit.items():
+        for app_id, affected in sorted(hit.items()):
             _enter(connection, app_id, affected, now_ns)
+            count(connection, catalog.zone, app_id, now_ns, damaged=len(affected))
+
+
+def _app_ids(connection: Connection, backup_ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(backup_ids), _IDS_AT_ONCE):
+        some = backups.c.id.in_(backup_ids[start : start + _IDS_AT_ONCE])
+        found |= set(connection.execute(select(backups.c.app_id).where(some).distinct()).scalars())
+    return found
+
+
+def _count_proof(connection: Connection, zone: tzinfo, before: Row[Any], at: int) -> None:
+    """Count that a backup was proved, once a day."""
+    last = before.restore_proved_at
+    if last is None or day_of(last, zone) != day_of(at, zone):
+        count(connection, zone, before.app_id, at, proved=1)
 
 
 def _is_news(before: str | None, now: Sequence[Warned]) -> bool:

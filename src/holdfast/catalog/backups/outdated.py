@@ -61,7 +61,7 @@ def mark_outdated(
         if before.state == State.FAILED:
             enter_gone(connection, by, "backup.deleted", before, now_ns, is_final=True, why=why)
         else:
-            enter_trashed(connection, before, now_ns, by, freed_bytes=None, why=why)
+            enter_trashed(connection, catalog.zone, before, now_ns, by, freed_bytes=None, why=why)
             if expired_by is not None:
                 _enter_expired(connection, backup_id, now_ns, expired_by)
         return True

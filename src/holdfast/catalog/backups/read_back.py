@@ -12,7 +12,6 @@ from holdfast.catalog.backups.rebuild import ERASED
 from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups, facts, packs
-from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.packs.ledger import LIVE, live_bytes
 from holdfast.catalog.records import Backup, State
 
@@ -87,16 +86,9 @@ def due_packs(catalog: Catalog, read_before: int, limit: int) -> list[DuePack]:
     return [DuePack(row[0], row[1], int(row[2])) for row in mixed[:limit]]
 
 
-def mark_read(
-    catalog: Catalog, account_id: str, pack_ids: Sequence[bytes], read_at: int, change: Change | None = None
-) -> None:
-    """Record that packs were read back whole and found good; never an earlier time than before.
-
-    `change`: what else was done with them, for the audit: the damaged ones that were taken out of use.
-    """
+def mark_read(catalog: Catalog, account_id: str, pack_ids: Sequence[bytes], read_at: int) -> None:
+    """Record that packs were read back whole and found good; never an earlier time than before."""
     with catalog.write() as connection:
-        if change is not None:
-            enter_audit(connection, change, read_at)
         for start in range(0, len(pack_ids), _ROWS_AT_ONCE):
             connection.execute(
                 packs.update()

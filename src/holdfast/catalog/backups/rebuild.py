@@ -16,9 +16,10 @@ from holdfast.catalog.backups.audited import enter_gone
 from holdfast.catalog.database.access_tables import invitations, keys, links, members, sessions, sign_in_links
 from holdfast.catalog.database.copy_before import file_copies, remove_copies
 from holdfast.catalog.database.engine import Catalog, CatalogError
-from holdfast.catalog.database.held import hold_account
+from holdfast.catalog.database.held import hold_account, hold_app
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 from holdfast.catalog.events.audit import Change, enter_audit, erase_audit
+from holdfast.catalog.events.days import count
 from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.members import enter_member, enter_person, forget_strangers
@@ -140,8 +141,10 @@ def set_marks(
 def drop_backup(catalog: Catalog, backup: Backup, now_ns: int, by: Actor) -> None:
     """Remove a backup whose root is gone from the store."""
     with catalog.write() as connection:
+        hold_app(connection, backup.app_id)
         if connection.execute(backups.delete().where(backups.c.id == backup.id)).rowcount:
             enter_gone(connection, by, "backup.dropped", backup, now_ns)
+            count(connection, catalog.zone, backup.app_id, now_ns)
 
 
 def move_on(catalog: Catalog, account_id: str, commit_seq: int, change: Change, now_ns: int) -> None:
@@ -187,7 +190,7 @@ def erase_keys(catalog: Catalog, account_id: str, now_ns: int, by: Actor) -> lis
         if is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
         # The applications' rows are held, as by whoever enters a backup or a restore.
-        of_account = select(apps.c.id).where(apps.c.account_id == account_id)
+        of_account = select(apps.c.id).where(apps.c.account_id == account_id).order_by(apps.c.id)
         connection.execute(of_account.with_for_update(key_share=True)).all()
         hold_account(connection, account_id)
         _check_nothing_running(connection, account_id)

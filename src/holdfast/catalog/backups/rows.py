@@ -17,13 +17,14 @@ from holdfast.catalog.backups.proofs import first_prove
 from holdfast.catalog.backups.shrunk import IsShrunk, Size, enter_shrunk
 from holdfast.catalog.database.announce import announce
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.held import hold_app, hold_running_app
+from holdfast.catalog.database.held import hold_app, hold_app_of, hold_running_app
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups
 from holdfast.catalog.events.audit import changed
+from holdfast.catalog.events.days import count
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.packs.prune import enter_wanted
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
+from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, Actor, App, Backup, EventKind, State, Warned
 from holdfast.units import DAY_NS
 from holdfast.vault.control import Progress, TimedProgress
 from holdfast.vault.errors import SessionFenced
@@ -35,6 +36,9 @@ is_listed = backups.c.deleted_at.is_(None)
 """A condition: all but those in the trash, and those that go out of it."""
 
 OPEN_STATES = frozenset((State.QUEUED, State.RUNNING, State.DELETING))
+REFERENCE_PREFIX = "ref:"
+"""A backup's reference stands behind it where an id stands."""
+
 KEPT_STATES = (State.SUCCESSFUL, State.TRASHED)
 """The states of backups whose roots the store has."""
 
@@ -46,6 +50,14 @@ class BackupNameTaken(Exception):
     """The application has another backup of this name; `is_in_trash`: one that was deleted."""
 
     def __init__(self, *, is_in_trash: bool = False) -> None:
+        super().__init__()
+        self.is_in_trash = is_in_trash
+
+
+class ReferenceTaken(Exception):
+    """The application has another backup with this reference; `is_in_trash`: one that was deleted."""
+
+    def __init__(self, *, is_in_trash: bool) -> None:
         super().__init__()
         self.is_in_trash = is_in_trash
 
@@ -70,7 +82,8 @@ def backup_of(row: Row[Any]) -> Backup:
 
 
 def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[[Counts], None] | None = None) -> None:
-    """Add a queued backup. Raises BackupRunning, BackupNameTaken, RestoreRunning, AppEnded (but not for a safety one).
+    """Add a queued backup. Raises BackupRunning, BackupNameTaken, ReferenceTaken, RestoreRunning, AppEnded (these two
+    not for a safety one).
 
     `permit` gets the account's counts of the last day, in the same transaction; its exceptions undo everything.
     """
@@ -92,6 +105,8 @@ def insert_backup(catalog: Catalog, backup: Backup, by: Actor, permit: Callable[
             if is_name_taken(connection, backup.app_id, backup.name):
                 is_in_trash = is_name_in_trash(connection, backup.app_id, backup.name)
                 raise BackupNameTaken(is_in_trash=is_in_trash) from None
+            if (is_deleted := _reference_in_trash(connection, backup)) is not None:
+                raise ReferenceTaken(is_in_trash=is_deleted) from None
         raise BackupRunning from None
 
 
@@ -128,6 +143,28 @@ def is_name_in_trash(connection: Connection, app_id: str, name: str) -> bool:
     return connection.execute(same).first() is not None
 
 
+def _reference_in_trash(connection: Connection, backup: Backup) -> bool | None:
+    """Return True if the backup with this one's reference was deleted, False if it is there; None without one."""
+    if backup.reference is None:
+        return None
+    same = select(is_listed).where(backups.c.app_id == backup.app_id, backups.c.reference == backup.reference)
+    listed = connection.execute(same).scalar()
+    return None if listed is None else not listed
+
+
+def named(id_or_name: str) -> ColumnElement[bool]:
+    """Return a condition: the backups of an application that `ref:<reference>`, an id or a name may mean."""
+    same = or_(backups.c.id == id_or_name, backups.c.name == id_or_name)
+    if not id_or_name.startswith(REFERENCE_PREFIX):
+        return same
+    return or_(same, backups.c.reference == id_or_name.removeprefix(REFERENCE_PREFIX))
+
+
+def meant(found: Sequence[Backup], id_or_name: str) -> Backup | None:
+    """Return the backup that is meant of those that `named` finds: by its id before its reference, then its name."""
+    return min(found, key=lambda b: (b.id != id_or_name, b.name == id_or_name), default=None)
+
+
 def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
     """Return one backup."""
     with catalog.read() as connection:
@@ -136,17 +173,10 @@ def backup_by_id(catalog: Catalog, backup_id: str) -> Backup | None:
 
 
 def backup_of_app(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
-    """Return one backup of an application, by id or by name; an id goes first. None for one in the trash."""
+    """Return one backup of an application, by id, `ref:<reference>` or name. None for one in the trash."""
     with catalog.read() as connection:
-        rows = connection.execute(
-            select(*_COLUMNS).where(
-                backups.c.app_id == app_id,
-                or_(backups.c.id == id_or_name, backups.c.name == id_or_name),
-                is_listed,
-            )
-        ).all()
-    found = sorted((backup_of(row) for row in rows), key=lambda b: b.id != id_or_name)
-    return found[0] if found else None
+        query = select(*_COLUMNS).where(backups.c.app_id == app_id, named(id_or_name), is_listed)
+        return meant([backup_of(row) for row in connection.execute(query).all()], id_or_name)
 
 
 def list_backups(catalog: Catalog, app_id: str, limit: int | None, after: str | None) -> list[Backup]:
@@ -256,7 +286,7 @@ def latest_successful(catalog: Catalog, app_id: str) -> Backup | None:
 def start_backup(catalog: Catalog, backup_id: str, node: str, now_ns: int, *conditions: ColumnElement[bool]) -> bool:
     """queued -> running. Return False when it was not queued (any more), or one of `conditions` does not hold."""
     with catalog.write() as connection:
-        _app_held(connection, backup_id)
+        hold_app_of(connection, backup_id)
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.QUEUED, *conditions)
@@ -314,10 +344,11 @@ def finish_backup(
     """
     with catalog.write() as connection:
         # The application's row before the account's, in the order of every backup that is recorded.
-        app = _app_held(connection, backup_id)
+        held_app = _app_held(connection, backup_id)
         now = _epoch_held(connection, backup_id)
-        if now is None:
+        if held_app is None or now is None:
             return False
+        app, is_imported = held_app
         if now != epoch:
             raise SessionFenced("The vault was pruned while this backup was running; it starts again.")
         done = connection.execute(
@@ -333,7 +364,7 @@ def finish_backup(
         )
         if done.rowcount != 1:
             return False
-        if app is not None:
+        if not is_imported:
             # A good backup ends what was overdue, and says until when the next one is awaited.
             times = {"overdue_at": overdue_at(app), "overdue_since": None}
             connection.execute(apps.update().where(apps.c.id == app.id).values(times))
@@ -349,8 +380,10 @@ def finish_backup(
             files=values.get("files", 0),
             warnings=len(warnings),
         )
-        if app is not None:
+        if not is_imported:
             _enter_shrunk(connection, app, backup_id, finished_at, is_shrunk, values)
+        good = {} if is_imported else {"good": 1, "content_bytes": values.get("content_bytes", 0)}
+        count(connection, catalog.zone, app.id, finished_at, added_bytes=values.get("stored_bytes", 0), **good)
         return True
 
 
@@ -384,15 +417,15 @@ def _epoch_held(connection: Connection, backup_id: str) -> int | None:
     return epoch
 
 
-def _app_held(connection: Connection, backup_id: str) -> App | None:
-    """Hold and return a backup's application; None for an import, which says nothing about its folder."""
+def _app_held(connection: Connection, backup_id: str) -> tuple[App, bool] | None:
+    """Hold and return a backup's application; with it True for an import, which says nothing about its folder."""
     row = connection.execute(
-        select(*APP_COLUMNS)
+        select(*APP_COLUMNS, backups.c.origin == IMPORTED)
         .join(backups, backups.c.app_id == apps.c.id)
-        .where(backups.c.id == backup_id, backups.c.origin != IMPORTED)
+        .where(backups.c.id == backup_id)
         .with_for_update(of=apps, key_share=True)
     ).first()
-    return app_of(row) if row else None
+    return (app_of(row[:-1]), row[-1]) if row else None
 
 
 def fail_backup(
@@ -413,6 +446,7 @@ def fail_backup(
     about, and the operator is not told.
     """
     with catalog.write() as connection:
+        app_id = hold_app_of(connection, backup_id)
         done = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state.in_([State.QUEUED, State.RUNNING]))
@@ -428,10 +462,12 @@ def fail_backup(
                 is_customers_failure=is_customers,
             )
         )
-        if done.rowcount == 1:
-            why = {"code": code, "message": message, "detail": detail or message}
-            enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
-        return done.rowcount == 1
+        if app_id is None or done.rowcount != 1:
+            return False
+        why = {"code": code, "message": message, "detail": detail or message}
+        enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=is_customers, **why)
+        count(connection, catalog.zone, app_id, now_ns, **{"cancelled" if code == CANCELLED else "failed": 1})
+        return True
 
 
 def log_of(catalog: Catalog, backup_id: str) -> str | None:
@@ -559,11 +595,14 @@ def delete_row(catalog: Catalog, backup_id: str, now_ns: int) -> None:
     is_deleting = and_(backups.c.id == backup_id, backups.c.state == State.DELETING)
     with catalog.write() as connection:
         columns = (backups.c.account_id, backups.c.deleted_at)
+        app_id = hold_app_of(connection, backup_id)
         row = connection.execute(select(*columns).where(is_deleting).with_for_update()).first()
-        if row is None:
+        if app_id is None or row is None:
             return
         account_id, deleted_at = row
         kind = EventKind.BACKUP_DELETED if deleted_at is None else EventKind.BACKUP_GONE
         enter_backup_event(connection, kind, backup_id, now_ns)
         connection.execute(backups.delete().where(is_deleting))
+        if deleted_at is None:
+            count(connection, catalog.zone, app_id, now_ns)
         enter_wanted(connection, account_id, now_ns)

@@ -18,12 +18,11 @@ from holdfast.catalog.backups.limits import plans_of
 from holdfast.catalog.backups.retention import BY_HAND
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups, events, jobs, open_backups, open_jobs
-from holdfast.catalog.records import IMPORTED, OPEN_JOBS, EventKind, State
+from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, EventKind, State
 from holdfast.vault.control import TimedProgress
 
 BACKUP, RESTORE = "backup", "restore"
 """Kinds of open work."""
-CANCELLED = "CANCELLED"
 _A_CODE = '"code":'
 """Occurs once in each of a backup's warnings as they are stored: in a text within them its quotes are escaped."""
 

@@ -11,6 +11,7 @@ is *unmarked*, which is a fact of the catalog too, so that what a crash left out
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, or_, select
@@ -18,9 +19,11 @@ from sqlalchemy import Connection, Row, case, func, or_, select
 from holdfast.catalog.backups.audited import enter_change, enter_gone, held
 from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
-from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of, enter_backup_event
+from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of, enter_backup_event, meant, named
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_app_of
 from holdfast.catalog.database.tables import accounts, backups, facts
+from holdfast.catalog.events.days import count
 from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.records import TRASH_NS, Actor, Backup, EventKind, State
 from holdfast.units import DAY_NS
@@ -41,6 +44,7 @@ def put_into_trash(catalog: Catalog, backup_id: str, now_ns: int, by: Actor, fre
     `freed_bytes`: by how much the trash grows; None: not known.
     """
     with catalog.write() as connection:
+        hold_app_of(connection, backup_id)
         before = held(connection, backup_id)
         done = connection.execute(
             backups.update()
@@ -54,14 +58,22 @@ def put_into_trash(catalog: Catalog, backup_id: str, now_ns: int, by: Actor, fre
         )
         if before is None or done.rowcount != 1:
             return False
-        enter_trashed(connection, before, now_ns, by, freed_bytes=freed_bytes)
+        enter_trashed(connection, catalog.zone, before, now_ns, by, freed_bytes=freed_bytes)
         return True
 
 
 def enter_trashed(
-    connection: Connection, before: Row[Any], now_ns: int, by: Actor, *, freed_bytes: int | None, **more: str
+    connection: Connection,
+    zone: tzinfo,
+    before: Row[Any],
+    now_ns: int,
+    by: Actor,
+    *,
+    freed_bytes: int | None,
+    **more: str,
 ) -> None:
-    """Enter what comes with a backup that was just put into the trash, in the same transaction.
+    """Enter what comes with a backup that was just put into the trash, in the same transaction, which holds its
+    application's row.
 
     `before`: what the audit tells of it (`audited.held`); `more`: of how it came about.
     """
@@ -74,6 +86,7 @@ def enter_trashed(
     # NULL stays NULL: what was to be measured still is.
     grown = None if freed_bytes is None else accounts.c.trash_bytes + freed_bytes
     connection.execute(accounts.update().where(accounts.c.id == before.account_id).values(trash_bytes=grown))
+    count(connection, zone, before.app_id, now_ns)
 
 
 def take_out(
@@ -84,6 +97,7 @@ def take_out(
     `permit` gets the account's counts without this backup, in the same transaction; its exceptions undo everything.
     """
     with catalog.write() as connection:
+        hold_app_of(connection, backup_id)
         before = held(connection, backup_id)
         done = connection.execute(
             backups.update()
@@ -99,6 +113,7 @@ def take_out(
             permit(counted(connection, before.account_id, before.app_id, since, but=backup_id, hold=True))
         enter_backup_event(connection, EventKind.BACKUP_UNDELETED, backup_id, now_ns)
         _enter_unmarked(connection, backup_id)
+        count(connection, catalog.zone, before.app_id, now_ns)
         first_prove(connection, backup_id, now_ns)
         forget_trash_bytes(connection, before.account_id)
         return True
@@ -119,15 +134,11 @@ def trashed_of_app(catalog: Catalog, app_id: str, limit: int | None = None, afte
 
 
 def trashed_backup(catalog: Catalog, app_id: str, id_or_name: str) -> Backup | None:
-    """Return one backup of an application that is in the trash, by id or by name; an id goes first."""
-    query = select(*BACKUP_COLUMNS).where(
-        backups.c.app_id == app_id,
-        backups.c.state == State.TRASHED,
-        or_(backups.c.id == id_or_name, backups.c.name == id_or_name),
-    )
+    """Return one backup of an application that is in the trash, by id, `ref:<reference>` or name."""
+    in_trash = backups.c.app_id == app_id, backups.c.state == State.TRASHED
     with catalog.read() as connection:
-        found = [backup_of(row) for row in connection.execute(query).all()]
-    return min(found, key=lambda b: b.id != id_or_name, default=None)
+        query = select(*BACKUP_COLUMNS).where(*in_trash, named(id_or_name))
+        return meant([backup_of(row) for row in connection.execute(query).all()], id_or_name)
 
 
 def trashed_ids(catalog: Catalog, account_id: str) -> list[str]:

@@ -185,6 +185,5 @@ days = Table(
     Column("content_bytes", BigInteger, nullable=False, server_default="0"),
     Column("stored_bytes", BigInteger, nullable=False, server_default="0"),
 )
-"""Counts of an application on a day (`YYYY-MM-DD` in the instance's time zone). `added_bytes`: of that day's
-good backups together; `content_bytes`: of its last good backup; `stored_bytes`: what all backups of the application had
-added to the store, as of the day's last change."""
+"""Counts of an application on a day (`YYYY-MM-DD` in the instance's time zone); `catalog.events.days.Day` says of
+what."""

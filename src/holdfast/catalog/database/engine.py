@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,19 @@ class CatalogDamaged(CatalogError):
 class Catalog:
     """The database of one instance. Safe to use from several threads."""
 
-    def __init__(self, engine: Engine, where: str, read_only_because: str = "", copied_to: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        where: str,
+        read_only_because: str = "",
+        copied_to: Path | None = None,
+        *,
+        zone: tzinfo = UTC,
+    ) -> None:
         self.engine = engine
         self.where = where
+        self.zone = zone
+        """The instance's time zone, by which days are counted."""
         self.read_only_because = read_only_because
         """A sentence, when the disk takes no writing and the catalog was opened for reading; else empty."""
         self._copied_to = copied_to
@@ -191,8 +202,10 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite+pysqlite", database=str(path)).render_as_string()
 
 
-def open_catalog(url: str, *, create: bool = False, may_only_read: Callable[[], bool] = lambda: False) -> Catalog:
-    """Open a catalog and bring its schema up to date.
+def open_catalog(
+    url: str, *, create: bool = False, may_only_read: Callable[[], bool] = lambda: False, zone: tzinfo = UTC
+) -> Catalog:
+    """Open a catalog and bring its schema up to date. `zone`: the instance's time zone, by which days are counted.
 
     `may_only_read`: asked when it cannot be written, as its disk is full or mounted read-only: True if it may be opened
     for reading instead, as nobody else has it open.
@@ -209,28 +222,28 @@ def open_catalog(url: str, *, create: bool = False, may_only_read: Callable[[], 
             )
     try:
         with errors_as_sentences(engine, where):
-            _prepare(engine, where, create)
+            _prepare(engine, where, create, zone)
     except CatalogUnreachable as error:
         engine.dispose()
         if engine.dialect.name != "sqlite" or not fault_of(Path(where).parent) or not may_only_read():
             raise
-        return _opened_read_only(where, error)
+        return _opened_read_only(where, error, zone)
     except BaseException:
         engine.dispose()
         raise
     because = ""
     if engine.dialect.name == "sqlite" and fault_of(Path(where).parent) == READ_ONLY:
         because = _advice(where, "readonly")  # what a process left beside it lets it be read
-    return Catalog(engine, where, because)
+    return Catalog(engine, where, because, zone=zone)
 
 
-def _opened_read_only(where: str, refused: CatalogUnreachable) -> Catalog:
+def _opened_read_only(where: str, refused: CatalogUnreachable, zone: tzinfo) -> Catalog:
     """Open a catalog whose disk refused to have it written."""
     try:
         engine, copied_to = open_read_only(Path(where), BUSY_SECONDS, CONNECTIONS_MAX)
     except OSError:  # no room for a copy anywhere
         raise refused from None
-    catalog = Catalog(engine, where, str(refused), copied_to)
+    catalog = Catalog(engine, where, str(refused), copied_to, zone=zone)
     try:
         with errors_as_sentences(engine, where), engine.connect() as connection:
             version = _version(connection)
@@ -242,7 +255,7 @@ def _opened_read_only(where: str, refused: CatalogUnreachable) -> Catalog:
     return catalog
 
 
-def _prepare(engine: Engine, where: str, create: bool) -> None:
+def _prepare(engine: Engine, where: str, create: bool, zone: tzinfo) -> None:
     with engine.connect() as connection:
         version = _version(connection)
     if version is None and not create:
@@ -253,12 +266,12 @@ def _prepare(engine: Engine, where: str, create: bool) -> None:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")  # stays in the file
     if version != SCHEMA_VERSION:
-        _change_schema(engine)
+        _change_schema(engine, zone)
     if version is not None and version < KEYS_STORED_BELOW:
         _leave_no_trace(engine)
 
 
-def _change_schema(engine: Engine) -> None:
+def _change_schema(engine: Engine, zone: tzinfo) -> None:
     """Make the tables or bring them up to date, in one transaction; one process at a time, the others find it done.
 
     What is upgraded is copied before. Raises CatalogError, with nothing changed, without room for that copy.
@@ -284,7 +297,7 @@ def _change_schema(engine: Engine) -> None:
                 copy_before(connection, version)
             except CopyFailed as error:
                 raise CatalogError(str(error)) from error
-            upgrade(connection)
+            upgrade(connection, zone=zone)
         connection.commit()
 
 

@@ -5,9 +5,11 @@ On PostgreSQL by a lock of the row; SQLite has one writer at a time anyway. The 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, select
 
-from holdfast.catalog.database.tables import accounts, apps
+from holdfast.catalog.database.tables import accounts, apps, backups
 
 
 class AppEnded(Exception):
@@ -22,6 +24,19 @@ def hold_account(connection: Connection, account_id: str | None) -> None:
 def hold_app(connection: Connection, app_id: str) -> None:
     """Hold an application's row."""
     connection.execute(select(apps.c.id).where(apps.c.id == app_id).with_for_update(key_share=True))
+
+
+def hold_apps(connection: Connection, app_ids: Iterable[str]) -> None:
+    """Hold the rows of applications, in one order."""
+    for app_id in sorted(app_ids):
+        hold_app(connection, app_id)
+
+
+def hold_app_of(connection: Connection, backup_id: str) -> str | None:
+    """Hold the row of a backup's application; return its id, None for a backup that is gone."""
+    query = select(apps.c.id).join(backups, backups.c.app_id == apps.c.id).where(backups.c.id == backup_id)
+    app_id: str | None = connection.execute(query.with_for_update(of=apps, key_share=True)).scalar()
+    return app_id
 
 
 def hold_running_app(connection: Connection, app_id: str) -> None:

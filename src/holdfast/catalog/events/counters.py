@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import events, facts
-from holdfast.catalog.records import EventKind
+from holdfast.catalog.records import CANCELLED, EventKind
 from holdfast.units import DAY_NS, SECOND_NS
 
 FACT = "tally"
@@ -131,7 +131,7 @@ def _fold(counters: Counters, row: Row[Any]) -> None:
         _end(counters, run, kind, "successful", "", row.at)
     elif row.kind == EventKind.BACKUP_FAILED:
         code = msgspec.json.decode(row.data).get("code", "")
-        _end(counters, run, kind, "cancelled" if code == "CANCELLED" else "failed", code, row.at)
+        _end(counters, run, kind, "cancelled" if code == CANCELLED else "failed", code, row.at)
     elif what == "finished":
         data = msgspec.json.decode(row.data)
         _end(counters, run, kind, data.get("state", "successful"), data.get("code", ""), row.at)

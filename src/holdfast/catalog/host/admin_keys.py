@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, null, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.access_tables import admin_keys
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_texts, texts
 from holdfast.catalog.people.records import AdminKey
@@ -60,6 +61,17 @@ def delete_admin_key(catalog: Catalog, key: AdminKey, change: Change, now_ns: in
         if ended:
             enter_audit(connection, change, now_ns)
     return ended
+
+
+def ids_of_named(catalog: Catalog, kind: str, external_id: str) -> tuple[str | None, str | None]:
+    """Return the ids of the account, and of the application, that an external id is of; `kind`: accounts or apps."""
+    if kind == "accounts":
+        query = select(accounts.c.id, null()).where(accounts.c.external_id == external_id)
+    else:
+        query = select(apps.c.account_id, apps.c.id).where(apps.c.external_id == external_id)
+    with catalog.read() as connection:
+        row = connection.execute(query).first()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 def enter_call(catalog: Catalog, change: Change, key_id: str, now_ns: int, hour_ns: int) -> None:

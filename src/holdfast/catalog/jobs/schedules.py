@@ -19,6 +19,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.audit import Change, changed, enter_audit
+from holdfast.catalog.events.days import count
 from holdfast.catalog.events.log import enter_event
 from holdfast.catalog.records import IMPORTED, PRIVATE, Actor, App, Backup, EventKind, State
 
@@ -197,6 +198,7 @@ def raise_overdue(
             return None
         facts = data(app, _last_good_at(connection, app_id), _last_try(connection, app_id))
         enter_event(connection, EventKind.BACKUP_OVERDUE, app.account_id, now_ns, app_id=app_id, **facts)
+        count(connection, catalog.zone, app_id, now_ns, missed=1)
         return app
 
 

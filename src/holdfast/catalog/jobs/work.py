@@ -11,8 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, literal, or
 from holdfast.catalog.backups.audited import enter_change, held
 from holdfast.catalog.backups.rows import enter_backup_event
 from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.held import hold_app_of
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs
-from holdfast.catalog.records import OPEN_JOBS, Actor, EventKind, JobState, State, Work
+from holdfast.catalog.events.days import count
+from holdfast.catalog.records import CANCELLED, OPEN_JOBS, Actor, EventKind, JobState, State, Work
 from holdfast.vault.control import TimedProgress
 
 BACKUP = "backup"
@@ -140,22 +142,24 @@ def ask_cancel_backup(catalog: Catalog, backup_id: str, message: str, now_ns: in
     """Cancel an open backup: a queued one fails now, as CANCELLED, a running one at its next check. Return False if it
     had ended."""
     with catalog.write() as connection:
+        app_id = hold_app_of(connection, backup_id)
         ended = connection.execute(
             backups.update()
             .where(backups.c.id == backup_id, backups.c.state == State.QUEUED)
             .values(
                 state=State.FAILED,
-                error_code="CANCELLED",
+                error_code=CANCELLED,
                 error_message=message,
                 error_detail=message,
                 finished_at=now_ns,
                 is_customers_failure=True,
             )
         )
-        if ended.rowcount:
-            why = {"code": "CANCELLED", "message": message}
+        if app_id is not None and ended.rowcount:
+            why = {"code": CANCELLED, "message": message}
             enter_backup_event(connection, EventKind.BACKUP_FAILED, backup_id, now_ns, is_customers=True, **why)
             _enter_cancelled(connection, backup_id, "queued", now_ns, by)
+            count(connection, catalog.zone, app_id, now_ns, cancelled=1)
             return True
         asked = connection.execute(
             backups.update()

@@ -8,13 +8,17 @@ from sqlalchemy import Connection, func, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups, packs
-from holdfast.catalog.records import State
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.records import Actor, State
 from holdfast.vault.errors import SessionFenced
 from holdfast.vault.pack.ledger import LedgerMoved, PackRow
 
 LIVE = "live"
 CONDEMNED = "condemned"
 _ROWS_AT_ONCE = 200
+
+REPAIRED_NAMED_MAX = 100
+"""At most this many packs are named in an entry of the audit; their number counts all."""
 
 
 def live_bytes(connection: Connection, account_id: str | None = None) -> int:
@@ -56,9 +60,11 @@ def counted_bytes_of(catalog: Catalog, account_ids: Collection[str]) -> dict[str
 class SqlLedger:
     """`vault.pack.ledger.Ledger` for one account."""
 
-    def __init__(self, catalog: Catalog, account_id: str) -> None:
+    def __init__(self, catalog: Catalog, account_id: str, repaired_by: Actor | None = None) -> None:
+        """`repaired_by`: on whose behalf a check condemns packs; each transaction that does enters it in the audit."""
         self._catalog = catalog
         self._account_id = account_id
+        self._repaired_by = repaired_by
 
     def epoch(self) -> int:
         with self._catalog.read() as connection:
@@ -183,6 +189,16 @@ class SqlLedger:
             strays = [PackRow(p, 0, size, b"", b"", 0) for p, size in left_behind if p not in known]
             self._enter(connection, strays, now_ns)
             self._enter(connection, replacements)
+            if self._repaired_by is not None:
+                self._enter_repaired(connection, self._repaired_by, gone, replacements, now_ns)
+
+    def _enter_repaired(
+        self, connection: Connection, by: Actor, gone: Sequence[bytes], made: Sequence[PackRow], now_ns: int
+    ) -> None:
+        """Enter the packs that a check took out of use, and how much of them, or of others, it saved."""
+        named = [pack_id.hex() for pack_id in gone[:REPAIRED_NAMED_MAX]]
+        data = {"packs": named, "count": len(gone), "saved_chunks": sum(pack.records for pack in made)}
+        enter_audit(connection, Change(by, "account.repaired", self._account_id, data=data), now_ns)
 
     def condemned(self, before_ns: int | None = None) -> list[tuple[bytes, int]]:
         these = [packs.c.account_id == self._account_id, packs.c.state == CONDEMNED]

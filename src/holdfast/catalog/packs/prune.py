@@ -104,9 +104,14 @@ def end_prune(
         )
 
 
-def want_prune(catalog: Catalog, account_id: str, at: int) -> None:
-    """Request a prune of an account at a time, or earlier if that was requested before."""
+def want_prune(catalog: Catalog, account_id: str, at: int, change: Change | None = None) -> None:
+    """Request a prune of an account at a time, or earlier if that was requested before.
+
+    `change`: why there is something to gain, for the audit.
+    """
     with catalog.write() as connection:
+        if change is not None:
+            enter_audit(connection, change, at)
         enter_wanted(connection, account_id, at)
 
 

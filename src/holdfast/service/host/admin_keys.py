@@ -81,14 +81,34 @@ def host_of_key(instance: Instance, text: str, address: str) -> HostCaller:
     return HostCaller(Actor(ActorKind.HOST, key.id, key.name, address), frozenset(key.scopes), key.id)
 
 
-def note_call(instance: Instance, caller: HostCaller, method: str, path: str, account_id: str | None) -> None:
-    """Enter a call of the host in the audit. A catalog that cannot be written is only logged: the call goes on."""
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """A call of the host. `account_id`: of the account that it acts for; `named`: `accounts` or `apps`, and the
+    external id, of a path that names one."""
+
+    method: str
+    path: str
+    account_id: str | None = None
+    named: tuple[str, str] | None = None
+
+
+def note_call(instance: Instance, caller: HostCaller, call: HostCall) -> None:
+    """Enter a call of the host in the audit. A catalog that cannot be written is only logged: the call goes on.
+
+    With the account that its path names, if that was there already.
+    """
     now_ns = instance.clock.now_ns()
-    change = Change(caller.actor, "host.called", account_id, data={"method": method, "path": path})
     try:
+        account_id, app_id = call.account_id, None
+        if call.named is not None:
+            account_id, app_id = rows.ids_of_named(instance.catalog, *call.named)
+        data = {"method": call.method, "path": call.path}
+        change = Change(caller.actor, "host.called", account_id, app_id, data=data)
         rows.enter_call(instance.catalog, change, caller.key_id, now_ns, now_ns - now_ns % HOUR_NS)
     except CatalogError as error:
-        _log.warning("the call %s %s of admin key %s is not in the audit: %s", method, path, caller.key_id, error)
+        _log.warning(
+            "the call %s %s of admin key %s is not in the audit: %s", call.method, call.path, caller.key_id, error
+        )
 
 
 def add_admin_key(

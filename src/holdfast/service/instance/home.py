@@ -183,7 +183,7 @@ def create_instance(
 
 def _made(home: Path, config: Config, key: MasterKey, clock: Clock) -> Instance:
     """The last steps of making: the catalog, and the mark that all is there."""
-    catalog = open_catalog(catalog_url_of(home, config), create=True)
+    catalog = open_catalog(catalog_url_of(home, config), create=True, zone=config.zone)
     try:
         if catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)
@@ -227,7 +227,12 @@ def open_instance(
     if new_catalog:
         _check_key_on_store(home, key)
     url = catalog_url_of(home, config)
-    catalog = open_catalog(url, create=new_catalog, may_only_read=lambda: may_only_read and not is_served(home))
+    catalog = open_catalog(
+        url,
+        create=new_catalog,
+        may_only_read=lambda: may_only_read and not is_served(home),
+        zone=config.zone,
+    )
     try:
         if new_catalog and catalog.fact(_FINGERPRINT) is None:
             catalog.set_fact(_FINGERPRINT, key.fingerprint)

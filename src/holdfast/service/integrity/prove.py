@@ -21,6 +21,7 @@ from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
 from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.jobs.requested import JobOpen, insert_requested
 from holdfast.catalog.jobs.rows import insert_job
+from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Actor, Backup, Job, JobState, State, Warned
 from holdfast.restorer.compare import Mismatch
 from holdfast.restorer.staging import TargetError, TargetFull
@@ -239,7 +240,9 @@ def _prove(instance: Instance, job: Job, control: Control) -> Proved:
 
 def _lost(instance: Instance, backup: Backup, why: str, control: Control) -> NotProved | None:
     """Find out whether something of the backup is lost from the store, and enter that; None: nothing is."""
-    report = instance.vault(backup.account_id).check_one(backup.id, now_ns=instance.clock.now_ns(), control=control)
+    ledger = SqlLedger(instance.catalog, backup.account_id, repaired_by=SYSTEM)
+    vault = instance.vault(backup.account_id)
+    report = vault.check_one(backup.id, now_ns=instance.clock.now_ns(), ledger=ledger, control=control)
     if report.findings:
         record_lost(instance, backup.account_id)
     found = backup_by_id(instance.catalog, backup.id)

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from holdfast.catalog.backups import read_back as rows
+from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import mend_record
@@ -83,6 +85,7 @@ def _read_account(instance: Instance, account_id: str, pack_ids: Sequence[bytes]
         pack_ids,
         lambda: [backup.id for backup in successful(instance, account_id)],
         now_ns=began,
+        ledger=SqlLedger(instance.catalog, account_id, repaired_by=SYSTEM),
         control=control,
     )
     rows.mark_read(instance.catalog, account_id, report.good_packs, began)

@@ -287,15 +287,18 @@ def _backup_of(instance: Instance, account_id: str, app: App, root: Root, marks:
         deleted_at=marks.deleted_at if marks else None,
         is_operators=labels.get("requested_by") == "operator",
         note=marks.note if marks else None,
+        reference=labels.get("reference"),
     )
 
 
 def _enter(instance: Instance, backup: Backup, by: Actor) -> None:
-    """Enter it; a name that another one has by now gets a number."""
+    """Enter it; a name that another one has by now gets a number, and a reference stays with that one."""
     for number in count(2):
         try:
             rows.insert_backup(instance.catalog, backup, by)
             return
+        except rows.ReferenceTaken:
+            backup = msgspec.structs.replace(backup, reference=None)
         except rows.BackupNameTaken:
             backup = msgspec.structs.replace(backup, name=f"{backup.name.removesuffix(f' ({number - 1})')} ({number})")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups import rows
 from holdfast.catalog.database.leases import claim_lease
-from holdfast.catalog.events.audit import Change, record_change
+from holdfast.catalog.events.audit import Change
 from holdfast.catalog.events.log import deleted_before
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.packs.ledger import SqlLedger
@@ -107,14 +107,13 @@ def _roots(instance: Instance, account: Account) -> tuple[tuple[str, ...], tuple
     deleted = deleted_before(instance.catalog, nameless, account.id, before) if nameless else set()
     unknown = [backup_id for backup_id in nameless if backup_id not in deleted]
     removed += sorted(deleted)
+    if removed:
+        # The catalog first: what the store refuses now is found, and entered, again.
+        change = Change(SYSTEM, "account.reconciled", account.id, data={"removed_roots": removed})
+        pruning.want_prune(instance.catalog, account.id, instance.clock.now_ns(), change)
     for backup_id in removed:
         store.delete(root_name(backup_id))
         _log.warning("the root of backup %s was left over in the store and is removed", backup_id)
-    if removed:
-        now_ns = instance.clock.now_ns()
-        pruning.want_prune(instance.catalog, account.id, now_ns)
-        change = Change(SYSTEM, "account.reconciled", account.id, data={"removed_roots": removed})
-        record_change(instance.catalog, change, now_ns)
     if unknown:
         _log.warning(
             "the store has %d backups of account %s that the catalog does not know; `holdfast rebuild` enters them",

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from holdfast.catalog.backups.read_back import mark_read
-from holdfast.catalog.events.audit import Change
 from holdfast.catalog.jobs.rows import open_verify
-from holdfast.catalog.records import Account, Actor, Backup, Job, Warned
+from holdfast.catalog.packs.ledger import SqlLedger
+from holdfast.catalog.records import SYSTEM, Account, Actor, Backup, Job, Warned
 from holdfast.service.access.download import require_digest
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs import lifecycle as jobs
@@ -31,8 +31,6 @@ from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import CheckReport
 
 KIND = "verify"
-REPAIRED_NAMED_MAX = 100
-"""At most this many packs are named in an entry of the audit; their number counts all."""
 
 _log = logging.getLogger(__name__)
 
@@ -118,26 +116,19 @@ def check_account(
         share=share,
         repair=repair,
         shuffle=shuffle,
+        ledger=SqlLedger(instance.catalog, account.id, repaired_by=by),
         control=control,
     )
     found = successful(instance, account.id)
     damaged_backups = {damaged.backup_id: damaged for damaged in report.damaged_backups}
     if repair:
-        mark_read(instance.catalog, account.id, report.good_packs, began, _repaired(account, report, by))
+        mark_read(instance.catalog, account.id, report.good_packs, began)
         # One that was finished meanwhile was not read as a whole.
         checked = [backup for backup in found if backup.id in before]
         read_at = instance.clock.now_ns() if share >= 1 else None
         record_damage(instance, checked, report.damaged_backups, read_at)
     hit = [(backup, damaged_backups[backup.id]) for backup in found if backup.id in damaged_backups]
     return _checked(account.id, report, hit, bad_records)
-
-
-def _repaired(account: Account, report: CheckReport, by: Actor) -> Change | None:
-    """Return what a check changed, for the audit: the packs that are out of use now."""
-    if not report.is_repaired:
-        return None
-    packs = [{"id": finding.pack_id.hex(), "lost_chunks": int(finding.bad.sum())} for finding in report.findings]
-    return Change(by, "account.repaired", account.id, data={"packs": packs[:REPAIRED_NAMED_MAX], "count": len(packs)})
 
 
 # -- one backup, as a job ------------------------------------------------------------------------------------------
@@ -184,7 +175,10 @@ def _verify(instance: Instance, job: Job, control: Control) -> Verified:
         control.progress(total)
 
     report = instance.vault(backup.account_id).check_one(
-        backup.id, now_ns=instance.clock.now_ns(), control=Control(control.is_cancelled, checked)
+        backup.id,
+        now_ns=instance.clock.now_ns(),
+        ledger=SqlLedger(instance.catalog, backup.account_id, repaired_by=SYSTEM),
+        control=Control(control.is_cancelled, checked),
     )
     backup = find_backup(instance, job.app_id, job.backup_id)  # deleted meanwhile: not a finding
     damaged = report.damaged_backups[0] if report.damaged_backups else None

@@ -55,7 +55,7 @@ class Facts:
     that says why it failed; `is_running`: a backup of the overdue application is running; `account`: its owner, in
     messages to the operator; `sizes`: of a shrunk backup and of the one before it, or of the storage; `reason`: why
     a backup was deleted; `gone_at`: when it leaves the trash; `standing`: of the application, as it is now, in a
-    headline."""
+    headline; `..._external_id`: the host's own ids, in messages to the operator."""
 
     kind: str
     at: int
@@ -76,6 +76,8 @@ class Facts:
     reason: str = ""
     gone_at: int | None = None
     standing: str = ""
+    account_external_id: str | None = None
+    app_external_id: str | None = None
 
 
 def body_of(instance: Instance, delivery: Delivery, endpoint: Endpoint) -> str | None:
@@ -236,6 +238,8 @@ def _facts(
         last_good_at=None if standing is None else standing.facts.good_at,
         is_running=event.data.get("is_running") is True,
         account=f"{account.email} ({account.id})" if account is not None else "",
+        account_external_id=None if account is None else account.external_id,
+        app_external_id=None if app is None else app.external_id,
         app_id=event.app_id or "",
         sizes=_sizes(event),
         reason=str(event.data.get("reason") or ""),
@@ -294,6 +298,9 @@ def _webhook(
         standing=None if standing is None else shown_standing(instance, standing, for_operator=for_operator),
         backup=None if backup is None else _shown(instance, backup, for_operator=for_operator),
         state=facts.state if event.kind is EventKind.RESTORE_FINISHED else UNSET,
+        account_external_id=facts.account_external_id if for_operator else UNSET,
+        app_external_id=facts.app_external_id if for_operator else UNSET,
+        reference=(None if backup is None else backup.reference) if for_operator else UNSET,
     )
     return WebhookBody(str(event.kind), iso(event.at, instance.zone), data)
 

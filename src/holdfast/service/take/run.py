@@ -66,6 +66,7 @@ def take_now(
     *,
     name: str | None = None,
     origin: str = "manual",
+    reference: str | None = None,
     control: Control = NEVER,
 ) -> Backup:
     """Enter a backup and run it in this process, to its end. Raises as `request_backup` and `run_backup` do.
@@ -78,7 +79,7 @@ def take_now(
         require_here(instance, app)
     backup_id = new_id(instance.clock.now_ns())
     with held(instance, take_lock(backup_id)):
-        request_backup(instance, app_id, by, name=name, origin=origin, backup_id=backup_id)
+        request_backup(instance, app_id, by, name=name, origin=origin, reference=reference, backup_id=backup_id)
         return run_backup(instance, backup_id, control=control, is_held=True)
 
 
@@ -209,6 +210,7 @@ def _take(
                             "origin": backup.origin,
                             "created_at": str(backup.created_at),
                             **({"requested_by": "operator"} if backup.is_operators else {}),
+                            **({"reference": backup.reference} if backup.reference is not None else {}),
                             **chosen.labels,
                         },
                         control=Control(report=count, outer=control),

@@ -20,7 +20,7 @@ from holdfast.service.registry import backups as operations
 from holdfast.service.registry import trash
 from holdfast.service.registry.backups import check_name, checked_note
 from holdfast.service.take.log import log_lines
-from holdfast.service.take.request import request_backup
+from holdfast.service.take.request import checked_reference, request_backup
 from holdfast.web.api.held import held_backup
 from holdfast.web.api.list_cache import WholeLists
 from holdfast.web.auth import needs, requested_app, requested_backup
@@ -127,7 +127,7 @@ def begin_backup(context: Context, caller: Caller, app_id: str, body: NewBackup,
     name = None if body.name is UNSET else body.name
     if name is not None:
         check_name(name)
-    note = checked_note(given(body.note))
+    note, reference = checked_note(given(body.note)), checked_reference(given(body.reference))
     try:
         backup, _ = request_backup(
             instance,
@@ -136,6 +136,7 @@ def begin_backup(context: Context, caller: Caller, app_id: str, body: NewBackup,
             name=name,
             is_locked=body.is_locked,
             note=note,
+            reference=reference,
             idempotency_key=idempotency_key,
             is_limited=True,
         )

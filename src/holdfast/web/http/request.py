@@ -17,7 +17,7 @@ import msgspec
 from litestar import Request
 from litestar.types import HTTPScope, Scope
 
-from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, REFERENCE_CHARACTERS_MAX
 from holdfast.schemas.fields import Body
 from holdfast.units import SECOND_NS
 from holdfast.web.http.errors import ApiError, BadRequest, invalid_host
@@ -28,6 +28,9 @@ BODY_SECONDS_MAX = 30.0
 
 APP_SEGMENT = 2
 """The place of the application's id in the path `/v3/apps/{app_id}/...`."""
+
+HOST_ID_SEGMENT = 3
+"""The place of the external id in the path `/v3/admin/accounts/{external_id}`, or `apps`."""
 
 PAGE_MAX = 200
 WAIT_SECONDS_MAX = 90
@@ -55,6 +58,7 @@ _RULES = {
     "trash": "true or false",
     "locked_until": "a time like 2024-12-07T22:07:11+01:00, or null",
     "note": f"text of at most {NOTE_CHARACTERS_MAX} characters, or null for none",
+    "reference": f"text of 1 to {REFERENCE_CHARACTERS_MAX} characters, or null for none",
     "with": "the id or name of the backup to compare with",
     "paths": "a list of at least one path in the backup; leave it out to restore everything",
     "target_app_id": "the id of an application",

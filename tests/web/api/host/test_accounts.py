@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from holdfast.catalog.backups.rebuild import erase_keys
 from holdfast.catalog.database.access_tables import audit
+from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.host.ends import erase_due
 from holdfast.service.registry.account_record import read_record
@@ -178,15 +179,26 @@ def test_the_host_acts_for_an_account(site: Site, panel: httpx.Client) -> None:
         assert host.get("/v3/account").json()["code"] == "INVALID_HOLDFAST_ACCOUNT"
         assert host.get("/v3/account", headers={"Holdfast-Account": "none"}).json()["code"] == "ACCOUNT_NOT_FOUND"
         assert host.get(backups, headers={"Holdfast-Account": "cust%2F1"}).json()["code"] == "APP_NOT_FOUND"
-    assert panel.get(backups).json()["code"] == "PERMISSION_DENIED"
+        assert panel.get(backups).json()["code"] == "PERMISSION_DENIED"
+        panel.delete(PATH)
+        ended = host.get("/v3/account", headers={"Holdfast-Account": "cust%2F1"})
+        assert (ended.status_code, ended.json()["code"]) == (404, "ACCOUNT_NOT_FOUND")
+        with site.instance.catalog.write() as connection:
+            of_app = accounts.update().where(accounts.c.id == site.silver.account.id)
+            connection.execute(of_app.values(ended_at=1))
+        assert host.get(backups).json()["code"] == "APP_NOT_FOUND", "its customer reaches nothing either"
 
 
 def test_every_call_is_in_the_audit(site: Site, panel: httpx.Client) -> None:
+    made = response(panel.put(PATH, json=BODY), 201)
     panel.get(PATH)
-    site.front.context.calls.submit(lambda: None).result()
+    panel.get(f"{PATH}9")
+    site.front.context.calls.shutdown(wait=True)
     with site.instance.catalog.read() as connection:
-        rows = connection.execute(select(audit.c.actor_kind, audit.c.actor_name, audit.c.data)).all()
-    assert ("host", "panel", '{"method":"GET","path":"/v3/admin/accounts/cust%2F1"}') in [tuple(row) for row in rows]
+        query = select(audit.c.actor_kind, audit.c.actor_name, audit.c.account_id, audit.c.data)
+        rows = [tuple(row) for row in connection.execute(query.where(audit.c.action == "host.called"))]
+    assert ("host", "panel", made["id"], '{"method":"GET","path":"/v3/admin/accounts/cust%2F1"}') in rows
+    assert ("host", "panel", None, '{"method":"GET","path":"/v3/admin/accounts/cust%2F19"}') in rows
 
 
 def test_an_account_that_is_being_erased_is_not_brought_back(site: Site, panel: httpx.Client) -> None:

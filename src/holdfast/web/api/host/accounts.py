@@ -22,7 +22,6 @@ AnyRequest = Request[Any, Any, Any]
 
 _LIST = "/v3/admin/accounts"
 ONE_ACCOUNT = "/v3/admin/accounts/{external_id:str}"
-_ID_SEGMENT = 3
 _READ = needs_scope(HostScope.READ, HostScope.ACCOUNTS)
 _WRITE = needs_scope(HostScope.ACCOUNTS)
 
@@ -68,4 +67,4 @@ def host_account_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def external_id(scope: Scope) -> str:
     """Return the external id of an account in the path."""
-    return inputs.path_segment(scope, _ID_SEGMENT)
+    return inputs.path_segment(scope, inputs.HOST_ID_SEGMENT)

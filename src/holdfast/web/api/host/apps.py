@@ -24,7 +24,6 @@ AnyRequest = Request[Any, Any, Any]
 
 _LIST = "/v3/admin/apps"
 _ONE = "/v3/admin/apps/{external_id:str}"
-_ID_SEGMENT = 3
 _READ = needs_scope(HostScope.READ, HostScope.APPS)
 _WRITE = needs_scope(HostScope.APPS)
 
@@ -82,4 +81,4 @@ def _standing(text: str | None) -> Kind | None:
 
 
 def _external_id(scope: Scope) -> str:
-    return inputs.path_segment(scope, _ID_SEGMENT)
+    return inputs.path_segment(scope, inputs.HOST_ID_SEGMENT)

@@ -44,7 +44,7 @@ BACKUP_REF: Json = {
     "name": "backup",
     "in": "path",
     "required": True,
-    "description": "The backup's `id`, or its percent-encoded `name`.",
+    "description": "The backup's `id`, or, percent-encoded, its `name` or `ref:<reference>`.",
     "schema": {"type": "string", "minLength": 1},
 }
 IF_NONE_MATCH: Json = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}

@@ -1,0 +1,98 @@
+"""The days of applications: counts by calendar day in the instance's time zone, for strips, calendars and charts.
+
+A day has a row when something happened on it. The row is written in the transaction of what it counts, which holds the
+application's row, so that nothing is counted twice or lost, whatever is deleted later. Rows stay when the time zone is
+changed: each has the day that it was when it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+import msgspec
+from sqlalchemy import Connection, and_, func, select, text
+
+from holdfast.catalog.database.access_tables import days
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import apps
+from holdfast.units import SECOND_NS
+
+
+class Day(msgspec.Struct, frozen=True):
+    """The counts of an application on a day, `YYYY-MM-DD`. Sizes in bytes.
+
+    `good`, `failed`, `cancelled`: backups that ended so, imported ones left out; `missed`: how often it became
+    overdue; `damaged`: backups in which something wrong was found; `proved`: backups of which a test restore matched.
+    `added_bytes`: what its good and imported backups added to the store; `content_bytes`: of the last good one;
+    `stored_bytes`: what all its backups had added that were kept, the trash left out, after the day's last change.
+    """
+
+    day: str
+    good: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    missed: int = 0
+    damaged: int = 0
+    proved: int = 0
+    added_bytes: int = 0
+    content_bytes: int = 0
+    stored_bytes: int = 0
+
+
+_COLUMNS = tuple(days.c[name] for name in Day.__struct_fields__)
+_SUMMED = ("good", "failed", "cancelled", "missed", "damaged", "proved", "added_bytes")
+_GIVEN = ("app_id", "day", *_SUMMED, "content_bytes")
+_ADDED = ", ".join(f"{name} = days.{name} + excluded.{name}" for name in _SUMMED)
+_COUNT = text(
+    f"INSERT INTO days ({', '.join(_GIVEN)}, stored_bytes) VALUES ({', '.join(f':{name}' for name in _GIVEN)},"
+    " (SELECT coalesce(sum(stored_bytes), 0) FROM backups"
+    " WHERE app_id = CAST(:app_id AS VARCHAR(32)) AND deleted_at IS NULL))"
+    f" ON CONFLICT (app_id, day) DO UPDATE SET {_ADDED}, stored_bytes = excluded.stored_bytes,"
+    " content_bytes = CASE WHEN excluded.good > 0 THEN excluded.content_bytes ELSE days.content_bytes END"
+)
+
+
+def day_of(at: int, zone: tzinfo) -> str:
+    """Return the day of a time (nanoseconds since 1970) in a zone."""
+    return datetime.fromtimestamp(at // SECOND_NS, zone).date().isoformat()
+
+
+def count(connection: Connection, zone: tzinfo, app_id: str, at: int, **counts: int) -> None:
+    """Add counts to an application's day within a transaction that holds the application's row.
+
+    `counts`: by the names of Day. `stored_bytes` is always brought up to date, so this is called without counts when
+    only that has changed.
+    """
+    connection.execute(_COUNT, {**dict.fromkeys(_GIVEN, 0), **counts, "app_id": app_id, "day": day_of(at, zone)})
+
+
+def read_days(catalog: Catalog, app_ids: Sequence[str], first: str, last: str) -> dict[str, list[Day]]:
+    """Return the rows of applications from a day to another, both included, in order; by the application's id.
+
+    Before them comes the newest row that is older than `first`, from which sizes go on.
+    """
+    found: dict[str, list[Day]] = {app_id: [] for app_id in app_ids}
+    before = (
+        select(days.c.app_id, func.max(days.c.day).label("day"))
+        .where(days.c.app_id.in_(app_ids), days.c.day < first)
+        .group_by(days.c.app_id)
+        .subquery()
+    )
+    older = select(days.c.app_id, *_COLUMNS).join(
+        before, and_(before.c.app_id == days.c.app_id, before.c.day == days.c.day)
+    )
+    within = select(days.c.app_id, *_COLUMNS).where(days.c.app_id.in_(app_ids), days.c.day.between(first, last))
+    with catalog.read() as connection:
+        for query in (older, within.order_by(days.c.app_id, days.c.day)):
+            for app_id, *values in connection.execute(query):
+                found[app_id].append(Day(*values))
+    return found
+
+
+def forget_days(catalog: Catalog, before: str) -> int:
+    """Remove the rows of days before a day; return their number."""
+    # By application, as the key begins with it: no row that stays is read.
+    old = and_(days.c.app_id.in_(select(apps.c.id)), days.c.day < before)
+    with catalog.write() as connection:
+        return connection.execute(days.delete().where(old)).rowcount
