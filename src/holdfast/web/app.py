@@ -41,7 +41,9 @@ from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.auth import check_routes
 from holdfast.web.context import Context
+from holdfast.web.dashboard.app_pages import app_routes
 from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.home_pages import home_routes
 from holdfast.web.dashboard.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
@@ -98,6 +100,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),
+        *home_routes(context),
+        *app_routes(context),
         *asset_routes(),
     ]
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.types import Scope
 from markupsafe import Markup
 
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.assets import assets
 from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.request import header
@@ -38,10 +39,18 @@ _PACKED_FROM = 1000
 
 
 class Frame(NamedTuple):
-    """The values that the frame of a page shows. `who`: the person who is signed in; `zone`: of the times."""
+    """The values that the frame of a page shows. `who`: the person who is signed in; `zone`: of the times.
+
+    `area`: `home` or `app`, whose tabs are shown; `tab`: the one that is open; `place`: the application's name.
+    """
 
     who: str
     zone: str
+    area: str = "home"
+    tab: str = "account"
+    place: str = ""
+    address: str = ""
+    """The path of the area's first page."""
 
 
 @cache
@@ -55,7 +64,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    made.globals.update(asset=assets().address, icon=_icon)
+    made.globals.update(asset=assets().address, icon=_icon, words=words)
     return made
 
 

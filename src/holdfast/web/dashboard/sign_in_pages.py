@@ -6,8 +6,7 @@ browser does not say that it is one, the page has a button.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Request, get, post
@@ -15,7 +14,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.schemas.times import local_time
-from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import sessions, sign_in
 from holdfast.service.people.callers import Caller
@@ -24,23 +22,20 @@ from holdfast.service.people.sessions import Session
 from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
+from holdfast.web.dashboard.access import as_page, form_caller, require_from_here, require_session
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import (
     form_token,
-    is_form_token,
-    is_from_here,
     is_opened_by_person,
-    session_caller,
     session_token,
     set_cookie,
 )
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
-from holdfast.web.http.errors import KeyRefused, cross_site, known_error
+from holdfast.web.http.errors import known_error
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
 AnyRequest = Request[Any, Any, Any]
-Handler = Callable[[AnyRequest], Awaitable[Answer]]
 
 INVITATION_SEGMENT = "invite"
 _ACCOUNT, _LOGOUT = "/account", "/logout"
@@ -55,7 +50,7 @@ def sign_in_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def _link_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(SIGN_IN_PATH, opt=OPEN)
-    @_as_page
+    @as_page
     async def sign_in_link(request: AnyRequest) -> Answer:
         ticket = inputs.query(request.scope, "ticket").get("ticket", "")
         if is_opened_by_person(request.scope) and not _is_head(request.scope):
@@ -71,9 +66,9 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
         )
 
     @post(SIGN_IN_PATH, opt=OPEN)
-    @_as_page
+    @as_page
     async def use_sign_in_link(request: AnyRequest) -> Answer:
-        _require_from_here(context, request.scope)
+        require_from_here(context, request.scope)
         ticket = (await inputs.form_body(request)).get("ticket", "")
         return await _signed_in(context, request.scope, sign_in.open_sign_in_link, ticket)
 
@@ -84,16 +79,16 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     path = f"/{INVITATION_SEGMENT}/{{token:str}}"
 
     @get(path, opt=OPEN)
-    @_as_page
+    @as_page
     async def show_invitation(request: AnyRequest) -> Answer:
         token = inputs.path_segment(request.scope, 1)
         invited = await context.call(find_invitation, context.instance, token)
         return _invitation_page(request.scope, context.instance, invited, token)
 
     @post(path, opt=OPEN)
-    @_as_page
+    @as_page
     async def accept_invitation(request: AnyRequest) -> Answer:
-        _require_from_here(context, request.scope)
+        require_from_here(context, request.scope)
         token = inputs.path_segment(request.scope, 1)
         return await _signed_in(context, request.scope, sign_in.accept_invitation, token)
 
@@ -102,46 +97,28 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def _session_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(_ACCOUNT, opt=OPEN)
-    @_as_page
+    @as_page
     async def who_is_signed_in(request: AnyRequest) -> Answer:
-        caller, token = _require_session(context, request.scope)
+        caller, token = require_session(context, request.scope)
         found = await context.call(sessions.own_sessions, context.instance, caller)
         return _account_page(request.scope, context.instance, caller, found, token)
 
     @post(f"{_ACCOUNT}/sessions/{{session_id:str}}/end", opt=OPEN)
-    @_as_page
+    @as_page
     async def end_session(request: AnyRequest) -> Answer:
         session_id = inputs.path_segment(request.scope, 2)
-        caller = await _form_caller(context, request, _end_path(session_id))
+        caller, _ = await form_caller(context, request, _end_path(session_id))
         await context.call(sessions.end_session, context.instance, caller, session_id)
         return redirect(_ACCOUNT, [])
 
     @post(_LOGOUT, opt=OPEN)
-    @_as_page
+    @as_page
     async def sign_out(request: AnyRequest) -> Answer:
-        caller = await _form_caller(context, request, _LOGOUT)
+        caller, _ = await form_caller(context, request, _LOGOUT)
         await context.call(sessions.end_session, context.instance, caller, caller.session_id or "")
         return redirect(_ACCOUNT, [set_cookie(context, "", 0)])
 
     return [who_is_signed_in, end_session, sign_out]
-
-
-def _as_page(handler: Handler) -> Handler:
-    """Answer an error of a page by a page with its sentence."""
-
-    @wraps(handler)
-    async def answered(request: AnyRequest) -> Answer:
-        try:
-            return await handler(request)
-        except Exception as error:
-            known = known_error(error)
-            if known is None:
-                raise
-            title = "You are not signed in" if isinstance(known, KeyRefused) else "This did not work"
-            more = known.headers
-            return page(request.scope, "narrow.html", known.http_status, more, title=title, lines=[known.message])
-
-    return answered
 
 
 async def _signed_in(
@@ -159,27 +136,6 @@ async def _signed_in(
         raise context.refuse_after_failure(context.key_throttle, scope, known) from None
     target = signed_in.return_to if signed_in.return_to in _PAGES else _ACCOUNT
     return redirect(target, [set_cookie(context, signed_in.token)])
-
-
-def _require_session(context: Context, scope: Scope) -> tuple[Caller, str]:
-    caller, token = session_caller(context, scope), session_token(context, scope)
-    if caller is None or token is None:
-        raise KeyRefused(AccessDenied().code, "Open the link or the invitation that you were given.")
-    return caller, token
-
-
-async def _form_caller(context: Context, request: AnyRequest, action: str) -> Caller:
-    """Whoever posts a form of one of our pages. Raises ACCESS_DENIED, CROSS_SITE_REQUEST."""
-    _require_from_here(context, request.scope)
-    caller, token = _require_session(context, request.scope)
-    if not is_form_token((await inputs.form_body(request)).get("form_token", ""), token, action):
-        raise cross_site()
-    return caller
-
-
-def _require_from_here(context: Context, scope: Scope) -> None:
-    if not is_from_here(context, scope):
-        raise cross_site()
 
 
 def _is_head(scope: Scope) -> bool:
