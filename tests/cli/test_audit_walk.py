@@ -36,6 +36,7 @@ ELSEWHERE = {
 READ_ONLY = """
 account list
 app list
+app days bot
 app ignored bot
 app source list bot
 app source check bot

@@ -69,6 +69,7 @@ jobs cancel {queued}
 jobs cancel {queued}
 backup delete bot renamed
 backup list none
+app days bot --last 2
 app remove bot
 account set-plan {account} Bronze
 account list

@@ -32,7 +32,7 @@ _RANDOM = re.compile(
     r"|(?P<secret>whsec_[A-Za-z0-9+/=]+)|(?P<api>hf_[0-9A-Za-z]+)"
 )
 _STORED = re.compile(
-    r'((?:"(?:stored_size|storage|read_bytes|freed_size)": ?|bytes; ))[1-9][0-9,]*'
+    r'((?:"(?:stored_size|added_size|storage|read_bytes|freed_size)": ?|bytes; ))[1-9][0-9,]*'
     r'|("next_proof_at": ?)"[^"]+"'
 )
 

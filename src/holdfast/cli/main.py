@@ -22,6 +22,7 @@ from holdfast.cli import (
     backups,
     browse,
     check,
+    days,
     doctor,
     hooks,
     ignore,
@@ -58,6 +59,7 @@ apps.app.command("ignored")(ignore.show_ignored)
 apps.app.command("hook")(hooks.hook)
 apps.app.add_typer(sources.app, name="source", help="Databases that belong to an application.")
 apps.app.command("schedule")(schedule.schedule)
+apps.app.command("days")(days.days)
 app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
 backups.app.command("import")(imports.import_archive)
 backups.app.command("lock")(locks.lock)

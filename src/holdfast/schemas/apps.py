@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from holdfast.catalog import records
+from holdfast.catalog.events import days
 from holdfast.schemas.fields import BackupState, Body, Bytes, Count, Id, Note, Origin, Progress, Shown, Time
 from holdfast.schemas.times import iso
 
@@ -251,3 +252,29 @@ def app_of(record: records.App, zone: tzinfo, stored_bytes: int, standing: Stand
         standing,
         shrunk_of(record, zone),
     )
+
+
+class Day(Shown, frozen=True):
+    """The backups of an application on a day of the instance's time zone, imported ones left out.
+
+    `missed`: how often it became overdue; `damaged`: backups in which something wrong was found; `proved`: backups of
+    which a test restore matched; `added_size`: what its backups, imported ones too, added to the store; `content_size`:
+    of the last good one until then; `stored_size`: what those that were kept at its end had added.
+    """
+
+    day: str
+    good: int
+    failed: int
+    cancelled: int
+    missed: int
+    damaged: int
+    proved: int
+    added_size: Bytes
+    content_size: Bytes
+    stored_size: Bytes
+
+
+def day_of(record: days.Day) -> Day:
+    """A day as it is shown."""
+    ends = record.good, record.failed, record.cancelled, record.missed, record.damaged, record.proved
+    return Day(record.day, *ends, record.added_bytes, record.content_bytes, record.stored_bytes)

@@ -16,6 +16,7 @@ from holdfast.service.policy.overdue import raise_overdue
 from holdfast.service.registry import trash
 from holdfast.service.retention.prune import prune_due
 from holdfast.service.retention.retain import retain_due
+from holdfast.service.standing.days import forget_old as forget_old_days
 from holdfast.service.take import schedule
 from holdfast.units import DAY_NS
 from holdfast.vault.control import ControlOf
@@ -34,6 +35,7 @@ def _forget_events(instance: Instance, control: ControlOf[object]) -> None:
 PERIODIC_TASKS: tuple[PeriodicTask, ...] = (
     PeriodicTask("forget-events", 3600, _forget_events),
     PeriodicTask("forget-audit", 3600, forget_old_audit),
+    PeriodicTask("forget-days", 3600, forget_old_days),
     PeriodicTask("recover", 15, lambda instance, _: recover(instance)),
     PeriodicTask("tick", 1, schedule.tick),
     PeriodicTask("set-schedules-right", 3600, lambda i, control: schedule.recompute(i, i.config.node, control)),

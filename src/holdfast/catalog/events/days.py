@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.engine import Catalog
@@ -70,24 +70,28 @@ def count(connection: Connection, zone: tzinfo, app_id: str, at: int, **counts: 
 def read_days(catalog: Catalog, app_ids: Sequence[str], first: str, last: str) -> dict[str, list[Day]]:
     """Return the rows of applications from a day to another, both included, in order; by the application's id.
 
-    Before them comes the newest row that is older than `first`, from which sizes go on.
+    Before them comes the newest row that is older than `first`, with the content of the last good backup until then:
+    sizes go on from it.
     """
-    found: dict[str, list[Day]] = {app_id: [] for app_id in app_ids}
-    before = (
-        select(days.c.app_id, func.max(days.c.day).label("day"))
-        .where(days.c.app_id.in_(app_ids), days.c.day < first)
-        .group_by(days.c.app_id)
-        .subquery()
-    )
-    older = select(days.c.app_id, *_COLUMNS).join(
-        before, and_(before.c.app_id == days.c.app_id, before.c.day == days.c.day)
-    )
-    within = select(days.c.app_id, *_COLUMNS).where(days.c.app_id.in_(app_ids), days.c.day.between(first, last))
+    of_apps = days.c.app_id.in_(app_ids)
+    query = select(days.c.app_id, *_COLUMNS).where(of_apps)
     with catalog.read() as connection:
-        for query in (older, within.order_by(days.c.app_id, days.c.day)):
-            for app_id, *values in connection.execute(query):
-                found[app_id].append(Day(*values))
+        goods = _newest(connection, of_apps, days.c.day < first, days.c.good > 0)
+        found: dict[str, list[Day]] = {app_id: [] for app_id in app_ids}
+        for app_id, row in _newest(connection, of_apps, days.c.day < first).items():
+            content = goods[app_id].content_bytes if app_id in goods else 0
+            found[app_id].append(msgspec.structs.replace(row, content_bytes=content))
+        for app_id, *values in connection.execute(query.where(days.c.day.between(first, last)).order_by(days.c.day)):
+            found[app_id].append(Day(*values))
     return found
+
+
+def _newest(connection: Connection, *conditions: ColumnElement[bool]) -> dict[str, Day]:
+    """Return the newest row of each application of those with some conditions."""
+    newest = select(days.c.app_id, func.max(days.c.day).label("day")).where(*conditions).group_by(days.c.app_id)
+    one = newest.subquery()
+    query = select(days.c.app_id, *_COLUMNS).join(one, and_(one.c.app_id == days.c.app_id, one.c.day == days.c.day))
+    return {app_id: Day(*values) for app_id, *values in connection.execute(query)}
 
 
 def forget_days(catalog: Catalog, before: str) -> int:
