@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "holdfast"
-RECORDS = ("holdfast.catalog.records", "holdfast.catalog.people.records", "holdfast.catalog.host.records")
+RECORDS = (
+    *("holdfast.catalog.records", "holdfast.catalog.people.records", "holdfast.catalog.host.records"),
+    "holdfast.catalog.events.days",
+)
 SCHEMAS_IMPORT = (*RECORDS, "holdfast.vault.paths", "holdfast.units", "holdfast.schemas")
 
 

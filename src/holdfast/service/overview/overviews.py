@@ -1,4 +1,4 @@
-"""Applications as pages show them: the standing in words, the strip, when the next backup is due."""
+"""Applications as pages show them: the standing in words, the strip, the sizes of the last days."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from holdfast.catalog.events.days import Day, read_days
+from holdfast.catalog.events.days import Day
 from holdfast.catalog.records import App
-from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
 from holdfast.service.overview.strip import STRIP_DAYS, Cell, strip_of
 from holdfast.service.policy.standing import Standing, badness
+from holdfast.service.standing.days import days_of, today
 from holdfast.service.standing.gather import gather
 from holdfast.service.standing.words import Wording, wording_of
 
@@ -20,28 +20,38 @@ CHART_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of an application on a day, in bytes: the content of a backup, and all of them in the store."""
+
+    day: date
+    content: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
-    """An application as it is now. `days`: the rows of the last 60 days that it has, and the one before them."""
+    """An application as it is now. `sizes`: of each day since its first backup, at most as many as were asked for."""
 
     app: App
     standing: Standing
     words: Wording
     stored_bytes: int
-    days: Sequence[Day]
     strip: Sequence[Cell]
+    sizes: Sequence[Sizes]
 
 
 def overviews(instance: Instance, apps: Sequence[App], days: int = STRIP_DAYS) -> list[Overview]:
     """Return applications as they are now, the worst first. A fixed number of queries for up to a thousand."""
-    now, today = gather(instance, apps), local_time(instance.clock.now_ns(), instance.zone).date()
-    first = today - timedelta(days=days - 1)
-    rows = read_days(instance.catalog, [app.id for app in apps], first.isoformat(), today.isoformat())
+    now, last = gather(instance, apps), today(instance)
+    counted = days_of(instance, [app.id for app in apps], last - timedelta(days - 1), last)
     found = []
     for app in apps:
         standing = now[app.id].standing
         words = wording_of(standing, app.id, instance.zone, for_operator=False)
-        strip = strip_of(rows[app.id], today, _first_day(rows[app.id]))
-        found.append(Overview(app, standing, words, now[app.id].stored_bytes, rows[app.id], strip))
+        of_app = counted[app.id]
+        found.append(
+            Overview(app, standing, words, now[app.id].stored_bytes, strip_of(of_app[-STRIP_DAYS:]), _sizes(of_app))
+        )
     return sorted(found, key=lambda one: (*badness(one.standing), one.app.name))
 
 
@@ -50,5 +60,7 @@ def overview(instance: Instance, app: App) -> Overview:
     return overviews(instance, [app], CHART_DAYS)[0]
 
 
-def _first_day(days: Sequence[Day]) -> date | None:
-    return date.fromisoformat(days[0].day) if days else None
+def _sizes(days: Sequence[Day]) -> list[Sizes]:
+    found = [Sizes(date.fromisoformat(one.day), one.content_bytes, one.stored_bytes) for one in days]
+    first = next((index for index, one in enumerate(found) if one.content or one.stored), len(found))
+    return found[first:]

@@ -1,6 +1,6 @@
-"""The strip of an application: 30 days, each by the worst that happened on it. A pure decision.
+"""The strip of an application: its last days, each by the worst that happened on it. A pure decision.
 
-A day is judged by what was counted on it: a day on which nothing was due is quiet, whatever the schedule, and a missed
+A day is judged by what was counted on it: one on which nothing was due is quiet, whatever the schedule, and a missed
 one is known since the application became overdue on it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 
 from holdfast.catalog.events.days import Day
@@ -34,20 +34,20 @@ class Cell:
     day: date
     kind: CellKind
     counts: Day
-    is_proved: bool = False
+
+    @property
+    def is_proved(self) -> bool:
+        """Return True if a test restore matched on the day."""
+        return self.counts.proved > 0
 
 
-def strip_of(days: Sequence[Day], today: date, first_good: date | None) -> list[Cell]:
-    """Return the cells of the days up to today, in their order. `days`: the rows that there are."""
-    by_day = {one.day: one for one in days}
-    cells = []
-    for back in range(STRIP_DAYS - 1, -1, -1):
-        day = today - timedelta(days=back)
-        counts = by_day.get(day.isoformat(), Day(day.isoformat()))
+def strip_of(days: Sequence[Day]) -> list[Cell]:
+    """Return the cells of days that follow one another."""
+    cells, has_begun = [], False
+    for counts in days:
         kind = _kind(counts)
-        if kind is CellKind.QUIET and (first_good is None or day < first_good):
-            kind = CellKind.BEFORE
-        cells.append(Cell(day, kind, counts, counts.proved > 0))
+        has_begun = has_begun or kind is not CellKind.QUIET or counts.stored_bytes > 0
+        cells.append(Cell(date.fromisoformat(counts.day), kind if has_begun else CellKind.BEFORE, counts))
     return cells
 
 

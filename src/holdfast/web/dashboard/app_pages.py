@@ -11,11 +11,10 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.backups.shown import Choice, shown_backups
 from holdfast.catalog.records import App, Backup, State
-from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
-from holdfast.service.overview.overviews import CHART_DAYS, Overview, overview
+from holdfast.service.overview.backups import Choice, newest_backups
+from holdfast.service.overview.overviews import Overview, overview
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy.standing import Kind
@@ -26,10 +25,10 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_app
-from holdfast.web.dashboard.charts import size_chart, size_points
+from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
-from holdfast.web.dashboard.standing import look_of, look_of_backup, shown_strip, strip_sentence
+from holdfast.web.dashboard.standing import badge_of, badge_of_backup, shown_strip, strip_sentence
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -85,7 +84,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         "app.html",
         frame=Frame(caller.actor.name, str(instance.zone), "app", "backups", app.name, f"/apps/{app_id}"),
         app_id=app_id,
-        look=look_of(kind),
+        badge=badge_of(kind),
         headline=now.words.headline,
         text=now.words.text,
         take=_form(token, app_id) if may_take else None,
@@ -93,7 +92,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         has_history=kind not in _QUIET,
         strip=shown_strip(now.strip),
         sentence=strip_sentence(now.strip),
-        charts=_charts(instance, now),
+        charts=_charts(now),
         kept=_kept(instance, caller, app, now, facts.next_backup_at),
         base_url=instance.config.base_url.rstrip("/"),
         **_list(instance, caller, app, fields),
@@ -114,9 +113,8 @@ def _percent(now: Overview) -> int | None:
     return min(100, 100 * progress.bytes // progress.total_bytes)
 
 
-def _charts(instance: Instance, now: Overview) -> dict[str, Any] | None:
-    today = local_time(now.standing.facts.now, instance.zone).date()
-    points = size_points(now.days, today, CHART_DAYS)
+def _charts(now: Overview) -> dict[str, Any] | None:
+    points = now.sizes
     if len(points) < 2:
         return None
     first, last = points[0], points[-1]
@@ -156,7 +154,7 @@ def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: 
 def _list(instance: Instance, caller: Caller, app: App, fields: dict[str, str]) -> dict[str, Any]:
     choice = Choice(fields["show"]) if fields.get("show") in set(Choice) else Choice.ALL
     part, after = fields.get("q", ""), fields.get("after")
-    found = shown_backups(instance.catalog, app.id, choice, part, after, ROWS + 1)
+    found = newest_backups(instance, caller.account.id, app.id, choice=choice, part=part, after=after, limit=ROWS + 1)
     rows = found[:ROWS]
     kept = {name: value for name, value in (("show", choice.value), ("q", part)) if value}
     older = urlencode({**kept, "after": rows[-1].id}) if len(found) > ROWS else None
@@ -186,7 +184,7 @@ def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[d
             "name": words.name(backup.name, backup.created_at, zone),
             "given_name": backup.name,
             "group": words.group(backup.created_at, now, zone),
-            "look": look_of_backup(backup),
+            "badge": badge_of_backup(backup),
             "is_good": backup.state is State.SUCCESSFUL,
             "origin": words.ORIGINS.get(backup.origin, backup.origin),
             "ago": words.ago(backup.created_at, now),

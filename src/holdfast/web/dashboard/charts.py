@@ -6,49 +6,17 @@ Each wide chart is drawn twice, as one that is only made smaller has letters tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
-from typing import NamedTuple
 
 from markupsafe import Markup
 
-from holdfast.catalog.events.days import Day
+from holdfast.service.overview.overviews import Sizes
 from holdfast.web.dashboard.words import day, size
 
 _LEFT, _BOTTOM, _TOP = 64, 24, 10
 _LINES = 4
 
 
-class Point(NamedTuple):
-    """A day of the chart of sizes, in bytes."""
-
-    day: date
-    content: int
-    stored: int
-
-
-def size_points(days: Sequence[Day], today: date, span: int) -> list[Point]:
-    """Return the sizes on each day of a span up to today; a day without a row has those of the one before.
-
-    Days before the first row are left out.
-    """
-    by_day = {one.day: one for one in days}
-    first = today - timedelta(days=span - 1)
-    content, stored, known = 0, 0, False
-    for one in days:
-        if one.day < first.isoformat():
-            content, stored, known = one.content_bytes, one.stored_bytes, True
-    points = []
-    for back in range(span - 1, -1, -1):
-        on = today - timedelta(days=back)
-        found = by_day.get(on.isoformat())
-        if found is not None:
-            content, stored, known = found.content_bytes or content, found.stored_bytes, True
-        if known:
-            points.append(Point(on, content, stored))
-    return points
-
-
-def size_chart(points: Sequence[Point], *, width: int, height: int, css: str) -> Markup:
+def size_chart(points: Sequence[Sizes], *, width: int, height: int, css: str) -> Markup:
     """Draw the content of a backup and what all of them take in the store, over the days."""
     top = _round_up(max((max(point.content, point.stored) for point in points), default=1))
     inner, tall = width - _LEFT - 8, height - _TOP - _BOTTOM

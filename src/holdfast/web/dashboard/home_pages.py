@@ -21,7 +21,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_session
 from holdfast.web.dashboard.render import Frame, page, redirect
-from holdfast.web.dashboard.standing import look_of, shown_strip, strip_sentence
+from holdfast.web.dashboard.standing import badge_of, shown_strip, strip_sentence
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -107,7 +107,7 @@ def _card(instance: Instance, one: Overview) -> dict[str, Any]:
     return {
         "id": one.app.id,
         "name": one.app.name,
-        "look": look_of(one.standing.kind),
+        "badge": badge_of(one.standing.kind),
         "headline": one.words.headline,
         "text": one.words.text,
         "strip": shown_strip(one.strip),

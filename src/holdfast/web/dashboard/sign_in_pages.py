@@ -6,6 +6,7 @@ browser does not say that it is one, the page has a button.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import as_page, form_caller, require_from_here, require_session
+from holdfast.web.dashboard.home_pages import HOME_PATH
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import (
     form_token,
@@ -39,8 +41,8 @@ AnyRequest = Request[Any, Any, Any]
 
 INVITATION_SEGMENT = "invite"
 _ACCOUNT, _LOGOUT = "/account", "/logout"
-_PAGES = frozenset({_ACCOUNT, "/docs"})
-"""The pages that sign-in links lead to so far; with any other path they lead to the one that says who is signed in."""
+_PAGES = re.compile(r"/(?:account|docs|apps/[0-9a-f]{32})?")
+"""The pages that sign-in links lead to so far; with any other path they lead to the first one."""
 
 
 def sign_in_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -134,7 +136,7 @@ async def _signed_in(
         if known is None or known.http_status != 404:
             raise
         raise context.refuse_after_failure(context.key_throttle, scope, known) from None
-    target = signed_in.return_to if signed_in.return_to in _PAGES else _ACCOUNT
+    target = signed_in.return_to if _PAGES.fullmatch(signed_in.return_to) else HOME_PATH
     return redirect(target, [set_cookie(context, signed_in.token)])
 
 

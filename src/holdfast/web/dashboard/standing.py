@@ -1,4 +1,4 @@
-"""The looks of standings, of days and of backups: the class that colours them, an icon, a word."""
+"""The badges of standings, of days and of backups: the class that colours them, an icon, a word."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ICONS = frozenset(
 """The icons that the tables below name."""
 
 
-class Look(NamedTuple):
+class Badge(NamedTuple):
     """`css`: `good`, `warn`, `bad`, `run` or `none`."""
 
     css: str
@@ -24,20 +24,20 @@ class Look(NamedTuple):
     word: str
 
 
-_LOOKS = {
-    Kind.PROVED: Look("good", "shield-check", "Proved"),
-    Kind.GOOD: Look("good", "check", "Good"),
-    Kind.EMPTY: Look("none", "circle", "Not begun"),
-    Kind.FIRST_RUNNING: Look("run", "loader", "Running"),
-    Kind.RUNNING: Look("run", "loader", "Running"),
-    Kind.FAILED: Look("bad", "x", "Failed"),
-    Kind.WARNINGS: Look("warn", "triangle-alert", "Warnings"),
-    Kind.OVERDUE: Look("bad", "clock-alert", "Overdue"),
-    Kind.DAMAGED: Look("warn", "triangle-alert", "Damaged"),
-    Kind.OVER_LIMIT: Look("warn", "gauge", "At the limit"),
-    Kind.PLAN_TOO_LOW: Look("none", "ban", "No backups in the plan"),
-    Kind.RESTORING: Look("run", "rotate-ccw", "Restoring"),
-    Kind.RESTORE_FAILED: Look("warn", "rotate-ccw", "Restore failed"),
+_BADGES = {
+    Kind.PROVED: Badge("good", "shield-check", "Proved"),
+    Kind.GOOD: Badge("good", "check", "Good"),
+    Kind.EMPTY: Badge("none", "circle", "Not begun"),
+    Kind.FIRST_RUNNING: Badge("run", "loader", "Running"),
+    Kind.RUNNING: Badge("run", "loader", "Running"),
+    Kind.FAILED: Badge("bad", "x", "Failed"),
+    Kind.WARNINGS: Badge("warn", "triangle-alert", "Warnings"),
+    Kind.OVERDUE: Badge("bad", "clock-alert", "Overdue"),
+    Kind.DAMAGED: Badge("warn", "triangle-alert", "Damaged"),
+    Kind.OVER_LIMIT: Badge("warn", "gauge", "At the limit"),
+    Kind.PLAN_TOO_LOW: Badge("none", "ban", "No backups in the plan"),
+    Kind.RESTORING: Badge("run", "rotate-ccw", "Restoring"),
+    Kind.RESTORE_FAILED: Badge("warn", "rotate-ccw", "Restore failed"),
 }
 
 CELL_WORDS = {
@@ -59,20 +59,20 @@ class ShownCell(NamedTuple):
     is_proved: bool
 
 
-def look_of(kind: Kind) -> Look:
-    """Return the look of a standing."""
-    return _LOOKS[kind]
+def badge_of(kind: Kind) -> Badge:
+    """Return the badge of a standing."""
+    return _BADGES[kind]
 
 
-def look_of_backup(backup: Backup) -> Look:
-    """Return the look of a backup's row."""
+def badge_of_backup(backup: Backup) -> Badge:
+    """Return the badge of a backup's row."""
     if backup.state is State.FAILED:
-        return Look("bad", "x", "Failed")
+        return Badge("bad", "x", "Failed")
     if backup.state in (State.QUEUED, State.RUNNING):
-        return Look("run", "loader", "Running" if backup.state is State.RUNNING else "Waiting")
+        return Badge("run", "loader", "Running" if backup.state is State.RUNNING else "Waiting")
     if backup.error_code is not None or backup.damage:
-        return Look("warn", "triangle-alert", "Damaged")
-    return Look("good", "check", "Good")
+        return Badge("warn", "triangle-alert", "Damaged")
+    return Badge("good", "check", "Good")
 
 
 def shown_strip(cells: Sequence[Cell]) -> list[ShownCell]:
