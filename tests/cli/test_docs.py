@@ -21,8 +21,9 @@ from holdfast.service.instance.plans import PricePlan
 from holdfast.web.api.openapi.document import document
 
 TREE = Path(__file__).parents[2]
-README, OPERATING, API, NEW_MACHINE = (
-    (TREE / name).read_text() for name in ("README.md", "docs/operating.md", "docs/api.md", "docs/new-machine.md")
+README, OPERATING, API, NEW_MACHINE, HOST = (
+    (TREE / name).read_text()
+    for name in ("README.md", "docs/operating.md", "docs/api.md", "docs/new-machine.md", "docs/host.md")
 )
 DOCUMENTS = sorted((*TREE.glob("*.md"), *TREE.glob("docs/*.md")))
 PROGRAM: Any = typer.main.get_command(app)
@@ -79,7 +80,7 @@ def test_the_operators_guide_lists_every_command_with_all_its_options() -> None:
     "line",
     dict.fromkeys(
         line
-        for text in (README, OPERATING.replace(chapter("Commands"), ""), NEW_MACHINE)
+        for text in (README, OPERATING.replace(chapter("Commands"), ""), NEW_MACHINE, HOST)
         for line in command_lines(text)
     ),
 )

@@ -237,6 +237,27 @@ class Backup(msgspec.Struct, frozen=True):
         return None if self.deleted_at is None else self.deleted_at + TRASH_NS
 
 
+class Day(msgspec.Struct, frozen=True):
+    """The counts of an application on a day, `YYYY-MM-DD`. Sizes in bytes.
+
+    `good`, `failed`, `cancelled`: backups that ended so, imported ones left out; `missed`: how often it became
+    overdue; `damaged`: backups in which something wrong was found; `proved`: backups of which a test restore matched.
+    `added_bytes`: what its good and imported backups added to the store; `content_bytes`: of the last good one;
+    `stored_bytes`: what all its backups had added that were kept, the trash left out, after the day's last change.
+    """
+
+    day: str
+    good: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    missed: int = 0
+    damaged: int = 0
+    proved: int = 0
+    added_bytes: int = 0
+    content_bytes: int = 0
+    stored_bytes: int = 0
+
+
 PRIVATE = "operator"
 """The name in an entry's data of what only the operator may read: paths and nodes of his machines."""
 

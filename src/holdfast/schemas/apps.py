@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from holdfast.catalog import records
-from holdfast.catalog.events import days
 from holdfast.schemas.fields import BackupState, Body, Bytes, Count, Id, Note, Origin, Progress, Shown, Time
 from holdfast.schemas.times import iso
 
@@ -274,7 +273,7 @@ class Day(Shown, frozen=True):
     stored_size: Bytes
 
 
-def day_of(record: days.Day) -> Day:
+def day_of(record: records.Day) -> Day:
     """A day as it is shown."""
     ends = record.good, record.failed, record.cancelled, record.missed, record.damaged, record.proved
     return Day(record.day, *ends, record.added_bytes, record.content_bytes, record.stored_bytes)

@@ -31,11 +31,11 @@ from holdfast.catalog.backups.rows import (
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.engine import Catalog, open_catalog
 from holdfast.catalog.database.tables import apps
-from holdfast.catalog.events.days import Day, forget_days, read_days
+from holdfast.catalog.events.days import forget_days, read_days
 from holdfast.catalog.jobs.rows import finish_job, insert_job, start_job
 from holdfast.catalog.jobs.schedules import raise_overdue
 from holdfast.catalog.jobs.work import ask_cancel_backup
-from holdfast.catalog.records import IMPORTED, SYSTEM, App, Backup, Job, JobState, Warned
+from holdfast.catalog.records import IMPORTED, SYSTEM, App, Backup, Day, Job, JobState, Warned
 from holdfast.units import HOUR_NS, MINUTE_NS, SECOND_NS
 
 Rows = dict[tuple[str, str], Day]

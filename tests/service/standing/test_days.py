@@ -6,8 +6,7 @@ from datetime import date, timedelta
 
 from kit.world import World
 
-from holdfast.catalog.events.days import Day
-from holdfast.catalog.records import SYSTEM
+from holdfast.catalog.records import SYSTEM, Day
 from holdfast.service.registry.trash import delete_backup
 from holdfast.service.standing.days import days_of, forget_old, shown_days, today
 from holdfast.units import DAY_NS

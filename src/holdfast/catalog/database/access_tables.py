@@ -185,5 +185,4 @@ days = Table(
     Column("content_bytes", BigInteger, nullable=False, server_default="0"),
     Column("stored_bytes", BigInteger, nullable=False, server_default="0"),
 )
-"""Counts of an application on a day (`YYYY-MM-DD` in the instance's time zone); `catalog.events.days.Day` says of
-what."""
+"""Counts of an application on a day (`YYYY-MM-DD` in the instance's time zone); `records.Day` says of what."""

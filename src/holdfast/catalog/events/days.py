@@ -16,29 +16,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps
+from holdfast.catalog.records import Day
 from holdfast.units import SECOND_NS
-
-
-class Day(msgspec.Struct, frozen=True):
-    """The counts of an application on a day, `YYYY-MM-DD`. Sizes in bytes.
-
-    `good`, `failed`, `cancelled`: backups that ended so, imported ones left out; `missed`: how often it became
-    overdue; `damaged`: backups in which something wrong was found; `proved`: backups of which a test restore matched.
-    `added_bytes`: what its good and imported backups added to the store; `content_bytes`: of the last good one;
-    `stored_bytes`: what all its backups had added that were kept, the trash left out, after the day's last change.
-    """
-
-    day: str
-    good: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    missed: int = 0
-    damaged: int = 0
-    proved: int = 0
-    added_bytes: int = 0
-    content_bytes: int = 0
-    stored_bytes: int = 0
-
 
 _COLUMNS = tuple(days.c[name] for name in Day.__struct_fields__)
 _SUMMED = ("good", "failed", "cancelled", "missed", "damaged", "proved", "added_bytes")

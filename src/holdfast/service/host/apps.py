@@ -29,6 +29,8 @@ from holdfast.units import DAY_NS
 
 KEEP_DAYS = 7
 KEEP_DAYS_MAX = 3650
+TRIES = 3
+"""Another server may make the same application, or one of its name, between the look and the writing."""
 SCANNED_MAX = 20 * AT_ONCE
 """A page with one standing alone ends after so many applications of any, however few have it."""
 
@@ -57,15 +59,17 @@ def put_app(instance: Instance, external_id: str, wanted: AppPut, by: Actor) -> 
     """
     check_external_id(external_id)
     require_body(wanted)
-    now_ns, writes = instance.clock.now_ns(), Writes()
-    with _folders_for(instance, external_id, wanted) as folders, instance.catalog.write() as connection:
-        seen = seen_around(connection, named_in({external_id: wanted}))
-        changed = plan_app(instance, external_id, wanted, seen, folders, by, writes)
-        if not writes.is_written(connection, now_ns):
-            raise Conflict("APP_NAME_TAKEN", "Another application was given the name or the external id meanwhile.")
-    for account_id in writes.account_ids:
-        store_record(instance, account_id)
-    return shown_app(instance, app_by_external_id(instance, external_id)), changed is None
+    for _ in range(TRIES):
+        writes = Writes()
+        with _folders_for(instance, external_id, wanted) as folders, instance.catalog.write() as connection:
+            seen = seen_around(connection, named_in({external_id: wanted}))
+            changed = plan_app(instance, external_id, wanted, seen, folders, by, writes)
+            is_written = writes.is_written(connection, instance.clock.now_ns())
+        if is_written:
+            for account_id in writes.account_ids:
+                store_record(instance, account_id)
+            return shown_app(instance, app_by_external_id(instance, external_id)), changed is None
+    raise Conflict("APP_NAME_TAKEN", "Other applications were given the name again and again meanwhile; try again.")
 
 
 @contextmanager

@@ -88,7 +88,8 @@ def plan_app(
         return None
     writes.changed_apps.append((after, changed_times(instance, current, after)))
     data = changed(_public(instance, current), _public(instance, after))
-    data[PRIVATE] = changed(_private(current), _private(after))
+    if _private(current) != _private(after):
+        data[PRIVATE] = changed(_private(current), _private(after))
     writes.changes.append(Change(by, "app.changed", after.account_id, after.id, data=data))
     return _changed_fields(current, after)
 
@@ -140,7 +141,7 @@ def _settings(instance: Instance, wanted: AppPut, base: App) -> AppSettings:
         if wanted.hooks is not None and wanted.hooks not in instance.config.hooks:
             raise Invalid(
                 "hooks",
-                f"No hooks {str(wanted.hooks)[:64]!r} are configured; the operator names them in holdfast.toml.",
+                f"No hooks {str(wanted.hooks)[:64]!r} are configured; holdfast.toml has their names.",
             )
     return structs.replace(base.settings, **given)
 

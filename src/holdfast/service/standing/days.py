@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from msgspec import structs
 
 from holdfast.catalog.events import days as rows
-from holdfast.catalog.events.days import Day
+from holdfast.catalog.records import Day
 from holdfast.schemas import apps as schemas
 from holdfast.service.instance.home import Instance
 from holdfast.vault.control import NEVER, ControlOf
