@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "holdfast"
-RECORDS = (
-    *("holdfast.catalog.records", "holdfast.catalog.people.records", "holdfast.catalog.host.records"),
-    "holdfast.catalog.events.days",
-)
+RECORDS = ("holdfast.catalog.records", "holdfast.catalog.people.records", "holdfast.catalog.host.records")
 SCHEMAS_IMPORT = (*RECORDS, "holdfast.vault.paths", "holdfast.units", "holdfast.schemas")
 
 

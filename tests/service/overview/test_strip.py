@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.catalog.events.days import Day
+from holdfast.catalog.records import Day
 from holdfast.service.overview.strip import CellKind, strip_of
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from holdfast.catalog.events.days import Day
-from holdfast.catalog.records import App
+from holdfast.catalog.records import App, Day
 from holdfast.service.instance.home import Instance
 from holdfast.service.overview.strip import STRIP_DAYS, Cell, strip_of
 from holdfast.service.policy.standing import Standing, badness

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from holdfast.catalog.events.days import Day
+from holdfast.catalog.records import Day
 
 STRIP_DAYS = 30
 
