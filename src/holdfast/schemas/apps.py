@@ -84,10 +84,10 @@ class StandingFacts(Shown, frozen=True):
         msgspec.Meta(description="Why the restore failed, where `kind` is `restore_failed`; else of the backup."),
     ]
     overdue_since: Time | None
-    told_at: Annotated[
+    notified_at: Annotated[
         Time | None, msgspec.Meta(description="When a webhook of the account first took the notice that it is overdue.")
     ]
-    host_told_at: Annotated[Time | None, msgspec.Meta(description="When the host was first told of that.")]
+    host_notified_at: Annotated[Time | None, msgspec.Meta(description="When the host was first told of that.")]
     node_silent_since: Annotated[
         Time | None, msgspec.Meta(description="When the machine that backs it up was last heard of; null: lately.")
     ]

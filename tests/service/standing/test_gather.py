@@ -102,17 +102,17 @@ def test_who_was_told_that_it_is_overdue(world: World) -> None:
     for _ in range(2):  # what was told of an earlier time counts no more
         world.clock.ns += 3 * DAY_NS
         raise_overdue(world.instance)
-        assert (now(world).facts.told_at, now(world).facts.operator_told_at) == (None, None)
+        assert (now(world).facts.notified_at, now(world).facts.operator_notified_at) == (None, None)
         catalog = world.instance.catalog
         while (claimed := claim_next(catalog, world.clock.ns, world.clock.ns + 10 * DAY_NS)) is not None:
             world.clock.ns += HOUR_NS
             finish_delivery(catalog, claimed[0], DeliveryState.DELIVERED, world.clock.ns, 200, None)
             told.append(world.clock.ns)
         facts = now(world).facts
-        assert {facts.told_at, facts.operator_told_at} == set(told[-2:])
+        assert {facts.notified_at, facts.operator_notified_at} == set(told[-2:])
         assert "The operator was told at" in status(world).message
         world.take()
-        assert now(world).facts.told_at is None
+        assert now(world).facts.notified_at is None
 
 
 def test_a_failure_that_its_customer_brought_about_is_no_problem_of_the_operator(world: World) -> None:

@@ -103,7 +103,7 @@ class EndedRestore(msgspec.Struct, frozen=True):
     detail: str | None
 
 
-class Told(msgspec.Struct, frozen=True):
+class Notified(msgspec.Struct, frozen=True):
     """When the notice that an application is overdue was first taken, by an endpoint of its account and of the
     operator; None: by none."""
 
@@ -120,7 +120,7 @@ class StandingRows(msgspec.Struct, frozen=True):
     damaged: dict[str, DamagedBackups]
     restores: dict[str, EndedRestore]
     plans: dict[str, str]
-    told: dict[str, Told]
+    notified: dict[str, Notified]
 
 
 def standing_rows(
@@ -140,7 +140,7 @@ def standing_rows(
             _damaged_backups(connection, account_ids),
             _ended_restores(connection, account_ids, restores_since),
             plans_of(connection, account_ids),
-            _told(connection, account_ids, overdue) if overdue else {},
+            _notified(connection, account_ids, overdue) if overdue else {},
         )
 
 
@@ -300,7 +300,7 @@ def _damaged_backups(connection: Connection, account_ids: Collection[str]) -> di
     return found
 
 
-def _told(connection: Connection, account_ids: Collection[str], overdue: Mapping[str, int]) -> dict[str, Told]:
+def _notified(connection: Connection, account_ids: Collection[str], overdue: Mapping[str, int]) -> dict[str, Notified]:
     """Return who was told that applications are overdue, each since a time; of those of which anybody was."""
     e, d = events.c, deliveries.c
     is_theirs = or_(endpoints.c.account_id.in_(account_ids), endpoints.c.account_id.is_(None))
@@ -316,11 +316,11 @@ def _told(connection: Connection, account_ids: Collection[str], overdue: Mapping
         )
         .order_by(d.finished_at.desc())
     )
-    found: dict[str, Told] = {}
-    for app_id, at, account_id, told_at in connection.execute(query):
+    found: dict[str, Notified] = {}
+    for app_id, at, account_id, notified_at in connection.execute(query):
         if at >= overdue.get(app_id, at + 1):
             name = "operator_at" if account_id is None else "account_at"
-            found[app_id] = msgspec.structs.replace(found.get(app_id, Told()), **{name: told_at})
+            found[app_id] = msgspec.structs.replace(found.get(app_id, Notified()), **{name: notified_at})
     return found
 
 

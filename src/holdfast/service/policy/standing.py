@@ -122,8 +122,8 @@ class Facts:
     `good_...`: of the newest good backup of the application's folder; `warnings`: of it. `failed`: the newest one
     failed. `node_silent_since`: when the application's node was last heard of, which is too long ago. `proved_at`: when
     a test restore last matched; `proof_ns_max`: the age up to which that counts, 0 for any. `plan_without`: the
-    account's plan, if it has no backups in the API. `told_at`, `operator_told_at`: when the account, and the operator,
-    were first told that it is overdue.
+    account's plan, if it has no backups in the API. `notified_at`, `operator_notified_at`: when the account, and the
+    operator, were first told that it is overdue.
     """
 
     now: int
@@ -134,8 +134,8 @@ class Facts:
     backup: Going | None = None
     failed: Failed | None = None
     overdue_since: int | None = None
-    told_at: int | None = None
-    operator_told_at: int | None = None
+    notified_at: int | None = None
+    operator_notified_at: int | None = None
     node_silent_since: int | None = None
     damaged: Damaged | None = None
     proved_at: int | None = None

@@ -78,7 +78,7 @@ class _Some:
         """Return the facts of an application."""
         newest = self._rows.newest.get(app.id) or rows.NewestBackups(app.id)  # one that was removed meanwhile has none
         config, proved_at = self._config, self.sums_of(app.id).proved_at
-        plan, told = self._rows.plans.get(app.account_id, ""), self._rows.told.get(app.id, rows.Told())
+        plan, notified = self._rows.plans.get(app.account_id, ""), self._rows.notified.get(app.id, rows.Notified())
         return Facts(
             now=self._now_ns,
             created_at=app.created_at,
@@ -88,8 +88,8 @@ class _Some:
             backup=_going(self._backups.get(app.id)),
             failed=_failed(newest),
             overdue_since=_overdue_since(newest, self._now_ns),
-            told_at=told.account_at,
-            operator_told_at=told.operator_at,
+            notified_at=notified.account_at,
+            operator_notified_at=notified.operator_at,
             node_silent_since=self._silent_since(app.node),
             damaged=_damaged(self._rows.damaged.get(app.id)),
             proved_at=proved_at,

@@ -130,14 +130,14 @@ class _Writer:
         else:
             why = "None was begun, or none has ended."
         running = "One is being made now." if facts.backup is not None else ""
-        return headline, due, why, running, self._safe(), self._told()
+        return headline, due, why, running, self._safe(), self._notified()
 
-    def _told(self) -> str:
+    def _notified(self) -> str:
         """Return who was told that it is overdue."""
         own, operators = ("Its account", "The operator") if self._for_operator else ("You", "Your host")
-        told = [(own, self._facts.told_at), (operators, self._facts.operator_told_at)]
+        notified = [(own, self._facts.notified_at), (operators, self._facts.operator_notified_at)]
         verb = "were" if own == "You" else "was"
-        sentences = [f"{who} {verb if who == own else 'was'} told at {self._time(at)}." for who, at in told if at]
+        sentences = [f"{who} {verb if who == own else 'was'} told at {self._time(at)}." for who, at in notified if at]
         return " ".join(sentences)
 
     def _damaged(self, damaged: Damaged) -> tuple[str, ...]:
