@@ -55,7 +55,7 @@ def test_five_lines_bring_everything_back(
     export, init, restore, doctor, serve = LINES
     assert export == "export HOLDFAST_HOME=/var/lib/holdfast"  # as the fixture `run` does, with another folder
     shown = run_line(run, init, tmp_path, made["name"]).stdout
-    assert f"holdfast restore bot {shlex.quote(made['name'])} --no-safety-backup" in shown
+    assert f"holdfast restore bot {shlex.quote(made['name'])} " in shown
     assert {backup["name"] for backup in json.loads(run("backup", "list", "bot", "--json").stdout)} == {
         "older",
         made["name"],

@@ -172,6 +172,7 @@ CASES: dict[str, Case] = {
 }
 """By route: the action of the entry that it must leave, and a request that changes something."""
 
+SYNCED = b'{"type":"account","external_id":"cust-1","email":"bo@example.org","plan":"Titanium"}'
 HOST_ACCOUNT, HOST_APP = "/v3/admin/accounts/cust-1", "/v3/admin/apps/bot-1"
 HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client, str], httpx.Response]]] = {
     "PUT /v3/admin/accounts/{external_id:str}": (
@@ -187,6 +188,10 @@ HOST_CASES: dict[str, tuple[str, Callable[[httpx.Client, str], httpx.Response]]]
         lambda panel, folder: panel.put(HOST_APP, json={"account": "cust-1", "path": folder, "name": "Bot"}),
     ),
     "DELETE /v3/admin/apps/{external_id:str}": ("app.ended", lambda panel, _: panel.delete(HOST_APP)),
+    "POST /v3/admin/sync": (
+        "account.changed",
+        lambda panel, _: panel.post("/v3/admin/sync", content=SYNCED),
+    ),
     "DELETE /v3/admin/accounts/{external_id:str}": ("account.ended", lambda panel, _: panel.delete(HOST_ACCOUNT)),
 }
 """The same of the host's routes, in their order."""

@@ -83,7 +83,8 @@ class PruneWanted(msgspec.Struct, frozen=True):
 
 
 def app_statistics(catalog: Catalog, now_ns: int) -> list[AppStatistics]:
-    """Return the statistics of all applications: two index look-ups for each, however long its history is.
+    """Return the statistics of all applications, but of those that the host has ended, themselves or their accounts:
+    two index look-ups for each, however long its history is.
 
     An application is overdue as soon as its time has come, whether a process that works has reported it or not.
     """
@@ -105,7 +106,8 @@ def app_statistics(catalog: Catalog, now_ns: int) -> list[AppStatistics]:
             func.coalesce(last.c.error_detail, last.c.error_message),
             last.c.is_customers_failure,
         )
-        .select_from(apps)
+        .select_from(apps.join(accounts, accounts.c.id == apps.c.account_id))
+        .where(apps.c.ended_at.is_(None), accounts.c.ended_at.is_(None))
         .outerjoin(good, good.c.id == _newest(is_good=True))
         .outerjoin(last, last.c.id == _newest(is_good=False))
         .order_by(apps.c.created_at, apps.c.id)

@@ -86,7 +86,7 @@ def _print(done: BroughtBack, store: Path) -> None:
         if missing.backup is None:
             print(f"  # {missing.app}: its folder {missing.path} is gone, and it has no backup")
         else:
-            words = ("holdfast", "restore", missing.app, missing.backup, "--no-safety-backup")
+            words = ("holdfast", "restore", missing.app, missing.backup)
             print(f"  {shlex.join(words)}   # to {missing.path}")
     if len(done.missing_folders) > _FOLDERS_SHOWN_MAX:
         print(f"  # and {len(done.missing_folders) - _FOLDERS_SHOWN_MAX} more, which `holdfast doctor` names")

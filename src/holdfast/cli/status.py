@@ -25,10 +25,10 @@ def status(
     """Show how the backups of each application stand, the worst first. Exit code 1 if one has a problem."""
     from holdfast.schemas.commands import Status
     from holdfast.service.doctor.status import app_statuses
-    from holdfast.service.registry.apps import find_app, list_apps
+    from holdfast.service.registry.apps import active_apps, find_app
 
     with state.instance() as instance:
-        found = app_statuses(instance, list_apps(instance) if name is None else [find_app(instance, name)])
+        found = app_statuses(instance, active_apps(instance) if name is None else [find_app(instance, name)])
     shown = [one for one in found if not (quiet and one.level == "ok")]
     problems, warnings = (sum(one.level == level for one in found) for level in ("problem", "warning"))
     if json:

@@ -47,12 +47,10 @@ def other_entries(
     `links`: entries that are hard links, and the number of each one's first. `owners`: whether they were set, and so
     count. `may_lack_attributes`: the disk could not keep all of them.
     """
-    paths, theirs = before.paths, scan.paths
+    paths = before.paths
     match = match_paths(scan, before)
-    is_known = match >= 0
-    is_known[is_known] = wanted[match[is_known]]
-    for j in (~is_known).nonzero()[0].tolist():
-        yield Mismatch(theirs[j], "exists, but the backup does not have it")
+    is_known = _known(match, wanted)
+    yield from _added(scan, is_known)
     place = np.full(len(before), -1, np.int64)
     place[match[is_known]] = is_known.nonzero()[0]
     for i in (wanted & (place < 0)).nonzero()[0].tolist():
@@ -62,6 +60,38 @@ def other_entries(
         yield Mismatch(paths[number], f"has another {what}")
     yield from _other_links(before, scan, here, place, links, paths)
     yield from _other_extras(before, scan, here.tolist(), place, paths, reader, may_lack_attributes)
+
+
+def new_entries(before: PreviousEntries, scan: Scan, wanted: NDArray[np.bool_]) -> Iterator[Mismatch]:
+    """Yield the entries of a walk that are not among the `wanted` ones of a backup, are of another kind, or point
+    elsewhere."""
+    match = match_paths(scan, before)
+    is_known = _known(match, wanted)
+    yield from _added(scan, is_known)
+    here = is_known.nonzero()[0]
+    for j in here[before.kind[match[here]] != scan.kind[here]].tolist():
+        yield Mismatch(scan.paths[j], "has another kind")
+    targets = starts_of(scan.target_length)
+    for j in here[(scan.kind[here] == Kind.SYMLINK) & (before.kind[match[here]] == Kind.SYMLINK)].tolist():
+        if _target(scan, targets, j) != before.extra(int(match[j])).target:
+            yield Mismatch(scan.paths[j], "points elsewhere")
+
+
+def _known(match: NDArray[np.int64], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return for each entry of a walk True if its match is among the wanted ones."""
+    is_known = match >= 0
+    is_known[is_known] = wanted[match[is_known]]
+    return is_known
+
+
+def _added(scan: Scan, is_known: NDArray[np.bool_]) -> Iterator[Mismatch]:
+    for j in (~is_known).nonzero()[0].tolist():
+        yield Mismatch(scan.paths[j], "exists, but the backup does not have it")
+
+
+def _target(scan: Scan, targets: NDArray[np.int64], number: int) -> bytes:
+    at = int(targets[number])
+    return scan.target_bytes[at : at + int(scan.target_length[number])]
 
 
 def _other_columns(
@@ -120,8 +150,7 @@ def _other_extras(
             continue
         j, extra = int(place[i]), before.extra(i)
         if before.kind[i] == Kind.SYMLINK:
-            at = int(targets[j])
-            if scan.target_bytes[at : at + int(scan.target_length[j])] != extra.target:
+            if _target(scan, targets, j) != extra.target:
                 yield Mismatch(paths[i], "points elsewhere")
         elif extra.xattrs and _lacks(extra, dict(_attributes(reader, int(before.kind[i]), paths[i])), may_lack):
             yield Mismatch(paths[i], "has other attributes")

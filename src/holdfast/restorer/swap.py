@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -104,8 +104,18 @@ class Swap:
         self._owners = owners
         self.notices: list[PathWarning] = []
 
-    def run(self, changes: list[Change], fixes: list[Fix], scan: Scan, target: DirectoryReader) -> None:
-        """Swap everything; when that fails midway, all is put back. Raises TargetError, RollBackFailed."""
+    def run(
+        self,
+        changes: list[Change],
+        fixes: list[Fix],
+        scan: Scan,
+        target: DirectoryReader,
+        confirm: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Swap everything; when that fails midway, all is put back.
+
+        `confirm` looks at it when all is swapped; what it raises puts all back. Raises TargetError, RollBackFailed.
+        """
         journal = Journal(
             os.fsencode(self._root),
             os.fsencode(self._staging.folder),
@@ -132,6 +142,7 @@ class Swap:
                 self._apply(change, target, self._staging.new, self._staging.old)
             self._fix(fixes, target)
             self._restore_times(journal, fixes, target)
+            confirm()
             if replaces:
                 _sync_disk(self._staging.fd)
             with self._journal_errors():

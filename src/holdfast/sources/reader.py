@@ -55,12 +55,13 @@ ROOT_MODE = 0o755
 """Of an application's folder that was gone, as of one that its owner makes."""
 
 
-def make_root(root: Path, *, with_parents: bool = False) -> None:
+def make_root(root: Path, *, with_parents: bool = False) -> bool:
     """Make the folder `root`, an absolute path, if it alone is missing; no link in its path is followed.
 
-    `with_parents`: folders above it are made too. Raises SourceFileRefused, FileNotFoundError, OSError.
+    Return True if it was missing. `with_parents`: folders above it are made too. Raises SourceFileRefused,
+    FileNotFoundError, OSError.
     """
-    top = os.open("/", _FOLDER | os.O_PATH)
+    top, is_made = os.open("/", _FOLDER | os.O_PATH), False
     try:
         parts = [part for part in os.fsencode(root).split(b"/") if part]
         for depth, part in enumerate(parts, 1):
@@ -72,8 +73,10 @@ def make_root(root: Path, *, with_parents: bool = False) -> None:
                 os.mkdir(part, dir_fd=top)
                 below = os.open(part, _FOLDER | os.O_PATH, dir_fd=top)
                 os.chmod(f"/proc/self/fd/{below}", ROOT_MODE)  # our umask would close it to the application
+                is_made = True
             os.close(top)
             top = below
+        return is_made
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
             raise SourceFileRefused(errno.ELOOP, "there is a link or a file in its path now") from None

@@ -29,6 +29,7 @@ from holdfast.web.api.events import event_routes
 from holdfast.web.api.host.accounts import host_account_routes
 from holdfast.web.api.host.apps import host_app_routes
 from holdfast.web.api.host.sign_in import host_sign_in_routes
+from holdfast.web.api.host.sync import host_sync_routes
 from holdfast.web.api.imports import import_routes
 from holdfast.web.api.jobs import job_routes
 from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
@@ -94,6 +95,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *host_account_routes(context),
         *host_app_routes(context),
         *host_sign_in_routes(context),
+        *host_sync_routes(context),
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),

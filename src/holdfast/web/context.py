@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from holdfast.service.errors import LimitReached
 from holdfast.service.host.admin_keys import HostCall, HostCaller, note_call
+from holdfast.service.host.records import write_some_records
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
@@ -199,6 +200,17 @@ class Context:
         call = HostCall(str(scope.get("method")), path, account_id, _named(scope))
         with suppress(RuntimeError):  # the server ends
             self.calls.submit(note_call, self.instance, host, call)
+
+    def write_records(self, account_ids: list[str]) -> None:
+        """Have the records of accounts written, some at a time, so that no call waits for all of them."""
+
+        def write() -> None:
+            write_some_records(self.instance, account_ids)
+            self.write_records(account_ids)
+
+        if account_ids:
+            with suppress(RuntimeError):  # the server ends; the next start of the jobs writes the rest
+                self.calls.submit(write)
 
     def require_store(self) -> None:
         """Raise Unavailable while the store is not there, or is another one."""

@@ -289,6 +289,27 @@ def no_backup_at_all(patient: Patient) -> None:
     add_app(patient.instance, patient.app.account_id, "fresh", patient.folder, SYSTEM)
 
 
+def named_hooks_are_gone(patient: Patient) -> None:
+    change_settings(
+        patient.instance.catalog, patient.app.id, lambda now: msgspec.structs.replace(now, hooks="game"), 0, SYSTEM, "x"
+    )
+
+
+def named_database_is_gone(patient: Patient) -> None:
+    change_settings(
+        patient.instance.catalog,
+        patient.app.id,
+        lambda now: msgspec.structs.replace(now, named_databases=("shop",)),
+        0,
+        SYSTEM,
+        "x",
+    )
+
+
+def root_is_gone(patient: Patient) -> None:
+    patient.configure(app_roots=("/none/apps",))
+
+
 BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (home_is_open, "permissions", Level.PROBLEM, "chmod 700"),
     (key_is_readable, "permissions", Level.PROBLEM, "master.key"),
@@ -317,6 +338,9 @@ BROKEN: list[tuple[Callable[[Patient], None], str, Level, str]] = [
     (folder_is_gone, "folders", Level.PROBLEM, "is gone"),
     (home_is_in_the_folder, "folders", Level.WARNING, "Holdfast's home lies in the folder"),
     (store_is_in_the_folder, "folders", Level.PROBLEM, "The store"),
+    (named_hooks_are_gone, "named", Level.PROBLEM, "hooks game"),
+    (named_database_is_gone, "named", Level.PROBLEM, "database shop"),
+    (root_is_gone, "named", Level.WARNING, "/none/apps"),
     (app_has_shrunk, "sizes", Level.WARNING, "--accept"),
     (app_is_overdue, "applications", Level.PROBLEM, "overdue"),
     (app_is_overdue_and_nobody_has_reported_it, "applications", Level.PROBLEM, "overdue"),
@@ -333,6 +357,16 @@ def test_what_is_broken_has_its_line_and_nothing_else_has(
     (line,) = patient.lines()
     assert (line.check, line.level) == (check, level), line
     assert words in line.message + line.command
+
+
+@pytest.mark.parametrize("ended", ["apps", "accounts"])
+def test_nothing_is_said_of_what_the_host_has_ended(patient: Patient, ended: str) -> None:
+    newest_backup_failed(patient)
+    named_hooks_are_gone(patient)
+    folder_is_gone(patient)
+    assert len(patient.lines()) == 3
+    patient.sql(f"UPDATE {ended} SET ended_at = 1")
+    assert patient.lines() == []
 
 
 def test_a_key_in_the_environment_and_another_in_the_file(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,14 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from kit.links import key_of
+from kit.lost_machine import Lost, all_below, gone, lost
 from kit.trees import tree_of
 from kit.world import World
 
@@ -22,9 +24,10 @@ from holdfast.catalog.database.tables import apps
 from holdfast.catalog.records import SYSTEM, Actor
 from holdfast.service.access.download import find_download
 from holdfast.service.doctor.diagnose import diagnose
+from holdfast.service.errors import Conflict
 from holdfast.service.instance import home as homes
 from holdfast.service.instance.home import KEY_VARIABLE, Instance, InstanceError, create_instance, open_instance
-from holdfast.service.instance.recovery_sheet import Sheet, key_exported_at, read_sheet, recovery_sheet
+from holdfast.service.instance.recovery_sheet import key_exported_at, read_sheet, recovery_sheet
 from holdfast.service.integrity import new_machine
 from holdfast.service.integrity.new_machine import BroughtBack, Settings, init_from_store
 from holdfast.service.people.callers import caller_of_key
@@ -33,62 +36,8 @@ from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app, list_apps
 from holdfast.service.registry.backups import list_backups
 from holdfast.stores.port import StoreError
-from holdfast.units import HOUR_NS
 
-
-@dataclass
-class Lost:
-    """A machine that is gone: a copy of its store, its sheet, and what was on it."""
-
-    store: Path
-    sheet: Sheet
-    world: World
-    home: Path
-    """Of the new machine; not there yet."""
-    before: dict[str, bytes | str | None] = field(default_factory=dict)
-    """Everything on the disk, when it was last tried."""
-
-    def bring_back(self, store: Path | None = None, sheet: Sheet | None = None, settings: Settings | None = None,
-                   home: Path | None = None) -> BroughtBack:  # fmt: skip
-        self.before = all_below(self.home.parent)
-        return init_from_store(
-            home or self.home,
-            store or self.store,
-            sheet or self.sheet,
-            settings or Settings(),
-            SYSTEM,
-            clock=self.world.clock,
-        )
-
-
-@pytest.fixture
-def lost(world: World, tmp_path: Path) -> Lost:
-    """Two backups were made; their instance is deleted, a copy of its store is left."""
-    world.take("first")
-    (world.root / "new").write_bytes(os.urandom(50_000))
-    world.clock.ns += HOUR_NS
-    world.take("second")
-    sheet = read_sheet(recovery_sheet(world.instance), "the sheet")
-    return gone(world, tmp_path, sheet)
-
-
-def gone(world: World, tmp_path: Path, sheet: Sheet) -> Lost:
-    world.instance.close()
-    shutil.copytree(world.instance.home / "store", tmp_path / "copy", symlinks=True)
-    shutil.rmtree(world.instance.home)
-    return Lost(tmp_path / "copy", sheet, world, tmp_path / "new-home")
-
-
-def all_below(folder: Path) -> dict[str, bytes | str | None]:
-    """Every file, folder and link below a folder, with what is in it."""
-    return {
-        str(path.relative_to(folder)): str(path.readlink())
-        if path.is_symlink()
-        else path.read_bytes()
-        if path.is_file()
-        else None
-        for path in folder.rglob("*")
-    }
+__all__ = ["lost"]
 
 
 def test_all_of_it_comes_back(lost: Lost) -> None:
@@ -247,6 +196,45 @@ def test_a_store_that_a_living_home_uses_is_refused(lost: Lost) -> None:
             lost.bring_back(home=lost.home.with_name("another"))
     assert not lost.home.with_name("another").exists()
     lost.bring_back(home=lost.home.with_name("another"))  # once that one is stopped
+
+
+def test_of_two_at_once_one_goes_on_and_the_other_writes_nothing(lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
+    another, refused = lost.home.with_name("another"), []
+    real = new_machine._finished
+
+    def meanwhile(*arguments: Any) -> BroughtBack:
+        done = real(*arguments)
+        before = all_below(lost.home.parent)
+        with pytest.raises(
+            InstanceError, match="Another `holdfast init --from-store` is bringing an instance back"
+        ) as no:
+            init_from_store(another, lost.store, lost.sheet, Settings(), SYSTEM, clock=lost.world.clock)
+        refused.append(str(no.value))
+        assert all_below(lost.home.parent) == before
+        return done
+
+    monkeypatch.setattr(new_machine, "_finished", meanwhile)
+    assert [account.backups for account in lost.bring_back().accounts] == [2]
+    assert len(refused) == 1
+    assert not another.exists()
+
+
+def test_with_a_catalog_on_postgresql(lost: Lost, postgresql: Callable[[], str]) -> None:
+    another, setting = lost.home.with_name("another"), f'catalog_url = "{postgresql()}"\n'
+
+    def brought_back(home: Path, config: str, fresh: int) -> None:
+        home.mkdir(exist_ok=True)
+        (home / "holdfast.toml").write_text(config)
+        assert [(one.backups, one.problems) for one in lost.bring_back(home=home).accounts] == [(fresh, [])]
+        with closing(open_instance(home, clock=lost.world.clock)) as instance:
+            assert caller_of_key(instance, lost.world.api_key, "").account.id == lost.world.account.id
+            assert {backup.name for backup in list_backups(instance, lost.world.app.id)} == {"first", "second"}
+        assert not [line for line in diagnose(home) if line.level == "problem"]
+
+    brought_back(lost.home, setting, fresh=2)
+    with pytest.raises(Conflict, match=r"Another home .* runs as the node 'main' on this catalog; set another `node`"):
+        brought_back(another, setting, fresh=0)  # within a minute, as it may live
+    brought_back(another, setting + 'node = "n2"\n', fresh=0)  # it finds the catalog of the first
 
 
 def test_a_home_that_is_there_is_left_alone(lost: Lost) -> None:

@@ -11,6 +11,7 @@ import tarfile
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -213,6 +214,28 @@ def test_a_race_against_links_writes_nothing_outside(world: World, tmp_path: Pat
         stop.set()
         tenant.join()
     assert swaps > 20
+
+
+def test_of_a_folder_that_is_gone_there_is_nothing_to_keep(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, before = world.take(), tree_of(world.root)
+    world.root.rename(tmp_path / "away")
+    assert result_of(restore(world, backup, Wanted())).safety_backup_id is None
+    assert tree_of(world.root) == before
+    assert [one.id for one in list_backups(world.instance, world.app.id)] == [backup.id]
+    world.root.rename(tmp_path / "away too")
+    write = Staging.write
+
+    def late(self: Staging, *rest: Any) -> None:
+        write(self, *rest)
+        (world.root / "late").write_text("of the application")  # it has started meanwhile
+
+    monkeypatch.setattr(Staging, "write", late)
+    assert result_of(restore(world, backup, Wanted())).safety_backup_id is not None
+    world.root.rename(tmp_path / "away at last")
+    world.root.mkdir()
+    assert result_of(restore(world, backup, Wanted())).safety_backup_id is not None, "one that is there is kept"
 
 
 def test_a_hard_link_to_a_file_outside_keeps_that_file(full: World, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from holdfast.service.registry.backups import list_backups
 from holdfast.service.registry.restored_folders import left_out
 from holdfast.service.restore.files import Restored, request_restore, run_restore
 from holdfast.service.restore.plan import Wanted, preview_restore
-from holdfast.service.restore.undo import undo_of
 from holdfast.service.take.ignore_patterns import preview_ignored
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.directory.ignore import IGNORE_FILE
@@ -186,10 +185,3 @@ def test_a_file_system_without_attributes_backs_it_up_and_says_so(
     done = result_of(restore(world, backup, Wanted(into="old")))
     assert [w.code for w in done.warnings] == ["NOT_LEFT_OUT"]
     assert taken(world) == {"a.txt", "sub", "link", "old"}
-
-
-def test_to_undo_it_the_folder_is_removed_by_hand(world: World) -> None:
-    job = restore(world, world.take(), Wanted(into="old"))
-    with pytest.raises(Conflict, match="new folder old and touched nothing else") as refused:
-        undo_of(world.instance, job.id)
-    assert refused.value.code == "JOB_NOT_UNDOABLE"

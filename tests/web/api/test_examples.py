@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import socket
 import zipfile
@@ -124,6 +125,9 @@ def body_of(operation: Json, site: Site) -> dict[str, Any]:
             with zipfile.ZipFile(archive, "w") as file:
                 file.writestr("a.txt", "a")
             return {"content": archive.getvalue()}
+        if kind == "application/x-ndjson":
+            app_line = {**EXAMPLES["AppLine"], "path": str(app_folder(site.instance, "synced"))}
+            return {"content": b"\n".join(map(msgspec.json.encode, (EXAMPLES["AccountLine"], app_line)))}
         example = EXAMPLES[content["schema"]["$ref"].split("/")[-1]]
         if "account" in example:
             example = {**example, "path": str(app_folder(site.instance))}
@@ -166,6 +170,8 @@ def test_every_operation_answers_its_example_as_described(
             answer = client.request(method, filled, params=query or None, **body)
             assert answer.is_success, (method, filled, answer.text)
             schema[path][method.upper()].validate_response(answer)
+            if answer.headers.get("content-type") == "application/x-ndjson":
+                assert [json.loads(line)["result"] for line in answer.text.splitlines()] == ["created"] * 2
             asked += 1
     things.host.close()
     assert asked > 50

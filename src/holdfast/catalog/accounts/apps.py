@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import apps
+from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.records import PRIVATE, Actor, App, AppSettings
 
@@ -144,6 +144,14 @@ def list_apps(catalog: Catalog, account_id: str | None) -> list[App]:
         query = query.where(apps.c.account_id == account_id)
     with catalog.read() as connection:
         return [app_of(row) for row in connection.execute(query).all()]
+
+
+def active_apps(catalog: Catalog) -> list[App]:
+    """Return the applications that the host has not ended, neither themselves nor their accounts; oldest first."""
+    running = select(accounts.c.id).where(accounts.c.ended_at.is_(None))
+    query = select(*COLUMNS).where(apps.c.ended_at.is_(None), apps.c.account_id.in_(running))
+    with catalog.read() as connection:
+        return [app_of(row) for row in connection.execute(query.order_by(apps.c.created_at, apps.c.id)).all()]
 
 
 def delete_app(catalog: Catalog, app: App, now_ns: int, by: Actor) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.held import hold_account
+from holdfast.catalog.database.held import hold_account, hold_accounts
 from holdfast.catalog.records import Actor, ActorKind, AuditEntry, AuditFilter
 
 _COLUMNS = (
@@ -62,23 +62,32 @@ def enter_audit(connection: Connection, change: Change, at: int) -> int:
     if change.account_id is not None and connection.dialect.name != "sqlite":
         # Held until the commit, so that numbers are committed in their order; SQLite has one writer at a time anyway.
         hold_account(connection, change.account_id)
-    entered = connection.execute(
-        audit.insert().values(
-            at=at,
-            account_id=change.account_id,
-            actor_kind=change.by.kind,
-            actor_id=change.by.id,
-            actor_name=change.by.name,
-            ip=change.by.ip,
-            action=change.action,
-            app_id=change.app_id,
-            backup_id=change.backup_id,
-            job_id=change.job_id,
-            data=msgspec.json.encode(change.data).decode(),
-        )
-    )
+    entered = connection.execute(audit.insert().values(_values(change, at)))
     assert entered.inserted_primary_key is not None
     return int(entered.inserted_primary_key[0])
+
+
+def enter_audits(connection: Connection, changes: Sequence[Change], at: int) -> None:
+    """Enter many changes in their own transaction, in their order. The accounts are held in the order of their ids."""
+    hold_accounts(connection, {change.account_id for change in changes if change.account_id is not None})
+    if changes:
+        connection.execute(audit.insert(), [_values(change, at) for change in changes])
+
+
+def _values(change: Change, at: int) -> dict[str, Any]:
+    return {
+        "at": at,
+        "account_id": change.account_id,
+        "actor_kind": change.by.kind,
+        "actor_id": change.by.id,
+        "actor_name": change.by.name,
+        "ip": change.by.ip,
+        "action": change.action,
+        "app_id": change.app_id,
+        "backup_id": change.backup_id,
+        "job_id": change.job_id,
+        "data": msgspec.json.encode(change.data).decode(),
+    }
 
 
 def store_downloads(catalog: Catalog, downloads: Sequence[tuple[int | None, Change, int]]) -> list[int]:

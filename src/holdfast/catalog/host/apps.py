@@ -84,6 +84,13 @@ def folders_of(catalog: Catalog, node: str) -> list[tuple[str, str]]:
         return [(row[0], row[1]) for row in connection.execute(query)]
 
 
+def folders_changed(catalog: Catalog, node: str, since: int) -> list[tuple[str, str, bool]]:
+    """Return (id, path, True if it has ended) of the applications of a node that were changed since a time."""
+    query = select(apps.c.id, apps.c.path, apps.c.ended_at).where(apps.c.node == node, apps.c.updated_at >= since)
+    with catalog.read() as connection:
+        return [(row[0], row[1], row[2] is not None) for row in connection.execute(query)]
+
+
 def active_apps(catalog: Catalog, after: str, limit: int) -> list[tuple[str, str]]:
     """Return (external id, id) of the host's applications that have not ended, above an external id, in their order."""
     query = (

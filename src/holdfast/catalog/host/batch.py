@@ -11,8 +11,9 @@ from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import settings_text
 from holdfast.catalog.database.access_tables import keys
+from holdfast.catalog.database.held import hold_accounts
 from holdfast.catalog.database.tables import accounts, apps
-from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.events.audit import Change, enter_audits
 from holdfast.catalog.people.keys import stored_actor, stored_texts
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account, App
@@ -44,9 +45,13 @@ class Writes:
 
     def _write(self, connection: Connection, now_ns: int) -> None:
         # Applications before accounts, as everywhere; what changes before what is new, which may take a name from it.
+        self.changed_apps.sort(key=lambda one: one[0].id)
         for app, times in self.changed_apps:
             query = apps.update().where(apps.c.id == app.id)
             connection.execute(query.values(**_app_values(app), **times, updated_at=now_ns))
+        touched = {account_id for account_id, _ in self.changed_accounts}
+        touched |= {change.account_id for change in self.changes if change.account_id is not None}
+        hold_accounts(connection, touched)  # all at once, in one order, as whoever enters downloads in the audit does
         if self.accounts:
             connection.execute(accounts.insert(), [_account_values(account) for account, _ in self.accounts])
             connection.execute(keys.insert(), [_key_values(key) for _, key in self.accounts])
@@ -55,8 +60,7 @@ class Writes:
         for account_id, values in self.changed_accounts:
             query = accounts.update().where(accounts.c.id == account_id)
             connection.execute(query.values(**values, updated_at=now_ns))
-        for change in self.changes:
-            enter_audit(connection, change, now_ns)
+        enter_audits(connection, self.changes, now_ns)
 
 
 def _account_values(account: Account) -> dict[str, Any]:

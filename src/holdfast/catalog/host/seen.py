@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection as Connection
 
 from holdfast.catalog.database.leases import known_nodes
 from holdfast.catalog.host.accounts import accounts_by_external
@@ -42,10 +42,16 @@ class Seen:
     nodes: set[str]
 
 
-def seen_around(connection: Connection, named: Named, accounts: Mapping[str, HostAccount] | None = None) -> Seen:
+def seen_around(
+    connection: Connection,
+    named: Named,
+    accounts: Mapping[str, HostAccount] | None = None,
+    *,
+    are_held: bool = True,
+) -> Seen:
     """Return what there is of what is named; the applications are held until the transaction ends.
 
-    `accounts`: those of the applications, by external id, where the caller knows them.
+    `accounts`: those of the applications, by external id, where the caller knows them; `are_held` False: only to look.
     """
     if accounts is None:
         accounts = accounts_by_external(connection, {account for account, _ in named.names})
@@ -53,6 +59,6 @@ def seen_around(connection: Connection, named: Named, accounts: Mapping[str, Hos
     nodes = known_nodes(connection, named.nodes)
     # Before the applications: one that is made meanwhile is then seen as itself, and not as another in its own way.
     ids, names = existing_ids(connection, named.app_ids), owners_of_names(connection, known)
-    apps = apps_by_external(connection, named.external_ids, are_held=True)
+    apps = apps_by_external(connection, named.external_ids, are_held=are_held)
     busy = busy_apps(connection, [one.app.id for one in apps.values()])
     return Seen(accounts, apps, ids, names, busy, nodes)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.catalog.accounts.apps import list_apps
+from holdfast.catalog.accounts.apps import active_apps
 from holdfast.catalog.records import State
 from holdfast.catalog.statistics import AppStatistics, app_statistics
 from holdfast.schemas.times import iso
 from holdfast.service.doctor.finding import Check, Finding, problem, warning
 from holdfast.service.instance.home import Instance
+from holdfast.service.registry.databases import missing_databases
 from holdfast.units import size_text
 
 
@@ -28,7 +29,7 @@ def _backups(instance: Instance) -> Iterator[Finding]:
 
 
 def _shrunk(instance: Instance) -> Iterator[Finding]:
-    for app in list_apps(instance.catalog, None):
+    for app in active_apps(instance.catalog):
         shrunk = app.settings.shrunk
         if shrunk is not None:
             yield warning(
@@ -37,6 +38,23 @@ def _shrunk(instance: Instance) -> Iterator[Finding]:
                 f"({size_text(shrunk.bytes_before)}), so its retention rests; see that its folder is as it should be, "
                 "then say that this is right.",
                 f"holdfast retain {app.id} --accept",
+            )
+
+
+def _named(instance: Instance) -> Iterator[Finding]:
+    for root in instance.config.app_roots:
+        if not Path(root).is_dir():
+            yield warning(f"The folder {root} of app_roots is not there, so the host can register nothing below it.")
+    for app in active_apps(instance.catalog):
+        if app.node != instance.config.node:
+            continue
+        missing = [f"database {name}" for name in missing_databases(instance, app)]
+        if app.settings.hooks and app.settings.hooks not in instance.config.hooks:
+            missing.append(f"hooks {app.settings.hooks}")
+        for name in missing:
+            yield problem(
+                f"The {name} that the host named for the application {app.name} is not in holdfast.toml, so its "
+                "backups fail; put it back, or have the host name another."
             )
 
 
@@ -76,5 +94,6 @@ def _folders(instance: Instance) -> Iterator[Finding]:
 APP_CHECKS = (
     Check("folders", "The folders of all applications are there and readable.", _folders),
     Check("applications", "Every application has a good backup.", _backups),
+    Check("named", "What the host names is configured.", _named),
     Check("sizes", "No application has shrunk.", _shrunk),
 )

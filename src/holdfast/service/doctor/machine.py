@@ -11,13 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast.catalog.accounts.apps import list_apps
+from holdfast.catalog.accounts.apps import active_apps
 from holdfast.catalog.statistics import app_statistics, newest_time
 from holdfast.schemas.times import iso, local_time
 from holdfast.service.doctor.finding import Check, Finding, Level, problem, warning
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance
+from holdfast.service.registry.databases import databases_of
 from holdfast.sources.databases.spec import Kind
 from holdfast.units import GIB, SECOND_NS, size_text
 
@@ -98,9 +99,9 @@ def _tools(instance: Instance) -> Iterator[Finding]:
         wanted = ".".join(map(str, SQLITE_MIN))
         yield problem(f"Python has SQLite {sqlite3.sqlite_version}, and Holdfast needs {wanted}; use a newer Python.")
     wanting: dict[str, list[str]] = {}
-    for app in list_apps(instance.catalog, None):
+    for app in active_apps(instance.catalog):
         if app.node == instance.config.node:
-            for kind in {database.kind for database in app.settings.databases}:
+            for kind in {database.kind for database in databases_of(instance, app)}:
                 wanting.setdefault(kind, []).append(app.name)
     for kind, (programs, package) in _TOOLS.items():
         missing = [program for program in programs if shutil.which(program) is None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -57,18 +57,12 @@ def put_account(
     ACCOUNT_ERASED).
     """
     check_external_id(external_id)
-    for field in ("email", "plan"):
-        if getattr(wanted, field) is UNSET:
-            raise Invalid(field, f"{field} must be given, as text.")
-    _check_name(wanted.name)
-    check_email(str(wanted.email))
+    check_account(wanted)
     now_ns, writes = instance.clock.now_ns(), Writes()
     with instance.catalog.write() as connection:
         current = rows.accounts_by_external(connection, [external_id]).get(external_id)
-        owner = rows.owners_of_emails(connection, [str(wanted.email)]).get(str(wanted.email))
-        if owner is not None and (current is None or owner != current.account.id):
-            raise email_taken(str(wanted.email))
-        _plan(instance, external_id, wanted, current, by, writes)
+        owners = rows.owners_of_emails(connection, [str(wanted.email)])
+        plan_account(instance, external_id, wanted, current, owners, by, writes)
         if not writes.is_written(connection, now_ns):
             raise Conflict("EMAIL_TAKEN", "Another account was given the address or the external id meanwhile.")
     for account_id in writes.account_ids:
@@ -76,16 +70,35 @@ def put_account(
     return shown_account(instance, account_by_external_id(instance, external_id)), current is None
 
 
-def _check_name(name: object) -> None:
+def check_account(wanted: AccountPut) -> None:
+    """Raise Invalid (EMAIL, PLAN, NAME) for a body that no account can have, whatever is there."""
+    for field in ("email", "plan"):
+        if getattr(wanted, field) is UNSET:
+            raise Invalid(field, f"{field} must be given, as text.")
+    name = wanted.name
     if isinstance(name, str) and not (1 <= len(name) <= NAME_CHARACTERS_MAX and name.isprintable()):
         raise Invalid("name", f"name must be text of 1 to {NAME_CHARACTERS_MAX} printable characters, or null.")
+    check_email(str(wanted.email))
 
 
-def _plan(
-    instance: Instance, external_id: str, wanted: AccountPut, current: HostAccount | None, by: Actor, writes: Writes
-) -> None:
-    """Enter into `writes` what makes the account as it is wanted; nothing when it is so already."""
-    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not UNSET}
+def plan_account(
+    instance: Instance,
+    external_id: str,
+    wanted: AccountPut,
+    current: HostAccount | None,
+    owners: Mapping[str, str],
+    by: Actor,
+    writes: Writes,
+) -> tuple[str, ...] | None:
+    """Enter into `writes` what makes an account as it is wanted; return the fields that change, None if it is new.
+
+    `owners`: whose an address is, by ids. Raises Invalid (PLAN), Conflict (EMAIL_TAKEN, ACCOUNT_ERASED).
+    """
+    owner = owners.get(str(wanted.email))
+    if owner is not None and (current is None or owner != current.account.id):
+        raise email_taken(str(wanted.email))
+    given = {name: getattr(wanted, name) for name in AccountPut.__struct_fields__}
+    given = {name: value for name, value in given.items() if value is not UNSET}
     if current is None:
         fresh = new_account(instance, given["email"], given["plan"])
         fresh = msgspec.structs.replace(fresh, external_id=external_id, **given)
@@ -93,7 +106,7 @@ def _plan(
         data: dict[str, Any] = {"external_id": external_id, **given}
         writes.changes.append(Change(by, "account.created", fresh.id, data=data))
         writes.account_ids.add(fresh.id)
-        return
+        return None
     account = current.account
     if not account.data_key_sealed:
         raise Conflict("ACCOUNT_ERASED", "The account with this external id is being erased; try again later.")
@@ -110,6 +123,7 @@ def _plan(
         data = {"before": {name: before[name] for name in changed}, "after": changed}
         writes.changes.append(Change(by, "account.changed", account.id, data=data))
         writes.account_ids.add(account.id)
+    return tuple(changed)
 
 
 def end_account(

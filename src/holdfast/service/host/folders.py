@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from holdfast.catalog.host.apps import folders_of
+from holdfast.catalog.host.apps import folders_changed, folders_of
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.file_locks import folder_held
 from holdfast.service.instance.home import Instance
@@ -69,6 +69,14 @@ class Folders:
         """Let an application's folder go, as it has ended."""
         self._places.leave(app_id)
 
+    def read_changed(self, since: int) -> None:
+        """Read the folders of the applications that were changed since a time (nanoseconds)."""
+        known = dict[str, tuple[Identity, ...]]()
+        for app_id, path, has_ended in folders_changed(self._instance.catalog, self._instance.config.node, since):
+            self._places.leave(app_id)
+            if not has_ended:
+                self._places.enter(app_id, _above(path, known))
+
     @cached_property
     def _roots(self) -> set[Identity]:
         return {root.above[0] for root in map(_folder_at, self._instance.config.app_roots) if root is not None}
@@ -87,14 +95,14 @@ class Folders:
 
 
 @contextmanager
-def folders_held(instance: Instance) -> Iterator[Folders]:
-    """The folders, while nobody else of this home registers one. Raises Unavailable."""
+def folders_held(instance: Instance, folders: Folders | None = None) -> Iterator[Folders]:
+    """The folders, while nobody else of this home registers one; `folders`: as seen before. Raises Unavailable."""
     with ExitStack() as stack:
         try:
             stack.enter_context(folder_held(instance.run))
         except OSError as error:
             raise run_trouble(instance, error) from error
-        yield Folders(instance)
+        yield folders or Folders(instance)
 
 
 class _Places:

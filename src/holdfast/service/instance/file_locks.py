@@ -53,11 +53,12 @@ def homes_in_use() -> set[Path]:
 
 
 @contextmanager
-def folder_held(folder: Path) -> Iterator[None]:
-    """Hold a folder alone: of two processes that come at once, the second waits for the first. Raises OSError."""
+def folder_held(folder: Path, *, waits: bool = True) -> Iterator[None]:
+    """Hold a folder alone: of two processes that come at once, the second waits for the first, or with `waits` off
+    gets BlockingIOError. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(fd)

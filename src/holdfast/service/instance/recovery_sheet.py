@@ -47,7 +47,7 @@ def recovery_sheet(instance: Instance) -> str:
         "On a new machine: install Holdfast, put the store or a copy of it there, type this sheet into a file, and:\n\n"
         f"    export HOLDFAST_HOME={instance.home}\n"
         "    holdfast init --from-store STORE --key SHEET\n"
-        "    holdfast restore APP BACKUP --no-safety-backup\n"
+        "    holdfast restore APP BACKUP\n"
         "    holdfast doctor\n"
         "    holdfast serve\n\n"
         "STORE is the folder with the file STORE in it; SHEET the file with this sheet, or with the 64 digits alone.\n"

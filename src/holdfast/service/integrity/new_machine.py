@@ -8,8 +8,8 @@ from its beginning, with the same result. The store's mark is never written: the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,26 +105,41 @@ def init_from_store(
     require_own(home)
     try:
         _check(home, store, sheet)
-        nodes = _nodes_of(store, sheet)
-        text = _config_text(home, sheet, settings, nodes)
-        make_folder(home)
-        with folder_held(home):
-            _check(home, store, sheet)
-            _prepare(home, store, sheet.key, text)
-        # Not the home itself, which is held while the store is recognised. Of two, the second then finds an instance.
-        with folder_held(home / "run"):
-            check_free(home, may_have_vaults=True)
-            set_damaged_aside(home, clock)
-            instance = open_instance(home, clock=clock, new_catalog=True, is_finished=False)
-            try:
-                return _finished(instance, sheet, nodes, by, on_account)
-            finally:
-                instance.close()
+        with _store_alone(store):
+            nodes = _nodes_of(store, sheet)
+            text = _config_text(home, sheet, settings, nodes)
+            make_folder(home)
+            with folder_held(home):
+                _check(home, store, sheet)
+                _prepare(home, store, sheet.key, text)
+            # Not the home itself, which is held while the store is recognised. Of two, the second finds an instance.
+            with folder_held(home / "run"):
+                check_free(home, may_have_vaults=True)
+                set_damaged_aside(home, clock)
+                instance = open_instance(home, clock=clock, new_catalog=True, is_finished=False)
+                try:
+                    return _finished(instance, sheet, nodes, by, on_account)
+                finally:
+                    instance.close()
     except OSError as error:
         raise InstanceError(
             f"{error.filename or home} cannot be used ({error.strerror}); fix its permissions, or choose another "
             "--home or --from-store."
         ) from error
+
+
+@contextmanager
+def _store_alone(store: Path) -> Iterator[None]:
+    """Hold the store, which is not written to. Raises InstanceError when another instance is being made from it."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_held(store, waits=False))
+        except BlockingIOError:
+            raise InstanceError(
+                f"Another `holdfast init --from-store` is bringing an instance back from {store}; wait for it. "
+                f"{_UNCHANGED}"
+            ) from None
+        yield
 
 
 def _check(home: Path, store: Path, sheet: Sheet) -> None:

@@ -22,7 +22,7 @@ from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.people.giving import Giver, checked_name, own_apps
 from holdfast.service.people.rights import Right, parsed_rights, shown_group, stored_rights
-from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.account_record import store_record, store_record_or_later
 from holdfast.service.registry.keys import START_CHARACTERS, MadeKey, key_hash, new_api_key, rotate_key
 from holdfast.units import SECOND_NS
 
@@ -51,12 +51,13 @@ def make_key(instance: Instance, account_id: str, wanted: schemas.NewKey, giver:
     """Make a key.
 
     Raises Invalid (NAME, GROUP, RIGHTS, APP_IDS, NETWORKS, EXPIRES_IN), PermissionDenied for a right that the giver
-    does not have, Conflict (TOO_MANY_KEYS).
+    does not have, Conflict (TOO_MANY_KEYS), StoreError; then there is none.
     """
     name = checked_name(wanted.name)
     rights = parsed_rights(given(wanted.group), given(wanted.rights))
     app_ids = own_apps(instance, account_id, given(wanted.app_ids))
     giver.require(rights, app_ids)
+    instance.confirm_store()
     api_key, now_ns = new_api_key(), instance.clock.now_ns()
     key = Key(
         id=new_id(now_ns),
@@ -80,7 +81,7 @@ def make_key(instance: Instance, account_id: str, wanted: schemas.NewKey, giver:
         raise Conflict(
             "TOO_MANY_KEYS", f"The account has {KEYS_MAX} keys, which is the maximum; end one first."
         ) from None
-    store_record(instance, account_id)
+    store_record_or_later(instance, account_id)
     return MadeKey(key, api_key)
 
 

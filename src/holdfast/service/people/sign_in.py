@@ -20,7 +20,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.people.giving import NAME_CHARACTERS_MAX, checked_email, own_apps
 from holdfast.service.people.sessions import new_session
 from holdfast.service.people.tokens import is_token, new_token, token_hash
-from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.account_record import store_record_or_later
 from holdfast.units import SECOND_NS
 
 SIGN_IN_PATH = "/in"
@@ -137,7 +137,7 @@ def accept_invitation(instance: Instance, invitation: str, ip: str, agent: str, 
 
 def _entered(instance: Instance, opened: Opened, token: str) -> SignedIn:
     if opened.is_new_member:
-        store_record(instance, opened.account_id)
+        store_record_or_later(instance, opened.account_id)  # the link that let somebody in works once
     return SignedIn(token, opened.return_to or "/account")
 
 

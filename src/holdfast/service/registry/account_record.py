@@ -99,6 +99,18 @@ def store_record(instance: Instance, account_id: str) -> int:
         return bad
 
 
+def store_record_or_later(instance: Instance, account_id: str) -> None:
+    """As `store_record`, behind a change that nobody could make again, as its text is told only once.
+
+    What the store refuses is logged, and written with the next change, or by the day's reconciliation. The caller sees
+    before its change that the store is there (`Instance.confirm_store`).
+    """
+    try:
+        store_record(instance, account_id)
+    except StoreError as error:
+        _log.error("the record of account %s is older than its keys until the store takes it: %s", account_id, error)
+
+
 def mend_record(instance: Instance, account_id: str) -> int:
     """Write a record or copy anew that was damaged or missing, and log that; return their number. Raises StoreError."""
     bad = store_record(instance, account_id)

@@ -13,7 +13,7 @@ from holdfast.catalog.records import Account, Actor
 from holdfast.service.errors import Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
-from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.account_record import store_record, store_record_or_later
 from holdfast.service.registry.keys import new_main_key
 from holdfast.vault.pack.keys import new_data_key
 
@@ -32,14 +32,16 @@ class NewAccount:
 
 
 def add_account(instance: Instance, email: str, plan: str, by: Actor) -> NewAccount:
-    """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN)."""
+    """Make an account with a vault of its own. Raises Invalid (EMAIL, PLAN), Conflict (EMAIL_TAKEN), StoreError; then
+    there is none."""
     account = new_account(instance, email, plan)
+    instance.confirm_store()
     made = new_main_key(instance, account.id, by)
     try:
         rows.insert_account(instance.catalog, account, made.key, by)
     except rows.EmailTaken:
         raise email_taken(email) from None
-    store_record(instance, account.id)
+    store_record_or_later(instance, account.id)
     return NewAccount(account, made.api_key)
 
 

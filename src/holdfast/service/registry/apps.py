@@ -147,6 +147,11 @@ def list_apps(instance: Instance, account_id: str | None = None) -> list[App]:
     return rows.list_apps(instance.catalog, account_id)
 
 
+def active_apps(instance: Instance) -> list[App]:
+    """Applications that the host has not ended, neither themselves nor their accounts; oldest first."""
+    return rows.active_apps(instance.catalog)
+
+
 def apps_in_folder(instance: Instance, app: App) -> list[App]:
     """Return the other applications, of any account, whose data is the same folder of the same machine."""
     others = rows.list_apps(instance.catalog, None)

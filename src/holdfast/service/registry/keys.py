@@ -13,7 +13,7 @@ from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account, Actor
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.registry.account_record import store_record
+from holdfast.service.registry.account_record import store_record_or_later
 from holdfast.units import SECOND_NS
 
 KEY_PREFIX = "hf_"
@@ -69,12 +69,13 @@ def new_main_key(instance: Instance, account_id: str, by: Actor) -> MadeKey:
 
 
 def rotate_key(instance: Instance, account: Account, by: Actor, overlap_seconds: int = 0) -> MadeKey:
-    """Replace the main key; the old one works on for the overlap."""
+    """Replace the main key; the old one works on for the overlap. Raises StoreError, with nothing replaced."""
+    instance.confirm_store()
     made = new_main_key(instance, account.id, by)
     data = {"key_id": made.key.id, "overlap_seconds": overlap_seconds}
     change = Change(by, "account.key_replaced", account.id, data=data)
     rows.replace_main_key(instance.catalog, made.key, made.key.created_at + overlap_seconds * SECOND_NS, change)
-    store_record(instance, account.id)
+    store_record_or_later(instance, account.id)
     return made
 
 

@@ -28,7 +28,6 @@ from holdfast.restorer.staging import (
     TargetFull,
     remove_staging,
     staging_folder,
-    target_error,
 )
 from holdfast.restorer.swap import (
     JournalError,
@@ -51,6 +50,7 @@ from holdfast.service.registry.databases import Dump, dump_in
 from holdfast.service.registry.paths import paths_of
 from holdfast.service.registry.restored_folders import checked_into, leave_out
 from holdfast.service.restore.database import DatabaseRestore, load_dump, scratch_folder, target_of
+from holdfast.service.restore.new_folder import require_there, take_away
 from holdfast.service.restore.plan import (
     Planned,
     Wanted,
@@ -60,10 +60,10 @@ from holdfast.service.restore.plan import (
     require_target,
     target_root,
 )
+from holdfast.service.restore.target import is_empty, make_target
 from holdfast.service.take.run import WARNINGS_MAX, take_now
 from holdfast.sources.databases.spec import FOLDER
 from holdfast.sources.port import SourceError
-from holdfast.sources.reader import SourceFileRefused, make_root
 from holdfast.stores.port import StoreError
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress
@@ -114,7 +114,10 @@ def request_restore(
         paths_of(text)
     if wanted.into is not None:
         checked_into(wanted.into)
-    if wanted.database is None and node == instance.config.node:
+    if wanted.takes_away is not None:
+        if node == instance.config.node:
+            require_there(target, wanted.into or "", wanted.takes_away)
+    elif wanted.database is None and node == instance.config.node:
         require_target(instance, target_root(target, wanted), wanted)
     request = msgspec.json.encode(wanted).decode()
     # Another folder or database than the application's own only the operator can name.
@@ -233,10 +236,11 @@ def _restored(
             operation, lambda: _safety_backup(instance, target_app, wanted, control) if is_own else None
         )
         return Restored(0, 0, 0, 1, size, made, ())
+    if wanted.takes_away is not None:
+        return _taken_away(instance, job, backup, target_app, wanted, control)
     root = target_root(target_app, wanted)
     require_target(instance, root, wanted)
-    if wanted.into is None:
-        _make_root(root, is_chosen=wanted.to is not None)
+    is_new = wanted.into is None and make_target(root, is_chosen=wanted.to is not None)
     with planned_restore(instance, backup, target_app, root, wanted, control=control, mark=job.id) as planned:
         plan = planned.plan
         if plan.is_empty:
@@ -246,7 +250,7 @@ def _restored(
             stage(planned, staging, control)
             if wanted.into is not None:
                 leave_out(instance, target_app, wanted.into, job.id)
-            safety = _safety_backup(instance, target_app, wanted, control)
+            safety = None if is_new and is_empty(root) else _safety_backup(instance, target_app, wanted, control)
             control.check(CANCELLED)
             swap = Swap(root, staging, _journal(instance, job.id), owners=may_set_owners())
             try:
@@ -261,12 +265,7 @@ def _restored(
             remove_staging(staging.folder)
             raise
         staging.close()
-        notices = [*staging.notices, *swap.notices]
-        try:
-            remove_staging(staging.folder)
-        except TargetError:
-            _log.error("restore %s is over, but its staging folder %s stays; remove it", job.id, staging.folder)
-            notices.append(PathWarning(b"", "STAGING_LEFT", _STAGING_LEFT.format(name=staging.folder.name)))
+        notices = [*staging.notices, *swap.notices, *_staging_removed(job, staging.folder)]
         return Restored(
             len(plan.added),
             len(plan.changed),
@@ -279,21 +278,24 @@ def _restored(
         )
 
 
-def _make_root(root: Path, *, is_chosen: bool) -> None:
-    """Make the folder that is restored to. Above that of an application nothing is made; above a chosen one it is."""
+def _taken_away(
+    instance: Instance, job: Job, backup: Backup, target: App, wanted: Wanted, control: Control
+) -> Restored:
+    """Undo a restore into a new folder."""
     try:
-        make_root(root, with_parents=is_chosen)
-    except SourceFileRefused:
-        raise TargetError(
-            "The path of the folder to restore to now contains a link or a file; put the folder back, or restore to "
-            "another one."
-        ) from None
-    except FileNotFoundError:
-        raise TargetError(
-            "The folder that holds the one to restore to does not exist; make it, and restore again."
-        ) from None
-    except OSError as error:
-        raise target_error(error, root) from error
+        done = take_away(instance, job, backup, target, wanted, _journal(instance, job.id), control)
+    except RollBackFailed as error:
+        raise _NotPutBack(str(error)) from error
+    return Restored(0, 0, done.count, 0, 0, None, (*_warnings(list(_staging_removed(job, done.staging))),))
+
+
+def _staging_removed(job: Job, folder: Path) -> Iterator[PathWarning]:
+    """Remove the staging folder of a restore that is over; tell of it if it stays."""
+    try:
+        remove_staging(folder)
+    except TargetError:
+        _log.error("restore %s is over, but its staging folder %s stays; remove it", job.id, folder)
+        yield PathWarning(b"", "STAGING_LEFT", _STAGING_LEFT.format(name=folder.name))
 
 
 def stage(planned: Planned, staging: Staging, control: Control) -> None:

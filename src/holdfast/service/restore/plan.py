@@ -59,6 +59,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """A folder outside of all applications; None: the folder of the job's application."""
     into: str | None = None
     """A folder below the application's own that does not exist yet: all goes there, and nothing else is touched."""
+    takes_away: str | None = None
+    """The id of the restore `into` a new folder that this one undoes: that folder is taken away."""
     database: WantedDatabase | None = None
     """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
     is_inline: bool = False

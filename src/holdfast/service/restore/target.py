@@ -1,4 +1,4 @@
-"""The targets that a restore refuses: those that are, hold or lie in the instance's own folders.
+"""The target of a restore: made if it is gone, and refused if it is, holds or lies in the instance's own folders.
 
 A mirror restore moves away what the backup does not have. In a target that holds the home, that would be the master
 key, the catalog and the store; the journal that undoes the restore would go with them. So folders are told apart by
@@ -15,8 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.restorer import STAGING_PREFIX
+from holdfast.restorer.staging import TargetError, target_error
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
+from holdfast.sources.reader import SourceFileRefused, make_root
 
 Identity = tuple[int, int]
 _ESCAPED = re.compile(r"\\([0-7]{3})")
@@ -55,6 +58,31 @@ def is_in_store(instance: Instance, folder: Path) -> bool:
     """Return True if a folder is, holds or lies in the store."""
     mounts = list(_mounts())
     return _is_related(_place(folder, mounts), _place(instance.home / "store", mounts), mounts)
+
+
+def is_empty(root: Path) -> bool:
+    """Return True if a folder has nothing but the staging of restores."""
+    return all(name.startswith(STAGING_PREFIX) for name in os.listdir(root))
+
+
+def make_target(root: Path, *, is_chosen: bool) -> bool:
+    """Make the folder that is restored to; return True if it was missing.
+
+    Above that of an application nothing is made; above a chosen one it is.
+    """
+    try:
+        return make_root(root, with_parents=is_chosen)
+    except SourceFileRefused:
+        raise TargetError(
+            "The path of the folder to restore to now contains a link or a file; put the folder back, or restore to "
+            "another one."
+        ) from None
+    except FileNotFoundError:
+        raise TargetError(
+            "The folder that holds the one to restore to does not exist; make it, and restore again."
+        ) from None
+    except OSError as error:
+        raise target_error(error, root) from error
 
 
 def _is_related(target: _Place, own: _Place, mounts: Sequence[_Mount]) -> bool:

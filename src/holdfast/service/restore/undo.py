@@ -1,8 +1,9 @@
-"""The undo of a restore: its safety backup, restored to where it was taken."""
+"""The undo of a restore: its safety backup, restored to where it was taken; or the folder that it made, taken away."""
 
 from __future__ import annotations
 
 import msgspec
+from msgspec import structs
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backup_by_id
@@ -28,24 +29,34 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
     done = msgspec.json.decode(job.result, type=Restored) if job.result else None
     if done is None:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore failed or was cancelled, and changed nothing.")
-    if done.into is not None:
-        raise Conflict(
-            "JOB_NOT_UNDOABLE",
-            f"The restore put everything into the new folder {done.into} and touched nothing else; remove that folder.",
-        )
-    if done.safety_backup_id is None:
-        raise Conflict("JOB_NOT_UNDOABLE", "The restore took no safety backup, so there is nothing to go back to.")
     app = app_by_id(instance.catalog, job.app_id)
     if app is None:
         raise app_not_found()
+    asked = msgspec.json.decode(job.request, type=Wanted)
+    if done.into is not None:
+        taken_away = structs.replace(asked, takes_away=job.id, safety_backup=False, is_inline=is_inline)
+        return _compared_with(instance, job, done.into), app, taken_away
+    if done.safety_backup_id is None:
+        raise Conflict("JOB_NOT_UNDOABLE", "The restore took no safety backup, so there is nothing to go back to.")
     safety = backup_by_id(instance.catalog, done.safety_backup_id)
     if safety is not None and safety.state is State.TRASHED:
         raise NotFound("BACKUP_NOT_FOUND", "The safety backup of the restore is in the trash; bring it back first.")
     if safety is None or safety.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The safety backup of the restore was deleted, so it cannot be undone.")
-    wanted = msgspec.json.decode(job.request, type=Wanted)
-    database = WantedDatabase(wanted.database.name, None) if wanted.database is not None else None
+    database = WantedDatabase(asked.database.name, None) if asked.database is not None else None
     return safety, app, Wanted(database=database, is_inline=is_inline)
+
+
+def _compared_with(instance: Instance, job: Job, into: str) -> Backup:
+    """Return the backup that a restore put into a new folder: what is there now is compared with it."""
+    backup = backup_by_id(instance.catalog, job.backup_id)
+    if backup is None or backup.state is not State.SUCCESSFUL:
+        raise NotFound(
+            "BACKUP_NOT_FOUND",
+            f"The backup that was restored into {into} was deleted, so nobody can tell what is new there; remove that "
+            "folder by hand.",
+        )
+    return backup
 
 
 def request_undo(instance: Instance, job: Job, by: Actor) -> Job:

@@ -14,7 +14,7 @@ from types import TracebackType
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import backups_in
 from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, new_id
-from holdfast.service.errors import Conflict, InvalidArchive, TooLarge, Unavailable, app_not_found
+from holdfast.service.errors import Conflict, InvalidArchive, TooLarge, Unavailable, app_ended, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
 from holdfast.service.policy import limits
@@ -147,7 +147,9 @@ class Upload:
 
 
 def _check_free(instance: Instance, app: App) -> None:
-    """Raises Conflict while a backup is under way: better before the upload than behind it."""
+    """Raise Conflict for an application that has ended or is being backed up: better before the upload than behind."""
+    if app.ended_at is not None:
+        raise app_ended()
     for backup in backups_in(instance.catalog, [State.QUEUED, State.RUNNING]):
         if backup.app_id == app.id:
             raise Conflict("BACKUP_IN_PROGRESS", "A backup of this application is already running; wait for it.")

@@ -61,7 +61,8 @@ def account_routes(context: Context) -> list[HTTPRouteHandler]:
 
 
 def _account(instance: Instance, account: Account) -> schemas.Account:
-    usage = limits.shown_usage(instance, account, len(apps.list_apps(instance, account.id)))
+    running = [app for app in apps.list_apps(instance, account.id) if app.ended_at is None]
+    usage = limits.shown_usage(instance, account, len(running))
     shown = limits.shown_limits(accounts.plan_of(instance, account))
     return schemas.account_of(account, usage, shown, instance.zone)
 

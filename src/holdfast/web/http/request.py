@@ -98,6 +98,8 @@ _RULES = {
     "person": "an object with email and, optionally, name",
     "return_to": "a path of this site, as text",
     "erase": "true or false",
+    "end_missing": "true or false",
+    "force": "true or false",
     "now": "true or false",
     "app_id": "the id of an application, 32 lower-case hex digits",
     "limit": f"a whole number from 1 to {PAGE_MAX}",

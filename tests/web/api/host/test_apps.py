@@ -195,7 +195,8 @@ def test_an_application_ends_and_a_put_undoes_it(site: Site, panel: httpx.Client
         backups = f"/v3/apps/{app.id}/backups"
         assert [each["name"] for each in made(customer.get(backups))] == [backup.name]
         assert customer.get(site.link(backup)).is_success
-        for refused in (customer.post(backups), customer.post(f"{backups}/{backup.id}/restore")):
+        for path in (backups, f"{backups}/{backup.id}/restore", f"{backups}/import"):
+            refused = customer.post(path)
             assert (refused.status_code, refused.json()["code"]) == (409, "APP_ENDED")
         other = made(panel.put("/v3/admin/apps/other", json=body | {"name": "Other"}), 201)
         restored = customer.post(f"{backups}/{backup.id}/restore", json={"target_app_id": other["id"]})

@@ -22,6 +22,7 @@ from holdfast.schemas import (
 from holdfast.schemas.compat import snapshots, users
 from holdfast.schemas.host import accounts as host
 from holdfast.schemas.host import apps as host_apps
+from holdfast.schemas.host import sync
 from holdfast.schemas.people import members, sign_in
 
 Json = dict[str, Any]
@@ -39,6 +40,7 @@ SHOWN = (
     *(links.NewLink, links.NewLinkShown, links.Link, links.DeletedLink, links.RevokedLinks),
     *(users.Me, snapshots.Snapshot, snapshots.NewSnapshot, snapshots.RestoredSnapshot),
     *(host.HostAccount, host.AccountPut, host_apps.HostApp, host_apps.AppPut),
+    *(sync.AccountLine, sync.AppLine, sync.SyncAnswer),
     *(sign_in.NewSignInLink, sign_in.SignInLink),
 )
 
@@ -53,6 +55,8 @@ _REQUIRED = {
     "AccountPut": ["email", "plan"],
     "AppPut": ["account", "path", "name"],
     "SignInPerson": ["email"],
+    "AccountLine": ["type", "external_id", "email", "plan"],
+    "AppLine": ["type", "external_id", "account", "path", "name"],
 }
 
 _CHANGES = ("BackupChange", "WebhookChange", "KeyChange", "MemberChange")

@@ -18,7 +18,7 @@ from holdfast.web.api.openapi.components import components
 from holdfast.web.api.openapi.fields import Json
 from holdfast.web.api.openapi.host import accounts as host_accounts
 from holdfast.web.api.openapi.host import apps as host_apps
-from holdfast.web.api.openapi.host import sign_in
+from holdfast.web.api.openapi.host import sign_in, sync
 from holdfast.web.api.openapi.people import keys, links, members
 
 _SUBJECTS = {
@@ -37,7 +37,7 @@ _SUBJECTS = {
         "For clients of the neighbouring API: the same backups, under the names that these know.",
     ),
     "host": (
-        lambda: {**host_accounts.paths(), **host_apps.paths(), **sign_in.paths()},
+        lambda: {**host_accounts.paths(), **host_apps.paths(), **sign_in.paths(), **sync.paths()},
         "The host's side: its accounts and applications, under its own ids; with an admin key.",
     ),
     "state": (state.paths, "The state of the instance."),

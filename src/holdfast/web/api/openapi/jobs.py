@@ -122,8 +122,9 @@ def paths() -> Json:
                 (402, 404, 409),
                 parameters=(job_id,),
                 description="The safety backup goes back to where it was taken, after another one of what is there "
-                "now, so that this can be undone too. `JOB_NOT_UNDOABLE`: the job is not a restore, has not ended, "
-                "changed nothing or took no safety backup.",
+                "now, so that this can be undone too. The new folder of a restore with `into` is removed, if nothing "
+                "in it is new or was changed since. `JOB_NOT_UNDOABLE`: the job is not a restore, has not ended, "
+                "changed nothing or took no safety backup; or its new folder is not there any more.",
             )
         },
         "/v3/events": {
