@@ -8,6 +8,7 @@ TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/native/_native.so
 NATIVE_SOURCES := $(sort $(wildcard src/holdfast/native/*.c))
 NATIVE_HEADERS := $(wildcard src/holdfast/native/*.h)
+ASSET_SOURCES := hatch_assets.py $(shell find src/holdfast/web/dashboard -name "*.html" -o -name "*.py")
 NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 
 # Nothing outside this folder is changed: the caches of packages lie in it too.
@@ -66,10 +67,10 @@ $(UV):
 	  { rm -rf .venv-tool; echo "Holdfast needs Python's venv (Debian: apt-get install python3-venv)."; exit 1; }
 	@.venv-tool/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES) $(NATIVE_HEADERS)
+.venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(ASSET_SOURCES) $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast
 	@touch $@
 
-.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(NATIVE_SOURCES) $(NATIVE_HEADERS)
+.venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(ASSET_SOURCES) $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@$(UV) sync -q --frozen --inexact --python $(PYTHON) --reinstall-package holdfast
 	@touch $@ .venv/.runs

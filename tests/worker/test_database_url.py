@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,11 @@ def test_every_spelling_of_postgresql_is_taken(scheme: str, tmp_path: Path) -> N
     engine = engine_of(tmp_path, Config(catalog_url=f"{scheme}://ana:secret@127.0.0.1/holdfast"))
     assert engine.url.drivername == "postgresql+psycopg"
     engine.dispose()
+
+
+def test_the_time_that_dbos_asks_sqlite_for_is_known_to_an_old_sqlite(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, Config())
+    with engine.connect() as connection:
+        asked = connection.exec_driver_sql("SELECT unixepoch('subsec') * 1000").scalar_one()
+    engine.dispose()
+    assert abs(asked - time.time() * 1000) < 60_000

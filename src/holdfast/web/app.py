@@ -42,6 +42,10 @@ from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.auth import check_routes
 from holdfast.web.context import Context
+from holdfast.web.dashboard.app_pages import app_routes
+from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.home_pages import home_routes
+from holdfast.web.dashboard.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
 from holdfast.web.http.errors import (
@@ -55,7 +59,6 @@ from holdfast.web.http.errors import (
 )
 from holdfast.web.http.request import BODY_BYTES_MAX, check_host, header, routing_path
 from holdfast.web.http.request_metrics import Kind
-from holdfast.web.sign_in.routes import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
 
@@ -99,6 +102,9 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),
+        *home_routes(context),
+        *app_routes(context),
+        *asset_routes(),
     ]
 
 

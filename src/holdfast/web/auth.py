@@ -166,8 +166,7 @@ def requested_app(context: Context, scope: Scope) -> tuple[Caller, str]:
     caller = authenticated(context, scope)
     require_api_backups(context.instance, caller.account)
     app_id = path_segment(scope, APP_SEGMENT)
-    if not is_id(app_id) or context.instance.prepared.app_owner(app_id) != caller.account.id:
-        raise app_not_found()
+    _require_owner(context, caller, app_id)
     _require(caller, _need(scope), app_id)
     context.require_store()
     return caller, app_id
@@ -176,6 +175,21 @@ def requested_app(context: Context, scope: Scope) -> tuple[Caller, str]:
 def requested_backup(scope: Scope) -> str:
     """The backup in the path, by its name or its id, which may not exist."""
     return path_segment(scope, BACKUP_SEGMENT)
+
+
+def require_page(context: Context, scope: Scope, caller: Caller, app_id: str | None = None) -> None:
+    """Require what a page needs of whoever is signed in: on an application, or on the account.
+
+    Raises APP_NOT_FOUND, PERMISSION_DENIED.
+    """
+    if app_id is not None:
+        _require_owner(context, caller, app_id)
+    _require(caller, _need(scope), app_id)
+
+
+def _require_owner(context: Context, caller: Caller, app_id: str) -> None:
+    if not is_id(app_id) or context.instance.prepared.app_owner(app_id) != caller.account.id:
+        raise app_not_found()
 
 
 def _need(scope: Scope) -> Need:

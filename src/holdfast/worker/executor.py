@@ -10,6 +10,7 @@ schedules, since we have none and each queries the database every second.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,6 +39,9 @@ GOES_ON_SECONDS = 5.0
 """The queue waits at most this long for what a dead process left: mostly there is next to nothing to do."""
 
 CLOSE_SECONDS = 10
+
+_SUBSECONDS_SINCE = (3, 42)
+"""The SQLite from which `unixepoch('subsec')` is known. Debian 12 has 3.40, whatever Python is built with it."""
 
 
 class DurableExecutor:
@@ -107,5 +111,14 @@ def engine_of(home: Path, config: Config) -> Engine:
     def configure(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        if sqlite3.sqlite_version_info < _SUBSECONDS_SINCE:
+            connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
+
+
+def _unixepoch(modifier: str) -> float:
+    """SQLite's function of the name, as DBOS calls it on Python 3.12 and later: an older SQLite gives NULL for it."""
+    if modifier != "subsec":
+        raise ValueError(modifier)
+    return round(time.time(), 3)

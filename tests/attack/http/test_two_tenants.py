@@ -27,7 +27,7 @@ from holdfast.service.people.sign_in import make_sign_in_link, open_sign_in_link
 NEVER = "f" * 32
 """An id that nothing ever had."""
 
-OPEN = {"/docs/{file}", "/invite/{token}"}
+OPEN = {"/docs/{file}", "/static/{file}", "/invite/{token}"}
 """The same for everybody, and what its own secret opens."""
 
 BODIES: tuple[dict[str, Any] | None, ...] = (

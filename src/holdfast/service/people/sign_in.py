@@ -71,7 +71,7 @@ def make_sign_in_link(
     if not rights and who != owner and all(who != one.person.email for one in members_of(instance.catalog, account.id)):
         raise Invalid("rights", f"The account has no member {who}; give a group or rights for this one session.")
     app_ids = None if app_id is None else own_apps(instance, account.id, [app_id])
-    path = return_to if return_to is not None else "/account" if app_id is None else f"/apps/{app_id}"
+    path = return_to if return_to is not None else "/" if app_id is None else f"/apps/{app_id}"
     if len(path) > RETURN_TO_CHARACTERS_MAX or not _is_local(path):
         raise Invalid("return_to", "return_to must be a path of this site that begins with one slash, as /apps/....")
     now_ns, ticket = instance.clock.now_ns(), new_token()
@@ -138,7 +138,7 @@ def accept_invitation(instance: Instance, invitation: str, ip: str, agent: str, 
 def _entered(instance: Instance, opened: Opened, token: str) -> SignedIn:
     if opened.is_new_member:
         store_record_or_later(instance, opened.account_id)  # the link that let somebody in works once
-    return SignedIn(token, opened.return_to or "/account")
+    return SignedIn(token, opened.return_to or "/")
 
 
 def invitation_not_found() -> NotFound:

@@ -8,6 +8,7 @@ besides.
 from __future__ import annotations
 
 import hmac
+import secrets
 from urllib.parse import urlsplit
 
 from litestar.types import Scope
@@ -22,6 +23,7 @@ from holdfast.web.http.request import header
 
 _COOKIE = "holdfast"
 _PURPOSE = b"holdfast form"
+_MASK_BYTES = 32
 _PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 
 
@@ -84,10 +86,27 @@ def is_opened_by_person(scope: Scope) -> bool:
 
 
 def form_token(token: str, action: str) -> str:
-    """The token of the form that posts to a path, in the pages of one session."""
-    return hmac.new(token.encode("latin-1"), _PURPOSE + b"\0" + action.encode(), "sha256").hexdigest()
+    """The token of the form that posts to a path, in the pages of one session.
+
+    It looks different each time, so that the size of a compressed page tells nothing of it (BREACH).
+    """
+    mask = secrets.token_bytes(_MASK_BYTES)
+    return mask.hex() + _masked(_form_mac(token, action), mask).hex()
 
 
 def is_form_token(given: str, token: str, action: str) -> bool:
     """True if a form carries the token that it was given; compared in constant time."""
-    return hmac.compare_digest(given.encode(), form_token(token, action).encode())
+    try:
+        raw = bytes.fromhex(given)
+    except ValueError:
+        return False
+    mask, masked = raw[:_MASK_BYTES], raw[_MASK_BYTES:]
+    return len(raw) == 2 * _MASK_BYTES and hmac.compare_digest(_masked(masked, mask), _form_mac(token, action))
+
+
+def _form_mac(token: str, action: str) -> bytes:
+    return hmac.digest(token.encode("latin-1"), _PURPOSE + b"\0" + action.encode(), "sha256")
+
+
+def _masked(content: bytes, mask: bytes) -> bytes:
+    return bytes(byte ^ other for byte, other in zip(content, mask, strict=True))

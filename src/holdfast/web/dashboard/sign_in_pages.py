@@ -6,9 +6,8 @@ browser does not say that it is one, the page has a button.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from html import escape
+import re
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Request, get, post
@@ -16,7 +15,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.schemas.times import local_time
-from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import sessions, sign_in
 from holdfast.service.people.callers import Caller
@@ -25,28 +23,26 @@ from holdfast.service.people.sessions import Session
 from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
-from holdfast.web.http import request as inputs
-from holdfast.web.http.envelope import Answer
-from holdfast.web.http.errors import KeyRefused, cross_site, known_error
-from holdfast.web.session import (
+from holdfast.web.dashboard.access import as_page, form_caller, require_from_here, require_session
+from holdfast.web.dashboard.home_pages import HOME_PATH
+from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.session import (
     form_token,
-    is_form_token,
-    is_from_here,
     is_opened_by_person,
-    session_caller,
     session_token,
     set_cookie,
 )
-from holdfast.web.sign_in.page import form, page, paragraph, redirect, table
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+from holdfast.web.http.errors import known_error
 from holdfast.web.streaming import ASKED_FOR_HEAD
 
 AnyRequest = Request[Any, Any, Any]
-Handler = Callable[[AnyRequest], Awaitable[Answer]]
 
 INVITATION_SEGMENT = "invite"
 _ACCOUNT, _LOGOUT = "/account", "/logout"
-_PAGES = frozenset({_ACCOUNT, "/docs"})
-"""The pages that sign-in links lead to so far; with any other path they lead to the one that says who is signed in."""
+_PAGES = re.compile(r"/(?:account|docs|apps/[0-9a-f]{32})?")
+"""The pages that sign-in links lead to so far; with any other path they lead to the first one."""
 
 
 def sign_in_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -56,23 +52,25 @@ def sign_in_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def _link_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(SIGN_IN_PATH, opt=OPEN)
-    @_as_page
+    @as_page
     async def sign_in_link(request: AnyRequest) -> Answer:
         ticket = inputs.query(request.scope, "ticket").get("ticket", "")
         if is_opened_by_person(request.scope) and not _is_head(request.scope):
             return await _signed_in(context, request.scope, sign_in.open_sign_in_link, ticket)
         return page(
-            "Sign in",
-            [
-                paragraph("This link signs you in, once."),
-                form(SIGN_IN_PATH, "Sign in", {"ticket": ticket}),
-            ],
+            request.scope,
+            "one_button.html",
+            title="Sign in to your backups",
+            lines=["This link signs you in, once."],
+            action=SIGN_IN_PATH,
+            button="Sign in",
+            fields={"ticket": ticket},
         )
 
     @post(SIGN_IN_PATH, opt=OPEN)
-    @_as_page
+    @as_page
     async def use_sign_in_link(request: AnyRequest) -> Answer:
-        _require_from_here(context, request.scope)
+        require_from_here(context, request.scope)
         ticket = (await inputs.form_body(request)).get("ticket", "")
         return await _signed_in(context, request.scope, sign_in.open_sign_in_link, ticket)
 
@@ -83,15 +81,16 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     path = f"/{INVITATION_SEGMENT}/{{token:str}}"
 
     @get(path, opt=OPEN)
-    @_as_page
+    @as_page
     async def show_invitation(request: AnyRequest) -> Answer:
         token = inputs.path_segment(request.scope, 1)
-        return _invitation_page(context.instance, await context.call(find_invitation, context.instance, token), token)
+        invited = await context.call(find_invitation, context.instance, token)
+        return _invitation_page(request.scope, context.instance, invited, token)
 
     @post(path, opt=OPEN)
-    @_as_page
+    @as_page
     async def accept_invitation(request: AnyRequest) -> Answer:
-        _require_from_here(context, request.scope)
+        require_from_here(context, request.scope)
         token = inputs.path_segment(request.scope, 1)
         return await _signed_in(context, request.scope, sign_in.accept_invitation, token)
 
@@ -100,45 +99,28 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def _session_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(_ACCOUNT, opt=OPEN)
-    @_as_page
+    @as_page
     async def who_is_signed_in(request: AnyRequest) -> Answer:
-        caller, token = _require_session(context, request.scope)
+        caller, token = require_session(context, request.scope)
         found = await context.call(sessions.own_sessions, context.instance, caller)
-        return _account_page(context.instance, caller, found, token)
+        return _account_page(request.scope, context.instance, caller, found, token)
 
     @post(f"{_ACCOUNT}/sessions/{{session_id:str}}/end", opt=OPEN)
-    @_as_page
+    @as_page
     async def end_session(request: AnyRequest) -> Answer:
         session_id = inputs.path_segment(request.scope, 2)
-        caller = await _form_caller(context, request, _end_path(session_id))
+        caller, _ = await form_caller(context, request, _end_path(session_id))
         await context.call(sessions.end_session, context.instance, caller, session_id)
         return redirect(_ACCOUNT, [])
 
     @post(_LOGOUT, opt=OPEN)
-    @_as_page
+    @as_page
     async def sign_out(request: AnyRequest) -> Answer:
-        caller = await _form_caller(context, request, _LOGOUT)
+        caller, _ = await form_caller(context, request, _LOGOUT)
         await context.call(sessions.end_session, context.instance, caller, caller.session_id or "")
         return redirect(_ACCOUNT, [set_cookie(context, "", 0)])
 
     return [who_is_signed_in, end_session, sign_out]
-
-
-def _as_page(handler: Handler) -> Handler:
-    """Answer an error of a page by a page with its sentence."""
-
-    @wraps(handler)
-    async def answered(request: AnyRequest) -> Answer:
-        try:
-            return await handler(request)
-        except Exception as error:
-            known = known_error(error)
-            if known is None:
-                raise
-            title = "You are not signed in" if isinstance(known, KeyRefused) else "This did not work"
-            return page(title, [paragraph(known.message)], known.http_status, known.headers)
-
-    return answered
 
 
 async def _signed_in(
@@ -154,29 +136,8 @@ async def _signed_in(
         if known is None or known.http_status != 404:
             raise
         raise context.refuse_after_failure(context.key_throttle, scope, known) from None
-    target = signed_in.return_to if signed_in.return_to in _PAGES else _ACCOUNT
+    target = signed_in.return_to if _PAGES.fullmatch(signed_in.return_to) else HOME_PATH
     return redirect(target, [set_cookie(context, signed_in.token)])
-
-
-def _require_session(context: Context, scope: Scope) -> tuple[Caller, str]:
-    caller, token = session_caller(context, scope), session_token(context, scope)
-    if caller is None or token is None:
-        raise KeyRefused(AccessDenied().code, "Open the link or the invitation that you were given.")
-    return caller, token
-
-
-async def _form_caller(context: Context, request: AnyRequest, action: str) -> Caller:
-    """Whoever posts a form of one of our pages. Raises ACCESS_DENIED, CROSS_SITE_REQUEST."""
-    _require_from_here(context, request.scope)
-    caller, token = _require_session(context, request.scope)
-    if not is_form_token((await inputs.form_body(request)).get("form_token", ""), token, action):
-        raise cross_site()
-    return caller
-
-
-def _require_from_here(context: Context, scope: Scope) -> None:
-    if not is_from_here(context, scope):
-        raise cross_site()
 
 
 def _is_head(scope: Scope) -> bool:
@@ -187,34 +148,42 @@ def _end_path(session_id: str) -> str:
     return f"{_ACCOUNT}/sessions/{session_id}/end"
 
 
-def _invitation_page(instance: Instance, invited: Invited, token: str) -> Answer:
+def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: str) -> Answer:
     until = local_time(invited.invitation.ends_at, instance.zone)
     return page(
-        "You are invited",
-        [
-            paragraph(f"{invited.invitation.email}, you are invited to the backups of {invited.account.email}."),
-            paragraph(f"The invitation works once, until {until:%Y-%m-%d %H:%M}."),
-            form(f"/{INVITATION_SEGMENT}/{token}", "Accept and sign in", {}),
+        scope,
+        "one_button.html",
+        title="You are invited",
+        lines=[
+            f"{invited.invitation.email}, you are invited to the backups of {invited.account.email}.",
+            f"The invitation works once, until {until:%Y-%m-%d %H:%M}.",
         ],
+        action=f"/{INVITATION_SEGMENT}/{token}",
+        button="Accept and sign in",
+        fields={},
     )
 
 
-def _account_page(instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
-    rows = []
-    for session in found:
+def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
+    def shown(session: Session) -> dict[str, Any]:
         path = _end_path(session.id)
-        is_this = session.id == caller.session_id
-        end = "this one" if is_this else form(path, "End", {"form_token": form_token(token, path)})
-        seen, began = (
-            f"{local_time(ns, instance.zone):%Y-%m-%d %H:%M}" for ns in (session.seen_at, session.created_at)
-        )
-        rows.append([seen, began, escape(session.ip), escape(session.agent), end])
+        seen, began = (local_time(ns, instance.zone) for ns in (session.seen_at, session.created_at))
+        return {
+            "ip": session.ip,
+            "agent": session.agent,
+            "seen": f"{seen:%Y-%m-%d %H:%M}",
+            "began": f"{began:%Y-%m-%d %H:%M}",
+            "is_this": session.id == caller.session_id,
+            "end_path": path,
+            "end_token": form_token(token, path),
+        }
+
     return page(
-        f"Signed in as {caller.actor.name}",
-        [
-            paragraph(f"To the account {caller.account.email}."),
-            paragraph("You may: " + ", ".join(sorted(caller.grant.rights)) + "."),
-            table(("Last seen", "Since", "Address", "Browser", ""), rows),
-            form(_LOGOUT, "Sign out", {"form_token": form_token(token, _LOGOUT)}),
-        ],
+        scope,
+        "sessions.html",
+        frame=Frame(caller.actor.name, str(instance.zone)),
+        email=caller.account.email,
+        sessions=[shown(session) for session in found],
+        rights=sorted(caller.grant.rights),
+        sign_out_token=form_token(token, _LOGOUT),
     )

@@ -1,0 +1,65 @@
+"""Applications as pages show them: the standing in words, the strip, the sizes of the last days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from holdfast.catalog.records import App, Day
+from holdfast.service.instance.home import Instance
+from holdfast.service.overview.strip import STRIP_DAYS, Cell, strip_of
+from holdfast.service.policy.standing import Standing, badness
+from holdfast.service.standing.days import days_of, today
+from holdfast.service.standing.gather import gather
+from holdfast.service.standing.words import Wording, wording_of
+
+CHART_DAYS = 60
+"""The days of the charts of one application."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of an application on a day, in bytes: the content of a backup, and all of them in the store."""
+
+    day: date
+    content: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """An application as it is now. `sizes`: of each day since its first backup, at most as many as were asked for."""
+
+    app: App
+    standing: Standing
+    words: Wording
+    stored_bytes: int
+    strip: Sequence[Cell]
+    sizes: Sequence[Sizes]
+
+
+def overviews(instance: Instance, apps: Sequence[App], days: int = STRIP_DAYS) -> list[Overview]:
+    """Return applications as they are now, the worst first. A fixed number of queries for up to a thousand."""
+    now, last = gather(instance, apps), today(instance)
+    counted = days_of(instance, [app.id for app in apps], last - timedelta(days - 1), last)
+    found = []
+    for app in apps:
+        standing = now[app.id].standing
+        words = wording_of(standing, app.id, instance.zone, for_operator=False)
+        of_app = counted[app.id]
+        found.append(
+            Overview(app, standing, words, now[app.id].stored_bytes, strip_of(of_app[-STRIP_DAYS:]), _sizes(of_app))
+        )
+    return sorted(found, key=lambda one: (*badness(one.standing), one.app.name))
+
+
+def overview(instance: Instance, app: App) -> Overview:
+    """Return one application as it is now, with the days of its charts."""
+    return overviews(instance, [app], CHART_DAYS)[0]
+
+
+def _sizes(days: Sequence[Day]) -> list[Sizes]:
+    found = [Sizes(date.fromisoformat(one.day), one.content_bytes, one.stored_bytes) for one in days]
+    first = next((index for index, one in enumerate(found) if one.content or one.stored), len(found))
+    return found[first:]

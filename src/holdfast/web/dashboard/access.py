@@ -1,0 +1,76 @@
+"""Who may see a page and send its forms: whoever is signed in, with the rights of the API's routes.
+
+It must never let another site's page send a form, or tell of what is not the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from litestar import Request
+from litestar.types import Scope
+
+from holdfast.service.errors import AccessDenied
+from holdfast.service.people.callers import Caller
+from holdfast.web.auth import require_page
+from holdfast.web.context import Context
+from holdfast.web.dashboard.render import page
+from holdfast.web.dashboard.session import is_form_token, is_from_here, session_caller, session_token
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+from holdfast.web.http.errors import KeyRefused, cross_site, known_error
+
+AnyRequest = Request[Any, Any, Any]
+Handler = Callable[[AnyRequest], Awaitable[Answer]]
+
+
+def as_page(handler: Handler) -> Handler:
+    """Answer an error of a page by a page with its sentence."""
+
+    @wraps(handler)
+    async def answered(request: AnyRequest) -> Answer:
+        try:
+            return await handler(request)
+        except Exception as error:
+            known = known_error(error)
+            if known is None:
+                raise
+            title = "You are not signed in" if isinstance(known, KeyRefused) else "This did not work"
+            more = known.headers
+            return page(request.scope, "narrow.html", known.http_status, more, title=title, lines=[known.message])
+
+    return answered
+
+
+def require_session(context: Context, scope: Scope) -> tuple[Caller, str]:
+    """Whoever is signed in, and the session's token. Raises ACCESS_DENIED."""
+    caller, token = session_caller(context, scope), session_token(context, scope)
+    if caller is None or token is None:
+        raise KeyRefused(AccessDenied().code, "Open the link or the invitation that you were given.")
+    return caller, token
+
+
+async def form_caller(context: Context, request: AnyRequest, action: str) -> tuple[Caller, dict[str, str]]:
+    """Whoever posts a form of one of our pages, and its fields. Raises ACCESS_DENIED, CROSS_SITE_REQUEST."""
+    require_from_here(context, request.scope)
+    caller, token = require_session(context, request.scope)
+    fields = await inputs.form_body(request)
+    if not is_form_token(fields.get("form_token", ""), token, action):
+        raise cross_site()
+    return caller, fields
+
+
+def require_from_here(context: Context, scope: Scope) -> None:
+    """Raise CROSS_SITE_REQUEST unless a page of this site sent the request."""
+    if not is_from_here(context, scope):
+        raise cross_site()
+
+
+def require_app(context: Context, scope: Scope) -> tuple[Caller, str, str]:
+    """Whoever is signed in, the session's token, and the application in the path. Raises APP_NOT_FOUND too."""
+    caller, token = require_session(context, scope)
+    app_id = inputs.path_segment(scope, 1)
+    require_page(context, scope, caller, app_id)
+    return caller, token, app_id

@@ -1,0 +1,209 @@
+"""`/apps/{app_id}`: the dashboard of an application, and the form that takes a backup now."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from holdfast.catalog.records import App, Backup, State
+from holdfast.service.instance.home import Instance
+from holdfast.service.overview.backups import Choice, newest_backups
+from holdfast.service.overview.overviews import Overview, overview
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
+from holdfast.service.policy.standing import Kind
+from holdfast.service.registry import accounts, apps
+from holdfast.service.registry.backups import full_objects
+from holdfast.service.take.request import request_backup
+from holdfast.web.auth import needs
+from holdfast.web.context import Context
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_app
+from holdfast.web.dashboard.charts import size_chart
+from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.standing import badge_of, badge_of_backup, shown_strip, strip_sentence
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+
+ROWS = 25
+"""Backups of one page."""
+
+_CHOICES = {Choice.ALL: "All", Choice.BY_HAND: "By hand", Choice.LOCKED: "Locked", Choice.FAILED: "Failed"}
+_APP = "/apps/{app_id:str}"
+_QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
+"""The standings of an application that has nothing to draw yet."""
+
+_BUSY = frozenset({Kind.RUNNING, Kind.FIRST_RUNNING, Kind.RESTORING})
+
+
+def app_routes(context: Context) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a context."""
+    instance = context.instance
+
+    @get(_APP, opt=needs(Right.BACKUPS_READ))
+    @as_page
+    async def application(request: AnyRequest) -> Answer:
+        caller, token, app_id = require_app(context, request.scope)
+        fields = inputs.query(request.scope, "show", "q", "after")
+        return await context.call(_page, request.scope, instance, caller, token, app_id, fields)
+
+    @post(f"{_APP}/backups", opt=needs(Right.BACKUPS_CREATE))
+    @as_page
+    async def back_up_now(request: AnyRequest) -> Answer:
+        _, _, app_id = require_app(context, request.scope)
+        caller, fields = await form_caller(context, request, _take_path(app_id))
+        await context.call(_take, instance, caller, app_id, fields.get("once") or None)
+        return redirect(f"/apps/{app_id}", [])
+
+    return [application, back_up_now]
+
+
+def _take_path(app_id: str) -> str:
+    return f"/apps/{app_id}/backups"
+
+
+def _take(instance: Instance, caller: Caller, app_id: str, once: str | None) -> None:
+    accounts.require_api_backups(instance, caller.account)
+    request_backup(instance, app_id, caller.actor, idempotency_key=once, is_limited=True)
+
+
+def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, fields: dict[str, str]) -> Answer:
+    app = apps.get_app(instance, caller.account.id, app_id)
+    now = overview(instance, app)
+    kind, facts = now.standing.kind, now.standing.facts
+    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | {Kind.PLAN_TOO_LOW}
+    return page(
+        scope,
+        "app.html",
+        frame=Frame(caller.actor.name, str(instance.zone), "app", "backups", app.name, f"/apps/{app_id}"),
+        app_id=app_id,
+        badge=badge_of(kind),
+        headline=now.words.headline,
+        text=now.words.text,
+        take=_form(token, app_id) if may_take else None,
+        percent=_percent(now),
+        has_history=kind not in _QUIET,
+        strip=shown_strip(now.strip),
+        sentence=strip_sentence(now.strip),
+        charts=_charts(now),
+        kept=_kept(instance, caller, app, now, facts.next_backup_at),
+        base_url=instance.config.base_url.rstrip("/"),
+        **_list(instance, caller, app, fields),
+    )
+
+
+def _form(token: str, app_id: str) -> dict[str, str]:
+    """The form that takes a backup; sent twice it takes one."""
+    path = _take_path(app_id)
+    return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
+
+
+def _percent(now: Overview) -> int | None:
+    work = now.standing.facts.restore or now.standing.facts.backup
+    progress = None if work is None else work.progress
+    if progress is None or not progress.total_bytes:
+        return None
+    return min(100, 100 * progress.bytes // progress.total_bytes)
+
+
+def _charts(now: Overview) -> dict[str, Any] | None:
+    points = now.sizes
+    if len(points) < 2:
+        return None
+    first, last = points[0], points[-1]
+    return {
+        "broad": size_chart(points, width=680, height=250, css="broad"),
+        "narrow": size_chart(points, width=350, height=220, css="narrow"),
+        "sentence": f"A backup held {words.size(first.content)} on {words.day(first.day)} and holds "
+        f"{words.size(last.content)} now; all of them take {words.size(last.stored)}.",
+        "rows": [(words.day(p.day), words.size(p.content), words.size(p.stored)) for p in reversed(points)],
+    }
+
+
+def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: int | None) -> list[tuple[str, str]]:
+    plan, zone, at = accounts.plan_of(instance, caller.account), instance.zone, now.standing.facts.now
+    rules = [
+        f"{count} {name}"
+        for name, count in (
+            ("last", app.settings.retention.keep_last),
+            ("hourly", app.settings.retention.keep_hourly),
+            ("daily", app.settings.retention.keep_daily),
+            ("weekly", app.settings.retention.keep_weekly),
+            ("monthly", app.settings.retention.keep_monthly),
+            ("yearly", app.settings.retention.keep_yearly),
+        )
+        if count
+    ]
+    proof = now.standing.facts.next_proof_at
+    lines = [
+        ("Rules", ", ".join(rules) or "every backup is kept"),
+        ("Room", f"{plan.backups_per_app} backups" if plan.backups_per_app else "as many backups as fit"),
+        ("Stored for all", words.size(now.stored_bytes)),
+        ("Next backup", "by hand" if next_at is None else words.when(next_at, at, zone)),
+    ]
+    return lines if proof is None else [*lines, ("Next test restore", words.when(proof, at, zone))]
+
+
+def _list(instance: Instance, caller: Caller, app: App, fields: dict[str, str]) -> dict[str, Any]:
+    choice = Choice(fields["show"]) if fields.get("show") in set(Choice) else Choice.ALL
+    part, after = fields.get("q", ""), fields.get("after")
+    found = newest_backups(instance, caller.account.id, app.id, choice=choice, part=part, after=after, limit=ROWS + 1)
+    rows = found[:ROWS]
+    kept = {name: value for name, value in (("show", choice.value), ("q", part)) if value}
+    older = urlencode({**kept, "after": rows[-1].id}) if len(found) > ROWS else None
+    return {
+        "rows": _rows(instance, caller, rows),
+        "older": None if older is None else f"/apps/{app.id}?{older}",
+        "is_first": after is None,
+        "q": part,
+        "choice": choice.value,
+        "choices": [
+            {
+                "text": text,
+                "href": f"/apps/{app.id}" + (f"?show={one.value}" if one else ""),
+                "is_current": one is choice,
+            }
+            for one, text in _CHOICES.items()
+        ],
+    }
+
+
+def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[dict[str, Any]]:
+    now, zone = instance.clock.now_ns(), instance.zone
+    shown = full_objects(instance, found, with_keys=caller.may_download)
+    return [
+        {
+            "id": backup.id,
+            "name": words.name(backup.name, backup.created_at, zone),
+            "given_name": backup.name,
+            "group": words.group(backup.created_at, now, zone),
+            "badge": badge_of_backup(backup),
+            "is_good": backup.state is State.SUCCESSFUL,
+            "origin": words.ORIGINS.get(backup.origin, backup.origin),
+            "ago": words.ago(backup.created_at, now),
+            "whole": words.whole(backup.created_at, zone),
+            "files": words.number(backup.files),
+            "content": words.size(backup.content_bytes),
+            "added": words.size(backup.stored_bytes),
+            "locked": _locked(backup, now, instance),
+            "is_proved": backup.restore_proved_at is not None,
+            "warnings": len(backup.warnings),
+            "url": full.url,
+            "error": None if full.error is None else full.error.message,
+        }
+        for backup, full in zip(found, shown, strict=True)
+    ]
+
+
+def _locked(backup: Backup, now: int, instance: Instance) -> str | None:
+    """The words of a backup's lock, or None."""
+    if backup.locked_until is not None and backup.locked_until > now:
+        return f"Locked until {words.when(backup.locked_until, now, instance.zone)}"
+    return "Locked" if backup.is_locked else None

@@ -1,0 +1,56 @@
+"""Charts as SVG, drawn on the server. Classes and attributes only: the pages' policy allows no style in the text.
+
+Each wide chart is drawn twice, as one that is only made smaller has letters that nobody can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from holdfast.service.overview.overviews import Sizes
+from holdfast.web.dashboard.words import day, size
+
+_LEFT, _BOTTOM, _TOP = 64, 24, 10
+_LINES = 4
+
+
+def size_chart(points: Sequence[Sizes], *, width: int, height: int, css: str) -> Markup:
+    """Draw the content of a backup and what all of them take in the store, over the days."""
+    top = _round_up(max((max(point.content, point.stored) for point in points), default=1))
+    inner, tall = width - _LEFT - 8, height - _TOP - _BOTTOM
+    step = inner / max(1, len(points) - 1)
+
+    def x(index: int) -> float:
+        return round(_LEFT + step * index, 1)
+
+    def y(value: int) -> float:
+        return round(_TOP + tall - tall * value / top, 1)
+
+    parts = [Markup('<svg class="{}" viewBox="0 0 {} {}" aria-hidden="true">').format(css, width, height)]
+    for line in range(_LINES + 1):
+        value = top * line // _LINES
+        at = y(value)
+        parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(_LEFT, width - 8, at, at))
+        label = "0" if not value else size(value)
+        parts.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_LEFT - 8, at + 4, label))
+    labels = range(0, len(points), max(1, len(points) // (4 if width > 500 else 2)))
+    for index in labels:
+        anchor = "end" if index > len(points) * 0.9 else "middle" if index else "start"
+        text = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
+        parts.append(text.format(x(index), height - 6, anchor, day(points[index].day)[4:]))
+    for css_class, values in (("content", [p.content for p in points]), ("stored", [p.stored for p in points])):
+        line_to = " ".join(f"{x(index)},{y(value)}" for index, value in enumerate(values))
+        area = f"{x(0)},{y(0)} {line_to} {x(len(values) - 1)},{y(0)}"
+        parts.append(Markup('<polygon class="area {}" points="{}"/>').format(css_class, area))
+        parts.append(Markup('<polyline class="line {}" points="{}"/>').format(css_class, line_to))
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+def _round_up(value: int) -> int:
+    """The next number that four lines divide well: 1, 2, 4, 5 or 8 times a power of ten."""
+    power = 1
+    while power * 10 <= value:
+        power *= 10
+    return next(step * power for step in (1, 2, 4, 5, 8, 10) if step * power >= value)

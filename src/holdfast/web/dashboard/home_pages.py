@@ -1,0 +1,118 @@
+"""`/`: the applications of an account, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from holdfast.service.instance.home import Instance
+from holdfast.service.overview.overviews import Overview, overviews
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
+from holdfast.service.policy import limits
+from holdfast.service.policy.standing import NOT_WELL, PROBLEMS, Kind
+from holdfast.service.registry import accounts, apps
+from holdfast.web.auth import needs, require_page
+from holdfast.web.context import Context
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.access import AnyRequest, as_page, require_session
+from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.standing import badge_of, shown_strip, strip_sentence
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+
+HOME_PATH = "/"
+SEARCH_FROM = 8
+"""Applications from which their page has a search."""
+
+_RUNNING = frozenset({Kind.RESTORING, Kind.FIRST_RUNNING, Kind.RUNNING})
+FILTERS = {
+    "need": ("Need you", PROBLEMS),
+    "look": ("To look at", NOT_WELL - PROBLEMS - {Kind.EMPTY}),
+    "running": ("Running", _RUNNING),
+    "empty": ("Not begun", frozenset({Kind.EMPTY})),
+    "good": ("Fine", frozenset({Kind.GOOD, Kind.PROVED})),
+}
+"""By the value of `show`: its words, and the standings that it shows."""
+
+
+def home_routes(context: Context) -> list[HTTPRouteHandler]:
+    """The handler, bound to a context."""
+
+    @get(HOME_PATH, opt=needs(Right.BACKUPS_READ, is_filtered=True))
+    @as_page
+    async def applications(request: AnyRequest) -> Answer:
+        caller, _ = require_session(context, request.scope)
+        require_page(context, request.scope, caller)
+        fields = inputs.query(request.scope, "show", "q")
+        return await context.call(_page, request.scope, context.instance, caller, fields)
+
+    return [applications]
+
+
+def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, str]) -> Answer:
+    seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
+    if len(seen) == 1:
+        return redirect(f"/apps/{seen[0].id}", [])
+    found = overviews(instance, seen)
+    plan = accounts.plan_of(instance, caller.account)
+    return page(
+        scope,
+        "apps.html",
+        frame=Frame(caller.actor.name, str(instance.zone), area="home", tab="apps"),
+        title=_headline([one.standing.kind for one in found]),
+        filters=_filters(found, fields.get("show", "")),
+        cards=[_card(instance, one) for one in _chosen(found, fields)],
+        has_search=len(found) >= SEARCH_FROM,
+        q=fields.get("q", ""),
+        plan=caller.account.plan,
+        usage=limits.shown_usage(instance, caller.account, len(found)),
+        limits=limits.shown_limits(plan),
+        is_all=caller.grant.app_ids is None,
+    )
+
+
+def _headline(kinds: Sequence[Kind]) -> str:
+    """The one thing that the owner of all of them must know first."""
+    need, of_all = sum(kind in PROBLEMS for kind in kinds), len(kinds)
+    if not kinds:
+        return "No applications yet"
+    if need:
+        return f"{need} of your {of_all} applications {'needs' if need == 1 else 'need'} you"
+    begun = sum(kind not in (Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW) for kind in kinds)
+    return f"All {of_all} applications are backed up" if begun == of_all else f"{begun} of your {of_all} are backed up"
+
+
+def _filters(found: Sequence[Overview], chosen: str) -> list[dict[str, Any]]:
+    shown = [{"href": HOME_PATH, "text": f"All {len(found)}", "is_current": chosen not in FILTERS}]
+    for value, (text, kinds) in FILTERS.items():
+        count = sum(one.standing.kind in kinds for one in found)
+        if count:
+            shown.append({"href": f"/?show={value}", "text": f"{text} {count}", "is_current": chosen == value})
+    return shown
+
+
+def _chosen(found: Sequence[Overview], fields: dict[str, str]) -> list[Overview]:
+    _, kinds = FILTERS.get(fields.get("show", ""), ("", frozenset(Kind)))
+    wanted = fields.get("q", "").casefold()
+    return [one for one in found if one.standing.kind in kinds and wanted in one.app.name.casefold()]
+
+
+def _card(instance: Instance, one: Overview) -> dict[str, Any]:
+    facts, zone = one.standing.facts, instance.zone
+    return {
+        "id": one.app.id,
+        "name": one.app.name,
+        "badge": badge_of(one.standing.kind),
+        "headline": one.words.headline,
+        "text": one.words.text,
+        "strip": shown_strip(one.strip),
+        "sentence": strip_sentence(one.strip),
+        "last_good": "none yet" if facts.good_at is None else words.when(facts.good_at, facts.now, zone),
+        "next": "by hand" if facts.next_backup_at is None else words.when(facts.next_backup_at, facts.now, zone),
+        "stored": words.size(one.stored_bytes),
+    }

@@ -1,0 +1,88 @@
+"""Pages as HTML: the templates, and the headers that hold what a page may load and do.
+
+It must never put text into a page unescaped, or let a page run or load what is not ours.
+"""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar.types import Scope
+from markupsafe import Markup
+
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.assets import assets
+from holdfast.web.http.envelope import Answer, Headers
+from holdfast.web.http.request import header
+
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    b"require-trusted-types-for 'script'; trusted-types holdfast"
+)
+_HEADERS: Headers = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", _POLICY),
+    # With no-referrer a browser posts a form with `Origin: null`, which is refused as any other site's.
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"accept-encoding"),
+]
+_PACKED_FROM = 1000
+"""Bytes of a page from which it is compressed."""
+
+
+class Frame(NamedTuple):
+    """The values that the frame of a page shows. `who`: the person who is signed in; `zone`: of the times.
+
+    `area`: `home` or `app`, whose tabs are shown; `tab`: the one that is open; `place`: the application's name.
+    """
+
+    who: str
+    zone: str
+    area: str = "home"
+    tab: str = "account"
+    place: str = ""
+    address: str = ""
+    """The path of the area's first page."""
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    made.globals.update(asset=assets().address, icon=_icon, words=words)
+    return made
+
+
+def _icon(name: str) -> Markup:
+    address = f"{assets().address('icons.svg')}#{name}"
+    return Markup('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>').format(address)
+
+
+def page(scope: Scope, template: str, status: int = 200, more: Headers | None = None, **values: Any) -> Answer:
+    """A page, compressed if the browser accepts that."""
+    body = _templates().get_template(template).render(values).encode()
+    headers = [*_HEADERS, *(more or [])]
+    if len(body) >= _PACKED_FROM and "gzip" in (header(scope, b"accept-encoding") or ""):
+        return Answer(status, gzip.compress(body, 5), [*headers, (b"content-encoding", b"gzip")])
+    return Answer(status, body, headers)
+
+
+def redirect(path: str, more: Headers) -> Answer:
+    """See another page. The address that leads there is told to nobody."""
+    headers: Headers = [(b"location", path.encode("ascii")), (b"referrer-policy", b"no-referrer")]
+    return Answer(303, b"", [*headers, (b"cache-control", b"no-store"), *more])

@@ -1,0 +1,78 @@
+"""Times, sizes and names as pages show them. Numbers and units, days and months stay on one line."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, tzinfo
+
+from holdfast.schemas.times import local_time
+from holdfast.units import MINUTE_NS, size_text, span_text
+
+_GLUE = "\u00a0"
+_DEFAULT_NAME = re.compile(r"Backup at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
+
+ORIGINS = {
+    "manual": "By hand",
+    "scheduled": "By schedule",
+    "safety": "Before a restore",
+    "imported": "Imported",
+}
+"""By the origin of a backup: the words of its row."""
+
+
+def size(count: int) -> str:
+    """Bytes: `81.9 MB`."""
+    return size_text(count).replace(" ", _GLUE)
+
+
+def number(count: int) -> str:
+    """A count: `23,464`."""
+    return f"{count:,}"
+
+
+def ago(at: int, now: int) -> str:
+    """The age of a time: `11 hours ago`."""
+    return "just now" if now - at < MINUTE_NS else f"{span_text(now - at)} ago"
+
+
+def when(at: int, now: int, zone: tzinfo) -> str:
+    """A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
+    local, today = local_time(at, zone), local_time(now, zone).date()
+    named = {0: "today", -1: "yesterday", 1: "tomorrow"}.get((local.date() - today).days)
+    return f"{named or _short_day(local, today)}, {local:%H:%M}"
+
+
+def whole(at: int, zone: tzinfo) -> str:
+    """A time with its day in full: `Friday 27 November 2026, 03:00`."""
+    local = local_time(at, zone)
+    return f"{local:%A} {local.day}{_GLUE}{local:%B} {local.year}, {local:%H:%M}"
+
+
+def day(on: date) -> str:
+    """A day: `Fri 27 Nov`."""
+    return f"{on:%a} {on.day}{_GLUE}{on:%b}"
+
+
+def name(given: str, at: int, zone: tzinfo) -> str:
+    """The name of a backup; one that it got by itself says no more than when it began."""
+    if _DEFAULT_NAME.fullmatch(given) is None:
+        return given
+    local = local_time(at, zone)
+    return f"{local:%A} {local.day}{_GLUE}{local:%B}, {local:%H:%M}"
+
+
+def group(at: int, now: int, zone: tzinfo) -> str:
+    """The heading that a backup stands under: `Today`, `Yesterday`, `Last 7 days`, else its month."""
+    local, today = local_time(at, zone).date(), local_time(now, zone).date()
+    if local >= today:
+        return "Today"
+    if local == today - timedelta(days=1):
+        return "Yesterday"
+    if local > today - timedelta(days=7):
+        return "Last 7 days"
+    return f"{local:%B}" if local.year == today.year else f"{local:%B} {local.year}"
+
+
+def _short_day(local: datetime, today: date) -> str:
+    year = "" if local.year == today.year else f" {local.year}"
+    return f"{local:%a} {local.day}{_GLUE}{local:%b}{year}"
