@@ -119,8 +119,8 @@ def _charts(now: Overview) -> dict[str, Any] | None:
         return None
     first, last = points[0], points[-1]
     return {
-        "broad": size_chart(points, width=680, height=250, css="broad"),
-        "narrow": size_chart(points, width=350, height=220, css="narrow"),
+        "broad": size_chart(points, width=680, height=250, css="on-desk"),
+        "narrow": size_chart(points, width=350, height=220, css="on-phone"),
         "sentence": f"A backup held {words.size(first.content)} on {words.day(first.day)} and holds "
         f"{words.size(last.content)} now; all of them take {words.size(last.stored)}.",
         "rows": [(words.day(p.day), words.size(p.content), words.size(p.stored)) for p in reversed(points)],
