@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -30,6 +31,8 @@ def test_the_demo_starts_again_at_once_and_shows_a_restore(run: Run, tmp_path: P
         assert "its content is the good one again" in text
         assert "its content is: spoiled by a mistake" in text
         assert "ago" not in text
+    (account,) = re.findall(r"sign-in-link (\w+) ", text)
+    assert "/in?ticket=" in run("sign-in-link", account).stdout
     names = [one["name"] for one in json.loads(run("files", "checkout", _newest(run), "--json").stdout)]
     assert "src" in names
     assert ".venv" not in names

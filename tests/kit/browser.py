@@ -28,6 +28,6 @@ def signed_in(site: Site, http: httpx.Client, **more: Any) -> httpx.Response:
 
 def form_of(page: httpx.Response, action: str) -> dict[str, str]:
     """The hidden fields of the form that posts to a path."""
-    found = re.search(rf'<form method="post" action="{re.escape(action)}">(.*?)</form>', page.text, re.DOTALL)
+    found = re.search(rf'<form[^>]* action="{re.escape(action)}">(.*?)</form>', page.text, re.DOTALL)
     assert found is not None, page.text
     return dict(re.findall(r'name="(\w+)" value="(\w*)"', found[1]))

@@ -199,9 +199,10 @@ class Demo:
         if "bot" in newest:
             tar_url = str(newest["bot"]["url"]).replace(".zip?", ".tar.gz?")
             print(f"  curl -o bot.tar.gz {shlex.quote(tar_url)} && tar -tzf bot.tar.gz")
+        command = f".venv/bin/holdfast --home {shlex.quote(str(self._home))}"
         if "bot" in newest:
-            restore = f"holdfast --home {shlex.quote(str(self._home))} restore"
-            print(f"  .venv/bin/{restore} bot {newest['bot']['id']} --path config.json   # and: restore --undo JOB")
+            print(f"  {command} restore bot {newest['bot']['id']} --path config.json   # and: restore --undo JOB")
+        print(f"\n  {command} sign-in-link {account.id}   # its pages: open the link in a browser within a minute")
         print(f"\nThe bot is backed up by itself too ({BOT_CRON}). The API's documentation: {base}/docs")
         print(f"The account is {account.id} with the plan {account.plan}. Serving until Ctrl-C.", flush=True)
 

@@ -44,6 +44,7 @@ from holdfast.web.auth import check_routes
 from holdfast.web.context import Context
 from holdfast.web.dashboard.app_pages import app_routes
 from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.backup_pages import backup_page_routes
 from holdfast.web.dashboard.home_pages import home_routes
 from holdfast.web.dashboard.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
@@ -104,6 +105,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *sign_in_routes(context),
         *home_routes(context),
         *app_routes(context),
+        *backup_page_routes(context),
         *asset_routes(),
     ]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kit.older_catalog import make_as
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.rows import all_accounts
@@ -52,8 +52,20 @@ def path_of(url: str) -> Path:
     return Path(name)
 
 
+def indexes(connection: Connection) -> list[tuple[str, bool]]:
+    """The indexes by what makes them; of their conditions, which PostgreSQL words anew, that they have one."""
+    found = text("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname")
+    return [(made, bool(where)) for made, _, where in (d.partition(" WHERE ") for d in connection.scalars(found))]
+
+
 def test_the_copy_is_the_catalog_as_it_was(url: str) -> None:
     make_as("0009", url, ROWS)
+    had = []
+    if not url.startswith("sqlite"):
+        older = create_engine(parsed_url(url))
+        with older.connect() as connection:
+            had = indexes(connection)
+        older.dispose()
     open_catalog(url).close()
     if url.startswith("sqlite"):
         (copy,) = file_copies(path_of(url))
@@ -72,6 +84,8 @@ def test_the_copy_is_the_catalog_as_it_was(url: str) -> None:
         if not url.startswith("sqlite"):
             more = text("INSERT INTO events (at, account_id, kind, data) VALUES (2, 'ana', 'x', '{}') RETURNING seq")
             assert connection.execute(more).scalar_one() == 2
+            assert had
+            assert indexes(connection) == had
             with pytest.raises(IntegrityError, match="apps_account_id_fkey"), connection.begin_nested():
                 connection.execute(text("DELETE FROM accounts"))
     before.dispose()

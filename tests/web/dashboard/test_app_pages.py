@@ -22,8 +22,11 @@ NAMES = st.text(
 )
 
 
+NAME = re.compile(r'<a class="name" id="name-\w+" href="[^"]*" title="[^"]*">([^<]*)</a>')
+
+
 def names(page: httpx.Response) -> list[str]:
-    return [html.unescape(name) for name in re.findall(r'<b id="name-\w+" title="[^"]*">([^<]*)</b>', page.text)]
+    return [html.unescape(name) for name in NAME.findall(page.text)]
 
 
 def test_a_link_leads_to_the_one_application_and_its_page_says_how_it_stands(site: Site, http: httpx.Client) -> None:
@@ -130,6 +133,7 @@ def test_a_name_is_never_markup(site: Site, http: httpx.Client, name: str) -> No
     renamed = rename(site.instance, backups[0], f"<b>{given_name}", SYSTEM)
     rename_app(site.instance, site.app, f"<i>{given_name}", SYSTEM)
     page = http.get(f"/apps/{site.app.id}").text
+    page += http.get(f"/apps/{site.app.id}/backups/{renamed.id}").text
     assert html.escape(renamed.name, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
     assert "<b>" not in page.replace("<b id=", "")
     assert "<i>" not in page

@@ -345,6 +345,7 @@ def _engine(url: str) -> Engine:
         engine = create_engine(
             parsed,
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_use_lifo=True,  # each has a cache of pages: work that goes on fills one of them, and not all
             pool_size=CONNECTIONS_KEPT,
             max_overflow=CONNECTIONS_MAX - CONNECTIONS_KEPT,
             pool_timeout=BUSY_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
 
 from holdfast.catalog.accounts.apps import COLUMNS, app_of
 from holdfast.catalog.database.engine import Catalog
@@ -68,11 +68,22 @@ def app_by_external(catalog: Catalog, external_id: str) -> HostApp | None:
         return apps_by_external(connection, [external_id]).get(external_id)
 
 
-def host_apps(catalog: Catalog, after_id: str, limit: int, updated_after: int | None) -> list[HostApp]:
-    """Return applications with ids above `after_id`, in the order of their ids. `updated_after`: nanoseconds."""
+def host_apps(
+    catalog: Catalog,
+    after_id: str,
+    limit: int,
+    updated_after: int | None,
+    condition: ColumnElement[bool] | None = None,
+) -> list[HostApp]:
+    """Return applications with ids above `after_id`, in the order of their ids. `updated_after`: nanoseconds.
+
+    `condition`: only those that meet it.
+    """
     query = _selected().where(apps.c.id > after_id).order_by(apps.c.id).limit(limit)
     if updated_after is not None:
         query = query.where(apps.c.updated_at > updated_after)
+    if condition is not None:
+        query = query.where(condition)
     with catalog.read() as connection:
         return [_host_app_of(row) for row in connection.execute(query).all()]
 

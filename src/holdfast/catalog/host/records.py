@@ -26,3 +26,8 @@ class HostApp(msgspec.Struct, frozen=True):
     app: App
     updated_at: int
     account: str | None
+
+    @property
+    def id(self) -> str:
+        """The application's id."""
+        return self.app.id

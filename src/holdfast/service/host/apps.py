@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from holdfast.catalog.backups.standing import may_stand
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host import apps as rows
 from holdfast.catalog.host.batch import Writes
@@ -19,11 +20,12 @@ from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, app_not_found
 from holdfast.service.host.accounts import check_external_id
 from holdfast.service.host.folders import Folders, folders_held
+from holdfast.service.host.standing import page_of_kind
 from holdfast.service.host.wanted_apps import named_in, plan_app, require_body
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.standing import Kind
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.standing.gather import AT_ONCE, gather
+from holdfast.service.standing.gather import gather, standings
 from holdfast.service.standing.shown import shown_standing
 from holdfast.units import DAY_NS
 
@@ -31,8 +33,6 @@ KEEP_DAYS = 7
 KEEP_DAYS_MAX = 3650
 TRIES = 3
 """Another server may make the same application, or one of its name, between the look and the writing."""
-SCANNED_MAX = 20 * AT_ONCE
-"""A page with one standing alone ends after so many applications of any, however few have it."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -105,22 +105,21 @@ def page_of_apps(
 
     `updated_after`: only those that were changed later, nanoseconds.
     """
-    found: list[schemas.HostApp] = []
-    scanned = 0
-    while True:
-        at_once = limit if standing is None else AT_ONCE
-        page = rows.host_apps(instance.catalog, after, at_once + 1, updated_after)
-        for one in shown_apps(instance, page[:at_once]):
-            if len(found) == limit:
-                return Page(found, after)
-            if standing is None or one.standing.kind == standing:
-                found.append(one)
-            after = one.id
-        scanned += at_once
-        if len(page) <= at_once:
-            return Page(found, None)
-        if standing is None or scanned >= SCANNED_MAX:
-            return Page(found, after)
+
+    def fetch(after: str, limit: int) -> list[HostApp]:
+        likely = None if standing is None else may_stand(standing, instance.clock.now_ns())
+        return rows.host_apps(instance.catalog, after, limit, updated_after, likely)
+
+    def kinds(some: Sequence[HostApp]) -> dict[str, Kind | None]:
+        now = standings(instance, [one.app for one in some])
+        return {one.id: now[one.id].kind for one in some}
+
+    if standing is not None:
+        found, next_after = page_of_kind(fetch, kinds, standing, after, limit)
+    else:
+        found = fetch(after, limit + 1)
+        next_after = found[limit - 1].id if len(found) > limit else None
+    return Page(shown_apps(instance, found[:limit]), next_after)
 
 
 def shown_app(instance: Instance, found: HostApp) -> schemas.HostApp:

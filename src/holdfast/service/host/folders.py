@@ -112,6 +112,7 @@ class _Places:
         self._above: dict[str, tuple[Identity, ...]] = {}
         self._having: Counter[Identity] = Counter()
         """The number of applications whose folder it is; the operator may have made several of one."""
+        self._same: dict[Identity, Identity] = {}
         self._holding: Counter[Identity] = Counter()
         """The number of applications whose folders lie in it."""
 
@@ -125,7 +126,9 @@ class _Places:
 
     def enter(self, app_id: str, above: tuple[Identity, ...]) -> None:
         if above:
-            self._above[app_id] = above
+            # Hundreds of thousands of folders may lie in the same few, of which each identity is kept once.
+            holding = (self._same.setdefault(one, one) for one in above[1:])
+            self._above[app_id] = above = (above[0], *holding)
             self._having[above[0]] += 1
             self._holding.update(above[1:])
 

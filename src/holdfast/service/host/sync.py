@@ -55,6 +55,7 @@ class Sync:
             self._names = body.names()
             if ends_missing:
                 self._missing = _all_missing(instance.catalog, self._names, is_forced=is_forced)
+            self._names.once.clear()  # there may be hundreds of thousands, and they have been compared
         except BaseException:
             self.close()
             raise

@@ -12,23 +12,25 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.catalog.records import App, Backup, State
+from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.overview.overviews import Overview, overview
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy.standing import Kind
-from holdfast.service.registry import accounts, apps
+from holdfast.service.registry import accounts, apps, trash
 from holdfast.service.registry.backups import full_objects
 from holdfast.service.take.request import request_backup
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_app
+from holdfast.web.dashboard.backup_pages import path_of
 from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
-from holdfast.web.dashboard.standing import badge_of, badge_of_backup, shown_strip, strip_sentence
+from holdfast.web.dashboard.standing import badge_of, badge_of_backup, locked_words, shown_strip, strip_sentence
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -51,7 +53,7 @@ def app_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def application(request: AnyRequest) -> Answer:
         caller, token, app_id = require_app(context, request.scope)
-        fields = inputs.query(request.scope, "show", "q", "after")
+        fields = inputs.query(request.scope, "show", "q", "after", "deleted")
         return await context.call(_page, request.scope, instance, caller, token, app_id, fields)
 
     @post(f"{_APP}/backups", opt=needs(Right.BACKUPS_CREATE))
@@ -95,6 +97,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         charts=_charts(now),
         kept=_kept(instance, caller, app, now, facts.next_backup_at),
         base_url=instance.config.base_url.rstrip("/"),
+        undo=_undo(instance, token, app_id, fields.get("deleted")),
         **_list(instance, caller, app, fields),
     )
 
@@ -103,6 +106,20 @@ def _form(token: str, app_id: str) -> dict[str, str]:
     """The form that takes a backup; sent twice it takes one."""
     path = _take_path(app_id)
     return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
+
+
+def _undo(instance: Instance, token: str, app_id: str, deleted: str | None) -> dict[str, str] | None:
+    """The form that brings back the backup that was just deleted; None when it is not in the trash."""
+    try:
+        backup = None if deleted is None else trash.find_trashed(instance, app_id, deleted)
+    except ServiceError:
+        return None
+    if backup is None or backup.gone_at is None:
+        return None
+    path = f"{path_of(backup)}/undelete"
+    until = words.when(backup.gone_at, instance.clock.now_ns(), instance.zone)
+    name = words.name(backup.name, backup.created_at, instance.zone)
+    return {"action": path, "token": form_token(token, path), "name": name, "until": until}
 
 
 def _percent(now: Overview) -> int | None:
@@ -119,8 +136,8 @@ def _charts(now: Overview) -> dict[str, Any] | None:
         return None
     first, last = points[0], points[-1]
     return {
-        "broad": size_chart(points, width=680, height=250, css="broad"),
-        "narrow": size_chart(points, width=350, height=220, css="narrow"),
+        "broad": size_chart(points, width=680, height=250, css="on-desk"),
+        "narrow": size_chart(points, width=350, height=220, css="on-phone"),
         "sentence": f"A backup held {words.size(first.content)} on {words.day(first.day)} and holds "
         f"{words.size(last.content)} now; all of them take {words.size(last.stored)}.",
         "rows": [(words.day(p.day), words.size(p.content), words.size(p.stored)) for p in reversed(points)],
@@ -192,7 +209,8 @@ def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[d
             "files": words.number(backup.files),
             "content": words.size(backup.content_bytes),
             "added": words.size(backup.stored_bytes),
-            "locked": _locked(backup, now, instance),
+            "locked": locked_words(backup, now, zone),
+            "href": path_of(backup),
             "is_proved": backup.restore_proved_at is not None,
             "warnings": len(backup.warnings),
             "url": full.url,
@@ -200,10 +218,3 @@ def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[d
         }
         for backup, full in zip(found, shown, strict=True)
     ]
-
-
-def _locked(backup: Backup, now: int, instance: Instance) -> str | None:
-    """The words of a backup's lock, or None."""
-    if backup.locked_until is not None and backup.locked_until > now:
-        return f"Locked until {words.when(backup.locked_until, now, instance.zone)}"
-    return "Locked" if backup.is_locked else None

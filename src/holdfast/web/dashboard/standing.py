@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import NamedTuple
 
 from holdfast.catalog.records import Backup, State
 from holdfast.service.overview.strip import Cell, CellKind
 from holdfast.service.policy.standing import Kind
-from holdfast.web.dashboard.words import day
+from holdfast.web.dashboard.words import day, when
 
 ICONS = frozenset(
     ("shield-check", "check", "circle", "loader", "x", "triangle-alert", "clock-alert", "gauge", "ban", "rotate-ccw")
@@ -73,6 +74,13 @@ def badge_of_backup(backup: Backup) -> Badge:
     if backup.error_code is not None or backup.damage:
         return Badge("warn", "triangle-alert", "Damaged")
     return Badge("good", "check", "Good")
+
+
+def locked_words(backup: Backup, now: int, zone: tzinfo) -> str | None:
+    """Return the words of a backup's lock; None when it has none."""
+    if backup.locked_until is not None and backup.locked_until > now:
+        return f"Locked until {when(backup.locked_until, now, zone)}"
+    return "Locked" if backup.is_locked else None
 
 
 def shown_strip(cells: Sequence[Cell]) -> list[ShownCell]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta, tzinfo
 
 from holdfast.schemas.times import local_time
@@ -18,6 +19,27 @@ ORIGINS = {
     "imported": "Imported",
 }
 """By the origin of a backup: the words of its row."""
+
+
+_KEPT = {
+    "newest": "it is the newest",
+    "locked": "its lock",
+    "locked_until": "its lock",
+    "in_use": "somebody reads it",
+    "under_way": "it is not finished",
+    "safety": "a restore can be undone with it",
+    "before_shrunk": "the application has shrunk since",
+    "rests": "retention rests",
+    "by_hand": "it was taken by hand",
+    "no_rules": "every backup is kept",
+    "failed_lately": "its failure is new",
+}
+"""By what keeps a backup, as the API names it; rules of retention are named by themselves."""
+
+
+def kept(names: Iterable[str]) -> str:
+    """Tell what keeps a backup, in words."""
+    return ", ".join(dict.fromkeys(_KEPT.get(name, name.removeprefix("keep_").replace("_", " ")) for name in names))
 
 
 def size(count: int) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.rows import set_lock
 from holdfast.catalog.database.access_tables import audit
+from holdfast.catalog.database.leases import hold_node
 from holdfast.catalog.records import SYSTEM, App
 from holdfast.service.host.ends import erase_due
 from holdfast.service.instance.config import ConfiguredDatabase, ConfiguredHooks
@@ -113,6 +114,7 @@ REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
     ({"name": "a/b"}, 400, "INVALID_NAME"),
     ({"name": "Theirs"}, 409, "APP_NAME_TAKEN"),
     ({"node": "moon"}, 400, "INVALID_NODE"),
+    ({"node": "second"}, 409, "OTHER_NODE"),
     ({"schedule": "at dawn"}, 400, "INVALID_SCHEDULE"),
     ({"schedule": 3}, 400, "INVALID_SCHEDULE"),
     ({"retention": {"keep_last": -1}}, 400, "INVALID_RETENTION"),
@@ -134,6 +136,7 @@ def test_what_is_refused_is_one_sentence_and_changes_nothing(
     made(panel.delete("/v3/admin/accounts/ended"))
     for name in ("theirs/sub", "shared/deep"):
         (root / name).mkdir(parents=True)
+    hold_node(site.instance.catalog, "second", "h" * 32, "another machine")
     (root / "out").symlink_to(site.folder)
     (root / "home").symlink_to(site.instance.home)
     for name in ("theirs", "shared/deep"):

@@ -102,6 +102,7 @@ class SyncStream(Answer):
         finally:
             stream.close()
             pace.close()
+            self._context.memory.give_back_soon()
 
     def _buffers(self) -> Generator[bytes, None, None]:
         try:

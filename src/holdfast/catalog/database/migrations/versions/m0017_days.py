@@ -115,6 +115,9 @@ FROM (
 ) h GROUP BY app_id, day
 """
 
+_FOREIGN_KEY = (
+    "ALTER TABLE days ADD CONSTRAINT days_app_id_fkey FOREIGN KEY (app_id) REFERENCES apps (id) ON DELETE CASCADE"
+)
 _DAY_OF_Q = "(SELECT d.day FROM day_begins d WHERE d.begins <= q.at ORDER BY d.begins DESC LIMIT 1)"
 _OF_APP = "EXISTS (SELECT 1 FROM apps a WHERE a.id = e.app_id)"
 
@@ -130,9 +133,15 @@ def upgrade() -> None:
     begins = sa.table("day_begins", sa.column("begins"), sa.column("day"))
     days = _day_begins(*known, context.config.attributes["zone"])
     connection.execute(begins.insert(), [{"begins": at * _SECOND_NS, "day": day.isoformat()} for at, day in days])
-    words = _words(is_sqlite=connection.dialect.name == "sqlite")
-    for statement in (_ENDED, _GONE, _MOVED, _MISSED, _DAMAGED, _PROVED, _DAYS):
+    is_sqlite = connection.dialect.name == "sqlite"
+    words = _words(is_sqlite=is_sqlite)
+    for statement in (_ENDED, _GONE, _MOVED, _MISSED, _DAMAGED, _PROVED):
         connection.exec_driver_sql(statement.format(**words))
+    if not is_sqlite:  # which would look each row's application up by itself
+        connection.exec_driver_sql("ALTER TABLE days DROP CONSTRAINT days_app_id_fkey")
+    connection.exec_driver_sql(_DAYS.format(**words))
+    if not is_sqlite:
+        connection.exec_driver_sql(_FOREIGN_KEY)
     for name in ("day_facts", "day_begins"):
         connection.exec_driver_sql(f"DROP TABLE {name}")
 

@@ -1,0 +1,187 @@
+"""`/apps/{app_id}/backups/{id}`: one backup, how far it can be trusted, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from holdfast.catalog.records import Backup, State
+from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX
+from holdfast.service.instance.home import Instance
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.rights import Right
+from holdfast.service.registry import apps, trash
+from holdfast.service.registry import backups as operations
+from holdfast.service.take.log import log_lines
+from holdfast.web.auth import needs
+from holdfast.web.context import Context
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_app
+from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.standing import badge_of_backup, locked_words
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+
+_ONE = "/apps/{app_id:str}/backups/{backup:str}"
+_BACKUP_SEGMENT = 3
+WARNINGS_SHOWN = 100
+
+Action = Callable[[Instance, Caller, Backup, dict[str, str]], str]
+"""Does what a form says, and returns the path of the page to see then."""
+
+
+def backup_page_routes(context: Context) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a context."""
+    instance = context.instance
+
+    @get(_ONE, opt=needs(Right.BACKUPS_READ))
+    @as_page
+    async def backup_page(request: AnyRequest) -> Answer:
+        caller, token, app_id = require_app(context, request.scope)
+        ref = inputs.path_segment(request.scope, _BACKUP_SEGMENT)
+        return await context.call(_page, request.scope, instance, caller, token, app_id, ref)
+
+    return [backup_page, *(_form_route(context, *form) for form in _FORMS)]
+
+
+def _form_route(context: Context, name: str, right: Right, act: Action) -> HTTPRouteHandler:
+    @post(f"{_ONE}/{name}", opt=needs(right))
+    @as_page
+    async def form(request: AnyRequest) -> Answer:
+        _, _, app_id = require_app(context, request.scope)
+        ref = inputs.path_segment(request.scope, _BACKUP_SEGMENT)
+        caller, fields = await form_caller(context, request, f"/apps/{app_id}/backups/{ref}/{name}")
+
+        def done() -> str:
+            find = trash.find_trashed if name == "undelete" else operations.find_backup
+            return act(context.instance, caller, find(context.instance, app_id, ref), fields)
+
+        return redirect(await context.call(done), [])
+
+    return form
+
+
+def path_of(backup: Backup) -> str:
+    """The path of a backup's page."""
+    return f"/apps/{backup.app_id}/backups/{backup.id}"
+
+
+def _delete(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    gone_at = trash.delete_backup(instance, backup, caller.actor).gone_at
+    return f"/apps/{backup.app_id}" + ("" if gone_at is None else f"?deleted={backup.id}")
+
+
+def _undelete(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    trash.undelete(instance, backup, caller.actor, is_limited=True)
+    return path_of(backup)
+
+
+def _lock(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    operations.set_lock(instance, backup, caller.actor, True, by_customer=True)
+    return path_of(backup)
+
+
+def _unlock(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    operations.set_lock(instance, backup, caller.actor, False, by_customer=True)
+    return path_of(backup)
+
+
+def _note(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    note = operations.checked_note(fields.get("note", "").replace("\r\n", "\n").strip() or None)
+    operations.set_note(instance, backup, note, caller.actor)
+    return path_of(backup)
+
+
+def _rename(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    name = fields.get("name", "")
+    if name != backup.name:
+        operations.check_name(name)
+        operations.rename(instance, backup, name, caller.actor)
+    return path_of(backup)
+
+
+_FORMS: tuple[tuple[str, Right, Action], ...] = (
+    ("delete", Right.BACKUPS_DELETE, _delete),
+    ("undelete", Right.BACKUPS_DELETE, _undelete),
+    ("lock", Right.BACKUPS_UPDATE, _lock),
+    ("unlock", Right.BACKUPS_UPDATE, _unlock),
+    ("note", Right.BACKUPS_UPDATE, _note),
+    ("name", Right.BACKUPS_UPDATE, _rename),
+)
+
+
+def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, ref: str) -> Answer:
+    app = apps.get_app(instance, caller.account.id, app_id)
+    backup = operations.find_backup(instance, app_id, ref)
+    full = operations.full_object(instance, backup, with_keys=caller.may_download)
+    now, zone = instance.clock.now_ns(), instance.zone
+
+    def times(*lines: tuple[str, int | None]) -> list[tuple[str, str]]:
+        return [(what, words.whole(at, zone)) for what, at in lines if at is not None]
+
+    may = {right: caller.may(right, app_id) for right in (Right.BACKUPS_UPDATE, Right.BACKUPS_DELETE)}
+    is_settled = backup.state in (State.SUCCESSFUL, State.FAILED)
+    return page(
+        scope,
+        "backup.html",
+        frame=Frame(caller.actor.name, str(zone), "app", "backups", app.name, f"/apps/{app_id}"),
+        name=words.name(backup.name, backup.created_at, zone),
+        backup=full,
+        badge=badge_of_backup(backup),
+        locked=locked_words(backup, now, zone),
+        origin=words.ORIGINS[backup.origin],
+        trust=_trust(backup, instance),
+        warnings=full.warnings[:WARNINGS_SHOWN],
+        sizes=_sizes(backup),
+        times=times(("Begun", backup.created_at), ("Ended", backup.finished_at)),
+        log=log_lines(instance, backup, with_private=False),
+        tar_url=None if full.url is None else full.url.replace(".zip?", ".tar.gz?"),
+        tokens={name: form_token(token, f"{path_of(backup)}/{name}") for name, _, _ in _FORMS},
+        path=path_of(backup),
+        may_change=may[Right.BACKUPS_UPDATE] and is_settled,
+        may_delete=may[Right.BACKUPS_DELETE] and is_settled,
+        name_max=NAME_CHARACTERS_MAX,
+        note_max=NOTE_CHARACTERS_MAX,
+        base_url=instance.config.base_url.rstrip("/"),
+    )
+
+
+def _trust(backup: Backup, instance: Instance) -> list[dict[str, Any]]:
+    """Return the three steps that a good backup goes: made, read back, proved; those not gone yet say so."""
+    zone = instance.zone
+
+    def step(title: str, at: int | None, done: str, to_do: str) -> dict[str, Any]:
+        when = "" if at is None else words.whole(at, zone)
+        return {"title": title, "is_done": at is not None, "when": when, "text": to_do if at is None else done}
+
+    files = f"{words.number(backup.files)} files"
+    return [
+        step("Made", backup.finished_at, f"{files}, {words.size(backup.stored_bytes)} of them new.", ""),
+        step(
+            "Read back",
+            backup.verified_at,
+            "Every byte of it was read from the store and compared with its sum.",
+            "The server reads its whole store by and by; this backup's turn has not come yet.",
+        ),
+        step(
+            "Proved",
+            backup.restore_proved_at,
+            f"A test restore brought back all {files}, and they were compared.",
+            "The newest backup is restored to an empty place once a week and compared.",
+        ),
+    ]
+
+
+def _sizes(backup: Backup) -> list[tuple[str, str]]:
+    if backup.state is not State.SUCCESSFUL:
+        return []
+    return [
+        ("In this backup", words.size(backup.content_bytes)),
+        ("New in it", words.size(backup.stored_bytes)),
+        ("As a .zip, about", words.size(backup.zip_bytes)),
+    ]
