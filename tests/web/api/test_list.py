@@ -58,7 +58,7 @@ def test_the_full_view_has_the_six_fields_first(site: Site, silver: httpx.Client
     site.take()
     (item,) = silver.get(f"/v3/apps/{site.app.id}/backups?view=full").json()["response"]
     fields = "id app_id state origin url files content_size stored_size is_locked locked_until error warnings progress"
-    more = "verified_at restore_proved_at sha256 note kept_by copied_at deleted_at gone_at"
+    more = "verified_at restore_proved_at sha256 note reference kept_by copied_at deleted_at gone_at"
     assert list(item) == [*SIX_FIELDS, *fields.split(), *more.split()]
     assert (item["state"], item["origin"], item["files"]) == ("successful", "manual", 2)
     assert item["url"].startswith(site.url)
