@@ -532,8 +532,8 @@ def test_a_damaged_catalog(patient: Patient) -> None:
     with open(home / "catalog.sqlite", "r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xee" * size)
-    patient.instance = open_instance(home, clock=patient.clock)
-    (line,) = patient.lines()
+    with closing(open_instance(home, clock=patient.clock)) as patient.instance:
+        (line,) = patient.lines()
     assert (line.check, line.level, line.command) == ("catalog", Level.PROBLEM, "holdfast rebuild")
 
 
