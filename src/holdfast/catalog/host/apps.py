@@ -88,9 +88,14 @@ def host_apps(
         return [_host_app_of(row) for row in connection.execute(query).all()]
 
 
-def folders_of(catalog: Catalog, node: str) -> list[tuple[str, str]]:
-    """Return (id, path) of the applications of a node that have not ended."""
-    query = select(apps.c.id, apps.c.path).where(apps.c.node == node, apps.c.ended_at.is_(None))
+def folders_of(catalog: Catalog, node: str, after_id: str, limit: int) -> list[tuple[str, str]]:
+    """Return (id, path) of the applications of a node that have not ended, in the order of their ids, after one."""
+    query = (
+        select(apps.c.id, apps.c.path)
+        .where(apps.c.node == node, apps.c.ended_at.is_(None), apps.c.id > after_id)
+        .order_by(apps.c.id)
+        .limit(limit)
+    )
     with catalog.read() as connection:
         return [(row[0], row[1]) for row in connection.execute(query)]
 
