@@ -10,6 +10,7 @@ import pytest
 from kit.answers import STEP_NS, Record, Recorded, recorded_instance
 from typer.testing import CliRunner
 
+from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.records import SYSTEM
 from holdfast.cli.main import app
 from holdfast.cli.state import State
@@ -79,6 +80,7 @@ account list
 def test_every_command_prints_what_it_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = Record(GOLDEN, {str(tmp_path): "<tmp>"})
     with recorded_instance(tmp_path) as world:
+        _give_external_ids(world)
         _open_always(world, monkeypatch)
         record.replaced[world.account.id] = "<account>"
         named = {"account": world.account.id}
@@ -93,6 +95,14 @@ def test_every_command_prints_what_it_printed(tmp_path: Path, monkeypatch: pytes
             if line.startswith("notice add"):
                 named["endpoint"] = done.stdout.split('"')[3]
     record.check()
+
+
+def _give_external_ids(world: Recorded) -> None:
+    """Make the account and one of its applications the host's; another application stays without an id of the host."""
+    with world.instance.catalog.write() as connection:
+        of_account = accounts.update().where(accounts.c.id == world.account.id)
+        connection.execute(of_account.values(external_id="cust-1"))
+        connection.execute(apps.update().where(apps.c.id == world.app.id).values(external_id="srv-1"))
 
 
 def _open_always(world: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:

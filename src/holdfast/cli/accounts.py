@@ -42,7 +42,7 @@ def list_all(json: Json = False) -> None:
     if json:
         print_json(
             [
-                OperatorAccount(a.id, a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage)
+                OperatorAccount(a.id, a.id, a.email, a.plan, iso(a.created_at, zone), backups, storage, a.external_id)
                 for a, backups, storage in found
             ]
         )

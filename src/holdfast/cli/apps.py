@@ -120,7 +120,7 @@ def _shown(instance: Instance, found: Sequence[App]) -> list[OperatorApp]:
     from holdfast.service.registry.apps import shown_apps
 
     shown = zip(shown_apps(instance, found, for_operator=True), found, strict=True)
-    return [extended(OperatorApp, one, app.account_id, app.path) for one, app in shown]
+    return [extended(OperatorApp, one, app.account_id, app.path, app.external_id) for one, app in shown]
 
 
 @app.command("remove")

@@ -39,7 +39,7 @@ class MasterKey(Shown, frozen=True):
 
 
 class OperatorAccount(Shown, frozen=True):
-    """An account in the operator's list. `backups`: their count."""
+    """An account in the operator's list. `backups`: their count; `external_id`: the host's own, null without one."""
 
     id: str
     account_id: str
@@ -48,6 +48,7 @@ class OperatorAccount(Shown, frozen=True):
     created_at: Time
     backups: Count
     storage: Bytes
+    external_id: str | None
 
 
 class AccountPlan(Shown, frozen=True):
@@ -89,10 +90,11 @@ class NewApp(Shown, frozen=True):
 
 
 class OperatorApp(App, frozen=True):
-    """An application in the operator's list."""
+    """An application in the operator's list. `external_id`: the host's own, null without one."""
 
     account_id: str = ""
     path: str = ""
+    external_id: str | None = None
 
 
 class RemovedApp(Shown, frozen=True):

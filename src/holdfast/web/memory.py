@@ -9,6 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 QUIET_SECONDS = 2.0
 """The wait after something large was freed: many that end together cost one look."""
 
+ARENAS_MAX = 2
+"""Else each of dozens of threads would have its own arena, and what one of them freed would serve no other."""
+
+M_ARENA_MAX = -8
+"""malloc.h of glibc."""
+
 
 class Memory:
     """The memory of a process. Used on the event loop only; the work is done in a thread."""
@@ -16,8 +22,11 @@ class Memory:
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self._is_planned = False
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        library = ctypes.CDLL(None)
+        self._trim = getattr(library, "malloc_trim", None)
         """Of glibc alone; other C libraries give memory back by themselves."""
+        if self._trim is not None:
+            library.mallopt(M_ARENA_MAX, ARENAS_MAX)
 
     def give_back_soon(self) -> None:
         """Give freed memory back to the system, in a moment."""

@@ -13,7 +13,8 @@ from kit.trees import fill, tree_of
 from kit.world import World
 from msgspec import to_builtins
 
-from holdfast.catalog.records import SYSTEM, State
+from holdfast.catalog.events.days import day_of, read_days
+from holdfast.catalog.records import SYSTEM, Day, State
 from holdfast.service.access.download import find_download
 from holdfast.service.errors import AccessDenied
 from holdfast.service.instance.home import Instance, InstanceError, open_instance
@@ -32,6 +33,7 @@ from holdfast.service.retention.prune import prune_account, unknown_backups
 from holdfast.service.take.request import request_backup
 from holdfast.service.take.run import run_backup
 from holdfast.stores.port import StoreUnreachable
+from holdfast.units import DAY_NS
 from holdfast.vault.errors import DamagedError
 
 CATALOG = "catalog.sqlite"
@@ -146,6 +148,30 @@ def test_deleted_backups_do_not_rise_again(world: World, reopened: list[Instance
     instance = reopen(world, reopened)
     assert rebuild(instance, SYSTEM)[0].backups == 1
     assert first.id not in [b.id for b in list_backups(instance, world.app.id)]
+
+
+def test_the_days_are_those_of_the_backups_that_are_there(world: World, reopened: list[Instance]) -> None:
+    for size in (10, 2000, 3000, 4000):
+        (world.root / "data").write_bytes(os.urandom(size))
+        world.take()
+        world.clock.ns += DAY_NS // 2
+    trash.delete_backup(world.instance, list_backups(world.instance, world.app.id)[0], SYSTEM)
+    world.clock.ns += DAY_NS
+
+    def days_in(instance: Instance) -> list[Day]:
+        return read_days(instance.catalog, [world.app.id], "2000-01-01", "2100-01-01")[world.app.id]
+
+    before = days_in(world.instance)
+    lose_catalog(world)
+    instance = reopen(world, reopened)
+    for _ in range(2):
+        rebuild(instance, SYSTEM)
+        *days, today = days_in(instance)
+        assert days == before, "the same twice counts nothing twice"
+        assert (today.day, today.good) == (day_of(world.clock.ns, instance.zone), 0)
+        assert today.stored_bytes == sum(
+            b.stored_bytes for b in list_backups(instance, world.app.id) if b.deleted_at is None
+        )
 
 
 def test_a_catalog_that_is_older_than_the_store(world: World, reopened: list[Instance], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from holdfast.worker.periodic_tasks import PERIODIC_TASKS
 def test_what_is_old_and_unused_goes(world: World) -> None:
     run = world.instance.run
     cut_off = ("restore-1.journal", "restore-1.journal.unfinished", "hook-1.json.unfinished")
-    left = ("job-1.lock", "take-1.lock", *cut_off, "restore-1.done")
+    left = ("job-1.lock", "take-1.lock", "record-1.lock", *cut_off, "restore-1.done")
     young = ("job-2.lock", "restore-2.done")
     old_ns = world.instance.clock.now_ns() - 2 * 3600 * 10**9
     for name in (*left, *young):

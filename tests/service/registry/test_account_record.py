@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from kit.world import World
 
+from holdfast.catalog.accounts.apps import list_apps
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.doctor.diagnose import CHECKS, lines_of
 from holdfast.service.instance.home import InstanceError, open_instance
@@ -97,3 +100,40 @@ def test_a_wrong_key_is_still_told(world: World) -> None:
     (world.instance.home / "master.key").write_text("00" * 32)
     with pytest.raises(InstanceError, match="does not open the vaults"):
         open_instance(world.instance.home, clock=world.clock, new_catalog=True)
+
+
+APPS = 20
+TURNS = 1000
+WRITER = f"""
+import sys
+from pathlib import Path
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.instance.home import open_instance
+from holdfast.service.instance.locks import held_in_turn
+from holdfast.service.registry.apps import add_app
+
+name, home, account_id, folder, count = sys.argv[1:]
+instance = open_instance(Path(home))
+for number in range({APPS}):
+    add_app(instance, account_id, f"{{name}} {{number}}", Path(folder), SYSTEM)
+for _ in range({TURNS}):
+    with held_in_turn(instance, "record-x"):
+        counted = int(Path(count).read_text())
+        Path(count).write_text(str(counted + 1))
+instance.close()
+"""
+
+
+def test_two_processes_that_write_one_record_lose_nothing(world: World, tmp_path: Path) -> None:
+    """Whoever has its lock is alone, though each removes the lock's file; the last to write is the last who read."""
+    (tmp_path / "count").write_text("0")
+    given = (str(world.instance.home), world.account.id, str(world.app.path), str(tmp_path / "count"))
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, name, *given]) for name in ("one", "two")]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert int((tmp_path / "count").read_text()) == 2 * TURNS
+    apps = list_apps(world.instance.catalog, world.account.id)
+    assert len(apps) == 1 + 2 * APPS
+    assert sorted(read_record(world.instance, world.account.id).apps, key=lambda app: app.id) == sorted(
+        apps, key=lambda app: app.id
+    )
+    assert list(world.instance.run.glob("record-*")) == []

@@ -96,8 +96,9 @@ def _change(connection: Connection, change: Change, column: Column[str], value: 
     """Set a column of an account, and enter that with what was there before, if it was another."""
     held = select(column).where(accounts.c.id == change.account_id).with_for_update(key_share=True)
     before = connection.execute(held).scalar()
-    connection.execute(accounts.update().where(accounts.c.id == change.account_id).values({column: value}))
     if before is not None and before != value:
+        values = {column: value, accounts.c.updated_at: now_ns}
+        connection.execute(accounts.update().where(accounts.c.id == change.account_id).values(values))
         data = changed({column.name: before}, {column.name: value})
         enter_audit(connection, structs.replace(change, data=data), now_ns)
 

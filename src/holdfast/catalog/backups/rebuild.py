@@ -19,7 +19,7 @@ from holdfast.catalog.database.engine import Catalog, CatalogError
 from holdfast.catalog.database.held import hold_account, hold_app
 from holdfast.catalog.database.tables import accounts, apps, backups, deliveries, endpoints, events, jobs, packs
 from holdfast.catalog.events.audit import Change, enter_audit, erase_audit
-from holdfast.catalog.events.days import count
+from holdfast.catalog.events.days import count, fill_days
 from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.members import enter_member, enter_person, forget_strangers
@@ -145,6 +145,16 @@ def drop_backup(catalog: Catalog, backup: Backup, now_ns: int, by: Actor) -> Non
         if connection.execute(backups.delete().where(backups.c.id == backup.id)).rowcount:
             enter_gone(connection, by, "backup.dropped", backup, now_ns)
             count(connection, catalog.zone, backup.app_id, now_ns)
+
+
+def count_days(catalog: Catalog, account_id: str, now_ns: int) -> None:
+    """Bring the days of an account's applications up to the backups that are there."""
+    with catalog.read() as connection:
+        found = connection.execute(select(apps.c.id).where(apps.c.account_id == account_id)).scalars().all()
+    for app_id in found:
+        with catalog.write() as connection:
+            hold_app(connection, app_id)
+            fill_days(connection, catalog.zone, app_id, now_ns)
 
 
 def move_on(catalog: Catalog, account_id: str, commit_seq: int, change: Change, now_ns: int) -> None:

@@ -28,6 +28,10 @@ CONNECTIONS_KEPT = 5
 CONNECTIONS_MAX = 64
 """At most this many connections; more than the threads of one process that use the catalog at once."""
 
+CACHE_KIB = 4000
+"""Of each connection to SQLite: the inner pages of each index of a million backups. A process keeps five connections,
+and work that goes on fills all that it is given; the system keeps the file's other pages for all of them."""
+
 MEND = (
     "stop the server and run `holdfast rebuild`, which moves it aside and makes it anew from the store, or restore a "
     "good copy of it"
@@ -357,7 +361,7 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: Any) -> None:
         connection.isolation_level = None  # transactions are begun by hand above
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

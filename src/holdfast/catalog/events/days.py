@@ -7,6 +7,7 @@ changed: each has the day that it was when it was written.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import apps
+from holdfast.catalog.database.tables import apps, backups
 from holdfast.catalog.records import Day
 from holdfast.units import SECOND_NS
 
@@ -44,6 +45,61 @@ def count(connection: Connection, zone: tzinfo, app_id: str, at: int, **counts: 
     only that has changed.
     """
     connection.execute(_COUNT, {**dict.fromkeys(_GIVEN, 0), **counts, "app_id": app_id, "day": day_of(at, zone)})
+
+
+def fill_days(connection: Connection, zone: tzinfo, app_id: str, now: int) -> None:
+    """Bring an application's days up to its backups that are there, within a transaction that holds its row.
+
+    Every such backup was counted on its day, so no number may be lower than they make it. Rows that have counted more,
+    also backups that are gone, stay as they are: filling twice changes nothing. `now`: nanoseconds.
+    """
+    there = _there(connection, zone, app_id)
+    query = select(*_COLUMNS).where(days.c.app_id == app_id, days.c.day.in_(there))
+    known = {values[0]: Day(*values) for values in connection.execute(query)}
+    for day, least in there.items():
+        row = known.get(day, Day(day))
+        filled = Day(
+            day,
+            **{name: max(getattr(row, name), getattr(least, name)) for name in (*_SUMMED, "stored_bytes")},
+            content_bytes=least.content_bytes if least.good >= row.good else row.content_bytes,
+        )
+        if day not in known:
+            connection.execute(days.insert().values(app_id=app_id, **msgspec.structs.asdict(filled)))
+        elif filled != row:
+            of_day = days.update().where(days.c.app_id == app_id, days.c.day == day)
+            connection.execute(of_day.values(**msgspec.structs.asdict(filled)))
+    if there:
+        count(connection, zone, app_id, now)
+
+
+def _there(connection: Connection, zone: tzinfo, app_id: str) -> dict[str, Day]:
+    """Return the days that an application's backups make, those that they ended or came into the trash on."""
+    names = ("finished_at", "deleted_at", "origin", "stored_bytes", "content_bytes")
+    query = select(*(backups.c[name] for name in names)).where(
+        backups.c.app_id == app_id, backups.c.finished_at.is_not(None), backups.c.error_code.is_(None)
+    )
+    found: dict[str, Day] = {}
+    grown: Counter[str] = Counter()
+    for finished_at, deleted_at, origin, stored, content in connection.execute(query.order_by(backups.c.finished_at)):
+        day = day_of(finished_at, zone)
+        before = found.get(day, Day(day))
+        is_good = origin != "imported"
+        found[day] = msgspec.structs.replace(
+            before,
+            good=before.good + is_good,
+            added_bytes=before.added_bytes + stored,
+            content_bytes=content if is_good else before.content_bytes,
+        )
+        grown[day] += stored
+        if deleted_at is not None:
+            gone = day_of(deleted_at, zone)
+            found.setdefault(gone, Day(gone))
+            grown[gone] -= stored
+    stored_bytes = 0
+    for day in sorted(found):
+        stored_bytes += grown[day]
+        found[day] = msgspec.structs.replace(found[day], stored_bytes=stored_bytes)
+    return found
 
 
 def read_days(catalog: Catalog, app_ids: Sequence[str], first: str, last: str) -> dict[str, list[Day]]:

@@ -88,9 +88,14 @@ def host_apps(
         return [_host_app_of(row) for row in connection.execute(query).all()]
 
 
-def folders_of(catalog: Catalog, node: str) -> list[tuple[str, str]]:
-    """Return (id, path) of the applications of a node that have not ended."""
-    query = select(apps.c.id, apps.c.path).where(apps.c.node == node, apps.c.ended_at.is_(None))
+def folders_of(catalog: Catalog, node: str, after_id: str, limit: int) -> list[tuple[str, str]]:
+    """Return (id, path) of the applications of a node that have not ended, in the order of their ids, after one."""
+    query = (
+        select(apps.c.id, apps.c.path)
+        .where(apps.c.node == node, apps.c.ended_at.is_(None), apps.c.id > after_id)
+        .order_by(apps.c.id)
+        .limit(limit)
+    )
     with catalog.read() as connection:
         return [(row[0], row[1]) for row in connection.execute(query)]
 
@@ -114,15 +119,16 @@ def active_apps(catalog: Catalog, after: str, limit: int) -> list[tuple[str, str
         return [(row[0], row[1]) for row in connection.execute(query)]
 
 
-def end_app(catalog: Catalog, app_id: str, ended_at: int, kept_ns: int, change: Change) -> bool:
+def end_app(catalog: Catalog, app_id: str, ended_at: int, kept_ns: int, change: Change, *, moves: bool) -> bool:
     """End an application: nothing of it is due any more, and its backups stay for `kept_ns` from its end on.
 
-    Return False when nothing changed. `change`: for the audit.
+    Return False when nothing changed. `change`: for the audit; `moves`: how long they stay is changed of one that has
+    ended too.
     """
     with catalog.write() as connection:
         query = select(apps.c.ended_at, apps.c.keep_until).where(apps.c.id == app_id)
         row = connection.execute(query.with_for_update(key_share=True)).first()
-        if row is None:
+        if row is None or (row.ended_at is not None and not moves):
             return False
         since = row.ended_at or ended_at
         if row.keep_until == since + kept_ns:

@@ -84,16 +84,17 @@ def _folders_for(instance: Instance, external_id: str, wanted: AppPut) -> Iterat
         yield folders
 
 
-def end_app(instance: Instance, external_id: str, by: Actor, keep_days: int = KEEP_DAYS) -> schemas.HostApp:
+def end_app(instance: Instance, external_id: str, by: Actor, keep_days: int | None = None) -> schemas.HostApp:
     """End an application of the host; its backups can be listed, downloaded and restored elsewhere for `keep_days`.
 
-    Then it is erased; a PUT undoes it until then. Raises Invalid (EXTERNAL_ID), NotFound.
+    Then it is erased; a PUT undoes it until then. `keep_days`: None for KEEP_DAYS, and for no change of one that has
+    ended. Raises Invalid (EXTERNAL_ID), NotFound.
     """
     app = app_by_external_id(instance, external_id).app
-    now_ns, kept_ns = instance.clock.now_ns(), keep_days * DAY_NS
+    now_ns, kept_ns = instance.clock.now_ns(), (KEEP_DAYS if keep_days is None else keep_days) * DAY_NS
     data = {"external_id": external_id, "keep_until": iso((app.ended_at or now_ns) + kept_ns, instance.zone)}
     change = Change(by, "app.ended", app.account_id, app.id, data=data)
-    if rows.end_app(instance.catalog, app.id, now_ns, kept_ns, change):
+    if rows.end_app(instance.catalog, app.id, now_ns, kept_ns, change, moves=keep_days is not None):
         store_record(instance, app.account_id)
     return shown_app(instance, app_by_external_id(instance, external_id))
 

@@ -22,6 +22,8 @@ from holdfast.service.instance.locks import run_trouble
 from holdfast.service.restore.target import Identity, upwards
 
 PATH_BYTES_MAX = 4000
+READ_AT_ONCE = 2000
+INODE_BITS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,11 @@ class Folders:
 
     @cached_property
     def _places(self) -> _Places:
-        places, known = _Places(), dict[str, tuple[Identity, ...]]()
-        for app_id, path in folders_of(self._instance.catalog, self._instance.config.node):
-            places.enter(app_id, _above(path, known))
+        places, known, after = _Places(), dict[str, tuple[Identity, ...]](), ""
+        while some := folders_of(self._instance.catalog, self._instance.config.node, after, READ_AT_ONCE):
+            for app_id, path in some:
+                places.enter(app_id, _above(path, known))
+            after = some[-1][0]
         return places
 
 
@@ -106,37 +110,50 @@ def folders_held(instance: Instance, folders: Folders | None = None) -> Iterator
 
 
 class _Places:
-    """Who has which folder."""
+    """Who has which folder. There may be hundreds of thousands of them, so each is a number and shares the rest."""
 
     def __init__(self) -> None:
-        self._above: dict[str, tuple[Identity, ...]] = {}
-        self._having: Counter[Identity] = Counter()
+        self._folders: dict[str, tuple[int, tuple[Identity, ...]]] = {}
+        """By application: its folder, and all that hold it, which are the same few for most."""
+        self._holders: dict[tuple[Identity, ...], tuple[Identity, ...]] = {}
+        self._having: dict[int, int] = {}
         """The number of applications whose folder it is; the operator may have made several of one."""
-        self._same: dict[Identity, Identity] = {}
         self._holding: Counter[Identity] = Counter()
         """The number of applications whose folders lie in it."""
 
     def above_of(self, app_id: str) -> tuple[Identity, ...]:
         """Return the identities of an application's folder and of all that hold it; empty: it is not there."""
-        return self._above.get(app_id, ())
+        folder, holders = self._folders.get(app_id, (None, ()))
+        return () if folder is None else (_identity_of(folder), *holders)
 
     def is_taken(self, above: tuple[Identity, ...]) -> bool:
         """Return True if a folder is, holds or lies in that of an application."""
-        return self._holding[above[0]] > 0 or any(self._having[one] > 0 for one in above)
+        return self._holding[above[0]] > 0 or any(_number(one) in self._having for one in above)
 
     def enter(self, app_id: str, above: tuple[Identity, ...]) -> None:
         if above:
-            # Hundreds of thousands of folders may lie in the same few, of which each identity is kept once.
-            holding = (self._same.setdefault(one, one) for one in above[1:])
-            self._above[app_id] = above = (above[0], *holding)
-            self._having[above[0]] += 1
-            self._holding.update(above[1:])
+            folder, holders = _number(above[0]), self._holders.setdefault(above[1:], above[1:])
+            self._folders[app_id] = folder, holders
+            self._having[folder] = self._having.get(folder, 0) + 1
+            self._holding.update(holders)
 
     def leave(self, app_id: str) -> None:
-        above = self._above.pop(app_id, ())
-        if above:
-            self._having[above[0]] -= 1
-            self._holding.subtract(above[1:])
+        folder, holders = self._folders.pop(app_id, (None, ()))
+        if folder is not None:
+            self._having[folder] -= 1
+            if not self._having[folder]:
+                del self._having[folder]
+            self._holding.subtract(holders)
+
+
+def _number(folder: Identity) -> int:
+    """Return an identity as one number, which takes a third of the memory."""
+    device, inode = folder
+    return device << INODE_BITS | inode
+
+
+def _identity_of(number: int) -> Identity:
+    return number >> INODE_BITS, number & (1 << INODE_BITS) - 1
 
 
 def _is_plain(path: str) -> bool:
@@ -163,21 +180,28 @@ def _folder_at(path: str) -> Found | None:
 
 
 def _above(path: str, known: dict[str, tuple[Identity, ...]]) -> tuple[Identity, ...]:
-    """Return the identities of a real path and of all that hold it; empty when it is gone. `known`: seen before."""
+    """Return the identities of a real path and of all that hold it; empty when it is gone.
+
+    `known`: what holds others, as seen before; the paths asked for do not enter it, as few of them hold another one.
+    """
+    holder = os.path.dirname(path)
     unseen = []
-    while path not in known and path != "/":
-        unseen.append(path)
-        path = os.path.dirname(path)
-    above = known.get(path)
+    while holder not in known and holder != "/":
+        unseen.append(holder)
+        holder = os.path.dirname(holder)
+    above = known.get(holder)
     if above is None:
-        above = known[path] = (_identity(path),)
+        above = known[holder] = (_identity(holder),)
     for folder in reversed(unseen):
-        try:
-            above = (_identity(folder), *above) if above else ()
-        except OSError:
-            above = ()
-        known[folder] = above
-    return above
+        above = known[folder] = _one_more(folder, above)
+    return above if path == "/" else _one_more(path, above)
+
+
+def _one_more(path: str, above: tuple[Identity, ...]) -> tuple[Identity, ...]:
+    try:
+        return (_identity(path), *above) if above else ()
+    except OSError:
+        return ()
 
 
 def _identity(path: str) -> Identity:

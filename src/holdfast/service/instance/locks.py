@@ -31,17 +31,33 @@ def held(instance: Instance, name: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        with suppress(OSError):  # a lock file that stays harms nobody: what counts is who holds it
-            os.unlink(path)
-        os.close(fd)
+        _let_go(path, fd)
 
 
-def _locked(path: Path) -> int | None:
-    """A descriptor that holds the lock until it is closed; None when another one does."""
+@contextmanager
+def held_in_turn(instance: Instance, name: str) -> Iterator[None]:
+    """Hold the lock `run/<name>.lock`, after whoever has it now. Raises OSError."""
+    path = instance.run / f"{name}.lock"
+    fd = _locked(path, waits=True)
+    assert fd is not None, "who waits gets it"
+    try:
+        yield
+    finally:
+        _let_go(path, fd)
+
+
+def _let_go(path: Path, fd: int) -> None:
+    with suppress(OSError):  # a lock file that stays harms nobody: what counts is who holds it
+        os.unlink(path)
+    os.close(fd)
+
+
+def _locked(path: Path, *, waits: bool = False) -> int | None:
+    """A descriptor that holds the lock until it is closed; None when another one does and it `waits` for none."""
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had it may have removed the file between our two calls: then the next one would make another
             # file, and both would hold "the" lock.
             if _is_same(path, fd):

@@ -163,6 +163,7 @@ def _rebuild(instance: Instance, account_id: str, by: Actor) -> Rebuilt:
     roots = _roots(instance, account_id, done)
     _backups(instance, record, roots, done, by)
     rebuilding.drop_apps_but(instance.catalog, account_id, {app.id for app in record.apps})
+    rebuilding.count_days(instance.catalog, account_id, instance.clock.now_ns())
     commit_seq = max((root.commit_seq for root in roots.values()), default=0)
     counts = {"apps": done.apps, "packs": done.packs, "backups": done.backups, "dropped": done.dropped_backups}
     change = Change(by, "account.rebuilt", account_id, data=counts)

@@ -32,7 +32,7 @@ def sweep_leftovers(instance: Instance) -> int:
 
 def _old_files(instance: Instance) -> list[Path]:
     unfinished = (f"restore-*.journal{UNFINISHED}", f"hook-*.json{UNFINISHED}")
-    patterns = ("job-*.lock", "take-*.lock", *unfinished, "restore-*.journal", "restore-*.done")
+    patterns = ("job-*.lock", "take-*.lock", "record-*.lock", *unfinished, "restore-*.journal", "restore-*.done")
     before_ns = instance.clock.now_ns() - AGE_NS
     found = []
     for pattern in patterns:

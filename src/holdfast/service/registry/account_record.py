@@ -9,11 +9,9 @@ from its root.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import msgspec
 from msgspec import structs
@@ -25,6 +23,7 @@ from holdfast.catalog.people.members import members_of
 from holdfast.catalog.people.records import Key, Member
 from holdfast.catalog.records import SYSTEM, Account, App, Backup
 from holdfast.service.instance.home import Instance
+from holdfast.service.instance.locks import held_in_turn
 from holdfast.stores.port import ObjectMissing, Store, StoreError
 from holdfast.vault.errors import DamagedError, KeyMismatch
 from holdfast.vault.pack.keys import MasterKey
@@ -223,18 +222,12 @@ def drop_marks(instance: Instance, backup: Backup) -> None:
 @contextmanager
 def _one_at_a_time(instance: Instance, account_id: str) -> Iterator[None]:
     """Hold the account's record: the last to write must be the last who read, or an older state would win."""
-    try:
-        fd = os.open(instance.run / f"record-{account_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _not_locked(instance, error) from error
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            stack.enter_context(held_in_turn(instance, f"record-{account_id}"))
         except OSError as error:
             raise _not_locked(instance, error) from error
         yield
-    finally:
-        os.close(fd)
 
 
 def _not_locked(instance: Instance, error: OSError) -> StoreError:

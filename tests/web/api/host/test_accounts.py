@@ -15,11 +15,14 @@ from holdfast.catalog.backups.rebuild import erase_keys
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.records import SYSTEM
+from holdfast.schemas.times import iso
 from holdfast.service.host.ends import erase_due
 from holdfast.service.registry.account_record import read_record
+from holdfast.service.registry.accounts import set_email, set_plan
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.keys import reveal_key
 from holdfast.service.take.schedule import Schedule, set_schedule, tick
+from holdfast.units import DAY_NS
 
 BODY = {"email": "ana@example.org", "plan": "Titanium", "name": "Ana"}
 PATH = "/v3/admin/accounts/cust%2F1"
@@ -126,6 +129,24 @@ def test_lists_are_paged(site: Site, panel: httpx.Client) -> None:
     assert response(panel.get("/v3/admin/accounts", params=late)) == []
 
 
+def test_the_operators_changes_are_among_those_since_a_time(site: Site, panel: httpx.Client) -> None:
+    made = response(panel.put(PATH, json=BODY), 201)
+    after = site.instance.clock.now_ns() + DAY_NS
+
+    def changed_since() -> list[str]:
+        since = iso(after, site.instance.zone)
+        return [one["id"] for one in response(panel.get("/v3/admin/accounts", params={"updated_after": since}))]
+
+    for change, value in ((set_plan, "Bronze"), (set_email, "new@example.org")):
+        assert changed_since() == []
+        site.instance.clock = _Later(after + DAY_NS)
+        change(site.instance, made["id"], value, SYSTEM)
+        assert changed_since() == [made["id"]]
+        after += 2 * DAY_NS
+        change(site.instance, made["id"], value, SYSTEM)
+        assert changed_since() == [], "the same again changes nothing"
+
+
 def test_a_suspended_account_lists_and_downloads_and_changes_nothing(site: Site, panel: httpx.Client) -> None:
     made = response(panel.put(PATH, json=BODY), 201)
     app = add_app(site.instance, made["id"], "bot", site.folder, SYSTEM)
@@ -160,7 +181,10 @@ def test_an_account_ends_and_a_put_undoes_it(site: Site, panel: httpx.Client) ->
 
 def test_an_ended_account_is_erased_when_its_time_has_come(site: Site, panel: httpx.Client) -> None:
     made = response(panel.put(PATH, json=BODY), 201)
-    assert response(panel.delete(f"{PATH}?erase=true"))["erase_at"] is not None
+    ended = response(panel.delete(f"{PATH}?erase=true"))
+    assert ended["erase_at"] is not None
+    for query in ("", "?erase=true", "?erase=false"):
+        assert response(panel.delete(PATH + query)) == ended, "the same twice changes nothing"
     assert erase_due(site.instance) == []
     assert response(panel.put(PATH, json=BODY))["erase_at"] is None, "a PUT undoes it"
     response(panel.delete(f"{PATH}?erase=true&now=true"))

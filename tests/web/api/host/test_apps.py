@@ -213,6 +213,16 @@ def test_an_application_ends_and_a_put_undoes_it(site: Site, panel: httpx.Client
         assert customer.post(backups).status_code == 202
 
 
+def test_ending_again_moves_the_date_only_when_asked(site: Site, panel: httpx.Client, body: dict[str, Any]) -> None:
+    made(panel.put(PATH, json=body), 201)
+    ended = made(panel.delete(f"{PATH}?keep_days=30"))
+    assert made(panel.delete(PATH)) == ended
+    later = made(panel.delete(f"{PATH}?keep_days=40"))
+    since = datetime.fromisoformat(ended["ended_at"])
+    assert datetime.fromisoformat(later["ended_at"]) == since
+    assert datetime.fromisoformat(later["keep_until"]) - since == timedelta(days=40)
+
+
 def test_an_ended_application_is_erased_when_its_time_has_come(
     site: Site, panel: httpx.Client, body: dict[str, Any]
 ) -> None:

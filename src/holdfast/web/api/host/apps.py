@@ -49,8 +49,7 @@ def host_app_routes(context: Context) -> list[HTTPRouteHandler]:
     async def end_app(request: AnyRequest) -> Answer:
         host = require_host(context, request.scope)
         fields = inputs.query(request.scope, "keep_days")
-        days = inputs.integer(fields, "keep_days", 0, operations.KEEP_DAYS_MAX)
-        keep_days = operations.KEEP_DAYS if days is None else days
+        keep_days = inputs.integer(fields, "keep_days", 0, operations.KEEP_DAYS_MAX)
         external_id = _external_id(request.scope)
         return success(await context.call(operations.end_app, instance, external_id, host.actor, keep_days))
 

@@ -63,7 +63,8 @@ def paths() -> Json:
                 ),
                 description=(
                     "It is backed up no more. Its backups can be listed, downloaded and restored elsewhere as long as "
-                    "they stay; until then a PUT undoes it."
+                    "they stay; until then a PUT undoes it. Of one that has ended, `keep_days` moves the date, and "
+                    "without it nothing changes."
                 ),
             ),
         },
