@@ -115,4 +115,5 @@ def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
         site.stop_worker()
         server.stop()
         thread.join(WAIT_SECONDS)
+        front.context.calls.shutdown()  # what was noted off a request's path has a connection of the instance
         instance.close()
