@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0017"
+SCHEMA_VERSION = "0018"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -58,6 +58,8 @@ accounts = Table(
 own id of it; `ended_at`: since when the host has ended it; `erase_at`: when it is to be erased then; `trash_bytes`: of
 the store, needed by backups in the trash alone, as last measured; None: to be measured."""
 Index("uq_accounts_external", accounts.c.external_id, unique=True)
+_is_to_erase = text("erase_at IS NOT NULL")
+Index("ix_accounts_erase_at", accounts.c.erase_at, sqlite_where=_is_to_erase, postgresql_where=_is_to_erase)
 
 apps = Table(
     "apps",
@@ -87,6 +89,8 @@ Index("uq_apps_external", apps.c.external_id, unique=True)
 Index("ix_apps_next_run", apps.c.node, apps.c.next_run_at)
 Index("ix_apps_overdue", apps.c.overdue_at)
 Index("ix_apps_prove", apps.c.node, apps.c.prove_at)
+_has_end = text("keep_until IS NOT NULL")
+Index("ix_apps_keep_until", apps.c.keep_until, sqlite_where=_has_end, postgresql_where=_has_end)
 
 backups = Table(
     "backups",
@@ -137,6 +141,7 @@ was read back once; `error_message`, `error_detail`: why it failed, for the cust
 Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_created", backups.c.account_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_name", backups.c.account_id, backups.c.name)
+Index("ix_backups_stored", backups.c.app_id, backups.c.stored_bytes, backups.c.deleted_at)
 _unfinished = text("state IN ('queued', 'running')")
 Index(
     "uq_backups_one_per_app",
