@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import MetaData, Table, create_engine
+from sqlalchemy import Connection, MetaData, Table, create_engine, text
 
 from holdfast.catalog.database.engine import parsed_url, sqlite_url
 from holdfast.catalog.database.migrations import upgrade
@@ -16,12 +16,20 @@ from holdfast.catalog.database.migrations import upgrade
 DAYS_FILLED = "0017"
 """Before this version the table of days was empty."""
 
+_INDEXES_OF_0018 = ("ix_backups_stored", "ix_apps_keep_until", "ix_accounts_erase_at")
 _OF_MAIN_KEY = "(SELECT {} FROM new.keys WHERE keys.account_id = accounts.id AND keys.rights = 'main')"
 _GONE = {
     ("accounts", "api_key_hash"): _OF_MAIN_KEY.format("hash"),
     ("accounts", "api_key_sealed"): _OF_MAIN_KEY.format("sealed"),
 }
 """Columns that later versions moved elsewhere, as expressions over today's tables."""
+
+
+def call_it(version: str, connection: Connection) -> None:
+    """Give a catalog of today, from which the caller takes what came later, the number of an older version."""
+    for index in _INDEXES_OF_0018:
+        connection.execute(text(f"DROP INDEX {index}"))
+    connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 
 def write_as(version: str, path: Path, given: Mapping[tuple[str, str], str] = {}) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from kit import rows
+from kit.older_catalog import call_it
 from sqlalchemy import text
 
 from holdfast.catalog.backups.rows import backup_by_id, fail_backup, insert_backup, log_of
@@ -39,7 +40,7 @@ def as_before(catalog: Catalog) -> None:
             old = {name: value for name, value in json.loads(data).items() if name != "detail"}
             connection.execute(change, {"data": json.dumps(old), "seq": seq})
         connection.execute(text("DELETE FROM days"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+        call_it("0010", connection)
 
 
 def test_what_is_there_is_divided(url: str) -> None:

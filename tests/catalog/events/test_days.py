@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 from kit import rows
+from kit.older_catalog import call_it
 from sqlalchemy import select, text
 
 from holdfast.catalog.backups import trash
@@ -233,7 +234,7 @@ def make_older(catalog: Catalog) -> None:
     """Take the days away, and the number of the version that filled them."""
     with catalog.write() as connection:
         connection.execute(text("DELETE FROM days"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0016'"))
+        call_it("0016", connection)
     catalog.close()
 
 
