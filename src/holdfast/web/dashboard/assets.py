@@ -39,7 +39,7 @@ _PACKED = frozenset({".css", ".js", ".svg"})
 
 _HEADERS: Headers = [
     (b"cache-control", b"public, max-age=31536000, immutable"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+    (b"content-security-policy", b"default-src 'none'"),
     (b"vary", b"accept-encoding"),
 ]
 
