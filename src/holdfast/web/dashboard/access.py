@@ -56,10 +56,16 @@ async def form_caller(context: Context, request: AnyRequest, action: str) -> tup
     """Whoever posts a form of one of our pages, and its fields. Raises ACCESS_DENIED, CROSS_SITE_REQUEST."""
     require_from_here(context, request.scope)
     caller, token = require_session(context, request.scope)
+    return caller, await form_fields(context, request, token, action)
+
+
+async def form_fields(context: Context, request: AnyRequest, token: str, action: str) -> dict[str, str]:
+    """The fields of a form of one of our pages, posted in the session with this token. Raises CROSS_SITE_REQUEST."""
+    require_from_here(context, request.scope)
     fields = await inputs.form_body(request)
     if not is_form_token(fields.get("form_token", ""), token, action):
         raise cross_site()
-    return caller, fields
+    return fields
 
 
 def require_from_here(context: Context, scope: Scope) -> None:

@@ -25,7 +25,7 @@ from holdfast.service.take.request import request_backup
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_app
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
 from holdfast.web.dashboard.backup_pages import path_of
 from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import Frame, page, redirect
@@ -59,8 +59,8 @@ def app_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(f"{_APP}/backups", opt=needs(Right.BACKUPS_CREATE))
     @as_page
     async def back_up_now(request: AnyRequest) -> Answer:
-        _, _, app_id = require_app(context, request.scope)
-        caller, fields = await form_caller(context, request, _take_path(app_id))
+        caller, token, app_id = require_app(context, request.scope)
+        fields = await form_fields(context, request, token, _take_path(app_id))
         await context.call(_take, instance, caller, app_id, fields.get("once") or None)
         return redirect(f"/apps/{app_id}", [])
 

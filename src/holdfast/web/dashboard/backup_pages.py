@@ -20,7 +20,7 @@ from holdfast.service.take.log import log_lines
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_app
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of_backup, locked_words
@@ -53,9 +53,9 @@ def _form_route(context: Context, name: str, right: Right, act: Action) -> HTTPR
     @post(f"{_ONE}/{name}", opt=needs(right))
     @as_page
     async def form(request: AnyRequest) -> Answer:
-        _, _, app_id = require_app(context, request.scope)
+        caller, token, app_id = require_app(context, request.scope)
         ref = inputs.path_segment(request.scope, _BACKUP_SEGMENT)
-        caller, fields = await form_caller(context, request, f"/apps/{app_id}/backups/{ref}/{name}")
+        fields = await form_fields(context, request, token, f"/apps/{app_id}/backups/{ref}/{name}")
 
         def done() -> str:
             find = trash.find_trashed if name == "undelete" else operations.find_backup
