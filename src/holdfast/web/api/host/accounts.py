@@ -6,12 +6,11 @@ from typing import Any
 
 from litestar import Request, delete, get, put
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import Scope
 
 from holdfast.schemas.host.accounts import AccountPut
 from holdfast.service.host import accounts as operations
 from holdfast.service.host.admin_keys import Scope as HostScope
-from holdfast.web.api.host.queries import page_of_ids, truth
+from holdfast.web.api.host.queries import account_after, external_id, page_of_ids, truth
 from holdfast.web.auth import needs_scope, require_host
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
@@ -59,12 +58,9 @@ def host_account_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(_LIST, opt=_READ)
     async def list_accounts(request: AnyRequest) -> Answer:
         require_host(context, request.scope)
-        answer = await context.call(page_of_ids, instance, request.scope, _LIST, operations.list_accounts)
+        answer = await context.call(
+            page_of_ids, instance, request.scope, _LIST, operations.list_accounts, account_after
+        )
         return with_etag(answer, request.scope)
 
     return [put_account, get_account, end_account, list_accounts]
-
-
-def external_id(scope: Scope) -> str:
-    """Return the external id of an account in the path."""
-    return inputs.path_segment(scope, inputs.HOST_ID_SEGMENT)

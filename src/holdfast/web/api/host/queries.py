@@ -36,17 +36,29 @@ def standing_kind(fields: dict[str, str]) -> Kind | None:
     return Kind(text)
 
 
+def account_after(fields: dict[str, str]) -> str | None:
+    """The id of the account that a page begins behind."""
+    after = fields.get("after")
+    if after and not _ID.fullmatch(after):
+        raise inputs.invalid("after", "the id of what is listed, lower-case letters and digits")
+    return after
+
+
+def external_id(scope: Scope) -> str:
+    """Return the external id in the path."""
+    return inputs.path_segment(scope, inputs.HOST_ID_SEGMENT)
+
+
 def page_of_ids(
     instance: Instance,
     scope: Scope,
     path: str,
     find: Callable[[Instance, str, int, int | None, Kind | None], tuple[Sequence[Any], str | None]],
+    after_of: Callable[[dict[str, str]], str | None],
 ) -> Answer:
     """A page of what `find(instance, after, limit, updated_after, standing)` returns, and the link to the next one."""
     fields = inputs.query(scope, "limit", "after", "updated_after", "standing")
-    limit, after = inputs.page_limit(fields) or PAGE_DEFAULT, fields.get("after", "")
-    if after and not _ID.fullmatch(after):
-        raise inputs.invalid("after", "the id of what is listed, lower-case letters and digits")
+    limit, after = inputs.page_limit(fields) or PAGE_DEFAULT, after_of(fields) or ""
     since = fields.get("updated_after")
     updated_after = None if since is None else inputs.moment("updated_after", since)
     found, next_after = find(instance, after, limit, updated_after, standing_kind(fields))

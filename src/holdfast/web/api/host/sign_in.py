@@ -10,7 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.schemas.people.sign_in import NewSignInLink
 from holdfast.service.host.admin_keys import Scope
 from holdfast.service.host.sign_in import sign_in_link
-from holdfast.web.api.host.accounts import ONE_ACCOUNT, external_id
+from holdfast.web.api.host.accounts import ONE_ACCOUNT
+from holdfast.web.api.host.queries import external_id
 from holdfast.web.auth import needs_scope, require_host
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
