@@ -113,3 +113,9 @@ def test_counts(catalog: Catalog, app: App) -> None:
     assert counts_of(catalog, "ana", "other", 0).app_times == ()
     assert len(counts.backups) == 3
     assert counts_of(catalog, "ana", app.id, DAY).account_times == ()
+
+
+def test_a_backup_counts_whose_number_is_before_that_of_an_earlier_one(catalog: Catalog, app: App) -> None:
+    for n in (2, 1):
+        rows.done(catalog, app, n)
+    assert counts_of(catalog, "ana", app.id, 0).account_times == (rows.SECOND, 2 * rows.SECOND)

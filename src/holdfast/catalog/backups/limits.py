@@ -18,6 +18,7 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups, events
 from holdfast.catalog.packs.ledger import counted_bytes
 from holdfast.catalog.records import EventKind, State
+from holdfast.units import HOUR_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Counts:
     """Those of the application."""
 
 
-_NO_SEQ = 2**62
+_DISORDER_NS = HOUR_NS
+"""At most so far apart are the times of two events that are numbered in the other order; a transaction is shorter."""
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -126,13 +128,15 @@ def _asked_since(
 
 def _events(account_ids: Collection[str], since: int) -> Select[Any]:
     """Queued and failed backups of accounts, in the order in which they were entered."""
-    # Events are numbered roughly in order of time: the search for the account's starts at the first of that time.
-    first = select(events.c.seq).where(events.c.at >= since).order_by(events.c.at).limit(1).scalar_subquery()
+    # An event gets its number after its time, so two may be numbered in the other order: the search for the account's
+    # starts where nothing that counts can stand before.
+    earlier = select(events.c.seq).where(events.c.at < since - _DISORDER_NS)
+    last = earlier.order_by(events.c.at.desc()).limit(1).scalar_subquery()
     return (
         select(events.c.kind, events.c.at, events.c.account_id, events.c.app_id, events.c.backup_id, events.c.data)
         .where(
             events.c.account_id.in_(account_ids),
-            events.c.seq >= func.coalesce(first, _NO_SEQ),
+            events.c.seq > func.coalesce(last, 0),
             events.c.kind.in_((EventKind.BACKUP_QUEUED, EventKind.BACKUP_FAILED)),
         )
         .order_by(events.c.seq)
