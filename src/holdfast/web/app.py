@@ -42,11 +42,12 @@ from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.auth import check_routes
 from holdfast.web.context import Context
-from holdfast.web.dashboard.app_pages import app_routes
+from holdfast.web.dashboard.apps.app_pages import app_routes
+from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
+from holdfast.web.dashboard.apps.home_pages import home_routes
 from holdfast.web.dashboard.assets import asset_routes
-from holdfast.web.dashboard.backup_pages import backup_page_routes
-from holdfast.web.dashboard.home_pages import home_routes
-from holdfast.web.dashboard.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
+from holdfast.web.dashboard.people.account_pages import account_page_routes
+from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
 from holdfast.web.http.errors import (
@@ -103,6 +104,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),
+        *account_page_routes(context),
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),

@@ -14,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.types import Scope
 from markupsafe import Markup
 
+from holdfast.catalog.records import App
+from holdfast.service.people.callers import Caller
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.assets import assets
 from holdfast.web.http.envelope import Answer, Headers
@@ -53,6 +55,23 @@ class Frame(NamedTuple):
     """The path of the area's first page."""
 
 
+class Tab(NamedTuple):
+    """A tab of an application's pages."""
+
+    name: str
+    path: str
+    text: str
+
+
+APP_TABS = (Tab("backups", "", "Backups"),)
+"""The tabs of an application; `path` is what follows the path of its first page."""
+
+
+def app_frame(caller: Caller, zone: str, app: App, tab: str) -> Frame:
+    """The frame of a page of an application."""
+    return Frame(caller.actor.name, zone, "app", tab, app.name, f"/apps/{app.id}")
+
+
 @cache
 def _templates() -> Environment:
     made = Environment(
@@ -64,7 +83,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    made.globals.update(asset=assets().address, icon=_icon, words=words)
+    made.globals.update(asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS)
     return made
 
 

@@ -21,7 +21,7 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
-from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of_backup, locked_words
 from holdfast.web.http import request as inputs
@@ -129,7 +129,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     return page(
         scope,
         "backup.html",
-        frame=Frame(caller.actor.name, str(zone), "app", "backups", app.name, f"/apps/{app_id}"),
+        frame=app_frame(caller, str(zone), app, "backups"),
         name=words.name(backup.name, backup.created_at, zone),
         backup=full,
         badge=badge_of_backup(backup),

@@ -1,4 +1,4 @@
-"""The pages of signing in: a sign-in link, an invitation, who is signed in, signing out.
+"""The pages of signing in: a sign-in link, an invitation.
 
 They take the session's cookie and never a key. A link is used up by a person who opens it, and by nothing else: where a
 browser does not say that it is one, the page has a button.
@@ -16,18 +16,15 @@ from litestar.types import Scope
 
 from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
-from holdfast.service.people import sessions, sign_in
-from holdfast.service.people.callers import Caller
+from holdfast.service.people import sign_in
 from holdfast.service.people.invitations import Invited, find_invitation
-from holdfast.service.people.sessions import Session
 from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
-from holdfast.web.dashboard.access import as_page, form_caller, require_from_here, require_session
-from holdfast.web.dashboard.home_pages import HOME_PATH
-from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.access import as_page, require_from_here
+from holdfast.web.dashboard.apps.home_pages import HOME_PATH
+from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
-    form_token,
     is_opened_by_person,
     session_token,
     set_cookie,
@@ -40,14 +37,13 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 AnyRequest = Request[Any, Any, Any]
 
 INVITATION_SEGMENT = "invite"
-_ACCOUNT, _LOGOUT = "/account", "/logout"
 _PAGES = re.compile(r"/(?:account|docs|apps/[0-9a-f]{32})?")
 """The pages that sign-in links lead to so far; with any other path they lead to the first one."""
 
 
 def sign_in_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
-    return [*_link_routes(context), *_invitation_routes(context), *_session_routes(context)]
+    return [*_link_routes(context), *_invitation_routes(context)]
 
 
 def _link_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -97,32 +93,6 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     return [show_invitation, accept_invitation]
 
 
-def _session_routes(context: Context) -> list[HTTPRouteHandler]:
-    @get(_ACCOUNT, opt=OPEN)
-    @as_page
-    async def who_is_signed_in(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        found = await context.call(sessions.own_sessions, context.instance, caller)
-        return _account_page(request.scope, context.instance, caller, found, token)
-
-    @post(f"{_ACCOUNT}/sessions/{{session_id:str}}/end", opt=OPEN)
-    @as_page
-    async def end_session(request: AnyRequest) -> Answer:
-        session_id = inputs.path_segment(request.scope, 2)
-        caller, _ = await form_caller(context, request, _end_path(session_id))
-        await context.call(sessions.end_session, context.instance, caller, session_id)
-        return redirect(_ACCOUNT, [])
-
-    @post(_LOGOUT, opt=OPEN)
-    @as_page
-    async def sign_out(request: AnyRequest) -> Answer:
-        caller, _ = await form_caller(context, request, _LOGOUT)
-        await context.call(sessions.end_session, context.instance, caller, caller.session_id or "")
-        return redirect(_ACCOUNT, [set_cookie(context, "", 0)])
-
-    return [who_is_signed_in, end_session, sign_out]
-
-
 async def _signed_in(
     context: Context, scope: Scope, enter: Callable[[Instance, str, str, str, str | None], SignedIn], secret: str
 ) -> Answer:
@@ -144,10 +114,6 @@ def _is_head(scope: Scope) -> bool:
     return ASKED_FOR_HEAD in (scope.get("extensions") or {})
 
 
-def _end_path(session_id: str) -> str:
-    return f"{_ACCOUNT}/sessions/{session_id}/end"
-
-
 def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: str) -> Answer:
     until = local_time(invited.invitation.ends_at, instance.zone)
     return page(
@@ -161,29 +127,4 @@ def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: 
         action=f"/{INVITATION_SEGMENT}/{token}",
         button="Accept and sign in",
         fields={},
-    )
-
-
-def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
-    def shown(session: Session) -> dict[str, Any]:
-        path = _end_path(session.id)
-        seen, began = (local_time(ns, instance.zone) for ns in (session.seen_at, session.created_at))
-        return {
-            "ip": session.ip,
-            "agent": session.agent,
-            "seen": f"{seen:%Y-%m-%d %H:%M}",
-            "began": f"{began:%Y-%m-%d %H:%M}",
-            "is_this": session.id == caller.session_id,
-            "end_path": path,
-            "end_token": form_token(token, path),
-        }
-
-    return page(
-        scope,
-        "sessions.html",
-        frame=Frame(caller.actor.name, str(instance.zone)),
-        email=caller.account.email,
-        sessions=[shown(session) for session in found],
-        rights=sorted(caller.grant.rights),
-        sign_out_token=form_token(token, _LOGOUT),
     )

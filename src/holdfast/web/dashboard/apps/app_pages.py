@@ -26,9 +26,9 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
-from holdfast.web.dashboard.backup_pages import path_of
+from holdfast.web.dashboard.apps.backup_pages import path_of
 from holdfast.web.dashboard.charts import size_chart
-from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of, badge_of_backup, locked_words, shown_strip, strip_sentence
 from holdfast.web.http import request as inputs
@@ -84,7 +84,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     return page(
         scope,
         "app.html",
-        frame=Frame(caller.actor.name, str(instance.zone), "app", "backups", app.name, f"/apps/{app_id}"),
+        frame=app_frame(caller, str(instance.zone), app, "backups"),
         app_id=app_id,
         badge=badge_of(kind),
         headline=now.words.headline,
