@@ -37,7 +37,7 @@ SCHEDULED = "scheduled"
 BATCH = 100
 
 TAKEN_BACK_NS = 10 * MINUTE_NS
-"""So long a change of a schedule can be taken back."""
+"""A change of a schedule can be taken back for this time."""
 
 _log = logging.getLogger(__name__)
 
