@@ -54,8 +54,11 @@ def session_token(context: Context, scope: Scope) -> str | None:
     return None
 
 
-def session_caller(context: Context, scope: Scope) -> Caller | None:
-    """Whoever is signed in; None without a cookie. Raises ACCESS_DENIED for a session that has ended, KEEP_CALM."""
+def session_caller(context: Context, scope: Scope, *, is_noted: bool = True) -> Caller | None:
+    """Whoever is signed in; None without a cookie. Raises ACCESS_DENIED for a session that has ended, KEEP_CALM.
+
+    `is_noted`: the session is in use, which keeps it from ending of idleness.
+    """
     token = session_token(context, scope)
     if token is None:
         return None
@@ -65,7 +68,8 @@ def session_caller(context: Context, scope: Scope) -> Caller | None:
     except AccessDenied as denied:
         refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
-    context.note_session_seen(caller)
+    if is_noted:
+        context.note_session_seen(caller)
     return caller
 
 
