@@ -9,6 +9,7 @@ if (keysOn) {
   keysOn.addEventListener("change", () => localStorage.setItem("keys", keysOn.checked ? "on" : "off"));
 }
 document.getElementById("show-keys")?.addEventListener("click", () => keys.showModal());
+document.getElementById("close-keys")?.addEventListener("click", () => keys.close());
 
 const rows = () => [...document.querySelectorAll("article.row .name")];
 const step = by => {
@@ -16,12 +17,12 @@ const step = by => {
   const next = all[now < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, now + by))];
   next?.focus();
 };
-const inRow = name => (document.activeElement?.closest("article.row") ?? document).querySelector(`[data-key="${name}"]`);
+const inRow = what => (document.activeElement?.closest("article.row") ?? document).querySelector(what);
 const actions = {
   j: () => step(1),
   k: () => step(-1),
-  d: () => inRow("d")?.click(),
-  r: () => inRow("r")?.click(),
+  d: () => inRow("a[download]")?.click(),
+  r: () => inRow('a[href*="/restore"]')?.click(),
   b: () => document.querySelector('[data-key="b"] button')?.focus(),
   "/": () => document.querySelector('input[type="search"]')?.focus(),
   g: () => { goes = Date.now(); },
