@@ -32,6 +32,7 @@ _STYLES = (
     "forms",
     "apps",
     "schedule",
+    "giving",
     "operator",
     "live",
 )
