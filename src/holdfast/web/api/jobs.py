@@ -159,7 +159,7 @@ def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePrev
     backup = find_backup(context.instance, app.id, ref)
     target = _target(context, app, body)
     try:
-        return restore_apart(context.instance, backup, target, _wanted(body))
+        return restore_apart(context.instance, backup, target, _wanted(body)).changes
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:
