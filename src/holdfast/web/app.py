@@ -45,6 +45,8 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
 from holdfast.web.dashboard.apps.home_pages import home_routes
+from holdfast.web.dashboard.apps.job_pages import job_page_routes
+from holdfast.web.dashboard.apps.restore_pages import restore_page_routes
 from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
@@ -108,6 +110,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
+        *restore_page_routes(context),
+        *job_page_routes(context),
         *asset_routes(),
     ]
 

@@ -22,11 +22,14 @@ from holdfast.service.policy.standing import Kind
 from holdfast.service.registry import accounts, apps, trash
 from holdfast.service.registry.backups import full_objects
 from holdfast.service.take.request import request_backup
+from holdfast.units import DAY_NS
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
 from holdfast.web.dashboard.apps.backup_pages import path_of
+from holdfast.web.dashboard.apps.job_pages import job_form, path_of_job, undo_form
+from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -41,6 +44,9 @@ _CHOICES = {Choice.ALL: "All", Choice.BY_HAND: "By hand", Choice.LOCKED: "Locked
 _APP = "/apps/{app_id:str}"
 _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 """The standings of an application that has nothing to draw yet."""
+
+UNDO_OFFERED_NS = DAY_NS
+"""So long the headline offers to undo the last restore; the page of its job does so later too."""
 
 _BUSY = frozenset({Kind.RUNNING, Kind.FIRST_RUNNING, Kind.RESTORING})
 
@@ -90,6 +96,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         headline=now.words.headline,
         text=now.words.text,
         take=_form(token, app_id) if may_take else None,
+        **_going(instance, caller, token, app_id, now),
         percent=_percent(now),
         has_history=kind not in _QUIET,
         strip=shown_strip(now.strip),
@@ -106,6 +113,26 @@ def _form(token: str, app_id: str) -> dict[str, str]:
     """The form that takes a backup; sent twice it takes one."""
     path = _take_path(app_id)
     return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
+
+
+def _going(instance: Instance, caller: Caller, token: str, app_id: str, now: Overview) -> dict[str, Any]:
+    """What the headline offers besides: to restore, to cancel what runs, to see a restore and to undo the last one."""
+    facts, may_restore = now.standing.facts, caller.may(Right.BACKUPS_RESTORE, app_id)
+    work, right = facts.backup, Right.BACKUPS_CREATE
+    if facts.restore is not None:
+        work, right = facts.restore, Right.BACKUPS_RESTORE
+    is_restorable = may_restore and bool(facts.good_id) and work is None and not facts.plan_without
+    seen = facts.restore or (facts.restore_failed if now.standing.kind is Kind.RESTORE_FAILED else None)
+    restored = facts.restored if work is None and not facts.plan_without else None
+    is_new = restored is not None and facts.now - restored.at < UNDO_OFFERED_NS
+    return {
+        "restore": restore_path(app_id) if is_restorable else None,
+        "may_restore": may_restore and not facts.plan_without,
+        "cancel": job_form(token, work.id, "cancel") if work is not None and caller.may(right, app_id) else None,
+        "job": None if seen is None else path_of_job(seen.id),
+        "undo_restore": undo_form(instance, caller, token, restored.id, app_id) if restored and is_new else None,
+        "undone": "" if restored is None else words.ago(restored.at, facts.now),
+    }
 
 
 def _undo(instance: Instance, token: str, app_id: str, deleted: str | None) -> dict[str, str] | None:
@@ -211,6 +238,7 @@ def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[d
             "added": words.size(backup.stored_bytes),
             "locked": locked_words(backup, now, zone),
             "href": path_of(backup),
+            "restore": restore_path(backup.app_id, backup.id),
             "is_proved": backup.restore_proved_at is not None,
             "warnings": len(backup.warnings),
             "url": full.url,
