@@ -48,6 +48,7 @@ from holdfast.web.dashboard.apps.home_pages import home_routes
 from holdfast.web.dashboard.apps.job_pages import job_page_routes
 from holdfast.web.dashboard.apps.restore_pages import restore_page_routes
 from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
@@ -112,6 +113,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *backup_page_routes(context),
         *restore_page_routes(context),
         *job_page_routes(context),
+        *operator_routes(context),
         *asset_routes(),
     ]
 

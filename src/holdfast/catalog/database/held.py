@@ -23,7 +23,7 @@ def hold_account(connection: Connection, account_id: str | None) -> None:
 
 def hold_accounts(connection: Connection, account_ids: Collection[str]) -> None:
     """Hold accounts' rows, in the order of their ids, so that two who hold many do not wait for each other."""
-    if connection.dialect.name != "sqlite":  # which has one writer at a time
+    if account_ids and connection.dialect.name != "sqlite":  # which has one writer at a time
         query = select(accounts.c.id).where(accounts.c.id.in_(account_ids)).order_by(accounts.c.id)
         connection.execute(query.with_for_update(key_share=True)).all()
 

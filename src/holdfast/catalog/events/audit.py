@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.held import hold_account, hold_accounts
+from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.records import Actor, ActorKind, AuditEntry, AuditFilter
 
 _COLUMNS = (
@@ -68,8 +68,7 @@ def enter_audit(connection: Connection, change: Change, at: int) -> int:
 
 
 def enter_audits(connection: Connection, changes: Sequence[Change], at: int) -> None:
-    """Enter many changes in their own transaction, in their order. The accounts are held in the order of their ids."""
-    hold_accounts(connection, {change.account_id for change in changes if change.account_id is not None})
+    """Enter many changes in their own transaction, in their order. The rows of their accounts are held by now."""
     if changes:
         connection.execute(audit.insert(), [_values(change, at) for change in changes])
 

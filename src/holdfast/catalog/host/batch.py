@@ -21,6 +21,16 @@ from holdfast.catalog.records import Account, App
 DueColumns = dict[str, int | None]
 
 
+def plan_each_query(connection: Connection) -> None:
+    """Have PostgreSQL plan each query of the transaction for itself.
+
+    It would go on with the plan of a prepared query that it made while the tables were small, and read them whole for
+    each batch of a first sync.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
 @dataclass
 class Writes:
     """The rows that a transaction adds and changes; each kind goes to the database at once."""
@@ -51,6 +61,7 @@ class Writes:
             connection.execute(query.values(**_app_values(app), **times, updated_at=now_ns))
         touched = {account_id for account_id, _ in self.changed_accounts}
         touched |= {change.account_id for change in self.changes if change.account_id is not None}
+        touched -= {account.id for account, _ in self.accounts}  # which nobody else can see yet
         hold_accounts(connection, touched)  # all at once, in one order, as whoever enters downloads in the audit does
         if self.accounts:
             connection.execute(accounts.insert(), [_account_values(account) for account, _ in self.accounts])

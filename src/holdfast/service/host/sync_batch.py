@@ -16,7 +16,7 @@ from msgspec import structs
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host.accounts import accounts_by_external, owners_of_emails
 from holdfast.catalog.host.apps import NOTHING_DUE, apps_by_external
-from holdfast.catalog.host.batch import Writes
+from holdfast.catalog.host.batch import Writes, plan_each_query
 from holdfast.catalog.host.records import HostAccount
 from holdfast.catalog.host.seen import Connection, Seen, seen_around
 from holdfast.catalog.records import Account, Actor
@@ -74,6 +74,7 @@ class Batches:
                 stack.enter_context(folders_held(self._instance, self._folders))
                 self._read_folders(lines)
             connection = stack.enter_context(self._instance.catalog.write())
+            plan_each_query(connection)
             answers = self._planned(connection, lines, writes)
             is_written = writes.is_written(connection, self._instance.clock.now_ns())
         if is_written:
