@@ -51,7 +51,7 @@ RestoreMode = Literal["mirror", "overlay"]
 PAGE_BYTES_MIN = 512
 """The smallest page of a SQLite database, whose size is a multiple of it (https://sqlite.org/fileformat2.html)."""
 
-LOOKED_INTO_MAX = 100
+PROBED_FILES_MAX = 100
 """Files of a preview that are looked into for the header of a database."""
 
 
@@ -325,7 +325,7 @@ def _databases(planned: Planned, below: bytes) -> Iterator[str]:
     """Yield the paths of the SQLite databases among the files that a preview shows."""
     seen = [*planned.plan.changed.first, *planned.plan.added.first]
     pages = [one for one in seen if one.kind == Kind.FILE and one.size and one.size % PAGE_BYTES_MIN == 0]
-    for one in pages[:LOOKED_INTO_MAX]:
+    for one in pages[:PROBED_FILES_MAX]:
         number = planned.before.paths.number_of(one.path)
         if number >= 0 and is_header(head_of(planned.large, content_of(planned.before, number), 16)):
             yield shown(below + one.path)

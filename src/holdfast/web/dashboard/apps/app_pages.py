@@ -47,7 +47,7 @@ _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 """The standings of an application that has nothing to draw yet."""
 
 UNDO_OFFERED_NS = DAY_NS
-"""So long the headline offers to undo the last restore; the page of its job does so later too."""
+"""The headline offers to undo the last restore for this long; the page of its job does so later too."""
 
 _BUSY = frozenset({Kind.RUNNING, Kind.FIRST_RUNNING, Kind.RESTORING})
 
@@ -137,7 +137,7 @@ def _form(token: str, app_id: str) -> dict[str, str]:
 
 
 def _going(instance: Instance, caller: Caller, token: str, app_id: str, now: Overview) -> dict[str, Any]:
-    """What the headline offers besides: to restore, to cancel what runs, to see a restore and to undo the last one."""
+    """The other things that the headline offers: to restore, to cancel what runs, to see a restore and to undo the last one."""
     facts, may_restore = now.standing.facts, caller.may(Right.BACKUPS_RESTORE, app_id)
     work, right = facts.backup, Right.BACKUPS_CREATE
     if facts.restore is not None:

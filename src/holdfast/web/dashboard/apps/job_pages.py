@@ -200,7 +200,7 @@ def _safety_backup(instance: Instance, app: App, work: Work) -> Backup | None:
 
 
 def _failure(work: Work, wanted: Wanted) -> list[tuple[str, str]]:
-    """What happened, what is still safe, what happens next."""
+    """Return what happened, what is still safe, and what happens next."""
     after = "Nothing happens by itself: try again, or choose another backup."
     if work.error_code == REFUSED:
         after = "Nothing happens by itself: compare again, and restore if you still want what it shows then."

@@ -46,7 +46,7 @@ _OTHER_NODE = "OTHER_NODE"
 
 
 class _Asked(NamedTuple):
-    """What the choices name. `target`: None until it is chosen; `others`: the applications that may be chosen."""
+    """The things that the choices name. `target`: None until it is chosen; `others`: the applications that may be chosen."""
 
     app: App
     backup: Backup
@@ -55,7 +55,7 @@ class _Asked(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What came of comparing. `is_going`: it goes on; `refusal`: why it could not be done."""
+    """The outcome of comparing. `is_going`: it goes on; `refusal`: why it could not be done."""
 
     compared: Compared | None = None
     is_going: bool = False

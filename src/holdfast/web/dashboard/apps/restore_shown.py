@@ -1,4 +1,4 @@
-"""What a restore would change, as its page shows it: counts, a bar, folders with their files."""
+"""The changes of a restore as its page shows them: counts, a bar, folders with their files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SENTENCES = {
 
 
 class ShownFile(NamedTuple):
-    """A path that changes. `says`: more about it."""
+    """A path that changes. `note`: more about it."""
 
     name: str
     css: str
     what: str
     size: str
-    says: str
+    note: str
 
 
 class ShownFolder(NamedTuple):
@@ -127,10 +127,10 @@ def _folder(top: str, paths: list[tuple[str, ChangedPath]], databases: frozenset
 
 
 def _file(kind: str, path: ChangedPath, databases: frozenset[str], goes_back: str) -> ShownFile:
-    says = goes_back if path.path in databases else ""
+    note = goes_back if path.path in databases else ""
     name = f"{path.path}/" if path.kind == "folder" else path.path
     size = words.size(path.size) if path.kind == "file" else ""
-    return ShownFile(name, kind, _SENTENCES[kind][0], size, says)
+    return ShownFile(name, kind, _SENTENCES[kind][0], size, note)
 
 
 def shown(compared: Compared, goes_back: str) -> dict[str, Any]:
