@@ -62,6 +62,11 @@ def span(length: int) -> str:
     return f"{max(1, length // SECOND_NS)}{_GLUE}s" if length < 2 * MINUTE_NS else span_text(length).replace(" ", _GLUE)
 
 
+def until(at: int, now: int) -> str:
+    """The time that is left until another: `in 13 hours`."""
+    return "now" if at - now < MINUTE_NS else f"in {span_text(at - now)}"
+
+
 def when(at: int, now: int, zone: tzinfo) -> str:
     """A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
     local, today = local_time(at, zone), local_time(now, zone).date()
