@@ -18,7 +18,7 @@ from litestar.types import Scope
 from holdfast.catalog.records import App, Backup
 from holdfast.schemas.jobs import INTO_CHARACTERS_MAX
 from holdfast.schemas.times import local_time
-from holdfast.service.errors import Conflict, ServiceError
+from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity.prove import newest_backup
 from holdfast.service.people.callers import Caller
@@ -161,7 +161,7 @@ def _asked(context: Context, caller: Caller, app_id: str, choice: Choice) -> _As
 def _request(instance: Instance, caller: Caller, asked: _Asked, choice: Choice, wanted: Wanted) -> str:
     """Ask for the restore, and return the path of its job's page."""
     if choice.missing is not None or asked.target is None or choice.where is Where.DOWNLOAD:
-        raise Conflict("NOTHING_CHOSEN", choice.missing or "Choose a place to restore to.")
+        raise Invalid("paths" if choice.is_ticked else "target_app_id", choice.missing or "Choose where to restore to.")
     return path_of_job(request_restore(instance, asked.backup, asked.target, wanted, caller.actor).id)
 
 
