@@ -53,6 +53,7 @@ key list {account}
 log
 member list {account}
 notice list
+operator list
 notice log {endpoint}
 proof
 status
@@ -101,6 +102,9 @@ member add {account} eva@example.org --group view | member.invited
 member change {account} eva@example.org --group manager | member.changed
 member end {account} eva@example.org | member.ended
 sign-in-link {account} | sign_in_link.created
+operator add rui@example.org | operator.added operator_link.created
+operator link rui@example.org | operator_link.created
+operator remove rui@example.org | operator.removed
 key export | master_key.exported
 jobs cancel {queued} | backup.cancelled
 check | account.repaired

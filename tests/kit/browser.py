@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from holdfast.catalog.records import SYSTEM
+from holdfast.service.people.operators import add_operator, make_operator_link
 from holdfast.service.people.sign_in import make_sign_in_link
 from kit.site import Site
 
@@ -22,6 +23,17 @@ def link(site: Site, **more: Any) -> str:
 def signed_in(site: Site, http: httpx.Client, **more: Any) -> httpx.Response:
     """Open a sign-in link; `http` is signed in then."""
     answer = http.get(link(site, **more), headers=OPENED)
+    assert answer.status_code == 303, answer.text
+    return answer
+
+
+OPERATOR_EMAIL = "rui@example.org"
+
+
+def operator_signed_in(site: Site, http: httpx.Client) -> httpx.Response:
+    """Make an operator and open his link; `http` is signed in as him then."""
+    link = make_operator_link(site.instance, add_operator(site.instance, OPERATOR_EMAIL, SYSTEM), SYSTEM)
+    answer = http.get(link.url, headers=OPENED)
     assert answer.status_code == 303, answer.text
     return answer
 

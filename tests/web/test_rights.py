@@ -28,9 +28,10 @@ def route_table(context: Context) -> str:
         need = need_of(handler)
         assert need is not None, f"{sorted(handler.paths)} declares no right"
         rights = "the host: " + " | ".join(need.scopes) if need.scopes else " | ".join(need.rights) or "open to all"
+        rights = "an operator's session" if need.is_operators else rights
         note = " (filtered)" if need.is_filtered else ""
         groups = [name for name, has in GROUPS.items() if not need.rights or has & set(need.rights)]
-        groups = [] if need.scopes else groups
+        groups = [] if need.scopes or need.is_operators else groups
         for method in sorted(handler.http_methods):
             for path in sorted(handler.paths):
                 lines.append(f"{method:6} {path:60} {rights + note:50} {' '.join(groups)}".rstrip())

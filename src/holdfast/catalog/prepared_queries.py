@@ -60,6 +60,17 @@ class SessionRow(NamedTuple):
     members_app_ids: str | None
 
 
+class OperatorSessionRow(NamedTuple):
+    """A session of an operator, and who it is."""
+
+    id: str
+    person_id: str
+    created_at: int
+    seen_at: int
+    ends_at: int
+    email: str
+
+
 _Query = tuple[str, tuple[str, ...] | None]
 
 
@@ -102,6 +113,7 @@ class PreparedQueries:
             )
             .where(sessions.c.token_hash == bindparam("token_hash"))
         )
+        self._operator_session = self._of_operator()
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
             select(
@@ -125,6 +137,17 @@ class PreparedQueries:
                 text("backups.state = 'successful'"),
             )
             .order_by(backups.c.zip_layout, backups.c.created_at, backups.c.id)
+        )
+
+    def _of_operator(self) -> _Query:
+        return self._compiled(
+            select(*(sessions.c[name] for name in OperatorSessionRow._fields[:-1]), people.c.email)
+            .join(people, people.c.id == sessions.c.person_id)
+            .where(
+                sessions.c.token_hash == bindparam("token_hash"),
+                text("sessions.account_id IS NULL"),
+                people.c.is_operator,
+            )
         )
 
     def _compiled(self, statement: Select[Any]) -> _Query:
@@ -199,6 +222,11 @@ class PreparedQueries:
             return None
         columns = len(ACCOUNT_COLUMNS)
         return account_of(rows[0][:columns]), SessionRow(*rows[0][columns:])
+
+    def operator_session_by_hash(self, token_hash: bytes) -> OperatorSessionRow | None:
+        """Return the session of an operator whose token has this SHA-256."""
+        rows = self._rows(self._operator_session, token_hash)
+        return OperatorSessionRow(*rows[0]) if rows else None
 
     def app_owner(self, app_id: str) -> str | None:
         """Return the id of the account that an application belongs to."""

@@ -33,6 +33,7 @@ from holdfast.cli import (
     maintenance,
     members,
     notices,
+    operators,
     prove,
     restore,
     retain,
@@ -65,6 +66,7 @@ backups.app.command("import")(imports.import_archive)
 backups.app.command("lock")(locks.lock)
 backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
+app.add_typer(operators.app, name="operator", help="Operators: who signs in to the instance itself.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
 server.key_app.command("add")(keys.add)
 server.key_app.command("list")(keys.list_all)

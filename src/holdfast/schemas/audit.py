@@ -50,7 +50,8 @@ def entry_of(record: records.AuditEntry, zone: tzinfo) -> AuditEntry:
     actor = Actor(who.kind.value, "", "operator") if is_operator else _actor(record)
     data = {name: value for name, value in record.data.items() if name != PRIVATE}
     ids = (record.app_id, record.backup_id, record.job_id)
-    return AuditEntry(record.seq, iso(record.at, zone), actor, who.ip, record.action, *ids, data)
+    ip = None if is_operator else who.ip
+    return AuditEntry(record.seq, iso(record.at, zone), actor, ip, record.action, *ids, data)
 
 
 def operator_entry_of(record: records.AuditEntry, zone: tzinfo) -> OperatorAuditEntry:

@@ -46,6 +46,7 @@ from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
 from holdfast.web.dashboard.apps.home_pages import home_routes
 from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
@@ -108,6 +109,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
+        *operator_routes(context),
         *asset_routes(),
     ]
 

@@ -47,6 +47,8 @@ class Need(msgspec.Struct, frozen=True):
     is_filtered: bool = False
     scopes: tuple[HostScope, ...] = ()
     """Of a route of the host: one of them, and no customer's key opens it."""
+    is_operators: bool = False
+    """Of an operator's page: only his session opens it."""
 
 
 def needs(*rights: Right, is_filtered: bool = False) -> dict[str, Any]:
@@ -59,6 +61,9 @@ def needs_scope(*scopes: HostScope) -> dict[str, Any]:
     return {_NEED: Need(scopes=scopes)}
 
 
+OPERATOR = {_NEED: Need(is_operators=True)}
+"""Declared by an operator's page, which `dashboard.access.require_operator` keeps for him."""
+
 OPEN = needs()
 """Declared by a route that needs no key."""
 
@@ -66,6 +71,11 @@ OPEN = needs()
 def need_of(handler: HTTPRouteHandler) -> Need | None:
     """Return what a route declares."""
     return handler.opt.get(_NEED)
+
+
+def is_operators(scope: Scope) -> bool:
+    """True if the route of a request is an operator's."""
+    return _need(scope).is_operators
 
 
 def check_routes(handlers: Iterable[HTTPRouteHandler]) -> None:

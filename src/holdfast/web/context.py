@@ -27,6 +27,7 @@ from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
 from holdfast.service.people.callers import Caller, key_used
+from holdfast.service.people.operators import OperatorCaller
 from holdfast.service.people.sessions import SEEN_EVERY_NS, session_seen
 from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
 from holdfast.web.connections import Connections
@@ -176,7 +177,7 @@ class Context:
             with suppress(RuntimeError):  # the server ends
                 self.calls.submit(key_used, self.instance, key_id, hour)
 
-    def note_session_seen(self, caller: Caller) -> None:
+    def note_session_seen(self, caller: Caller | OperatorCaller) -> None:
         """Record a use of a session off the request's path, once a minute."""
         session_id, ends_at = caller.session_id, caller.unnoted_until
         if session_id is not None and ends_at is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from holdfast.catalog.database.tables import metadata
@@ -29,8 +31,9 @@ people = Table(
     Column("email", String(320), nullable=False, unique=True),
     Column("name", String(191), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("is_operator", Boolean, nullable=False, server_default=false()),
 )
-"""`email`: in lower case; one person each."""
+"""`email`: in lower case; one person each. `is_operator`: may sign in to the instance itself."""
 
 members = Table(
     "members",
@@ -75,8 +78,8 @@ sessions = Table(
     Column("ip", String(45), nullable=False),
     Column("agent", String(255), nullable=False),
 )
-"""`account_id`: the account that it is for. `rights`, `app_ids`: what a sign-in link gave; without them the membership
-holds, at each request."""
+"""`account_id`: the account that it is for; None for an operator's. `rights`, `app_ids`: what a sign-in link gave;
+without them the membership holds, at each request."""
 
 sign_in_links = Table(
     "sign_in_links",
@@ -91,6 +94,15 @@ sign_in_links = Table(
     Column("ends_at", BigInteger, nullable=False),
 )
 """Single use: the row goes when the link is opened. `rights`: empty for those of the membership."""
+
+operator_links = Table(
+    "operator_links",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("person_id", ForeignKey("people.id"), nullable=False, index=True),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""As `sign_in_links`, for an operator."""
 
 keys = Table(
     "keys",

@@ -115,6 +115,6 @@ def _end(connection: Connection, member: Member) -> None:
 
 
 def forget_strangers(connection: Connection) -> None:
-    """Delete people of whom nothing is left: no membership, no session, no key; within a transaction."""
+    """Delete people without a membership, a session or a key who are not operators, within a transaction."""
     left = (select(table.c.id).where(table.c.person_id == people.c.id).exists() for table in (members, sessions, keys))
-    connection.execute(people.delete().where(*(~one for one in left)))
+    connection.execute(people.delete().where(~people.c.is_operator, *(~one for one in left)))

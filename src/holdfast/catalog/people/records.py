@@ -16,6 +16,15 @@ class Person(msgspec.Struct, frozen=True):
     created_at: int
 
 
+class Operator(msgspec.Struct, frozen=True):
+    """A person who may sign in to the instance itself. `seen_at`: when he was last, as far as a session tells."""
+
+    id: str
+    email: str
+    created_at: int
+    seen_at: int | None
+
+
 class Member(msgspec.Struct, frozen=True):
     """A person with rights on an account; `app_ids` None: on all of its applications."""
 

@@ -31,9 +31,14 @@ def diagnose(home: Path, clock: Clock | None = None) -> list[DoctorLine]:
         command = "holdfast rebuild" if isinstance(error, CatalogDamaged) else ""
         return [DoctorLine("instance", Level.PROBLEM, str(error), command)]
     try:
-        return [line for check in CHECKS for line in lines_of(check, instance)]
+        return examine(instance)
     finally:
         instance.close()
+
+
+def examine(instance: Instance) -> list[DoctorLine]:
+    """Run every check on an instance that is open."""
+    return [line for check in CHECKS for line in lines_of(check, instance)]
 
 
 def lines_of(check: Check, instance: Instance) -> list[DoctorLine]:

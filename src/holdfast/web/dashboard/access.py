@@ -14,13 +14,20 @@ from litestar.types import Scope
 
 from holdfast.service.errors import AccessDenied
 from holdfast.service.people.callers import Caller
-from holdfast.web.auth import require_page
+from holdfast.service.people.operators import OperatorCaller
+from holdfast.web.auth import is_operators, require_page
 from holdfast.web.context import Context
 from holdfast.web.dashboard.render import page
-from holdfast.web.dashboard.session import is_form_token, is_from_here, session_caller, session_token
+from holdfast.web.dashboard.session import (
+    is_form_token,
+    is_from_here,
+    session_caller,
+    session_operator,
+    session_token,
+)
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
-from holdfast.web.http.errors import KeyRefused, cross_site, known_error
+from holdfast.web.http.errors import KeyRefused, RouteMissing, cross_site, known_error, route_not_found
 
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[[AnyRequest], Awaitable[Answer]]
@@ -35,7 +42,7 @@ def as_page(handler: Handler) -> Handler:
             return await handler(request)
         except Exception as error:
             known = known_error(error)
-            if known is None:
+            if known is None or isinstance(known, RouteMissing):  # a page that does not exist for the caller
                 raise
             title = "You are not signed in" if isinstance(known, KeyRefused) else "This did not work"
             more = known.headers
@@ -50,6 +57,27 @@ def require_session(context: Context, scope: Scope) -> tuple[Caller, str]:
     if caller is None or token is None:
         raise KeyRefused(AccessDenied().code, "Open the link or the invitation that you were given.")
     return caller, token
+
+
+def require_operator(context: Context, scope: Scope) -> tuple[OperatorCaller, str]:
+    """The operator who is signed in, and the session's token.
+
+    Raises ROUTE_NOT_FOUND for whoever is signed in to an account, ACCESS_DENIED for who is not signed in.
+    """
+    if not is_operators(scope):
+        raise TypeError("An operator's page must declare OPERATOR.")
+    operator, token = session_operator(context, scope), session_token(context, scope)
+    if operator is None or token is None:
+        if session_caller(context, scope) is not None:
+            raise route_not_found()
+        raise KeyRefused(AccessDenied().code, "Open the link that `holdfast operator link EMAIL` prints.")
+    return operator, token
+
+
+async def operator_form(context: Context, request: AnyRequest, action: str) -> tuple[OperatorCaller, dict[str, str]]:
+    """The operator who posts a form of one of his pages, and its fields. Raises CROSS_SITE_REQUEST too."""
+    operator, token = require_operator(context, request.scope)
+    return operator, await form_fields(context, request, token, action)
 
 
 async def form_caller(context: Context, request: AnyRequest, action: str) -> tuple[Caller, dict[str, str]]:

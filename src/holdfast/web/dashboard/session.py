@@ -15,16 +15,21 @@ from litestar.types import Scope
 
 from holdfast.service.errors import AccessDenied
 from holdfast.service.people.callers import Caller
+from holdfast.service.people.operators import OperatorCaller, operator_of_session
 from holdfast.service.people.sessions import AGE_NS_MAX, caller_of_session
 from holdfast.units import SECOND_NS
 from holdfast.web.context import Context
-from holdfast.web.http.errors import KeyRefused
+from holdfast.web.http.errors import KeyRefused, RouteMissing, route_not_found
 from holdfast.web.http.request import header
 
 _COOKIE = "holdfast"
 _PURPOSE = b"holdfast form"
 _MASK_BYTES = 32
 _PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+
+
+class OperatorSession(RouteMissing):
+    """A page of customers that an operator asks for: it does not exist for him."""
 
 
 def _is_https(context: Context) -> bool:
@@ -55,7 +60,10 @@ def session_token(context: Context, scope: Scope) -> str | None:
 
 
 def session_caller(context: Context, scope: Scope) -> Caller | None:
-    """Whoever is signed in; None without a cookie. Raises ACCESS_DENIED for a session that has ended, KEEP_CALM."""
+    """Whoever is signed in to an account; None without a cookie.
+
+    Raises ACCESS_DENIED for a session that has ended, KEEP_CALM, and ROUTE_NOT_FOUND for that of an operator.
+    """
     token = session_token(context, scope)
     if token is None:
         return None
@@ -63,8 +71,24 @@ def session_caller(context: Context, scope: Scope) -> Caller | None:
         # Inline on the loop, as with keys: one look-up by a unique index.
         caller = caller_of_session(context.instance, token, context.addresses.client(scope))
     except AccessDenied as denied:
+        if session_operator(context, scope) is not None:
+            missing = route_not_found()
+            raise OperatorSession(missing.code, missing.message) from None
         refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
+    context.note_session_seen(caller)
+    return caller
+
+
+def session_operator(context: Context, scope: Scope) -> OperatorCaller | None:
+    """The operator who is signed in; None for everybody else."""
+    token = session_token(context, scope)
+    if token is None:
+        return None
+    try:
+        caller = operator_of_session(context.instance, token, context.addresses.client(scope))
+    except AccessDenied:
+        return None
     context.note_session_seen(caller)
     return caller
 

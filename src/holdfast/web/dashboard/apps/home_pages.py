@@ -12,6 +12,7 @@ from litestar.types import Scope
 from holdfast.service.instance.home import Instance
 from holdfast.service.overview.overviews import Overview, overviews
 from holdfast.service.people.callers import Caller
+from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
 from holdfast.service.policy.standing import NOT_WELL, PROBLEMS, Kind
@@ -21,6 +22,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_session
 from holdfast.web.dashboard.render import Frame, page, redirect
+from holdfast.web.dashboard.session import OperatorSession
 from holdfast.web.dashboard.standing import badge_of, shown_strip, strip_sentence
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
@@ -46,7 +48,10 @@ def home_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(HOME_PATH, opt=needs(Right.BACKUPS_READ, is_filtered=True))
     @as_page
     async def applications(request: AnyRequest) -> Answer:
-        caller, _ = require_session(context, request.scope)
+        try:
+            caller, _ = require_session(context, request.scope)
+        except OperatorSession:
+            return redirect(OPERATOR_PATH, [])
         require_page(context, request.scope, caller)
         fields = inputs.query(request.scope, "show", "q")
         return await context.call(_page, request.scope, context.instance, caller, fields)

@@ -16,7 +16,7 @@ from litestar.types import Scope
 
 from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
-from holdfast.service.people import sign_in
+from holdfast.service.people import operators, sign_in
 from holdfast.service.people.invitations import Invited, find_invitation
 from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
@@ -37,7 +37,7 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 AnyRequest = Request[Any, Any, Any]
 
 INVITATION_SEGMENT = "invite"
-_PAGES = re.compile(r"/(?:account|docs|apps/[0-9a-f]{32})?")
+_PAGES = re.compile(r"/(?:account|docs|operator|apps/[0-9a-f]{32})?")
 """The pages that sign-in links lead to so far; with any other path they lead to the first one."""
 
 
@@ -52,7 +52,7 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
     async def sign_in_link(request: AnyRequest) -> Answer:
         ticket = inputs.query(request.scope, "ticket").get("ticket", "")
         if is_opened_by_person(request.scope) and not _is_head(request.scope):
-            return await _signed_in(context, request.scope, sign_in.open_sign_in_link, ticket)
+            return await _signed_in(context, request.scope, operators.open_link, ticket)
         return page(
             request.scope,
             "one_button.html",
@@ -68,7 +68,7 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
     async def use_sign_in_link(request: AnyRequest) -> Answer:
         require_from_here(context, request.scope)
         ticket = (await inputs.form_body(request)).get("ticket", "")
-        return await _signed_in(context, request.scope, sign_in.open_sign_in_link, ticket)
+        return await _signed_in(context, request.scope, operators.open_link, ticket)
 
     return [sign_in_link, use_sign_in_link]
 

@@ -1,0 +1,43 @@
+"""The frame of the operator's pages: who is signed in, the tabs, signing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar.types import Scope
+
+from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
+from holdfast.web.context import Context
+from holdfast.web.dashboard.render import Frame, Tab, page
+from holdfast.web.dashboard.session import form_token
+from holdfast.web.http.envelope import Answer, Headers
+
+SIGN_OUT_PATH = f"{OPERATOR_PATH}/sign-out"
+
+TABS = (Tab("doctor", "/doctor", "Doctor"),)
+"""The tabs of the operator; `path` is what follows `/operator`."""
+
+
+def operator_page(
+    context: Context, scope: Scope, operator: OperatorCaller, token: str, template: str, tab: str, **values: Any
+) -> Answer:
+    """A page of the operator; `tab`: the one that is open."""
+    return page(
+        scope,
+        f"operator/{template}",
+        frame=Frame(operator.actor.name, str(context.instance.zone), "operator", tab, "", OPERATOR_PATH),
+        tabs=TABS,
+        sign_out_path=SIGN_OUT_PATH,
+        sign_out_token=form_token(token, SIGN_OUT_PATH),
+        **values,
+    )
+
+
+def as_file(name: str, content_type: str, body: str) -> Answer:
+    """A file to download; `name`: of ours, so it needs no escaping."""
+    headers: Headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    return Answer(200, body.encode(), headers)
