@@ -25,7 +25,7 @@ AnyRequest = Request[Any, Any, Any]
 
 STATIC_PATH = "/static/"
 _HERE = Path(__file__).parent
-_STYLES = ("base", "frame", "parts", "forms", "apps", "operator")
+_STYLES = ("base", "frame", "parts", "forms", "sign_in", "apps", "operator")
 """The style sheets, in the order in which they are joined."""
 
 _TYPES = {
