@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test crashtest faults lint format build bench bench-quick clean
+.PHONY: run test screens crashtest faults lint format build bench bench-quick clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -27,6 +27,10 @@ run: .venv/.runs
 # In the order of their names: xdist would put modules with few tests last, and those are the slow ones.
 test: .venv/.tests
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+
+# Every page in every state, light and dark, wide and narrow, as pictures in .run/screens.
+screens: .venv/.tests
+	HOLDFAST_BROWSER=required HOLDFAST_SCREENS=$(CURDIR)/.run/screens $(BIN)/pytest -n 0 tests/web/dashboard/browser/test_states.py
 
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py

@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import SYSTEM, App, Backup, JobState, Work
+from holdfast.service.instance.clock import Clock
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
@@ -81,7 +82,7 @@ def set_plans(instance: Instance, **limits: int) -> None:
     instance.config = msgspec.structs.replace(instance.config, plans=plans)
 
 
-def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
+def start_site(folder: Path, backups_host: str | None = None, clock: Clock | None = None) -> Iterator[Site]:
     """Make an instance and serve it; the generator's end stops both."""
     sockets = listen("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
@@ -91,6 +92,7 @@ def start_site(folder: Path, backups_host: str | None = None) -> Iterator[Site]:
         base_url=url,
         backups_url=f"http://{backups_host}:{port}" if backups_host else None,
         time_zone="Europe/Berlin",
+        clock=clock,
     )
     set_plans(instance, **dict.fromkeys(("cooldown_seconds", "account_cooldown_seconds", "backups_per_day"), 0))
     data = folder / "data"

@@ -45,6 +45,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
 from holdfast.web.dashboard.apps.home_pages import home_routes
+from holdfast.web.dashboard.apps.live_pages import live_routes
 from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
@@ -52,6 +53,7 @@ from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
+from holdfast.web.event_hub import EventHub
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
 from holdfast.web.http.errors import (
     RouteMissing,
@@ -83,11 +85,12 @@ def create_app(instance: Instance) -> Front:
 
 
 def routes(context: Context) -> list[HTTPRouteHandler]:
-    """All routes of the API."""
+    """All routes: those of the API, and the pages."""
+    event_hub = EventHub(context)
     return [
         *backup_routes(context),
         *job_routes(context),
-        *event_routes(context),
+        *event_routes(context, event_hub),
         *browse_routes(context),
         *schedule_routes(context),
         *import_routes(context),
@@ -113,6 +116,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
+        *live_routes(context, event_hub),
         *operator_routes(context),
         *asset_routes(),
     ]

@@ -36,6 +36,11 @@ def place_of(instance: Instance, account_id: str, after: int | None) -> Place:
     return Place(after, newest > 0 and after < rows.first_event_seq(instance.catalog) - 1)
 
 
+def newest_event(instance: Instance, account_id: str) -> int:
+    """Return the number of an account's newest event; 0 before the first."""
+    return rows.last_event_seq(instance.catalog, account_id)
+
+
 def next_events(instance: Instance, account_id: str, app_id: str | None, after: int) -> list[Event]:
     """The events of an account (of one of its applications) behind a number, a page of at most PAGE."""
     return rows.events_after(instance.catalog, after, PAGE, account_id=account_id, app_id=app_id)

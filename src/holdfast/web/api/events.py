@@ -7,6 +7,7 @@ progress is sent in between without one, so `Last-Event-ID` is always that of an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -50,10 +51,9 @@ _HEADERS: Headers = [
 ]
 
 
-def event_routes(context: Context) -> list[HTTPRouteHandler]:
+def event_routes(context: Context, event_hub: EventHub) -> list[HTTPRouteHandler]:
     """The handler, bound to a context."""
     instance = context.instance
-    event_hub = EventHub(context)
 
     @get("/v3/events", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def stream_events(request: Request[Any, Any, Any]) -> EventStream:
@@ -68,17 +68,29 @@ def event_routes(context: Context) -> list[HTTPRouteHandler]:
             await context.call(get_app, instance, caller.account.id, app_id)
             caller.require(Right.BACKUPS_READ, app_id)
         place = await context.call(place_of, instance, caller.account.id, after)
-        return EventStream(context, event_hub, caller, app_id, place)
+        return EventStream(context, event_hub, lambda: require_backups(context, scope), caller, app_id, place)
 
     return [stream_events]
 
 
 class EventStream:
-    """One answer that goes on until the client leaves, the key ends, or the server stops."""
+    """One answer that goes on until the client leaves, its key or session ends, or the server stops.
 
-    def __init__(self, context: Context, event_hub: EventHub, caller: Caller, app_id: str | None, place: Place) -> None:
+    `caller_now`: the caller, as the request's key or session has it now; raises when that has ended.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        event_hub: EventHub,
+        caller_now: Callable[[], Caller],
+        caller: Caller,
+        app_id: str | None,
+        place: Place,
+    ) -> None:
         self._context = context
         self._event_hub = event_hub
+        self._caller_now = caller_now
         self._account = caller.account
         self._grant = caller.grant
         self._app_id = app_id
@@ -98,12 +110,12 @@ class EventStream:
             async with until_gone(receive) as gone:
                 await send(start)  # type: ignore[arg-type]
                 try:
-                    await self._go(scope, send, listener, gone)
+                    await self._go(send, listener, gone)
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                 except TimeoutError:
                     self._context.log.info("events_stalled", account=self._account.id)
 
-    async def _go(self, scope: Scope, send: Send, listener: Listener, gone: asyncio.Task[None]) -> None:
+    async def _go(self, send: Send, listener: Listener, gone: asyncio.Task[None]) -> None:
         context = self._context
         gone.add_done_callback(lambda _: listener.wake())
         await self._send(send, b"retry: %d\n\n" % RECONNECT_MS)
@@ -124,7 +136,7 @@ class EventStream:
                 sent_at = context.now()
             if context.now() - key_at >= KEY_SECONDS:
                 key_at = context.now()
-                if not self._is_open(scope):
+                if not self._is_open():
                     return
             if len(page) < PAGE:
                 is_due = await listener.wait(KEY_SECONDS) or context.now() - read_at >= READ_SECONDS
@@ -138,9 +150,9 @@ class EventStream:
                 raise
             return []  # it goes on when the catalog is back
 
-    def _is_open(self, scope: Scope) -> bool:
+    def _is_open(self) -> bool:
         try:
-            caller = require_backups(self._context, scope)
+            caller = self._caller_now()
             self._grant = caller.grant
             if self._app_id is not None:
                 caller.require(Right.BACKUPS_READ, self._app_id)

@@ -25,8 +25,11 @@ AnyRequest = Request[Any, Any, Any]
 
 STATIC_PATH = "/static/"
 _HERE = Path(__file__).parent
-_STYLES = ("base", "frame", "parts", "forms", "sign_in", "apps", "operator")
+_STYLES = ("base", "frame", "parts", "forms", "sign_in", "apps", "operator", "live")
 """The style sheets, in the order in which they are joined."""
+
+_SCRIPTS = ("app", "live", "keys")
+"""The parts of the module, in the order in which they are joined."""
 
 _TYPES = {
     ".css": b"text/css; charset=utf-8",
@@ -93,9 +96,10 @@ def assets() -> Assets:
     """The files of this installation. The style sheets come last: they name the others."""
     folder, built = _HERE / "assets", _HERE / "built"
     paths = [*sorted(built.glob("*.woff2")), *sorted(built.glob("*.svg")), *sorted(folder.glob("*.svg"))]
-    files = [(path.name, path.read_bytes()) for path in (*paths, folder / "app.js")]
+    files = [(path.name, path.read_bytes()) for path in paths]
     styles = b"\n".join((folder / "css" / f"{name}.css").read_bytes() for name in _STYLES)
-    return Assets([*files, ("app.css", styles)])
+    script = b"\n".join((folder / f"{name}.js").read_bytes() for name in _SCRIPTS)
+    return Assets([*files, ("app.css", styles), ("app.js", script)])
 
 
 def asset_routes() -> list[HTTPRouteHandler]:

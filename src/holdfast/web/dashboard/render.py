@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.types import Scope
 from markupsafe import Markup
 
-from holdfast.catalog.records import App
+from holdfast.catalog.records import App, EventKind
 from holdfast.service.people.callers import Caller
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.assets import assets
@@ -36,6 +36,9 @@ _HEADERS: Headers = [
     (b"cache-control", b"no-store"),
     (b"vary", b"accept-encoding"),
 ]
+_EVENT_KINDS = " ".join((*EventKind, "progress", "gap"))
+"""All kinds that a stream of events has."""
+
 _PACKED_FROM = 1000
 """Bytes of a page from which it is compressed."""
 
@@ -83,7 +86,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    made.globals.update(asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS)
+    made.globals.update(asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS, event_kinds=_EVENT_KINDS)
     return made
 
 

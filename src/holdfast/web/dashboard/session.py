@@ -59,10 +59,11 @@ def session_token(context: Context, scope: Scope) -> str | None:
     return None
 
 
-def session_caller(context: Context, scope: Scope) -> Caller | None:
+def session_caller(context: Context, scope: Scope, *, is_noted: bool = True) -> Caller | None:
     """Whoever is signed in to an account; None without a cookie.
 
-    Raises ACCESS_DENIED for a session that has ended, KEEP_CALM, and ROUTE_NOT_FOUND for that of an operator.
+    `is_noted`: the session is in use, which keeps it from ending of idleness. Raises ACCESS_DENIED for a session that
+    has ended, KEEP_CALM, and ROUTE_NOT_FOUND for that of an operator.
     """
     token = session_token(context, scope)
     if token is None:
@@ -76,7 +77,8 @@ def session_caller(context: Context, scope: Scope) -> Caller | None:
             raise OperatorSession(missing.code, missing.message) from None
         refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
-    context.note_session_seen(caller)
+    if is_noted:
+        context.note_session_seen(caller)
     return caller
 
 

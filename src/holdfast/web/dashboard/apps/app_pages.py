@@ -14,13 +14,14 @@ from litestar.types import Scope
 from holdfast.catalog.records import App, Backup, State
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.events import newest_event
 from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.overview.overviews import Overview, overview
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy.standing import Kind
 from holdfast.service.registry import accounts, apps, trash
-from holdfast.service.registry.backups import full_objects
+from holdfast.service.registry.backups import find_backup, full_objects
 from holdfast.service.take.request import request_backup
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
@@ -78,28 +79,48 @@ def _take(instance: Instance, caller: Caller, app_id: str, once: str | None) -> 
 
 def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, fields: dict[str, str]) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
+    seen = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
     now = overview(instance, app)
-    kind, facts = now.standing.kind, now.standing.facts
-    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | {Kind.PLAN_TOO_LOW}
     return page(
         scope,
         "app.html",
         frame=app_frame(caller, str(instance.zone), app, "backups"),
         app_id=app_id,
-        badge=badge_of(kind),
-        headline=now.words.headline,
-        text=now.words.text,
-        take=_form(token, app_id) if may_take else None,
-        percent=_percent(now),
-        has_history=kind not in _QUIET,
-        strip=shown_strip(now.strip),
-        sentence=strip_sentence(now.strip),
+        seen=seen,
+        **_hero(instance, caller, token, now),
         charts=_charts(now),
-        kept=_kept(instance, caller, app, now, facts.next_backup_at),
+        kept=_kept(instance, caller, app, now, now.standing.facts.next_backup_at),
         base_url=instance.config.base_url.rstrip("/"),
         undo=_undo(instance, token, app_id, fields.get("deleted")),
         **_list(instance, caller, app, fields),
     )
+
+
+def hero_page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str) -> Answer:
+    """The headline of an application and its days, for a page that is open."""
+    now = overview(instance, apps.get_app(instance, caller.account.id, app_id))
+    return page(scope, "hero.html", **_hero(instance, caller, token, now))
+
+
+def row_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, ref: str) -> Answer:
+    """The row of a backup, for a page that is open."""
+    backup = find_backup(instance, app_id, ref)
+    return page(scope, "row.html", row=_rows(instance, caller, [backup])[0])
+
+
+def _hero(instance: Instance, caller: Caller, token: str, now: Overview) -> dict[str, Any]:
+    kind, app_id = now.standing.kind, now.app.id
+    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | {Kind.PLAN_TOO_LOW}
+    return {
+        "badge": badge_of(kind),
+        "headline": now.words.headline,
+        "text": now.words.text,
+        "take": _form(token, app_id) if may_take else None,
+        "percent": _percent(now),
+        "has_history": kind not in _QUIET,
+        "strip": shown_strip(now.strip),
+        "sentence": strip_sentence(now.strip),
+    }
 
 
 def _form(token: str, app_id: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from litestar.types import Scope
 from holdfast.catalog.records import Backup, State
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.events import newest_event
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps, trash
@@ -117,6 +118,7 @@ _FORMS: tuple[tuple[str, Right, Action], ...] = (
 
 def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, ref: str) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
+    seen = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
     backup = operations.find_backup(instance, app_id, ref)
     full = operations.full_object(instance, backup, with_keys=caller.may_download)
     now, zone = instance.clock.now_ns(), instance.zone
@@ -129,6 +131,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     return page(
         scope,
         "backup.html",
+        seen=seen,
         frame=app_frame(caller, str(zone), app, "backups"),
         name=words.name(backup.name, backup.created_at, zone),
         backup=full,

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.events import newest_event
 from holdfast.service.overview.overviews import Overview, overviews
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH
@@ -63,12 +64,14 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
     seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
     if len(seen) == 1:
         return redirect(f"/apps/{seen[0].id}", [])
+    newest = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
     found = overviews(instance, seen)
     plan = accounts.plan_of(instance, caller.account)
     return page(
         scope,
         "apps.html",
         frame=Frame(caller.actor.name, str(instance.zone), area="home", tab="apps"),
+        seen=newest,
         title=_headline([one.standing.kind for one in found]),
         filters=_filters(found, fields.get("show", "")),
         cards=[_card(instance, one) for one in _chosen(found, fields)],

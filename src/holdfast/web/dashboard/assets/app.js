@@ -13,4 +13,6 @@ document.getElementById("theme")?.addEventListener("click", event => {
   localStorage.setItem("theme", next);
   if (said) said.textContent = event.currentTarget.dataset[next] ?? next;
 });
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({inline: "nearest", block: "nearest"});
+// The tab that is open is in sight. Not by scrollIntoView: the first press of Tab would go on from there.
+const tab = document.querySelector(".tabs [aria-current]"), tabs = tab?.parentElement;
+if (tab) tabs.scrollLeft = Math.max(0, tab.offsetLeft + tab.offsetWidth - tabs.offsetLeft - tabs.clientWidth);
