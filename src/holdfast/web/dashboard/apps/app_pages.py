@@ -137,7 +137,7 @@ def _form(token: str, app_id: str) -> dict[str, str]:
 
 
 def _going(instance: Instance, caller: Caller, token: str, app_id: str, now: Overview) -> dict[str, Any]:
-    """The other things that the headline offers: to restore, to cancel what runs, to see a restore and to undo the last one."""
+    """The other things that the headline offers: restore, cancel what runs, see a restore, undo the last one."""
     facts, may_restore = now.standing.facts, caller.may(Right.BACKUPS_RESTORE, app_id)
     work, right = facts.backup, Right.BACKUPS_CREATE
     if facts.restore is not None:

@@ -46,7 +46,7 @@ _OTHER_NODE = "OTHER_NODE"
 
 
 class _Asked(NamedTuple):
-    """The things that the choices name. `target`: None until it is chosen; `others`: the applications that may be chosen."""
+    """The things that are chosen. `target`: None until it is; `others`: the applications that may be."""
 
     app: App
     backup: Backup
