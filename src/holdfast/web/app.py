@@ -45,13 +45,17 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
 from holdfast.web.dashboard.apps.home_pages import home_routes
+from holdfast.web.dashboard.apps.job_pages import job_page_routes
 from holdfast.web.dashboard.apps.live_pages import live_routes
+from holdfast.web.dashboard.apps.restore_pages import restore_page_routes
 from holdfast.web.dashboard.apps.schedule_pages import schedule_page_routes
 from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.key_pages import key_page_routes
+from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.member_pages import member_page_routes
+from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.plan_pages import plan_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
@@ -112,6 +116,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),
+        *log_in_routes(context),
+        *password_routes(context),
         *account_page_routes(context),
         *key_page_routes(context),
         *member_page_routes(context),
@@ -119,6 +125,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
+        *restore_page_routes(context),
+        *job_page_routes(context),
         *schedule_page_routes(context),
         *live_routes(context, event_hub),
         *operator_routes(context),

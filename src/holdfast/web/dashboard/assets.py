@@ -30,15 +30,17 @@ _STYLES = (
     "frame",
     "parts",
     "forms",
+    "sign_in",
     "apps",
     "schedule",
     "giving",
     "operator",
     "live",
+    "restore",
 )
 """The style sheets, in the order in which they are joined."""
 
-_SCRIPTS = ("app", "live", "keys")
+_SCRIPTS = ("app", "live", "choices", "keys")
 """The parts of the module, in the order in which they are joined."""
 
 _TYPES = {

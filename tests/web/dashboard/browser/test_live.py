@@ -76,7 +76,7 @@ def test_progress_a_row_and_the_headline_change_by_themselves_and_the_focus_stay
     page.evaluate(
         """new MutationObserver(() => (window.heard ??= []).push(said.textContent)).observe(said, {childList: true})"""
     )
-    download = page.locator(f"#backup-{kept.id} .acts a")
+    download = page.locator(f"#backup-{kept.id} .acts a[download]")
     download.focus()
     backup = begun(site)
     expect(page.locator("h1")).to_contain_text("Backing up now")
@@ -161,4 +161,4 @@ def test_the_list_of_applications_changes_and_a_session_that_ends_ends_the_page(
     expect(page.locator(f"article[aria-labelledby=app-{site.app.id}] .tag")).not_to_have_text("Running")
     other = visitor.open("/account")
     other.get_by_role("button", name="Sign out").click()
-    expect(page.locator("h1")).to_have_text("You are not signed in")
+    expect(page.locator("h1")).to_have_text("Sign in to your backups")
