@@ -44,7 +44,7 @@ def test_a_key_is_made_shown_once_used_and_ended(site: Site, http: httpx.Client)
         assert program.get(f"/v3/apps/{site.app.id}/backups").status_code == 200
         assert program.post(f"/v3/apps/{site.app.id}/backups").json()["code"] == "PERMISSION_DENIED"
         again = sent(http, KEYS, name="<b>ci</b>", group="view", app="")
-        assert (again.status_code, "exists already" in text(again)) == (409, True), "the form was sent twice"
+        assert (again.status_code, "exists already" in text(again)) == (400, True), "the form was sent twice"
         shown = http.get(KEYS)
         assert key not in shown.text
         assert "<b>ci</b>" not in shown.text.replace("<b>&lt;b&gt;", "")
@@ -111,6 +111,36 @@ def test_the_last_owner_stays(site: Site, http: httpx.Client) -> None:
     kept = sent(http, PEOPLE, end)
     assert (kept.status_code, "the last owner" in text(kept)) == (409, True)
     assert http.get("/account").status_code == 200
+
+
+def test_the_main_key_is_shown_and_replaced_after_the_password(
+    site: Site, silver: httpx.Client, http: httpx.Client
+) -> None:
+    signed_in(site, http)
+    page = http.get(KEYS)
+    forms = [(path, form_of(page, path)) for path in ("/account/main-key/show", "/account/main-key/rotate")]
+    (show, show_form), (rotate, rotate_form) = forms
+    assert f">{site.silver.api_key}</pre>" in http.post(show, data=show_form, headers=HERE).text
+    rotate_form["overlap"] = "3600"
+    made = http.post(rotate, data=rotate_form, headers=HERE)
+    found = re.search(r'<pre class="secret" tabindex="0">(hf_\w+)</pre>', made.text)
+    assert (made.status_code, found is not None) == (201, True), made.text
+    assert found is not None
+    with site.client(found[1]) as new:
+        assert (new.get("/v3/keys").status_code, silver.get("/v3/keys").status_code) == (200, 200)
+    again = http.post(rotate, data=rotate_form, headers=HERE)
+    assert (again.status_code, "was replaced meanwhile" in again.text) == (409, True), "the form was sent twice"
+    with site.instance.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE sessions SET elevated_until = 1")
+    for path, fields in forms:
+        asked = http.post(path, data=fields, headers=HERE)
+        assert (asked.status_code, asked.headers["location"]) == (303, "/elevate?return_to=/account/keys")
+    actions = [one.action for one in entries(site.instance.catalog, AuditFilter(action="account."), 9)]
+    assert actions[:2] == ["account.key_replaced", "account.key_shown"]
+    signed_in(site, http, rights="admin")
+    assert "main-key" in http.get(KEYS).text, "an admin has all that it may do"
+    signed_in(site, http, rights="account.write keys.read")
+    assert "main-key" not in http.get(KEYS).text
 
 
 def test_a_plan_is_shown_and_all_download_links_end(site: Site, http: httpx.Client) -> None:

@@ -24,7 +24,7 @@ from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs, require_page
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_session
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_elevated, require_session
 from holdfast.web.dashboard.people.giving_form import apps_words, given_rights, giving_choices, rights_words
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -97,6 +97,7 @@ def _one_routes(context: Context) -> list[HTTPRouteHandler]:
         require_page(context, scope, caller)
         member_id = inputs.path_segment(scope, _ID_SEGMENT)
         await form_fields(context, request, token, _end_path(member_id))
+        require_elevated(context, caller, PEOPLE_PATH)
         try:
             await context.call(_end, instance, caller, member_id)
         except Conflict as error:

@@ -17,7 +17,7 @@ from holdfast.units import MINUTE_NS, SECOND_NS, span_text
 from holdfast.web.auth import OPEN, needs, require_page
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_session
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_elevated, require_session
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.http import request as inputs
@@ -46,6 +46,7 @@ def plan_page_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token = require_session(context, request.scope)
         require_page(context, request.scope, caller)
         await form_fields(context, request, token, _LINKS_END_PATH)
+        require_elevated(context, caller, PLAN_PATH)
         await context.call(revoke_links, instance, caller.account, caller.actor)
         return redirect(f"{PLAN_PATH}?links=ended", [])
 
