@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.service.people.operators import end_operator_session
 from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
-from holdfast.web.dashboard.access import AnyRequest, as_page, operator_form
+from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, operator_form
 from holdfast.web.dashboard.operator.account_list_pages import account_list_routes
 from holdfast.web.dashboard.operator.app_list_pages import app_list_routes
 from holdfast.web.dashboard.operator.audit_pages import audit_page_routes
@@ -33,7 +33,7 @@ def operator_routes(context: Context) -> list[HTTPRouteHandler]:
     async def sign_out(request: AnyRequest) -> Answer:
         operator, _ = await operator_form(context, request, SIGN_OUT_PATH)
         await context.call(end_operator_session, context.instance, operator, operator.session_id)
-        return redirect("/account", [set_cookie(context, "", 0)])
+        return redirect(LOGIN_PATH, [set_cookie(context, "", 0)])
 
     return [
         sign_out,
