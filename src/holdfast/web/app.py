@@ -42,6 +42,7 @@ from holdfast.web.api.schedule import schedule_routes
 from holdfast.web.api.webhooks import webhook_routes
 from holdfast.web.auth import check_routes
 from holdfast.web.context import Context
+from holdfast.web.dashboard.apps.activity_pages import activity_page_routes
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
 from holdfast.web.dashboard.apps.home_pages import home_routes
@@ -128,6 +129,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *restore_page_routes(context),
         *job_page_routes(context),
         *schedule_page_routes(context),
+        *activity_page_routes(context),
         *live_routes(context, event_hub),
         *operator_routes(context),
         *asset_routes(),

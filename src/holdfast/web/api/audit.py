@@ -21,7 +21,7 @@ from holdfast.web.http.paging import link_to_next
 PAGE_DEFAULT = 50
 _AUDIT = "/v3/audit"
 _FILTER_CHARACTERS_MAX = 320
-_CSV_HEADERS: Headers = [
+CSV_HEADERS: Headers = [
     (b"content-type", b"text/csv; charset=utf-8; header=present"),
     (b"content-disposition", b'attachment; filename="audit.csv"'),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
@@ -59,18 +59,19 @@ def _listed(instance: Instance, caller: Caller, fields: dict[str, str], *, is_fi
             raise inputs.invalid(name, f"text of 1 to {_FILTER_CHARACTERS_MAX} characters")
     wanted = AuditFilter(caller.account.id, app_id, caller.grant.app_ids, fields.get("actor"), fields.get("action"))
     limit = inputs.page_limit(fields) or (audit.FILE_ROWS_MAX if is_file else PAGE_DEFAULT)
-    found = audit.entries(instance, wanted, limit + 1, _after(fields))
+    found = audit.entries(instance, wanted, limit + 1, entry_number(fields))
     page, link = found[:limit], list[tuple[bytes, bytes]]()
     if len(found) > limit:
         more = {**fields, "after": str(page[-1].seq)}
         link = link_to_next(instance.config.base_url, _AUDIT, more)
     shown = audit.shown_entries(instance, page)
     if is_file:
-        return Answer(200, audit.as_csv(shown).encode(), [*_CSV_HEADERS, *link])
+        return Answer(200, audit.as_csv(shown).encode(), [*CSV_HEADERS, *link])
     return success(shown, headers=link)
 
 
-def _after(fields: dict[str, str]) -> int | None:
+def entry_number(fields: dict[str, str]) -> int | None:
+    """The number of the entry behind which a page begins; None for the first page."""
     text = fields.get("after")
     if text is None:
         return None

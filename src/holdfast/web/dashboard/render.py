@@ -69,6 +69,7 @@ class Tab(NamedTuple):
 APP_TABS = (
     Tab("backups", "", "Backups"),
     Tab("schedule", "/schedule", "Schedule"),
+    Tab("activity", "/activity", "Activity"),
 )
 """The tabs of an application; `path` is what follows the path of its first page."""
 
