@@ -21,36 +21,40 @@ def shown_schedule(instance: Instance, app: App, busy: ServiceError | None = Non
     `busy`: the reason that the folder is not to be looked through.
     """
     settings = app.settings
-    runs: list[str] = []
-    if settings.cron:
-        now_ns, jitter = instance.clock.now_ns(), instance.config.schedule_jitter_seconds
-        dues = next_dues(parse_cron(settings.cron), now_ns, instance.zone, app.id, jitter, SHOWN_RUNS)
-        runs = [iso(due.at, instance.zone) for due in dues]
-    ignored, error = _ignored(instance, app) if busy is None else (None, Note(busy.code, busy.message))
+    ignored, error = ignored_of(instance, app) if busy is None else (None, Note(busy.code, busy.message))
     return schemas.Schedule(
         cron=settings.cron or None,
         retention=schemas.rules_of(settings.retention),
         ignore=list(settings.ignore),
-        next_runs=runs,
+        next_runs=[iso(at, instance.zone) for at in next_runs(instance, app)],
         time_zone=instance.config.time_zone,
         ignored=ignored,
         ignored_error=error,
-        notices=_notices(instance, app),
+        notices=notices_of(instance, app),
     )
 
 
-def _ignored(instance: Instance, app: App) -> tuple[schemas.Ignored | None, Note | None]:
+def next_runs(instance: Instance, app: App) -> list[int]:
+    """Return the times, in nanoseconds, of the next runs of an application's schedule; none without one."""
+    if not app.settings.cron:
+        return []
+    now_ns, jitter = instance.clock.now_ns(), instance.config.schedule_jitter_seconds
+    dues = next_dues(parse_cron(app.settings.cron), now_ns, instance.zone, app.id, jitter, SHOWN_RUNS)
+    return [due.at for due in dues]
+
+
+def ignored_of(instance: Instance, app: App) -> tuple[schemas.Ignored | None, Note | None]:
     """Return what the patterns leave out of the folder, or why that is not known."""
     if app.node != instance.config.node:
         message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
         return None, Note("OTHER_NODE", message)
     try:
-        return ignored_apart(instance, app), None
+        return ignored_apart(instance, app, app.settings.ignore), None
     except ServiceError as error:
         return None, Note(error.code, error.message)
 
 
-def _notices(instance: Instance, app: App) -> list[str]:
+def notices_of(instance: Instance, app: App) -> list[str]:
     """Sentences for who sets a retention that the plan does not have room for."""
     account = get_account(instance, app.account_id)
     most = plan_of(instance, account).backups_per_app

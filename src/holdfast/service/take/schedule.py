@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from holdfast.catalog.accounts.apps import change_settings
+from holdfast.catalog.events.audit import entries
 from holdfast.catalog.jobs import schedules as rows
 from holdfast.catalog.jobs.schedules import DueTimes
-from holdfast.catalog.records import SCHEDULE, Actor, App, AppSettings, Backup, Retention
+from holdfast.catalog.records import SCHEDULE, Actor, App, AppSettings, AuditFilter, Backup, Retention
 from holdfast.service.errors import Invalid
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.wake import wake
@@ -27,13 +28,16 @@ from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.ignore_patterns import checked_patterns
 from holdfast.service.take.request import default_name, queued_backup
-from holdfast.units import SECOND_NS
+from holdfast.units import MINUTE_NS, SECOND_NS
 from holdfast.vault.control import NEVER, Control
 
 SCHEDULED = "scheduled"
 """Origin of a backup that nobody asked for. It is the host's: no limit of a customer's plan counts it."""
 
 BATCH = 100
+
+TAKEN_BACK_NS = 10 * MINUTE_NS
+"""A change of a schedule can be taken back for this time."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +72,7 @@ def set_schedule(instance: Instance, app: App, schedule: Schedule, by: Actor, *,
 
     `by_customer`: what the account's plan demands must hold; the operator may set what he likes.
     """
-    patterns = checked_patterns(schedule.ignore)
-    if schedule.cron:
-        _check_plan(instance, app, schedule.cron, by_customer)
-
-    def change(settings: AppSettings) -> AppSettings:
-        return msgspec.structs.replace(settings, cron=schedule.cron, retention=schedule.retention, ignore=patterns)
+    change = _checked_change(instance, app, schedule, by_customer=by_customer)
 
     change_settings(
         instance.catalog,
@@ -86,6 +85,38 @@ def set_schedule(instance: Instance, app: App, schedule: Schedule, by: Actor, *,
     )
     store_record(instance, app.account_id)
     return get_app(instance, app.account_id, app.id)
+
+
+def with_schedule(instance: Instance, app: App, schedule: Schedule) -> App:
+    """Return an application as a customer's schedule would make it; nothing is changed. Raises as `set_schedule`."""
+    change = _checked_change(instance, app, schedule, by_customer=True)
+    return msgspec.structs.replace(app, settings=change(app.settings))
+
+
+def schedule_before(instance: Instance, app: App) -> tuple[Schedule, int] | None:
+    """Return the schedule that was replaced last, and the time in nanoseconds until which that can be taken back.
+
+    None when nobody has changed it in the last ten minutes.
+    """
+    since = instance.clock.now_ns() - TAKEN_BACK_NS
+    wanted = AuditFilter(account_id=app.account_id, app_id=app.id, action="schedule.set", since=since)
+    for entry in entries(instance.catalog, wanted, 1):
+        now = schedule_of(app)
+        before = {"retention": {}, **msgspec.to_builtins(now), **entry.data.get("before", {})}
+        return msgspec.convert(before, Schedule), entry.at + TAKEN_BACK_NS
+    return None
+
+
+def _checked_change(
+    instance: Instance, app: App, schedule: Schedule, *, by_customer: bool
+) -> Callable[[AppSettings], AppSettings]:
+    """Return the change that a schedule makes to settings. Raises Invalid (CRON, IGNORE)."""
+    patterns = checked_patterns(schedule.ignore)
+    if schedule.cron:
+        _check_plan(instance, app, schedule.cron, by_customer)
+    return lambda settings: msgspec.structs.replace(
+        settings, cron=schedule.cron, retention=schedule.retention, ignore=patterns
+    )
 
 
 def _check_plan(instance: Instance, app: App, text: str, by_customer: bool) -> None:

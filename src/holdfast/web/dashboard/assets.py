@@ -25,7 +25,16 @@ AnyRequest = Request[Any, Any, Any]
 
 STATIC_PATH = "/static/"
 _HERE = Path(__file__).parent
-_STYLES = ("base", "frame", "parts", "forms", "apps", "operator", "live")
+_STYLES = (
+    "base",
+    "frame",
+    "parts",
+    "forms",
+    "apps",
+    "schedule",
+    "operator",
+    "live",
+)
 """The style sheets, in the order in which they are joined."""
 
 _SCRIPTS = ("app", "live", "keys")

@@ -5,7 +5,9 @@ Each wide chart is drawn twice, as one that is only made smaller has letters tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -45,6 +47,37 @@ def size_chart(points: Sequence[Sizes], *, width: int, height: int, css: str) ->
         area = f"{x(0)},{y(0)} {line_to} {x(len(values) - 1)},{y(0)}"
         parts.append(Markup('<polygon class="area {}" points="{}"/>').format(css_class, area))
         parts.append(Markup('<polyline class="line {}" points="{}"/>').format(css_class, line_to))
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+class Lane(NamedTuple):
+    """A rule of retention as a lane of its picture. `ages`: in days, of the backups that it keeps."""
+
+    text: str
+    ages: Sequence[float]
+
+
+def lanes_chart(lanes: Sequence[Lane], *, width: int, css: str) -> Markup:
+    """Draw the backups that each rule keeps, from today (right) back, on a logarithmic axis."""
+    left, right, step = 74, 14, 28
+    oldest = max([7.0, *(age + 1 for lane in lanes for age in lane.ages)])
+
+    def x(days: float) -> float:
+        return round(width - right - (width - left - right) * math.log(1 + days) / math.log(1 + oldest), 1)
+
+    height = 26 + step * len(lanes)
+    parts = [Markup('<svg class="{}" viewBox="0 0 {} {}" aria-hidden="true">').format(css, width, height)]
+    for index, lane in enumerate(lanes):
+        y = 16 + step * index
+        parts.append(Markup('<text x="0" y="{}">{}</text>').format(y + 4, lane.text))
+        parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(left, width - right, y, y))
+        mark = Markup('<rect class="mark" x="{}" y="{}" width="7" height="18" rx="3"/>')
+        parts += [mark.format(x(age) - 3.5, y - 9) for age in lane.ages]
+    for days, text in ((0, "today"), (7, "1 week"), (30, "1 month"), (182, "6 months"), (365, "1 year")):
+        if days == 0 or (days <= oldest and x(days) > left + 20):
+            anchor = "end" if days == 0 else "middle"
+            label = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
+            parts.append(label.format(x(days) + (3.5 if days == 0 else 0), height - 6, anchor, text))
     return Markup("").join([*parts, Markup("</svg>")])
 
 

@@ -66,7 +66,10 @@ class Tab(NamedTuple):
     text: str
 
 
-APP_TABS = (Tab("backups", "", "Backups"),)
+APP_TABS = (
+    Tab("backups", "", "Backups"),
+    Tab("schedule", "/schedule", "Schedule"),
+)
 """The tabs of an application; `path` is what follows the path of its first page."""
 
 

@@ -57,6 +57,11 @@ def ago(at: int, now: int) -> str:
     return "just now" if now - at < MINUTE_NS else f"{span_text(now - at)} ago"
 
 
+def until(at: int, now: int) -> str:
+    """The time that is left until another: `in 13 hours`."""
+    return "now" if at - now < MINUTE_NS else f"in {span_text(at - now)}"
+
+
 def when(at: int, now: int, zone: tzinfo) -> str:
     """A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
     local, today = local_time(at, zone), local_time(now, zone).date()
