@@ -59,7 +59,7 @@ def make_shop(root: Path) -> None:
 
 
 def a_day_passes(bot: Path, shop: Path, day: int) -> None:
-    """What a day leaves in the applications: the bot's log, and the shop's orders."""
+    """Add a day to the applications: the bot's log, and the shop's orders."""
     log = "\n".join(f"{day:02} {hour:02}:{minute:02} pong" for hour in range(24) for minute in range(60))
     (bot / "logs" / f"day-{day:02}.log").write_text(log + "\n")
     with (shop / "orders.csv").open("a") as orders:

@@ -17,7 +17,7 @@ from holdfast.cli.demo_apps import CHANGED, a_day_passes, make_database
 from holdfast.cli.state import operator
 
 if TYPE_CHECKING:
-    from holdfast.catalog.records import Account, App
+    from holdfast.catalog.records import Account, App, Backup
     from holdfast.service.instance.home import Instance
 
 DAYS = 30
@@ -64,7 +64,7 @@ def live_through(instance: Instance, clock: PastClock, bot: App, shop: App, now_
         with _away(folders[0], is_away=nights_ago == AWAY_DAY):
             taken = take_now(instance, bot.id, schedule, origin="scheduled")
         if nights_ago % PROVED_EACH == 0:
-            _prove(instance, clock, taken.id)
+            _prove(instance, clock, taken)
         if nights_ago < SHOP_DAYS:
             clock.ns += 10 * _MINUTE_NS
             with _away(folders[1], is_away=nights_ago == 0):
@@ -95,12 +95,10 @@ def _away(folder: Path, *, is_away: bool) -> Iterator[None]:
             hidden.rename(folder)
 
 
-def _prove(instance: Instance, clock: PastClock, backup_id: str) -> None:
-    from holdfast.catalog.backups.rows import backup_by_id
+def _prove(instance: Instance, clock: PastClock, backup: Backup) -> None:
     from holdfast.service.integrity.prove import request_prove, run_prove
 
-    backup = backup_by_id(instance.catalog, backup_id)
-    if backup is not None and backup.state == "successful":
+    if backup.state == "successful":
         clock.ns += 5 * _MINUTE_NS
         run_prove(instance, request_prove(instance, backup, operator()).id)
 
