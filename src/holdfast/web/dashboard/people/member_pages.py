@@ -11,7 +11,6 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.people.records import Invitation
 from holdfast.schemas.people.members import MemberChange, NewMember
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
@@ -19,7 +18,7 @@ from holdfast.service.people import members
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
 from holdfast.service.people.invitations import MadeInvitation, invite
-from holdfast.service.people.members import Someone
+from holdfast.service.people.members import Invitation, Someone
 from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs, require_page
 from holdfast.web.context import Context
