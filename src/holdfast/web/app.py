@@ -48,6 +48,9 @@ from holdfast.web.dashboard.apps.home_pages import home_routes
 from holdfast.web.dashboard.apps.live_pages import live_routes
 from holdfast.web.dashboard.apps.schedule_pages import schedule_page_routes
 from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.files.diff_pages import diff_page_routes
+from holdfast.web.dashboard.files.file_pages import file_page_routes
+from holdfast.web.dashboard.files.folder_pages import folder_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
@@ -114,6 +117,9 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *app_routes(context),
         *backup_page_routes(context),
         *schedule_page_routes(context),
+        *folder_page_routes(context),
+        *file_page_routes(context),
+        *diff_page_routes(context),
         *live_routes(context, event_hub),
         *operator_routes(context),
         *asset_routes(),

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 from litestar import Request
-from litestar.types import Scope
+from litestar.types import ASGIApp, Scope
 
 from holdfast.service.errors import AccessDenied
 from holdfast.service.people.callers import Caller
@@ -26,18 +26,17 @@ from holdfast.web.dashboard.session import (
     session_token,
 )
 from holdfast.web.http import request as inputs
-from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import KeyRefused, RouteMissing, cross_site, known_error, route_not_found
 
 AnyRequest = Request[Any, Any, Any]
-Handler = Callable[[AnyRequest], Awaitable[Answer]]
+Handler = Callable[[AnyRequest], Awaitable[ASGIApp]]
 
 
 def as_page(handler: Handler) -> Handler:
     """Answer an error of a page by a page with its sentence."""
 
     @wraps(handler)
-    async def answered(request: AnyRequest) -> Answer:
+    async def answered(request: AnyRequest) -> ASGIApp:
         try:
             return await handler(request)
         except Exception as error:

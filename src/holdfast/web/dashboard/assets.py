@@ -32,6 +32,7 @@ _STYLES = (
     "forms",
     "apps",
     "schedule",
+    "files",
     "operator",
     "live",
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta, tzinfo
 
 from holdfast.schemas.times import local_time
-from holdfast.units import MINUTE_NS, size_text, span_text
+from holdfast.units import MINUTE_NS, SECOND_NS, size_text, span_text
 
 _GLUE = "\u00a0"
 _DEFAULT_NAME = re.compile(r"Backup at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
@@ -67,6 +67,17 @@ def when(at: int, now: int, zone: tzinfo) -> str:
     local, today = local_time(at, zone), local_time(now, zone).date()
     named = {0: "today", -1: "yesterday", 1: "tomorrow"}.get((local.date() - today).days)
     return f"{named or _short_day(local, today)}, {local:%H:%M}"
+
+
+def ns_of(text: str) -> int:
+    """Nanoseconds of a time as the API writes it."""
+    return int(datetime.fromisoformat(text).timestamp()) * SECOND_NS
+
+
+def time_of(text: str) -> str:
+    """A time of a file, as the API writes it, short: `27 Nov 2026, 02:59`."""
+    at = datetime.fromisoformat(text)
+    return f"{at.day}{_GLUE}{at:%b} {at.year}, {at:%H:%M}"
 
 
 def whole(at: int, zone: tzinfo) -> str:
