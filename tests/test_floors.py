@@ -43,6 +43,7 @@ ONLY_IN = {
     "blake3": {"vault"},
     "prometheus_client": {"service", "web"},
     "structlog": {"service", "web"},
+    "argon2": {"service"},
     "httpcore": {"service"},
     "apprise": {"service"},
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-IMPORTED_AS = {"backports.zstd": "backports", "prometheus-client": "prometheus_client"}
+IMPORTED_AS = {"argon2-cffi": "argon2", "backports.zstd": "backports", "prometheus-client": "prometheus_client"}
 NOT_IMPORTED = {
     "httptools": "uvicorn reads HTTP with it",
     "uvloop": "uvicorn runs on it",

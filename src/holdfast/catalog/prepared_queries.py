@@ -55,6 +55,7 @@ class SessionRow(NamedTuple):
     created_at: int
     seen_at: int
     ends_at: int
+    elevated_until: int | None
     email: str
     members_rights: str | None
     members_app_ids: str | None
@@ -68,6 +69,7 @@ class OperatorSessionRow(NamedTuple):
     created_at: int
     seen_at: int
     ends_at: int
+    elevated_until: int | None
     email: str
 
 

@@ -35,6 +35,15 @@ class AccessDenied(ServiceError):
         super().__init__("ACCESS_DENIED", "This API key is not known, or it was replaced by a new one.")
 
 
+class PasswordRefused(ServiceError):
+    """Not the password; nothing tells a wrong one from an unknown address."""
+
+    http_status = 401
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PASSWORD_REFUSED", message)
+
+
 class UpgradeRequired(ServiceError):
     """The plan does not include it."""
 

@@ -53,6 +53,8 @@ from holdfast.web.dashboard.files.file_pages import file_page_routes
 from holdfast.web.dashboard.files.folder_pages import folder_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
+from holdfast.web.dashboard.people.log_in_pages import log_in_routes
+from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
@@ -112,6 +114,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *open_routes(context),
         *docs_routes(context),
         *sign_in_routes(context),
+        *log_in_routes(context),
+        *password_routes(context),
         *account_page_routes(context),
         *home_routes(context),
         *app_routes(context),

@@ -33,7 +33,7 @@ from holdfast.service.preview.apart import AT_ONCE_MAX as PREVIEWS_AT_ONCE_MAX
 from holdfast.web.connections import Connections
 from holdfast.web.download_audit import DownloadAudit
 from holdfast.web.http.addresses import Addresses
-from holdfast.web.http.errors import ApiError, keep_calm
+from holdfast.web.http.errors import UNAVAILABLE_RETRY_SECONDS, ApiError, keep_calm
 from holdfast.web.http.pace import LargeBuffers
 from holdfast.web.http.request import HOST_ID_SEGMENT, path_segment
 from holdfast.web.http.request_metrics import RequestMetrics
@@ -59,6 +59,10 @@ BROWSING_AT_ONCE_MAX = 4
 
 PREVIEWS_WAITING_MAX = 8
 """Of one account: previews that run or wait."""
+
+HASHING_THREADS = 2
+"""A hash of a password takes 64 MiB and a core for 0.1 s: log-ins must not eat the machine."""
+HASHING_WAITING_MAX = 32
 
 NOTED_MAX = 10_000
 
@@ -88,6 +92,13 @@ class Context:
         self.previews_of: Counter[str] = Counter()
         """The previews of each account that run or wait."""
         self.preview_locks: dict[str, asyncio.Lock] = {}
+        self.hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="hash")
+        self.hashing_calls = 0
+        """Passwords that are checked or wait for it."""
+        self.password_throttle = Throttle(burst=10, per_second=1 / 60)
+        """By person: passwords that were tried, also right ones, until one was right."""
+        self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
+        """By address, the same."""
         self.outside_throttle = Throttle(burst=20, per_second=0.2)
         """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)
@@ -158,6 +169,16 @@ class Context:
             if not self.previews_of[account_id]:
                 del self.previews_of[account_id], self.preview_locks[account_id]
 
+    async def call_hashing(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what hashes a password. Raises ApiError when too many wait for that."""
+        if self.hashing_calls >= HASHING_WAITING_MAX:
+            raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
+        self.hashing_calls += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.hashing, partial(operation, *args, **kwargs))
+        finally:
+            self.hashing_calls -= 1
+
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
         address = self.addresses.capped(scope)
@@ -223,6 +244,7 @@ class Context:
         self.store_watch.stop()
         self.download_audit.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
+        self.hashing.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)

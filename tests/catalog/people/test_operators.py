@@ -25,7 +25,7 @@ EMAIL = "rui@example.org"
 
 
 def new(name: str) -> NewSession:
-    return NewSession(key_hash(name), NOW, 1000, "192.0.2.1", "")
+    return NewSession(key_hash(name), NOW, 1000, "192.0.2.1", "", NOW)
 
 
 def test_of_many_who_open_a_link_one_gets_in_until_he_is_removed(catalog: Catalog) -> None:

@@ -22,7 +22,7 @@ NOW = 10
 
 
 def new(name: str) -> NewSession:
-    return NewSession(key_hash(name), NOW, 1000, "192.0.2.1", "")
+    return NewSession(key_hash(name), NOW, 1000, "192.0.2.1", "", NOW)
 
 
 def link(catalog: Catalog, account_id: str, name: str, rights: str = "view") -> None:

@@ -95,6 +95,18 @@ sign_in_links = Table(
 )
 """Single use: the row goes when the link is opened. `rights`: empty for those of the membership."""
 
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    Column("hash", String(255), nullable=False),
+    Column("account_ids", Text),
+    Column("changed_at", BigInteger, nullable=False),
+)
+"""`hash`: of argon2id, with its parameters. `account_ids`: a JSON list of the accounts that the password opens, None
+for all. Who invites somebody may open the invitation himself: a password that was set then opens that account only,
+until the person proves that the address is his."""
+
 operator_links = Table(
     "operator_links",
     metadata,

@@ -99,7 +99,7 @@ def enter_operator_session(connection: Connection, person_id: str, email: str, n
         created_at=new.created_at,
         seen_at=new.created_at,
         ends_at=new.ends_at,
-        elevated_until=None,
+        elevated_until=new.elevated_until,  # whoever runs commands on the home may do all that he elevates for
         ip=new.ip,
         agent=new.agent,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table, select
 
-from holdfast.catalog.database.access_tables import invitations, sign_in_links
+from holdfast.catalog.database.access_tables import invitations, passwords, sign_in_links
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts
@@ -22,16 +22,23 @@ from holdfast.catalog.people.records import Member, Person, Session, SignInLink
 from holdfast.catalog.people.sessions import drop_session, enter_session
 from holdfast.catalog.records import Actor, ActorKind, new_id
 
+BY_PASSWORD = "password"
+"""The way that a session began, in the audit."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """The session that is to come. `replaces`: the hash of the token that the browser had until now."""
+    """The session that is to come. `replaces`: the hash of the token that the browser had until now.
+
+    `elevated_until`: of one that begins with a password, and of whoever has none yet.
+    """
 
     token_hash: bytes
     created_at: int
     ends_at: int
     ip: str
     agent: str
+    elevated_until: int
     replaces: bytes | None = None
 
 
@@ -75,7 +82,7 @@ def open_sign_in_link(catalog: Catalog, token_hash: bytes, new: NewSession, owne
             enter_member(connection, Member(member_id, link["account_id"], person, owner, None, new.created_at))
             _enter_joined(connection, link["account_id"], person, member_id, owner, None, new)
         opened = Opened(person, link["account_id"], link["return_to"], is_new)
-        _enter(connection, opened, link["rights"] or None, texts(link["app_ids"]), new, "link")
+        enter_account_session(connection, opened, link["rights"] or None, texts(link["app_ids"]), new, "link")
     return opened
 
 
@@ -96,7 +103,7 @@ def accept_invitation(catalog: Catalog, token_hash: bytes, new: NewSession) -> O
             enter_member(connection, Member(found["id"], account_id, person, found["rights"], app_ids, new.created_at))
             _enter_joined(connection, account_id, person, found["id"], found["rights"], app_ids, new)
         opened = Opened(person, account_id, "", is_new)
-        _enter(connection, opened, None, None, new, "invitation")
+        enter_account_session(connection, opened, None, None, new, "invitation")
     return opened
 
 
@@ -127,7 +134,7 @@ def _enter_joined(
     enter_audit(connection, Change(_actor(person, new), "member.joined", account_id, data=data), new.created_at)
 
 
-def _enter(
+def enter_account_session(
     connection: Connection,
     opened: Opened,
     rights: str | None,
@@ -135,6 +142,10 @@ def _enter(
     new: NewSession,
     by_way_of: str,
 ) -> None:
+    """Enter a session on an account, in place of the one that the browser had.
+
+    One that begins without the password of a person who has one is not elevated.
+    """
     if new.replaces is not None:
         drop_session(connection, new.replaces)
     session = Session(
@@ -146,7 +157,9 @@ def _enter(
         created_at=new.created_at,
         seen_at=new.created_at,
         ends_at=new.ends_at,
-        elevated_until=None,
+        elevated_until=None
+        if by_way_of != BY_PASSWORD and has_password(connection, opened.person.id)
+        else new.elevated_until,
         ip=new.ip,
         agent=new.agent,
     )
@@ -158,3 +171,10 @@ def _enter(
 
 def _actor(person: Person, new: NewSession) -> Actor:
     return Actor(ActorKind.PERSON, person.id, person.email, new.ip)
+
+
+def has_password(connection: Connection, person_id: str) -> bool:
+    """Return True if a person has a password."""
+    return (
+        connection.execute(select(passwords.c.person_id).where(passwords.c.person_id == person_id)).first() is not None
+    )

@@ -43,6 +43,8 @@ class Caller:
     session_id: str | None = None
     unnoted_until: int | None = None
     """The end of the session (nanoseconds) that is to be recorded with this use; None when it need not be."""
+    elevated_until: int | None = None
+    """Until then (nanoseconds) the session may do what needs its person's password; None when it may not."""
 
     @property
     def may_download(self) -> bool:

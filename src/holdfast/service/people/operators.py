@@ -30,12 +30,13 @@ LINK_NS = 15 * MINUTE_NS
 
 @dataclass(frozen=True, slots=True)
 class OperatorCaller:
-    """An operator who makes a request. `unnoted_until`: as of a `Caller`."""
+    """An operator who makes a request. `unnoted_until`, `elevated_until`: as of a `Caller`."""
 
     actor: Actor
     person_id: str
     session_id: str
     unnoted_until: int | None = None
+    elevated_until: int | None = None
 
 
 def list_operators(instance: Instance) -> list[Operator]:
@@ -99,6 +100,7 @@ def operator_of_session(instance: Instance, token: str, address: str) -> Operato
         found.person_id,
         found.id,
         min(now_ns + IDLE_NS, found.created_at + AGE_NS_MAX) if is_unnoted else None,
+        found.elevated_until,
     )
 
 

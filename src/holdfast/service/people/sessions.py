@@ -21,10 +21,12 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.people.callers import NO_RIGHTS, Caller
 from holdfast.service.people.rights import Grant, Right, stored_grant
 from holdfast.service.people.tokens import is_token, new_token, token_hash
-from holdfast.units import DAY_NS, SECOND_NS
+from holdfast.units import DAY_NS, MINUTE_NS, SECOND_NS
 
 IDLE_NS = 14 * DAY_NS
 AGE_NS_MAX = 90 * DAY_NS
+ELEVATED_NS = 15 * MINUTE_NS
+"""A session stays elevated this long after its person gave the password."""
 SEEN_EVERY_NS = 60 * SECOND_NS
 """The last use is recorded at most once in this time."""
 
@@ -39,7 +41,8 @@ def new_session(instance: Instance, ip: str, agent: str, old_token: str | None) 
     token, now_ns = new_token(), instance.clock.now_ns()
     old = token_hash(old_token) if old_token is not None and is_token(old_token) else None
     shown = "".join(c for c in agent if c.isprintable())[:AGENT_CHARACTERS_MAX]
-    return token, NewSession(token_hash(token), now_ns, now_ns + IDLE_NS, ip[:IP_CHARACTERS_MAX], shown, old)
+    ends_at, elevated_until = now_ns + IDLE_NS, now_ns + ELEVATED_NS
+    return token, NewSession(token_hash(token), now_ns, ends_at, ip[:IP_CHARACTERS_MAX], shown, elevated_until, old)
 
 
 def caller_of_session(instance: Instance, token: str, address: str) -> Caller:
@@ -60,6 +63,7 @@ def caller_of_session(instance: Instance, token: str, address: str) -> Caller:
         session.person_id,
         session_id=session.id,
         unnoted_until=min(now_ns + IDLE_NS, session.created_at + AGE_NS_MAX) if is_unnoted else None,
+        elevated_until=session.elevated_until,
     )
 
 

@@ -72,7 +72,7 @@ def make_sign_in_link(
         raise Invalid("rights", f"The account has no member {who}; give a group or rights for this one session.")
     app_ids = None if app_id is None else own_apps(instance, account.id, [app_id])
     path = return_to if return_to is not None else "/" if app_id is None else f"/apps/{app_id}"
-    if len(path) > RETURN_TO_CHARACTERS_MAX or not _is_local(path):
+    if len(path) > RETURN_TO_CHARACTERS_MAX or not is_local_path(path):
         raise Invalid("return_to", "return_to must be a path of this site that begins with one slash, as /apps/....")
     now_ns, ticket = instance.clock.now_ns(), new_token()
     link = SignInLink(
@@ -91,7 +91,7 @@ def make_sign_in_link(
     return MadeSignInLink(url, link.ends_at)
 
 
-def _is_local(path: str) -> bool:
+def is_local_path(path: str) -> bool:
     """Return True if a path stays on this site, also for a program that decodes it before it follows it."""
     if not _VISIBLE.fullmatch(path):
         return False

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request
 from litestar.types import ASGIApp, Scope
 
+from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
+from holdfast.service.people.sign_in import RETURN_TO_CHARACTERS_MAX, is_local_path
 from holdfast.web.auth import is_operators, require_page
 from holdfast.web.context import Context
-from holdfast.web.dashboard.render import page
+from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
     is_form_token,
     is_from_here,
@@ -26,14 +29,28 @@ from holdfast.web.dashboard.session import (
     session_token,
 )
 from holdfast.web.http import request as inputs
-from holdfast.web.http.errors import KeyRefused, RouteMissing, cross_site, known_error, route_not_found
+from holdfast.web.http.errors import ApiError, KeyRefused, RouteMissing, cross_site, known_error, route_not_found
 
 AnyRequest = Request[Any, Any, Any]
+LOGIN_PATH, ELEVATE_PATH = "/login", "/elevate"
 Handler = Callable[[AnyRequest], Awaitable[ASGIApp]]
 
 
+class NotElevated(ApiError):
+    """The page, or its form, needs a session whose person proved himself just now. `return_to`: a page of ours."""
+
+    http_status = 403
+
+    def __init__(self, return_to: str) -> None:
+        super().__init__("PERMISSION_DENIED", "Give your password again first.")
+        self.return_to = return_to
+
+
 def as_page(handler: Handler) -> Handler:
-    """Answer an error of a page by a page with its sentence."""
+    """Answer an error of a page by a page with its sentence.
+
+    A browser that opens a page without a session is led to that of signing in, and back afterwards.
+    """
 
     @wraps(handler)
     async def answered(request: AnyRequest) -> ASGIApp:
@@ -43,18 +60,77 @@ def as_page(handler: Handler) -> Handler:
             known = known_error(error)
             if known is None or isinstance(known, RouteMissing):  # a page that does not exist for the caller
                 raise
-            title = "You are not signed in" if isinstance(known, KeyRefused) else "This did not work"
-            more = known.headers
-            return page(request.scope, "narrow.html", known.http_status, more, title=title, lines=[known.message])
+            if isinstance(known, NotElevated):
+                return redirect(with_return(ELEVATE_PATH, known.return_to), [])
+            is_refused, scope = isinstance(known, KeyRefused), request.scope
+            if is_refused and is_navigation(scope):
+                return redirect(with_return(LOGIN_PATH, _address(scope)), known.headers)
+            title = "You are not signed in" if is_refused else "This did not work"
+            more = {"title": title, "lines": [known.message], "sign_in_path": LOGIN_PATH if is_refused else ""}
+            return page(scope, "refused.html", known.http_status, known.headers, **more)
 
     return answered
+
+
+def with_return(path: str, return_to: str) -> str:
+    """The address of a page that leads to another one afterwards."""
+    return path if return_to == "/" else f"{path}?return_to={quote(return_to, safe='/')}"
+
+
+def return_path(text: str) -> str:
+    """The page that a browser is led to after it signed in, from what a request says: one of ours, else the first."""
+    is_ours = len(text) <= RETURN_TO_CHARACTERS_MAX and is_local_path(text)
+    is_page = text.partition("?")[0] not in (LOGIN_PATH, ELEVATE_PATH, "/logout")  # they would lead to themselves
+    return text if is_ours and is_page else "/"
+
+
+def _address(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return return_path(scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""))
+
+
+def is_navigation(scope: Scope) -> bool:
+    """True if a browser opens a page: not a form, and no script or program that fetches something."""
+    mode = inputs.header(scope, b"sec-fetch-mode")
+    is_browser = mode == "navigate" if mode is not None else "text/html" in (inputs.header(scope, b"accept") or "")
+    return is_browser and scope.get("method") == "GET"
+
+
+def require_elevated(context: Context, caller: SignedIn, return_to: str) -> None:
+    """Lead to the page that asks for the password, unless it was given within the last 15 minutes.
+
+    `return_to`: the path that the person is led to afterwards, which shows the form again. Whoever has no password yet
+    counts as elevated for as long since he came in by a link or an invitation.
+    """
+    if not is_elevated(context.instance, caller):
+        raise NotElevated(return_to)
+
+
+def require_person(context: Context, scope: Scope) -> tuple[Caller | OperatorCaller, str]:
+    """Whoever is signed in, to an account or as an operator, and the session's token. Raises ACCESS_DENIED."""
+    operator, token = session_operator(context, scope), session_token(context, scope)
+    return (operator, token) if operator is not None and token is not None else require_session(context, scope)
+
+
+def account_of(caller: Caller | OperatorCaller) -> str | None:
+    """The id of the account that somebody is signed in to; None for an operator."""
+    return caller.account.id if isinstance(caller, Caller) else None
+
+
+async def person_form(
+    context: Context, request: AnyRequest, action: str
+) -> tuple[Caller | OperatorCaller, str, dict[str, str]]:
+    """Whoever posts a form, to an account or as an operator, the session's token, and the fields."""
+    require_from_here(context, request.scope)
+    caller, token = require_person(context, request.scope)
+    return caller, token, await form_fields(context, request, token, action)
 
 
 def require_session(context: Context, scope: Scope) -> tuple[Caller, str]:
     """Whoever is signed in, and the session's token. Raises ACCESS_DENIED."""
     caller, token = session_caller(context, scope), session_token(context, scope)
     if caller is None or token is None:
-        raise KeyRefused(AccessDenied().code, "Open the link or the invitation that you were given.")
+        raise KeyRefused(AccessDenied().code, "Sign in, or open the link or the invitation that you were given.")
     return caller, token
 
 

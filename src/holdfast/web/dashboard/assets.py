@@ -30,6 +30,7 @@ _STYLES = (
     "frame",
     "parts",
     "forms",
+    "sign_in",
     "apps",
     "schedule",
     "files",

@@ -20,6 +20,16 @@ class Throttle:
         self._per_second = per_second
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def forget(self, address: str) -> None:
+        """Forget the attempts of an address: one of them was right."""
+        self._buckets.pop(address, None)
+
+    def give_back(self, address: str) -> None:
+        """Take one attempt back: it was right."""
+        if address in self._buckets:
+            tokens, since = self._buckets[address]
+            self._buckets[address] = (min(self._burst, tokens + 1.0), since)
+
     def attempt_failed(self, address: str, now: float) -> float:
         """Count a failed attempt at `now` (seconds of a clock that never goes back).
 

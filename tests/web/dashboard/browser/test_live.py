@@ -161,4 +161,4 @@ def test_the_list_of_applications_changes_and_a_session_that_ends_ends_the_page(
     expect(page.locator(f"article[aria-labelledby=app-{site.app.id}] .tag")).not_to_have_text("Running")
     other = visitor.open("/account")
     other.get_by_role("button", name="Sign out").click()
-    expect(page.locator("h1")).to_have_text("You are not signed in")
+    expect(page.locator("h1")).to_have_text("Sign in to your backups")

@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.service.people.operators import OPERATOR_PATH, end_operator_session
 from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
-from holdfast.web.dashboard.access import AnyRequest, as_page, operator_form, require_operator
+from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, operator_form, require_operator
 from holdfast.web.dashboard.operator.doctor_pages import doctor_page_routes
 from holdfast.web.dashboard.operator.frame import SIGN_OUT_PATH
 from holdfast.web.dashboard.operator.reports import Reports
@@ -32,6 +32,6 @@ def operator_routes(context: Context) -> list[HTTPRouteHandler]:
     async def sign_out(request: AnyRequest) -> Answer:
         operator, _ = await operator_form(context, request, SIGN_OUT_PATH)
         await context.call(end_operator_session, context.instance, operator, operator.session_id)
-        return redirect("/account", [set_cookie(context, "", 0)])
+        return redirect(LOGIN_PATH, [set_cookie(context, "", 0)])
 
     return [first, sign_out, *doctor_page_routes(context, reports)]

@@ -15,7 +15,7 @@ from holdfast.service.people.callers import Caller
 from holdfast.service.people.sessions import Session
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_caller, require_session
+from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_caller, require_session
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -48,7 +48,7 @@ def account_page_routes(context: Context) -> list[HTTPRouteHandler]:
     async def sign_out(request: AnyRequest) -> Answer:
         caller, _ = await form_caller(context, request, _LOGOUT)
         await context.call(sessions.end_session, context.instance, caller, caller.session_id or "")
-        return redirect(ACCOUNT_PATH, [set_cookie(context, "", 0)])
+        return redirect(LOGIN_PATH, [set_cookie(context, "", 0)])
 
     return [who_is_signed_in, end_session, sign_out]
 

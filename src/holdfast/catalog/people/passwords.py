@@ -1,0 +1,153 @@
+"""Passwords in the catalog: whose they are, which accounts they open, and what changes with them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from holdfast.catalog.database.access_tables import members, passwords, people, sessions
+from holdfast.catalog.database.engine import Catalog
+from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.people.keys import stored_texts, texts
+from holdfast.catalog.people.operators import enter_operator_session
+from holdfast.catalog.people.records import Person
+from holdfast.catalog.people.sign_in import BY_PASSWORD, NewSession, Opened, enter_account_session
+
+
+class Entrance(NamedTuple):
+    """An account that a person may sign in to; `account_id` None: the instance itself, as its operator."""
+
+    account_id: str | None
+    email: str
+    name: str
+
+
+class Credentials(NamedTuple):
+    """A person, with what proves that somebody is this person.
+
+    `hash`: None without a password. `account_ids`: those that it opens, None for all.
+    """
+
+    person: Person
+    is_operator: bool
+    hash: str | None
+    account_ids: tuple[str, ...] | None
+    entrances: tuple[Entrance, ...]
+
+
+def credentials_by_email(catalog: Catalog, email: str) -> Credentials | None:
+    """Return those of the person with an e-mail address (in lower case)."""
+    return _found(catalog, people.c.email == email)
+
+
+def credentials_of(catalog: Catalog, person_id: str) -> Credentials | None:
+    """Return those of a person."""
+    return _found(catalog, people.c.id == person_id)
+
+
+def _found(catalog: Catalog, which: ColumnElement[bool]) -> Credentials | None:
+    person = select(
+        people.c.id, people.c.email, people.c.name, people.c.created_at, people.c.is_operator, passwords.c.hash,
+        passwords.c.account_ids,
+    ).outerjoin(passwords, passwords.c.person_id == people.c.id)  # fmt: skip
+    of_person = (
+        select(accounts.c.id, accounts.c.email, accounts.c.name)
+        .join(members, members.c.account_id == accounts.c.id)
+        .join(people, people.c.id == members.c.person_id)
+        .where(which, accounts.c.ended_at.is_(None))
+        .order_by(accounts.c.email)
+    )
+    with catalog.read() as connection:
+        row = connection.execute(person.where(which)).first()
+        found = connection.execute(of_person).all()  # also for nobody: an unknown address takes as long as a known one
+    if row is None:
+        return None
+    opened = texts(row.account_ids)
+    entrances = [Entrance(one.id, one.email, one.name or "") for one in found if opened is None or one.id in opened]
+    if row.is_operator and opened is None:
+        entrances.insert(0, Entrance(None, row.email, ""))
+    return Credentials(Person(*row[:4]), row.is_operator, row.hash, opened, tuple(entrances))
+
+
+def set_password(
+    catalog: Catalog,
+    credentials: Credentials,
+    password_hash: str,
+    account_ids: tuple[str, ...] | None,
+    kept_session_id: str | None,
+    change: Change,
+    now_ns: int,
+) -> bool:
+    """Set a person's password and end his other sessions; return False when it was changed meanwhile."""
+    person_id = credentials.person.id
+    with catalog.write() as connection:
+        if not _is_still(connection, person_id, credentials.hash):
+            return False
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        values = {"hash": password_hash, "account_ids": stored_texts(account_ids), "changed_at": now_ns}
+        connection.execute(
+            insert(passwords)
+            .values(person_id=person_id, **values)
+            .on_conflict_do_update(index_elements=["person_id"], set_=values)
+        )
+        others = (sessions.c.person_id == person_id, sessions.c.id != (kept_session_id or ""))
+        connection.execute(sessions.delete().where(*others))
+        enter_audit(connection, change, now_ns)
+    return True
+
+
+def replace_hash(catalog: Catalog, person_id: str, before: str, after: str) -> None:
+    """Store the hash of the same password with other parameters, unless the password was changed meanwhile."""
+    with catalog.write() as connection:
+        same = (passwords.c.person_id == person_id, passwords.c.hash == before)
+        connection.execute(passwords.update().where(*same).values(hash=after))
+
+
+def enter_by_password(catalog: Catalog, credentials: Credentials, entrance: Entrance, new: NewSession) -> bool:
+    """Enter the session of a person whose password was right; return False when it was changed meanwhile."""
+    person = credentials.person
+    with catalog.write() as connection:
+        if not _is_still(connection, person.id, credentials.hash):
+            return False
+        if entrance.account_id is None:
+            enter_operator_session(connection, person.id, person.email, new, BY_PASSWORD)
+        else:
+            opened = Opened(person, entrance.account_id, "", is_new_member=False)
+            enter_account_session(connection, opened, None, None, new, BY_PASSWORD)
+    return True
+
+
+def elevate_session(
+    catalog: Catalog,
+    credentials: Credentials,
+    session_id: str,
+    token_hash: bytes,
+    until: int,
+    change: Change,
+    now_ns: int,
+) -> bool:
+    """Give a session another token and elevate it; its account is one that the password opens from now on.
+
+    Return False when the session has ended or the password was changed.
+    """
+    person_id, account_ids = credentials.person.id, credentials.account_ids
+    with catalog.write() as connection:
+        own = (sessions.c.id == session_id, sessions.c.person_id == person_id)
+        values = {"token_hash": token_hash, "elevated_until": until}
+        if not _is_still(connection, person_id, credentials.hash):
+            return False
+        if not connection.execute(sessions.update().where(*own).values(values)).rowcount:
+            return False
+        if account_ids is not None and change.account_id is not None and change.account_id not in account_ids:
+            more = stored_texts((*account_ids, change.account_id))
+            connection.execute(passwords.update().where(passwords.c.person_id == person_id).values(account_ids=more))
+        enter_audit(connection, change, now_ns)
+    return True
+
+
+def _is_still(connection: Connection, person_id: str, password_hash: str | None) -> bool:
+    found = connection.execute(select(passwords.c.hash).where(passwords.c.person_id == person_id)).scalar()
+    return found == password_hash

@@ -1,0 +1,133 @@
+"""`/account/password`: setting one's own password, and `/elevate`: giving it again."""
+
+from __future__ import annotations
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
+
+from holdfast.service.credentials import log_in as service
+from holdfast.service.credentials.passwords import CHARACTERS_MIN, is_elevated, own_credentials, set_own_password
+from holdfast.service.errors import Invalid, PasswordRefused
+from holdfast.service.people.callers import Caller
+from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
+from holdfast.web.auth import OPEN
+from holdfast.web.context import Context
+from holdfast.web.dashboard.access import (
+    ELEVATE_PATH,
+    AnyRequest,
+    account_of,
+    as_page,
+    person_form,
+    require_person,
+    return_path,
+)
+from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.render import page, redirect
+from holdfast.web.dashboard.session import form_token, set_cookie
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+
+PASSWORD_PATH = "/account/password"
+_Person = Caller | OperatorCaller
+
+
+def password_routes(context: Context) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a context."""
+    return [*_own_password_routes(context), *_elevation_routes(context)]
+
+
+def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
+    async def shown(scope: Scope, caller: _Person, token: str, error: str = "", status: int = 200) -> Answer:
+        has_one = (await context.call(own_credentials, context.instance, caller)).hash is not None
+        return page(
+            scope,
+            "sign_in/password.html",
+            status,
+            title="Change your password" if has_one else "Set a password",
+            lines=[f"It signs {caller.actor.name} in, besides links of your host."],
+            action=PASSWORD_PATH,
+            form_token=form_token(token, PASSWORD_PATH),
+            email=caller.actor.name,
+            asks_old=has_one and not is_elevated(context.instance, caller),
+            least=CHARACTERS_MIN,
+            error=error,
+            back=_back(caller),
+        )
+
+    @get(PASSWORD_PATH, opt=OPEN)
+    @as_page
+    async def show_password(request: AnyRequest) -> Answer:
+        caller, token = require_person(context, request.scope)
+        return await shown(request.scope, caller, token)
+
+    @post(PASSWORD_PATH, opt=OPEN)
+    @as_page
+    async def set_password(request: AnyRequest) -> Answer:
+        caller, token, fields = await person_form(context, request, PASSWORD_PATH)
+        new, old = fields.get("new", ""), fields.get("old") or None
+        if new != fields.get("again", ""):
+            return await shown(request.scope, caller, token, "The two are not the same; type the new one again.", 400)
+        try:
+            if old is not None:
+                one_try(context, request.scope, caller.actor.name)
+            await context.call_hashing(set_own_password, context.instance, caller, account_of(caller), new, old)
+        except (Invalid, PasswordRefused) as error:
+            return await shown(request.scope, caller, token, error.message, error.http_status)
+        if old is not None:
+            tried_well(context, request.scope, caller.actor.name)
+        return redirect(_back(caller), [])
+
+    return [show_password, set_password]
+
+
+def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
+    async def shown(
+        scope: Scope, caller: _Person, token: str, wanted: str, error: str = "", status: int = 200
+    ) -> Answer:
+        has_one = (await context.call(own_credentials, context.instance, caller)).hash is not None
+        return page(
+            scope,
+            "sign_in/elevate.html",
+            status,
+            title="Is it you?",
+            lines=["What comes next needs your password again. It is asked for at most every 15 minutes."]
+            if has_one
+            else ["You have no password, and came in more than 15 minutes ago. Open another link, and try again."],
+            action=ELEVATE_PATH,
+            form_token=form_token(token, ELEVATE_PATH),
+            email=caller.actor.name,
+            has_one=has_one,
+            return_to=wanted,
+            error=error,
+            back=_back(caller),
+        )
+
+    @get(ELEVATE_PATH, opt=OPEN)
+    @as_page
+    async def show_elevation(request: AnyRequest) -> Answer:
+        wanted = return_path(inputs.query(request.scope, "return_to").get("return_to", "/"))
+        caller, token = require_person(context, request.scope)
+        if is_elevated(context.instance, caller):
+            return redirect(wanted, [])
+        return await shown(request.scope, caller, token, wanted)
+
+    @post(ELEVATE_PATH, opt=OPEN)
+    @as_page
+    async def elevate(request: AnyRequest) -> Answer:
+        caller, token, fields = await person_form(context, request, ELEVATE_PATH)
+        wanted, password = return_path(fields.get("return_to", "/")), fields.get("password", "")
+        try:
+            one_try(context, request.scope, caller.actor.name)
+            new = await context.call_hashing(service.elevate, context.instance, caller, account_of(caller), password)
+        except PasswordRefused as refused:
+            return await shown(request.scope, caller, token, wanted, refused.message, refused.http_status)
+        tried_well(context, request.scope, caller.actor.name)
+        return redirect(wanted, [set_cookie(context, new)])
+
+    return [show_elevation, elevate]
+
+
+def _back(caller: _Person) -> str:
+    """The page that a person comes from, and goes back to."""
+    return OPERATOR_PATH if isinstance(caller, OperatorCaller) else "/account"
