@@ -49,7 +49,7 @@ def opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
         raise Conflict("BACKUP_NOT_USABLE", f"A part of the backup is damaged: {error}") from error
 
 
-def _found(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
+def found_entry(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
     """Path and entry that a text means; the root has no entry. Raises Invalid, NotFound."""
     for path in paths_of(text):
         entry = browser.entry(path) if path else None
@@ -86,7 +86,7 @@ def list_folder(
     """
     with opened(instance, backup) as snapshot:
         browser = Browser(snapshot)
-        at, entry = _found(browser, path)
+        at, entry = found_entry(browser, path)
         is_folder = entry is None or entry.kind is Kind.FOLDER
         entries = browser.children(at, after) if is_folder else iter([entry] if entry is not None else [])
         answer: Answer[File] = Answer(rows_max)
@@ -156,7 +156,7 @@ class Content:
 def find_content(instance: Instance, backup: Backup, path: str) -> Content:
     """A file of a backup, or a folder as a zip. Raises Invalid, NotFound, Conflict."""
     with opened(instance, backup) as snapshot:
-        at, entry = _found(Browser(snapshot), path)
+        at, entry = found_entry(Browser(snapshot), path)
         if entry is not None and entry.kind is Kind.SYMLINK:
             raise Invalid("path", f"{path!r} is a symbolic link; ask for what it points to.")
         if entry is not None and entry.kind is Kind.FILE:

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from kit.browser import signed_in
 from kit.site import Site
 
+from holdfast.catalog.records import SYSTEM
+from holdfast.service.take.run import take_now
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 CHARACTERS = st.characters(exclude_characters="/\0", codec="utf-8")
 NAMES = st.one_of(
@@ -119,6 +122,40 @@ def test_versions_search_and_differences(site: Site, http: httpx.Client) -> None
     assert "From first to second." in page.text
     back = get(site, http, "diff", **{"from": second.id, "to": first.id})
     assert "From second to first." in back.text
+
+
+def test_a_version_in_the_root_is_found_among_many_of_its_name(site: Site, http: httpx.Client) -> None:
+    for number in range(30):
+        (site.folder / f"m{number:02}").mkdir()
+        (site.folder / f"m{number:02}" / "same.json").touch()
+    (site.folder / "same.json").write_text("{}")
+    site.take()
+    site.take()
+    signed_in(site, http)
+    page = get(site, http, "versions", path="same.json")
+    assert "1 version in 2 backups." in page.text
+
+
+def test_a_name_with_line_ends_is_ticked_as_it_is(site: Site, http: httpx.Client) -> None:
+    (site.folder / "a\nb%0A").touch()
+    backup = site.take()
+    signed_in(site, http)
+    page = get(site, http, "files")
+    value = re.search(r'name="paths" value="(a[^"]*)"', page.text)
+    assert value is not None
+    sent = html.unescape(value[1]).replace("\r\n", "\n").replace("\n", "\r\n")  # as browsers send it
+    assert get(site, http, "content", backup=backup.id, path=sent).status_code == 200
+
+
+def test_good_backups_are_found_behind_failed_ones(
+    site: Site, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.take(name="good")
+    monkeypatch.setattr("holdfast.web.dashboard.files.chosen.LISTED", 1)
+    shutil.rmtree(site.folder)
+    take_now(site.instance, site.app.id, SYSTEM)
+    signed_in(site, http)
+    assert "Files of good" in get(site, http, "files").text
 
 
 def test_a_large_folder_comes_in_pages(site: Site, http: httpx.Client) -> None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from holdfast.catalog.records import Backup, State
+from holdfast.catalog.records import Backup
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
-from holdfast.service.overview.backups import newest_backups
+from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.people.callers import Caller
 from holdfast.service.registry.backups import find_backup
 from holdfast.web.dashboard import words
 
 LISTED = 100
-"""At most so many backups are there to choose from; older ones by their own pages."""
+"""At most this many backups can be chosen; older ones have their own pages."""
 
 
 def good_backups(instance: Instance, caller: Caller, app_id: str) -> list[Backup]:
     """Return the newest good backups of an application, the newest first."""
-    found = newest_backups(instance, caller.account.id, app_id, limit=LISTED)
-    return [backup for backup in found if backup.state is State.SUCCESSFUL]
+    return newest_backups(instance, caller.account.id, app_id, choice=Choice.GOOD, limit=LISTED)
 
 
 def chosen_backup(instance: Instance, app_id: str, good: list[Backup], ref: str) -> Backup:
@@ -28,7 +27,7 @@ def chosen_backup(instance: Instance, app_id: str, good: list[Backup], ref: str)
     if ref:
         return find_backup(instance, app_id, ref)
     if not good:
-        raise NotFound("BACKUP_NOT_FOUND", "The application has no good backup yet, so there are no files to look at.")
+        raise NotFound("BACKUP_NOT_FOUND", "The application has no good backup yet, so no files can be shown.")
     return good[0]
 
 
@@ -50,6 +49,17 @@ def address(app_id: str, page: str, **fields: str) -> str:
     """Return the address of a page of files; fields without a value are left out."""
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"/apps/{app_id}/{page}" + (f"?{query}" if query else "")
+
+
+def field_of(path: str) -> str:
+    """Return a path as the value of a field of a form.
+
+    Browsers write the end of a line in a value as CR LF, whatever it was; escaped as in a path that is no UTF-8 it is
+    read back.
+    """
+    if "\n" not in path and "\r" not in path:
+        return path
+    return path.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
 
 
 def trail(app_id: str, backup_id: str, path: str) -> list[tuple[str, str]]:

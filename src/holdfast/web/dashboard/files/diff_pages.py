@@ -63,7 +63,7 @@ def _before(instance: Instance, good: list[Backup], backup: Backup, ref: str) ->
         return find_backup(instance, backup.app_id, ref)
     older = [one for one in good if (one.created_at, one.id) < (backup.created_at, backup.id)]
     if not older:
-        raise NotFound("BACKUP_NOT_FOUND", "There is no good backup before this one to compare it with.")
+        raise NotFound("BACKUP_NOT_FOUND", "No good backup is older than this one, so it cannot be compared.")
     return older[0]
 
 
@@ -78,13 +78,13 @@ def _page(
     more = None if cursor is None else inputs.cursor_text(cursor)
     both = {"from": old.id, "to": new.id}
     counts = (("added", found.added), ("removed", found.removed), ("changed", found.changed))
-    said = [f"{words.number(count)} {what}" for what, count in counts if count]
+    parts = [f"{words.number(count)} {what}" for what, count in counts if count]
     return page(
         scope,
         "diff.html",
         frame=app_frame(caller, str(instance.zone), app, "files"),
         app_id=app_id,
-        headline=", ".join(said) if said else "No file differs",
+        headline=", ".join(parts) if parts else "No file differs",
         metadata=found.metadata,
         old_name=words.name(old.name, old.created_at, instance.zone),
         new_name=words.name(new.name, new.created_at, instance.zone),

@@ -6,7 +6,6 @@ its first bytes are of, everything else is a download.
 
 from __future__ import annotations
 
-import glob
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from litestar.types import Scope
 from holdfast.catalog.records import Backup
 from holdfast.schemas.files import File
 from holdfast.service.access.browse import Content, find_content, list_folder
-from holdfast.service.access.find import find
+from holdfast.service.access.find import versions_of
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.people.callers import Caller
@@ -146,7 +145,7 @@ def _picture(instance: Instance, app_id: str, fields: dict[str, str]) -> Answer:
     if content.is_file and content.length <= PICTURE_BYTES_MAX:
         kind = picture_type(_start_of(content))
     if kind is None:
-        raise NotFound("PATH_NOT_FOUND", "That is no picture that a page shows; download it instead.")
+        raise NotFound("PATH_NOT_FOUND", "It cannot be shown as a picture; download it instead.")
     name = quote(content.filename, safe="", errors="replace")
     headers = [
         (b"content-type", kind.encode("ascii")),
@@ -157,10 +156,7 @@ def _picture(instance: Instance, app_id: str, fields: dict[str, str]) -> Answer:
 
 def _versions_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, path: str) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
-    found, _ = find(instance, app_id, glob.escape(path))
-    versions = next((one.versions for one in found.paths if one.path == path), ())
-    if not versions:
-        raise NotFound("PATH_NOT_FOUND", f"None of the application's good backups has anything at {path!r}.")
+    versions = versions_of(instance, app_id, path).versions
     good = good_backups(instance, caller, app_id)
     newest = good[0].id if good else ""
     rows: list[dict[str, Any]] = []

@@ -19,7 +19,7 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_app
-from holdfast.web.dashboard.files.chosen import address, chosen_backup, good_backups, options, trail
+from holdfast.web.dashboard.files.chosen import address, chosen_backup, field_of, good_backups, options, trail
 from holdfast.web.dashboard.files.kinds import icon_of
 from holdfast.web.dashboard.render import app_frame, page
 from holdfast.web.http import request as inputs
@@ -72,6 +72,7 @@ def _folder_page(
         sentence=f"{words.number(backup.files)} files, {words.size(backup.content_bytes)}",
         options=options(instance, good, backup),
         path=path,
+        field=field_of(path),
         root=address(app_id, "files", backup=backup.id),
         folders=folders,
         up=None if not folders else folders[-2][1] if len(folders) > 1 else address(app_id, "files", backup=backup.id),
@@ -89,7 +90,7 @@ def _row(instance: Instance, app_id: str, backup_id: str, one: File) -> dict[str
     is_folder = one.kind == "folder"
     return {
         "name": one.name,
-        "path": one.path,
+        "field": field_of(one.path),
         "icon": icon_of(one.name, one.kind),
         "kind": one.kind,
         "target": one.target,
