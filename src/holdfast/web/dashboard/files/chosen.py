@@ -54,8 +54,8 @@ def address(app_id: str, page: str, **fields: str) -> str:
 def field_of(path: str) -> str:
     """Return a path as the value of a field of a form.
 
-    Browsers write the end of a line in a value as CR LF, whatever it was; escaped as in a path that is no UTF-8 it is
-    read back.
+    Browsers write the end of a line in a value as CR LF, whatever it was; escaped, as bytes
+    are that are not UTF-8, it is read back as it was.
     """
     if "\n" not in path and "\r" not in path:
         return path
