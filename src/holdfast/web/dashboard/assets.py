@@ -33,7 +33,11 @@ _STYLES = (
     "sign_in",
     "apps",
     "schedule",
+<<<<<<< HEAD
     "files",
+=======
+    "giving",
+>>>>>>> main
     "operator",
     "live",
     "restore",

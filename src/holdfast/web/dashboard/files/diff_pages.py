@@ -13,6 +13,7 @@ from holdfast.schemas.files import Difference
 from holdfast.service.access.browse import diff
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps
@@ -57,11 +58,11 @@ def diff_page_routes(context: Context) -> list[HTTPRouteHandler]:
     return [differences]
 
 
-def _before(instance: Instance, good: list[Backup], backup: Backup, ref: str) -> Backup:
+def _before(instance: Instance, caller: Caller, backup: Backup, ref: str) -> Backup:
     """Return the backup to compare with: the one that is asked for, else the good one before. Raises NotFound."""
     if ref:
         return find_backup(instance, backup.app_id, ref)
-    older = [one for one in good if (one.created_at, one.id) < (backup.created_at, backup.id)]
+    older = newest_backups(instance, caller.account.id, backup.app_id, choice=Choice.GOOD, after=backup.id, limit=1)
     if not older:
         raise NotFound("BACKUP_NOT_FOUND", "No good backup is older than this one, so it cannot be compared.")
     return older[0]
@@ -73,7 +74,7 @@ def _page(
     app = apps.get_app(instance, caller.account.id, app_id)
     good = good_backups(instance, caller, app_id)
     new = chosen_backup(instance, app_id, good, fields.get("to", ""))
-    old = _before(instance, good, new, fields.get("from", ""))
+    old = _before(instance, caller, new, fields.get("from", ""))
     found, cursor = diff(instance, old, new, after, ROWS)
     more = None if cursor is None else inputs.cursor_text(cursor)
     both = {"from": old.id, "to": new.id}

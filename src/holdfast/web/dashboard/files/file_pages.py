@@ -28,7 +28,7 @@ from holdfast.web.content import Streamed
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_app
-from holdfast.web.dashboard.files.chosen import address, chosen_backup, good_backups, trail
+from holdfast.web.dashboard.files.chosen import address, chosen_backup, field_of, good_backups, trail
 from holdfast.web.dashboard.files.kinds import PICTURE_BYTES_MAX, TEXT_BYTES_MAX, icon_of, picture_type, text_of
 from holdfast.web.dashboard.render import app_frame, page
 from holdfast.web.http import request as inputs
@@ -133,7 +133,7 @@ def _file_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fi
         picture=address(app_id, "picture", **here) if is_picture else None,
         download=address(app_id, "content", **here) if entry.kind == "file" else None,
         versions=address(app_id, "versions", path=path),
-        restore=address(app_id, "restore", backup=backup.id, what="ticked", paths=path)
+        restore=address(app_id, "restore", backup=backup.id, what="ticked", paths=field_of(path))
         if caller.may(Right.BACKUPS_RESTORE, app_id)
         else None,
     )
@@ -178,7 +178,7 @@ def _versions_page(scope: Scope, instance: Instance, caller: Caller, app_id: str
                 "more": max(0, len(in_order) - 3),
                 "show": address(app_id, "file", **here),
                 "download": address(app_id, "content", **here) if version.kind == "file" else None,
-                "restore": address(app_id, "restore", backup=in_order[0].id, what="ticked", paths=path),
+                "restore": address(app_id, "restore", backup=in_order[0].id, what="ticked", paths=field_of(path)),
             }
         )
     return page(
