@@ -33,11 +33,8 @@ _STYLES = (
     "sign_in",
     "apps",
     "schedule",
-<<<<<<< HEAD
     "files",
-=======
     "giving",
->>>>>>> main
     "operator",
     "live",
     "restore",
