@@ -68,6 +68,7 @@ class Tab(NamedTuple):
 
 APP_TABS = (
     Tab("backups", "", "Backups"),
+    Tab("files", "/files", "Files"),
     Tab("schedule", "/schedule", "Schedule"),
 )
 """The tabs of an application; `path` is what follows the path of its first page."""
