@@ -51,6 +51,9 @@ from holdfast.web.dashboard.apps.live_pages import live_routes
 from holdfast.web.dashboard.apps.restore_pages import restore_page_routes
 from holdfast.web.dashboard.apps.schedule_pages import schedule_page_routes
 from holdfast.web.dashboard.assets import asset_routes
+from holdfast.web.dashboard.files.diff_pages import diff_page_routes
+from holdfast.web.dashboard.files.file_pages import file_page_routes
+from holdfast.web.dashboard.files.folder_pages import folder_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.key_pages import key_page_routes
@@ -130,6 +133,9 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *job_page_routes(context),
         *schedule_page_routes(context),
         *activity_page_routes(context),
+        *folder_page_routes(context),
+        *file_page_routes(context),
+        *diff_page_routes(context),
         *live_routes(context, event_hub),
         *operator_routes(context),
         *asset_routes(),

@@ -19,12 +19,14 @@ class Choice(StrEnum):
     BY_HAND = "by_hand"
     LOCKED = "locked"
     FAILED = "failed"
+    GOOD = "good"
 
 
 _CONDITIONS = {
     Choice.BY_HAND: backups.c.origin == "manual",
     Choice.LOCKED: backups.c.is_locked | backups.c.locked_until.is_not(None),
     Choice.FAILED: backups.c.state == State.FAILED,
+    Choice.GOOD: backups.c.state == State.SUCCESSFUL,
 }
 
 

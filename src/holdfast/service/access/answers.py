@@ -17,9 +17,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Answer(Generic[T]):
-    """The rows of one answer, in order."""
+    """The rows of one answer, in order; at most `rows_max` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows_max: int = ROWS_MAX) -> None:
+        self._rows_max = rows_max
         self.rows: list[T] = []
         self.cursor: bytes | None = None
         """The path of the last row, once a further one found no room; None while all have."""
@@ -37,7 +38,7 @@ class Answer(Generic[T]):
             return False
         size = len(msgspec.json.encode(row)) + 1
         # The first one always goes in: an answer without any would never lead on.
-        if self.rows and (self._bytes + size > ANSWER_BYTES_MAX or len(self.rows) == ROWS_MAX):
+        if self.rows and (self._bytes + size > ANSWER_BYTES_MAX or len(self.rows) == self._rows_max):
             self.cursor = self._last
             return False
         self._bytes += size

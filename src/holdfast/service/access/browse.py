@@ -17,7 +17,7 @@ from holdfast.schemas import files as schemas
 from holdfast.schemas.fields import EntryKind
 from holdfast.schemas.files import Diff, File
 from holdfast.schemas.times import iso
-from holdfast.service.access.answers import Answer
+from holdfast.service.access.answers import ROWS_MAX, Answer
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import require_usable
@@ -49,7 +49,7 @@ def opened(instance: Instance, backup: Backup) -> Iterator[Snapshot]:
         raise Conflict("BACKUP_NOT_USABLE", f"A part of the backup is damaged: {error}") from error
 
 
-def _found(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
+def found_entry(browser: Browser, text: str) -> tuple[bytes, Entry | None]:
     """Path and entry that a text means; the root has no entry. Raises Invalid, NotFound."""
     for path in paths_of(text):
         entry = browser.entry(path) if path else None
@@ -76,7 +76,9 @@ def kind_of(entry: Entry) -> EntryKind:
     return entry.kind.name.lower()  # type: ignore[return-value]
 
 
-def list_folder(instance: Instance, backup: Backup, path: str, after: bytes = b"") -> tuple[list[File], bytes | None]:
+def list_folder(
+    instance: Instance, backup: Backup, path: str, after: bytes = b"", rows_max: int = ROWS_MAX
+) -> tuple[list[File], bytes | None]:
     """List what is directly in a folder, in order; of a file or link, itself.
 
     Of what is behind `after`, as much as an answer has room for; the cursor to the rest, or None. Raises Invalid,
@@ -84,10 +86,10 @@ def list_folder(instance: Instance, backup: Backup, path: str, after: bytes = b"
     """
     with opened(instance, backup) as snapshot:
         browser = Browser(snapshot)
-        at, entry = _found(browser, path)
+        at, entry = found_entry(browser, path)
         is_folder = entry is None or entry.kind is Kind.FOLDER
         entries = browser.children(at, after) if is_folder else iter([entry] if entry is not None else [])
-        answer: Answer[File] = Answer()
+        answer: Answer[File] = Answer(rows_max)
         answer.add_all((one.path, _row(one, instance.zone)) for one in entries)
     return answer.rows, answer.cursor
 
@@ -154,7 +156,7 @@ class Content:
 def find_content(instance: Instance, backup: Backup, path: str) -> Content:
     """A file of a backup, or a folder as a zip. Raises Invalid, NotFound, Conflict."""
     with opened(instance, backup) as snapshot:
-        at, entry = _found(Browser(snapshot), path)
+        at, entry = found_entry(Browser(snapshot), path)
         if entry is not None and entry.kind is Kind.SYMLINK:
             raise Invalid("path", f"{path!r} is a symbolic link; ask for what it points to.")
         if entry is not None and entry.kind is Kind.FILE:
@@ -168,14 +170,16 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
         )
 
 
-def diff(instance: Instance, old: Backup, new: Backup, after: bytes = b"") -> tuple[Diff, bytes | None]:
+def diff(
+    instance: Instance, old: Backup, new: Backup, after: bytes = b"", rows_max: int = ROWS_MAX
+) -> tuple[Diff, bytes | None]:
     """Return what is different in `new`: the counts of all, and the paths behind `after` that an answer has room for.
 
     The second is the cursor to the rest, or None. Raises Conflict.
     """
     behind = key_of(after)
     counts: Counter[str] = Counter()
-    answer: Answer[schemas.Difference] = Answer()
+    answer: Answer[schemas.Difference] = Answer(rows_max)
     with opened(instance, old) as was, opened(instance, new) as now:
         for found in differences(was, now):
             counts[found.what] += 1

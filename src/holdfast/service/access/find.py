@@ -19,13 +19,13 @@ from holdfast.schemas.fields import EntryKind
 from holdfast.schemas.files import FileVersion, Finds, FoundIn, FoundPath, UnreadableBackup
 from holdfast.schemas.times import iso
 from holdfast.service.access.answers import ANSWER_BYTES_MAX, ROWS_MAX, Answer
-from holdfast.service.access.browse import kind_of, opened
-from holdfast.service.errors import Conflict, Invalid
+from holdfast.service.access.browse import found_entry, kind_of, opened
+from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.backups import list_backups
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.paths import shown
-from holdfast.vault.reader.browse import Key, key_of
+from holdfast.vault.reader.browse import Browser, Key, key_of
 from holdfast.vault.reader.snapshot import Snapshot
 
 KNOWN_MAX = 100_000
@@ -77,6 +77,31 @@ def find(instance: Instance, app_id: str, pattern: str, after: bytes = b"") -> t
     is_truncated = answer.is_truncated or first.has_dropped
     cursor = answer.cursor or (first.last if first.has_dropped else None)
     return Finds(answer.rows, is_truncated, unreadable), cursor
+
+
+def versions_of(instance: Instance, app_id: str, text: str) -> FoundPath:
+    """Return a path with its versions in the good backups of an application, oldest first: a block of each is read.
+
+    Raises Invalid (PATH), NotFound. Damaged backups are passed over.
+    """
+    versions: Versions = []
+    for backup in list_backups(instance, app_id):
+        if backup.state is not State.SUCCESSFUL:
+            continue
+        try:
+            with opened(instance, backup) as snapshot:
+                path, entry = found_entry(Browser(snapshot), text)
+        except (Conflict, NotFound):
+            continue
+        if entry is None:
+            raise Invalid("path", "A folder's own root has no versions; ask for a path in it.")
+        match = Match(path, kind_of(entry), entry.size, entry.mtime_ns, entry.crc32)
+        if not versions or versions[-1][0][1:] != match[1:]:
+            versions.append((match, []))
+        versions[-1][1].append(backup)
+    if not versions:
+        raise NotFound("PATH_NOT_FOUND", f"None of the application's good backups has anything at {text!r}.")
+    return _row(versions[-1][0].path, versions, instance.zone)
 
 
 class _First:

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import Scope
 from msgspec import Struct
 
-from holdfast.catalog.records import Actor
 from holdfast.service.access import browse
 from holdfast.service.access.find import find
 from holdfast.service.instance.home import Instance
 from holdfast.service.people.rights import Right
 from holdfast.service.registry.backups import find_backup
 from holdfast.web.auth import needs, requested_app, requested_backup
+from holdfast.web.content import Streamed
 from holdfast.web.context import Context
-from holdfast.web.download_audit import Downloaded
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import link_to_next
-from holdfast.web.places import Downloader
-from holdfast.web.streaming import send_thing
 
 AnyRequest = Request[Any, Any, Any]
 
 _ONE = "/v3/apps/{app_id:str}/backups/{backup:str}"
 _FIND = "/v3/apps/{app_id:str}/find"
-
-
-class Streamed:
-    """A thing that is sent as it is read; itself an ASGI application, so that a handler can return it."""
-
-    def __init__(self, context: Context, content: browse.Content, by: Actor, path: str) -> None:
-        self._by = by
-        self._path = path
-        self._context = context
-        self._content = content
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or the part that is asked for."""
-        caller = Downloader(
-            self._content.backup.account_id, self._context.addresses.capped(scope), link=None, is_keyed=True
-        )
-        http = cast("HTTPScope", scope)
-        backup = self._content.backup
-        of = Downloaded(self._by, backup.account_id, backup.app_id, backup.id)
-        request_id = secrets.token_hex(8)
-        await send_thing(self._context, self._content, caller, of, http, receive, send, request_id, self._path or "/")
 
 
 def browse_routes(context: Context) -> list[HTTPRouteHandler]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from litestar import Request
-from litestar.types import Scope
+from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied
@@ -29,12 +29,11 @@ from holdfast.web.dashboard.session import (
     session_token,
 )
 from holdfast.web.http import request as inputs
-from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import ApiError, KeyRefused, RouteMissing, cross_site, known_error, route_not_found
 
 AnyRequest = Request[Any, Any, Any]
 LOGIN_PATH, ELEVATE_PATH = "/login", "/elevate"
-Handler = Callable[[AnyRequest], Awaitable[Answer]]
+Handler = Callable[[AnyRequest], Awaitable[ASGIApp]]
 
 
 class NotElevated(ApiError):
@@ -54,7 +53,7 @@ def as_page(handler: Handler) -> Handler:
     """
 
     @wraps(handler)
-    async def answered(request: AnyRequest) -> Answer:
+    async def answered(request: AnyRequest) -> ASGIApp:
         try:
             return await handler(request)
         except Exception as error:

@@ -68,6 +68,7 @@ class Tab(NamedTuple):
 
 APP_TABS = (
     Tab("backups", "", "Backups"),
+    Tab("files", "/files", "Files"),
     Tab("schedule", "/schedule", "Schedule"),
     Tab("activity", "/activity", "Activity"),
 )

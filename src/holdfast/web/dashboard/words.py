@@ -74,6 +74,17 @@ def when(at: int, now: int, zone: tzinfo) -> str:
     return f"{named or _short_day(local, today)}, {local:%H:%M}"
 
 
+def ns_of(text: str) -> int:
+    """Nanoseconds of a time as the API writes it."""
+    return int(datetime.fromisoformat(text).timestamp()) * SECOND_NS
+
+
+def time_of(text: str) -> str:
+    """A time of a file, as the API writes it, short: `27 Nov 2026, 02:59`."""
+    at = datetime.fromisoformat(text)
+    return f"{at.day}{_GLUE}{at:%b} {at.year}, {at:%H:%M}"
+
+
 def whole(at: int, zone: tzinfo) -> str:
     """A time with its day in full: `Friday 27 November 2026, 03:00`."""
     local = local_time(at, zone)
