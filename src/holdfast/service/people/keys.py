@@ -14,7 +14,7 @@ from msgspec import UNSET, structs
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import keys as rows
 from holdfast.catalog.people.keys import MAIN
-from holdfast.catalog.people.records import Key
+from holdfast.catalog.people.records import Key as Key
 from holdfast.catalog.records import Account, Actor, new_id
 from holdfast.schemas import keys as schemas
 from holdfast.schemas.fields import given

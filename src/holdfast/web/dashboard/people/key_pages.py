@@ -12,13 +12,13 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.people.records import Key
 from holdfast.schemas.keys import NewKey
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import keys
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
+from holdfast.service.people.keys import Key
 from holdfast.service.people.rights import Right, stored_grant
 from holdfast.service.registry.keys import MadeKey
 from holdfast.units import DAY_NS, SECOND_NS

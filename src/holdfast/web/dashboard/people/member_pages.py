@@ -11,14 +11,13 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.people.records import Invitation
 from holdfast.schemas.people.members import MemberChange, NewMember
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import members
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
-from holdfast.service.people.invitations import MadeInvitation, invite
+from holdfast.service.people.invitations import Invitation, MadeInvitation, invite
 from holdfast.service.people.members import Someone
 from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs, require_page
