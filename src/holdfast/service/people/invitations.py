@@ -8,7 +8,7 @@ from urllib.parse import quote
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import invitations as rows
-from holdfast.catalog.people.records import Invitation
+from holdfast.catalog.people.records import Invitation as Invitation
 from holdfast.catalog.records import Account, new_id
 from holdfast.schemas.fields import given
 from holdfast.schemas.people import members as schemas

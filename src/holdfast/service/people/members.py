@@ -12,8 +12,7 @@ from msgspec import UNSET, structs
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import invitations as invitation_rows
 from holdfast.catalog.people import members as rows
-from holdfast.catalog.people.records import Invitation as Invitation
-from holdfast.catalog.people.records import Member
+from holdfast.catalog.people.records import Invitation, Member
 from holdfast.schemas.fields import given
 from holdfast.schemas.people import members as schemas
 from holdfast.schemas.rights import made_by_of

@@ -17,8 +17,8 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.people import members
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
-from holdfast.service.people.invitations import MadeInvitation, invite
-from holdfast.service.people.members import Invitation, Someone
+from holdfast.service.people.invitations import Invitation, MadeInvitation, invite
+from holdfast.service.people.members import Someone
 from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs, require_page
 from holdfast.web.context import Context
