@@ -52,6 +52,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 file`, `23,464 files`."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def ago(at: int, now: int) -> str:
     """The age of a time: `11 hours ago`."""
     return "just now" if now - at < MINUTE_NS else f"{span_text(now - at)} ago"

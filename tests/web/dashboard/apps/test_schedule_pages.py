@@ -74,7 +74,7 @@ def test_a_change_is_shown_before_it_is_saved_and_can_be_put_back(nightly: Site,
     shown = text(http.get(path(site), params=wanted))
     assert "Not saved yet: every day at 02:30 → every Monday at 04:05, days 9 → 7" in shown
     assert "was 9" in shown
-    assert "1 files, 1.0\u00a0kB" in shown, "what the pattern leaves out"
+    assert "1 file, 1.0\u00a0kB" in shown, "what the pattern leaves out"
     assert "1 stay, 1 go" in shown
     assert app(site).settings.cron == NIGHTLY.cron, "looking changes nothing"
     assert save(site, http, **wanted).headers["location"] == path(site)

@@ -195,7 +195,7 @@ def _trust(backup: Backup, instance: Instance, *, may_ask: bool) -> list[dict[st
             "form": form if may_ask else None,
         }
 
-    files = f"{words.number(backup.files)} files"
+    files = words.counted(backup.files, "file")
     return [
         step("Made", backup.finished_at, f"{files}, {words.size(backup.stored_bytes)} of them new.", ""),
         step(

@@ -205,11 +205,14 @@ def _found(found: _Found) -> dict[str, Any]:
     if ignored is None:
         return {"error": "" if error is None else error.message, "patterns": [], "sentence": ""}
     lines = [
-        (one.pattern, f"{words.number(one.files)} files, {words.size(one.bytes)}" if one.files else "matches nothing")
+        (
+            one.pattern,
+            f"{words.counted(one.files, 'file')}, {words.size(one.bytes)}" if one.files else "matches nothing",
+        )
         for one in ignored.patterns
     ]
     sentence = (
-        f"They leave out {words.number(ignored.files)} of {words.number(ignored.total_files)} files, "
+        f"They leave out {words.number(ignored.files)} of {words.counted(ignored.total_files, 'file')}, "
         f"{words.size(ignored.bytes)} of {words.size(ignored.total_bytes)}."
     )
     return {"error": "", "patterns": lines, "sentence": sentence}

@@ -69,7 +69,7 @@ def _folder_page(
         backup_id=backup.id,
         name=name,
         is_newest=bool(good) and good[0].id == backup.id,
-        sentence=f"{words.number(backup.files)} files, {words.size(backup.content_bytes)}",
+        sentence=f"{words.counted(backup.files, 'file')}, {words.size(backup.content_bytes)}",
         options=options(instance, good, backup),
         path=path,
         field=field_of(path),
