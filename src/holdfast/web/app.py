@@ -50,6 +50,7 @@ from holdfast.web.dashboard.apps.schedule_pages import schedule_page_routes
 from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
+from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
 from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
@@ -113,6 +114,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *sign_in_routes(context),
         *log_in_routes(context),
         *password_routes(context),
+        *forgotten_routes(context),
         *account_page_routes(context),
         *home_routes(context),
         *app_routes(context),

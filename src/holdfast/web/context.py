@@ -99,6 +99,8 @@ class Context:
         """By person: passwords that were tried, also right ones, until one was right."""
         self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
         """By address, the same."""
+        self.mail_throttle = Throttle(burst=3, per_second=1 / 600)
+        """By e-mail address: mails with a link for a new password."""
         self.outside_throttle = Throttle(burst=20, per_second=0.2)
         """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)

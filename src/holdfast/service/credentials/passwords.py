@@ -89,6 +89,11 @@ def _is_common(text: str, email: str) -> bool:
     return runs or (len(rest) < _DISTINCT_MIN and len(rest) < len([c for c in text if c.isalpha()]))
 
 
+def hashed_password(password: str) -> str:
+    """Return the hash of a checked password, with its parameters."""
+    return _hasher.hash(password)
+
+
 @cache
 def _hash_of_nobody() -> str:
     """A hash with today's parameters, to spend the time on for whoever has none."""
