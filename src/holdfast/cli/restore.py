@@ -134,7 +134,7 @@ def restore(
         if dry_run:
             if to is None:
                 require_here(instance, target)
-            preview = restore_apart(instance, one, target, wanted)
+            preview = restore_apart(instance, one, target, wanted).changes
             if json:
                 print_json(preview)
             else:

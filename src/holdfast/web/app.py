@@ -45,7 +45,9 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
 from holdfast.web.dashboard.apps.home_pages import home_routes
+from holdfast.web.dashboard.apps.job_pages import job_page_routes
 from holdfast.web.dashboard.apps.live_pages import live_routes
+from holdfast.web.dashboard.apps.restore_pages import restore_page_routes
 from holdfast.web.dashboard.apps.schedule_pages import schedule_page_routes
 from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
@@ -119,6 +121,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
+        *restore_page_routes(context),
+        *job_page_routes(context),
         *schedule_page_routes(context),
         *live_routes(context, event_hub),
         *operator_routes(context),

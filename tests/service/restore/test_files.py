@@ -137,7 +137,7 @@ def test_a_preview_changes_nothing_and_says_what_will(full: World) -> None:
     backup = full.take()
     mess_up(full.root)
     messed = tree_of(full.root)
-    preview = preview_restore(full.instance, backup, full.app, Wanted())
+    preview = preview_restore(full.instance, backup, full.app, Wanted()).changes
     assert tree_of(full.root) == messed
     assert {p.path for p in preview.paths_removed} >= {"new folder", "new folder/new", "new folder/new/file"}
     assert ChangedPath("deep/f002", "file", 74) in preview.paths_added
@@ -351,7 +351,7 @@ def test_a_name_that_is_not_utf8_is_restored_as_it_is_shown(full: World) -> None
     backup = full.take()
     name = os.fsencode(full.root) + b"/not utf-8 \xff\xfe"
     os.unlink(name)
-    assert preview_restore(full.instance, backup, full.app, Wanted()).paths_added[0].path == "not utf-8 %FF%FE"
+    assert preview_restore(full.instance, backup, full.app, Wanted()).changes.paths_added[0].path == "not utf-8 %FF%FE"
     result_of(restore(full, backup, Wanted(paths=("not utf-8 %FF%FE",))))
     assert Path(os.fsdecode(name)).read_bytes() == b"bytes"
 

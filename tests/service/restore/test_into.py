@@ -59,7 +59,7 @@ def test_all_goes_there_and_nothing_else_is_touched(world: World, mode: str) -> 
     (world.root / "made since").write_text("mine\n")
     now = tree_of(world.root)
     wanted = msgspec.convert({"mode": mode, "into": "as it was"}, Wanted)
-    preview = preview_restore(world.instance, backup, world.app, wanted)
+    preview = preview_restore(world.instance, backup, world.app, wanted).changes
     assert (preview.added, preview.changed, preview.removed) == (len(before), 0, 0)
     assert {path.path.split("/")[0] for path in preview.paths_added} == {"as it was"}
     done = result_of(restore(world, backup, wanted))

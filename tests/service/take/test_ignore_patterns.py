@@ -181,7 +181,7 @@ def test_a_mirror_leaves_alone_what_is_ignored(world: World) -> None:
     backup = world.take()
     put(world.root, new__node_modules__y=10, new__z=5, plain=3)
     (world.root / "a.cache").touch()
-    before = preview_restore(world.instance, backup, app(world), Wanted())
+    before = preview_restore(world.instance, backup, app(world), Wanted()).changes
     assert {p.path for p in before.paths_removed} == {"new/z", "plain"}
     restored(world, backup)
     left = {str(p.relative_to(world.root)) for p in world.root.rglob("*")}

@@ -92,7 +92,7 @@ class DamagedBackups(msgspec.Struct, frozen=True):
 
 
 class EndedRestore(msgspec.Struct, frozen=True):
-    """The newest restore of an application that has ended."""
+    """The newest restore of an application that has ended. `code`, `message`, `detail`: of its failure."""
 
     app_id: str
     id: str

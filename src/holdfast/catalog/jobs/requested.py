@@ -1,8 +1,9 @@
-"""Jobs of which an account may have one at a time, and so many in a day: those that it asks for itself."""
+"""Jobs that an account asks for itself: one at a time and so many in a day, or once however often it is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -43,3 +44,28 @@ def insert_requested(
         permit([int(at) for at in connection.execute(requested.order_by(jobs.c.created_at)).scalars()])
 
     insert_job(catalog, job, by, permit=count)
+
+
+class RequestedBefore(Exception):
+    """The same request was made before; it made a `job`."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.id)
+        self.job = job
+
+
+def insert_once(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | None, once: str, since: int) -> None:
+    """Add a queued job, unless its application has one of its kind that was requested since a time with the same token.
+
+    `once`: the token, which is a part of the request. Raises RequestedBefore, and as `insert_job` does.
+    """
+
+    def seek(connection: Connection) -> None:
+        same_kind = jobs.c.account_id == job.account_id, jobs.c.app_id == job.app_id, jobs.c.kind == job.kind
+        has_token = jobs.c.request.contains(f'"once":"{once}"', autoescape=True)
+        query = select(*JOB_COLUMNS).where(*same_kind, jobs.c.created_at >= since, has_token)
+        row = connection.execute(query.limit(1)).first()
+        if row is not None:
+            raise RequestedBefore(job_of(row))
+
+    insert_job(catalog, job, by, data, permit=seek)

@@ -62,13 +62,13 @@ def insert_job(
                 hold_running_app(connection, job.app_id)
             else:
                 hold_app(connection, job.app_id)
+            permit(connection)
             if job.kind == "restore":
                 making = select(backups.c.id).where(
                     backups.c.app_id == job.app_id, backups.c.state.in_((State.QUEUED, State.RUNNING))
                 )
                 if connection.execute(making).first():
                     raise BackupRunning
-            permit(connection)
             connection.execute(jobs.insert().values(values))
             announce(connection, job.node)
             owner = (job.account_id, job.app_id, job.backup_id, job.id)

@@ -16,6 +16,7 @@ import msgspec
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.database.held import AppEnded
 from holdfast.catalog.jobs import rows
+from holdfast.catalog.jobs.requested import RequestedBefore, insert_once
 from holdfast.catalog.records import Actor, Backup, Job, JobState, new_id
 from holdfast.schemas import jobs as schemas
 from holdfast.service.errors import Conflict, app_ended, job_not_found
@@ -25,7 +26,7 @@ from holdfast.service.instance.logs import event
 from holdfast.service.jobs.estimate import Timing
 from holdfast.service.jobs.failures import INTERNAL_ERROR, Failure
 from holdfast.service.jobs.wake import wake
-from holdfast.units import SECOND_NS
+from holdfast.units import DAY_NS, SECOND_NS
 from holdfast.vault.control import NEVER, Control, Progress, TimedProgress
 from holdfast.vault.errors import Cancelled, Stopped
 
@@ -78,14 +79,22 @@ def request_job(
     data: dict[str, Any] | None = None,
     *,
     is_hidden: bool = False,
+    once: str = "",
 ) -> Job:
     """Enter a job as queued, as `new_job` makes it. `request`: JSON; `data`: of the audit's entry.
+
+    `once`: a token in the request; the same one within a day gives the job that it made.
 
     Raises Conflict (RESTORE_IN_PROGRESS, BACKUP_IN_PROGRESS, APP_ENDED).
     """
     job = new_job(instance, kind, backup, app_id, node, request, is_hidden=is_hidden)
     try:
-        rows.insert_job(instance.catalog, job, by, data)
+        if once:
+            insert_once(instance.catalog, job, by, data, once, job.created_at - DAY_NS)
+        else:
+            rows.insert_job(instance.catalog, job, by, data)
+    except RequestedBefore as found:
+        return found.job
     except AppEnded:
         raise app_ended() from None
     except rows.RestoreRunning:

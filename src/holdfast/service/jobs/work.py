@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from holdfast.catalog.backups.rows import backup_by_id
 from holdfast.catalog.events.log import work_events
 from holdfast.catalog.jobs import work as rows
 from holdfast.catalog.jobs.work import BACKUP
-from holdfast.catalog.records import Actor, Work
+from holdfast.catalog.records import Actor, Backup, State, Work
 from holdfast.schemas.jobs import JobLine, JobWithLog, job_with_log
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, job_not_found
@@ -59,6 +60,12 @@ def cancel_work(instance: Instance, work: Work, by: Actor) -> Work:
     if now.finished_at is not None:
         remove_scratch(instance, work.id)  # the archive of an import that never began
     return now
+
+
+def backup_of(instance: Instance, work: Work) -> Backup | None:
+    """Return the backup of a job, which may be of another application than the job's; None when it was deleted."""
+    backup = backup_by_id(instance.catalog, work.backup_id)
+    return None if backup is None or backup.state in (State.TRASHED, State.DELETING) else backup
 
 
 def work_with_log(instance: Instance, work: Work) -> JobWithLog:

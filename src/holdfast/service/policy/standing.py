@@ -115,6 +115,14 @@ class Damaged:
     since: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A restore that was the last one to end, and did so well. `at`: its end, nanoseconds."""
+
+    id: str
+    at: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that a standing is made of. Times in nanoseconds; None, 0 or empty: it is not so.
@@ -142,6 +150,7 @@ class Facts:
     proof_ns_max: int = 0
     restore: Going | None = None
     restore_failed: Failed | None = None
+    restored: Restored | None = None
     limit: Reached | None = None
     plan_without: str = ""
     next_backup_at: int | None = None

@@ -13,12 +13,11 @@ import msgspec
 from holdfast.catalog.records import App, Backup
 from holdfast.isolation import ROOT, UMASK, isolated
 from holdfast.schemas.apps import Ignored
-from holdfast.schemas.jobs import RestorePreview
 from holdfast.service.errors import LimitReached
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.locks import held
 from holdfast.service.preview.order import IgnoredOrder, Order, Reply, RestoreOrder, error_of
-from holdfast.service.restore.plan import Wanted
+from holdfast.service.restore.plan import Preview, Wanted
 from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
 
@@ -41,7 +40,7 @@ def ignored_apart(instance: Instance, app: App, patterns: Sequence[str] | None =
     return reply.ignored
 
 
-def restore_apart(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> RestorePreview:
+def restore_apart(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
     """As `preview_restore`. Raises also LimitReached (KEEP_CALM) while others have all places."""
     reply = _run(instance, target.account_id, RestoreOrder(backup.id, target.id, wanted))
     assert reply.restore is not None

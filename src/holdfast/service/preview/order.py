@@ -6,10 +6,9 @@ import msgspec
 
 from holdfast.catalog.database.engine import CatalogError, CatalogUnreachable
 from holdfast.schemas.apps import Ignored
-from holdfast.schemas.jobs import RestorePreview
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError, Unavailable
 from holdfast.service.instance.config import Config
-from holdfast.service.restore.plan import Wanted
+from holdfast.service.restore.plan import Preview, Wanted
 from holdfast.sources.port import SourceError, SourceMissing, SourceTooLarge
 from holdfast.stores.port import StoreError, StoreUnreachable
 from holdfast.vault.errors import DamagedError, VaultError
@@ -53,7 +52,7 @@ class Reply(msgspec.Struct, frozen=True):
     """The answer: one of these."""
 
     ignored: Ignored | None = None
-    restore: RestorePreview | None = None
+    restore: Preview | None = None
     refusal: Refusal | None = None
 
 

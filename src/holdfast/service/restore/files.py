@@ -123,7 +123,8 @@ def request_restore(
     # Another folder or database than the application's own only the operator can name.
     is_hidden = not wanted.is_into_app
     data = _audited(wanted, undoes)
-    return jobs.request_job(instance, KIND, backup, target.id, node, request, by, data, is_hidden=is_hidden)
+    owner = (backup, target.id, node)
+    return jobs.request_job(instance, KIND, *owner, request, by, data, is_hidden=is_hidden, once=wanted.once)
 
 
 def _audited(wanted: Wanted, undoes: str | None) -> dict[str, Any]:
@@ -243,6 +244,8 @@ def _restored(
     is_new = wanted.into is None and make_target(root, is_chosen=wanted.to is not None)
     with planned_restore(instance, backup, target_app, root, wanted, control=control, mark=job.id) as planned:
         plan = planned.plan
+        if wanted.expected is not None and not wanted.expected.is_about(plan):
+            raise _target_changed(plan)
         if plan.is_empty:
             return Restored(0, 0, 0, 0, 0, None, (*_left_out(planned.dumps), *_too_deep(plan)))
         staging = Staging(staging_folder(root, job.id), owners=may_set_owners())
@@ -276,6 +279,15 @@ def _restored(
             (*_left_out(planned.dumps), *_too_deep(plan), *_warnings(notices)),
             wanted.into,
         )
+
+
+def _target_changed(plan: RestorePlan) -> Conflict:
+    counts = f"{len(plan.changed):,} paths change, {len(plan.added):,} come back and {len(plan.removed):,} are removed"
+    return Conflict(
+        "TARGET_CHANGED",
+        f"The application has changed since it was compared with the backup: now {counts}. Nothing was touched; look "
+        "at what would change now, and restore again.",
+    )
 
 
 def _taken_away(

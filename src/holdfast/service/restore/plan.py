@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,36 @@ from holdfast.vault.vault import Vault
 
 RestoreMode = Literal["mirror", "overlay"]
 
+PAGE_BYTES_MIN = 512
+"""The smallest page of a SQLite database, whose size is a multiple of it (https://sqlite.org/fileformat2.html)."""
+
+PROBED_FILES_MAX = 100
+"""Files of a preview that are looked into for the header of a database."""
+
+
+CHANGED_PATHS_MAX = 20
+CHANGED_SHARE_MAX = 0.1
+"""A plan that differs by more paths than both from the one that was shown is another one."""
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """The counts of a preview, of files, folders and links."""
+
+    added: int
+    changed: int
+    removed: int
+
+    @property
+    def count(self) -> int:
+        """All that would change."""
+        return self.added + self.changed + self.removed
+
+    def is_about(self, plan: RestorePlan) -> bool:
+        """Return True if a plan does about the same: an application goes on writing while somebody reads."""
+        counts = (self.added, plan.added), (self.changed, plan.changed), (self.removed, plan.removed)
+        difference = sum(abs(shown - len(planned)) for shown, planned in counts)
+        return difference <= max(CHANGED_PATHS_MAX, int(CHANGED_SHARE_MAX * self.count))
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """A wanted restore: what, and where to. `paths`: only these, with all below them; none: everything."""
@@ -65,6 +95,10 @@ class Wanted(msgspec.Struct, frozen=True):
     """A database instead of files; of the rest then only `safety_backup` and `is_inline` count."""
     is_inline: bool = False
     """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
+    expected: Expected | None = None
+    """The changes that whoever asked was shown; None: he asked without having seen any."""
+    once: str = ""
+    """A token of the form that asked: sent twice it asks once."""
 
     @property
     def is_into_app(self) -> bool:
@@ -72,7 +106,14 @@ class Wanted(msgspec.Struct, frozen=True):
         return self.to is None and (self.database is None or self.database.to is None)
 
 
-def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> RestorePreview:
+class Preview(msgspec.Struct, frozen=True):
+    """The effects of a restore, and which of the files that are shown are SQLite databases."""
+
+    changes: RestorePreview
+    databases: tuple[str, ...]
+
+
+def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
     """Return what a restore would change. Raises ServiceError, VaultError, StoreError, SourceError."""
     require_usable(backup, "restored")
     if wanted.to is None:
@@ -81,7 +122,8 @@ def preview_restore(instance: Instance, backup: Backup, target: App, wanted: Wan
     require_target(instance, root, wanted)
     try:
         with planned_restore(instance, backup, target, root, wanted) as planned:
-            return _preview(planned.plan, b"" if wanted.into is None else os.fsencode(wanted.into) + b"/")
+            below = b"" if wanted.into is None else os.fsencode(wanted.into) + b"/"
+            return Preview(_preview(planned.plan, below), tuple(_databases(planned, below)))
     except OSError as error:  # also SourceFileRefused: the folder changes while we look
         raise SourceError(
             f"The application's folder can't be looked through ({error.strerror or error}); put it back, or "
@@ -277,6 +319,16 @@ def _attributes(target: DirectoryReader) -> Callable[[int, bytes], tuple[tuple[b
             os.close(fd)
 
     return xattrs
+
+
+def _databases(planned: Planned, below: bytes) -> Iterator[str]:
+    """Yield the paths of the SQLite databases among the files that a preview shows."""
+    seen = [*planned.plan.changed.first, *planned.plan.added.first]
+    pages = [one for one in seen if one.kind == Kind.FILE and one.size and one.size % PAGE_BYTES_MIN == 0]
+    for one in pages[:PROBED_FILES_MAX]:
+        number = planned.before.paths.number_of(one.path)
+        if number >= 0 and is_header(head_of(planned.large, content_of(planned.before, number), 16)):
+            yield shown(below + one.path)
 
 
 def _preview(plan: RestorePlan, below: bytes) -> RestorePreview:

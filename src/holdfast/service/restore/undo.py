@@ -16,10 +16,10 @@ from holdfast.service.restore.files import KIND, Restored, request_restore
 from holdfast.service.restore.plan import Wanted
 
 
-def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tuple[Backup, App, Wanted]:
+def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False, once: str = "") -> tuple[Backup, App, Wanted]:
     """Return what undoes a restore: the backup to restore, the application, and the restore to ask for.
 
-    Raises NotFound (JOB_NOT_FOUND, APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
+    `once`: its token. Raises NotFound (JOB_NOT_FOUND, APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
     """
     job = get_job(instance, job_id)
     if job.kind != KIND:
@@ -34,7 +34,8 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
         raise app_not_found()
     asked = msgspec.json.decode(job.request, type=Wanted)
     if done.into is not None:
-        taken_away = structs.replace(asked, takes_away=job.id, safety_backup=False, is_inline=is_inline)
+        undo = structs.replace(asked, takes_away=job.id, safety_backup=False, expected=None)
+        taken_away = structs.replace(undo, is_inline=is_inline, once=once)
         return _compared_with(instance, job, done.into), app, taken_away
     if done.safety_backup_id is None:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore took no safety backup, so there is nothing to go back to.")
@@ -44,7 +45,7 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False) -> tupl
     if safety is None or safety.state is not State.SUCCESSFUL:
         raise NotFound("BACKUP_NOT_FOUND", "The safety backup of the restore was deleted, so it cannot be undone.")
     database = WantedDatabase(asked.database.name, None) if asked.database is not None else None
-    return safety, app, Wanted(database=database, is_inline=is_inline)
+    return safety, app, Wanted(database=database, is_inline=is_inline, once=once)
 
 
 def _compared_with(instance: Instance, job: Job, into: str) -> Backup:
@@ -59,14 +60,14 @@ def _compared_with(instance: Instance, job: Job, into: str) -> Backup:
     return backup
 
 
-def request_undo(instance: Instance, job: Job, by: Actor) -> Job:
-    """Enter the restore that undoes a job, as queued. Raises as `undo_of` and `request_restore` do.
+def request_undo(instance: Instance, job: Job, by: Actor, once: str = "") -> Job:
+    """Enter the restore that undoes a job, as queued; with the same token `once` only once.
 
-    `job` may be a backup in the form of one, which has nothing to undo.
+    Raises as `undo_of` and `request_restore` do. `job` may be a backup in the form of one, which has nothing to undo.
     """
     if job.kind != KIND:
         raise _nothing_to_undo(job.id)
-    safety, app, wanted = undo_of(instance, job.id)
+    safety, app, wanted = undo_of(instance, job.id, once=once)
     return request_restore(instance, safety, app, wanted, by, undoes=job.id)
 
 

@@ -18,7 +18,16 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.plans import PricePlan
 from holdfast.service.jobs.heartbeat import is_late
 from holdfast.service.policy.limits import Reached, limit_reached
-from holdfast.service.policy.standing import RESTORE_NEWS_NS, Damaged, Facts, Failed, Going, Standing, standing
+from holdfast.service.policy.standing import (
+    RESTORE_NEWS_NS,
+    Damaged,
+    Facts,
+    Failed,
+    Going,
+    Restored,
+    Standing,
+    standing,
+)
 from holdfast.units import DAY_NS, SECOND_NS
 
 AT_ONCE = 1000
@@ -96,6 +105,7 @@ class _Some:
             proof_ns_max=(PROOF_PERIODS * config.prove_days + 1) * DAY_NS if config.prove_days else 0,
             restore=_going(self._restores.get(app.id)),
             restore_failed=_failed_restore(self._rows.restores.get(app.id)),
+            restored=_restored(self._rows.restores.get(app.id)),
             limit=self._limits.get(app.id),
             plan_without="" if plan in config.plans and config.plans[plan].api_backups else plan,
             next_backup_at=newest.next_run_at,
@@ -169,6 +179,12 @@ def _failed_restore(ended: rows.EndedRestore | None) -> Failed | None:
     return Failed(
         id=ended.id, since=ended.finished_at, code=ended.code or "", message=message, detail=ended.detail or message
     )
+
+
+def _restored(ended: rows.EndedRestore | None) -> Restored | None:
+    if ended is None or ended.state != JobState.SUCCESSFUL:
+        return None
+    return Restored(ended.id, ended.finished_at)
 
 
 def _damaged(found: rows.DamagedBackups | None) -> Damaged | None:

@@ -8,9 +8,10 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.catalog.records import App, Job, Work
+from holdfast.catalog.records import App, Backup, Job, Work
 from holdfast.schemas.jobs import Restore, RestorePreview
 from holdfast.service.errors import Conflict, job_not_found
+from holdfast.service.instance.home import Instance
 from holdfast.service.integrity.prove import queue_prove
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs import lifecycle as operations
@@ -22,7 +23,7 @@ from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.registry.restored_folders import checked_into
 from holdfast.service.restore.files import request_restore
-from holdfast.service.restore.plan import Wanted
+from holdfast.service.restore.plan import Preview, Wanted
 from holdfast.service.restore.undo import request_undo
 from holdfast.service.take.ignore_patterns import not_readable
 from holdfast.sources.port import SourceError
@@ -86,7 +87,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
     async def get_job(request: AnyRequest) -> Answer:
         caller = require_backups(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
-        return success(await context.call(lambda: work_with_log(instance, _seen_work(context, caller, job_id))))
+        return success(await context.call(lambda: work_with_log(instance, seen_work(context, caller, job_id))))
 
     @get("/v3/jobs", opt=needs(Right.BACKUPS_READ, is_filtered=True))
     async def list_jobs(request: AnyRequest) -> Answer:
@@ -96,7 +97,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
 
         def listed() -> list[Work]:
             if after is not None:
-                _seen_work(context, caller, after)
+                seen_work(context, caller, after)
             return account_work(instance, caller.account.id, limit + 1, after, caller.grant.app_ids)
 
         page, link = cut_page(await context.call(listed), limit, instance.config.base_url, "/v3/jobs", fields)
@@ -108,7 +109,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
 
         def cancel() -> Work:
-            work = _seen_work(context, caller, job_id)
+            work = seen_work(context, caller, job_id)
             caller.require(STARTED_BY[work.kind], work.app_id)
             return cancel_work(instance, work, caller.actor)
 
@@ -120,7 +121,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
 
         def undo() -> Job:
-            work = _seen_work(context, caller, job_id)
+            work = seen_work(context, caller, job_id)
             caller.require(Right.BACKUPS_RESTORE, work.app_id)
             return request_undo(instance, work, caller.actor)
 
@@ -129,7 +130,7 @@ def job_routes(context: Context) -> list[HTTPRouteHandler]:
     return [restore_backup, verify_backup, prove_backup, list_jobs, get_job, cancel_job, undo_job]
 
 
-def _seen_work(context: Context, caller: Caller, job_id: str) -> Work:
+def seen_work(context: Context, caller: Caller, job_id: str) -> Work:
     """A job on an application that the caller sees. Raises NotFound."""
     work = get_work(context.instance, job_id, caller.account.id)
     if not caller.grant.sees(work.app_id):
@@ -157,9 +158,13 @@ def _target(context: Context, app: App, body: Restore) -> App:
 
 def _preview(context: Context, app: App, ref: str, body: Restore) -> RestorePreview:
     backup = find_backup(context.instance, app.id, ref)
-    target = _target(context, app, body)
+    return restore_preview(context.instance, backup, _target(context, app, body), _wanted(body)).changes
+
+
+def restore_preview(instance: Instance, backup: Backup, target: App, wanted: Wanted) -> Preview:
+    """As `restore_apart`; what cannot be read is a Conflict."""
     try:
-        return restore_apart(context.instance, backup, target, _wanted(body))
+        return restore_apart(instance, backup, target, wanted)
     except VaultError as error:
         raise Conflict("BACKUP_NOT_USABLE", str(error)) from error
     except SourceError as error:

@@ -35,10 +35,11 @@ _STYLES = (
     "schedule",
     "operator",
     "live",
+    "restore",
 )
 """The style sheets, in the order in which they are joined."""
 
-_SCRIPTS = ("app", "live", "keys")
+_SCRIPTS = ("app", "live", "choices", "keys")
 """The parts of the module, in the order in which they are joined."""
 
 _TYPES = {

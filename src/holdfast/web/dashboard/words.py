@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta, tzinfo
 
 from holdfast.schemas.times import local_time
-from holdfast.units import MINUTE_NS, size_text, span_text
+from holdfast.units import MINUTE_NS, SECOND_NS, size_text, span_text
 
 _GLUE = "\u00a0"
-_DEFAULT_NAME = re.compile(r"Backup at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
+_DEFAULT_NAME = re.compile(r"(Backup|Safety backup) at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
 
 ORIGINS = {
     "manual": "By hand",
@@ -57,6 +57,11 @@ def ago(at: int, now: int) -> str:
     return "just now" if now - at < MINUTE_NS else f"{span_text(now - at)} ago"
 
 
+def span(length: int) -> str:
+    """A span of time: `58 s`, `12 minutes`."""
+    return f"{max(1, length // SECOND_NS)}{_GLUE}s" if length < 2 * MINUTE_NS else span_text(length).replace(" ", _GLUE)
+
+
 def until(at: int, now: int) -> str:
     """The time that is left until another: `in 13 hours`."""
     return "now" if at - now < MINUTE_NS else f"in {span_text(at - now)}"
@@ -82,10 +87,12 @@ def day(on: date) -> str:
 
 def name(given: str, at: int, zone: tzinfo) -> str:
     """The name of a backup; one that it got by itself says no more than when it began."""
-    if _DEFAULT_NAME.fullmatch(given) is None:
+    found = _DEFAULT_NAME.fullmatch(given)
+    if found is None:
         return given
     local = local_time(at, zone)
-    return f"{local:%A} {local.day}{_GLUE}{local:%B}, {local:%H:%M}"
+    began = f"{local:%A} {local.day}{_GLUE}{local:%B}, {local:%H:%M}"
+    return began if found[1] == "Backup" else f"Before the restore of {began}"
 
 
 def group(at: int, now: int, zone: tzinfo) -> str:

@@ -163,6 +163,19 @@ def query(scope: Scope, *known: str) -> dict[str, str]:
     return fields
 
 
+def query_lists(scope: Scope, most: int, *known: str) -> dict[str, list[str]]:
+    """The query's fields that a page knows, each with all its values; at most so many of all kinds."""
+    try:
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=most)
+    except ValueError:
+        raise BadRequest("INVALID_QUERY", f"The query must have at most {most} fields; choose folders.") from None
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in known:
+            fields.setdefault(name, []).append(value)
+    return fields
+
+
 def integer(fields: dict[str, str], field: str, low: int, high: int) -> int | None:
     """A whole number of the query within its bounds; None when it isn't there."""
     text = fields.get(field)

@@ -76,7 +76,7 @@ def test_progress_a_row_and_the_headline_change_by_themselves_and_the_focus_stay
     page.evaluate(
         """new MutationObserver(() => (window.heard ??= []).push(said.textContent)).observe(said, {childList: true})"""
     )
-    download = page.locator(f"#backup-{kept.id} .acts a")
+    download = page.locator(f"#backup-{kept.id} .acts a[download]")
     download.focus()
     backup = begun(site)
     expect(page.locator("h1")).to_contain_text("Backing up now")

@@ -23,11 +23,14 @@ from holdfast.service.policy.standing import Kind
 from holdfast.service.registry import accounts, apps, trash
 from holdfast.service.registry.backups import find_backup, full_objects
 from holdfast.service.take.request import request_backup
+from holdfast.units import DAY_NS
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
 from holdfast.web.dashboard.apps.backup_pages import path_of
+from holdfast.web.dashboard.apps.job_pages import job_form, path_of_job, undo_form
+from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -42,6 +45,9 @@ _CHOICES = {Choice.ALL: "All", Choice.BY_HAND: "By hand", Choice.LOCKED: "Locked
 _APP = "/apps/{app_id:str}"
 _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 """The standings of an application that has nothing to draw yet."""
+
+UNDO_OFFERED_NS = DAY_NS
+"""The headline offers to undo the last restore for this long; the page of its job does so later too."""
 
 _BUSY = frozenset({Kind.RUNNING, Kind.FIRST_RUNNING, Kind.RESTORING})
 
@@ -117,6 +123,7 @@ def _hero(instance: Instance, caller: Caller, token: str, now: Overview) -> dict
         "text": now.words.text,
         "take": _form(token, app_id) if may_take else None,
         "percent": _percent(now),
+        **_going(instance, caller, token, app_id, now),
         "has_history": kind not in _QUIET,
         "strip": shown_strip(now.strip),
         "sentence": strip_sentence(now.strip),
@@ -127,6 +134,32 @@ def _form(token: str, app_id: str) -> dict[str, str]:
     """The form that takes a backup; sent twice it takes one."""
     path = _take_path(app_id)
     return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
+
+
+def _going(instance: Instance, caller: Caller, token: str, app_id: str, now: Overview) -> dict[str, Any]:
+    """The other things that the headline offers: restore, cancel what runs, see a restore, undo the last one."""
+    facts, may_restore = now.standing.facts, caller.may(Right.BACKUPS_RESTORE, app_id)
+    work, right = facts.backup, Right.BACKUPS_CREATE
+    if facts.restore is not None:
+        work, right = facts.restore, Right.BACKUPS_RESTORE
+    is_restorable = may_restore and bool(facts.good_id) and work is None and not facts.plan_without
+    seen = facts.restore or (facts.restore_failed if now.standing.kind is Kind.RESTORE_FAILED else None)
+    restored = facts.restored if work is None and not facts.plan_without else None
+    is_new = restored is not None and facts.now - restored.at < UNDO_OFFERED_NS
+    return {
+        "restore": restore_path(app_id) if is_restorable else None,
+        "cancel": job_form(token, work.id, "cancel") if work is not None and caller.may(right, app_id) else None,
+        "job": None if seen is None else path_of_job(seen.id),
+        "undo_restore": undo_form(instance, caller, token, restored.id, app_id) if restored and is_new else None,
+        "undone": "" if restored is None else words.ago(restored.at, facts.now),
+    }
+
+
+def _restore_path(caller: Caller, backup: Backup) -> str | None:
+    is_good = backup.state is State.SUCCESSFUL
+    return (
+        restore_path(backup.app_id, backup.id) if is_good and caller.may(Right.BACKUPS_RESTORE, backup.app_id) else None
+    )
 
 
 def _undo(instance: Instance, token: str, app_id: str, deleted: str | None) -> dict[str, str] | None:
@@ -232,6 +265,7 @@ def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[d
             "added": words.size(backup.stored_bytes),
             "locked": locked_words(backup, now, zone),
             "href": path_of(backup),
+            "restore": _restore_path(caller, backup),
             "is_proved": backup.restore_proved_at is not None,
             "warnings": len(backup.warnings),
             "url": full.url,

@@ -12,16 +12,21 @@ from litestar.types import Scope
 from holdfast.catalog.records import Backup, State
 from holdfast.schemas.backups import NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX
 from holdfast.service.instance.home import Instance
+from holdfast.service.integrity.prove import queue_prove
+from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs.events import newest_event
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps, trash
 from holdfast.service.registry import backups as operations
+from holdfast.service.registry.accounts import require_api_backups
 from holdfast.service.take.log import log_lines
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
+from holdfast.web.dashboard.apps.job_pages import job_form, path_of_job
+from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of_backup, locked_words
@@ -106,6 +111,20 @@ def _rename(instance: Instance, caller: Caller, backup: Backup, fields: dict[str
     return path_of(backup)
 
 
+def _verify(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    return path_of_job(request_verify(instance, backup, _node_of(instance, caller, backup), caller.actor).id)
+
+
+def _prove(instance: Instance, caller: Caller, backup: Backup, fields: dict[str, str]) -> str:
+    return path_of_job(queue_prove(instance, backup, _node_of(instance, caller, backup), caller.actor).id)
+
+
+def _node_of(instance: Instance, caller: Caller, backup: Backup) -> str:
+    """The node of a backup's application, for a job that the plan must include."""
+    require_api_backups(instance, caller.account)
+    return apps.get_app(instance, caller.account.id, backup.app_id).node
+
+
 _FORMS: tuple[tuple[str, Right, Action], ...] = (
     ("delete", Right.BACKUPS_DELETE, _delete),
     ("undelete", Right.BACKUPS_DELETE, _undelete),
@@ -113,6 +132,8 @@ _FORMS: tuple[tuple[str, Right, Action], ...] = (
     ("unlock", Right.BACKUPS_UPDATE, _unlock),
     ("note", Right.BACKUPS_UPDATE, _note),
     ("name", Right.BACKUPS_UPDATE, _rename),
+    ("verify", Right.BACKUPS_CREATE, _verify),
+    ("prove", Right.BACKUPS_CREATE, _prove),
 )
 
 
@@ -127,6 +148,9 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         return [(what, words.whole(at, zone)) for what, at in lines if at is not None]
 
     may = {right: caller.may(right, app_id) for right in (Right.BACKUPS_UPDATE, Right.BACKUPS_DELETE)}
+    is_good = backup.state is State.SUCCESSFUL
+    may_create = caller.may(Right.BACKUPS_CREATE, app_id)
+    may_cancel = backup.state in (State.QUEUED, State.RUNNING) and may_create
     is_settled = backup.state in (State.SUCCESSFUL, State.FAILED)
     return page(
         scope,
@@ -138,7 +162,9 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         badge=badge_of_backup(backup),
         locked=locked_words(backup, now, zone),
         origin=words.ORIGINS[backup.origin],
-        trust=_trust(backup, instance),
+        trust=_trust(backup, instance, may_ask=may_create),
+        restore=restore_path(app_id, backup.id) if is_good and caller.may(Right.BACKUPS_RESTORE, app_id) else None,
+        cancel=job_form(token, backup.id, "cancel") if may_cancel else None,
         warnings=full.warnings[:WARNINGS_SHOWN],
         sizes=_sizes(backup),
         times=times(("Begun", backup.created_at), ("Ended", backup.finished_at)),
@@ -154,13 +180,20 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     )
 
 
-def _trust(backup: Backup, instance: Instance) -> list[dict[str, Any]]:
+def _trust(backup: Backup, instance: Instance, *, may_ask: bool) -> list[dict[str, Any]]:
     """Return the three steps that a good backup goes: made, read back, proved; those not gone yet say so."""
     zone = instance.zone
 
-    def step(title: str, at: int | None, done: str, to_do: str) -> dict[str, Any]:
+    def step(title: str, at: int | None, done: str, to_do: str, form: tuple[str, str] | None = None) -> dict[str, Any]:
         when = "" if at is None else words.whole(at, zone)
-        return {"title": title, "is_done": at is not None, "when": when, "text": to_do if at is None else done}
+        text = to_do if at is None else done
+        return {
+            "title": title,
+            "is_done": at is not None,
+            "when": when,
+            "text": text,
+            "form": form if may_ask else None,
+        }
 
     files = f"{words.number(backup.files)} files"
     return [
@@ -170,12 +203,14 @@ def _trust(backup: Backup, instance: Instance) -> list[dict[str, Any]]:
             backup.verified_at,
             "Every byte of it was read from the store and compared with its sum.",
             "The server reads its whole store by and by; this backup's turn has not come yet.",
+            ("verify", "Read back now"),
         ),
         step(
             "Proved",
             backup.restore_proved_at,
             f"A test restore brought back all {files}, and they were compared.",
             "The newest backup is restored to an empty place once a week and compared.",
+            ("prove", "Prove now"),
         ),
     ]
 
