@@ -9,7 +9,7 @@ from kit.mails import Mails
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
-from holdfast.service.instance.config import Config, ConfigError, checked_config
+from holdfast.service.instance.config import ConfigError, checked_config
 from holdfast.service.instance.home import create_instance
 
 SERVER = {"host": "127.0.0.1", "from": "backups@example.org"}
@@ -17,7 +17,7 @@ SERVER = {"host": "127.0.0.1", "from": "backups@example.org"}
 
 def test_a_mail_is_sent_or_the_reason_said(tmp_path: Path, mails: Mails) -> None:
     home = tmp_path / "home"
-    create_instance(home, Config()).close()
+    create_instance(home).close()
     lines = ["--home", str(home), "mail", "test", "ana@example.org"]
     done = CliRunner().invoke(app, lines)
     assert (done.exit_code, "set [mail] in holdfast.toml" in done.output) == (1, True)

@@ -64,7 +64,7 @@ def test_a_link_comes_by_mail_and_sets_a_password_once(site: Site, http: httpx.C
     done = http.post("/login", data={"email": email, "password": NEW}, headers=HERE)
     assert done.status_code == 303
     assert "set-cookie" in done.headers
-    found = entries(site.instance.catalog, AuditFilter(action="password"), 9)
+    found = [one for one in entries(site.instance.catalog, AuditFilter(), 9) if one.action.startswith("password")]
     assert [one.action for one in found] == ["password.set", "password_link.created"]
     assert token not in str(found)
 
