@@ -97,7 +97,7 @@ def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: http
     theirs["session_id"] = caller_of_session(site.instance, signed_in.token, "192.0.2.7").session_id or ""
     with site.client(admin_key(site.instance, "accounts")) as panel:
         assert panel.put("/v3/admin/accounts/cust-1", json={"email": "bo@example.org", "plan": "Silver"}).is_success
-    theirs["external_id"] = "cust-1"
+    theirs |= {"external_id": "cust-1", "account_id": site.other.account.id}
     never = dict.fromkeys(theirs, NEVER)
     before = state_of(site)
     asked = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import structs
 from sqlalchemy import Column, Connection, Row, func, select
@@ -20,6 +20,9 @@ from holdfast.catalog.records import Account, Actor, EventKind, State
 
 ACCOUNT_COLUMNS = tuple(accounts.c[name] for name in Account.__struct_fields__)
 _IS_SUSPENDED = Account.__struct_fields__.index("is_suspended")
+
+
+T = TypeVar("T")
 
 
 class EmailTaken(Exception):
@@ -83,6 +86,13 @@ def set_plan(catalog: Catalog, account_id: str, plan: str, now_ns: int, by: Acto
         _change(connection, Change(by, "account.plan_set", account_id), accounts.c.plan, plan, now_ns)
 
 
+def set_suspended(catalog: Catalog, account_id: str, now_ns: int, by: Actor, *, is_suspended: bool) -> None:
+    """Suspend an account, or end that."""
+    change = Change(by, "account.suspended" if is_suspended else "account.unsuspended", account_id)
+    with catalog.write() as connection:
+        _change(connection, change, accounts.c.is_suspended, is_suspended, now_ns)
+
+
 def set_email(catalog: Catalog, account_id: str, email: str, now_ns: int, by: Actor) -> None:
     """Give an account another e-mail address. Raises EmailTaken."""
     try:
@@ -92,7 +102,7 @@ def set_email(catalog: Catalog, account_id: str, email: str, now_ns: int, by: Ac
         raise EmailTaken from None
 
 
-def _change(connection: Connection, change: Change, column: Column[str], value: str, now_ns: int) -> None:
+def _change(connection: Connection, change: Change, column: Column[T], value: T, now_ns: int) -> None:
     """Set a column of an account, and enter that with what was there before, if it was another."""
     held = select(column).where(accounts.c.id == change.account_id).with_for_update(key_share=True)
     before = connection.execute(held).scalar()

@@ -186,7 +186,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 _DIGITS = re.compile("[0-9]{1,9}")
-_OVERRIDES = (
+OVERRIDES = (
     "base_url",
     "backups_url",
     "time_zone",
@@ -218,7 +218,7 @@ def overridden_config(values: dict[str, Any], where: str, environment: Mapping[s
     """A configuration from plain values, with the environment on top. Raises ConfigError that names the setting."""
     checked_config(values, where)
     given: dict[str, Any] = {}
-    for name in _OVERRIDES:
+    for name in OVERRIDES:
         value = environment.get(f"HOLDFAST_{name.upper()}")
         if value:
             given[name] = int(value) if name == "workers" and _DIGITS.fullmatch(value) else value

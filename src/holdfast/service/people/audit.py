@@ -104,11 +104,12 @@ def as_csv(shown: Iterable[AuditEntry]) -> str:
         who = (one.actor.kind, one.actor.id, one.actor.name, one.ip)
         ids = (one.app_id, one.backup_id, one.job_id)
         data = msgspec.json.encode(one.data).decode()
-        writer.writerow([_cell(value) for value in (*account, one.seq, one.at, *who, one.action, *ids, data)])
+        writer.writerow([safe_cell(value) for value in (*account, one.seq, one.at, *who, one.action, *ids, data)])
     return text.getvalue()
 
 
-def _cell(value: str | int | None) -> str:
+def safe_cell(value: str | int | None) -> str:
+    """Return a value as a cell of a file that no program takes for a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 

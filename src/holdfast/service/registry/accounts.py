@@ -95,6 +95,14 @@ def set_plan(instance: Instance, account_id: str, plan: str, by: Actor) -> Accou
     return get_account(instance, account_id)
 
 
+def set_suspended(instance: Instance, account_id: str, by: Actor, *, is_suspended: bool) -> Account:
+    """Suspend an account, so that its keys and people change nothing, or end that. Raises NotFound."""
+    get_account(instance, account_id)
+    rows.set_suspended(instance.catalog, account_id, instance.clock.now_ns(), by, is_suspended=is_suspended)
+    store_record(instance, account_id)
+    return get_account(instance, account_id)
+
+
 def set_email(instance: Instance, account_id: str, email: str, by: Actor) -> Account:
     """Give an account another e-mail address. Raises NotFound, Invalid (EMAIL), Conflict (EMAIL_TAKEN)."""
     get_account(instance, account_id)

@@ -69,7 +69,7 @@ def test_a_restore_that_runs_says_how_far_it_is(site: Site, http: httpx.Client) 
     assert "Restoring one: 61\u00a0%" in page
     assert "<b>143</b> of 234 files" in page
     assert "<b>2.1\u00a0MB</b> a second" in page
-    assert "<b>59\u00a0minutes</b> left, about" in page
+    assert "<b>about 59\u00a0minutes</b> left" in page
     assert "Cancelling leaves nothing behind" in page
     assert f"/jobs/{job.id}" in http.get(f"/apps/{site.app.id}").text
     why = {"error_code": "TARGET_FULL", "error_message": "The disk is full.", "error_detail": "/srv/secret is full"}

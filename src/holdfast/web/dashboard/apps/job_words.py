@@ -205,7 +205,7 @@ def going(job: Work, now: int) -> list[tuple[str, str]]:
     if progress.bytes_per_second:
         figures.append((words.size(progress.bytes_per_second), "a second"))
     if progress.eta is not None and progress.eta > now:
-        figures.append((words.span(progress.eta - now), "left, about"))
+        figures.append((f"about {words.span(progress.eta - now)}", "left"))
     return figures
 
 

@@ -14,7 +14,19 @@ from holdfast.web.http.envelope import Answer, Headers
 
 SIGN_OUT_PATH = f"{OPERATOR_PATH}/sign-out"
 
-TABS = (Tab("doctor", "/doctor", "Doctor"),)
+TABS = (
+    Tab("now", "", "Now"),
+    Tab("accounts", "/accounts", "Accounts"),
+    Tab("apps", "/apps", "Applications"),
+    Tab("nodes", "/nodes", "Nodes"),
+    Tab("store", "/store", "Store"),
+    Tab("jobs", "/jobs", "Jobs"),
+    Tab("doctor", "/doctor", "Doctor"),
+    Tab("notices", "/notices", "Notices"),
+    Tab("plans", "/plans", "Plans"),
+    Tab("settings", "/settings", "Settings"),
+    Tab("audit", "/audit", "Audit"),
+)
 """The tabs of the operator; `path` is what follows `/operator`."""
 
 

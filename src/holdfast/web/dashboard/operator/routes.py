@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from litestar import get, post
+from litestar import post
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.service.people.operators import OPERATOR_PATH, end_operator_session
+from holdfast.service.people.operators import end_operator_session
 from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
-from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, operator_form, require_operator
+from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, operator_form
+from holdfast.web.dashboard.operator.account_list_pages import account_list_routes
+from holdfast.web.dashboard.operator.app_list_pages import app_list_routes
+from holdfast.web.dashboard.operator.audit_pages import audit_page_routes
 from holdfast.web.dashboard.operator.doctor_pages import doctor_page_routes
 from holdfast.web.dashboard.operator.frame import SIGN_OUT_PATH
+from holdfast.web.dashboard.operator.job_pages import job_list_routes
+from holdfast.web.dashboard.operator.machine_pages import machine_page_routes
 from holdfast.web.dashboard.operator.reports import Reports
+from holdfast.web.dashboard.operator.settings_pages import settings_page_routes
+from holdfast.web.dashboard.operator.today_pages import today_page_routes
 from holdfast.web.dashboard.render import redirect
 from holdfast.web.dashboard.session import set_cookie
 from holdfast.web.http.envelope import Answer
@@ -21,12 +28,6 @@ def operator_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     reports = Reports(context)
 
-    @get(OPERATOR_PATH, opt=OPERATOR)
-    @as_page
-    async def first(request: AnyRequest) -> Answer:
-        require_operator(context, request.scope)
-        return redirect(f"{OPERATOR_PATH}/doctor", [])
-
     @post(SIGN_OUT_PATH, opt=OPERATOR)
     @as_page
     async def sign_out(request: AnyRequest) -> Answer:
@@ -34,4 +35,14 @@ def operator_routes(context: Context) -> list[HTTPRouteHandler]:
         await context.call(end_operator_session, context.instance, operator, operator.session_id)
         return redirect(LOGIN_PATH, [set_cookie(context, "", 0)])
 
-    return [first, sign_out, *doctor_page_routes(context, reports)]
+    return [
+        sign_out,
+        *today_page_routes(context, reports),
+        *account_list_routes(context),
+        *app_list_routes(context),
+        *machine_page_routes(context),
+        *job_list_routes(context),
+        *doctor_page_routes(context, reports),
+        *settings_page_routes(context),
+        *audit_page_routes(context),
+    ]

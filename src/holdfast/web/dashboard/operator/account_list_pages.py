@@ -1,0 +1,207 @@
+"""`/operator/accounts` and `/operator/accounts/{id}`: the customers, and what the operator may do for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+
+from holdfast.service.instance.home import Instance
+from holdfast.service.operator.accounts import AccountState, account_state, find_accounts
+from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
+from holdfast.service.people.sign_in import make_sign_in_link
+from holdfast.service.policy.limits import shown_limits
+from holdfast.service.registry import accounts
+from holdfast.web.auth import OPERATOR
+from holdfast.web.context import Context
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.access import AnyRequest, as_page, operator_form, require_operator
+from holdfast.web.dashboard.operator.app_list_pages import HEADS, app_cells
+from holdfast.web.dashboard.operator.frame import operator_page
+from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, address
+from holdfast.web.dashboard.render import redirect
+from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.standing import badge_of
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+
+PATH = f"{OPERATOR_PATH}/accounts"
+_ONE = f"{PATH}/{{account_id:str}}"
+
+
+def account_list_routes(context: Context) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a context."""
+    instance = context.instance
+
+    @get(PATH, opt=OPERATOR)
+    @as_page
+    async def all_accounts(request: AnyRequest) -> Answer:
+        operator, token = require_operator(context, request.scope)
+        fields = inputs.query(request.scope, "q", "after")
+        part = fields.get("q", "").strip()
+        found = await context.call(find_accounts, instance, part, fields.get("after", ""), ROWS + 1)
+        return operator_page(
+            context,
+            request.scope,
+            operator,
+            token,
+            "list.html",
+            "accounts",
+            title="Accounts",
+            lead="The customers, by address. An account stands as the worst of its applications.",
+            path=PATH,
+            lists=[_table(instance, found, part)],
+        )
+
+    @get(_ONE, opt=OPERATOR)
+    @as_page
+    async def one_account(request: AnyRequest) -> Answer:
+        operator, token = require_operator(context, request.scope)
+        found = await context.call(account_state, instance, inputs.path_segment(request.scope, 2))
+        return _page(context, request, operator, token, found)
+
+    return [all_accounts, one_account, *_change_routes(context)]
+
+
+def _change_routes(context: Context) -> list[HTTPRouteHandler]:
+    instance = context.instance
+
+    @post(f"{_ONE}/plan", opt=OPERATOR)
+    @as_page
+    async def change_plan(request: AnyRequest) -> Answer:
+        path = _path_of(request)
+        operator, fields = await operator_form(context, request, f"{path}/plan")
+        await context.call(accounts.set_plan, instance, _id_of(request), fields.get("plan", ""), operator.actor)
+        return redirect(path, [])
+
+    @post(f"{_ONE}/suspend", opt=OPERATOR)
+    @as_page
+    async def suspend(request: AnyRequest) -> Answer:
+        path = _path_of(request)
+        operator, _ = await operator_form(context, request, f"{path}/suspend")
+        await context.call(accounts.set_suspended, instance, _id_of(request), operator.actor, is_suspended=True)
+        return redirect(path, [])
+
+    @post(f"{_ONE}/unsuspend", opt=OPERATOR)
+    @as_page
+    async def unsuspend(request: AnyRequest) -> Answer:
+        path = _path_of(request)
+        operator, _ = await operator_form(context, request, f"{path}/unsuspend")
+        await context.call(accounts.set_suspended, instance, _id_of(request), operator.actor, is_suspended=False)
+        return redirect(path, [])
+
+    @post(f"{_ONE}/sign-in-link", opt=OPERATOR)
+    @as_page
+    async def hand_over(request: AnyRequest) -> Answer:
+        path = _path_of(request)
+        operator, _ = await operator_form(context, request, f"{path}/sign-in-link")
+        found = await context.call(account_state, instance, _id_of(request))
+        made = await context.call(make_sign_in_link, instance, found.account, operator.actor)
+        _, token = require_operator(context, request.scope)
+        return _page(context, request, operator, token, found, made.url)
+
+    return [change_plan, suspend, unsuspend, hand_over]
+
+
+def _id_of(request: AnyRequest) -> str:
+    return inputs.path_segment(request.scope, 2)
+
+
+def _path_of(request: AnyRequest) -> str:
+    """The path of the account's page; as it was asked for, which is what its forms are bound to."""
+    return f"{PATH}/{_id_of(request)}"
+
+
+def _table(instance: Instance, found: Sequence[AccountState], part: str) -> Table:
+    rows = found[:ROWS]
+    return Table(
+        "Accounts",
+        ("Account", "Plan", "Standing", "Applications", "Backups", "Stored", "Last seen"),
+        [_cells(instance, one) for one in rows],
+        (Field("q", "Address, name or id", part),),
+        address(PATH, {"q": part}, after=rows[-1].account.email) if len(found) > ROWS else "",
+        empty="No account is like that.",
+    )
+
+
+def _cells(instance: Instance, one: AccountState) -> list[Cell]:
+    account, now_ns = one.account, instance.clock.now_ns()
+    css, word = _stands(one)
+    return [
+        Cell(account.email, href=f"{PATH}/{account.id}", small=account.name or account.external_id or account.id),
+        Cell(account.plan),
+        Cell(word, css=css),
+        Cell(words.number(one.usage.apps)),
+        Cell(words.number(one.usage.backups)),
+        Cell(words.size(one.usage.storage)),
+        Cell("never" if one.seen_at is None else words.ago(one.seen_at, now_ns)),
+    ]
+
+
+def _stands(one: AccountState) -> tuple[str, str]:
+    """The class and the word of how an account stands."""
+    if one.account.ended_at is not None:
+        return "none", "Ended"
+    if one.account.is_suspended:
+        return "warn", "Suspended"
+    if one.standing is None:
+        return "none", "No applications"
+    badge = badge_of(one.standing.kind)
+    return badge.css, badge.word
+
+
+def _page(
+    context: Context,
+    request: AnyRequest,
+    operator: OperatorCaller,
+    token: str,
+    found: AccountState,
+    link: str | None = None,
+) -> Answer:
+    instance, account = context.instance, found.account
+    path = f"{PATH}/{account.id}"
+
+    def form(name: str) -> dict[str, str]:
+        return {"action": f"{path}/{name}", "token": form_token(token, f"{path}/{name}")}
+
+    css, word = _stands(found)
+    return operator_page(
+        context,
+        request.scope,
+        operator,
+        token,
+        "account.html",
+        "accounts",
+        title=account.name or account.email,
+        email=account.email,
+        css=css,
+        word=word,
+        facts=_facts(instance, found),
+        plan=account.plan,
+        plans=list(instance.config.plans),
+        is_suspended=account.is_suspended,
+        is_ended=account.ended_at is not None,
+        plan_form=form("plan"),
+        suspend_form=form("unsuspend" if account.is_suspended else "suspend"),
+        link_form=form("sign-in-link"),
+        link=link,
+        list=Table("Applications", HEADS, app_cells(instance, found.apps), empty="It has no applications."),
+    )
+
+
+def _facts(instance: Instance, one: AccountState) -> list[tuple[str, str]]:
+    account, usage, now_ns = one.account, one.usage, instance.clock.now_ns()
+    limits: Any = shown_limits(accounts.plan_of(instance, account))
+    most = "" if limits.storage is None else f" of {words.size(limits.storage)}"
+    return [
+        ("Id", account.id),
+        ("The host's own id", account.external_id or "none"),
+        ("Since", words.whole(account.created_at, instance.zone)),
+        ("Stored", f"{words.size(usage.storage)}{most}"),
+        ("Backups", words.number(usage.backups)),
+        ("Requested by hand in 24 hours", words.number(usage.backups_today)),
+        ("In the trash", f"{words.number(usage.trash_backups)}, {words.size(usage.trash_storage)}"),
+        ("Last seen", "never" if one.seen_at is None else words.ago(one.seen_at, now_ns)),
+    ]

@@ -1,0 +1,195 @@
+"""The operator's charts as SVG: next backups by node and hour, the store's growth, durations, the age of proofs.
+
+Each wide chart is drawn twice, as those of an application are, and has its numbers as a table beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from holdfast.service.instance.disks import Disk
+from holdfast.service.operator.today import DaySums, Spread
+from holdfast.web.dashboard.words import day, size
+
+WIDE, NARROW = 680, 350
+_LEFT, _RIGHT = 64, 10
+AHEAD_DAYS = 30
+PROOF_LABELS = ("today", "1", "2", "3", "4", "5", "6", "7", "older", "never")
+_TEXT = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
+_BAR = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/>')
+_LINE = Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>')
+
+
+class Chart(NamedTuple):
+    """A chart in both widths, what it says in a sentence, and its numbers."""
+
+    broad: Markup
+    narrow: Markup
+    sentence: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def _svg(width: int, height: int, css: str, parts: Sequence[Markup]) -> Markup:
+    start = Markup('<svg class="{}" viewBox="0 0 {} {}" aria-hidden="true">').format(css, width, height)
+    return start + Markup("").join(parts) + Markup("</svg>")
+
+
+def lanes(due: Mapping[str, Sequence[int]], first_hour: int, silent: Mapping[str, int]) -> Chart | None:
+    """Draw how many next backups begin in each of the next 24 hours, a lane for each node; None without any."""
+    if not due:
+        return None
+    hours = [f"{(first_hour + index) % 24:02}:00" for index in range(24)]
+    totals = [sum(lane[index] for lane in due.values()) for index in range(24)]
+    busiest = max(range(24), key=lambda index: totals[index])
+    rows = [(hours[i], *(str(lane[i]) for lane in due.values())) for i in range(24) if totals[i]]
+    away = [node for node in due if node in silent]
+    waits = f" Those of {', '.join(away)} wait: nothing is heard of it." if away else ""
+    return Chart(
+        _lanes(due, hours, silent, WIDE, "on-desk"),
+        _lanes(due, hours, silent, NARROW, "on-phone"),
+        f"{totals[0]} begin in the next hour; most at {hours[busiest]}, which are {totals[busiest]}.{waits}",
+        ("Hour", *due),
+        rows,
+    )
+
+
+def _lanes(
+    due: Mapping[str, Sequence[int]], hours: Sequence[str], silent: Mapping[str, int], width: int, css: str
+) -> Markup:
+    step, height = (width - _LEFT - _RIGHT) / 24, 38 * len(due) + 24
+    top, parts = max(max(lane) for lane in due.values()), []
+    for number, (node, lane) in enumerate(due.items()):
+        base = 38 * number + 34
+        parts.append(_TEXT.format(_LEFT - 8, base - 6, "end", node if len(node) <= 9 else f"{node[:8]}…"))
+        for index, count in enumerate(lane):
+            tall = round(max(3, 28 * count / top), 1) if count else 0
+            kind = "bar waits" if node in silent else "bar"
+            if tall:
+                at = round(_LEFT + index * step + 1, 1)
+                parts.append(_BAR.format(kind, at, round(base - tall, 1), round(step - 2, 1), tall))
+        parts.append(_LINE.format("grid", _LEFT, width - _RIGHT, base, base))
+    for index in (0, 6, 12, 18, 23):
+        anchor = "start" if index == 0 else "end" if index == 23 else "middle"
+        parts.append(_TEXT.format(round(_LEFT + (index + 0.5) * step, 1), height - 6, anchor, hours[index]))
+    return _svg(width, height, css, parts)
+
+
+def growth(days: Sequence[DaySums], disk: Disk | None, last: date, full: date | None) -> Chart | None:
+    """Draw what is used of the store's disk over the last days, and on; None where nothing is known of it."""
+    if disk is None or len(days) < 2:
+        return None
+    grown = {one.day: one.grown for one in days}
+    first, used = date.fromisoformat(days[0].day), disk.size_bytes - disk.free_bytes
+    points = []
+    at = last
+    while at >= first:
+        points.append((at, max(0, used)))
+        used -= grown.get(str(at), 0)
+        at -= timedelta(1)
+    points.reverse()
+    when = "it does not grow" if full is None else f"at this pace it is full about {day(full)} {full.year}"
+    return Chart(
+        _growth(points, disk.size_bytes, full, WIDE, "on-desk"),
+        _growth(points, disk.size_bytes, full, NARROW, "on-phone"),
+        f"{size(points[-1][1])} of {size(disk.size_bytes)} are used; {when}.",
+        ("Day", "Used"),
+        [(day(on), size(value)) for on, value in reversed(points)],
+    )
+
+
+def _growth(points: Sequence[tuple[date, int]], whole: int, full: date | None, width: int, css: str) -> Markup:
+    height, top, tall = 216, 14, 176
+    first, span = points[0][0], (points[-1][0] - points[0][0]).days + AHEAD_DAYS
+
+    def x(on: date) -> float:
+        return round(_LEFT + (width - _LEFT - _RIGHT) * (on - first).days / span, 1)
+
+    def y(value: float) -> float:
+        return round(top + tall * (1 - min(1.0, value / whole)), 1)
+
+    parts = []
+    for share in range(5):
+        value = whole * share // 4
+        parts.append(_LINE.format("cap" if share == 4 else "grid", _LEFT, width - _RIGHT, y(value), y(value)))
+        parts.append(_TEXT.format(_LEFT - 8, y(value) + 4, "end", size(value) if value else "0"))
+    line = " ".join(f"{x(on)},{y(value)}" for on, value in points)
+    area = f"{x(first)},{y(0)} {line} {x(points[-1][0])},{y(0)}"
+    parts.append(Markup('<polygon class="area stored" points="{}"/>').format(area))
+    parts.append(Markup('<polyline class="line stored" points="{}"/>').format(line))
+    today, used = points[-1]
+    end = today + timedelta(AHEAD_DAYS)
+    if full is not None:
+        reach = whole if full <= end else used + (whole - used) * AHEAD_DAYS / (full - today).days
+        ahead = f"{x(today)},{y(used)} {x(min(full, end))},{y(reach)}"
+        parts.append(Markup('<polyline class="line ahead" points="{}"/>').format(ahead))
+    for on, anchor in ((first, "start"), (today, "middle"), (end, "end")):
+        parts.append(_TEXT.format(x(on), height - 6, anchor, day(on)[4:]))
+    return _svg(width, height, css, parts)
+
+
+def durations(spreads: Sequence[Spread]) -> Chart | None:
+    """Draw how long backups took on each day, the middle one and the one slower than 95 of 100; None without any."""
+    if not spreads:
+        return None
+    last = spreads[-1]
+    return Chart(
+        _durations(spreads, WIDE, "on-desk"),
+        _durations(spreads, NARROW, "on-phone"),
+        f"Of the backups of {day(last.day)}, half took at most {seconds(last.middle)}, and 95 of 100 at most "
+        f"{seconds(last.slow)}, from the request to the end.",
+        ("Day", "Backups", "Half at most", "95 % at most"),
+        [(day(one.day), str(one.count), seconds(one.middle), seconds(one.slow)) for one in reversed(spreads)],
+    )
+
+
+def _durations(spreads: Sequence[Spread], width: int, css: str) -> Markup:
+    height, top, tall, most = 160, 18, 112, max(one.slow for one in spreads) or 1.0
+    step, parts = (width - _LEFT - _RIGHT) / len(spreads), []
+    for share in (0, 1):
+        at = top + tall * (1 - share)
+        parts.append(_LINE.format("grid", _LEFT, width - _RIGHT, at, at))
+        parts.append(_TEXT.format(_LEFT - 8, at + 4, "end", seconds(most) if share else "0"))
+    wide = min(28.0, step / 2 - 3)
+    for index, one in enumerate(spreads):
+        middle = _LEFT + (index + 0.5) * step
+        for css_class, value, left in (("bar", one.middle, middle - wide - 1), ("bar slow", one.slow, middle + 1)):
+            high = round(max(2, tall * value / most), 1)
+            parts.append(_BAR.format(css_class, round(left, 1), round(top + tall - high, 1), round(wide, 1), high))
+        parts.append(_TEXT.format(round(middle, 1), height - 8, "middle", day(one.day)[4:]))
+    return _svg(width, height, css, parts)
+
+
+def proofs(counts: Sequence[int]) -> Chart:
+    """Draw applications by the days since a test restore of theirs matched."""
+    late = counts[-2] + counts[-1]
+    return Chart(
+        _proofs(counts, 320, "on-desk"),
+        _proofs(counts, 320, "on-phone"),
+        f"{sum(counts) - late} applications were proved within 8 days, {counts[-2]} longer ago, {counts[-1]} never.",
+        ("Days ago", "Applications"),
+        list(zip(PROOF_LABELS, map(str, counts), strict=True)),
+    )
+
+
+def _proofs(counts: Sequence[int], width: int, css: str) -> Markup:
+    step, most, parts = width / len(counts), max(1, *counts), []
+    for index, count in enumerate(counts):
+        tall = round(max(2, 72 * count / most), 1)
+        middle = round((index + 0.5) * step, 1)
+        kind = "bar late" if index >= len(counts) - 2 else "bar good"
+        parts.append(_BAR.format(kind, round(index * step + 3, 1), round(88 - tall, 1), round(step - 6, 1), tall))
+        parts.append(_TEXT.format(middle, round(84 - tall, 1), "middle", f"{count:,}"))
+        parts.append(_TEXT.format(middle, 106, "middle", PROOF_LABELS[index]))
+    return _svg(width, 112, css, parts)
+
+
+def seconds(value: float) -> str:
+    """A duration: `12 s`, `8 min`."""
+    if value < 120:
+        return f"{value:.0f}\u00a0s"
+    return f"{value / 60:.0f}\u00a0min" if value < 7200 else f"{value / 3600:.1f}\u00a0h"

@@ -1,0 +1,134 @@
+"""`/operator/jobs`: what runs and waits, cancelling it, what ended lately, and the failures by their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+
+from holdfast.catalog.records import CANCELLED, JobState, Work
+from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.work import cancel_work, get_work, seen_work
+from holdfast.service.operator.today import Failures, failures_of_day
+from holdfast.service.people.operators import OPERATOR_PATH
+from holdfast.web.auth import OPERATOR
+from holdfast.web.context import Context
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.access import AnyRequest, as_page, operator_form, require_operator
+from holdfast.web.dashboard.operator.frame import operator_page
+from holdfast.web.dashboard.operator.tables import Cell, Table
+from holdfast.web.dashboard.render import redirect
+from holdfast.web.dashboard.session import form_token
+from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
+
+PATH = f"{OPERATOR_PATH}/jobs"
+ENDED_ROWS = 25
+_STATES = {
+    JobState.QUEUED: ("none", "Waits"),
+    JobState.RUNNING: ("run", "Runs"),
+    JobState.SUCCESSFUL: ("good", "Done"),
+    JobState.FAILED: ("bad", "Failed"),
+    JobState.CANCELLED: ("none", "Cancelled"),
+}
+
+
+def job_list_routes(context: Context) -> list[HTTPRouteHandler]:
+    """The handlers, bound to a context."""
+    instance = context.instance
+
+    @get(PATH, opt=OPERATOR)
+    @as_page
+    async def all_jobs(request: AnyRequest) -> Answer:
+        operator, token = require_operator(context, request.scope)
+        going, ended = await context.call(seen_work, instance, ENDED_ROWS)
+        failed = await context.call(failures_of_day, instance)
+        running = sum(one.state is JobState.RUNNING for one in going)
+        return operator_page(
+            context,
+            request.scope,
+            operator,
+            token,
+            "list.html",
+            "jobs",
+            title=f"{running} running, {len(going) - running} waiting",
+            lead="Backups, restores, verifications and test restores of all accounts.",
+            path=PATH,
+            lists=[_going(instance, going, token), _failures(instance, failed), _ended(instance, ended)],
+        )
+
+    @post(f"{PATH}/{{job_id:str}}/cancel", opt=OPERATOR)
+    @as_page
+    async def cancel(request: AnyRequest) -> Answer:
+        job_id = inputs.path_segment(request.scope, 2)
+        operator, _ = await operator_form(context, request, _cancel_path(job_id))
+        await context.call(lambda: cancel_work(instance, get_work(instance, job_id), operator.actor))
+        return redirect(PATH, [])
+
+    return [all_jobs, cancel]
+
+
+def _cancel_path(job_id: str) -> str:
+    return f"{PATH}/{job_id}/cancel"
+
+
+def _going(instance: Instance, going: Sequence[Work], token: str) -> Table:
+    rows = []
+    for work in going:
+        path, (css, word) = _cancel_path(work.id), _STATES[work.state]
+        rows.append(
+            [
+                Cell(work.kind, small=work.id),
+                Cell(word, css=css, small="stops" if work.cancel_asked else ""),
+                Cell(_progress(work)),
+                Cell(work.app_id, small=work.account_id),
+                Cell(work.node),
+                Cell(words.ago(work.created_at, instance.clock.now_ns())),
+                Cell("Cancel", action=path, token=form_token(token, path)),
+            ]
+        )
+    heads = ("Job", "State", "Progress", "Application", "Node", "Requested", "")
+    return Table("Running and waiting", heads, rows, empty="Nothing runs, and nothing waits.")
+
+
+def _progress(work: Work) -> str:
+    done = work.progress
+    if done is None:
+        return "not begun" if work.state is JobState.QUEUED else "begun"
+    share = f"{min(100, 100 * done.bytes // done.total_bytes)} %, " if done.total_bytes else ""
+    return f"{share}{words.size(done.bytes)} of {words.size(done.total_bytes)}"
+
+
+def _failures(instance: Instance, found: Sequence[Failures]) -> Table:
+    now_ns = instance.clock.now_ns()
+    rows = [
+        [
+            Cell(one.code),
+            Cell(words.number(one.count)),
+            Cell(words.number(one.apps)),
+            Cell(words.ago(one.last_at, now_ns)),
+            Cell(one.text),
+        ]
+        for one in found
+    ]
+    heads = ("Code", "Failures", "Applications", "Last", "One of them says")
+    return Table("Failures of the last day, by code", heads, rows, empty="Nothing failed in the last day.")
+
+
+def _ended(instance: Instance, ended: Sequence[Work]) -> Table:
+    now_ns = instance.clock.now_ns()
+    rows = []
+    for work in ended:
+        is_cancelled = work.error_code == CANCELLED
+        css, word = _STATES[JobState.CANCELLED if is_cancelled else work.state]
+        rows.append(
+            [
+                Cell(work.kind, small=work.id),
+                Cell(word, css=css, small="" if is_cancelled else work.error_code or ""),
+                Cell(work.app_id, small=work.account_id),
+                Cell(work.node),
+                Cell("" if work.finished_at is None else words.ago(work.finished_at, now_ns)),
+            ]
+        )
+    return Table("Ended lately", ("Job", "State", "Application", "Node", "Ended"), rows, empty="Nothing ended lately.")
