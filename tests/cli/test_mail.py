@@ -20,7 +20,7 @@ def test_a_mail_is_sent_or_the_reason_said(tmp_path: Path, mails: Mails) -> None
     create_instance(home).close()
     lines = ["--home", str(home), "mail", "test", "ana@example.org"]
     done = CliRunner().invoke(app, lines)
-    assert (done.exit_code, "set [mail] in holdfast.toml" in done.output) == (1, True)
+    assert (done.exit_code, "set [mail] in holdfast.toml" in str(done.exception)) == (1, True)
     port = mails.url.rpartition(":")[2]
     with (home / "holdfast.toml").open("a") as file:
         file.write(f'\n[mail]\nhost = "127.0.0.1"\nport = {port}\nfrom = "backups@example.org"\ntls = "none"\n')
