@@ -58,7 +58,7 @@ def settings(instance: Instance, environment: Mapping[str, str] = os.environ) ->
 
 def shown(name: str, value: object) -> str:
     """Return a value as it may be shown: of a secret only that there is one."""
-    if name in _SECRETS:
+    if name in _SECRETS or isinstance(value, msgspec.Struct):  # of several parts, which may be secrets
         return MASKED if value else ""
     if name == "catalog_url":
         return _without_password(str(value))
