@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test screens crashtest faults lint format build bench bench-quick clean
+.PHONY: run test screens crashtest faults lint format build bench bench-quick bench-dashboard clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -56,6 +56,9 @@ bench: .venv/.tests
 
 bench-quick: .venv/.tests
 	$(BIN)/python -m bench quick
+
+bench-dashboard: .venv/.tests
+	$(BIN)/python -m bench dashboard
 
 clean:
 	rm -rf .cache .venv .venv-tool .run .servers dist $(NATIVE)

@@ -1,4 +1,4 @@
-"""`python -m bench full|quick|data|idle`."""
+"""`python -m bench full|quick|data|idle|upgrade|dashboard`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""`python -m bench full|quick|data|idle|upgrade`: the benchmark from its datasets to its report.
+"""`python -m bench full|quick|data|idle|upgrade|dashboard`: the benchmark from its datasets to its report.
 
 full: everything, about half an hour; writes docs/performance.md. quick: small data, under three minutes once the
 datasets are made; only prints, for its figures do not measure the targets. data: only makes the datasets of both.
 idle: what a server takes when nothing is asked of it, and how soon it begins a backup; two minutes, only prints, and
 fails when a target is missed. upgrade: how long a newer program takes to bring an older catalog of a million backups up
-to date, on SQLite and PostgreSQL; four minutes, only prints, and fails as idle does.
+to date, on SQLite and PostgreSQL; four minutes, only prints, and fails as idle does. dashboard: what pages cost with a
+million backups in the catalog; two minutes, only prints, and fails as idle does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from bench import bot_database
 from bench.book import Book
 from bench.daily import measure_daily
+from bench.dashboard import measure_dashboard
 from bench.datasets import DATABASE_NAME, Datasets, make_datasets
 from bench.downloads import compare_downloads
 from bench.holdfast import HoldfastApi, HoldfastCommand, warm_up
@@ -65,7 +67,7 @@ EXTENTS: dict[Size, Extent] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("form", choices=["full", "quick", "data", "idle", "upgrade"], help="what to do")
+    parser.add_argument("form", choices=["full", "quick", "data", "idle", "upgrade", "dashboard"], help="what to do")
     parser.add_argument("--only", default="a,b,c,d,list,daily", help="parts to run, e.g. --only a,list")
     arguments = parser.parse_args()
     place = Workplace.of_checkout()
@@ -77,6 +79,8 @@ def main() -> None:
         sys.exit(0 if measure_idle(place.fresh_run(), _say) else 1)
     if arguments.form == "upgrade":
         sys.exit(0 if measure_upgrade(place.fresh_run(), _say) else 1)
+    if arguments.form == "dashboard":
+        sys.exit(0 if measure_dashboard(place.fresh_run(), _say) else 1)
     sys.exit(run(place, arguments.form, arguments.only.split(",")))
 
 

@@ -21,7 +21,7 @@ from holdfast.service.restore.files import request_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.request import request_backup
 from holdfast.service.take.run import take_now
-from holdfast.service.take.schedule import Schedule, set_schedule
+from holdfast.service.take.schedule import Schedule, recompute, set_schedule
 from holdfast.units import DAY_NS, HOUR_NS, MINUTE_NS
 from holdfast.vault.control import Progress
 from kit.site import Site
@@ -57,6 +57,7 @@ class States:
             make(app)
             self.pages[state] = Seen(site.silver.account, f"/apps/{app.id}")
         self._of_plans()
+        recompute(site.instance, None)
 
     def _makers(self) -> dict[str, Callable[[App], object]]:
         """The quick ones come last: they all end at the same time."""
@@ -69,9 +70,9 @@ class States:
             "running": self._running,
             "failed": self._failed,
             "warnings": self._warnings,
-            "damaged": self._damaged,
             "restoring": self._restoring,
             "restore-failed": self._restore_failed,
+            "damaged": self._damaged,  # last: what a later backup finds whole heals it
         }
 
     def _app(self, name: str) -> App:

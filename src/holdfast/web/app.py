@@ -53,8 +53,11 @@ from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
+from holdfast.web.dashboard.people.key_pages import key_page_routes
 from holdfast.web.dashboard.people.log_in_pages import log_in_routes
+from holdfast.web.dashboard.people.member_pages import member_page_routes
 from holdfast.web.dashboard.people.password_pages import password_routes
+from holdfast.web.dashboard.people.plan_pages import plan_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
@@ -118,6 +121,9 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *password_routes(context),
         *forgotten_routes(context),
         *account_page_routes(context),
+        *key_page_routes(context),
+        *member_page_routes(context),
+        *plan_page_routes(context),
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),

@@ -186,6 +186,12 @@ class Context:
         seconds = 0.0 if address is None else throttle.attempt_failed(address, self.now())
         return keep_calm(seconds) if seconds else refusal
 
+    def count_outside(self, account_id: str, complaint: str) -> None:
+        """Count what an account has sent to other people's servers. Raises ApiError (KEEP_CALM) for too many."""
+        seconds = self.outside_throttle.attempt_failed(account_id, self.now())
+        if seconds:
+            raise keep_calm(seconds, complaint)
+
     @contextmanager
     def one_more_upload(self, account_id: str) -> Iterator[None]:
         """Count an upload of an account while it runs. Raises ApiError when it has too many."""

@@ -20,10 +20,11 @@ from holdfast.schemas import keys as schemas
 from holdfast.schemas.fields import given
 from holdfast.service.errors import Conflict, Invalid, NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.audit import record
 from holdfast.service.people.giving import Giver, checked_name, own_apps
 from holdfast.service.people.rights import Right, parsed_rights, shown_group, stored_rights
 from holdfast.service.registry.account_record import store_record, store_record_or_later
-from holdfast.service.registry.keys import START_CHARACTERS, MadeKey, key_hash, new_api_key, rotate_key
+from holdfast.service.registry.keys import START_CHARACTERS, MadeKey, key_hash, new_api_key, reveal_key, rotate_key
 from holdfast.units import SECOND_NS
 
 KEYS_MAX = 200
@@ -134,6 +135,17 @@ def replace_main_key(instance: Instance, account: Account, overlap_seconds: int,
         )
     giver.require(MAIN, None)
     return rotate_key(instance, account, giver.actor, overlap_seconds)
+
+
+def show_main_key(instance: Instance, account: Account, giver: Giver) -> str:
+    """Return the main key's text to whoever has all that it may do, and enter that in the audit.
+
+    Raises PermissionDenied, NotFound (KEY_NOT_FOUND), KeyMismatch.
+    """
+    giver.require(MAIN, None)
+    text = reveal_key(instance, account.id)
+    record(instance, Change(giver.actor, "account.key_shown", account.id))
+    return text
 
 
 def shown_key(instance: Instance, key: Key) -> schemas.Key:

@@ -54,8 +54,9 @@ def make_sign_in_link(
     rights: str | None = None,
     app_id: str | None = None,
     return_to: str | None = None,
+    seconds: int = LINK_SECONDS,
 ) -> MadeSignInLink:
-    """Make a link that signs a person in once, within 60 s; without an `email` that of the account.
+    """Make a link that signs a person in once, within some seconds; without an `email` that of the account.
 
     `rights`: as `parsed_rights` returns them, for this session alone; without them the person signs in with what he
     has as a member. One with the account's address who is not yet a member becomes one, of the group owner; others have
@@ -82,7 +83,7 @@ def make_sign_in_link(
         rights=rights or "",
         app_ids=app_ids,
         return_to=path,
-        ends_at=now_ns + LINK_SECONDS * SECOND_NS,
+        ends_at=now_ns + seconds * SECOND_NS,
     )
     data = {"email": link.email, "rights": link.rights or None, "app_ids": app_ids}
     change = Change(by, "sign_in_link.created", account.id, data=data)

@@ -21,7 +21,6 @@ from holdfast.web.auth import needs, require_caller
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import keep_calm
 from holdfast.web.http.etags import with_etag
 from holdfast.web.http.paging import link_to_next
 
@@ -49,9 +48,7 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
         caller = require_caller(context, request.scope)
         account = caller.account
         body = await inputs.json_body(request, NewWebhook)
-        wait = context.outside_throttle.attempt_failed(account.id, context.now())
-        if wait:
-            raise keep_calm(wait, "Too many new webhooks of this account")
+        context.count_outside(account.id, "Too many new webhooks of this account")
         made = await context.call_outside(
             account.id,
             operations.add_endpoint,

@@ -33,6 +33,7 @@ _STYLES = (
     "sign_in",
     "apps",
     "schedule",
+    "giving",
     "operator",
     "live",
     "restore",

@@ -21,7 +21,6 @@ from holdfast.web.auth import needs, require_caller
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, success
-from holdfast.web.http.errors import keep_calm
 from holdfast.web.http.etags import with_etag
 
 AnyRequest = Request[Any, Any, Any]
@@ -46,9 +45,7 @@ def member_routes(context: Context) -> list[HTTPRouteHandler]:
         account = caller.account
         body = await inputs.json_body(request, schemas.NewMember)
         if has_mail(instance):
-            wait = context.outside_throttle.attempt_failed(account.id, context.now())
-            if wait:
-                raise keep_calm(wait, "Too many invitations of this account")
+            context.count_outside(account.id, "Too many invitations of this account")
         made = await context.call_outside(account.id, invite, instance, account, body, giver_of(caller))
         location = f"{_ALL}/{made.invitation.id}".encode("ascii")
         return success(operations.shown_invited(instance, made), 201, [(b"location", location)])

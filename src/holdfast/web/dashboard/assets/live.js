@@ -5,12 +5,16 @@ const live = document.querySelector("main[data-live]");
 const say = text => { if (said && text) said.textContent = text; };
 const wait = ms => new Promise(done => setTimeout(done, ms));
 
+// Whoever sends a form is on the way to another page: nothing may load this one again meanwhile.
+let leaving = false;
+document.addEventListener("submit", () => { leaving = true; wait(POLL_MS).then(() => { leaving = false; }); });
+
 // A page or a part of one, parsed and never run.
 const policy = window.trustedTypes?.createPolicy("holdfast", {createHTML: html => html}) ?? {createHTML: html => html};
 const fetched = async url => {
   const answer = await fetch(url, {headers: {accept: "text/html"}});
   // Signed out, or gone: the page itself says so.
-  if (answer.status === 401 || answer.status === 404) location.reload();
+  if (!leaving && (answer.status === 401 || answer.status === 404)) location.reload();
   if (!answer.ok) throw new Error(answer.statusText);
   return new DOMParser().parseFromString(policy.createHTML(await answer.text()), "text/html");
 };
@@ -88,7 +92,7 @@ const row = async id => {
 const settle = async () => {
   if (settling) return;
   settling = true;
-  await wait(SETTLE_MS);
+  do await wait(SETTLE_MS); while (leaving);
   const ids = [...changes];
   changes = new Set();
   settling = false;

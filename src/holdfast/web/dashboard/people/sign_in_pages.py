@@ -37,7 +37,7 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 AnyRequest = Request[Any, Any, Any]
 
 INVITATION_SEGMENT = "invite"
-_PAGES = re.compile(r"/(?:account|docs|operator|apps/[0-9a-f]{32})?")
+_PAGES = re.compile(r"/(?:account(?:/keys|/people|/plan)?|docs|plans|operator|apps/[0-9a-f]{32}(?:/schedule)?)?")
 """The pages that sign-in links lead to so far; with any other path they lead to the first one."""
 
 
