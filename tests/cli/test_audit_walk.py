@@ -29,6 +29,7 @@ PROGRAM: Any = typer.main.get_command(app)
 ELSEWHERE = {
     "init": "it makes another instance, below",
     "serve": "it changes nothing itself; the audit of its routes is walked in tests/web/test_audit_walk.py",
+    "mail test": "it changes nothing, and needs a mail server; tests/cli/test_mail.py runs it",
     "demo": "its steps are those of the other commands, on an instance of its own",
 }
 """Commands that are not run here, each with the reason."""
@@ -104,6 +105,7 @@ member end {account} eva@example.org | member.ended
 sign-in-link {account} | sign_in_link.created
 operator add rui@example.org | operator.added operator_link.created
 operator link rui@example.org | operator_link.created
+person link rui@example.org | password_link.created
 operator remove rui@example.org | operator.removed
 key export | master_key.exported
 jobs cancel {queued} | backup.cancelled

@@ -34,6 +34,7 @@ from holdfast.cli import (
     members,
     notices,
     operators,
+    people,
     prove,
     restore,
     retain,
@@ -66,6 +67,8 @@ backups.app.command("import")(imports.import_archive)
 backups.app.command("lock")(locks.lock)
 backups.app.command("unlock")(locks.unlock)
 app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
+app.add_typer(people.people, name="person", help="People: who signs in.")
+app.add_typer(people.mail, name="mail", help="Mail of the instance.")
 app.add_typer(operators.app, name="operator", help="Operators: who signs in to the instance itself.")
 app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
 server.key_app.command("add")(keys.add)

@@ -56,6 +56,7 @@ from holdfast.web.dashboard.files.file_pages import file_page_routes
 from holdfast.web.dashboard.files.folder_pages import folder_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
+from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
 from holdfast.web.dashboard.people.key_pages import key_page_routes
 from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.member_pages import member_page_routes
@@ -122,6 +123,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *sign_in_routes(context),
         *log_in_routes(context),
         *password_routes(context),
+        *forgotten_routes(context),
         *account_page_routes(context),
         *key_page_routes(context),
         *member_page_routes(context),

@@ -96,9 +96,10 @@ class Context:
         self.hashing_calls = 0
         """Passwords that are checked or wait for it."""
         self.password_throttle = Throttle(burst=10, per_second=1 / 60)
-        """By person: passwords that were tried, also right ones, until one was right."""
         self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
-        """By address, the same."""
+        """By person, and by address: passwords that were tried, until one was right."""
+        self.mail_throttle = Throttle(burst=3, per_second=1 / 600)
+        """By e-mail address: mails with a link for a new password."""
         self.outside_throttle = Throttle(burst=20, per_second=0.2)
         """By account: every new webhook counts, as each looks a name up or starts a process."""
         self.key_throttle = Throttle(burst=100, per_second=1.0)

@@ -11,6 +11,8 @@ from kit.world import World
 
 from holdfast.catalog.records import SYSTEM
 from holdfast.schemas.people.members import NewMember
+from holdfast.service.instance.config import ConfiguredMail
+from holdfast.service.notify.mail import send_mail
 from holdfast.service.people.giving import operator_giver
 from holdfast.service.people.invitations import INVITATION_PATH, MadeInvitation, find_invitation, invite
 
@@ -37,3 +39,15 @@ def test_a_mail_that_cannot_be_sent_leaves_the_link(world: World, mail_url: str)
     made = invited(world, mail_url)
     assert made.url is not None
     assert find_invitation(world.instance, made.url.rpartition("/")[2]).invitation.id == made.invitation.id
+
+
+def test_mail_goes_by_the_parts_of_its_server_too(world: World, mails: Mails) -> None:
+    port = int(mails.url.rpartition(":")[2])
+    mail = ConfiguredMail(host="127.0.0.1", port=port, sender="backups@example.org", tls="none")
+    world.instance.config = msgspec.structs.replace(world.instance.config, mail=mail)
+    assert send_mail(world.instance, "eva@example.org", "Title", "Text of it") is None
+    got, text = mails.only()
+    assert (got["To"], "backups@example.org" in got["From"], "Text of it" in text) == ("eva@example.org", True, True)
+    bad = msgspec.structs.replace(mail, user="x", password_file="/nowhere/password", tls="tls")
+    world.instance.config = msgspec.structs.replace(world.instance.config, mail=bad)
+    assert "/nowhere/password cannot be read" in (send_mail(world.instance, "eva@example.org", "T", "T") or "")

@@ -107,6 +107,15 @@ passwords = Table(
 for all. Who invites somebody may open the invitation himself: a password that was set then opens that account only,
 until the person proves that the address is his."""
 
+password_links = Table(
+    "password_links",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""As `sign_in_links`, for whoever sets a new password."""
+
 operator_links = Table(
     "operator_links",
     metadata,

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from holdfast.catalog.database.access_tables import invitations, keys, links, operator_links, sessions, sign_in_links
+from holdfast.catalog.database.access_tables import (
+    invitations,
+    keys,
+    links,
+    operator_links,
+    password_links,
+    sessions,
+    sign_in_links,
+)
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.people.members import forget_strangers
 
@@ -12,7 +20,7 @@ def delete_ended(catalog: Catalog, before: int) -> int:
     with catalog.write() as connection:
         ended = sum(
             connection.execute(table.delete().where(table.c.ends_at < before)).rowcount
-            for table in (links, invitations, sessions, sign_in_links, operator_links, keys)
+            for table in (links, invitations, sessions, sign_in_links, operator_links, password_links, keys)
         )
         forget_strangers(connection)
         return ended

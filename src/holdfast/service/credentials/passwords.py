@@ -7,7 +7,6 @@ which addresses are known.
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
 from typing import Protocol
 
 from argon2 import PasswordHasher
@@ -38,6 +37,8 @@ _COMMON = (
 _SEQUENCES = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm")
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=64 * 1024, parallelism=1)
+_HASH_OF_NOBODY = "$argon2id$v=19$m=65536,t=2,p=1$NpKu5QVVXauuUcg5HedDgQ$Tha7nc/IKCkN+YJwFeYVXaVlHN7EonssQU8EA9SS1IU"
+"""Of random bytes that nobody has, with the same parameters, to spend the time on for whoever has no password."""
 
 
 class SignedIn(Protocol):
@@ -89,17 +90,16 @@ def _is_common(text: str, email: str) -> bool:
     return runs or (len(rest) < _DISTINCT_MIN and len(rest) < len([c for c in text if c.isalpha()]))
 
 
-@cache
-def _hash_of_nobody() -> str:
-    """A hash with today's parameters, to spend the time on for whoever has none."""
-    return _hasher.hash("the password of nobody")
+def hashed_password(password: str) -> str:
+    """Return the hash of a checked password, with its parameters."""
+    return _hasher.hash(password)
 
 
 def password_matches(credentials: Credentials | None, password: str) -> bool:
     """Return True if a password is that of a person. It takes as long for nobody."""
     known = None if credentials is None else credentials.hash
     try:
-        _hasher.verify(known or _hash_of_nobody(), unicodedata.normalize("NFC", password[: 2 * CHARACTERS_MAX]))
+        _hasher.verify(known or _HASH_OF_NOBODY, unicodedata.normalize("NFC", password[: 2 * CHARACTERS_MAX]))
     except (VerificationError, InvalidHashError):
         return False
     return known is not None

@@ -67,6 +67,17 @@ class ConfiguredHooks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         return Hook(command, self.timeout_seconds) if command.strip() else None
 
 
+class ConfiguredMail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The server for mail of the instance itself. `port` 0: the usual one; `user` empty: it asks for no password."""
+
+    host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,253}\Z")]
+    sender: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+@[!-~]+\Z", max_length=320)] = msgspec.field(name="from")
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    user: Annotated[str, msgspec.Meta(max_length=320)] = ""
+    password_file: str = ""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All settings of an instance."""
 
@@ -137,6 +148,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Empty: SQLite in the home; else a PostgreSQL URL."""
     mail_url: str = ""
     """The mail server that invitations are sent by, as `mailtos://user:password@host?from=...`; empty: none are."""
+    mail: ConfiguredMail | None = None
+    """The same, part by part."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
     """The token that lets a monitoring system read `/metrics`; empty: see `web/api/metrics.py`."""
     metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
@@ -232,11 +245,25 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     _check_of_the_host(config, where)
     if config.mail_url and not config.mail_url.startswith(("mailto://", "mailtos://")):
         raise ConfigError(f"{where}: mail_url must begin with mailto:// or mailtos://.")
+    _check_mail(config.mail, config.mail_url, where)
     if config.scratch and not Path(config.scratch).is_absolute():
         raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
     if not is_time_zone(config.time_zone):
         raise ConfigError(f"{where}: time_zone must be a name like Europe/Berlin, not {config.time_zone!r}.")
     return config
+
+
+def _check_mail(mail: ConfiguredMail | None, url: str, where: str) -> None:
+    if mail is None:
+        return
+    if url:
+        raise ConfigError(f"{where}: it has both mail_url and [mail]; keep only one.")
+    if bool(mail.user) != bool(mail.password_file):
+        raise ConfigError(f"{where}: [mail] needs user and password_file together, or neither.")
+    if mail.password_file and not Path(mail.password_file).is_absolute():
+        raise ConfigError(f"{where}: password_file of [mail] must be an absolute path, and is {mail.password_file!r}.")
+    if mail.user and mail.tls == "none" and mail.host not in ("localhost", "127.0.0.1"):
+        raise ConfigError(f"{where}: [mail] would send its password unencrypted; set tls to starttls or tls.")
 
 
 def _check_databases(config: Config, where: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.events.audit import Change
@@ -15,8 +14,7 @@ from holdfast.schemas.people import members as schemas
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
-from holdfast.service.notify import apprise_sender
-from holdfast.service.notify.egress import Egress, system_resolve
+from holdfast.service.notify.mail import has_mail, send_mail
 from holdfast.service.people.giving import Giver, checked_email, own_apps
 from holdfast.service.people.rights import parsed_rights
 from holdfast.service.people.sign_in import invitation_not_found
@@ -82,19 +80,14 @@ def invite(instance: Instance, account: Account, wanted: schemas.NewMember, give
 
 def _is_sent(instance: Instance, account: Account, invitation: Invitation, url: str) -> bool:
     """Send an invitation by the instance's mail; return False where it has none, or it was not taken."""
-    server = instance.config.mail_url
-    if not server:
+    if not has_mail(instance):
         return False
     until = iso(invitation.ends_at, instance.zone)
     text = (
         f"You are invited to the backups of the account {account.email}. Open this address and accept:\n\n{url}\n\n"
         f"It works once, until {until}. If you expected no invitation, ignore this message."
     )
-    to = f"{server}{'&' if '?' in server else '?'}to={quote(invitation.email, safe='')}"
-    title = "Invitation to an account's backups"
-    # The operator chose the server; a customer chooses only whom it writes to.
-    egress = Egress(True, system_resolve)
-    return apprise_sender.send(to, title, text, "info", egress=egress).error is None
+    return send_mail(instance, invitation.email, "Invitation to an account's backups", text) is None
 
 
 def find_invitation(instance: Instance, token: str) -> Invited:

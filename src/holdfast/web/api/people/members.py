@@ -11,6 +11,7 @@ from litestar.types import Scope
 from holdfast.schemas.people import members as schemas
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.notify.mail import has_mail
 from holdfast.service.people import members as operations
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
@@ -43,7 +44,7 @@ def member_routes(context: Context) -> list[HTTPRouteHandler]:
         caller = require_caller(context, request.scope)
         account = caller.account
         body = await inputs.json_body(request, schemas.NewMember)
-        if instance.config.mail_url:
+        if has_mail(instance):
             context.count_outside(account.id, "Too many invitations of this account")
         made = await context.call_outside(account.id, invite, instance, account, body, giver_of(caller))
         location = f"{_ALL}/{made.invitation.id}".encode("ascii")

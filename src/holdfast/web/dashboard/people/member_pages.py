@@ -14,6 +14,7 @@ from litestar.types import Scope
 from holdfast.schemas.people.members import MemberChange, NewMember
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.notify.mail import has_mail
 from holdfast.service.people import members
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
@@ -57,7 +58,7 @@ def _list_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token = require_session(context, scope)
         require_page(context, scope, caller)
         fields = await form_fields(context, request, token, PEOPLE_PATH)
-        if instance.config.mail_url:
+        if has_mail(instance):
             context.count_outside(caller.account.id, "Too many invitations of this account")
         wanted = NewMember(email=fields.get("email", ""), **given_rights(fields))
         try:

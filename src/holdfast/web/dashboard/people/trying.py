@@ -35,3 +35,12 @@ def tried_well(context: Context, scope: Scope, person: str) -> None:
 def _short(person: str) -> str:
     """Return a name of bounded length: people type anything, and the buckets are many."""
     return hashlib.sha256(person.encode()).hexdigest()
+
+
+def may_mail(context: Context, scope: Scope, email: str) -> bool:
+    """True if a mail may go to an address that somebody typed; a false answer is told to nobody. Raises KEEP_CALM."""
+    now, address = context.now(), context.addresses.capped(scope)
+    seconds = 0.0 if address is None else context.log_in_throttle.attempt_failed(address, now)
+    if seconds:
+        raise keep_calm(seconds)
+    return not context.mail_throttle.attempt_failed(_short(email), now)

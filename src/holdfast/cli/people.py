@@ -1,0 +1,60 @@
+"""`holdfast person link`: for who cannot sign in; and `holdfast mail test`, a mail to see if mail works."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import Json, print_json
+from holdfast.cli.state import operator, state
+
+people = typer.Typer(no_args_is_help=True)
+mail = typer.Typer(no_args_is_help=True)
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
+
+
+@people.callback()
+def _people() -> None:
+    """People: who signs in."""
+
+
+@people.command("link")
+def link(email: Email, json: Json = False) -> None:
+    """Print a link by which a person sets a new password, once, within 15 minutes."""
+    from holdfast.schemas.people.passwords import PasswordLink
+    from holdfast.schemas.times import iso
+    from holdfast.service.credentials.password_links import make_password_link
+
+    with state.instance() as instance:
+        made = make_password_link(instance, email, operator())
+        shown = PasswordLink(email.strip().lower(), made.url, iso(made.ends_at, instance.zone))
+    if json:
+        print_json(shown)
+    else:
+        print(f"Person   {shown.email}\nLink     {shown.url}\nWorks once, until {shown.expires_at}.")
+
+
+@mail.callback()
+def _mail() -> None:
+    """Mail of the instance."""
+
+
+@mail.command("test")
+def send_test_mail(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address to send a mail to.")],
+    json: Json = False,
+) -> None:
+    """Send a mail by the server of holdfast.toml."""
+    from holdfast.schemas.people.passwords import MailSent
+    from holdfast.service.notify.mail import send_test
+    from holdfast.service.people.giving import checked_email
+
+    with state.instance() as instance:
+        to = checked_email(address)
+        send_test(instance, to)
+    if json:
+        print_json(MailSent(to))
+    else:
+        print(f"A mail is on its way to {to}.")

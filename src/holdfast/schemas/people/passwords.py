@@ -1,0 +1,19 @@
+"""Links for a new password, as commands show them."""
+
+from __future__ import annotations
+
+from holdfast.schemas.fields import Shown, Time
+
+
+class PasswordLink(Shown, frozen=True):
+    """A person, and a link by which he sets a new password once."""
+
+    email: str
+    url: str
+    expires_at: Time
+
+
+class MailSent(Shown, frozen=True):
+    """A mail that the mail server took. `to`: whom it goes to."""
+
+    to: str
