@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,11 @@ from kit.codes import raised_codes
 from kit.world import World, world
 
 from holdfast.catalog.records import SYSTEM
+from holdfast.service.credentials.log_in import Browser, log_in
+from holdfast.service.credentials.password_links import email_of_link, get_person
 from holdfast.service.errors import Conflict, NotFound, ServiceError
+from holdfast.service.notify.mail import send_test
+from holdfast.service.people.operators import add_operator, get_operator
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app, find_app
 from holdfast.web.http.errors import ApiError, BadRequest, ConditionFailed, answer_error, known_error
@@ -70,3 +75,21 @@ def test_names_that_are_taken(world: World, tmp_path: Path) -> None:
     with pytest.raises(Conflict) as taken:
         find_app(world.instance, "bot")
     assert code_of(taken) == "AMBIGUOUS_NAME"
+
+
+def test_people_who_are_not_there_and_mail_that_does_not_go(world: World) -> None:
+    def code(operation: Callable[[], object]) -> str:
+        with pytest.raises(ServiceError) as refused:
+            operation()
+        return code_of(refused)
+
+    instance, email = world.instance, "nobody@example.com"
+    add_operator(instance, "op@example.com", SYSTEM)
+    assert code(lambda: add_operator(instance, "op@example.com", SYSTEM)) == "OPERATOR_EXISTS"
+    assert code(lambda: get_operator(instance, email)) == "OPERATOR_NOT_FOUND"
+    assert code(lambda: get_person(instance, email)) == "PERSON_NOT_FOUND"
+    assert code(lambda: email_of_link(instance, "none")) == "PASSWORD_LINK_NOT_FOUND"
+    assert code(lambda: log_in(instance, email, "a password of nobody", Browser("127.0.0.1", "", None))) == (
+        "PASSWORD_REFUSED"
+    )
+    assert code(lambda: send_test(instance, email)) == "MAIL_NOT_SENT"

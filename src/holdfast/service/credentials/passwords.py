@@ -134,7 +134,6 @@ def set_own_password(
             if credentials.hash is not None
             else "You came in more than 15 minutes ago; open another link, and set your password then."
         )
-    opens = (account_id,) if account_id is not None and credentials.hash is None else credentials.account_ids
     opens = credentials.account_ids if credentials.hash is not None or account_id is None else (account_id,)
     if isinstance(caller, OperatorCaller):
         opens = None  # whoever runs commands on the home let him in
