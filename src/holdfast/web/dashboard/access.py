@@ -177,6 +177,16 @@ def require_from_here(context: Context, scope: Scope) -> None:
         raise cross_site()
 
 
+def require_account(context: Context, scope: Scope) -> tuple[Caller, str]:
+    """Whoever is signed in, who has what the page needs on the account, and the session's token.
+
+    Raises ACCESS_DENIED, PERMISSION_DENIED.
+    """
+    caller, token = require_session(context, scope)
+    require_page(context, scope, caller)
+    return caller, token
+
+
 def require_app(context: Context, scope: Scope) -> tuple[Caller, str, str]:
     """Whoever is signed in, the session's token, and the application in the path. Raises APP_NOT_FOUND too."""
     caller, token = require_session(context, scope)

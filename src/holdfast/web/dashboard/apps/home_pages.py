@@ -18,10 +18,10 @@ from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
 from holdfast.service.policy.standing import NOT_WELL, PROBLEMS, Kind
 from holdfast.service.registry import accounts, apps
-from holdfast.web.auth import needs, require_page
+from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, require_session
+from holdfast.web.dashboard.access import AnyRequest, as_page, require_account
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import OperatorSession
 from holdfast.web.dashboard.standing import badge_of, shown_strip, strip_sentence
@@ -50,10 +50,9 @@ def home_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def applications(request: AnyRequest) -> Answer:
         try:
-            caller, _ = require_session(context, request.scope)
+            caller, _ = require_account(context, request.scope)
         except OperatorSession:
             return redirect(OPERATOR_PATH, [])
-        require_page(context, request.scope, caller)
         fields = inputs.query(request.scope, "show", "q")
         return await context.call(_page, request.scope, context.instance, caller, fields)
 

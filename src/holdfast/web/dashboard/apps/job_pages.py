@@ -23,10 +23,10 @@ from holdfast.service.restore.files import Restored
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.restore.undo import request_undo, undo_of
 from holdfast.web.api.jobs import STARTED_BY, seen_work
-from holdfast.web.auth import needs, require_page
+from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_session
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account
 from holdfast.web.dashboard.apps.job_words import (
     NAMES,
     REFUSED,
@@ -56,8 +56,7 @@ def job_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(_JOB, opt=needs(Right.BACKUPS_READ, is_filtered=True))
     @as_page
     async def job_page(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
         first = inputs.integer(inputs.query(request.scope, "from"), "from", 0, 100_000) or 0
         return await context.call(_page, request.scope, context, caller, token, job_id, first)
@@ -90,8 +89,7 @@ def job_page_routes(context: Context) -> list[HTTPRouteHandler]:
         return redirect(await context.call(done), [])
 
     async def _sent(request: AnyRequest, form: str) -> tuple[Caller, str, dict[str, str]]:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         job_id = inputs.path_segment(request.scope, _JOB_SEGMENT)
         return caller, job_id, await form_fields(context, request, token, f"{path_of_job(job_id)}/{form}")
 

@@ -22,13 +22,18 @@ def good_backups(instance: Instance, caller: Caller, app_id: str) -> list[Backup
     return newest_backups(instance, caller.account.id, app_id, choice=Choice.GOOD, limit=LISTED)
 
 
-def chosen_backup(instance: Instance, app_id: str, good: list[Backup], ref: str) -> Backup:
+def newest_id(instance: Instance, caller: Caller, app_id: str) -> str:
+    """Return the id of the newest good backup; nothing when there is none."""
+    found = newest_backups(instance, caller.account.id, app_id, choice=Choice.GOOD, limit=1)
+    return found[0].id if found else ""
+
+
+def chosen_backup(instance: Instance, caller: Caller, app_id: str, ref: str) -> Backup:
     """Return the backup that is asked for, or without any the newest good one. Raises NotFound."""
-    if ref:
-        return find_backup(instance, app_id, ref)
-    if not good:
+    wanted = ref or newest_id(instance, caller, app_id)
+    if not wanted:
         raise NotFound("BACKUP_NOT_FOUND", "The application has no good backup yet, so no files can be shown.")
-    return good[0]
+    return find_backup(instance, app_id, wanted)
 
 
 def options(instance: Instance, good: list[Backup], chosen: Backup) -> list[dict[str, Any]]:

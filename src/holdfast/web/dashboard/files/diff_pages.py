@@ -73,7 +73,7 @@ def _page(
 ) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
     good = good_backups(instance, caller, app_id)
-    new = chosen_backup(instance, app_id, good, fields.get("to", ""))
+    new = chosen_backup(instance, caller, app_id, fields.get("to", ""))
     old = _before(instance, caller, new, fields.get("from", ""))
     found, cursor = diff(instance, old, new, after, ROWS)
     more = None if cursor is None else inputs.cursor_text(cursor)

@@ -28,7 +28,7 @@ from holdfast.web.content import Streamed
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_app
-from holdfast.web.dashboard.files.chosen import address, chosen_backup, field_of, good_backups, trail
+from holdfast.web.dashboard.files.chosen import address, chosen_backup, field_of, newest_id, trail
 from holdfast.web.dashboard.files.kinds import PICTURE_BYTES_MAX, TEXT_BYTES_MAX, icon_of, picture_type, text_of
 from holdfast.web.dashboard.render import app_frame, page
 from holdfast.web.http import request as inputs
@@ -106,8 +106,7 @@ def _whole(content: Content) -> bytes:
 
 def _file_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fields: dict[str, str]) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
-    good = good_backups(instance, caller, app_id)
-    backup = chosen_backup(instance, app_id, good, fields.get("backup", ""))
+    backup = chosen_backup(instance, caller, app_id, fields.get("backup", ""))
     path = fields.get("path", "").strip("/")
     entry = _entry(instance, backup, path)
     text, is_picture = None, False
@@ -157,8 +156,7 @@ def _picture(instance: Instance, app_id: str, fields: dict[str, str]) -> Answer:
 def _versions_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, path: str) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
     versions = versions_of(instance, app_id, path).versions
-    good = good_backups(instance, caller, app_id)
-    newest = good[0].id if good else ""
+    newest = newest_id(instance, caller, app_id)
     rows: list[dict[str, Any]] = []
     for version in reversed(versions):
         in_order = sorted(version.backups, key=lambda one: one.created_at, reverse=True)

@@ -19,7 +19,15 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_app
-from holdfast.web.dashboard.files.chosen import address, chosen_backup, field_of, good_backups, options, trail
+from holdfast.web.dashboard.files.chosen import (
+    address,
+    chosen_backup,
+    field_of,
+    good_backups,
+    newest_id,
+    options,
+    trail,
+)
 from holdfast.web.dashboard.files.kinds import icon_of
 from holdfast.web.dashboard.render import app_frame, page
 from holdfast.web.http import request as inputs
@@ -41,21 +49,19 @@ def folder_page_routes(context: Context) -> list[HTTPRouteHandler]:
     async def folder(request: AnyRequest) -> Answer:
         caller, _, app_id = require_app(context, request.scope)
         fields = inputs.query(request.scope, "backup", "path", "after", "q")
-        after = inputs.cursor(fields)
         shown = _found_page if fields.get("q", "").strip() else _folder_page
         return await context.call_browsing(
-            caller.account.id, shown, request.scope, context.instance, caller, app_id, fields, after
+            caller.account.id, shown, request.scope, context.instance, caller, app_id, fields
         )
 
     return [folder]
 
 
-def _folder_page(
-    scope: Scope, instance: Instance, caller: Caller, app_id: str, fields: dict[str, str], after: bytes
-) -> Answer:
+def _folder_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fields: dict[str, str]) -> Answer:
+    after = inputs.cursor(fields)
     app = apps.get_app(instance, caller.account.id, app_id)
     good = good_backups(instance, caller, app_id)
-    backup = chosen_backup(instance, app_id, good, fields.get("backup", ""))
+    backup = chosen_backup(instance, caller, app_id, fields.get("backup", ""))
     path = fields.get("path", "").strip("/")
     entries, cursor = list_folder(instance, backup, path, after, ROWS)
     name = words.name(backup.name, backup.created_at, instance.zone)
@@ -102,15 +108,12 @@ def _row(instance: Instance, app_id: str, backup_id: str, one: File) -> dict[str
     }
 
 
-def _found_page(
-    scope: Scope, instance: Instance, caller: Caller, app_id: str, fields: dict[str, str], after: bytes
-) -> Answer:
+def _found_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fields: dict[str, str]) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
-    good = good_backups(instance, caller, app_id)
     wanted = fields["q"].strip()
     pattern = wanted if any(char in wanted for char in "*?[") else f"*{wanted}*"
     found, _ = find(instance, app_id, pattern)
-    newest = good[0].id if good else ""
+    newest = newest_id(instance, caller, app_id)
     return page(
         scope,
         "found.html",

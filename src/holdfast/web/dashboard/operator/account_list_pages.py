@@ -76,22 +76,6 @@ def _change_routes(context: Context) -> list[HTTPRouteHandler]:
         await context.call(accounts.set_plan, instance, _id_of(request), fields.get("plan", ""), operator.actor)
         return redirect(path, [])
 
-    @post(f"{_ONE}/suspend", opt=OPERATOR)
-    @as_page
-    async def suspend(request: AnyRequest) -> Answer:
-        path = _path_of(request)
-        operator, _ = await operator_form(context, request, f"{path}/suspend")
-        await context.call(accounts.set_suspended, instance, _id_of(request), operator.actor, is_suspended=True)
-        return redirect(path, [])
-
-    @post(f"{_ONE}/unsuspend", opt=OPERATOR)
-    @as_page
-    async def unsuspend(request: AnyRequest) -> Answer:
-        path = _path_of(request)
-        operator, _ = await operator_form(context, request, f"{path}/unsuspend")
-        await context.call(accounts.set_suspended, instance, _id_of(request), operator.actor, is_suspended=False)
-        return redirect(path, [])
-
     @post(f"{_ONE}/sign-in-link", opt=OPERATOR)
     @as_page
     async def hand_over(request: AnyRequest) -> Answer:
@@ -102,7 +86,21 @@ def _change_routes(context: Context) -> list[HTTPRouteHandler]:
         _, token = require_operator(context, request.scope)
         return _page(context, request, operator, token, found, made.url)
 
-    return [change_plan, suspend, unsuspend, hand_over]
+    suspending = (("suspend", True), ("unsuspend", False))
+    return [change_plan, hand_over, *(_suspending_route(context, *form) for form in suspending)]
+
+
+def _suspending_route(context: Context, name: str, is_suspended: bool) -> HTTPRouteHandler:
+    @post(f"{_ONE}/{name}", opt=OPERATOR)
+    @as_page
+    async def form(request: AnyRequest) -> Answer:
+        path, account_id = _path_of(request), _id_of(request)
+        operator, _ = await operator_form(context, request, f"{path}/{name}")
+        change = accounts.set_suspended
+        await context.call(change, context.instance, account_id, operator.actor, is_suspended=is_suspended)
+        return redirect(path, [])
+
+    return form
 
 
 def _id_of(request: AnyRequest) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
+from holdfast.service.instance.home import Instance
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
+from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
+from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
+from holdfast.web.dashboard.operator.tables import Table
 from holdfast.web.dashboard.render import Frame, Tab, page
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.http.envelope import Answer, Headers
@@ -43,6 +50,21 @@ def operator_page(
         sign_out_token=form_token(token, SIGN_OUT_PATH),
         **values,
     )
+
+
+def list_route(context: Context, tab: str, lead: str, table: Callable[[Instance], Table]) -> HTTPRouteHandler:
+    """The page of a tab that is one list, as `table` reads and shows it."""
+    path, title = next((f"{OPERATOR_PATH}{one.path}", one.text) for one in TABS if one.name == tab)
+
+    @get(path, opt=OPERATOR)
+    @as_page
+    async def list_page(request: AnyRequest) -> Answer:
+        operator, token = require_operator(context, request.scope)
+        lists = [await context.call(table, context.instance)]
+        shown = {"title": title, "lead": lead, "path": path, "lists": lists}
+        return operator_page(context, request.scope, operator, token, "list.html", tab, **shown)
+
+    return list_page
 
 
 def as_file(name: str, content_type: str, body: str) -> Answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import State
@@ -13,72 +12,31 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.heartbeat import is_late
 from holdfast.service.operator.accounts import accounts_by_plan
 from holdfast.service.operator.apps import AppState
-from holdfast.service.operator.nodes import NodesNow, nodes_now
-from holdfast.service.operator.notices import EndpointState, endpoint_states
+from holdfast.service.operator.nodes import nodes_now
+from holdfast.service.operator.notices import endpoint_states
 from holdfast.service.operator.today import GoingRow
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.units import SECOND_NS
-from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
-from holdfast.web.dashboard.operator.frame import operator_page
+from holdfast.web.dashboard.operator.frame import list_route
 from holdfast.web.dashboard.operator.tables import Cell, Table
-from holdfast.web.http.envelope import Answer
-
-NODES = f"{OPERATOR_PATH}/nodes"
-NOTICES = f"{OPERATOR_PATH}/notices"
-PLANS = f"{OPERATOR_PATH}/plans"
 
 
 def machine_page_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
-    instance = context.instance
-
-    @get(NODES, opt=OPERATOR)
-    @as_page
-    async def nodes(request: AnyRequest) -> Answer:
-        operator, token = require_operator(context, request.scope)
-        now = await context.call(nodes_now, instance)
-        lead = "Each machine backs up the applications that are on it. One that is not heard of does nothing."
-        return operator_page(
-            *(context, request.scope, operator, token, "list.html", "nodes"),
-            title="Nodes",
-            lead=lead,
-            path=NODES,
-            lists=[_nodes(instance, now)],
-        )
-
-    @get(NOTICES, opt=OPERATOR)
-    @as_page
-    async def notices(request: AnyRequest) -> Answer:
-        operator, token = require_operator(context, request.scope)
-        found = await context.call(endpoint_states, instance)
-        return operator_page(
-            *(context, request.scope, operator, token, "list.html", "notices"),
-            title="Notices",
-            lead="To whom events are told: your own endpoints, and those of all accounts. Addresses are never shown.",
-            path=NOTICES,
-            lists=[_notices(instance, found)],
-        )
-
-    @get(PLANS, opt=OPERATOR)
-    @as_page
-    async def plans(request: AnyRequest) -> Answer:
-        operator, token = require_operator(context, request.scope)
-        counts = await context.call(accounts_by_plan, instance)
-        return operator_page(
-            *(context, request.scope, operator, token, "list.html", "plans"),
-            title="Plans",
-            lead="As holdfast.toml has them. A dash stands for no limit.",
-            path=PLANS,
-            lists=[_plans(instance, counts)],
-        )
-
-    return [nodes, notices, plans]
+    nodes = "Each machine backs up the applications that are on it. One that is not heard of does nothing."
+    notices = "To whom events are told: your own endpoints, and those of all accounts. Addresses are never shown."
+    plans = "As holdfast.toml has them. A dash stands for no limit."
+    return [
+        list_route(context, "nodes", nodes, _nodes),
+        list_route(context, "notices", notices, _notices),
+        list_route(context, "plans", plans, _plans),
+    ]
 
 
-def _nodes(instance: Instance, now: NodesNow) -> Table:
+def _nodes(instance: Instance) -> Table:
+    now = nodes_now(instance)
     now_ns = instance.clock.now_ns()
     rows = [_node(node, now_ns, now.beats.get(node), now.of_node(node), now.going_on(node)) for node in now.names]
     heads = ("Node", "State", "Heard of", "Running", "Waiting", "Applications", "Without a good one in time")
@@ -105,10 +63,10 @@ def _node(node: str, now_ns: int, beat: int | None, apps: Sequence[AppState], go
     ]
 
 
-def _notices(instance: Instance, found: Sequence[EndpointState]) -> Table:
+def _notices(instance: Instance) -> Table:
     now_ns = instance.clock.now_ns()
     rows = []
-    for one in found:
+    for one in endpoint_states(instance):
         endpoint = one.endpoint
         css, word = ("good", "On") if endpoint.disabled_at is None else ("bad", "Off")
         last = "nothing yet" if one.last_at is None else words.ago(one.last_at, now_ns)
@@ -129,7 +87,9 @@ def _notices(instance: Instance, found: Sequence[EndpointState]) -> Table:
     return Table("Endpoints", heads, rows, empty="Nobody is told of anything: holdfast notice add adds an endpoint.")
 
 
-def _plans(instance: Instance, counts: dict[str, int]) -> Table:
+def _plans(instance: Instance) -> Table:
+    counts = accounts_by_plan(instance)
+
     def limit(count: int) -> Cell:
         return Cell(words.number(count) if count else "-")
 

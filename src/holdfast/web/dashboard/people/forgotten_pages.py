@@ -38,12 +38,12 @@ def _asking_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(FORGOT_PATH, opt=OPEN)
     @as_page
     async def show_forgotten(request: AnyRequest) -> Answer:
+        can_mail = has_mail(context.instance)
         lines = (
             ["Give your e-mail address, and we send you a link for a new one."]
-            if has_mail(context.instance)
+            if can_mail
             else ["This site sends no mail. Ask your host for a link; it lets you set a new password."]
         )
-        can_mail = has_mail(context.instance)
         return page(
             request.scope,
             "sign_in/forgot.html",

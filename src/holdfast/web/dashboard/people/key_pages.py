@@ -22,10 +22,10 @@ from holdfast.service.people.keys import Key
 from holdfast.service.people.rights import Right, stored_grant
 from holdfast.service.registry.keys import MadeKey
 from holdfast.units import DAY_NS, SECOND_NS
-from holdfast.web.auth import needs, require_page
+from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_elevated, require_session
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account, require_elevated
 from holdfast.web.dashboard.people.giving_form import apps_words, given_rights, giving_choices, rights_words
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -55,16 +55,14 @@ def key_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(KEYS_PATH, opt=needs(Right.KEYS_READ))
     @as_page
     async def account_keys(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         return await context.call(_page, request.scope, instance, caller, token)
 
     @post(KEYS_PATH, opt=needs(Right.KEYS_WRITE))
     @as_page
     async def make_account_key(request: AnyRequest) -> Answer:
         scope = request.scope
-        caller, token = require_session(context, scope)
-        require_page(context, scope, caller)
+        caller, token = require_account(context, scope)
         fields = await form_fields(context, request, token, KEYS_PATH)
         try:
             made = await context.call(_make, instance, caller, fields)
@@ -76,8 +74,7 @@ def key_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(f"{KEYS_PATH}/{{key_id:str}}/end", opt=needs(Right.KEYS_WRITE))
     @as_page
     async def end_account_key(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         key_id = inputs.path_segment(request.scope, _ID_SEGMENT)
         await form_fields(context, request, token, _end_path(key_id))
         await context.call(_end, instance, caller, key_id)
@@ -93,8 +90,7 @@ def _main_key_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def show_main_key(request: AnyRequest) -> Answer:
         scope = request.scope
-        caller, token = require_session(context, scope)
-        require_page(context, scope, caller)
+        caller, token = require_account(context, scope)
         await form_fields(context, request, token, _SHOW_PATH)
         require_elevated(context, caller, KEYS_PATH)
         text = await context.call(keys.show_main_key, instance, caller.account, giver_of(caller))
@@ -104,8 +100,7 @@ def _main_key_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def replace_main_key(request: AnyRequest) -> Answer:
         scope = request.scope
-        caller, token = require_session(context, scope)
-        require_page(context, scope, caller)
+        caller, token = require_account(context, scope)
         fields = await form_fields(context, request, token, _ROTATE_PATH)
         require_elevated(context, caller, KEYS_PATH)
         try:

@@ -21,10 +21,10 @@ from holdfast.service.people.giving import giver_of
 from holdfast.service.people.invitations import Invitation, MadeInvitation, invite
 from holdfast.service.people.members import Someone
 from holdfast.service.people.rights import Right
-from holdfast.web.auth import needs, require_page
+from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_elevated, require_session
+from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account, require_elevated
 from holdfast.web.dashboard.people.giving_form import apps_words, given_rights, giving_choices, rights_words
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -47,16 +47,14 @@ def _list_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(PEOPLE_PATH, opt=needs(Right.MEMBERS_READ))
     @as_page
     async def account_people(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         return await context.call(_page, request.scope, instance, caller, token)
 
     @post(PEOPLE_PATH, opt=needs(Right.MEMBERS_WRITE))
     @as_page
     async def invite_person(request: AnyRequest) -> Answer:
         scope = request.scope
-        caller, token = require_session(context, scope)
-        require_page(context, scope, caller)
+        caller, token = require_account(context, scope)
         fields = await form_fields(context, request, token, PEOPLE_PATH)
         if has_mail(instance):
             context.count_outside(caller.account.id, "Too many invitations of this account")
@@ -79,8 +77,7 @@ def _one_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def change_person(request: AnyRequest) -> Answer:
         scope = request.scope
-        caller, token = require_session(context, scope)
-        require_page(context, scope, caller)
+        caller, token = require_account(context, scope)
         member_id = inputs.path_segment(scope, _ID_SEGMENT)
         fields = await form_fields(context, request, token, _rights_path(member_id))
         try:
@@ -93,8 +90,7 @@ def _one_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def end_person(request: AnyRequest) -> Answer:
         scope = request.scope
-        caller, token = require_session(context, scope)
-        require_page(context, scope, caller)
+        caller, token = require_account(context, scope)
         member_id = inputs.path_segment(scope, _ID_SEGMENT)
         await form_fields(context, request, token, _end_path(member_id))
         require_elevated(context, caller, PEOPLE_PATH)

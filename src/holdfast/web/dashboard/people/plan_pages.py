@@ -14,10 +14,17 @@ from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
 from holdfast.service.registry import accounts, apps
 from holdfast.units import MINUTE_NS, SECOND_NS, span_text
-from holdfast.web.auth import OPEN, needs, require_page
+from holdfast.web.auth import OPEN, needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_elevated, require_session
+from holdfast.web.dashboard.access import (
+    AnyRequest,
+    as_page,
+    form_fields,
+    require_account,
+    require_elevated,
+    require_session,
+)
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.http import request as inputs
@@ -35,16 +42,14 @@ def plan_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(PLAN_PATH, opt=needs(Right.ACCOUNT_READ))
     @as_page
     async def account_plan(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         fields = inputs.query(request.scope, "links")
         return await context.call(_page, request.scope, instance, caller, token, has_ended="links" in fields)
 
     @post(_LINKS_END_PATH, opt=needs(Right.ACCOUNT_WRITE))
     @as_page
     async def end_all_links(request: AnyRequest) -> Answer:
-        caller, token = require_session(context, request.scope)
-        require_page(context, request.scope, caller)
+        caller, token = require_account(context, request.scope)
         await form_fields(context, request, token, _LINKS_END_PATH)
         require_elevated(context, caller, PLAN_PATH)
         await context.call(revoke_links, instance, caller.account, caller.actor)
