@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from kit.browser import HERE, form_of, signed_in
 from kit.site import Site, set_plans
 
-from holdfast.catalog.records import SYSTEM
+from holdfast.catalog.records import SYSTEM, Retention
 from holdfast.service.registry.apps import add_app, rename_app
 from holdfast.service.registry.backups import list_backups, rename, set_lock
 from holdfast.service.take.run import take_now
+from holdfast.service.take.schedule import Schedule, set_schedule
 
 NAMES = st.text(
     st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from("<>&\"'`={}%"), min_size=1, max_size=40
@@ -137,3 +138,11 @@ def test_a_name_is_never_markup(site: Site, http: httpx.Client, name: str) -> No
     assert html.escape(renamed.name, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
     assert "<b>" not in page.replace("<b id=", "")
     assert "<i>" not in page
+
+
+def test_rules_that_keep_by_age_are_told(site: Site, http: httpx.Client) -> None:
+    set_schedule(site.instance, site.app, Schedule("", Retention(keep_daily=9, keep_within="30d")), SYSTEM)
+    site.take()
+    signed_in(site, http)
+    page = http.get(f"/apps/{site.app.id}").text
+    assert "<dd>9 days, all of the last 30d</dd>" in page

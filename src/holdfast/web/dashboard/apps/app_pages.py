@@ -31,6 +31,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, requ
 from holdfast.web.dashboard.apps.backup_pages import path_of
 from holdfast.web.dashboard.apps.job_pages import job_form, path_of_job, undo_form
 from holdfast.web.dashboard.apps.restore_pages import restore_path
+from holdfast.web.dashboard.apps.schedule_form import rules_in_words
 from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -200,21 +201,9 @@ def _charts(now: Overview) -> dict[str, Any] | None:
 
 def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: int | None) -> list[tuple[str, str]]:
     plan, zone, at = accounts.plan_of(instance, caller.account), instance.zone, now.standing.facts.now
-    rules = [
-        f"{count} {name}"
-        for name, count in (
-            ("last", app.settings.retention.keep_last),
-            ("hourly", app.settings.retention.keep_hourly),
-            ("daily", app.settings.retention.keep_daily),
-            ("weekly", app.settings.retention.keep_weekly),
-            ("monthly", app.settings.retention.keep_monthly),
-            ("yearly", app.settings.retention.keep_yearly),
-        )
-        if count
-    ]
     proof = now.standing.facts.next_proof_at
     lines = [
-        ("Rules", ", ".join(rules) or "every backup is kept"),
+        ("Rules", ", ".join(rules_in_words(app.settings.retention)) or "every backup is kept"),
         ("Room", f"{plan.backups_per_app} backups" if plan.backups_per_app else "as many backups as fit"),
         ("Stored for all", words.size(now.stored_bytes)),
         ("Next backup", "by hand" if next_at is None else words.when(next_at, at, zone)),

@@ -113,11 +113,15 @@ def when_words(cron: str) -> str:
     return f"by {cron}"
 
 
-def kept_words(retention: Retention) -> str:
-    """Tell in words what retention keeps: `7 days and 4 weeks`."""
+def rules_in_words(retention: Retention) -> list[str]:
+    """Tell each rule of retention in words: `7 days`, `4 weeks`; without any every backup is kept."""
     rules = [f"{count} {word}" for name, _, word in COUNTS if (count := getattr(retention, name))]
-    if retention.keep_within:
-        rules.append(f"all of the last {retention.keep_within}")
+    return [*rules, f"all of the last {retention.keep_within}"] if retention.keep_within else rules
+
+
+def kept_words(retention: Retention) -> str:
+    """Tell in words what retention keeps: `kept: 7 days and 4 weeks`."""
+    rules = rules_in_words(retention)
     if not rules:
         return "every backup is kept"
     *first, last = rules
