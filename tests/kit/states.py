@@ -109,6 +109,8 @@ class States:
         self._found(self._take(app, origin="scheduled"))
         clock.ns = NOW
         self.pages["backup"] = Seen(site.silver.account, f"/apps/{app.id}/backups/{kept.id}")
+        for schedule in (Schedule(), NIGHTLY):  # no schedule ran meanwhile: the next run is that of tonight
+            set_schedule(site.instance, app, schedule, SYSTEM)
 
     def _found(self, backup: Backup, *damage: Warned) -> None:
         proved_at = None if damage else self._clock.ns
