@@ -27,7 +27,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_hub, "POLL_SECONDS", 0.05)
         patch.setattr(events, "KEY_SECONDS", 0.2)
-        yield from start_site(tmp_path_factory.mktemp("site"))
+        for site in start_site(tmp_path_factory.mktemp("site")):
+            site.take()
+            yield site
 
 
 @pytest.fixture(autouse=True)
