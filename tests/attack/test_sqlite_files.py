@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.native.library import LIBRARY
 from holdfast.sources.sqlite.copier import ADDRESS_BYTES_MAX, CHECK_SECONDS, HEAP_BYTES_MAX
 from holdfast.sources.sqlite.copying import Copied, Copying, Refused
-from holdfast.sources.sqlite.room import RESERVE_BYTES, Room, free_bytes
+from holdfast.sources.sqlite.room import Room
 from holdfast.sources.sqlite.shared_time import SECONDS, SLOW_MAX, SharedTime
 from holdfast.vault.control import NEVER
 
@@ -29,7 +30,7 @@ MIB = 1024 * 1024
 
 
 @contextmanager
-def copying(tmp_path: Path, shared: SharedTime | None = None, reserve_bytes: int = RESERVE_BYTES) -> Iterator[Copying]:
+def copying(tmp_path: Path, shared: SharedTime | None = None) -> Iterator[Copying]:
     """Copies from `tmp_path/app` to `tmp_path/scratch`."""
     with ExitStack() as stack:
         root = os.open(tmp_path / "app", os.O_RDONLY | os.O_DIRECTORY)
@@ -39,7 +40,7 @@ def copying(tmp_path: Path, shared: SharedTime | None = None, reserve_bytes: int
             tmp_path / "scratch",
             time=shared or SharedTime(0),
             control=NEVER,
-            room=Room(tmp_path, reserve_bytes=reserve_bytes),
+            room=Room(tmp_path),
         )
         yield stack.enter_context(made)
 
@@ -153,13 +154,25 @@ def test_a_sparse_database_costs_the_room_that_it_has(app: Path, tmp_path: Path)
 
 
 def test_the_reserve_is_kept_while_a_copy_is_written(app: Path, tmp_path: Path) -> None:
+    """A disk of its own, made up: what other tests write to the real one would decide how far the copy comes."""
     database(app / "x", "CREATE TABLE t (a)", *["INSERT INTO t VALUES (randomblob(1000000))"] * 64)
-    # What is promised is far too little, as with a database that grows meanwhile.
-    reserve = free_bytes(tmp_path) - 16 * MIB
-    with copying(tmp_path, reserve_bytes=reserve) as made:
-        outcome = made.copy(b"x", 4096, OWNER)
-        assert outcome == Refused("no_room", "only the reserve was left")
-        assert made.copy_path(b"x", OWNER).stat().st_blocks * 512 < 60 * MIB
+    (tmp_path / "scratch").mkdir()
+    program = (
+        "import os\nfrom types import SimpleNamespace\nfrom holdfast.sources.sqlite import copier\n"
+        f"root, copies = (os.open(path, os.O_RDONLY) for path in ({str(app)!r}, {str(tmp_path / 'scratch')!r}))\n"
+        "def disk(folder):\n"
+        "    used = sum(os.stat(name, dir_fd=folder).st_size for name in os.listdir(folder))\n"
+        f"    return SimpleNamespace(f_bavail={32 * MIB} - used, f_frsize=1)\n"
+        "os.fstatvfs = disk\n"
+        f"made = copier.Copier(copier.register({str(LIBRARY)!r}), root, copies)\n"
+        "try:\n"
+        f"    made.copy(b'x', 'copy', 0, 60, {16 * MIB})\n"
+        "except copier.Refused as refusal:\n"
+        "    print(refusal.kind, refusal.why, sep=': ')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "no_room: only the reserve was left\n"
+    assert 8 * MIB < (tmp_path / "scratch" / "copy").stat().st_size < 32 * MIB
 
 
 def test_two_copies_are_not_promised_the_same_room(tmp_path: Path) -> None:
