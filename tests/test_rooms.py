@@ -18,8 +18,6 @@ FUNCTION_LINES_MAX = 60
 ANY_SIZE = {"cli", "catalog/database/migrations", "catalog/database/migrations/versions"}
 """Packages whose modules are entries of a list: commands, and one migration after the other."""
 LONG_FILES = {
-    "catalog/backups/rows.py": "every change of state of a backup, each a statement that looks at the state it changes",
-    "catalog/records.py": "every record that the floors hand to one another, each of a few lines",
     "restorer/staging.py": "gives way to the native engine's writer",
     "vault/archiver/ingest.py": "gives way to the native engine",
     "vault/archiver/manifest_writer.py": "gives way to the native engine",

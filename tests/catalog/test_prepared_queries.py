@@ -15,7 +15,9 @@ from kit.rows import account, app, backup, done, key_hash, main_key
 from sqlalchemy import QueuePool
 
 from holdfast.catalog.accounts.rows import account_by_id, set_plan
-from holdfast.catalog.backups.rows import insert_backup, list_backups, rename_backup
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.labels import rename_backup
+from holdfast.catalog.backups.found import list_backups
 from holdfast.catalog.database.engine import CONNECTIONS_MAX, Catalog, CatalogDamaged, open_catalog, sqlite_url
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.audit import Change

@@ -5,8 +5,9 @@ from __future__ import annotations
 from kit import rows
 
 from holdfast.catalog import statistics
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import fail_backup
 from holdfast.catalog.backups.damage import Found, record_findings
-from holdfast.catalog.backups.rows import fail_backup, insert_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.health import quick_check
 from holdfast.catalog.packs.ledger import condemned_since

@@ -9,7 +9,8 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import insert_app
 from holdfast.catalog.accounts.rows import insert_account
-from holdfast.catalog.backups.rows import finish_backup, insert_backup, start_backup
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import finish_backup, start_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import SYSTEM, Account, App, Backup, State

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from holdfast.catalog.backups.changes.run import record_progress, start_backup
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
-from holdfast.catalog.backups.rows import record_progress, start_backup
 from holdfast.catalog.jobs.rows import record_job_progress, start_job
 from holdfast.catalog.records import SYSTEM, Account, App, Backup, Warned
 from holdfast.service.jobs import lifecycle as jobs

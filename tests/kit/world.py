@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.records import SYSTEM, Account, App, Backup
 from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import add_account

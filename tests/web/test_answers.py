@@ -12,10 +12,11 @@ import httpx
 import msgspec
 from kit.answers import STEP_NS, Record, Recorded, recorded_instance
 
-from holdfast.catalog.backups.rows import fail_backup, record_progress, start_backup
+from holdfast.catalog.backups.changes.run import fail_backup, record_progress, start_backup
 from holdfast.catalog.events.endpoints import all_endpoints
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import MESSAGE_KINDS, SYSTEM, Delivery, DeliveryState, EventKind
+from holdfast.catalog.events.records import MESSAGE_KINDS, Delivery, DeliveryState
+from holdfast.catalog.records import SYSTEM, EventKind
 from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.notify.messages import TEST_KIND, body_of
 from holdfast.service.take.request import request_backup

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kit.world import World
 
 from holdfast.catalog.backups.damage import Found, record_findings
-from holdfast.catalog.backups.rows import list_backups
+from holdfast.catalog.backups.found import list_backups
 from holdfast.catalog.jobs.queue import claim, waiting
 from holdfast.catalog.records import Warned, Work
 from holdfast.service.integrity.prove import prove_due

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from holdfast.catalog.records import MESSAGE_KINDS, Endpoint
-from holdfast.catalog.records import Delivery as DeliveryRecord
+from holdfast.catalog.events.records import MESSAGE_KINDS, Endpoint
+from holdfast.catalog.events.records import Delivery as DeliveryRecord
 from holdfast.schemas.apps import Standing
 from holdfast.schemas.fields import Body, Count, Id, Note, Shown, Time
 from holdfast.schemas.times import iso, iso_or_none

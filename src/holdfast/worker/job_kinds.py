@@ -7,7 +7,7 @@ from collections.abc import Container
 from functools import partial
 from typing import Protocol
 
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.jobs.work import BACKUP
 from holdfast.catalog.records import Job, State, Work
 from holdfast.service.instance.home import Instance

@@ -7,7 +7,7 @@ from kit.rows import account, app, backup, done
 
 from holdfast.catalog.accounts import apps as app_rows
 from holdfast.catalog.accounts import rows as account_rows
-from holdfast.catalog.backups.rows import insert_backup
+from holdfast.catalog.backups.changes.asked import insert_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.packs.ledger import SqlLedger

@@ -16,7 +16,7 @@ from holdfast.catalog.backups.damage import (
     not_to_build_on,
     record_findings,
 )
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import job_by_id

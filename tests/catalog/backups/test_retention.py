@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from kit import rows
 
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.gone import delete_row, mark_deleting
+from holdfast.catalog.backups.changes.labels import set_lock
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.limits import counts_of
 from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.backups.retention import apps_with_several, candidates
-from holdfast.catalog.backups.rows import delete_row, insert_backup, mark_deleting, set_lock
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.packs import prune as pruning

@@ -8,8 +8,9 @@ from kit import rows
 from kit.rows import SECOND
 from msgspec.structs import asdict
 
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import fail_backup, finish_backup, start_backup
 from holdfast.catalog.backups.damage import DAMAGED, NOT_PROVED, Found, record_findings
-from holdfast.catalog.backups.rows import fail_backup, finish_backup, insert_backup, start_backup
 from holdfast.catalog.backups.standing import StandingRows, may_stand, standing_rows
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import apps, backups

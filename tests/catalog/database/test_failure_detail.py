@@ -9,7 +9,9 @@ from kit import rows
 from kit.older_catalog import call_it
 from sqlalchemy import text
 
-from holdfast.catalog.backups.rows import backup_by_id, fail_backup, insert_backup, log_of
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import fail_backup
+from holdfast.catalog.backups.found import backup_by_id, log_of
 from holdfast.catalog.database.engine import Catalog, open_catalog
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.rows import finish_job, insert_job, job_by_id

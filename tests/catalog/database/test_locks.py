@@ -11,17 +11,21 @@ from kit.rows import SECOND, account, app, backup, done
 from sqlalchemy import text
 
 from holdfast.catalog.backups import proofs as proving
-from holdfast.catalog.backups import rows, trash
+from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.gone import delete_row, mark_deleting
+from holdfast.catalog.backups.changes.run import fail_backup, finish_backup, start_backup
 from holdfast.catalog.backups.damage import Found, record_findings
 from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.backups.rebuild import drop_backup
 from holdfast.catalog.database.engine import Catalog, open_catalog
 from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.events import endpoints as endpoint_rows
+from holdfast.catalog.events.records import MESSAGE_KINDS, Endpoint
 from holdfast.catalog.jobs import rows as jobs
 from holdfast.catalog.jobs import schedules
 from holdfast.catalog.jobs.work import ask_cancel_backup
-from holdfast.catalog.records import IMPORTED, MESSAGE_KINDS, SYSTEM, App, Backup, Endpoint, Job, JobState, Warned
+from holdfast.catalog.records import IMPORTED, SYSTEM, App, Backup, Job, JobState, Warned
 
 ROUNDS = 12
 
@@ -44,9 +48,9 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
             for number in range(first, first + ROUNDS * 10, 10):
                 at = number * SECOND
                 made = backup(bot, number)
-                rows.insert_backup(catalog, made, SYSTEM)
-                assert rows.start_backup(catalog, made.id, "main", at)
-                assert rows.finish_backup(catalog, made.id, 0, (), finished_at=at)
+                insert_backup(catalog, made, SYSTEM)
+                assert start_backup(catalog, made.id, "main", at)
+                assert finish_backup(catalog, made.id, 0, (), finished_at=at)
                 record_findings(catalog, [Found(made.id, (Warned("", "DAMAGED", "It is lost."),))], at)
                 one = job(bot, made.id, "restore", at)
                 jobs.insert_job(catalog, one, SYSTEM)
@@ -62,7 +66,7 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
                 schedules.raise_overdue(catalog, bot.id, at, lambda app, good, last: {})
                 assert ask_cancel_backup(catalog, failed.id, "It was cancelled.", at, SYSTEM)
                 assert mark_outdated(catalog, failed.id, at, SYSTEM, "rules")
-                rows.delete_row(catalog, failed.id, at)
+                delete_row(catalog, failed.id, at)
         except BaseException as error:
             failures.append(error)
 
@@ -76,14 +80,14 @@ def test_work_on_one_account_from_all_sides(catalog: Catalog) -> None:
 
 def started(catalog: Catalog, of: App, number: int, origin: str = "manual") -> Backup:
     made = msgspec.structs.replace(backup(of, number), origin=origin)
-    rows.insert_backup(catalog, made, SYSTEM)
-    assert rows.start_backup(catalog, made.id, "main", 0)
+    insert_backup(catalog, made, SYSTEM)
+    assert start_backup(catalog, made.id, "main", 0)
     return made
 
 
 def deleting(catalog: Catalog, of: App, number: int) -> Backup:
     made = done(catalog, of, number)
-    assert rows.mark_deleting(catalog, made.id, 0, SYSTEM)
+    assert mark_deleting(catalog, made.id, 0, SYSTEM)
     return made
 
 
@@ -94,14 +98,14 @@ def trashed(catalog: Catalog, of: App, number: int) -> Backup:
 
 
 COUNTED: list[tuple[Callable[[Catalog, App, int], Backup], Callable[[Catalog, Backup], object]]] = [
-    (partial(started, origin=IMPORTED), lambda c, b: rows.finish_backup(c, b.id, 0, (), finished_at=0)),
-    (started, lambda c, b: rows.fail_backup(c, b.id, "STORE_FULL", "It is full.", 0)),
+    (partial(started, origin=IMPORTED), lambda c, b: finish_backup(c, b.id, 0, (), finished_at=0)),
+    (started, lambda c, b: fail_backup(c, b.id, "STORE_FULL", "It is full.", 0)),
     (started, lambda c, b: ask_cancel_backup(c, b.id, "It was cancelled.", 0, SYSTEM)),
     (done, lambda c, b: record_findings(c, [Found(b.id, (Warned("", "DAMAGED", "It is lost."),), None, 5)], 0)),
     (done, lambda c, b: trash.put_into_trash(c, b.id, 0, SYSTEM, None)),
     (trashed, lambda c, b: trash.take_out(c, b.id, 0, SYSTEM)),
     (done, lambda c, b: mark_outdated(c, b.id, 0, SYSTEM, "rules")),
-    (deleting, lambda c, b: rows.delete_row(c, b.id, 0)),
+    (deleting, lambda c, b: delete_row(c, b.id, 0)),
     (done, lambda c, b: drop_backup(c, b, 0, SYSTEM)),
 ]
 """What counts in the days of an application: how its backup is made ready, and what is done with it."""

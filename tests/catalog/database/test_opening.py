@@ -15,7 +15,8 @@ from kit.rows import account, app, done
 from sqlalchemy import Connection, inspect, text
 
 from holdfast.catalog.accounts.rows import all_accounts
-from holdfast.catalog.backups.rows import backup_by_id, record_progress
+from holdfast.catalog.backups.changes.run import record_progress
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.database import engine
 from holdfast.catalog.database.engine import (
     Catalog,
@@ -222,7 +223,6 @@ def test_opening_costs_no_import_that_is_not_needed(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from holdfast.catalog.accounts import rows as accounts, apps
-from holdfast.catalog.backups import rows as backups
 from holdfast.catalog import prepared_queries as hot
 from holdfast.catalog.packs import ledger
 from holdfast.catalog.database.engine import open_catalog, sqlite_url

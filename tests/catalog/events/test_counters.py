@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 from kit import rows
 
-from holdfast.catalog.backups.rows import delete_row, fail_backup, insert_backup, mark_deleting, start_backup
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.gone import delete_row, mark_deleting
+from holdfast.catalog.backups.changes.run import fail_backup, start_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.counters import read_counters, store_counters
 from holdfast.catalog.events.log import forget_events

@@ -20,15 +20,10 @@ from kit.older_catalog import call_it
 from sqlalchemy import select, text
 
 from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.gone import delete_row, mark_deleting
+from holdfast.catalog.backups.changes.run import fail_backup, finish_backup, start_backup
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
-from holdfast.catalog.backups.rows import (
-    delete_row,
-    fail_backup,
-    finish_backup,
-    insert_backup,
-    mark_deleting,
-    start_backup,
-)
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.engine import Catalog, open_catalog
 from holdfast.catalog.database.tables import apps

@@ -8,13 +8,15 @@ import msgspec
 import pytest
 from kit.rows import SECOND, account, app, backup, done
 
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import fail_backup, finish_backup, start_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import SCHEMA_VERSION
 from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as endpoint_rows
 from holdfast.catalog.events.log import enter_event, events_after
-from holdfast.catalog.records import MESSAGE_KINDS, SYSTEM, App, Delivery, DeliveryState, Endpoint, EventKind
+from holdfast.catalog.events.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint
+from holdfast.catalog.records import SYSTEM, App, EventKind
 
 FAILED = EventKind.BACKUP_FAILED
 
@@ -55,9 +57,9 @@ def test_an_event_goes_to_those_who_want_it(catalog: Catalog) -> None:
     bot = app(catalog)
     made = done(catalog, bot, 1)
     failed = backup(bot, 2)
-    rows.insert_backup(catalog, failed, SYSTEM)
-    assert rows.fail_backup(catalog, failed.id, "STORE_FULL", "The disk is full.", 8 * SECOND)
-    assert not rows.fail_backup(catalog, failed.id, "AGAIN", "It failed already.", 9 * SECOND)
+    insert_backup(catalog, failed, SYSTEM)
+    assert fail_backup(catalog, failed.id, "STORE_FULL", "The disk is full.", 8 * SECOND)
+    assert not fail_backup(catalog, failed.id, "AGAIN", "It failed already.", 9 * SECOND)
     events = {one.kind: one for one in events_after(catalog, 0, 100)}
     (to_failures,) = waiting(catalog, failures)
     assert (to_failures.event_seq, to_failures.kind) == (events[FAILED].seq, "backup.failed")
@@ -84,12 +86,12 @@ def test_people_are_told_once_of_what_goes_on_failing(catalog: Catalog) -> None:
         number += 1
         before = [len(waiting(catalog, to)) for to in (program, mail, operator)]
         made = msgspec.structs.replace(backup(bot, number), origin=origin)
-        rows.insert_backup(catalog, made, SYSTEM)
+        insert_backup(catalog, made, SYSTEM)
         if code is None:
-            assert rows.start_backup(catalog, made.id, "main", at)
-            assert rows.finish_backup(catalog, made.id, 0, (), finished_at=at)
+            assert start_backup(catalog, made.id, "main", at)
+            assert finish_backup(catalog, made.id, 0, (), finished_at=at)
         else:
-            assert rows.fail_backup(catalog, made.id, code, "It failed.", at)
+            assert fail_backup(catalog, made.id, code, "It failed.", at)
         return [len(waiting(catalog, to)) - n for to, n in zip((program, mail, operator), before, strict=True)]
 
     bot, shop = app(catalog, "bot"), app(catalog, "shop")

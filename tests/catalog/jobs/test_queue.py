@@ -7,7 +7,8 @@ import threading
 import pytest
 from kit.rows import SECOND, account, app, backup, done
 
-from holdfast.catalog.backups.rows import finish_backup, insert_backup
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import finish_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.queue import WAITING_MAX, claim, waiting

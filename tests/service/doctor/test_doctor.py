@@ -19,8 +19,9 @@ import msgspec
 import pytest
 
 from holdfast.catalog.accounts.apps import change_settings
+from holdfast.catalog.backups.changes.gone import mark_deleting
+from holdfast.catalog.backups.changes.run import start_backup
 from holdfast.catalog.backups.damage import Found, record_findings
-from holdfast.catalog.backups.rows import mark_deleting, start_backup
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.catalog.jobs.rows import insert_job, start_job

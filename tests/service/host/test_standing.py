@@ -9,7 +9,8 @@ from kit.rows import account, app, backup, done
 from kit.world import World
 from sqlalchemy import event
 
-from holdfast.catalog.backups.rows import fail_backup, insert_backup, start_backup
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import fail_backup, start_backup
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.records import SYSTEM, App
 from holdfast.service.host import standing as pages

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from holdfast.catalog.backups.rows import backup_by_id, start_backup
+from holdfast.catalog.backups.changes.run import start_backup
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.database.leases import NodeHolder
 from holdfast.catalog.database.tables import facts
 from holdfast.catalog.records import SYSTEM, State

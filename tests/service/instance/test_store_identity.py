@@ -14,7 +14,7 @@ import pytest
 from kit.command import Run
 from kit.world import FakeClock
 
-from holdfast.catalog.backups.rows import newest_of_account
+from holdfast.catalog.backups.found import newest_of_account
 from holdfast.catalog.database.tables import backups, facts, packs
 from holdfast.catalog.records import SYSTEM, Account, App, Backup, State
 from holdfast.service.errors import ServiceError

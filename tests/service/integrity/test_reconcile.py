@@ -10,7 +10,8 @@ from kit.refusing import audit_refused
 from kit.world import World
 from sqlalchemy.exc import IntegrityError
 
-from holdfast.catalog.backups.rows import backup_by_id, fail_backup
+from holdfast.catalog.backups.changes.run import fail_backup
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import SYSTEM, AuditFilter, Backup, State
 from holdfast.service.integrity.reconcile import AGE_NS, reconcile_account, reconcile_due

@@ -11,7 +11,7 @@ from kit.world import World
 from msgspec import to_builtins
 from sqlalchemy import text
 
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import SYSTEM, EventKind, JobState, State, Work
 from holdfast.service.errors import Conflict, NotFound
@@ -23,6 +23,7 @@ from holdfast.service.jobs.events import history
 from holdfast.service.jobs.work import account_work, cancel_work, get_work, seen_work, work_with_log
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.take import failing
 from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.import_backup import Upload
 from holdfast.service.take.request import request_backup
@@ -194,7 +195,7 @@ def test_a_lock_whose_file_was_taken_away_counts_for_nothing(world: World) -> No
 def test_one_that_just_finished_is_not_taken_for_a_dead_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recovery lists what runs, and gets the lock only when it has ended."""
     backup = world.take()
-    running = [rows.backup_by_id(world.instance.catalog, backup.id)]
-    monkeypatch.setattr(rows, "backups_in", lambda *_: running)
+    running = [backup_by_id(world.instance.catalog, backup.id)]
+    monkeypatch.setattr(failing, "backups_in", lambda *_: running)
     assert recover_backups(world.instance) == []
     assert list((world.instance.home / "store").glob(f"vaults/*/backups/{backup.id}"))

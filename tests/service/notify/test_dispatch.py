@@ -15,10 +15,11 @@ from kit.receiver import Receiver, receiving
 from kit.world import World
 from msgspec import to_builtins
 
-from holdfast.catalog.backups.rows import fail_backup
+from holdfast.catalog.backups.changes.run import fail_backup
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.deliveries import claim_next, list_deliveries
-from holdfast.catalog.records import SYSTEM, Delivery, DeliveryState
+from holdfast.catalog.events.records import Delivery, DeliveryState
+from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound
 from holdfast.service.notify import dispatch
 from holdfast.service.notify.dispatch import CLAIM_NS, RETRY_SECONDS, deliver_due, forget_old, send_test

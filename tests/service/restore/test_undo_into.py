@@ -12,7 +12,7 @@ import pytest
 from kit.trees import fill, staging_left, tree_of
 from kit.world import World
 
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.records import SYSTEM, Job, JobState
 from holdfast.native import library as native
 from holdfast.service.errors import Conflict, NotFound

@@ -10,7 +10,8 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
-from holdfast.catalog.backups.rows import backup_by_id, mark_deleting
+from holdfast.catalog.backups.changes.gone import mark_deleting
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import SYSTEM, TRASH_NS, App, Backup, Retention, State
 from holdfast.service.errors import Conflict

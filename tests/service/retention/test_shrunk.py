@@ -11,7 +11,8 @@ import pytest
 from kit.world import World
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.changes.asked import insert_backup
+from holdfast.catalog.backups.changes.run import finish_backup, start_backup
 from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.records import SYSTEM, App, Backup, Retention, State
@@ -158,10 +159,10 @@ def test_an_import_says_nothing_of_the_folder(world: World) -> None:
     fill(world, 10)
     first = scheduled(world)
     imported = queued_backup(current(world), "tiny", "imported", False, world.clock.ns)
-    rows.insert_backup(world.instance.catalog, imported, SYSTEM)
-    assert rows.start_backup(world.instance.catalog, imported.id, "main", world.clock.ns)
+    insert_backup(world.instance.catalog, imported, SYSTEM)
+    assert start_backup(world.instance.catalog, imported.id, "main", world.clock.ns)
     order = (first.commit_seq or 0) + 1
-    assert rows.finish_backup(
+    assert finish_backup(
         world.instance.catalog,
         imported.id,
         0,

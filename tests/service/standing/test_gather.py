@@ -9,12 +9,13 @@ import pytest
 from kit.world import World
 from sqlalchemy import event
 
+from holdfast.catalog.backups.changes.run import fail_backup, start_backup
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
-from holdfast.catalog.backups.rows import fail_backup, start_backup
 from holdfast.catalog.events.deliveries import claim_next, finish_delivery
 from holdfast.catalog.events.log import events_after
+from holdfast.catalog.events.records import DeliveryState
 from holdfast.catalog.jobs.heartbeat import store_heartbeat
-from holdfast.catalog.records import SYSTEM, DeliveryState, EventKind, JobState, Warned
+from holdfast.catalog.records import SYSTEM, EventKind, JobState, Warned
 from holdfast.schemas.commands import AppStatus
 from holdfast.service.doctor.finding import Level
 from holdfast.service.doctor.status import app_statuses, level_of

@@ -16,7 +16,6 @@ from kit.world import World
 from msgspec import to_builtins
 
 from holdfast.catalog.accounts.rows import account_by_id
-from holdfast.catalog.backups import rows
 from holdfast.catalog.database.engine import CatalogUnreachable
 from holdfast.catalog.jobs import rows as job_rows
 from holdfast.catalog.jobs import work as running
@@ -27,6 +26,7 @@ from holdfast.service.instance.home import open_instance
 from holdfast.service.integrity.verify import request_verify, run_verify
 from holdfast.service.registry.backups import find_backup, list_backups, list_items, list_rows
 from holdfast.service.registry.trash import delete_backup
+from holdfast.service.take import run
 from holdfast.service.take.failing import recover_backups
 from holdfast.service.take.request import queued_backups, request_backup
 from holdfast.service.take.run import run_backup
@@ -154,7 +154,7 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
 ) -> None:
     for where, name in (
         (running, "is_backup_cancel_asked"),
-        (rows, "record_progress"),
+        (run, "record_progress"),
         (job_rows, "is_cancel_asked"),
         (job_rows, "record_job_progress"),
     ):
@@ -168,7 +168,7 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_backup_and_no_job(
 def test_a_catalog_that_is_away_at_the_end_is_said_without_where_it_is(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "finish_backup", away)
+    monkeypatch.setattr(run, "finish_backup", away)
     failed = world.take()
     assert (failed.state, failed.error_code) == (State.FAILED, "CATALOG_UNREACHABLE")
     assert failed.error_message is not None
@@ -243,16 +243,16 @@ def test_killed_at_every_step_nothing_acknowledged_is_lost(world: World, step: s
     while True:
         nth += 1
         (world.root / "new").write_bytes(os.urandom(100_000))
-        run = subprocess.run(
+        child = subprocess.run(
             [sys.executable, "-c", KILLED, world.instance.home, world.app.id, step, str(nth)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         instance = open_instance(world.instance.home)
-        if run.returncode == 0:
-            assert run.stdout.startswith("finished")
+        if child.returncode == 0:
+            assert child.stdout.startswith("finished")
             instance.close()
             break
-        assert run.returncode == -signal.SIGKILL, run.stderr
+        assert child.returncode == -signal.SIGKILL, child.stderr
         kills += 1
         failed = recover_backups(instance)
         assert [b.error_code for b in failed] == ["INTERRUPTED"]

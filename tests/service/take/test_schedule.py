@@ -11,7 +11,7 @@ import pytest
 from kit.world import World
 from msgspec import to_builtins
 
-from holdfast.catalog.backups.rows import list_backups
+from holdfast.catalog.backups.found import list_backups
 from holdfast.catalog.events.log import events_after
 from holdfast.catalog.jobs.schedules import Claimed, DueTimes, due_times, set_times
 from holdfast.catalog.records import SYSTEM, Backup, EventKind, Retention, State

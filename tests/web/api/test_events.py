@@ -13,7 +13,7 @@ import httpx
 import pytest
 from kit.site import Site
 
-from holdfast.catalog.backups.rows import record_progress, start_backup
+from holdfast.catalog.backups.changes.run import record_progress, start_backup
 from holdfast.catalog.events.log import forget_events
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.keys import rotate_key

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from kit.site import Site, set_plans
 
-from holdfast.catalog.backups.rows import fail_backup
+from holdfast.catalog.backups.changes.run import fail_backup
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.backups import set_lock

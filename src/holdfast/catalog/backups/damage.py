@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, func, select
 
-from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of
+from holdfast.catalog.backups.found import BACKUP_COLUMNS, backup_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_apps
 from holdfast.catalog.database.tables import apps, backups, events

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, select
 
-from holdfast.catalog.backups.rows import beyond
+from holdfast.catalog.backups.found import beyond
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups
 from holdfast.catalog.records import State

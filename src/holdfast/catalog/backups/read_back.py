@@ -8,8 +8,8 @@ from itertools import chain, zip_longest
 import msgspec
 from sqlalchemy import func, select
 
+from holdfast.catalog.backups.found import BACKUP_COLUMNS, backup_of
 from holdfast.catalog.backups.rebuild import ERASED
-from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, backups, facts, packs
 from holdfast.catalog.packs.ledger import LIVE, live_bytes

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
-from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of, beyond, is_listed
+from holdfast.catalog.backups.found import BACKUP_COLUMNS, backup_of, beyond, is_listed
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups
 from holdfast.catalog.records import Backup, State

@@ -27,7 +27,8 @@ from holdfast.catalog.database.tables import (
     open_backups,
     open_jobs,
 )
-from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, DeliveryState, EventKind, State
+from holdfast.catalog.events.records import DeliveryState
+from holdfast.catalog.records import CANCELLED, IMPORTED, OPEN_JOBS, EventKind, State
 from holdfast.vault.control import TimedProgress
 
 BACKUP, RESTORE = "backup", "restore"

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, or_, select
 
-from holdfast.catalog.backups.audited import enter_change, enter_gone, held
+from holdfast.catalog.backups.audited import enter_backup_event, enter_change, enter_gone, held
+from holdfast.catalog.backups.found import BACKUP_COLUMNS, backup_of, meant, named
 from holdfast.catalog.backups.limits import Counts, counted
 from holdfast.catalog.backups.proofs import first_prove
-from holdfast.catalog.backups.rows import BACKUP_COLUMNS, backup_of, enter_backup_event, meant, named
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_app_of
 from holdfast.catalog.database.tables import accounts, backups, facts

@@ -17,7 +17,8 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries, endpoints, events
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.events.endpoints import ENDPOINT_COLUMNS, endpoint_of
-from holdfast.catalog.records import MESSAGE_KINDS, Actor, Delivery, DeliveryState, Endpoint, EventKind, new_id
+from holdfast.catalog.events.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint
+from holdfast.catalog.records import Actor, EventKind, new_id
 from holdfast.units import HOUR_NS
 
 PENDING_MAX = 1000

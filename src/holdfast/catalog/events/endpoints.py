@@ -11,7 +11,8 @@ from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import deliveries, endpoints
 from holdfast.catalog.events.audit import Change, changed, enter_audit
-from holdfast.catalog.records import Actor, DeliveryState, Endpoint
+from holdfast.catalog.events.records import DeliveryState, Endpoint
+from holdfast.catalog.records import Actor
 
 _FIELDS = Endpoint.__struct_fields__
 ENDPOINT_COLUMNS = tuple(endpoints.c[name] for name in _FIELDS)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, exists, select, text
 
-from holdfast.catalog.backups.rows import start_backup
+from holdfast.catalog.backups.changes.run import start_backup
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import backups, jobs
 from holdfast.catalog.jobs.rows import start_job

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import COLUMNS, app_of
-from holdfast.catalog.backups.rows import enter_backup, is_name_taken, is_restoring
+from holdfast.catalog.backups.changes.asked import enter_backup, is_name_taken, is_restoring
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_app
 from holdfast.catalog.database.tables import accounts, apps, backups

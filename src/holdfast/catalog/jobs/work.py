@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, literal, or_, select, true
 
-from holdfast.catalog.backups.audited import enter_change, held
-from holdfast.catalog.backups.rows import enter_backup_event
+from holdfast.catalog.backups.audited import enter_backup_event, enter_change, held
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_app_of
 from holdfast.catalog.database.tables import backups, jobs, open_backups, open_jobs

@@ -7,7 +7,7 @@ from sqlalchemy import case, func, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import deliveries
-from holdfast.catalog.records import DeliveryState
+from holdfast.catalog.events.records import DeliveryState
 
 
 class Outcomes(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.changes.labels import set_zip_sha256
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.people.links import link_to, note_link_used
 from holdfast.catalog.people.records import Link
@@ -111,7 +112,7 @@ class Download:
 
     def _enter(self, digest: bytes) -> None:
         try:
-            rows.set_zip_sha256(self.instance.catalog, self.backup, digest)
+            set_zip_sha256(self.instance.catalog, self.backup, digest)
         except CatalogError as error:  # the next one that reads all of it enters it
             _log.warning("the digest of backup %s could not be recorded: %s", self.backup.id, error)
 
@@ -131,7 +132,7 @@ def require_digest(instance: Instance, backup: Backup, control: Control) -> None
 
     `control` is told the bytes. Raises Cancelled.
     """
-    now = rows.backup_by_id(instance.catalog, backup.id)
+    now = backup_by_id(instance.catalog, backup.id)
     if now is None or now.state is not State.SUCCESSFUL or now.damage or now.zip_sha256 is not None:
         return
     done = 0
@@ -201,7 +202,7 @@ def _opened(
 
 
 def _successful(instance: Instance, backup_id: str | None) -> Backup | None:
-    backup = None if backup_id is None else rows.backup_by_id(instance.catalog, backup_id)
+    backup = None if backup_id is None else backup_by_id(instance.catalog, backup_id)
     return backup if backup is not None and backup.state is State.SUCCESSFUL else None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from holdfast.catalog import statistics
 from holdfast.catalog.accounts.rows import all_accounts
 from holdfast.catalog.backups.damage import damaged_backups
-from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.backups.found import backups_in
 from holdfast.catalog.backups.trash import due, trash_of
 from holdfast.catalog.database.engine import MEND
 from holdfast.catalog.database.health import quick_check

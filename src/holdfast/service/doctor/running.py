@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.backups.found import backups_in
 from holdfast.catalog.jobs.rows import jobs_in
 from holdfast.catalog.records import JobState, State
 from holdfast.service.doctor.finding import Check, Finding, problem, warning

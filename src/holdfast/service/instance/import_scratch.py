@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.records import State
 from holdfast.service.instance.home import Instance
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.catalog.backups.rows import latest_successful
+from holdfast.catalog.backups.found import latest_successful
 from holdfast.catalog.records import Actor
 from holdfast.service.instance.clock import Clock, SystemClock
 from holdfast.service.instance.config import (

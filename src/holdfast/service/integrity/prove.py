@@ -18,7 +18,7 @@ from contextlib import ExitStack
 
 from holdfast.catalog.backups import proofs as rows
 from holdfast.catalog.backups.damage import NOT_PROVED, Found, record_findings
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.jobs.requested import JobOpen, insert_requested
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.packs.ledger import SqlLedger

@@ -19,8 +19,10 @@ import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups import rebuild as rebuilding
-from holdfast.catalog.backups import rows, trash
+from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.changes.asked import BackupNameTaken, ReferenceTaken, insert_backup
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
+from holdfast.catalog.backups.found import KEPT_STATES, backup_by_id, backups_in, kept_backups
 from holdfast.catalog.database.health import file_fault, sqlite_path
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.packs.ledger import SqlLedger
@@ -212,18 +214,18 @@ def _roots(instance: Instance, account_id: str, done: Rebuilt) -> dict[str, Root
 
 def _backups(instance: Instance, record: Record, roots: dict[str, Root], done: Rebuilt, by: Actor) -> None:
     account_id = record.account.id
-    deleting = [b for b in rows.backups_in(instance.catalog, [State.DELETING]) if b.account_id == account_id]
-    for known in [*rows.kept_backups(instance.catalog, account_id), *deleting]:
+    deleting = [b for b in backups_in(instance.catalog, [State.DELETING]) if b.account_id == account_id]
+    for known in [*kept_backups(instance.catalog, account_id), *deleting]:
         if known.id not in roots:
             rebuilding.drop_backup(instance.catalog, known, instance.clock.now_ns(), by)
             done.dropped_backups += 1
-        elif known.state in rows.KEPT_STATES:
+        elif known.state in KEPT_STATES:
             marks = read_marks(instance, account_id, known.id)
             if marks is not None:
                 _mark(instance, known, marks)
     for root in sorted(roots.values(), key=lambda r: r.commit_seq):
-        there = rows.backup_by_id(instance.catalog, root.backup_id)
-        if there is not None and there.state in rows.KEPT_STATES:
+        there = backup_by_id(instance.catalog, root.backup_id)
+        if there is not None and there.state in KEPT_STATES:
             continue
         if there is not None:
             # It was not finished when this catalog was copied; its root says that it was.
@@ -296,11 +298,11 @@ def _enter(instance: Instance, backup: Backup, by: Actor) -> None:
     """Enter it; a name that another one has by now gets a number, and a reference stays with that one."""
     for number in count(2):
         try:
-            rows.insert_backup(instance.catalog, backup, by)
+            insert_backup(instance.catalog, backup, by)
             return
-        except rows.ReferenceTaken:
+        except ReferenceTaken:
             backup = msgspec.structs.replace(backup, reference=None)
-        except rows.BackupNameTaken:
+        except BackupNameTaken:
             backup = msgspec.structs.replace(backup, name=f"{backup.name.removesuffix(f' ({number - 1})')} ({number})")
 
 

@@ -14,7 +14,7 @@ import logging
 from dataclasses import dataclass
 
 from holdfast.catalog.accounts.rows import all_accounts
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.database.leases import claim_lease
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.events.log import deleted_before
@@ -99,7 +99,7 @@ def _roots(instance: Instance, account: Account) -> tuple[tuple[str, ...], tuple
     removed, nameless = [], []
     # First the store and then the catalog: a backup has its row before it has a root.
     for backup_id in backup_ids(store):
-        backup = rows.backup_by_id(instance.catalog, backup_id)
+        backup = backup_by_id(instance.catalog, backup_id)
         if backup is None:
             nameless.append(backup_id)
         elif backup.state is State.FAILED and (backup.finished_at or 0) < before:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.events.log import work_events
 from holdfast.catalog.jobs import work as rows
 from holdfast.catalog.jobs.work import BACKUP

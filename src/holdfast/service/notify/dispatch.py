@@ -19,7 +19,8 @@ import msgspec
 
 from holdfast.catalog.events import deliveries as rows
 from holdfast.catalog.events.endpoints import disable_endpoint
-from holdfast.catalog.records import SYSTEM, Actor, Delivery, DeliveryState, Endpoint, new_id
+from holdfast.catalog.events.records import Delivery, DeliveryState, Endpoint
+from holdfast.catalog.records import SYSTEM, Actor, new_id
 from holdfast.schemas.times import iso
 from holdfast.service.errors import Conflict, Invalid, LimitReached
 from holdfast.service.instance.home import Instance

@@ -16,7 +16,8 @@ import msgspec
 
 from holdfast.catalog.events import deliveries
 from holdfast.catalog.events import endpoints as rows
-from holdfast.catalog.records import MESSAGE_KINDS, Actor, Delivery, Endpoint, EventKind
+from holdfast.catalog.events.records import MESSAGE_KINDS, Delivery, Endpoint
+from holdfast.catalog.records import Actor, EventKind
 from holdfast.schemas import webhooks as schemas
 from holdfast.schemas.webhooks import LABEL_CHARACTERS_MAX, Webhook, webhook_of
 from holdfast.service.errors import Conflict, Invalid, NotFound

@@ -15,9 +15,10 @@ from msgspec import UNSET
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.accounts.rows import account_by_id
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.events.log import event_by_seq
-from holdfast.catalog.records import App, Backup, Delivery, Endpoint, Event, EventKind, JobState
+from holdfast.catalog.events.records import Delivery, Endpoint
+from holdfast.catalog.records import App, Backup, Event, EventKind, JobState
 from holdfast.schemas.fields import Note, OperatorNote
 from holdfast.schemas.times import iso, iso_or_none, time_text
 from holdfast.schemas.webhooks import Happened, Tried, WebhookBody

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.catalog.events.endpoints import all_endpoints
+from holdfast.catalog.events.records import Endpoint
 from holdfast.catalog.operator.notices import Outcomes, outcomes
-from holdfast.catalog.records import Endpoint
 from holdfast.service.instance.home import Instance
 
 

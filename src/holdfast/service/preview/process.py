@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.service.errors import app_not_found, backup_not_found
 from holdfast.service.instance.home import Instance, open_instance
 from holdfast.service.preview.order import IgnoredOrder, Order, Refusal, Reply, RestoreOrder, refusal_of

@@ -11,7 +11,8 @@ from pathlib import Path
 from msgspec import structs
 
 from holdfast.catalog.accounts import apps as rows
-from holdfast.catalog.backups.rows import backups_of_app, set_lock
+from holdfast.catalog.backups.changes.labels import set_lock
+from holdfast.catalog.backups.found import backups_of_app
 from holdfast.catalog.jobs.schedules import move_app, stop_schedule
 from holdfast.catalog.records import Actor, App
 from holdfast.restorer import STAGING_PREFIX

@@ -6,9 +6,13 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 from urllib.parse import quote
 
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups import found as backup_found
+from holdfast.catalog.backups.changes import labels as backup_labels
+from holdfast.catalog.backups.changes.asked import BackupNameTaken
+from holdfast.catalog.backups.changes.labels import rename_backup
 from holdfast.catalog.backups.damage import NOT_PROVED
 from holdfast.catalog.backups.downloadable import Downloadable
+from holdfast.catalog.backups.found import KEPT_STATES, backup_by_id, backup_of_app
 from holdfast.catalog.backups.trash import note_marked
 from holdfast.catalog.prepared_queries import ListRow
 from holdfast.catalog.records import Actor, Backup, State
@@ -45,7 +49,7 @@ _NAMED = 3
 
 def list_backups(instance: Instance, app_id: str, limit: int | None = None, after: str | None = None) -> list[Backup]:
     """Backups of an application, oldest first."""
-    return rows.list_backups(instance.catalog, app_id, limit, after)
+    return backup_found.list_backups(instance.catalog, app_id, limit, after)
 
 
 def list_account_backups(
@@ -56,7 +60,7 @@ def list_account_backups(
     app_ids: Collection[str] | None = None,
 ) -> list[Backup]:
     """Backups of an account, newest first; of some of its applications only, if those are given."""
-    return rows.list_account_backups(instance.catalog, account_id, limit, after, app_ids)
+    return backup_found.list_account_backups(instance.catalog, account_id, limit, after, app_ids)
 
 
 def list_items(instance: Instance, account_id: str, rows: ListedRows, *, with_keys: bool = True) -> list[ListedBackup]:
@@ -141,7 +145,7 @@ def download_place(instance: Instance, backup: Backup | Downloadable, format: st
 
 def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
     """One backup of an application, by id or by name. Raises NotFound."""
-    backup = rows.backup_of_app(instance.catalog, app_id, id_or_name)
+    backup = backup_of_app(instance.catalog, app_id, id_or_name)
     if backup is None:
         raise backup_not_found()
     return backup
@@ -149,7 +153,7 @@ def find_backup(instance: Instance, app_id: str, id_or_name: str) -> Backup:
 
 def backup_now(instance: Instance, backup_id: str) -> Backup:
     """A backup as it is now. Raises NotFound (BACKUP_NOT_FOUND)."""
-    found = rows.backup_by_id(instance.catalog, backup_id)
+    found = backup_by_id(instance.catalog, backup_id)
     if found is None:
         raise backup_not_found()
     return found
@@ -162,7 +166,7 @@ def check_after(instance: Instance, after: str | None, account_id: str, app_id: 
     """
     if after is None:
         return
-    backup = rows.backup_by_id(instance.catalog, after)
+    backup = backup_by_id(instance.catalog, after)
     if backup is None or backup.account_id != account_id or app_id not in (None, backup.app_id):
         if app_id is None:
             raise NotFound("BACKUP_NOT_FOUND", "This account has no such backup.")
@@ -175,8 +179,8 @@ def rename(instance: Instance, backup: Backup, name: str, by: Actor) -> Backup:
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
     try:
-        rows.rename_backup(instance.catalog, backup.id, name, instance.clock.now_ns(), by)
-    except rows.BackupNameTaken as taken:
+        rename_backup(instance.catalog, backup.id, name, instance.clock.now_ns(), by)
+    except BackupNameTaken as taken:
         raise name_taken(name, is_in_trash=taken.is_in_trash) from None
     return marked(instance, backup)
 
@@ -186,7 +190,7 @@ def set_note(instance: Instance, backup: Backup, note: str | None, by: Actor) ->
     note = checked_note(note)
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
-    rows.set_note(instance.catalog, backup.id, note, instance.clock.now_ns(), by)
+    backup_labels.set_note(instance.catalog, backup.id, note, instance.clock.now_ns(), by)
     return marked(instance, backup)
 
 
@@ -220,7 +224,7 @@ def set_lock(
         _check_lock_end(instance, backup, locked_until)
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
-    changed = rows.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns(), by)
+    changed = backup_labels.set_lock(instance.catalog, backup.id, is_locked, locked_until, instance.clock.now_ns(), by)
     found = marked(instance, backup) if changed else backup
     if not changed:
         if backup_now(instance, backup.id).deleted_at is not None:
@@ -249,16 +253,16 @@ def override_locks(instance: Instance, backup: Backup, by: Actor) -> Backup:
     """
     if backup.state is State.DELETING:
         raise Conflict("BACKUP_NOT_USABLE", "The backup is being deleted.")
-    rows.override_locks(instance.catalog, backup.id, instance.clock.now_ns(), by)
+    backup_labels.override_locks(instance.catalog, backup.id, instance.clock.now_ns(), by)
     return marked(instance, backup)
 
 
 def marked(instance: Instance, backup: Backup) -> Backup:
     """The backup as it is now, with what changed of it written to the store too. Raises NotFound, StoreError."""
     found = backup_now(instance, backup.id)
-    while found.state in rows.KEPT_STATES:
+    while found.state in KEPT_STATES:
         store_marks(instance, found)
-        now = rows.backup_by_id(instance.catalog, backup.id)
+        now = backup_by_id(instance.catalog, backup.id)
         if now is None:
             drop_marks(instance, backup)
             break

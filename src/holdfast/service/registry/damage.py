@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from holdfast.catalog.backups import rows
 from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, record_findings
+from holdfast.catalog.backups.found import list_account_backups
 from holdfast.catalog.records import Backup, State, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import StoreError
@@ -66,7 +66,7 @@ def successful(instance: Instance, account_id: str) -> list[Backup]:
     """The successful backups of an account, newest first."""
     return [
         backup
-        for backup in rows.list_account_backups(instance.catalog, account_id, None, None)
+        for backup in list_account_backups(instance.catalog, account_id, None, None)
         if backup.state is State.SUCCESSFUL
     ]
 

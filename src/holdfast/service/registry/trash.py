@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from holdfast.catalog.backups import rows, trash
+from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.changes.gone import delete_row, mark_deleting
+from holdfast.catalog.backups.found import KEPT_STATES, backup_by_id, backup_of_app, backups_in
 from holdfast.catalog.records import SYSTEM, TRASH_NS, Account, Actor, Backup, State
 from holdfast.service.errors import Conflict, LimitReached, backup_not_found
 from holdfast.service.instance.home import Instance
@@ -52,14 +54,14 @@ def find_trashed(instance: Instance, app_id: str, id_or_name: str) -> Backup:
     found = trash.trashed_backup(instance.catalog, app_id, id_or_name)
     if found is not None:
         return found
-    if rows.backup_of_app(instance.catalog, app_id, id_or_name) is None:
+    if backup_of_app(instance.catalog, app_id, id_or_name) is None:
         raise backup_not_found()
     raise Conflict("BACKUP_NOT_USABLE", "The backup is not in the trash; nothing was changed.")
 
 
 def find_to_delete(instance: Instance, app_id: str, id_or_name: str, *, is_final: bool) -> Backup:
     """The backup that a deletion means: a final one also finds it in the trash. Raises NotFound."""
-    found = rows.backup_of_app(instance.catalog, app_id, id_or_name)
+    found = backup_of_app(instance.catalog, app_id, id_or_name)
     if found is None and is_final:
         found = trash.trashed_backup(instance.catalog, app_id, id_or_name)
     if found is None:
@@ -86,7 +88,7 @@ def delete_backup(instance: Instance, backup: Backup, by: Actor, *, is_final: bo
     if backup.state in (State.QUEUED, State.RUNNING):
         raise Conflict("BACKUP_IN_PROGRESS", "The backup is still running; wait for it, or cancel it.")
     require_unlocked(instance, backup)
-    if backup.state not in rows.KEPT_STATES:
+    if backup.state not in KEPT_STATES:
         delete_now(instance, backup, by)
         return Deleted(0, None)
     is_trashed = backup.state is State.SUCCESSFUL and not is_final
@@ -138,7 +140,7 @@ def undelete(instance: Instance, backup: Backup, by: Actor, *, is_limited: bool 
         marked(instance, backup)
         raise
     if not is_back:
-        now = rows.backup_by_id(instance.catalog, backup.id)
+        now = backup_by_id(instance.catalog, backup.id)
         if now is None or now.state is State.DELETING:
             drop_marks(instance, backup)  # whoever lets it go may have dropped the ones before
             raise backup_not_found()
@@ -149,7 +151,7 @@ def undelete(instance: Instance, backup: Backup, by: Actor, *, is_limited: bool 
     except (StoreError, VaultError) as error:
         _log.warning("backup %s is back, and was not looked at: %s", backup.id, error)
     measure_trash(instance, backup.account_id)
-    return rows.backup_by_id(instance.catalog, backup.id) or found
+    return backup_by_id(instance.catalog, backup.id) or found
 
 
 def _bytes_back(instance: Instance, backup: Backup) -> int:
@@ -165,7 +167,7 @@ def delete_now(instance: Instance, backup: Backup, by: Actor, *, deleted_before:
     `deleted_before`: only if it is in the trash since then. Raises Conflict (BACKUP_LOCKED), StoreError.
     """
     now_ns = instance.clock.now_ns()
-    if backup.state is not State.DELETING and not rows.mark_deleting(
+    if backup.state is not State.DELETING and not mark_deleting(
         instance.catalog, backup.id, now_ns, by, deleted_before=deleted_before
     ):
         raise _changed_meanwhile()
@@ -173,24 +175,24 @@ def delete_now(instance: Instance, backup: Backup, by: Actor, *, deleted_before:
     instance.vault_store(backup.account_id).delete(root_name(backup.id))
     drop_marks(instance, backup)
     trash.note_marked(instance.catalog, backup.id)
-    rows.delete_row(instance.catalog, backup.id, instance.clock.now_ns())
+    delete_row(instance.catalog, backup.id, instance.clock.now_ns())
 
 
 def resume_deletions(instance: Instance) -> int:
     """Finish deletions that a crash cut off; returns how many. What the store refuses now waits for the next time."""
     done = 0
-    for backup in rows.backups_in(instance.catalog, [State.DELETING]):
+    for backup in backups_in(instance.catalog, [State.DELETING]):
         try:
             delete_now(instance, backup, SYSTEM)  # who began it stands in the audit since then
             done += 1
         except StoreError as error:
             _log.warning("the deletion of backup %s waits: %s", backup.id, error)
     for backup_id in trash.unmarked_ids(instance.catalog):
-        unmarked = rows.backup_by_id(instance.catalog, backup_id)
+        unmarked = backup_by_id(instance.catalog, backup_id)
         try:
             if unmarked is None:
                 trash.note_marked(instance.catalog, backup_id)
-            elif unmarked.state in rows.KEPT_STATES:
+            elif unmarked.state in KEPT_STATES:
                 marked(instance, unmarked)
         except StoreError as error:
             _log.warning("the marks of backup %s wait: %s", backup_id, error)
@@ -225,7 +227,7 @@ def empty_trash(instance: Instance, account: Account, by: Actor) -> int:
     """Let go all that is in the trash of an account, now; return the number of backups. Raises StoreError."""
     gone = 0
     for backup_id in trash.trashed_ids(instance.catalog, account.id):
-        backup = rows.backup_by_id(instance.catalog, backup_id)
+        backup = backup_by_id(instance.catalog, backup_id)
         if backup is None or backup.state is not State.TRASHED:
             continue
         try:

@@ -6,7 +6,7 @@ a part of it is not mounted.
 
 from __future__ import annotations
 
-from holdfast.catalog.backups.rows import newest_of_account
+from holdfast.catalog.backups.found import newest_of_account
 from holdfast.catalog.packs.ledger import SqlLedger
 from holdfast.service.instance.home import Instance
 from holdfast.service.registry.account_record import RECORD_NAME, is_there, store_record

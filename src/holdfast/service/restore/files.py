@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.records import OPEN_JOBS, PRIVATE, SYSTEM, Actor, App, Backup, Job, JobState, State, Warned
 from holdfast.restorer.changes import RestorePlan
 from holdfast.restorer.staging import (

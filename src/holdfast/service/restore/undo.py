@@ -6,7 +6,7 @@ import msgspec
 from msgspec import structs
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups.rows import backup_by_id
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.records import OPEN_JOBS, Actor, App, Backup, Job, State
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from holdfast.catalog.accounts.rows import account_by_id
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.found import KEPT_STATES, backup_by_id, kept_backups
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.packs import prune as pruning
 from holdfast.catalog.records import SYSTEM, Account, Actor, ActorKind, Backup, State
@@ -176,7 +176,7 @@ def unknown_backups(instance: Instance, account: Account) -> list[str]:
     Prune counts them as needed; `rebuild` enters them.
     """
     in_store = backup_ids(instance.vault_store(account.id))
-    return [backup_id for backup_id in in_store if rows.backup_by_id(instance.catalog, backup_id) is None]
+    return [backup_id for backup_id in in_store if backup_by_id(instance.catalog, backup_id) is None]
 
 
 def _require_roots(instance: Instance, account: Account) -> None:
@@ -196,21 +196,21 @@ def _require_roots(instance: Instance, account: Account) -> None:
 
 def lost_roots(instance: Instance, account: Account) -> list[Backup]:
     """Successful backups of an account, in the trash or not, whose root the store does not have. Raises StoreError."""
-    good = rows.kept_backups(instance.catalog, account.id)
+    good = kept_backups(instance.catalog, account.id)
     in_store = set(backup_ids(instance.vault_store(account.id)))
-    missing = [rows.backup_by_id(instance.catalog, b.id) for b in good if b.id not in in_store]
+    missing = [backup_by_id(instance.catalog, b.id) for b in good if b.id not in in_store]
     return [b for b in missing if b is not None and _is_good(b)]  # not those that were deleted meanwhile
 
 
 def _is_good(backup: Backup) -> bool:
-    return backup.state in rows.KEPT_STATES
+    return backup.state in KEPT_STATES
 
 
 def _drop_failed_roots(instance: Instance, account: Account) -> None:
     """A root whose backup failed after it was written keeps nothing alive."""
     store = instance.vault_store(account.id)
     for backup_id in backup_ids(store):
-        backup = rows.backup_by_id(instance.catalog, backup_id)
+        backup = backup_by_id(instance.catalog, backup_id)
         if backup is not None and backup.state is State.FAILED:
             try:
                 store.delete(root_name(backup_id))

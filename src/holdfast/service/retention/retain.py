@@ -17,8 +17,8 @@ import msgspec
 from holdfast.catalog.accounts.apps import app_by_id, change_settings, list_apps
 from holdfast.catalog.accounts.rows import is_nearly_full, note_storage
 from holdfast.catalog.backups import retention as rows
-from holdfast.catalog.backups import rows as backup_rows
 from holdfast.catalog.backups import trash
+from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.packs import prune as pruning
@@ -261,7 +261,7 @@ def _delete_outdated(
         now_ns, reason = instance.clock.now_ns(), str(verdict.goes_by)
         if not mark_outdated(instance.catalog, backup_id, now_ns, by, reason, expired_by=why):
             continue  # locked, or in use, since it was looked at
-        backup = backup_rows.backup_by_id(instance.catalog, backup_id)
+        backup = backup_by_id(instance.catalog, backup_id)
         if backup is None:
             continue
         if backup.state is State.DELETING:

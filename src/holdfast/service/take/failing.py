@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.changes.run import fail_backup
+from holdfast.catalog.backups.found import backups_in
 from holdfast.catalog.records import Backup, State, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import sweep_imports
@@ -85,7 +86,7 @@ def fail(
     log.write(f"Failed ({why.code}): {why.message}")
     if why.detail and why.detail != why.message:
         log.output(why.detail)
-    rows.fail_backup(
+    fail_backup(
         instance.catalog,
         backup.id,
         why.code,
@@ -109,7 +110,7 @@ def recover_backups(instance: Instance) -> list[Backup]:
     failed = []
     logs: dict[str, BackupLog] = defaultdict(lambda: BackupLog(instance.clock))
     warnings = recover_hooks(instance, lambda backup_id: logs[backup_id])
-    for backup in rows.backups_in(instance.catalog, [State.RUNNING], instance.config.node):
+    for backup in backups_in(instance.catalog, [State.RUNNING], instance.config.node):
         with held(instance, take_lock(backup.id)) as is_ours:
             # Looked at again: whoever ran it may have let go of the lock because it is finished.
             if is_ours and backup_now(instance, backup.id).state is State.RUNNING:

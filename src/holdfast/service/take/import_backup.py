@@ -12,7 +12,7 @@ import threading
 from types import TracebackType
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups.rows import backups_in
+from holdfast.catalog.backups.found import backups_in
 from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, new_id
 from holdfast.service.errors import Conflict, InvalidArchive, TooLarge, Unavailable, app_ended, app_not_found
 from holdfast.service.instance.home import Instance

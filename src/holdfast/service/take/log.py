@@ -11,7 +11,7 @@ from collections import deque
 
 import msgspec
 
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.found import log_of
 from holdfast.catalog.records import Backup
 from holdfast.schemas.times import iso
 from holdfast.service.instance.clock import Clock
@@ -85,7 +85,7 @@ class BackupLog:
 
 def log_lines(instance: Instance, backup: Backup, *, with_private: bool) -> list[str]:
     """Return a backup's log, one text a line with its time; empty while it runs, and after a rebuild."""
-    text = rows.log_of(instance.catalog, backup.id)
+    text = log_of(instance.catalog, backup.id)
     if text is None:
         return []
     return [

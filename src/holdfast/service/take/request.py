@@ -10,7 +10,14 @@ from typing import Any
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.changes.asked import (
+    BackupNameTaken,
+    BackupRunning,
+    ReferenceTaken,
+    RestoreRunning,
+    insert_backup,
+)
+from holdfast.catalog.backups.found import backup_by_idempotency_key, backups_in
 from holdfast.catalog.backups.limits import Counts
 from holdfast.catalog.backups.retention import BY_HAND
 from holdfast.catalog.database.held import AppEnded
@@ -93,16 +100,16 @@ def _entered(
         if attempt > 1:
             backup = msgspec.structs.replace(backup, name=f"{default} ({attempt})")
         try:
-            rows.insert_backup(instance.catalog, backup, by, permit)
+            insert_backup(instance.catalog, backup, by, permit)
             return backup
-        except rows.BackupNameTaken as taken:
+        except BackupNameTaken as taken:
             if is_named:
                 raise name_taken(default, is_in_trash=taken.is_in_trash) from None
-        except rows.ReferenceTaken as taken:
+        except ReferenceTaken as taken:
             raise _reference_taken(backup, is_in_trash=taken.is_in_trash) from None
-        except rows.BackupRunning:
+        except BackupRunning:
             raise Conflict("BACKUP_IN_PROGRESS", _RUNS) from None
-        except rows.RestoreRunning:
+        except RestoreRunning:
             raise Conflict("RESTORE_IN_PROGRESS", _RESTORED) from None
         except AppEnded:
             raise app_ended() from None
@@ -130,7 +137,7 @@ def _hash_of(name: str | None, origin: str, is_locked: bool, note: str | None, r
 
 
 def _earlier(instance: Instance, app_id: str, key: str, request_hash: str, now_ns: int) -> Backup | None:
-    earlier = rows.backup_by_idempotency_key(instance.catalog, app_id, key, now_ns - IDEMPOTENCY_NS)
+    earlier = backup_by_idempotency_key(instance.catalog, app_id, key, now_ns - IDEMPOTENCY_NS)
     if earlier is not None and earlier.request_hash != request_hash:
         raise IdempotencyKeyReused
     return earlier
@@ -182,4 +189,4 @@ def queued_backup(
 
 def queued_backups(instance: Instance) -> list[Backup]:
     """Backups of this node that wait to be run."""
-    return rows.backups_in(instance.catalog, [State.QUEUED], instance.config.node)
+    return backups_in(instance.catalog, [State.QUEUED], instance.config.node)

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups import rows
+from holdfast.catalog.backups.changes.run import finish_backup, next_commit_seq, record_progress, start_backup
 from holdfast.catalog.backups.damage import not_to_build_on
+from holdfast.catalog.backups.found import latest_successful
 from holdfast.catalog.jobs import work as running
 from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, Warned, new_id
 from holdfast.service.errors import app_not_found
@@ -100,13 +101,13 @@ def run_backup(
     control = catalog_control(
         instance,
         lambda: running.is_backup_cancel_asked(instance.catalog, backup_id),
-        lambda progress: rows.record_progress(instance.catalog, backup_id, progress),
+        lambda progress: record_progress(instance.catalog, backup_id, progress),
         control,
     )
     with nullcontext(True) if is_held else held(instance, take_lock(backup_id)) as is_ours:
         now_ns = instance.clock.now_ns()
         is_claimed = is_held and backup_now(instance, backup_id).state is State.RUNNING
-        if is_ours and (is_claimed or rows.start_backup(instance.catalog, backup_id, instance.config.node, now_ns)):
+        if is_ours and (is_claimed or start_backup(instance.catalog, backup_id, instance.config.node, now_ns)):
             backup = backup_now(instance, backup_id)
             about = {"backup_id": backup.id, "app_id": backup.app_id, "account_id": backup.account_id}
             event("backup_started", {**about, "origin": backup.origin})
@@ -200,7 +201,7 @@ def _take(
                         chosen.source,
                         previous.id if previous else None,
                         backup_id=backup.id,
-                        commit_seq=rows.next_commit_seq(instance.catalog, app.account_id),
+                        commit_seq=next_commit_seq(instance.catalog, app.account_id),
                         now_ns=instance.clock.now_ns(),
                         clock=instance.clock.now_ns,
                         labels={
@@ -239,7 +240,7 @@ def _app_to_read(instance: Instance, backup: Backup) -> App:
 
 def _previous(instance: Instance, app: App) -> Backup | None:
     """The backup that the next one builds on; None where its list of files may be wrong, and all must be read anew."""
-    previous = rows.latest_successful(instance.catalog, app.id)
+    previous = latest_successful(instance.catalog, app.id)
     wrong_until = not_to_build_on(instance.catalog, app.account_id, app.id)
     is_trusted = previous is not None and (wrong_until is None or previous.created_at > wrong_until)
     return previous if is_trusted else None
@@ -259,7 +260,7 @@ def _finish(instance: Instance, backup: Backup, result: TakeResult, log: BackupL
         f"Finished: {result.files:,} files, {result.content_bytes:,} bytes; {result.stored_bytes:,} bytes added to the "
         f"store; {result.zip_bytes:,} bytes as a zip{count}."
     )
-    return rows.finish_backup(
+    return finish_backup(
         instance.catalog,
         backup.id,
         result.epoch,

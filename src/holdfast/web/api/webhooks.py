@@ -8,7 +8,8 @@ from litestar import Request, delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.records import Account, Endpoint
+from holdfast.catalog.events.records import Endpoint
+from holdfast.catalog.records import Account
 from holdfast.schemas.fields import given
 from holdfast.schemas.webhooks import DeletedWebhook, NewWebhook, Webhook, WebhookChange, WebhookWithSecret, with_secret
 from holdfast.service.errors import NotFound

@@ -19,7 +19,7 @@ from kit.site import Site
 from sqlalchemy import select
 
 from holdfast.catalog.accounts.apps import app_by_id
-from holdfast.catalog.backups.rows import set_lock
+from holdfast.catalog.backups.changes.labels import set_lock
 from holdfast.catalog.database.access_tables import audit
 from holdfast.catalog.database.leases import hold_node
 from holdfast.catalog.records import SYSTEM, App

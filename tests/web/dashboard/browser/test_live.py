@@ -10,7 +10,7 @@ from kit.site import Site, start_site
 from kit.windows import Visit, Visitor
 from playwright.sync_api import Page, expect
 
-from holdfast.catalog.backups.rows import fail_backup, record_progress, start_backup
+from holdfast.catalog.backups.changes.run import fail_backup, record_progress, start_backup
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Backup
 from holdfast.service.registry.apps import add_app
