@@ -39,7 +39,8 @@ def test_web_and_cli_reach_the_catalog_through_service() -> None:
         (path, name)
         for folder in ("web", "cli")
         for path, name in imported(folder)
-        if name.startswith("holdfast.catalog") and name not in ("holdfast.catalog.records", "holdfast.catalog.events.records")
+        if name.startswith("holdfast.catalog")
+        and name not in ("holdfast.catalog.records", "holdfast.catalog.events.records")
     ]
     assert not wrong
 
