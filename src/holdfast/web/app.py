@@ -63,6 +63,7 @@ from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.member_pages import member_page_routes
 from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.plan_pages import plan_page_routes
+from holdfast.web.dashboard.people.preferences_pages import preferences_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
@@ -129,6 +130,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_page_routes(context),
         *member_page_routes(context),
         *plan_page_routes(context),
+        *preferences_page_routes(context),
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),

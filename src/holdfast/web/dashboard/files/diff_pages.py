@@ -31,6 +31,7 @@ from holdfast.web.dashboard.apps.comparisons import Compared, Comparisons
 from holdfast.web.dashboard.files.chosen import address, chosen_backup, good_backups, options
 from holdfast.web.dashboard.files.kinds import icon_of
 from holdfast.web.dashboard.render import app_frame, page
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -101,14 +102,14 @@ def _now_page(
     scope: Scope, instance: Instance, caller: Caller, app: App, old: Backup, compared: Compared | None
 ) -> Answer:
     """The page against what is there now; `compared`: None while the dry run goes on."""
-    name = words.name(old.name, old.created_at, instance.zone)
+    name = words.name(old.name, old.created_at, zone_of(instance))
     values: dict[str, Any] = {"headline": f"Comparing {name} with what is there now", "totals": "", "groups": []}
     at = 0
     if compared is not None:
         changes, at = compared.preview.changes, compared.at
         # A restore would bring back what was removed since, and remove what was added.
         values["headline"] = _headline(changes.removed, changes.added, changes.changed)
-        values["totals"] = f"Compared {words.whole(at, instance.zone)}; nothing was changed by it."
+        values["totals"] = f"Compared {words.whole(at, zone_of(instance))}; nothing was changed by it."
         listed = [(one, "added") for one in changes.paths_removed]
         listed += [(one, "removed") for one in changes.paths_added]
         listed += [(one, "changed") for one in changes.paths_changed]
@@ -186,10 +187,10 @@ def _shown(
     return page(
         scope,
         "diff.html",
-        frame=app_frame(caller, str(instance.zone), app, "files"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         app_id=app.id,
-        old_name=words.name(old.name, old.created_at, instance.zone),
-        new_name="" if new is None else words.name(new.name, new.created_at, instance.zone),
+        old_name=words.name(old.name, old.created_at, zone_of(instance)),
+        new_name="" if new is None else words.name(new.name, new.created_at, zone_of(instance)),
         old_options=options(instance, good, old),
         new_options=options(instance, good, new or old),
         is_now=new is None,

@@ -24,6 +24,7 @@ from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, add
 from holdfast.web.dashboard.render import redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -196,7 +197,7 @@ def _facts(instance: Instance, one: AccountState) -> list[tuple[str, str]]:
     return [
         ("Id", account.id),
         ("The host's own id", account.external_id or "none"),
-        ("Since", words.whole(account.created_at, instance.zone)),
+        ("Since", words.whole(account.created_at, zone_of(instance))),
         ("Stored", f"{words.size(usage.storage)}{most}"),
         ("Backups", words.number(usage.backups)),
         ("Requested by hand in 24 hours", words.number(usage.backups_today)),

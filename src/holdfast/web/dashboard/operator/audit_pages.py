@@ -20,6 +20,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator.frame import as_file, operator_page
 from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, address, whole_number
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -113,7 +114,7 @@ def _table(instance: Instance, found: Sequence[AuditEntry], fields: dict[str, st
 def _cells(instance: Instance, one: AuditEntry) -> list[Cell]:
     account = one.account_id
     return [
-        Cell(f"{local_time(one.at, instance.zone):%Y-%m-%d %H:%M:%S}"),
+        Cell(f"{local_time(one.at, zone_of(instance)):%Y-%m-%d %H:%M:%S}"),
         Cell(one.actor.name or one.actor.id, small=" · ".join(p for p in (one.actor.kind, one.actor.ip) if p)),
         Cell(one.action),
         Cell(

@@ -18,6 +18,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_caller, require_session
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -60,7 +61,7 @@ def _end_path(session_id: str) -> str:
 def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
     def shown(session: Session) -> dict[str, Any]:
         path = _end_path(session.id)
-        seen, began = (local_time(ns, instance.zone) for ns in (session.seen_at, session.created_at))
+        seen, began = (local_time(ns, zone_of(instance)) for ns in (session.seen_at, session.created_at))
         return {
             "ip": session.ip,
             "agent": session.agent,
@@ -74,7 +75,7 @@ def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[
     return page(
         scope,
         "sessions.html",
-        frame=Frame(caller.actor.name, str(instance.zone)),
+        frame=Frame(caller.actor.name, str(zone_of(instance))),
         email=caller.account.email,
         sessions=[shown(session) for session in found],
         rights=sorted(caller.grant.rights),
