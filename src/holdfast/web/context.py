@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry
 from holdfast.service.errors import LimitReached
 from holdfast.service.host.admin_keys import HostCall, HostCaller, note_call
 from holdfast.service.host.records import write_some_records
+from holdfast.service.identities.providers import Providers
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
@@ -64,6 +65,11 @@ HASHING_THREADS = 2
 """A hash of a password takes 64 MiB and a core for 0.1 s: log-ins must not eat the machine."""
 HASHING_WAITING_MAX = 32
 
+PROVIDER_THREADS = 8
+PROVIDER_AT_ONCE_MAX = 4
+"""Of one provider: a slow one keeps nobody from signing in by another."""
+PROVIDER_WAITING_MAX = 32
+
 NOTED_MAX = 10_000
 
 HOST_PATH_CHARS_MAX = 1000
@@ -95,6 +101,12 @@ class Context:
         self.hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="hash")
         self.hashing_calls = 0
         """Passwords that are checked or wait for it."""
+        self.providers = Providers(instance)
+        """The sites that people sign in with."""
+        self.asking_providers = ThreadPoolExecutor(PROVIDER_THREADS, thread_name_prefix="provider")
+        self.provider_calls: Counter[str] = Counter()
+        """The calls of each provider that run or wait."""
+        self.provider_places: dict[str, asyncio.Semaphore] = {}
         self.password_throttle = Throttle(burst=10, per_second=1 / 60)
         self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
         """By person, and by address: passwords that were tried, until one was right."""
@@ -180,6 +192,20 @@ class Context:
         finally:
             self.hashing_calls -= 1
 
+    async def call_provider(self, name: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what asks a provider, by its name in the configuration. Raises ApiError when too many wait for it."""
+        if self.provider_calls[name] >= PROVIDER_WAITING_MAX:
+            raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
+        self.provider_calls[name] += 1
+        places = self.provider_places.setdefault(name, asyncio.Semaphore(PROVIDER_AT_ONCE_MAX))
+        try:
+            async with places:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self.asking_providers, partial(operation, *args, **kwargs)
+                )
+        finally:
+            self.provider_calls[name] -= 1
+
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
         address = self.addresses.capped(scope)
@@ -252,6 +278,7 @@ class Context:
         self.download_audit.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.hashing.shutdown(wait=False, cancel_futures=True)
+        self.asking_providers.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
