@@ -44,6 +44,7 @@ class Provider:
     changed: Callable[[Claims], Claims] = lambda claims: claims
     signed: Callable[[Claims], str] | None = None
     answers: dict[str, Callable[[], tuple[int, bytes]]] = field(default_factory=dict)
+    more_claims: Claims = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, Asked] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -95,6 +96,7 @@ class Provider:
                 "iat": now,
                 "auth_time": int(self.signed_in_at),
                 "nonce": asked.fields.get("nonce", ""),
+                **self.more_claims,
             }
         )
         return 200, {"access_token": f"at-{self.person}", "id_token": (self.signed or self.sign)(claims)}

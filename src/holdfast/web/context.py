@@ -102,12 +102,7 @@ class Context:
         self.hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="hash")
         self.hashing_calls = 0
         """Passwords that are checked or wait for it."""
-        self.providers = Providers(instance)
-        """The sites that people sign in with."""
-        self.asking_providers = ThreadPoolExecutor(PROVIDER_THREADS, thread_name_prefix="provider")
-        self.provider_calls: Counter[str] = Counter()
-        """The calls of each provider that run or wait."""
-        self.provider_places: dict[str, asyncio.Semaphore] = {}
+        self.providers, self.provider_threads = Providers(instance), ProviderThreads()
         self.password_throttle = Throttle(burst=10, per_second=1 / 60)
         self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
         """By person, and by address: passwords that were tried, until one was right."""
@@ -193,17 +188,7 @@ class Context:
 
     async def call_provider(self, name: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what asks a provider, by its name in the configuration. Raises ApiError when too many wait for it."""
-        if self.provider_calls[name] >= PROVIDER_WAITING_MAX:
-            raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
-        self.provider_calls[name] += 1
-        places = self.provider_places.setdefault(name, asyncio.Semaphore(PROVIDER_AT_ONCE_MAX))
-        try:
-            async with places:
-                return await asyncio.get_running_loop().run_in_executor(
-                    self.asking_providers, partial(operation, *args, **kwargs)
-                )
-        finally:
-            self.provider_calls[name] -= 1
+        return await self.provider_threads.run(name, operation, *args, **kwargs)
 
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
@@ -277,11 +262,32 @@ class Context:
         self.download_audit.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.hashing.shutdown(wait=False, cancel_futures=True)
-        self.asking_providers.shutdown(wait=False, cancel_futures=True)
+        self.provider_threads.threads.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
         self.previews.shutdown(wait=False, cancel_futures=True)
+
+
+class ProviderThreads:
+    """The threads that wait for sites that sign people in."""
+
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(PROVIDER_THREADS, thread_name_prefix="provider")
+        self._calls: Counter[str] = Counter()
+        """By provider: the calls that run or wait."""
+        self._places: dict[str, asyncio.Semaphore] = {}
+
+    async def run(self, name: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation for a provider. Raises ApiError when too many wait for it."""
+        if self._calls[name] >= PROVIDER_WAITING_MAX:
+            raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
+        self._calls[name] += 1
+        try:
+            async with self._places.setdefault(name, asyncio.Semaphore(PROVIDER_AT_ONCE_MAX)):
+                return await _run_in(self.threads, operation, *args, **kwargs)
+        finally:
+            self._calls[name] -= 1
 
 
 async def _run_in(threads: ThreadPoolExecutor, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -22,7 +22,7 @@ from holdfast.service.notify.webhook import Target
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 KEPT_SECONDS = 3600.0
 FAILED_SECONDS = 5.0
-"""What a provider did not answer is not asked again for this long."""
+"""A provider that did not answer is not asked again for this long."""
 KEYS_AGAIN_SECONDS = 60.0
 """For a key that is not known, the keys are asked for again at most this often."""
 KEYS_MAX = 50

@@ -56,7 +56,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class CameBack:
-    """What a browser brings back, as its address has it."""
+    """The things that a browser brings back, as its address has them."""
 
     state: str
     code: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from kit.site import Site
 from holdfast.catalog.events.audit import entries
 from holdfast.catalog.records import AuditFilter
 from holdfast.service.identities import fetch
+from holdfast.web.dashboard.session import form_token
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ def test_a_round_leads_to_no_other_site(site: Site, provider: Provider, path: st
 def test_a_provider_that_does_not_answer_as_one_keeps_nobody_waiting(
     site: Site, provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "SECONDS_MAX", 0.3)
+    monkeypatch.setattr(fetch, "SECONDS_MAX", 0.5)
     known = "/.well-known/openid-configuration"
     document = provider.document()
 
@@ -212,7 +214,7 @@ def test_a_provider_that_does_not_answer_as_one_keeps_nobody_waiting(
         return 200, json.dumps({**document, **more}).encode()
 
     def slow() -> tuple[int, bytes]:
-        time.sleep(0.5)
+        time.sleep(0.7)
         return told()
 
     wrong = {
@@ -261,6 +263,10 @@ def test_an_identity_is_one_persons(site: Site, provider: Provider) -> None:
         linked(site, http, provider)
         member = {"email": "eva@example.org", "rights": "view"}
         assert "signs in another person" in linked(site, other, provider, **member).text
+        found = re.search(r"/account/identities/\w+/unlink", http.get("/account").text)
+        assert found is not None
+        fields = {"form_token": form_token(other.cookies["holdfast"], found[0])}
+        assert other.post(found[0], data=fields, headers=HERE).status_code == 404, "another's"
         provider.person = "eva"
         assert link(other, provider).status_code == 303
     assert actions(site, 2) == ["identity.linked", "session.created"]

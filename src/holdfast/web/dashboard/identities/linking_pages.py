@@ -11,7 +11,7 @@ from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, account_of, as_page, person_form, require_elevated, return_path
 from holdfast.web.dashboard.identities.round_pages import back_of, sent_there
-from holdfast.web.dashboard.identities.shown import ROUND_PATH, UNLINK_PATH, start_path, unlink_path
+from holdfast.web.dashboard.providers import ROUND_PATH, UNLINK_PATH, start_path, unlink_path
 from holdfast.web.dashboard.render import redirect
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer

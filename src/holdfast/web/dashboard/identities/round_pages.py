@@ -15,6 +15,7 @@ from holdfast.service.identities import linking, rounds, signing_in
 from holdfast.service.identities.fetch import ProviderUnavailable
 from holdfast.service.identities.providers import Configured
 from holdfast.service.identities.rounds import Begun, CameBack, Purpose, RoundRefused, label_of
+from holdfast.service.language.texts import _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.units import SECOND_NS
@@ -29,9 +30,9 @@ from holdfast.web.dashboard.access import (
     require_person,
     return_path,
 )
-from holdfast.web.dashboard.identities.shown import ROUND_PATH, start_path
 from holdfast.web.dashboard.people.log_in_pages import browser_of, first_page, shown_entrance
 from holdfast.web.dashboard.people.trying import came_back, one_round
+from holdfast.web.dashboard.providers import ROUND_PATH, start_path
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import session_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -63,7 +64,7 @@ def _way_routes(context: Context) -> list[HTTPRouteHandler]:
         name = inputs.path_segment(request.scope, 1)
         try:
             answer = await _arrived(context, request.scope, name)
-        except (NotFound, KeyError):
+        except NotFound:
             raise
         except ServiceError as error:
             context.log.warning("sign_in_round_refused", provider=name, code=error.code, detail=error.detail)
@@ -71,7 +72,7 @@ def _way_routes(context: Context) -> list[HTTPRouteHandler]:
                 request.scope,
                 "refused.html",
                 error.http_status,
-                title="You are not signed in",
+                title=_("You are not signed in"),
                 lines=[error.message],
                 sign_in_path=LOGIN_PATH,
             )
@@ -112,8 +113,8 @@ async def sent_there(
         scope,
         "sign_in/go_on.html",
         more=[set_cookie(context, begun.token, rounds.ROUND_NS // SECOND_NS, COOKIE)],
-        title=f"On to {label_of(provider)}",
-        lines=["It asks who you are, and leads you back here."],
+        title=_("On to %(site)s", site=label_of(provider)),
+        lines=[_("It asks who you are, and leads you back here.")],
         address=begun.url,
         label=label_of(provider),
     )
@@ -177,8 +178,8 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "sign_in/accounts.html",
-            title="Choose an account",
-            lines=[f"You are {found.email}."],
+            title=_("Choose an account"),
+            lines=[_("You are signed in as %(who)s.", who=found.email)],
             action=start_path(name, "account"),
             form_token="",
             return_to=found.return_to,

@@ -17,7 +17,7 @@ from holdfast.service.people.sessions import Session
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_caller, require_session
-from holdfast.web.dashboard.identities.shown import linked
+from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs

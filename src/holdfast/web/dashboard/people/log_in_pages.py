@@ -26,8 +26,8 @@ from holdfast.web.dashboard.access import (
     return_path,
     with_return,
 )
-from holdfast.web.dashboard.identities.shown import buttons
 from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, session_token, set_cookie
 from holdfast.web.http import request as inputs

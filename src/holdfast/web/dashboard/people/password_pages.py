@@ -10,6 +10,7 @@ from holdfast.service.credentials import log_in as service
 from holdfast.service.credentials.passwords import CHARACTERS_MIN, is_elevated, own_credentials, set_own_password
 from holdfast.service.errors import Invalid, PasswordRefused
 from holdfast.service.identities.linking import elevating
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.web.auth import OPEN
@@ -23,8 +24,8 @@ from holdfast.web.dashboard.access import (
     require_person,
     return_path,
 )
-from holdfast.web.dashboard.identities.shown import elevation_buttons
 from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.providers import elevation_buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -34,11 +35,13 @@ PASSWORD_PATH = "/account/password"
 _Person = Caller | OperatorCaller
 
 _ELEVATION_LINES = {
-    (True, False): "What comes next needs your password again. It is asked for at most every 15 minutes.",
-    (True, True): "What comes next needs your password again, or the site that signs you in. It is asked for at most "
-    "every 15 minutes.",
-    (False, True): "What comes next needs the site that signs you in to ask you again, at most every 15 minutes.",
-    (False, False): "You have no password, and came in more than 15 minutes ago. Open another link, and try again.",
+    (True, False): N_("What comes next needs your password again. It is asked for at most every 15 minutes."),
+    (True, True): N_(
+        "What comes next needs your password again, or the site that signs you in. It is asked for at most every 15 "
+        "minutes."
+    ),
+    (False, True): N_("What comes next needs the site that signs you in to ask you again, at most every 15 minutes."),
+    (False, False): N_("You have no password, and came in more than 15 minutes ago. Open another link, and try again."),
 }
 """By having a password, and a provider that elevates."""
 
@@ -104,7 +107,7 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
             "sign_in/elevate.html",
             status,
             title="Is it you?",
-            lines=[_ELEVATION_LINES[has_one, bool(found)]],
+            lines=[_(_ELEVATION_LINES[has_one, bool(found)])],
             providers=elevation_buttons(found, token, wanted),
             action=ELEVATE_PATH,
             form_token=form_token(token, ELEVATE_PATH),

@@ -23,7 +23,7 @@ from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import as_page, require_from_here
 from holdfast.web.dashboard.apps.home_pages import HOME_PATH
-from holdfast.web.dashboard.identities.shown import buttons
+from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
     is_opened_by_person,
