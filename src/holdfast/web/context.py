@@ -117,10 +117,7 @@ class Context:
         self.places = Places(self.capacity.downloads, instance.config.downloads_per_address_max, now)
         """The running downloads."""
         self.connections = Connections(
-            self.capacity.connections,
-            instance.config.connections_per_address_max,
-            lambda: self.addresses,
-            now,
+            self.capacity.connections, instance.config.connections_per_address_max, lambda: self.addresses, now
         )
         self.large_buffers = LargeBuffers()
         self.memory = Memory(self.calls)
