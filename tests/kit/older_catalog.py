@@ -29,7 +29,7 @@ def call_it(version: str, connection: Connection) -> None:
     """Give a catalog of today, from which the caller takes what came later, the number of an older version."""
     for index in _INDEXES_OF_0018:
         connection.execute(text(f"DROP INDEX {index}"))
-    for table in ("password_links", "passwords", "operator_links"):
+    for table in ("used_tokens", "sign_in_rounds", "identities", "password_links", "passwords", "operator_links"):
         connection.execute(text(f"DROP TABLE {table}"))
     for column in ("is_operator", "language", "theme", "time_zone"):
         connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))
