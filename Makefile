@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/native/_native.so
 NATIVE_SOURCES := $(sort $(wildcard src/holdfast/native/*.c))
 NATIVE_HEADERS := $(wildcard src/holdfast/native/*.h)
-ASSET_SOURCES := hatch_assets.py $(shell find src/holdfast/web/dashboard -name "*.html" -o -name "*.py")
+ASSET_SOURCES := hatch_assets.py hatch_languages.py $(wildcard languages/*/*.po) $(shell find src/holdfast/web/dashboard -name "*.html" -o -name "*.py")
 NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 
 # Nothing outside this folder is changed: the caches of packages lie in it too.

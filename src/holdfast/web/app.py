@@ -45,6 +45,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.apps.activity_pages import activity_page_routes
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
+from holdfast.web.dashboard.apps.comparisons import Comparisons
 from holdfast.web.dashboard.apps.home_pages import home_routes
 from holdfast.web.dashboard.apps.job_pages import job_page_routes
 from holdfast.web.dashboard.apps.live_pages import live_routes
@@ -97,7 +98,7 @@ def create_app(instance: Instance) -> Front:
 
 def routes(context: Context) -> list[HTTPRouteHandler]:
     """All routes: those of the API, and the pages."""
-    event_hub = EventHub(context)
+    event_hub, comparisons = EventHub(context), Comparisons(context)
     return [
         *backup_routes(context),
         *job_routes(context),
@@ -131,13 +132,13 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
-        *restore_page_routes(context),
+        *restore_page_routes(context, comparisons),
         *job_page_routes(context),
         *schedule_page_routes(context),
         *activity_page_routes(context),
         *folder_page_routes(context),
         *file_page_routes(context),
-        *diff_page_routes(context),
+        *diff_page_routes(context, comparisons),
         *live_routes(context, event_hub),
         *operator_routes(context),
         *asset_routes(),

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -139,12 +140,12 @@ class Context:
 
     async def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something of `service/` in a thread. At most `CALL_THREADS` run at once, the others queue."""
-        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(operation, *args, **kwargs))
+        return await _run_in(self.calls, operation, *args, **kwargs)
 
     async def call_outside(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run, for an account, what waits for other people's servers. Raises ApiError when it has too many such."""
         with _one_more(self.outside_calls, account_id, OUTSIDE_AT_ONCE_MAX, "tests or new webhooks"):
-            return await asyncio.get_running_loop().run_in_executor(self.outside, partial(operation, *args, **kwargs))
+            return await _run_in(self.outside, operation, *args, **kwargs)
 
     async def call_browsing(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run, for an account, what may look through whole backups. Raises ApiError when it has too many such.
@@ -152,7 +153,7 @@ class Context:
         It has threads of its own: however long it takes, other calls do not wait for it.
         """
         with _one_more(self.browsing_calls, account_id, BROWSING_AT_ONCE_MAX, "looks into backups"):
-            return await asyncio.get_running_loop().run_in_executor(self.browsing, partial(operation, *args, **kwargs))
+            return await _run_in(self.browsing, operation, *args, **kwargs)
 
     async def call_apart(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what makes a preview, for an account one at a time; who waits holds no thread. Raises LimitReached."""
@@ -162,9 +163,7 @@ class Context:
         lock = self.preview_locks.setdefault(account_id, asyncio.Lock())
         try:
             async with lock:
-                return await asyncio.get_running_loop().run_in_executor(
-                    self.previews, partial(operation, *args, **kwargs)
-                )
+                return await _run_in(self.previews, operation, *args, **kwargs)
         finally:
             self.previews_of[account_id] -= 1
             if not self.previews_of[account_id]:
@@ -176,7 +175,7 @@ class Context:
             raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
         self.hashing_calls += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.hashing, partial(operation, *args, **kwargs))
+            return await _run_in(self.hashing, operation, *args, **kwargs)
         finally:
             self.hashing_calls -= 1
 
@@ -256,6 +255,12 @@ class Context:
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
         self.previews.shutdown(wait=False, cancel_futures=True)
+
+
+async def _run_in(threads: ThreadPoolExecutor, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run an operation in a thread, in the context of the request: it speaks the request's language there too."""
+    run = partial(copy_context().run, operation, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 def _named(scope: Scope) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied
+from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
 from holdfast.service.people.sign_in import RETURN_TO_CHARACTERS_MAX, is_local_path
@@ -47,12 +48,16 @@ class NotElevated(ApiError):
 
 
 def as_page(handler: Handler) -> Handler:
-    """Answer an error of a page by a page with its sentence.
+    """Answer in the language of whoever asks, and an error of a page by a page with its sentence.
 
     A browser that opens a page without a session is led to that of signing in, and back afterwards.
     """
 
     @wraps(handler)
+    async def spoken(request: AnyRequest) -> ASGIApp:
+        with speaking(best_of(inputs.header(request.scope, b"accept-language") or "")):
+            return await answered(request)
+
     async def answered(request: AnyRequest) -> ASGIApp:
         try:
             return await handler(request)
@@ -65,11 +70,11 @@ def as_page(handler: Handler) -> Handler:
             is_refused, scope = isinstance(known, KeyRefused), request.scope
             if is_refused and is_navigation(scope):
                 return redirect(with_return(LOGIN_PATH, _address(scope)), known.headers)
-            title = "You are not signed in" if is_refused else "This did not work"
+            title = _("You are not signed in") if is_refused else _("This did not work")
             more = {"title": title, "lines": [known.message], "sign_in_path": LOGIN_PATH if is_refused else ""}
             return page(scope, "refused.html", known.http_status, known.headers, **more)
 
-    return answered
+    return spoken
 
 
 def with_return(path: str, return_to: str) -> str:

@@ -13,6 +13,7 @@ from litestar.types import Scope
 from holdfast.catalog.records import OPEN_JOBS, App, Backup, JobState, Work
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.events import newest_event
 from holdfast.service.jobs.work import backup_of, cancel_work, work_with_log
 from holdfast.service.overview.backups import newest_backups
 from holdfast.service.people.callers import Caller
@@ -46,6 +47,8 @@ from holdfast.web.http.envelope import Answer
 _JOB = "/jobs/{job_id:str}"
 _JOB_SEGMENT = 1
 RELOAD_SECONDS = 3
+"""The page of work that runs is loaded again after so long where scripts are off; else the stream changes it."""
+
 WARNINGS_SHOWN = 50
 
 
@@ -125,7 +128,8 @@ def undo_form(instance: Instance, caller: Caller, token: str, work_id: str, app:
 
 
 def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: str, first: int) -> Answer:
-    instance, work = context.instance, seen_work(context, caller, job_id)
+    instance, seen = context.instance, newest_event(context.instance, caller.account.id)  # before anything is read
+    work = seen_work(context, caller, job_id)
     if work.kind == "backup":
         return redirect(f"/apps/{work.app_id}/backups/{work.id}", [])
     app, zone, now = apps.get_app(instance, caller.account.id, work.app_id), instance.zone, instance.clock.now_ns()
@@ -142,6 +146,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
         "job.html",
         frame=app_frame(caller, str(zone), app, "backups"),
         job=work,
+        seen=seen,
         kind=NAMES[work.kind],
         top=headline_of(work, wanted, name, app.name, percent, _was(instance, backup)),
         name=name,

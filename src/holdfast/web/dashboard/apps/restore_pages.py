@@ -63,9 +63,9 @@ class _Outcome(NamedTuple):
     code: str = ""
 
 
-def restore_page_routes(context: Context) -> list[HTTPRouteHandler]:
+def restore_page_routes(context: Context, comparisons: Comparisons) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
-    instance, comparisons = context.instance, Comparisons(context)
+    instance = context.instance
 
     async def outcome(asked: _Asked, choice: Choice) -> _Outcome:
         if choice.missing is not None or choice.where is Where.DOWNLOAD or asked.target is None:

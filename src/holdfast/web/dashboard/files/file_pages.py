@@ -15,7 +15,7 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Backup
 from holdfast.schemas.files import File
-from holdfast.service.access.browse import Content, find_content, list_folder
+from holdfast.service.access.browse import Content, find_content, find_selection, list_folder
 from holdfast.service.access.find import versions_of
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
@@ -23,6 +23,7 @@ from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps
 from holdfast.service.registry.backups import find_backup
+from holdfast.vault.paths import shown
 from holdfast.web.auth import needs
 from holdfast.web.content import Streamed
 from holdfast.web.context import Context
@@ -36,6 +37,9 @@ from holdfast.web.http.envelope import Answer, Headers
 
 _APP = "/apps/{app_id:str}"
 _START_BYTES = 16
+TICKED_MAX = 500
+"""Files and folders of one download."""
+_NOTED_CHARACTERS = 500
 
 _PICTURE_HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; sandbox"),
@@ -76,6 +80,19 @@ def file_page_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return Streamed(context, await context.call_browsing(caller.account.id, found), caller.actor, path)
 
+    @get(f"{_APP}/ticked", opt=needs(Right.BACKUPS_DOWNLOAD))
+    @as_page
+    async def ticked(request: AnyRequest) -> Streamed:
+        caller, _, app_id = require_app(context, request.scope)
+        fields = inputs.query_lists(request.scope, TICKED_MAX + 2, "backup", "what", "paths")
+        paths = [path for path in fields.get("paths", []) if path]
+
+        def found() -> Content:
+            return find_selection(instance, find_backup(instance, app_id, fields.get("backup", [""])[-1]), paths)
+
+        content = await context.call_browsing(caller.account.id, found)
+        return Streamed(context, content, caller.actor, ", ".join(map(shown, content.selected))[:_NOTED_CHARACTERS])
+
     @get(f"{_APP}/versions", opt=needs(Right.BACKUPS_READ))
     @as_page
     async def versions(request: AnyRequest) -> Answer:
@@ -85,7 +102,7 @@ def file_page_routes(context: Context) -> list[HTTPRouteHandler]:
             caller.account.id, _versions_page, request.scope, instance, caller, app_id, path
         )
 
-    return [file, picture, content, versions]
+    return [file, picture, content, ticked, versions]
 
 
 def _entry(instance: Instance, backup: Backup, path: str) -> File:
