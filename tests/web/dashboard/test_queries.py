@@ -46,6 +46,7 @@ VARIANTS = {
     "/apps/{app_id}/file": ("?path=hello.txt",),
     "/apps/{app_id}/content": ("?backup={backup}&path=hello.txt",),
     "/apps/{app_id}/picture": ("?backup={newer}&path=a.png",),
+    "/apps/{app_id}/ticked": ("?backup={newer}&paths=hello.txt",),
     "/apps/{app_id}/versions": ("?path=hello.txt",),
     "/operator/apps": ("?standing=failed&node=node-1",),
 }
