@@ -30,12 +30,12 @@ from holdfast.service.take.request import request_backup
 QUERIES_MAX = 8
 NO_PAGES = {
     "/live": "a stream, which ends with the page",
-    "/static/{file}": "read from the disk alone",
-    "/in": "a link that is used up",
-    "/invite/{token}": "a link that is used up",
+    "/static/": "read from the disk alone",
+    "/invite/": "a link that is used up",
     "/forgot/new": "a link that is used up",
+    "/oidc/": "another site's log-in, which the way back of is used up",
 }
-"""Routes that are not counted, with the reason."""
+"""The beginnings of routes that are not counted, with the reason."""
 
 VARIANTS = {
     "/apps/{app_id}": ("?after={backup}&deleted={trashed}", "?deleted={trashed}", "?show=failed&q=x"),
@@ -59,7 +59,7 @@ def pages(site: Site, *, of_operator: bool) -> Iterator[str]:
         path = re.sub(r":\w+}", "}", route.path)
         handlers = [one for one in getattr(route, "route_handlers", ()) if isinstance(one, HTTPRouteHandler)]
         is_page = any("GET" in one.http_methods and "dashboard" in one.fn.__module__ for one in handlers)
-        if is_page and path not in NO_PAGES and path.startswith("/operator") == of_operator:
+        if is_page and not path.startswith(tuple(NO_PAGES)) and path.startswith("/operator") == of_operator:
             yield from (f"{path}{query}" for query in ("", *VARIANTS.get(path, ())))
 
 
