@@ -20,6 +20,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator.frame import as_file, operator_page
+from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, address, whole_number
 from holdfast.web.dashboard.standing import badge_of
 from holdfast.web.http import request as inputs
@@ -27,6 +28,7 @@ from holdfast.web.http.envelope import Answer
 
 PATH = f"{OPERATOR_PATH}/apps"
 HEADS = ("Application", "Account", "Standing", "Last good", "Next", "Proved", "Node", "Plan")
+LEAD = "Those that have been without a good backup for longest come first."
 _FILTERS = ("standing", "node", "plan", "q")
 _STANDINGS = (
     *(Kind.OVERDUE, Kind.FAILED, Kind.DAMAGED, Kind.EMPTY),
@@ -37,13 +39,15 @@ _STANDINGS = (
 def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
+    states: Kept[list[AppState]] = Kept(context, app_states)
 
     @get(PATH, opt=OPERATOR)
     @as_page
     async def applications(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
         fields = inputs.query(request.scope, *_FILTERS, "page")
-        found = await context.call(app_states, instance)
+        look = await states.get()
+        found = look.found
         chosen = _chosen(found, fields)
         return operator_page(
             context,
@@ -53,7 +57,7 @@ def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
             "list.html",
             "apps",
             title=f"{words.number(len(chosen))} of {words.number(len(found))} applications",
-            lead="Those that have been without a good backup for longest come first.",
+            lead=LEAD + counted(look, instance.clock.now_ns()),
             path=PATH,
             lists=[_table(instance, found, chosen, fields)],
         )
@@ -63,7 +67,7 @@ def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
     async def as_csv(request: AnyRequest) -> Answer:
         require_operator(context, request.scope)
         fields = inputs.query(request.scope, *_FILTERS)
-        found = await context.call(app_states, instance)
+        found = (await states.get()).found
         return as_file("applications.csv", "text/csv; charset=utf-8; header=present", _csv(instance, found, fields))
 
     return [applications, as_csv]
