@@ -1,7 +1,7 @@
-"""Looks over the whole instance that take long, kept for a while: ten thousand applications are a second of CPU.
+"""Readings of the whole instance that take long, kept for a while: ten thousand applications are a second of CPU.
 
-On a small instance every page looks anew. It must never keep a look for longer than `OLD_SECONDS`, or make one twice at
-once.
+On a small instance every page reads anew. It must never keep a reading for longer than `OLD_SECONDS`, or make one
+twice at once.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import _
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 
 T = TypeVar("T")
 
 QUICK_SECONDS = 0.1
-"""A look that took less of a processor is made anew for every page."""
+"""A reading that took less of a processor is made anew for every page."""
 SHARE = 20
-"""Another look begins after this many times what the last one took, so that looks take a twentieth of a core."""
+"""Another reading begins after this many times what the last one took, so that readings take a twentieth of a core."""
 OLD_SECONDS = 120.0
-"""A look that is older is not shown any more; the page waits for a new one."""
+"""A reading that is older is not shown any more; the page waits for a new one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Generic[T]):
-    """A look: what was found, at which time (nanoseconds), and the CPU seconds that it took."""
+class Reading(Generic[T]):
+    """A reading: what was found, at which time (nanoseconds), and the CPU seconds that it took."""
 
     found: T
     at: int
@@ -38,16 +39,16 @@ class Look(Generic[T]):
 
 
 class Kept(Generic[T]):
-    """The newest look of a kind. `look`: reads it."""
+    """The newest reading of a kind. `read`: reads it."""
 
-    def __init__(self, context: Context, look: Callable[[Instance], T]) -> None:
+    def __init__(self, context: Context, read: Callable[[Instance], T]) -> None:
         self._context = context
-        self._look = look
+        self._read = read
         self._running = threading.Lock()
-        self._newest: Look[T] | None = None
+        self._newest: Reading[T] | None = None
 
-    async def get(self) -> Look[T]:
-        """Return the newest look, at once if there is one that may be shown; an old one is renewed behind the page."""
+    async def get(self) -> Reading[T]:
+        """Return the newest reading, at once if it may be shown; an old one is renewed behind the page."""
         newest, now = self._newest, self._context.now()
         if newest is None or newest.took < QUICK_SECONDS or now - newest.made_at > OLD_SECONDS:
             return await self._context.call(self._make, now)
@@ -56,17 +57,19 @@ class Kept(Generic[T]):
                 self._context.calls.submit(self._make, now)
         return newest
 
-    def _make(self, asked_at: float) -> Look[T]:
-        """Look, in this thread; or return the look that somebody began since this one was asked for."""
+    def _make(self, asked_at: float) -> Reading[T]:
+        """Read, in this thread; or return the reading that somebody began since this one was asked for."""
         with self._running:
             newest = self._newest
             if newest is None or newest.made_at < asked_at:
                 made_at, at, began = self._context.now(), self._context.instance.clock.now_ns(), time.thread_time()
-                found = self._look(self._context.instance)
-                newest = self._newest = Look(found, at, made_at, time.thread_time() - began)
+                found = self._read(self._context.instance)
+                newest = self._newest = Reading(found, at, made_at, time.thread_time() - began)
             return newest
 
 
-def counted(look: Look[T], now_ns: int) -> str:
+def counted(reading: Reading[T], now_ns: int) -> str:
     """Say how old the numbers of a page are; nothing of those that were counted for it."""
-    return f" Counted {words.ago(look.at, now_ns)}." if look.took >= QUICK_SECONDS else ""
+    if reading.took < QUICK_SECONDS:
+        return ""
+    return " " + _("Counted %(ago)s.", ago=words.ago(reading.at, now_ns))
