@@ -44,6 +44,7 @@ ONLY_IN = {
     "prometheus_client": {"service", "web"},
     "structlog": {"service", "web"},
     "argon2": {"service"},
+    "joserfc": {"service"},
     "httpcore": {"service"},
     "apprise": {"service"},
 }

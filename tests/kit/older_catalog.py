@@ -29,7 +29,7 @@ def call_it(version: str, connection: Connection) -> None:
     """Give a catalog of today, from which the caller takes what came later, the number of an older version."""
     for index in _INDEXES_OF_0018:
         connection.execute(text(f"DROP INDEX {index}"))
-    for table in ("password_links", "passwords", "operator_links"):
+    for table in ("used_tokens", "sign_in_rounds", "identities", "password_links", "passwords", "operator_links"):
         connection.execute(text(f"DROP TABLE {table}"))
     connection.execute(text("ALTER TABLE people DROP COLUMN is_operator"))
     connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})

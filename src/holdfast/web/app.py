@@ -55,6 +55,8 @@ from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.files.diff_pages import diff_page_routes
 from holdfast.web.dashboard.files.file_pages import file_page_routes
 from holdfast.web.dashboard.files.folder_pages import folder_page_routes
+from holdfast.web.dashboard.identities.linking_pages import linking_routes
+from holdfast.web.dashboard.identities.round_pages import round_routes
 from holdfast.web.dashboard.notices.endpoint_pages import endpoint_page_routes
 from holdfast.web.dashboard.notices.notice_pages import notice_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
@@ -127,6 +129,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *log_in_routes(context),
         *password_routes(context),
         *forgotten_routes(context),
+        *round_routes(context),
+        *linking_routes(context),
         *account_page_routes(context),
         *key_page_routes(context),
         *member_page_routes(context),

@@ -6,6 +6,7 @@ A session gets another token whenever it may do more than before, so nobody can 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog.events.audit import Change, record_change
@@ -63,7 +64,7 @@ def log_in(instance: Instance, email: str, password: str, browser: Browser, want
     if credentials.hash is not None and (renewed := renewed_hash(credentials.hash, password)) is not None:
         rows.replace_hash(instance.catalog, credentials.person.id, credentials.hash, renewed)
         credentials = credentials._replace(hash=renewed)
-    entrance, is_open = _entrance(instance, credentials, wanted)
+    entrance, is_open = entrance_for(instance, credentials.entrances, wanted)
     return LoggedIn(_entered(instance, credentials, entrance, browser), entrance, is_open)
 
 
@@ -75,17 +76,16 @@ def _note_failure(instance: Instance, credentials: Credentials | None, address: 
     record_change(instance.catalog, change, instance.clock.now_ns())
 
 
-def _entrance(instance: Instance, credentials: Credentials, wanted: str) -> tuple[Entrance, bool]:
-    """Return where somebody goes in, and True when he has yet to choose among several."""
-    found = credentials.entrances
-    if not found:
+def entrance_for(instance: Instance, entrances: Sequence[Entrance], wanted: str) -> tuple[Entrance, bool]:
+    """Return where somebody goes in, and True when he has yet to choose among several. Raises PasswordRefused."""
+    if not entrances:
         raise PasswordRefused("Your address belongs to no account here any more; ask whoever invited you.")
     page = _APP_PAGE.fullmatch(wanted)
     owner = None if page is None else instance.prepared.app_owner(page[1])
-    for one in found:
+    for one in entrances:
         if owner is not None and one.account_id == owner:
             return one, False
-    return found[0], len(found) > 1
+    return entrances[0], len(entrances) > 1
 
 
 def _entered(instance: Instance, credentials: Credentials, entrance: Entrance, browser: Browser) -> str:

@@ -36,25 +36,27 @@ def _is_https(context: Context) -> bool:
     return context.instance.config.base_url.startswith("https://")
 
 
-def _cookie_name(context: Context) -> str:
+def _cookie_name(context: Context, name: str) -> str:
     """`__Host-` binds a cookie to this host and to https; browsers refuse that name over http."""
-    return f"__Host-{_COOKIE}" if _is_https(context) else _COOKIE
+    return f"__Host-{name}" if _is_https(context) else name
 
 
-def set_cookie(context: Context, token: str, seconds: int = AGE_NS_MAX // SECOND_NS) -> tuple[bytes, bytes]:
+def set_cookie(
+    context: Context, token: str, seconds: int = AGE_NS_MAX // SECOND_NS, name: str = _COOKIE
+) -> tuple[bytes, bytes]:
     """The header that gives a browser its session; with 0 seconds the one that takes it away."""
     secure = "; Secure" if _is_https(context) else ""
-    value = f"{_cookie_name(context)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    value = f"{_cookie_name(context, name)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
     return b"set-cookie", value.encode("ascii")
 
 
-def session_token(context: Context, scope: Scope) -> str | None:
+def session_token(context: Context, scope: Scope, name: str = _COOKIE) -> str | None:
     """The token in a request's cookie."""
-    wanted = _cookie_name(context)
+    wanted = _cookie_name(context, name)
     for line in (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"):
         for pair in line.split(";"):
-            name, _, value = pair.strip().partition("=")
-            if name == wanted and value:
+            given, _, value = pair.strip().partition("=")
+            if given == wanted and value:
                 return value
     return None
 

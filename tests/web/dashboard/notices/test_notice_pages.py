@@ -20,8 +20,8 @@ from holdfast.service.errors import Invalid
 from holdfast.service.notify.apprise_sender import check_url
 from holdfast.service.notify.egress import Egress
 from holdfast.service.notify.endpoints import add_endpoint, list_endpoints
+from holdfast.web.dashboard.notices.lines import EVENTS
 from holdfast.web.dashboard.notices.targets import TARGETS, target_named, url_from
-from holdfast.web.dashboard.notices.told import EVENTS
 
 NOTICES = "/notices"
 

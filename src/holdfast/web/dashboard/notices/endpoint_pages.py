@@ -18,7 +18,7 @@ from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account, require_elevated
-from holdfast.web.dashboard.notices.told import event_choices, told_delivery, told_endpoint
+from holdfast.web.dashboard.notices.lines import delivery_line, endpoint_line, event_choices
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.http import request as inputs
@@ -159,8 +159,8 @@ def _page(
     after = inputs.page_after(asked)
     found = operations.list_deliveries(instance, endpoint, _DELIVERIES + 1, after)
     shown, path, now = found[:_DELIVERIES], path_of(endpoint_id), instance.clock.now_ns()
-    told = [told_delivery(one, now, instance.zone) for one in shown]
-    tested = next((line for one, line in zip(shown, told, strict=True) if one.id == asked.get("tested")), None)
+    lines = [delivery_line(one, now, instance.zone) for one in shown]
+    tested = next((line for one, line in zip(shown, lines, strict=True) if one.id == asked.get("tested")), None)
     newest = found[0] if found and after is None else None
     names = ("test", "secret", *(name for name, _ in _FORMS))
     return page(
@@ -170,8 +170,8 @@ def _page(
         frame=Frame(caller.actor.name, str(instance.zone), tab="notices"),
         path=path,
         error=None if error is None else error.message,
-        endpoint=told_endpoint(endpoint, operations.service_of(instance, endpoint), newest, now, instance.zone),
-        deliveries=told,
+        endpoint=endpoint_line(endpoint, operations.service_of(instance, endpoint), newest, now, instance.zone),
+        deliveries=lines,
         tested=tested,
         is_first=after is None,
         older=f"{path}?after={shown[-1].id}" if len(found) > len(shown) else "",

@@ -21,8 +21,8 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account
 from holdfast.web.dashboard.notices.endpoint_pages import NOTICES_PATH, chosen_events, path_of, secret_page
+from holdfast.web.dashboard.notices.lines import endpoint_line, event_choices
 from holdfast.web.dashboard.notices.targets import TARGETS, Target, target_named, url_from
-from holdfast.web.dashboard.notices.told import event_choices, told_endpoint
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.http import request as inputs
@@ -82,8 +82,8 @@ def _page(
 
     def line(index: int) -> dict[str, Any]:
         one = found[index]
-        told = told_endpoint(one, operations.service_of(instance, one), last.get(one.id), now, instance.zone)
-        return {**told, "path": path_of(one.id)}
+        about = endpoint_line(one, operations.service_of(instance, one), last.get(one.id), now, instance.zone)
+        return {**about, "path": path_of(one.id)}
 
     given: Mapping[str, str] = fields or {}
     chosen = operations.DEFAULT_KINDS if fields is None else tuple(chosen_events(given))

@@ -27,6 +27,7 @@ from holdfast.web.dashboard.access import (
     with_return,
 )
 from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, session_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -56,9 +57,9 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             caller, _ = require_person(context, request.scope)
         except (ApiError, AccessDenied) as error:
             if isinstance(error, KeyRefused | AccessDenied):
-                return _log_in_page(request.scope, wanted)
+                return _log_in_page(context, request.scope, wanted)
             raise
-        return redirect(_target(account_of(caller), wanted), [])
+        return redirect(first_page(account_of(caller), wanted), [])
 
     @post(LOGIN_PATH, opt=OPEN)
     @as_page
@@ -72,11 +73,11 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             password = fields.get("password", "")
             done = await context.call_hashing(service.log_in, context.instance, email, password, browser, wanted)
         except PasswordRefused as refused:
-            return _log_in_page(request.scope, wanted, email, refused.message, refused.http_status)
+            return _log_in_page(context, request.scope, wanted, email, refused.message, refused.http_status)
         tried_well(context, request.scope, email.lower())
         if done.is_open:
             return redirect(with_return(CHOICE_PATH, wanted), [set_cookie(context, done.token)])
-        return redirect(_target(done.entrance.account_id, wanted), [set_cookie(context, done.token)])
+        return redirect(first_page(done.entrance.account_id, wanted), [set_cookie(context, done.token)])
 
     return [show_log_in, log_in]
 
@@ -97,7 +98,7 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
             action=CHOICE_PATH,
             form_token=form_token(token, CHOICE_PATH),
             return_to=wanted,
-            entrances=[_shown(one, account_of(caller)) for one in found],
+            entrances=[shown_entrance(one, account_of(caller)) for one in found],
         )
 
     @post(CHOICE_PATH, opt=OPEN)
@@ -109,12 +110,13 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
         browser = browser_of(context, request.scope)
         token = await context.call(service.enter, context.instance, caller, account_id, browser)
         wanted = return_path(fields.get("return_to", "/"))
-        return redirect(_target(account_id, wanted), [set_cookie(context, token)])
+        return redirect(first_page(account_id, wanted), [set_cookie(context, token)])
 
     return [show_accounts, choose_account]
 
 
-def _shown(entrance: Entrance, account_id: str | None) -> dict[str, Any]:
+def shown_entrance(entrance: Entrance, account_id: str | None) -> dict[str, Any]:
+    """An account to choose. `account_id`: the one that is open now."""
     operator = entrance.account_id is None
     return {
         "id": entrance.account_id or "",
@@ -124,7 +126,7 @@ def _shown(entrance: Entrance, account_id: str | None) -> dict[str, Any]:
     }
 
 
-def _target(account_id: str | None, wanted: str) -> str:
+def first_page(account_id: str | None, wanted: str) -> str:
     """The page to see first: an operator has pages of his own."""
     is_operators = wanted == OPERATOR_PATH or wanted.startswith(f"{OPERATOR_PATH}/")
     if account_id is None:
@@ -132,7 +134,9 @@ def _target(account_id: str | None, wanted: str) -> str:
     return "/" if is_operators else wanted
 
 
-def _log_in_page(scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200) -> Answer:
+def _log_in_page(
+    context: Context, scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200
+) -> Answer:
     return page(
         scope,
         "sign_in/login.html",
@@ -143,4 +147,5 @@ def _log_in_page(scope: Scope, wanted: str, email: str = "", error: str = "", st
         return_to=wanted,
         email=email,
         error=error,
+        providers=buttons(context, "sign_in", return_to=wanted),
     )

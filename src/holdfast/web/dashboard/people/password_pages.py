@@ -9,6 +9,8 @@ from litestar.types import Scope
 from holdfast.service.credentials import log_in as service
 from holdfast.service.credentials.passwords import CHARACTERS_MIN, is_elevated, own_credentials, set_own_password
 from holdfast.service.errors import Invalid, PasswordRefused
+from holdfast.service.identities.linking import elevating
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.web.auth import OPEN
@@ -23,6 +25,7 @@ from holdfast.web.dashboard.access import (
     return_path,
 )
 from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.providers import elevation_buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -30,6 +33,17 @@ from holdfast.web.http.envelope import Answer
 
 PASSWORD_PATH = "/account/password"
 _Person = Caller | OperatorCaller
+
+_ELEVATION_LINES = {
+    (True, False): N_("What comes next needs your password again. It is asked for at most every 15 minutes."),
+    (True, True): N_(
+        "What comes next needs your password again, or the site that signs you in. It is asked for at most every 15 "
+        "minutes."
+    ),
+    (False, True): N_("What comes next needs the site that signs you in to ask you again, at most every 15 minutes."),
+    (False, False): N_("You have no password, and came in more than 15 minutes ago. Open another link, and try again."),
+}
+"""By having a password, and a provider that elevates."""
 
 
 def password_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -85,15 +99,16 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
     async def shown(
         scope: Scope, caller: _Person, token: str, wanted: str, error: str = "", status: int = 200
     ) -> Answer:
-        has_one = (await context.call(own_credentials, context.instance, caller)).hash is not None
+        credentials = await context.call(own_credentials, context.instance, caller)
+        has_one = credentials.hash is not None
+        found = await context.call(elevating, context.providers, caller, account_of(caller), credentials)
         return page(
             scope,
             "sign_in/elevate.html",
             status,
             title="Is it you?",
-            lines=["What comes next needs your password again. It is asked for at most every 15 minutes."]
-            if has_one
-            else ["You have no password, and came in more than 15 minutes ago. Open another link, and try again."],
+            lines=[_(_ELEVATION_LINES[has_one, bool(found)])],
+            providers=elevation_buttons(found, token, wanted),
             action=ELEVATE_PATH,
             form_token=form_token(token, ELEVATE_PATH),
             email=caller.actor.name,

@@ -23,6 +23,7 @@ from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import as_page, require_from_here
 from holdfast.web.dashboard.apps.home_pages import HOME_PATH
+from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
     is_opened_by_person,
@@ -63,6 +64,7 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
             action=SIGN_IN_PATH,
             button="Sign in",
             fields={"ticket": ticket},
+            providers=[],
         )
 
     @post(SIGN_IN_PATH, opt=OPEN)
@@ -83,7 +85,7 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     async def show_invitation(request: AnyRequest) -> Answer:
         token = inputs.path_segment(request.scope, 1)
         invited = await context.call(find_invitation, context.instance, token)
-        return _invitation_page(request.scope, context.instance, invited, token)
+        return _invitation_page(context, request.scope, invited, token)
 
     @post(path, opt=OPEN)
     @as_page
@@ -116,8 +118,8 @@ def _is_head(scope: Scope) -> bool:
     return ASKED_FOR_HEAD in (scope.get("extensions") or {})
 
 
-def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: str) -> Answer:
-    until = local_time(invited.invitation.ends_at, instance.zone)
+def _invitation_page(context: Context, scope: Scope, invited: Invited, token: str) -> Answer:
+    until = local_time(invited.invitation.ends_at, context.instance.zone)
     return page(
         scope,
         "one_button.html",
@@ -129,4 +131,5 @@ def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: 
         action=f"/{INVITATION_SEGMENT}/{token}",
         button="Accept and sign in",
         fields={},
+        providers=buttons(context, "accept", invitation=token),
     )

@@ -32,6 +32,21 @@ def tried_well(context: Context, scope: Scope, person: str) -> None:
         context.log_in_throttle.give_back(address)
 
 
+def one_round(context: Context, scope: Scope) -> None:
+    """Count somebody who goes to another site to sign in. Raises KEEP_CALM."""
+    address = context.addresses.capped(scope)
+    seconds = 0.0 if address is None else context.log_in_throttle.attempt_failed(address, context.now())
+    if seconds:
+        raise keep_calm(seconds)
+
+
+def came_back(context: Context, scope: Scope) -> None:
+    """Forget one of an address who came back from there, and is who he says."""
+    address = context.addresses.capped(scope)
+    if address is not None:
+        context.log_in_throttle.give_back(address)
+
+
 def _short(person: str) -> str:
     """Return a name of bounded length: people type anything, and the buckets are many."""
     return hashlib.sha256(person.encode()).hexdigest()

@@ -41,7 +41,7 @@ def event_choices(chosen: tuple[str, ...]) -> list[tuple[str, str, bool]]:
     return [(str(kind), _(EVENTS[kind]), str(kind) in chosen) for kind in MESSAGE_KINDS]
 
 
-def told_delivery(delivery: Delivery, now: int, zone: tzinfo) -> dict[str, Any]:
+def delivery_line(delivery: Delivery, now: int, zone: tzinfo) -> dict[str, Any]:
     """A delivery as a line of a list."""
     css, icon, word = _STATES[delivery.state]
     return {
@@ -57,7 +57,7 @@ def told_delivery(delivery: Delivery, now: int, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def told_endpoint(endpoint: Endpoint, service: str, last: Delivery | None, now: int, zone: tzinfo) -> dict[str, Any]:
+def endpoint_line(endpoint: Endpoint, service: str, last: Delivery | None, now: int, zone: tzinfo) -> dict[str, Any]:
     """An endpoint as a line of a list. `service`: the name of what it is sent by."""
     disabled = endpoint.disabled_at
     return {
@@ -67,5 +67,5 @@ def told_endpoint(endpoint: Endpoint, service: str, last: Delivery | None, now: 
         "events": [_(EVENTS[EventKind(kind)]) for kind in endpoint.events],
         "added": words.when(endpoint.created_at, now, zone),
         "disabled": "" if disabled is None else words.when(disabled, now, zone),
-        "last": None if last is None else told_delivery(last, now, zone),
+        "last": None if last is None else delivery_line(last, now, zone),
     }
