@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied
+from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
@@ -71,7 +72,11 @@ def as_page(handler: Handler) -> Handler:
             if is_refused and is_navigation(scope):
                 return redirect(with_return(LOGIN_PATH, _address(scope)), known.headers)
             title = _("You are not signed in") if is_refused else _("This did not work")
-            more = {"title": title, "lines": [known.message], "sign_in_path": LOGIN_PATH if is_refused else ""}
+            more = {
+                "title": title,
+                "lines": [translated(known.message)],
+                "sign_in_path": LOGIN_PATH if is_refused else "",
+            }
             return page(scope, "refused.html", known.http_status, known.headers, **more)
 
     return spoken

@@ -60,6 +60,16 @@ def files(count: int) -> str:
     return ngettext("%(num)s file", "%(num)s files", count, num=number(count))
 
 
+def percent(count: int) -> str:
+    """A share: `27 %`."""
+    return f"{number(count)}{patterns.GLUE}%"
+
+
+def warnings(count: int) -> str:
+    """A count of warnings: `1 warning`."""
+    return ngettext("%(num)s warning", "%(num)s warnings", count, num=number(count))
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun: `1 warning`, `23,464 warnings`."""
     return f"{number(count)} {noun}{'' if count == 1 else 's'}"
