@@ -11,6 +11,7 @@ from litestar.types import Scope
 from holdfast.catalog.events.records import Endpoint
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.recognised import translated
 from holdfast.service.notify import endpoints as operations
 from holdfast.service.notify.dispatch import send_test
 from holdfast.service.people.callers import Caller
@@ -169,7 +170,7 @@ def _page(
         200 if error is None else error.http_status,
         frame=Frame(caller.actor.name, str(instance.zone), tab="notices"),
         path=path,
-        error=None if error is None else error.message,
+        error=None if error is None else translated(error.message),
         endpoint=endpoint_line(endpoint, operations.service_of(instance, endpoint), newest, now, instance.zone),
         deliveries=lines,
         tested=tested,

@@ -7,6 +7,7 @@ from typing import Any
 
 from holdfast.catalog.events.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint
 from holdfast.catalog.records import EventKind
+from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _
 from holdfast.service.notify.messages import TEST_KIND
 from holdfast.web.dashboard import words
@@ -51,7 +52,7 @@ def delivery_line(delivery: Delivery, now: int, zone: tzinfo) -> dict[str, Any]:
         "about": kind_words(delivery.kind),
         "when": words.when(delivery.created_at, now, zone),
         "answer": "" if delivery.status is None else _("answered %(status)s", status=delivery.status),
-        "error": delivery.error or "",
+        "error": translated(delivery.error or ""),
         "attempts": delivery.attempts,
         "next": "" if delivery.next_at is None else words.when(delivery.next_at, now, zone),
     }
@@ -63,7 +64,7 @@ def endpoint_line(endpoint: Endpoint, service: str, last: Delivery | None, now: 
     return {
         "id": endpoint.id,
         "label": endpoint.label,
-        "kind": service,
+        "kind": _(service) if service else "",
         "events": [_(EVENTS[EventKind(kind)]) for kind in endpoint.events],
         "added": words.when(endpoint.created_at, now, zone),
         "disabled": "" if disabled is None else words.when(disabled, now, zone),

@@ -14,6 +14,8 @@ from litestar.types import Scope
 
 from holdfast.service.errors import Conflict, Invalid, ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.recognised import translated
+from holdfast.service.language.texts import _
 from holdfast.service.notify import endpoints as operations
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
@@ -63,7 +65,7 @@ def _add(instance: Instance, caller: Caller, target: Target, fields: Mapping[str
     """Add an endpoint. One that goes to the same place is refused: the form may have been sent twice."""
     url, account_id = url_from(target, fields), caller.account.id
     if any(operations.url_of(instance, one) == url for one in operations.list_endpoints(instance, account_id)):
-        raise Conflict("WEBHOOK_EXISTS", "Notices go there already.")
+        raise Invalid("url", _("Notices go there already."))
     label = fields.get("label", "").strip() or None
     return operations.add_endpoint(instance, account_id, url, caller.actor, chosen_events(fields), label)
 
@@ -93,7 +95,7 @@ def _page(
         200 if error is None else error.http_status,
         frame=Frame(caller.actor.name, str(instance.zone), tab="notices"),
         path=NOTICES_PATH,
-        error=None if error is None else error.message,
+        error=None if error is None else translated(error.message),
         endpoints=[line(index) for index in range(len(found))],
         most=operations.ENDPOINTS_MAX,
         may_change=caller.may(Right.WEBHOOKS_WRITE),

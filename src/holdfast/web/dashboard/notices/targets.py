@@ -93,7 +93,7 @@ TARGETS = (
         (
             Field("to", N_("To"), "email", "you@example.org"),
             Field("from", N_("Mailbox that sends it"), "email", "backups@example.org"),
-            Field("server", N_("Its outgoing server (SMTP)"), hint="smtp.example.org"),
+            Field("server", N_("Its outgoing server (SMTP)")),
             Field("password", N_("Its password"), "password"),
         ),
         _mail,
@@ -103,7 +103,7 @@ TARGETS = (
         N_("ntfy"),
         N_("Subscribe to the same topic in the app. Whoever knows its name can read it, so choose a long one."),
         (
-            Field("topic", N_("Topic"), hint="backups-7f3k9q"),
+            Field("topic", N_("Topic")),
             Field("server", N_("Server"), default="ntfy.sh"),
             Field("token", N_("Access token (empty: none)"), "password", is_required=False),
         ),
@@ -120,7 +120,7 @@ TARGETS = (
         "other",
         N_("Other"),
         N_("Slack, Telegram, Matrix, Teams, Gotify, Pushover and others, by their apprise URL."),
-        (Field("address", N_("apprise URL"), hint="tgram://…"),),
+        (Field("address", N_("apprise URL")),),
         _webhook,
     ),
 )
