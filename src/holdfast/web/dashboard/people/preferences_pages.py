@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.errors import Invalid
-from holdfast.service.language.texts import languages
+from holdfast.service.language.texts import _, languages
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
 from holdfast.service.people.preferences import Preferences, checked, set_preferences, time_zones
@@ -51,7 +51,7 @@ def preferences_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(THEME_PATH, opt=OPEN)
     @as_page
     async def save_theme(request: AnyRequest) -> Answer:
-        caller, _, fields = await person_form(context, request, THEME_PATH)
+        caller, _token, fields = await person_form(context, request, THEME_PATH)
         was, theme = caller.preferences, fields.get("theme", "")
         chosen = checked(was.language or "", "" if theme == "auto" else theme, was.time_zone or "")
         await context.call(set_preferences, context.instance, caller, chosen)
@@ -78,7 +78,7 @@ def _page(
         "tongues": [(tag, language.patterns.name) for tag, language in languages().items()],
         "zones": [(area, list(names)) for area, names in groupby(time_zones(), lambda name: name.partition("/")[0])],
         "servers_zone": str(context.instance.zone),
-        "title": "Preferences",
+        "title": _("Preferences"),
         "error": error,
         "is_saved": is_saved,
     }
