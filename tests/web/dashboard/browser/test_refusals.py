@@ -94,7 +94,7 @@ def test_an_application_of_another_machine_is_told_so(site: Site, visitor: Visit
     with site.instance.catalog.write() as connection:
         connection.exec_driver_sql("UPDATE apps SET node = 'far' WHERE id = ?", (app.id,))
     page = visitor.open(f"/apps/{app.id}/restore?backup={backup.id}")
-    expect(page.get_by_role("button", name="Restore without having seen it")).to_be_visible()
+    expect(page.get_by_role("button", name="Restore without having seen it")).to_be_visible(timeout=60_000)
     page.goto(f"/apps/{app.id}/diff?from={backup.id}&to={backup.id}")
     expect(page.locator("#to option", has_text="What is there now")).to_have_count(0)
     expect(page.locator("h1")).to_have_text("No file differs")
