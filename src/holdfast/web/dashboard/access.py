@@ -76,6 +76,7 @@ def as_page(handler: Handler) -> Handler:
                 "title": title,
                 "lines": [translated(known.message)],
                 "sign_in_path": LOGIN_PATH if is_refused else "",
+                "home": "/operator" if is_operators(scope) else "/",
             }
             return page(scope, "refused.html", known.http_status, known.headers, **more)
 

@@ -53,8 +53,7 @@ def test_the_link_of_each_kind_of_notice_opens_a_page(site: Site, http: httpx.Cl
                 case EventKind.BACKUP_OVERDUE:
                     enter_event(connection, kind, account_id, now, app_id=app_id)
                 case EventKind.RESTORE_FINISHED:
-                    data = {"app_id": app_id, "backup_id": backup.id, "job_id": job.id}
-                    enter_event(connection, kind, account_id, now, **data)
+                    enter_event(connection, kind, account_id, now, app_id=app_id, backup_id=backup.id, job_id=job.id)
                 case EventKind.BACKUP_EXPIRED:
                     enter_backup_event(connection, kind, trashed.id, now)
                 case _:
@@ -68,7 +67,7 @@ def test_the_link_of_each_kind_of_notice_opens_a_page(site: Site, http: httpx.Cl
     assert {kind: path for kind, whose, path in found if whose == "owner" and kind in wanted} == wanted
     with site.client() as operator:
         operator_signed_in(site, operator)
-        for kind, whose, path in found:
+        for name, whose, path in found:
             answer = (operator if whose == "operator" else http).get(path)
-            assert answer.status_code == 200, (kind, whose, path)
-            assert site.silver.account.email in answer.text, (kind, whose, path)
+            assert answer.status_code == 200, (name, whose, path)
+            assert site.silver.account.email in answer.text, (name, whose, path)
