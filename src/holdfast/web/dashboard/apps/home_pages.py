@@ -63,14 +63,14 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
     seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
     if len(seen) == 1:
         return redirect(f"/apps/{seen[0].id}", [])
-    newest = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
     found = overviews(instance, seen)
     plan = accounts.plan_of(instance, caller.account)
     return page(
         scope,
         "apps.html",
         frame=Frame(caller.actor.name, str(instance.zone), area="home", tab="apps"),
-        seen=newest,
+        # It was read before anything else: what comes later is told.
+        seen=found[0].event_seq if found else newest_event(instance, caller.account.id),
         title=_headline([one.standing.kind for one in found]),
         filters=_filters(found, fields.get("show", "")),
         cards=[_card(instance, one) for one in _chosen(found, fields)],

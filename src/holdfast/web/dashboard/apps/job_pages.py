@@ -116,12 +116,12 @@ def job_form(token: str, job_id: str, form: str) -> dict[str, str]:
     return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
 
 
-def undo_form(instance: Instance, caller: Caller, token: str, work_id: str, app_id: str) -> dict[str, str] | None:
-    """The form that undoes a restore; None when it cannot be undone."""
-    if not caller.may(Right.BACKUPS_RESTORE, app_id):
+def undo_form(instance: Instance, caller: Caller, token: str, work_id: str, app: App) -> dict[str, str] | None:
+    """The form that undoes a restore of an application; None when it cannot be undone."""
+    if not caller.may(Right.BACKUPS_RESTORE, app.id):
         return None
     try:
-        undo_of(instance, work_id)
+        undo_of(instance, work_id, app)
     except ServiceError:
         return None
     return job_form(token, work_id, "undo")
@@ -159,7 +159,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
         reload_seconds=RELOAD_SECONDS,
         cancel=job_form(token, work.id, "cancel") if may_cancel else None,
         cancelling=cancelling(work),
-        undo=undo_form(instance, caller, token, work.id, app.id) if work.result and work.kind == "restore" else None,
+        undo=undo_form(instance, caller, token, work.id, app) if work.result and work.kind == "restore" else None,
         failure=None if work.state is not JobState.FAILED else _failure(work, wanted),
         again=_again(work, wanted, backup) if caller.may(STARTED_BY[work.kind], app.id) else None,
         asked=_asked(work, wanted, app, name, instance),
