@@ -34,6 +34,8 @@ NO_PAGES = {
     "/in": "a link that is used up",
     "/invite/{token}": "a link that is used up",
     "/forgot/new": "a link that is used up",
+    "/oidc/{name}/callback": "a round that is used up",
+    "/oidc/{name}/account": "open within a round only",
 }
 """Routes that are not counted, with the reason."""
 
