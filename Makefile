@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test screens crashtest faults lint format build bench bench-quick bench-dashboard clean
+.PHONY: run test screens messages crashtest faults lint format build bench bench-quick bench-dashboard clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -30,7 +30,7 @@ test: .venv/.tests
 
 # Every page in every state, light and dark, wide and narrow, as pictures in .run/screens.
 screens: .venv/.tests
-	HOLDFAST_BROWSER=required HOLDFAST_SCREENS=$(CURDIR)/.run/screens $(BIN)/pytest -n 0 tests/web/dashboard/browser/test_states.py
+	HOLDFAST_BROWSER=required HOLDFAST_SCREENS=$(CURDIR)/.run/screens $(BIN)/pytest -n 2 --dist loadscope tests/web/dashboard/browser/test_states.py tests/web/dashboard/browser/test_pages.py
 
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py
@@ -38,6 +38,10 @@ crashtest: .venv/.tests
 # Every operation, every kind of fault, at every call, in the store, the catalog and `run/`: some 15 minutes.
 faults: .venv/.tests
 	HOLDFAST_FAULTS=all $(BIN)/pytest -n 2 --dist load tests/faults
+
+# The messages of the sources into languages/; TAG=de begins another language.
+messages: .venv/.tests
+	PYTHONPATH=tests $(BIN)/python -m kit.messages $(TAG)
 
 lint: .venv/.tests
 	@gcc $(NATIVE_FLAGS) -Werror -o /dev/null $(NATIVE_SOURCES)

@@ -54,14 +54,22 @@ def make_languages(root: Path) -> None:
         plural: Callable[[int], int] = lambda count: int(count != 1)  # noqa: E731
         count = 2
         if tag != ENGLISH:
-            for subject in SUBJECTS:
-                with (root / SOURCES / tag / f"{subject}.po").open("rb") as file:
-                    catalogue = read_po(file, locale=tag.replace("-", "_"))
-                with (folder / f"{tag}.{subject}.mo").open("wb") as file:
-                    write_mo(file, catalogue)
-            count, plural = catalogue.num_plurals, _plural_of(catalogue)
-        patterns = _patterns(tag, count, plural)
-        (folder / f"{tag}.json").write_text(json.dumps(patterns, ensure_ascii=False, indent=1) + "\n")
+            texts, sentences = (_catalogue(root / SOURCES / tag / f"{subject}.po", tag) for subject in SUBJECTS)
+            with (folder / f"{tag}.mo").open("wb") as file:
+                write_mo(file, texts)
+            told = {message.id: message.string for message in sentences if message.id and message.string}
+            _write(folder / f"{tag}.sentences.json", told)
+            count, plural = texts.num_plurals, _plural_of(texts)
+        _write(folder / f"{tag}.json", _patterns(tag, count, plural))
+
+
+def _catalogue(path: Path, tag: str) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=Locale.parse(tag, sep="-"))
+
+
+def _write(path: Path, values: Any) -> None:
+    path.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n")
 
 
 def _plural_of(catalogue: Catalog) -> Callable[[int], int]:

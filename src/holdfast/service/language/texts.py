@@ -17,7 +17,6 @@ import msgspec
 
 ENGLISH = "en"
 _BUILT = Path(__file__).parent / "built"
-_SUBJECTS = ("texts", "sentences")
 _ASKED_CHARACTERS_MAX = 500
 _ASKED_MAX = 20
 """Of the header Accept-Language: the rest is not looked at."""
@@ -52,7 +51,7 @@ class Language:
 
     tag: str
     texts: gettext.NullTranslations
-    sentences: gettext.NullTranslations
+    sentences: dict[str, str]
     patterns: Patterns
 
     def plural(self, count: int) -> int:
@@ -64,12 +63,14 @@ class Language:
 @cache
 def languages() -> dict[str, Language]:
     """Return the languages that this installation speaks, by their tags."""
-    return {path.stem: _read(path.stem) for path in sorted(_BUILT.glob("*.json"))}
+    return {path.stem: _read(path.stem) for path in sorted(_BUILT.glob("*.json")) if "." not in path.stem}
 
 
 def _read(tag: str) -> Language:
-    texts, sentences = (_messages(_BUILT / f"{tag}.{subject}.mo") for subject in _SUBJECTS)
-    return Language(tag, texts, sentences, msgspec.json.decode((_BUILT / f"{tag}.json").read_bytes(), type=Patterns))
+    path = _BUILT / f"{tag}.sentences.json"
+    sentences = msgspec.json.decode(path.read_bytes(), type=dict[str, str]) if path.exists() else {}
+    patterns = msgspec.json.decode((_BUILT / f"{tag}.json").read_bytes(), type=Patterns)
+    return Language(tag, _messages(_BUILT / f"{tag}.mo"), sentences, patterns)
 
 
 def _messages(path: Path) -> gettext.NullTranslations:

@@ -34,8 +34,15 @@ _KEPT = {
     "by_hand": N_("it was taken by hand"),
     "no_rules": N_("every backup is kept"),
     "failed_lately": N_("its failure is new"),
+    "keep_last": N_("last"),
+    "keep_hourly": N_("hourly"),
+    "keep_daily": N_("daily"),
+    "keep_weekly": N_("weekly"),
+    "keep_monthly": N_("monthly"),
+    "keep_yearly": N_("yearly"),
+    "keep_within": N_("within"),
 }
-"""By what keeps a backup, as the API names it; rules of retention are named by themselves."""
+"""By what keeps a backup, as the API names it."""
 
 
 def origin(name: str) -> str:
@@ -45,7 +52,7 @@ def origin(name: str) -> str:
 
 def kept(names: Iterable[str]) -> str:
     """Tell what keeps a backup, in words."""
-    return ", ".join(dict.fromkeys(_(_KEPT.get(name, name.removeprefix("keep_").replace("_", " "))) for name in names))
+    return ", ".join(dict.fromkeys(_(_KEPT[name]) for name in names))
 
 
 size, number, decimal, day = patterns.size, patterns.number, patterns.decimal, patterns.short_day
@@ -58,6 +65,16 @@ span, series, date = patterns.span_glued, patterns.series, patterns.day_and_mont
 def files(count: int) -> str:
     """A count of files: `1 file`, `23,464 files`."""
     return ngettext("%(num)s file", "%(num)s files", count, num=number(count))
+
+
+def percent(count: int) -> str:
+    """A share: `27 %`."""
+    return f"{number(count)}{patterns.GLUE}%"
+
+
+def warnings(count: int) -> str:
+    """A count of warnings: `1 warning`."""
+    return ngettext("%(num)s warning", "%(num)s warnings", count, num=number(count))
 
 
 def counted(count: int, noun: str) -> str:

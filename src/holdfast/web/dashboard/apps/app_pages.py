@@ -13,6 +13,7 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import App, Backup, State
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.backups import Choice, Shown, page_of_backups
 from holdfast.service.overview.overviews import Overview, overview
 from holdfast.service.people.callers import Caller
@@ -41,7 +42,12 @@ from holdfast.web.http.envelope import Answer
 ROWS = 25
 """Backups of one page."""
 
-_CHOICES = {Choice.ALL: "All", Choice.BY_HAND: "By hand", Choice.LOCKED: "Locked", Choice.FAILED: "Failed"}
+_CHOICES = {
+    Choice.ALL: N_("All"),
+    Choice.BY_HAND: N_("By hand"),
+    Choice.LOCKED: N_("Locked"),
+    Choice.FAILED: N_("Failed"),
+}
 _APP = "/apps/{app_id:str}"
 _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 """The standings of an application that has nothing to draw yet."""
@@ -188,8 +194,13 @@ def _charts(now: Overview) -> dict[str, Any] | None:
     return {
         "broad": size_chart(points, width=680, height=250, css="on-desk"),
         "narrow": size_chart(points, width=350, height=220, css="on-phone"),
-        "sentence": f"A backup held {words.size(first.content)} on {words.day(first.day)} and holds "
-        f"{words.size(last.content)} now; all of them take {words.size(last.stored)}.",
+        "sentence": _(
+            "A backup held %(before)s on %(day)s and holds %(now)s now; all of them take %(all)s.",
+            before=words.size(first.content),
+            day=words.day(first.day),
+            now=words.size(last.content),
+            all=words.size(last.stored),
+        ),
         "rows": [(words.day(p.day), words.size(p.content), words.size(p.stored)) for p in reversed(points)],
     }
 
@@ -197,13 +208,15 @@ def _charts(now: Overview) -> dict[str, Any] | None:
 def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: int | None) -> list[tuple[str, str]]:
     plan, zone, at = accounts.plan_of(instance, caller.account), instance.zone, now.standing.facts.now
     proof = now.standing.facts.next_proof_at
+    most = plan.backups_per_app
+    room = ngettext("%(num)s backup", "%(num)s backups", most, num=words.number(most)) if most else ""
     lines = [
-        ("Rules", ", ".join(rules_in_words(app.settings.retention)) or "every backup is kept"),
-        ("Room", f"{plan.backups_per_app} backups" if plan.backups_per_app else "as many backups as fit"),
-        ("Stored for all", words.size(now.stored_bytes)),
-        ("Next backup", "by hand" if next_at is None else words.when(next_at, at, zone)),
+        (_("Rules"), ", ".join(rules_in_words(app.settings.retention)) or _("every backup is kept")),
+        (_("Room"), room or _("as many backups as fit")),
+        (_("Stored for all"), words.size(now.stored_bytes)),
+        (_("Next backup"), _("by hand") if next_at is None else words.when(next_at, at, zone)),
     ]
-    return lines if proof is None else [*lines, ("Next test restore", words.when(proof, at, zone))]
+    return lines if proof is None else [*lines, (_("Next test restore"), words.when(proof, at, zone))]
 
 
 def _found(instance: Instance, caller: Caller, now: Overview, fields: dict[str, str]) -> Shown:
@@ -238,7 +251,7 @@ def _list(
         "choice": choice.value,
         "choices": [
             {
-                "text": text,
+                "text": _(text),
                 "href": f"/apps/{app.id}" + (f"?show={one.value}" if one else ""),
                 "is_current": one is choice,
             }
@@ -260,17 +273,17 @@ def _rows(
             "group": words.group(backup.created_at, now, zone),
             "badge": badge_of_backup(backup),
             "is_good": backup.state is State.SUCCESSFUL,
-            "origin": words.ORIGINS.get(backup.origin, backup.origin),
+            "origin": words.origin(backup.origin),
             "ago": words.ago(backup.created_at, now),
             "whole": words.whole(backup.created_at, zone),
-            "files": words.counted(backup.files, "file"),
+            "files": words.files(backup.files),
             "content": words.size(backup.content_bytes),
             "added": words.size(backup.stored_bytes),
             "locked": locked_words(backup, now, zone),
             "href": path_of(backup),
             "restore": _restore_path(caller, backup),
             "is_proved": backup.restore_proved_at is not None,
-            "warnings": words.counted(len(backup.warnings), "warning") if backup.warnings else None,
+            "warnings": words.warnings(len(backup.warnings)) if backup.warnings else None,
             "url": full.url,
             "error": None if full.error is None else full.error.message,
         }

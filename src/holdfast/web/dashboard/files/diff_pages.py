@@ -17,6 +17,7 @@ from holdfast.schemas.jobs import ChangedPath
 from holdfast.service.access.browse import diff
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
@@ -38,10 +39,10 @@ ROWS = 500
 """Paths of one page."""
 
 _KINDS = {
-    "added": ("good", "plus", "Added"),
-    "removed": ("bad", "minus", "Removed"),
-    "changed": ("run", "pencil", "Changed"),
-    "metadata": ("none", "settings-2", "Rights or time only"),
+    "added": ("good", "plus", N_("Added")),
+    "removed": ("bad", "minus", N_("Removed")),
+    "changed": ("run", "pencil", N_("Changed")),
+    "metadata": ("none", "settings-2", N_("Rights or time only")),
 }
 """By the kind of a difference: the class that colours it, its icon, its word."""
 
@@ -84,7 +85,8 @@ def _before(instance: Instance, caller: Caller, backup: Backup, ref: str) -> Bac
         return find_backup(instance, backup.app_id, ref)
     older = newest_backups(instance, caller.account.id, backup.app_id, choice=Choice.GOOD, after=backup.id, limit=1)
     if not older:
-        raise NotFound("BACKUP_NOT_FOUND", "No good backup is older than this one, so it cannot be compared.")
+        message = _("No good backup is older than this one, so it cannot be compared.")
+        raise NotFound("BACKUP_NOT_FOUND", message)
     return older[0]
 
 
@@ -102,13 +104,15 @@ def _now_page(
 ) -> Answer:
     """The page against what is there now; `compared`: None while the dry run goes on."""
     name = words.name(old.name, old.created_at, instance.zone)
-    values: dict[str, Any] = {"headline": f"Comparing {name} with what is there now", "totals": "", "groups": []}
+    going = _("Comparing %(name)s with what is there now", name=name)
+    values: dict[str, Any] = {"headline": going, "totals": "", "groups": []}
     at = 0
     if compared is not None:
         changes, at = compared.preview.changes, compared.at
         # A restore would bring back what was removed since, and remove what was added.
         values["headline"] = _headline(changes.removed, changes.added, changes.changed)
-        values["totals"] = f"Compared {words.whole(at, instance.zone)}; nothing was changed by it."
+        when = words.whole(at, instance.zone)
+        values["totals"] = _("Compared %(when)s; nothing was changed by it.", when=when)
         listed = [(one, "added") for one in changes.paths_removed]
         listed += [(one, "removed") for one in changes.paths_added]
         listed += [(one, "changed") for one in changes.paths_changed]
@@ -122,7 +126,7 @@ def _now_page(
 
 
 def _now_row(app_id: str, old_id: str, path: ChangedPath, what: str) -> tuple[str, dict[str, Any]]:
-    folder, _, name = path.path.rpartition("/")
+    folder, _slash, name = path.path.rpartition("/")
     css, icon, word = _KINDS[what]
     page_name = "files" if path.kind == "folder" else "file"
     return folder, {
@@ -130,7 +134,7 @@ def _now_row(app_id: str, old_id: str, path: ChangedPath, what: str) -> tuple[st
         "icon": icon_of(name, path.kind),
         "css": css,
         "mark": icon,
-        "word": word,
+        "word": _(word),
         "sizes": words.size(path.size) if path.kind == "file" else "",
         # What was added since stands in no backup yet.
         "href": None if what == "added" else address(app_id, page_name, backup=old_id, path=path.path),
@@ -138,17 +142,23 @@ def _now_row(app_id: str, old_id: str, path: ChangedPath, what: str) -> tuple[st
 
 
 def _headline(added: int, removed: int, changed: int) -> str:
-    counts = (("added", added), ("removed", removed), ("changed", changed))
-    parts = [f"{words.number(count)} {what}" for what, count in counts if count]
-    return ", ".join(parts) if parts else "No file differs"
+    counts = [
+        (added, ngettext("%(num)s added", "%(num)s added", added, num=words.number(added))),
+        (removed, ngettext("%(num)s removed", "%(num)s removed", removed, num=words.number(removed))),
+        (changed, ngettext("%(num)s changed", "%(num)s changed", changed, num=words.number(changed))),
+    ]
+    return ", ".join(text for count, text in counts if count) or _("No file differs")
 
 
 def _totals(found: Diff) -> str:
     """Return the bytes of what differs, in a sentence; nothing when no file does."""
-    sizes = (("added", found.added_bytes), ("removed", found.removed_bytes))
-    parts = [f"{words.size(size)} {what}" for what, size in sizes if size]
+    parts = []
+    if found.added_bytes:
+        parts.append(_("%(size)s added", size=words.size(found.added_bytes)))
+    if found.removed_bytes:
+        parts.append(_("%(size)s removed", size=words.size(found.removed_bytes)))
     if found.changed:
-        parts.append(f"{words.size(found.changed_bytes)} in changed files")
+        parts.append(_("%(size)s in changed files", size=words.size(found.changed_bytes)))
     return f"{', '.join(parts)}." if parts else ""
 
 
@@ -213,7 +223,7 @@ def _groups(rows: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, list[dict
 
 def _row(app_id: str, one: Difference, old_id: str, new_id: str) -> tuple[str, dict[str, Any]]:
     """Return the folder of a difference, and what is shown of it."""
-    folder, _, name = one.path.rpartition("/")
+    folder, _slash, name = one.path.rpartition("/")
     css, icon, word = _KINDS[one.what]
     sizes = [words.size(size) for size in (one.size_before, one.size_after) if size is not None]
     if one.kind != "file":
@@ -225,7 +235,7 @@ def _row(app_id: str, one: Difference, old_id: str, new_id: str) -> tuple[str, d
         "icon": icon_of(name, one.kind),
         "css": css,
         "mark": icon,
-        "word": word,
+        "word": _(word),
         "sizes": " → ".join(dict.fromkeys(sizes)),
         "href": address(app_id, page_name, backup=where, path=one.path),
     }

@@ -19,6 +19,7 @@ from holdfast.service.access.browse import Content, find_content, find_selection
 from holdfast.service.access.find import versions_of
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps
@@ -107,9 +108,11 @@ def file_page_routes(context: Context) -> list[HTTPRouteHandler]:
 
 def _entry(instance: Instance, backup: Backup, path: str) -> File:
     """Return the file or link at a path. Raises NotFound, also for a folder."""
-    found, _ = list_folder(instance, backup, path, rows_max=1)
+    found = list_folder(instance, backup, path, rows_max=1)[0]
     if not path or not found or found[0].path != path:
-        raise NotFound("PATH_NOT_FOUND", f"The backup has no file at {path!r}; look for it in its folder.")
+        raise NotFound(
+            "PATH_NOT_FOUND", _("The backup has no file at %(path)s; look for it in its folder.", path=repr(path))
+        )
     return found[0]
 
 
@@ -161,7 +164,7 @@ def _picture(instance: Instance, app_id: str, fields: dict[str, str]) -> Answer:
     if content.is_file and content.length <= PICTURE_BYTES_MAX:
         kind = picture_type(_start_of(content))
     if kind is None:
-        raise NotFound("PATH_NOT_FOUND", "It cannot be shown as a picture; download it instead.")
+        raise NotFound("PATH_NOT_FOUND", _("It cannot be shown as a picture; download it instead."))
     name = quote(content.filename, safe="", errors="replace")
     headers = [
         (b"content-type", kind.encode("ascii")),

@@ -13,6 +13,7 @@ from holdfast.schemas.files import File, FoundPath
 from holdfast.service.access.browse import list_folder
 from holdfast.service.access.find import find_newest
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import ngettext
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps
@@ -79,7 +80,7 @@ def _folder_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, 
         backup_id=backup.id,
         name=name,
         is_newest=bool(good) and good[0].id == backup.id,
-        sentence=f"{words.counted(backup.files, 'file')}, {words.size(backup.content_bytes)}",
+        sentence=f"{words.files(backup.files)}, {words.size(backup.content_bytes)}",
         options=options(instance, good, backup),
         path=path,
         field=field_of(path),
@@ -129,8 +130,8 @@ def _found_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, f
         q=wanted,
         rows=[_found(instance, app_id, newest, one) for one in found.paths[:FOUND]],
         is_older=older_than is not None,
-        through=words.counted(searched.backups, "backup"),
-        left=words.counted(searched.left, "older backup"),
+        through=ngettext("%(num)s backup", "%(num)s backups", searched.backups, num=words.number(searched.backups)),
+        left=ngettext("%(num)s older backup", "%(num)s older backups", searched.left, num=words.number(searched.left)),
         go_on=None
         if searched.older_than is None
         else address(app_id, "files", q=wanted, older_than=searched.older_than),

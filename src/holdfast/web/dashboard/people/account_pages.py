@@ -8,7 +8,6 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.schemas.times import local_time
 from holdfast.service.identities.linking import own_identities
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import sessions
@@ -16,6 +15,7 @@ from holdfast.service.people.callers import Caller
 from holdfast.service.people.sessions import Session
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_caller, require_session
 from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import Frame, page, redirect
@@ -66,12 +66,12 @@ def _account_page(
 ) -> Answer:
     def shown(session: Session) -> dict[str, Any]:
         path = _end_path(session.id)
-        seen, began = (local_time(ns, instance.zone) for ns in (session.seen_at, session.created_at))
+        now, zone = instance.clock.now_ns(), instance.zone
         return {
             "ip": session.ip,
             "agent": session.agent,
-            "seen": f"{seen:%Y-%m-%d %H:%M}",
-            "began": f"{began:%Y-%m-%d %H:%M}",
+            "seen": words.when(session.seen_at, now, zone),
+            "began": words.when(session.created_at, now, zone),
             "is_this": session.id == caller.session_id,
             "end_path": path,
             "end_token": form_token(token, path),

@@ -11,6 +11,7 @@ from litestar.types import Scope
 from holdfast.service.credentials import log_in as service
 from holdfast.service.credentials.log_in import Browser, Entrance
 from holdfast.service.errors import AccessDenied, PasswordRefused
+from holdfast.service.language.texts import _
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
@@ -93,8 +94,8 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "sign_in/accounts.html",
-            title="Choose an account",
-            lines=[f"You are signed in as {caller.actor.name}."],
+            title=_("Choose an account"),
+            lines=[_("You are signed in as %(who)s.", who=caller.actor.name)],
             action=CHOICE_PATH,
             form_token=form_token(token, CHOICE_PATH),
             return_to=wanted,
@@ -104,7 +105,7 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(CHOICE_PATH, opt=OPEN)
     @as_page
     async def choose_account(request: AnyRequest) -> Answer:
-        caller, _, fields = await person_form(context, request, CHOICE_PATH)
+        caller, _token, fields = await person_form(context, request, CHOICE_PATH)
         require_elevated(context, caller, CHOICE_PATH)
         account_id = fields.get("account") or None
         browser = browser_of(context, request.scope)
@@ -120,8 +121,8 @@ def shown_entrance(entrance: Entrance, account_id: str | None) -> dict[str, Any]
     operator = entrance.account_id is None
     return {
         "id": entrance.account_id or "",
-        "name": "The operator's pages" if operator else entrance.name or entrance.email,
-        "more": "All accounts of this instance" if operator else entrance.email if entrance.name else "",
+        "name": _("The operator's pages") if operator else entrance.name or entrance.email,
+        "more": _("All accounts of this instance") if operator else entrance.email if entrance.name else "",
         "is_this": entrance.account_id == account_id,
     }
 
@@ -141,7 +142,7 @@ def _log_in_page(
         scope,
         "sign_in/login.html",
         status,
-        title="Sign in to your backups",
+        title=_("Sign in to your backups"),
         lines=[],
         action=LOGIN_PATH,
         return_to=wanted,

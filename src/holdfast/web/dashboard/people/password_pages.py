@@ -58,8 +58,8 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
             scope,
             "sign_in/password.html",
             status,
-            title="Change your password" if has_one else "Set a password",
-            lines=[f"It signs {caller.actor.name} in, besides links of your host."],
+            title=_("Change your password") if has_one else _("Set a password"),
+            lines=[_("It signs %(who)s in, besides links of your host.", who=caller.actor.name)],
             action=PASSWORD_PATH,
             form_token=form_token(token, PASSWORD_PATH),
             email=caller.actor.name,
@@ -81,7 +81,9 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token, fields = await person_form(context, request, PASSWORD_PATH)
         new, old = fields.get("new", ""), fields.get("old") or None
         if new != fields.get("again", ""):
-            return await shown(request.scope, caller, token, "The two are not the same; type the new one again.", 400)
+            return await shown(
+                request.scope, caller, token, _("The two are not the same; type the new one again."), 400
+            )
         try:
             if old is not None:
                 one_try(context, request.scope, caller.actor.name)
@@ -106,7 +108,7 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
             scope,
             "sign_in/elevate.html",
             status,
-            title="Is it you?",
+            title=_("Is it you?"),
             lines=[_(_ELEVATION_LINES[has_one, bool(found)])],
             providers=elevation_buttons(found, token, wanted),
             action=ELEVATE_PATH,

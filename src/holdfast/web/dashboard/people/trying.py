@@ -10,6 +10,7 @@ import hashlib
 
 from litestar.types import Scope
 
+from holdfast.service.language.texts import _
 from holdfast.web.context import Context
 from holdfast.web.http.errors import keep_calm
 
@@ -21,7 +22,7 @@ def one_try(context: Context, scope: Scope, person: str) -> None:
     if seconds:
         raise keep_calm(seconds)
     if seconds := context.password_throttle.attempt_failed(_short(person), now):
-        raise keep_calm(seconds, "Too many passwords were tried for this address")
+        raise keep_calm(seconds, _("Too many passwords were tried for this address"))
 
 
 def tried_well(context: Context, scope: Scope, person: str) -> None:
