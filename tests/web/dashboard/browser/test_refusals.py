@@ -15,6 +15,7 @@ from holdfast.catalog.records import SYSTEM
 from holdfast.service.registry.apps import add_app, remove_app
 from holdfast.service.registry.backups import list_backups
 from holdfast.web.dashboard.access import AGAIN_SECONDS
+from holdfast.web.dashboard.apps import comparisons
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +111,15 @@ def test_an_application_ends_while_its_page_is_open(site: Site, visit: Visit) ->
     expect(page.get_by_text("No such application exists.")).to_be_visible()
     page.get_by_role("link", name="Back to the first page").click()
     expect(page.get_by_role("link", name="wiki")).to_be_visible()
+
+
+def test_a_comparison_that_is_refused_later_is_told_so(
+    site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons, "PATIENCE_SECONDS", 0)  # the page is shown before it is known
+    app = add_app(site.instance, site.silver.account.id, "elsewhere", site.folder, SYSTEM)
+    backup = site.take(app)
+    with site.instance.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE apps SET node = 'far' WHERE id = ?", (app.id,))
+    page = visitor.open(f"/apps/{app.id}/restore?backup={backup.id}")
+    expect(page.get_by_role("button", name="Restore without having seen it")).to_be_visible(timeout=30_000)
