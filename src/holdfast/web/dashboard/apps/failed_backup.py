@@ -34,7 +34,7 @@ class Box(NamedTuple):
 
 
 class FailedShown(NamedTuple):
-    """What a failed backup's page says first. `again`: the form that tries again, for whoever may."""
+    """The beginning of a failed backup's page. `again`: the form that tries again, for whoever may."""
 
     boxes: Sequence[Box]
     good: Sequence[dict[str, Any]]
