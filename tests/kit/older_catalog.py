@@ -31,7 +31,8 @@ def call_it(version: str, connection: Connection) -> None:
         connection.execute(text(f"DROP INDEX {index}"))
     for table in ("used_tokens", "sign_in_rounds", "identities", "password_links", "passwords", "operator_links"):
         connection.execute(text(f"DROP TABLE {table}"))
-    connection.execute(text("ALTER TABLE people DROP COLUMN is_operator"))
+    for column in ("is_operator", "language", "theme", "time_zone"):
+        connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))
     connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 

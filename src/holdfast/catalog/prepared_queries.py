@@ -57,6 +57,9 @@ class SessionRow(NamedTuple):
     ends_at: int
     elevated_until: int | None
     email: str
+    language: str | None
+    theme: str | None
+    time_zone: str | None
     members_rights: str | None
     members_app_ids: str | None
 
@@ -71,8 +74,12 @@ class OperatorSessionRow(NamedTuple):
     ends_at: int
     elevated_until: int | None
     email: str
+    language: str | None
+    theme: str | None
+    time_zone: str | None
 
 
+_OF_PERSON = (people.c.email, people.c.language, people.c.theme, people.c.time_zone)
 _Query = tuple[str, tuple[str, ...] | None]
 
 
@@ -103,8 +110,8 @@ class PreparedQueries:
         self._session = self._compiled(
             select(
                 *ACCOUNT_COLUMNS,
-                *(sessions.c[name] for name in SessionRow._fields[:-3]),
-                people.c.email,
+                *(sessions.c[name] for name in SessionRow._fields[:-6]),
+                *_OF_PERSON,
                 members.c.rights.label("members_rights"),
                 members.c.app_ids.label("members_app_ids"),
             )
@@ -143,7 +150,7 @@ class PreparedQueries:
 
     def _of_operator(self) -> _Query:
         return self._compiled(
-            select(*(sessions.c[name] for name in OperatorSessionRow._fields[:-1]), people.c.email)
+            select(*(sessions.c[name] for name in OperatorSessionRow._fields[:-4]), *_OF_PERSON)
             .join(people, people.c.id == sessions.c.person_id)
             .where(
                 sessions.c.token_hash == bindparam("token_hash"),

@@ -12,9 +12,11 @@ from urllib.parse import quote
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import operators as rows
 from holdfast.catalog.people.records import Operator as Operator
+from holdfast.catalog.people.records import Preferences
 from holdfast.catalog.records import Actor, ActorKind
 from holdfast.service.errors import AccessDenied, Conflict, NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.callers import DEFAULTS
 from holdfast.service.people.giving import checked_email
 from holdfast.service.people.sessions import AGE_NS_MAX, IDLE_NS, SEEN_EVERY_NS, new_session
 from holdfast.service.people.sign_in import SIGN_IN_PATH, MadeSignInLink, SignedIn, open_sign_in_link
@@ -37,6 +39,12 @@ class OperatorCaller:
     session_id: str
     unnoted_until: int | None = None
     elevated_until: int | None = None
+    preferences: Preferences = DEFAULTS
+
+    @property
+    def language(self) -> str | None:
+        """As of a `Caller`."""
+        return self.preferences.language
 
 
 def list_operators(instance: Instance) -> list[Operator]:
@@ -101,6 +109,7 @@ def operator_of_session(instance: Instance, token: str, address: str) -> Operato
         found.id,
         min(now_ns + IDLE_NS, found.created_at + AGE_NS_MAX) if is_unnoted else None,
         found.elevated_until,
+        Preferences(found.language, found.theme, found.time_zone),
     )
 
 
