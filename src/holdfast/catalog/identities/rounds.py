@@ -63,4 +63,6 @@ def use_token(catalog: Catalog, token_hash: bytes, ends_at: int, now_ns: int) ->
     with catalog.write() as connection:
         connection.execute(used_tokens.delete().where(used_tokens.c.ends_at <= now_ns))
         noted = insert_into(connection, used_tokens).values(hash=token_hash, ends_at=ends_at)
-        return connection.execute(noted.on_conflict_do_nothing(index_elements=["hash"])).rowcount > 0
+        # Not the count of rows, which PostgreSQL's driver does not tell of such an insert.
+        added = noted.on_conflict_do_nothing(index_elements=["hash"]).returning(used_tokens.c.hash)
+        return connection.execute(added).first() is not None

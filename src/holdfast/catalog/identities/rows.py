@@ -123,7 +123,8 @@ def _enter_identity(
         insert_into(connection, identities).values(values).on_conflict_do_nothing(index_elements=["issuer", "subject"])
     )
     linked = first
-    if not connection.execute(added).rowcount:
+    # Not the count of rows, which PostgreSQL's driver does not tell of such an insert.
+    if connection.execute(added.returning(identities.c.id)).first() is None:
         same = (identities.c.issuer == new.issuer, identities.c.subject == new.subject)
         known = _identity_of(connection.execute(select(*_COLUMNS).where(*same)).one())
         if known.person_id != new.person_id:
