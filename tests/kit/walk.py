@@ -225,6 +225,7 @@ class Walk:
             "keys-made": Shown("/account/keys", self._makes_key),
             "plan": Shown("/account/plan"),
             "plans": Shown("/plans"),
+            "help": Shown("/help"),
             "password": Shown("/account/password"),
             "choose-account": Shown("/login/account"),
         }

@@ -62,6 +62,7 @@ from holdfast.web.dashboard.notices.notice_pages import notice_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
+from holdfast.web.dashboard.people.help_pages import help_page_routes
 from holdfast.web.dashboard.people.key_pages import key_page_routes
 from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.member_pages import member_page_routes
@@ -136,6 +137,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_page_routes(context),
         *member_page_routes(context),
         *plan_page_routes(context),
+        *help_page_routes(context),
         *preferences_page_routes(context),
         *notice_page_routes(context),
         *endpoint_page_routes(context),

@@ -225,7 +225,7 @@ def customer_pages(site: Site, states: States) -> list[str]:
         *(f"{app}/restore?what=ticked", f"{app}/restore?where=download", f"{app}/schedule"),
         f"{app}/schedule?when=week&day=1&week_at=4:00&keep_daily=3&ignore=*.log",
         f"{app}/schedule?when=night&at=99:00",
-        *("/account", "/account/keys", "/account/people", "/account/plan", "/account/password", "/plans"),
+        *("/account", "/account/keys", "/account/people", "/account/plan", "/account/password", "/plans", "/help"),
         *("/notices", "/notices?add=mail", "/notices?add=ntfy", "/notices?add=other", f"/notices/{endpoint.id}"),
         *("/account/preferences", "/elevate", "/login/account", f"/jobs/{job.id}", f"{app}/backups/{'0' * 32}"),
     ]

@@ -38,6 +38,7 @@ _STYLES = (
     "operator",
     "live",
     "restore",
+    "help",
 )
 """The style sheets, in the order in which they are joined."""
 
