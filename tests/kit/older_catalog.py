@@ -29,8 +29,9 @@ def call_it(version: str, connection: Connection) -> None:
     """Give a catalog of today, from which the caller takes what came later, the number of an older version."""
     for index in _INDEXES_OF_0018:
         connection.execute(text(f"DROP INDEX {index}"))
-    for table in ("password_links", "passwords", "operator_links"):
+    for table in ("second_factors", "recovery_codes", "half_sessions", "password_links", "passwords", "operator_links"):
         connection.execute(text(f"DROP TABLE {table}"))
+    connection.execute(text("ALTER TABLE sessions DROP COLUMN proof"))
     connection.execute(text("ALTER TABLE people DROP COLUMN is_operator"))
     connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from litestar.types import Scope
 
+from holdfast.service.credentials.log_in import HALF_NS
 from holdfast.service.errors import AccessDenied
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller, operator_of_session
@@ -22,7 +23,7 @@ from holdfast.web.context import Context
 from holdfast.web.http.errors import KeyRefused, RouteMissing, route_not_found
 from holdfast.web.http.request import header
 
-_COOKIE = "holdfast"
+_COOKIE, _HALF_COOKIE = "holdfast", "holdfast-2fa"
 _PURPOSE = b"holdfast form"
 _MASK_BYTES = 32
 _PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
@@ -36,21 +37,39 @@ def _is_https(context: Context) -> bool:
     return context.instance.config.base_url.startswith("https://")
 
 
-def _cookie_name(context: Context) -> str:
+def _cookie_name(context: Context, name: str) -> str:
     """`__Host-` binds a cookie to this host and to https; browsers refuse that name over http."""
-    return f"__Host-{_COOKIE}" if _is_https(context) else _COOKIE
+    return f"__Host-{name}" if _is_https(context) else name
 
 
 def set_cookie(context: Context, token: str, seconds: int = AGE_NS_MAX // SECOND_NS) -> tuple[bytes, bytes]:
     """The header that gives a browser its session; with 0 seconds the one that takes it away."""
+    return _cookie(context, _COOKIE, token, seconds)
+
+
+def set_half_cookie(context: Context, token: str) -> tuple[bytes, bytes]:
+    """The header that gives a browser its log-in that waits for a code; with an empty token it takes it away."""
+    return _cookie(context, _HALF_COOKIE, token, HALF_NS // SECOND_NS if token else 0)
+
+
+def _cookie(context: Context, name: str, token: str, seconds: int) -> tuple[bytes, bytes]:
     secure = "; Secure" if _is_https(context) else ""
-    value = f"{_cookie_name(context)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    value = f"{_cookie_name(context, name)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
     return b"set-cookie", value.encode("ascii")
 
 
 def session_token(context: Context, scope: Scope) -> str | None:
     """The token in a request's cookie."""
-    wanted = _cookie_name(context)
+    return _token(context, scope, _COOKIE)
+
+
+def half_token(context: Context, scope: Scope) -> str | None:
+    """The token of a log-in that waits for a code; it opens that step alone."""
+    return _token(context, scope, _HALF_COOKIE)
+
+
+def _token(context: Context, scope: Scope, cookie: str) -> str | None:
+    wanted = _cookie_name(context, cookie)
     for line in (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"):
         for pair in line.split(";"):
             name, _, value = pair.strip().partition("=")

@@ -9,13 +9,15 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.credentials import log_in as service
-from holdfast.service.credentials.log_in import Browser, Entrance
-from holdfast.service.errors import AccessDenied, PasswordRefused
+from holdfast.service.credentials.log_in import AwaitsCode, Browser, Entrance, LoggedIn
+from holdfast.service.errors import AccessDenied, PasswordRefused, SecondFactorMissing
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import (
+    CODE_PATH,
     LOGIN_PATH,
+    PROOFS_PATH,
     AnyRequest,
     account_of,
     as_page,
@@ -28,9 +30,9 @@ from holdfast.web.dashboard.access import (
 )
 from holdfast.web.dashboard.people.trying import one_try, tried_well
 from holdfast.web.dashboard.render import page, redirect
-from holdfast.web.dashboard.session import form_token, session_token, set_cookie
+from holdfast.web.dashboard.session import form_token, session_token, set_cookie, set_half_cookie
 from holdfast.web.http import request as inputs
-from holdfast.web.http.envelope import Answer
+from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.errors import ApiError, KeyRefused
 
 CHOICE_PATH = f"{LOGIN_PATH}/account"
@@ -44,7 +46,8 @@ def log_in_routes(context: Context) -> list[HTTPRouteHandler]:
 def browser_of(context: Context, scope: Scope) -> Browser:
     """The origin of a request, and the session that the browser has."""
     agent = inputs.header(scope, b"user-agent") or ""
-    return Browser(context.addresses.client(scope), agent, session_token(context, scope))
+    local = context.addresses.is_local(scope)
+    return Browser(context.addresses.client(scope), agent, session_token(context, scope), local)
 
 
 def _password_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -56,9 +59,9 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             caller, _ = require_person(context, request.scope)
         except (ApiError, AccessDenied) as error:
             if isinstance(error, KeyRefused | AccessDenied):
-                return _log_in_page(request.scope, wanted)
+                return log_in_page(request.scope, wanted)
             raise
-        return redirect(_target(account_of(caller), wanted), [])
+        return redirect(first_page(account_of(caller), wanted), [])
 
     @post(LOGIN_PATH, opt=OPEN)
     @as_page
@@ -71,14 +74,22 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             one_try(context, request.scope, email.lower())
             password = fields.get("password", "")
             done = await context.call_hashing(service.log_in, context.instance, email, password, browser, wanted)
-        except PasswordRefused as refused:
-            return _log_in_page(request.scope, wanted, email, refused.message, refused.http_status)
+        except (PasswordRefused, SecondFactorMissing) as refused:
+            return log_in_page(request.scope, wanted, email, refused.message, refused.http_status)
         tried_well(context, request.scope, email.lower())
-        if done.is_open:
-            return redirect(with_return(CHOICE_PATH, wanted), [set_cookie(context, done.token)])
-        return redirect(_target(done.entrance.account_id, wanted), [set_cookie(context, done.token)])
+        if isinstance(done, AwaitsCode):
+            return redirect(with_return(CODE_PATH, wanted), [set_half_cookie(context, done.token)])
+        return signed_in(context, done, wanted)
 
     return [show_log_in, log_in]
+
+
+def signed_in(context: Context, done: LoggedIn, wanted: str, more: Headers | None = None) -> Answer:
+    """Give the browser its session, and lead it to its page, or to the choice of an account."""
+    headers: Headers = [set_cookie(context, done.token), *(more or [])]
+    if done.is_open:
+        return redirect(with_return(CHOICE_PATH, wanted), headers)
+    return redirect(first_page(done.entrance.account_id, wanted), headers)
 
 
 def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -109,7 +120,7 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
         browser = browser_of(context, request.scope)
         token = await context.call(service.enter, context.instance, caller, account_id, browser)
         wanted = return_path(fields.get("return_to", "/"))
-        return redirect(_target(account_id, wanted), [set_cookie(context, token)])
+        return redirect(first_page(account_id, wanted), [set_cookie(context, token)])
 
     return [show_accounts, choose_account]
 
@@ -124,15 +135,16 @@ def _shown(entrance: Entrance, account_id: str | None) -> dict[str, Any]:
     }
 
 
-def _target(account_id: str | None, wanted: str) -> str:
+def first_page(account_id: str | None, wanted: str) -> str:
     """The page to see first: an operator has pages of his own."""
     is_operators = wanted == OPERATOR_PATH or wanted.startswith(f"{OPERATOR_PATH}/")
     if account_id is None:
-        return wanted if is_operators or wanted.startswith("/account/password") else OPERATOR_PATH
+        return wanted if is_operators or wanted.startswith(("/account/password", PROOFS_PATH)) else OPERATOR_PATH
     return "/" if is_operators else wanted
 
 
-def _log_in_page(scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200) -> Answer:
+def log_in_page(scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200) -> Answer:
+    """The page that asks for address and password. `wanted`: the path that the browser is led to afterwards."""
     return page(
         scope,
         "sign_in/login.html",
