@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 3
 NATIVE := src/holdfast/native/_native.so
 NATIVE_SOURCES := $(sort $(wildcard src/holdfast/native/*.c))
 NATIVE_HEADERS := $(wildcard src/holdfast/native/*.h)
-ASSET_SOURCES := hatch_assets.py $(shell find src/holdfast/web/dashboard -name "*.html" -o -name "*.py")
+ASSET_SOURCES := hatch_assets.py hatch_languages.py $(wildcard languages/*/*.po) $(shell find src/holdfast/web/dashboard -name "*.html" -o -name "*.py")
 NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 
 # Nothing outside this folder is changed: the caches of packages lie in it too.
@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test screens crashtest faults lint format build bench bench-quick bench-dashboard clean
+.PHONY: run test screens messages crashtest faults lint format build bench bench-quick bench-dashboard clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -38,6 +38,10 @@ crashtest: .venv/.tests
 # Every operation, every kind of fault, at every call, in the store, the catalog and `run/`: some 15 minutes.
 faults: .venv/.tests
 	HOLDFAST_FAULTS=all $(BIN)/pytest -n 2 --dist load tests/faults
+
+# The messages of the sources into languages/; TAG=de begins another language.
+messages: .venv/.tests
+	PYTHONPATH=tests $(BIN)/python -m kit.messages $(TAG)
 
 lint: .venv/.tests
 	@gcc $(NATIVE_FLAGS) -Werror -o /dev/null $(NATIVE_SOURCES)

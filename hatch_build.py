@@ -1,4 +1,4 @@
-"""Build hook: compiles the C parts, and makes the dashboard's font and icons.
+"""Build hook: compiles the C parts and the languages, and makes the dashboard's font and icons.
 
 It runs when the package is built or installed, also for an editable install.
 """
@@ -25,11 +25,14 @@ class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
         sys.path.insert(0, self.root)
         from hatch_assets import FOLDER as ASSETS
         from hatch_assets import make_assets
+        from hatch_languages import FOLDER as LANGUAGES
+        from hatch_languages import make_languages
 
         make_assets(root)
+        make_languages(root)
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["artifacts"] += [str(LIBRARY), str(ASSETS)]
+        build_data["artifacts"] += [str(LIBRARY), str(ASSETS), str(LANGUAGES)]
 
 
 def _compile(root: Path) -> None:

@@ -106,6 +106,7 @@ sign-in-link {account} | sign_in_link.created
 operator add rui@example.org | operator.added operator_link.created
 operator link rui@example.org | operator_link.created
 person link rui@example.org | password_link.created
+person reset-2fa rui@example.org | second_factor.reset
 operator remove rui@example.org | operator.removed
 key export | master_key.exported
 jobs cancel {queued} | backup.cancelled

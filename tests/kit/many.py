@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.events.days import day_of
-from holdfast.catalog.records import new_id
+from holdfast.catalog.records import App, new_id
 from holdfast.service.instance.home import Instance
 from holdfast.units import DAY_NS, HOUR_NS
 
@@ -49,6 +49,14 @@ def add_many(instance: Instance, account_id: str, count: int, name: str = "app",
         for table, values in rows.items():
             if values:
                 connection.execute(tables[table].insert(), values)
+
+
+def add_backups(instance: Instance, app: App, count: int) -> None:
+    """Add good backups to an application, an hour apart, that nobody took."""
+    now = instance.clock.now_ns()
+    rows = [_backup(app.account_id, app.id, "good", now - (n + 1) * HOUR_NS, n) for n in range(count)]
+    with instance.catalog.write() as connection:
+        connection.execute(backups.insert(), rows)
 
 
 def _account(account_id: str, email: str, now: int) -> dict[str, Any]:

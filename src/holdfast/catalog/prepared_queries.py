@@ -147,7 +147,8 @@ class PreparedQueries:
     def _of_operator(self) -> _Query:
         return self._compiled(
             select(
-                *(sessions.c[name] for name in OperatorSessionRow._fields[:-2]), people.c.email,
+                *(sessions.c[name] for name in OperatorSessionRow._fields[:-2]),
+                people.c.email,
                 second_factors.c.person_id.label("factor_of"),
             )
             .join(people, people.c.id == sessions.c.person_id)

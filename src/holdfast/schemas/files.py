@@ -41,6 +41,9 @@ class Diff(Shown, frozen=True):
     metadata: Annotated[Count, msgspec.Meta(description="Same content; other rights, owner or times.")]
     paths: Sequence[Difference]
     is_truncated: bool
+    added_bytes: Annotated[Bytes, msgspec.Meta(description="Of the files that were added.")]
+    removed_bytes: Annotated[Bytes, msgspec.Meta(description="Of the files that were removed.")]
+    changed_bytes: Annotated[Bytes, msgspec.Meta(description="Of the changed files, as they are in the newer backup.")]
 
 
 class FoundIn(Shown, frozen=True):

@@ -45,6 +45,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.apps.activity_pages import activity_page_routes
 from holdfast.web.dashboard.apps.app_pages import app_routes
 from holdfast.web.dashboard.apps.backup_pages import backup_page_routes
+from holdfast.web.dashboard.apps.comparisons import Comparisons
 from holdfast.web.dashboard.apps.home_pages import home_routes
 from holdfast.web.dashboard.apps.job_pages import job_page_routes
 from holdfast.web.dashboard.apps.live_pages import live_routes
@@ -54,6 +55,8 @@ from holdfast.web.dashboard.assets import asset_routes
 from holdfast.web.dashboard.files.diff_pages import diff_page_routes
 from holdfast.web.dashboard.files.file_pages import file_page_routes
 from holdfast.web.dashboard.files.folder_pages import folder_page_routes
+from holdfast.web.dashboard.identities.linking_pages import linking_routes
+from holdfast.web.dashboard.identities.round_pages import round_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
@@ -63,6 +66,8 @@ from holdfast.web.dashboard.people.member_pages import member_page_routes
 from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.plan_pages import plan_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
+from holdfast.web.dashboard.proofs.code_pages import code_routes
+from holdfast.web.dashboard.proofs.factor_pages import factor_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
@@ -97,7 +102,7 @@ def create_app(instance: Instance) -> Front:
 
 def routes(context: Context) -> list[HTTPRouteHandler]:
     """All routes: those of the API, and the pages."""
-    event_hub = EventHub(context)
+    event_hub, comparisons = EventHub(context), Comparisons(context)
     return [
         *backup_routes(context),
         *job_routes(context),
@@ -123,7 +128,11 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *sign_in_routes(context),
         *log_in_routes(context),
         *password_routes(context),
+        *code_routes(context),
+        *factor_routes(context),
         *forgotten_routes(context),
+        *round_routes(context),
+        *linking_routes(context),
         *account_page_routes(context),
         *key_page_routes(context),
         *member_page_routes(context),
@@ -131,13 +140,13 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),
-        *restore_page_routes(context),
+        *restore_page_routes(context, comparisons),
         *job_page_routes(context),
         *schedule_page_routes(context),
         *activity_page_routes(context),
         *folder_page_routes(context),
         *file_page_routes(context),
-        *diff_page_routes(context),
+        *diff_page_routes(context, comparisons),
         *live_routes(context, event_hub),
         *operator_routes(context),
         *asset_routes(),

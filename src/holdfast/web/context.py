@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -23,6 +24,7 @@ from prometheus_client import CollectorRegistry
 from holdfast.service.errors import LimitReached
 from holdfast.service.host.admin_keys import HostCall, HostCaller, note_call
 from holdfast.service.host.records import write_some_records
+from holdfast.service.identities.providers import Providers
 from holdfast.service.instance.capacity import capacity_of, open_files_max
 from holdfast.service.instance.home import Instance
 from holdfast.service.metrics import InstanceCollector
@@ -64,6 +66,11 @@ HASHING_THREADS = 2
 """A hash of a password takes 64 MiB and a core for 0.1 s: log-ins must not eat the machine."""
 HASHING_WAITING_MAX = 32
 
+PROVIDER_THREADS = 8
+PROVIDER_AT_ONCE_MAX = 4
+"""Of one provider: a slow one keeps nobody from signing in by another."""
+PROVIDER_WAITING_MAX = 32
+
 NOTED_MAX = 10_000
 
 HOST_PATH_CHARS_MAX = 1000
@@ -95,6 +102,7 @@ class Context:
         self.hashing = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="hash")
         self.hashing_calls = 0
         """Passwords that are checked or wait for it."""
+        self.providers, self.provider_threads = Providers(instance), ProviderThreads()
         self.password_throttle = Throttle(burst=10, per_second=1 / 60)
         self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
         """By person, and by address: passwords that were tried, until one was right."""
@@ -111,10 +119,7 @@ class Context:
         self.places = Places(self.capacity.downloads, instance.config.downloads_per_address_max, now)
         """The running downloads."""
         self.connections = Connections(
-            self.capacity.connections,
-            instance.config.connections_per_address_max,
-            lambda: self.addresses,
-            now,
+            self.capacity.connections, instance.config.connections_per_address_max, lambda: self.addresses, now
         )
         self.large_buffers = LargeBuffers()
         self.memory = Memory(self.calls)
@@ -141,12 +146,12 @@ class Context:
 
     async def call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something of `service/` in a thread. At most `CALL_THREADS` run at once, the others queue."""
-        return await asyncio.get_running_loop().run_in_executor(self.calls, partial(operation, *args, **kwargs))
+        return await _run_in(self.calls, operation, *args, **kwargs)
 
     async def call_outside(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run, for an account, what waits for other people's servers. Raises ApiError when it has too many such."""
         with _one_more(self.outside_calls, account_id, OUTSIDE_AT_ONCE_MAX, "tests or new webhooks"):
-            return await asyncio.get_running_loop().run_in_executor(self.outside, partial(operation, *args, **kwargs))
+            return await _run_in(self.outside, operation, *args, **kwargs)
 
     async def call_browsing(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run, for an account, what may look through whole backups. Raises ApiError when it has too many such.
@@ -154,7 +159,7 @@ class Context:
         It has threads of its own: however long it takes, other calls do not wait for it.
         """
         with _one_more(self.browsing_calls, account_id, BROWSING_AT_ONCE_MAX, "looks into backups"):
-            return await asyncio.get_running_loop().run_in_executor(self.browsing, partial(operation, *args, **kwargs))
+            return await _run_in(self.browsing, operation, *args, **kwargs)
 
     async def call_apart(self, account_id: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what makes a preview, for an account one at a time; who waits holds no thread. Raises LimitReached."""
@@ -164,9 +169,7 @@ class Context:
         lock = self.preview_locks.setdefault(account_id, asyncio.Lock())
         try:
             async with lock:
-                return await asyncio.get_running_loop().run_in_executor(
-                    self.previews, partial(operation, *args, **kwargs)
-                )
+                return await _run_in(self.previews, operation, *args, **kwargs)
         finally:
             self.previews_of[account_id] -= 1
             if not self.previews_of[account_id]:
@@ -178,9 +181,13 @@ class Context:
             raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
         self.hashing_calls += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.hashing, partial(operation, *args, **kwargs))
+            return await _run_in(self.hashing, operation, *args, **kwargs)
         finally:
             self.hashing_calls -= 1
+
+    async def call_provider(self, name: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what asks a provider, by its name in the configuration. Raises ApiError when too many wait for it."""
+        return await self.provider_threads.run(name, operation, *args, **kwargs)
 
     def refuse_after_failure(self, throttle: Throttle, scope: Scope, refusal: ApiError) -> ApiError:
         """The error for a failed attempt: `refusal`, or KEEP_CALM when the address had too many of them."""
@@ -254,10 +261,38 @@ class Context:
         self.download_audit.stop()
         self.calls.shutdown(wait=False, cancel_futures=True)
         self.hashing.shutdown(wait=False, cancel_futures=True)
+        self.provider_threads.threads.shutdown(wait=False, cancel_futures=True)
         self.streams.shutdown(wait=False)
         self.browsing.shutdown(wait=False, cancel_futures=True)
         self.outside.shutdown(wait=False, cancel_futures=True)
         self.previews.shutdown(wait=False, cancel_futures=True)
+
+
+class ProviderThreads:
+    """The threads that wait for sites that sign people in."""
+
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(PROVIDER_THREADS, thread_name_prefix="provider")
+        self._calls: Counter[str] = Counter()
+        """By provider: the calls that run or wait."""
+        self._places: dict[str, asyncio.Semaphore] = {}
+
+    async def run(self, name: str, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation for a provider. Raises ApiError when too many wait for it."""
+        if self._calls[name] >= PROVIDER_WAITING_MAX:
+            raise keep_calm(UNAVAILABLE_RETRY_SECONDS, "Too many people sign in at this moment")
+        self._calls[name] += 1
+        try:
+            async with self._places.setdefault(name, asyncio.Semaphore(PROVIDER_AT_ONCE_MAX)):
+                return await _run_in(self.threads, operation, *args, **kwargs)
+        finally:
+            self._calls[name] -= 1
+
+
+async def _run_in(threads: ThreadPoolExecutor, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run an operation in a thread, in the context of the request: it speaks the request's language there too."""
+    run = partial(copy_context().run, operation, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 def _named(scope: Scope) -> tuple[str, str] | None:

@@ -15,6 +15,8 @@ from kit.keys import add_named_key
 from kit.site import Site
 from litestar import Litestar
 
+from holdfast.catalog.events.audit import Change
+from holdfast.catalog.identities.rows import link_identity, new_identity
 from holdfast.catalog.people.keys import keys_of
 from holdfast.catalog.records import SYSTEM
 from holdfast.schemas.links import NewLink
@@ -27,7 +29,10 @@ from holdfast.service.people.sign_in import make_sign_in_link, open_sign_in_link
 NEVER = "f" * 32
 """An id that nothing ever had."""
 
-OPEN = {"/docs/{file}", "/static/{file}", "/invite/{token}"}
+OPEN = {
+    *("/docs/{file}", "/static/{file}", "/invite/{token}"),
+    *("/oidc/{name}", "/oidc/{name}/callback", "/oidc/{name}/account", "/oidc/{name}/link", "/oidc/{name}/elevate"),
+}
 """The same for everybody, and what its own secret opens."""
 
 BODIES: tuple[dict[str, Any] | None, ...] = (
@@ -57,7 +62,7 @@ def shape(answer: httpx.Response, ids: dict[str, str]) -> tuple[object, ...]:
 
 
 def state_of(site: Site) -> list[Any]:
-    tables = ("backups", "jobs", "apps", "endpoints", "deliveries", "members", "invitations", "links")
+    tables = ("backups", "jobs", "apps", "endpoints", "deliveries", "members", "invitations", "links", "identities")
     with site.instance.catalog.read() as connection:
         found = [connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").all() for table in tables]
         theirs = "SELECT * FROM keys WHERE account_id = ? ORDER BY id"
@@ -95,6 +100,17 @@ def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: http
     link = make_sign_in_link(site.instance, site.other.account, SYSTEM)
     signed_in = open_sign_in_link(site.instance, link.url.partition("=")[2], "192.0.2.7", "", None)
     theirs["session_id"] = caller_of_session(site.instance, signed_in.token, "192.0.2.7").session_id or ""
+    person = caller_of_session(site.instance, signed_in.token, "192.0.2.7")
+    identity = new_identity(person.person_id or "", "https://id.example", "sub", "ana", 1)
+    linked = link_identity(
+        site.instance.catalog,
+        identity,
+        theirs["session_id"],
+        site.other.account.id,
+        Change(person.actor, "identity.linked", site.other.account.id),
+        1,
+    )
+    theirs["identity_id"] = linked.id if linked is not None else ""
     with site.client(admin_key(site.instance, "accounts")) as panel:
         assert panel.put("/v3/admin/accounts/cust-1", json={"email": "bo@example.org", "plan": "Silver"}).is_success
     theirs |= {"external_id": "cust-1", "account_id": site.other.account.id}

@@ -17,6 +17,7 @@ from holdfast.catalog.backups.retention import apps_with_several, candidates
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.jobs.rows import insert_job
 from holdfast.catalog.packs import prune as pruning
+from holdfast.catalog.packs.storage import storage_of
 from holdfast.catalog.records import SYSTEM, App, Job, JobState, Warned
 
 DAY = 24 * 3600 * rows.SECOND
@@ -99,7 +100,7 @@ def test_a_prune_waits_for_a_quiet_moment_but_not_for_ever(catalog: Catalog, app
 
 def test_one_node_at_a_time_prunes_an_account(catalog: Catalog, app: App) -> None:
     assert pruning.claim_prune(catalog, "ana", "a", 0, 100)
-    assert pruning.is_shrinking(catalog, "ana", 50)
+    assert storage_of(catalog, "ana", 50).is_shrinking
     assert not pruning.claim_prune(catalog, "ana", "b", 99, 200)
     assert pruning.claim_prune(catalog, "ana", "a", 99, 200)  # whoever asks there holds the node's own lock
     assert pruning.claim_prune(catalog, "ana", "b", 200, 300)  # it died

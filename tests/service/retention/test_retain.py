@@ -12,7 +12,9 @@ from kit.world import World
 from holdfast.catalog.accounts.apps import app_by_id, change_settings
 from holdfast.catalog.backups.changes.gone import mark_deleting
 from holdfast.catalog.backups.found import backup_by_id
+from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.packs import prune as pruning
+from holdfast.catalog.packs.storage import Storage, storage_of
 from holdfast.catalog.records import SYSTEM, TRASH_NS, App, Backup, Retention, State
 from holdfast.service.errors import Conflict
 from holdfast.service.instance.home import Instance
@@ -281,10 +283,10 @@ def test_a_run_asks_once_for_the_storage_of_an_account(world: World, monkeypatch
             scheduled(world, app)
     asked: list[str] = []
 
-    def counted(instance: Instance, account: Any) -> tuple[int, int]:
-        asked.append(account.id)
-        return usage(instance, account)
+    def counted(catalog: Catalog, account_id: str, now_ns: int) -> Storage:
+        asked.append(account_id)
+        return storage_of(catalog, account_id, now_ns)
 
-    monkeypatch.setattr(retain_module, "usage", counted)
+    monkeypatch.setattr(retain_module, "storage_of", counted)
     retain_due(world.instance)
     assert asked == [world.account.id]

@@ -18,7 +18,7 @@ from holdfast.stores.memory import MemoryStore
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Kind
-from holdfast.vault.reader.browse import Browser, SubtreeView
+from holdfast.vault.reader.browse import Browser, PartView, SelectionView, SubtreeView
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.diff import differences
 from holdfast.vault.reader.snapshot import Snapshot
@@ -43,8 +43,10 @@ def bench_of(root: Path) -> Bench:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(tree=trees)
-def test_any_folder_and_any_path(tmp_path_factory: pytest.TempPathFactory, tree: dict[bytes, bytes]) -> None:
+@given(tree=trees, ticks=st.randoms(use_true_random=False))
+def test_any_folder_and_any_path(
+    tmp_path_factory: pytest.TempPathFactory, tree: dict[bytes, bytes], ticks: random.Random
+) -> None:
     root = tmp_path_factory.mktemp("tree")
     make(root, tree)
     bench = bench_of(root)
@@ -56,7 +58,7 @@ def test_any_folder_and_any_path(tmp_path_factory: pytest.TempPathFactory, tree:
         prefix = folder + b"/" if folder else b""
         expected = sorted(p for p in there if p.startswith(prefix) and b"/" not in p[len(prefix) :])
         assert [e.path for e in browser.children(folder)] == expected
-        with zipfile.ZipFile(io.BytesIO(zip_of(snapshot, folder))) as archive:
+        with zipfile.ZipFile(io.BytesIO(zip_of(SubtreeView(snapshot, folder), snapshot))) as archive:
             assert archive.testzip() is None
             assert len(archive.namelist()) == sum(p.startswith(prefix) for p in there)
     for path in there:
@@ -65,11 +67,18 @@ def test_any_folder_and_any_path(tmp_path_factory: pytest.TempPathFactory, tree:
         assert (entry.kind is Kind.FOLDER) == (there[path] is None)
     for path in (b"nowhere", b"a/nowhere", b"zzz"):
         assert (browser.entry(path) is not None) == (path in there)
+    if there:
+        chosen = ticks.sample(sorted(there), ticks.randint(1, min(4, len(there))))
+        with zipfile.ZipFile(io.BytesIO(zip_of(SelectionView(snapshot, chosen), snapshot))) as archive:
+            assert archive.testzip() is None
+            files = {archive.read(one) for one in archive.infolist() if not one.is_dir()}
+            is_in = [p for p in there if any(p == one or p.startswith(one + b"/") for one in chosen)]
+            assert len(archive.namelist()) == len(is_in)
+            assert files == {content for p in is_in if (content := there[p]) is not None}
     snapshot.close()
 
 
-def zip_of(snapshot: Snapshot, folder: bytes) -> bytes:
-    view = SubtreeView(snapshot, folder)
+def zip_of(view: PartView, snapshot: Snapshot) -> bytes:
     size = zip_layout.total_bytes(view)
     data = b"".join(bytes(b) for b in snapshot.reader.render(zip_layout.pieces(view, 0, size)))
     assert len(data) == size

@@ -124,13 +124,6 @@ def note_storage(catalog: Catalog, account_id: str, now_ns: int, *, is_full: boo
             enter_event(connection, EventKind.STORAGE_NEARLY_FULL, account_id, now_ns, used=used, allowed=allowed)
 
 
-def is_nearly_full(catalog: Catalog, account_id: str) -> bool:
-    """Return True if an account was told that its storage is nearly full, and it is still."""
-    with catalog.read() as connection:
-        query = select(accounts.c.nearly_full_at).where(accounts.c.id == account_id)
-        return connection.execute(query).scalar() is not None
-
-
 def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:
     """Return (finished backups, bytes of live packs) of an account, both without the trash."""
     with catalog.read() as connection:

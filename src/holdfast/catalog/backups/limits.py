@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Select, and_, case, func, select
 
 from holdfast.catalog.backups.retention import BY_HAND, Candidate, candidates_in
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, backups, events
-from holdfast.catalog.packs.ledger import counted_bytes
+from holdfast.catalog.database.tables import accounts, backups, events, packs
+from holdfast.catalog.packs.ledger import LIVE, counted_bytes
 from holdfast.catalog.records import EventKind, State
 from holdfast.units import HOUR_NS
 
@@ -78,15 +78,11 @@ def counted(
     )
 
 
-def plans_of(connection: Connection, account_ids: Collection[str]) -> dict[str, str]:
-    """Return the names of accounts' plans, by the accounts' ids."""
-    query = select(accounts.c.id, accounts.c.plan).where(accounts.c.id.in_(account_ids))
-    return {row[0]: row[1] for row in connection.execute(query).all()}
-
-
 def account_times(catalog: Catalog, account_ids: Collection[str], since: int) -> dict[str, tuple[int, ...]]:
     """Return for accounts what `Counts.account_times` has; of those that requested any since a time."""
     found: dict[str, list[int]] = {}
+    if not account_ids:
+        return {}
     with catalog.read() as connection:
         for account_id, _, at in _asked_since(connection, account_ids, since):
             found.setdefault(account_id, []).append(at)
@@ -94,23 +90,34 @@ def account_times(catalog: Catalog, account_ids: Collection[str], since: int) ->
 
 
 class Held(msgspec.Struct, frozen=True):
-    """The backups of an account: the good ones, those in its trash, and the bytes that these take."""
+    """The backups of an account: the good ones, those in its trash, and the bytes that these take; and the bytes of its
+    live packs without them."""
 
     backups: int = 0
     trash_backups: int = 0
     trash_bytes: int = 0
+    counted_bytes: int = 0
 
 
 def held_by(catalog: Catalog, account_ids: Collection[str]) -> dict[str, Held]:
-    """Return for accounts what they hold, by their ids."""
+    """Return for accounts what they hold, by their ids. One query."""
     b = backups.c
     in_trash = and_(b.state == State.TRASHED, b.deleted_at.is_not(None))
     good, trashed = (func.sum(case((one, 1), else_=0)) for one in (b.state == State.SUCCESSFUL, in_trash))
-    counts = select(b.account_id, good, trashed).where(b.account_id.in_(account_ids)).group_by(b.account_id)
-    taken = select(accounts.c.id, func.coalesce(accounts.c.trash_bytes, 0)).where(accounts.c.id.in_(account_ids))
+    counts = select(b.account_id, good.label("good"), trashed.label("trashed"))
+    of_account = counts.where(b.account_id.in_(account_ids)).group_by(b.account_id).subquery("of_account")
+    live = select(packs.c.account_id, func.sum(packs.c.size).label("bytes"))
+    is_live = packs.c.account_id.in_(account_ids), packs.c.state == LIVE
+    stored = live.where(*is_live).group_by(packs.c.account_id).subquery("stored")
+    query = (
+        select(accounts.c.id, of_account.c.good, of_account.c.trashed, accounts.c.trash_bytes, stored.c.bytes)
+        .outerjoin(of_account, of_account.c.account_id == accounts.c.id)
+        .outerjoin(stored, stored.c.account_id == accounts.c.id)
+        .where(accounts.c.id.in_(account_ids))
+    )
     with catalog.read() as connection:
-        found = {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(counts)}
-        return {row[0]: Held(*found.get(row[0], (0, 0)), int(row[1])) for row in connection.execute(taken)}
+        rows = [(row[0], *(int(number or 0) for number in row[1:])) for row in connection.execute(query)]
+    return {row[0]: Held(row[1], row[2], row[3], max(0, row[4] - row[3])) for row in rows}
 
 
 def _asked_since(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Select, select, union_all
 
 from holdfast.catalog.backups.found import BACKUP_COLUMNS, backup_of, beyond, is_listed
 from holdfast.catalog.database.engine import Catalog
@@ -30,18 +31,40 @@ _CONDITIONS = {
 }
 
 
+class Shown(NamedTuple):
+    """A page of an application's backups. `trashed`: the one in the trash that was asked for besides."""
+
+    backups: list[Backup]
+    trashed: Backup | None = None
+
+
 def shown_backups(
-    catalog: Catalog, app_id: str, choice: Choice, part: str, after: str | None, limit: int
-) -> list[Backup]:
-    """Return backups with `part` in their names, at most `limit`, those that are older than the one with id `after`."""
+    catalog: Catalog,
+    app_id: str,
+    choice: Choice,
+    part: str,
+    after: str | None,
+    limit: int,
+    trashed_id: str | None = None,
+) -> Shown:
+    """Return backups with `part` in their names, at most `limit`, those that are older than the one with id `after`.
+
+    `trashed_id`: and the one in the trash with this id.
+    """
     of_app = backups.c.app_id == app_id
-    query = select(*BACKUP_COLUMNS).where(of_app, is_listed)
+    query: Select[Any] = select(*BACKUP_COLUMNS).where(of_app, is_listed)
     if choice in _CONDITIONS:
         query = query.where(_CONDITIONS[choice])
     if part:
         query = query.where(backups.c.name.icontains(part, autoescape=True))
     if after is not None:
         query = query.where(beyond(of_app, after, newest_first=True))
+    query = query.order_by(backups.c.created_at.desc(), backups.c.id.desc()).limit(limit)
+    if trashed_id is not None:
+        one = of_app, backups.c.id == trashed_id, backups.c.state == State.TRASHED, backups.c.deleted_at.is_not(None)
+        query = select(union_all(select(query.subquery()), select(*BACKUP_COLUMNS).where(*one)).subquery())
     with catalog.read() as connection:
-        rows = connection.execute(query.order_by(backups.c.created_at.desc(), backups.c.id.desc()).limit(limit))
-        return [backup_of(row) for row in rows.all()]
+        found = [backup_of(row) for row in connection.execute(query).all()]
+    shown = [backup for backup in found if backup.deleted_at is None]
+    shown.sort(key=lambda backup: (backup.created_at, backup.id), reverse=True)
+    return Shown(shown, next((backup for backup in found if backup.deleted_at is not None), None))

@@ -178,13 +178,6 @@ def trash_of(catalog: Catalog, account_id: str | None = None) -> Trash:
         return Trash(int(connection.execute(counted).scalar_one()), int(connection.execute(summed).scalar_one()))
 
 
-def is_measured(catalog: Catalog, account_id: str) -> bool:
-    """Return True if it is known what the trash of an account takes."""
-    with catalog.read() as connection:
-        query = select(accounts.c.trash_bytes).where(accounts.c.id == account_id)
-        return connection.execute(query).scalar() is not None
-
-
 def unmeasured(catalog: Catalog) -> list[str]:
     """Return the ids of accounts of whose trash it is not known what it takes."""
     query = select(accounts.c.id).where(accounts.c.trash_bytes.is_(None)).order_by(accounts.c.id)

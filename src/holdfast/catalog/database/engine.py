@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from holdfast.catalog.database import access_tables as access_tables  # its tables are part of the metadata
+from holdfast.catalog.database import identity_tables as identity_tables
 from holdfast.catalog.database.copy_before import KEYS_STORED_BELOW, CopyFailed, copy_before
 from holdfast.catalog.database.disk import READ_ONLY, disk_name, fault_of
 from holdfast.catalog.database.read_only import open_read_only

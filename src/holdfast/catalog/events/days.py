@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, text, union_all
 
 from holdfast.catalog.database.access_tables import days
 from holdfast.catalog.database.engine import Catalog
@@ -22,6 +23,8 @@ from holdfast.units import SECOND_NS
 
 _COLUMNS = tuple(days.c[name] for name in Day.__struct_fields__)
 _SUMMED = ("good", "failed", "cancelled", "missed", "damaged", "proved", "added_bytes")
+_IN_RANGE, _BEFORE, _GOOD = "in_range", "before", "good"
+"""The parts of what is read of days: those in a range, the newest before it, the newest good one."""
 _GIVEN = ("app_id", "day", *_SUMMED, "content_bytes")
 _ADDED = ", ".join(f"{name} = days.{name} + excluded.{name}" for name in _SUMMED)
 _COUNT = text(
@@ -108,25 +111,30 @@ def read_days(catalog: Catalog, app_ids: Sequence[str], first: str, last: str) -
     Before them comes the newest row that is older than `first`, with the content of the last good backup until then:
     sizes go on from it.
     """
-    of_apps = days.c.app_id.in_(app_ids)
-    query = select(days.c.app_id, *_COLUMNS).where(of_apps)
+    of_apps, is_before = days.c.app_id.in_(app_ids), days.c.day < first
+    in_range = select(literal(_IN_RANGE), days.c.app_id, *_COLUMNS).where(of_apps, days.c.day.between(first, last))
+    query = union_all(
+        in_range, _newest(_BEFORE, of_apps, is_before), _newest(_GOOD, of_apps, is_before, days.c.good > 0)
+    )
+    rows: dict[str, dict[str, list[Day]]] = {app_id: {_IN_RANGE: [], _BEFORE: [], _GOOD: []} for app_id in app_ids}
     with catalog.read() as connection:
-        goods = _newest(connection, of_apps, days.c.day < first, days.c.good > 0)
-        found: dict[str, list[Day]] = {app_id: [] for app_id in app_ids}
-        for app_id, row in _newest(connection, of_apps, days.c.day < first).items():
-            content = goods[app_id].content_bytes if app_id in goods else 0
-            found[app_id].append(msgspec.structs.replace(row, content_bytes=content))
-        for app_id, *values in connection.execute(query.where(days.c.day.between(first, last)).order_by(days.c.day)):
-            found[app_id].append(Day(*values))
-    return found
+        for part, app_id, *values in connection.execute(query):
+            rows[app_id][part].append(Day(*values))
+    return {app_id: _in_order(**of_app) for app_id, of_app in rows.items()}
 
 
-def _newest(connection: Connection, *conditions: ColumnElement[bool]) -> dict[str, Day]:
-    """Return the newest row of each application of those with some conditions."""
+def _in_order(in_range: Sequence[Day], before: Sequence[Day], good: Sequence[Day]) -> list[Day]:
+    content = good[0].content_bytes if good else 0
+    start = [msgspec.structs.replace(row, content_bytes=content) for row in before]
+    return start + sorted(in_range, key=lambda row: row.day)
+
+
+def _newest(part: str, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return the query for the newest row of each application of those with some conditions, named as a part."""
     newest = select(days.c.app_id, func.max(days.c.day).label("day")).where(*conditions).group_by(days.c.app_id)
     one = newest.subquery()
-    query = select(days.c.app_id, *_COLUMNS).join(one, and_(one.c.app_id == days.c.app_id, one.c.day == days.c.day))
-    return {app_id: Day(*values) for app_id, *values in connection.execute(query)}
+    is_newest = and_(one.c.app_id == days.c.app_id, one.c.day == days.c.day)
+    return select(literal(part), days.c.app_id, *_COLUMNS).join(one, is_newest)
 
 
 def forget_days(catalog: Catalog, before: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import facts
@@ -29,7 +29,21 @@ def store_heartbeat(catalog: Catalog, node: str, now_ns: int) -> None:
 
 def heartbeats(catalog: Catalog) -> dict[str, int]:
     """Return the time of the last beat of each node, in nanoseconds. Raises CatalogError."""
-    query = select(facts.c.value).where(facts.c.name.startswith(_PREFIX, autoescape=True))
+    query = select(facts.c.value).where(is_beat())
     with catalog.read() as connection:
-        beats = (value.partition(" ") for value in connection.execute(query).scalars())
-        return {node: int(at) for at, _, node in beats}
+        return {value.partition(" ")[2]: time_of_beat(value) for value in connection.execute(query).scalars()}
+
+
+def is_beat() -> ColumnElement[bool]:
+    """Return the condition for facts that are beats."""
+    return facts.c.name.startswith(_PREFIX, autoescape=True)
+
+
+def is_beat_of(node: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition for the beat of a node: its value, without the time that it begins with, names it."""
+    return func.ltrim(facts.c.value, "0123456789") == " " + node
+
+
+def time_of_beat(value: str) -> int:
+    """Return the time of a beat, in nanoseconds."""
+    return int(value.partition(" ")[0])

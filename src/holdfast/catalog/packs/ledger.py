@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -42,19 +42,6 @@ def forget_trash_bytes(connection: Connection, account_id: str) -> None:
     )
     size = 0 if connection.execute(in_trash.limit(1)).first() is None else None
     connection.execute(accounts.update().where(accounts.c.id == account_id).values(trash_bytes=size))
-
-
-def counted_bytes_of(catalog: Catalog, account_ids: Collection[str]) -> dict[str, int]:
-    """Return `counted_bytes` of accounts, by their ids; of those that have any live packs."""
-    held = func.coalesce(accounts.c.trash_bytes, 0)
-    query = (
-        select(packs.c.account_id, func.sum(packs.c.size), held)
-        .join(accounts, accounts.c.id == packs.c.account_id)
-        .where(packs.c.account_id.in_(account_ids), packs.c.state == LIVE)
-        .group_by(packs.c.account_id, held)
-    )
-    with catalog.read() as connection:
-        return {account_id: max(0, int(size) - int(trash)) for account_id, size, trash in connection.execute(query)}
 
 
 class SqlLedger:

@@ -52,27 +52,32 @@ def claim_prune(catalog: Catalog, account_id: str, node: str, now_ns: int, until
         held = _claim_of(connection, account_id)
         if held is not None and held[0] > now_ns and held[1] != node:
             return False
-        connection.execute(facts.delete().where(facts.c.name == _fact(account_id)))
-        connection.execute(facts.insert().values(name=_fact(account_id), value=f"{until_ns} {node}"))
+        connection.execute(facts.delete().where(facts.c.name == name_of_claim(account_id)))
+        connection.execute(facts.insert().values(name=name_of_claim(account_id), value=f"{until_ns} {node}"))
         return True
 
 
 def end_claim(catalog: Catalog, account_id: str) -> None:
     """Release the claim, so that others may prune the account."""
     with catalog.write() as connection:
-        connection.execute(facts.delete().where(facts.c.name == _fact(account_id)))
+        connection.execute(facts.delete().where(facts.c.name == name_of_claim(account_id)))
 
 
 def _claim_of(connection: Connection, account_id: str) -> tuple[int, str] | None:
     """(until when, node) of a claim."""
-    value = connection.execute(select(facts.c.value).where(facts.c.name == _fact(account_id))).scalar()
+    value = connection.execute(select(facts.c.value).where(facts.c.name == name_of_claim(account_id))).scalar()
     if value is None:
         return None
-    until, _, node = value.partition(" ")
-    return int(until), node
+    return claimed_until(value), value.partition(" ")[2]
 
 
-def _fact(account_id: str) -> str:
+def claimed_until(value: str) -> int:
+    """Return when a claim ends, in nanoseconds, of the fact's value."""
+    return int(value.partition(" ")[0])
+
+
+def name_of_claim(account_id: str) -> str:
+    """Return the name of the fact that is the claim of an account."""
     return f"prune {account_id}"
 
 
@@ -139,17 +144,6 @@ def first_condemned_at(catalog: Catalog, account_id: str) -> int | None:
             select(func.min(packs.c.condemned_at)).where(packs.c.account_id == account_id, packs.c.state == CONDEMNED)
         ).scalar()
         return found
-
-
-def is_shrinking(catalog: Catalog, account_id: str, now_ns: int) -> bool:
-    """Return True if an account's storage will shrink: a deletion awaits a prune, or one is running."""
-    going = exists().where(backups.c.account_id == account_id, backups.c.state == State.DELETING)
-    with catalog.read() as connection:
-        row = connection.execute(select(accounts.c.prune_wanted_at, going).where(accounts.c.id == account_id)).first()
-        if row is None:
-            return False
-        claim = _claim_of(connection, account_id)
-        return bool(row[1]) or (row[0] is not None and row[0] <= now_ns) or (claim is not None and claim[0] > now_ns)
 
 
 def is_making(catalog: Catalog, account_id: str) -> bool:

@@ -25,9 +25,8 @@ from holdfast.catalog.people.second_factors import (
 )
 from holdfast.catalog.people.sign_in import BY_PASSWORD, NewSession, Opened, enter_account_session
 
-
-_FACTOR = tuple(second_factors.c[name].label(f"factor_{name}") if name == "created_at" else second_factors.c[name]
-                for name in SecondFactor.__struct_fields__)
+_FACTOR = tuple(second_factors.c[name].label(f"factor_{name}") for name in SecondFactor.__struct_fields__)
+"""Columns of a person's authenticator app."""
 
 
 class Entrance(NamedTuple):
@@ -86,7 +85,7 @@ def _found(catalog: Catalog, which: ColumnElement[bool]) -> Credentials | None:
     entrances = [Entrance(one.id, one.email, one.name or "") for one in found if opened is None or one.id in opened]
     if row.is_operator and opened is None:
         entrances.insert(0, Entrance(None, row.email, ""))
-    factor = None if row.secret_sealed is None else SecondFactor(*row[-len(_FACTOR) :])
+    factor = None if row.factor_secret_sealed is None else SecondFactor(*row[-len(_FACTOR) :])
     return Credentials(Person(*row[:4]), row.is_operator, row.hash, opened, tuple(entrances), factor)
 
 

@@ -95,18 +95,23 @@ def accept_invitation(catalog: Catalog, token_hash: bytes, new: NewSession) -> O
     Return None when there is none that is still open.
     """
     with catalog.write() as connection:
-        found = _taken(connection, invitations, token_hash, new.created_at)
-        if found is None:
-            return None
-        account_id, app_ids = found["account_id"], texts(found["app_ids"])
-        person = enter_person(connection, Person(new_id(new.created_at), found["email"], "", new.created_at))
-        is_new = not is_member(connection, account_id, person.id)
-        if is_new:
-            # The member keeps the invitation's id, under which whoever invited him knows him.
-            enter_member(connection, Member(found["id"], account_id, person, found["rights"], app_ids, new.created_at))
-            _enter_joined(connection, account_id, person, found["id"], found["rights"], app_ids, new)
-        opened = Opened(person, account_id, "", is_new)
-        enter_account_session(connection, opened, None, None, new, "invitation")
+        return accept_within(connection, token_hash, new)
+
+
+def accept_within(connection: Connection, token_hash: bytes, new: NewSession) -> Opened | None:
+    """Do the same, within a transaction."""
+    found = _taken(connection, invitations, token_hash, new.created_at)
+    if found is None:
+        return None
+    account_id, app_ids = found["account_id"], texts(found["app_ids"])
+    person = enter_person(connection, Person(new_id(new.created_at), found["email"], "", new.created_at))
+    is_new = not is_member(connection, account_id, person.id)
+    if is_new:
+        # The member keeps the invitation's id, under which whoever invited him knows him.
+        enter_member(connection, Member(found["id"], account_id, person, found["rights"], app_ids, new.created_at))
+        _enter_joined(connection, account_id, person, found["id"], found["rights"], app_ids, new)
+    opened = Opened(person, account_id, "", is_new)
+    enter_account_session(connection, opened, None, None, new, "invitation")
     return opened
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -28,7 +28,15 @@ from holdfast.vault.errors import VaultError
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.manifest.entry import Entry, Kind
 from holdfast.vault.paths import shown
-from holdfast.vault.reader.browse import Browser, SubtreeView, key_of
+from holdfast.vault.reader.browse import (
+    Browser,
+    PartView,
+    SelectionView,
+    SubtreeView,
+    common_folder,
+    key_of,
+    outermost,
+)
 from holdfast.vault.reader.content import content_range
 from holdfast.vault.reader.diff import Difference, differences
 from holdfast.vault.reader.records import BUFFER_BYTES
@@ -96,7 +104,7 @@ def list_folder(
 
 @dataclass(frozen=True)
 class Content:
-    """One file of a backup, or a folder as a zip, ready to be streamed from any byte on."""
+    """One file of a backup, or a folder or several paths as a zip, ready to be streamed from any byte on."""
 
     instance: Instance
     backup: Backup
@@ -105,6 +113,8 @@ class Content:
     """None for the root."""
     length: int
     etag: str
+    selected: tuple[bytes, ...] = ()
+    """Of several paths: all of them; `path` is the folder that they are in, and `entry` None."""
 
     @property
     def is_file(self) -> bool:
@@ -115,6 +125,8 @@ class Content:
     def filename(self) -> str:
         """The name to save it under."""
         name = shown(self.path.rpartition(b"/")[2]) or self.backup.name
+        if self.selected:
+            return f"{name} (part).zip"
         return name if self.is_file else f"{name}.zip"
 
     @property
@@ -147,7 +159,7 @@ class Content:
                 if self.entry is not None and self.is_file:
                     yield from content_range(snapshot, self.entry, start, stop)
                 else:
-                    view = SubtreeView(snapshot, self.path)
+                    view = _view(snapshot, self.path, self.selected)
                     yield from snapshot.reader.render(zip_layout.pieces(view, start, stop))
         finally:
             snapshot.close()
@@ -163,11 +175,40 @@ def find_content(instance: Instance, backup: Backup, path: str) -> Content:
             ids = b"".join([*(e.chunk_id for e in entry.extents), *(r.chunk_id for r in entry.extra.lists)])
             what = hashlib.sha256(ids + (entry.extra.inline or b"")).hexdigest()[:16]
             return Content(instance, backup, at, entry, entry.size, f'"{what}-{entry.size:x}-{entry.crc32:08x}"')
-        view = SubtreeView(snapshot, at)
-        digest = hashlib.sha256(b"".join(ref.digest for ref in view.blocks)).hexdigest()[:40]
-        return Content(
-            instance, backup, at, entry, zip_layout.total_bytes(view), f'"{digest}-folder-{view.zip_layout}"'
-        )
+        return _zipped(instance, backup, snapshot, at, entry)
+
+
+def find_selection(instance: Instance, backup: Backup, paths: Sequence[str]) -> Content:
+    """Files and folders of a backup as one zip, below the folder that all of them are in.
+
+    Raises Invalid (PATHS) for none, NotFound, Conflict.
+    """
+    if not paths:
+        raise Invalid("paths", "Nothing is ticked: go back, and tick the files and folders that you want.")
+    with opened(instance, backup) as snapshot:
+        browser = Browser(snapshot)
+        selected = tuple(outermost(found_entry(browser, path)[0] for path in paths))
+        if selected[0] == b"":
+            return _zipped(instance, backup, snapshot, b"", None)
+        return _zipped(instance, backup, snapshot, common_folder(selected), None, selected)
+
+
+def _view(snapshot: Snapshot, path: bytes, selected: tuple[bytes, ...]) -> PartView:
+    return SelectionView(snapshot, selected) if selected else SubtreeView(snapshot, path)
+
+
+def _zipped(
+    instance: Instance,
+    backup: Backup,
+    snapshot: Snapshot,
+    path: bytes,
+    entry: Entry | None,
+    selected: tuple[bytes, ...] = (),
+) -> Content:
+    view = _view(snapshot, path, selected)
+    digest = hashlib.sha256(b"".join(ref.digest for ref in view.blocks)).hexdigest()[:40]
+    etag = f'"{digest}-folder-{view.zip_layout}"'
+    return Content(instance, backup, path, entry, zip_layout.total_bytes(view), etag, selected)
 
 
 def diff(
@@ -179,14 +220,18 @@ def diff(
     """
     behind = key_of(after)
     counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
     answer: Answer[schemas.Difference] = Answer(rows_max)
     with opened(instance, old) as was, opened(instance, new) as now:
         for found in differences(was, now):
             counts[found.what] += 1
+            if (entry := found.after or found.before) is not None and entry.kind is Kind.FILE:
+                sizes[f"{found.what}_bytes"] += entry.size
             if not answer.is_truncated and key_of(found.path) > behind:
                 answer.add(found.path, _difference(found))
     shown = {what: counts[what] for what in ("added", "removed", "changed", "metadata")}
-    return Diff(**shown, paths=answer.rows, is_truncated=answer.is_truncated), answer.cursor
+    totals = {name: sizes[name] for name in ("added_bytes", "removed_bytes", "changed_bytes")}
+    return Diff(**shown, paths=answer.rows, is_truncated=answer.is_truncated, **totals), answer.cursor
 
 
 def _difference(difference: Difference) -> schemas.Difference:

@@ -50,29 +50,84 @@ Versions = list[tuple[Match, list[Backup]]]
 Fits = Callable[[bytes], bool]
 
 
+class Searched(NamedTuple):
+    """A search that began with the newest backup, and may have ended early.
+
+    `backups`: how many were looked through; `older_than`: the one behind which the search goes on; None at the end.
+    """
+
+    finds: Finds
+    backups: int
+    left: int
+    older_than: str | None
+
+
+def find_newest(
+    instance: Instance, app_id: str, pattern: str, is_over: Callable[[], bool], older_than: str | None = None
+) -> Searched:
+    """Look for a path as `find` does, from the newest backup on, or those older than one, until the time is over.
+
+    `is_over` is asked before each backup but the first, so that a search that is gone on with comes to an end.
+    Raises Invalid, NotFound.
+    """
+    first, known, unreadable = _First(b"", is_newest_first=True), dict[bytes, list[Match]](), list[UnreadableBackup]()
+    fits = _fitting(_checked(pattern))
+    good = [one for one in reversed(list_backups(instance, app_id)) if one.state is State.SUCCESSFUL]
+    if older_than is not None:
+        ids = [one.id for one in good]
+        if older_than not in ids:
+            raise NotFound("BACKUP_NOT_FOUND", "The backup up to which was searched is gone: search again.")
+        good = good[ids.index(older_than) + 1 :]
+    searched = 0
+    for backup in good:
+        if searched and is_over():
+            break
+        _search(instance, backup, known, fits, first, unreadable)
+        searched += 1
+    finds, _ = _finds(instance, first, unreadable)
+    return Searched(finds, searched, len(good) - searched, good[searched - 1].id if searched < len(good) else None)
+
+
 def find(instance: Instance, app_id: str, pattern: str, after: bytes = b"") -> tuple[Finds, bytes | None]:
     """In which backups of an application a path is. `pattern`: `*`, `?`, `[...]`; without a slash it means the name.
 
     Each path once, with its versions, oldest first: size, time, and the backups that have it so. Of paths behind
     `after`, as many as an answer has room for; the cursor to the rest, or None. Raises Invalid.
     """
+    first, known, unreadable = _First(after), dict[bytes, list[Match]](), list[UnreadableBackup]()
+    fits = _fitting(_checked(pattern))
+    for backup in list_backups(instance, app_id):
+        if backup.state is State.SUCCESSFUL:
+            _search(instance, backup, known, fits, first, unreadable)
+    return _finds(instance, first, unreadable)
+
+
+def _checked(pattern: str) -> str:
     if not pattern or "\0" in pattern:
         raise Invalid("pattern", "A pattern must have at least one character, such as *.log, and no zero byte.")
-    first = _First(after)
-    known: dict[bytes, list[Match]] = {}
-    fits = _fitting(pattern.strip("/"))
-    unreadable = []
-    for backup in list_backups(instance, app_id):
-        if backup.state is not State.SUCCESSFUL:
-            continue
-        try:
-            with opened(instance, backup) as snapshot:
-                for match in _matching(snapshot, known, fits, first):
-                    first.add(match, backup)
-        except Conflict as error:
-            unreadable.append(UnreadableBackup(backup.id, error.message))
-        if len(known) + sum(map(len, known.values())) > KNOWN_MAX:
-            known.clear()
+    return pattern.strip("/")
+
+
+def _search(
+    instance: Instance,
+    backup: Backup,
+    known: dict[bytes, list[Match]],
+    fits: Fits,
+    first: _First,
+    unreadable: list[UnreadableBackup],
+) -> None:
+    """Look a backup through."""
+    try:
+        with opened(instance, backup) as snapshot:
+            for match in _matching(snapshot, known, fits, first):
+                first.add(match, backup)
+    except Conflict as error:
+        unreadable.append(UnreadableBackup(backup.id, error.message))
+    if len(known) + sum(map(len, known.values())) > KNOWN_MAX:
+        known.clear()
+
+
+def _finds(instance: Instance, first: _First, unreadable: list[UnreadableBackup]) -> tuple[Finds, bytes | None]:
     answer = first.answer(instance.zone)
     is_truncated = answer.is_truncated or first.has_dropped
     cursor = answer.cursor or (first.last if first.has_dropped else None)
@@ -105,10 +160,14 @@ def versions_of(instance: Instance, app_id: str, text: str) -> FoundPath:
 
 
 class _First:
-    """The first paths behind a cursor, as many as an answer has room for, or a few more."""
+    """The first paths behind a cursor, as many as an answer has room for, or a few more.
 
-    def __init__(self, after: bytes) -> None:
+    `is_newest_first`: the order in which backups are looked through; versions are shown oldest first in any case.
+    """
+
+    def __init__(self, after: bytes, *, is_newest_first: bool = False) -> None:
         self._after = key_of(after)
+        self._is_newest_first = is_newest_first
         self._end: Key | None = None
         self._found: dict[bytes, Versions] = {}
         self._bytes = 0
@@ -161,7 +220,7 @@ class _First:
 
     def _row(self, path: bytes, zone: tzinfo) -> FoundPath:
         """A path with its versions; of too many for any answer, the newest."""
-        versions = self._found[path]
+        versions = self._found[path][:: -1 if self._is_newest_first else 1]
         row = _row(path, versions, zone)
         while len(msgspec.json.encode(row)) > ANSWER_BYTES_MAX:
             self.has_dropped = True

@@ -6,6 +6,7 @@ A session gets another token whenever it may do more than before, so nobody can 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdfast.catalog.events.audit import Change, record_change
@@ -63,9 +64,7 @@ class AwaitsCode:
     token: str
 
 
-def log_in(
-    instance: Instance, email: str, password: str, browser: Browser, wanted: str = "/"
-) -> LoggedIn | AwaitsCode:
+def log_in(instance: Instance, email: str, password: str, browser: Browser, wanted: str = "/") -> LoggedIn | AwaitsCode:
     """Begin a session by a password. `wanted`: the path that the browser is to see, which may tell the account.
 
     Of a person with a second factor no session begins yet. Raises PasswordRefused, for an unknown address with the same
@@ -82,7 +81,7 @@ def log_in(
     if credentials.hash is not None and (renewed := renewed_hash(credentials.hash, password)) is not None:
         rows.replace_hash(instance.catalog, credentials.person.id, credentials.hash, renewed)
         credentials = credentials._replace(hash=renewed)
-    entrance, is_open = _entrance(instance, credentials, wanted)
+    entrance, is_open = entrance_for(instance, credentials.entrances, wanted)
     if credentials.factor is not None:
         return AwaitsCode(_begun(instance, credentials, browser))
     if entrance.account_id is None and not browser.is_local:
@@ -119,7 +118,7 @@ def give_code(instance: Instance, token: str, code: str, browser: Browser, wante
     credentials = credentials_of(instance.catalog, person_of_half(instance, token))
     if credentials is None or credentials.factor is None:
         raise _half_ended()
-    entrance, is_open = _entrance(instance, credentials, wanted)
+    entrance, is_open = entrance_for(instance, credentials.entrances, wanted)
     actor, account_id = _actor(credentials, browser), _account_of(credentials)
     used = fitting_code(instance, credentials, code)
     step = Step.REFUSED
@@ -155,17 +154,16 @@ def _note_failure(instance: Instance, credentials: Credentials | None, address: 
     record_change(instance.catalog, change, instance.clock.now_ns())
 
 
-def _entrance(instance: Instance, credentials: Credentials, wanted: str) -> tuple[Entrance, bool]:
-    """Return where somebody goes in, and True when he has yet to choose among several."""
-    found = credentials.entrances
-    if not found:
+def entrance_for(instance: Instance, entrances: Sequence[Entrance], wanted: str) -> tuple[Entrance, bool]:
+    """Return where somebody goes in, and True when he has yet to choose among several. Raises PasswordRefused."""
+    if not entrances:
         raise PasswordRefused("Your address belongs to no account here any more; ask whoever invited you.")
     page = _APP_PAGE.fullmatch(wanted)
     owner = None if page is None else instance.prepared.app_owner(page[1])
-    for one in found:
+    for one in entrances:
         if owner is not None and one.account_id == owner:
             return one, False
-    return found[0], len(found) > 1
+    return entrances[0], len(entrances) > 1
 
 
 def _entered(

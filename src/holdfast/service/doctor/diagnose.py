@@ -13,11 +13,12 @@ from holdfast.service.doctor.home import HOME_CHECKS
 from holdfast.service.doctor.kept import KEPT_CHECKS
 from holdfast.service.doctor.machine import MACHINE_CHECKS
 from holdfast.service.doctor.running import RUNNING_CHECKS
+from holdfast.service.doctor.sign_in import SIGN_IN_CHECKS
 from holdfast.service.instance.clock import Clock
 from holdfast.service.instance.home import Instance, open_instance
 from holdfast.service.instance.logs import FORESEEN
 
-CHECKS: tuple[Check, ...] = (*HOME_CHECKS, *MACHINE_CHECKS, *RUNNING_CHECKS, *KEPT_CHECKS, *APP_CHECKS)
+CHECKS: tuple[Check, ...] = (*HOME_CHECKS, *MACHINE_CHECKS, *RUNNING_CHECKS, *SIGN_IN_CHECKS, *KEPT_CHECKS, *APP_CHECKS)
 
 FINDINGS_MAX = 20
 """Of more findings of one check, only the count is told."""

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from holdfast.catalog.backups.standing import may_stand
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host import accounts as rows
 from holdfast.catalog.host.batch import Writes
 from holdfast.catalog.host.records import HostAccount
 from holdfast.catalog.records import Actor
+from holdfast.catalog.standing.kinds import may_stand
 from holdfast.schemas.host import accounts as schemas
 from holdfast.schemas.host.accounts import EXTERNAL_ID_CHARACTERS_MAX, AccountPut
 from holdfast.schemas.times import iso_or_none

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import msgspec
 
-from holdfast.catalog.backups.standing import may_stand
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.host import apps as rows
 from holdfast.catalog.host.batch import Writes
 from holdfast.catalog.host.records import HostApp
 from holdfast.catalog.host.seen import seen_around
 from holdfast.catalog.records import Actor
+from holdfast.catalog.standing.kinds import may_stand
 from holdfast.schemas.host import apps as schemas
 from holdfast.schemas.host.apps import AppPut
 from holdfast.schemas.times import iso

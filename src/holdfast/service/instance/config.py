@@ -23,6 +23,7 @@ import msgspec
 
 from holdfast.catalog.records import Hook
 from holdfast.service.instance.plans import DEFAULT_PLANS, PricePlan
+from holdfast.service.instance.sign_in.providers import ConfiguredSignIn, check_sign_in
 from holdfast.sources.databases.address import address_of
 from holdfast.sources.databases.errors import DsnRefused
 from holdfast.sources.databases.spec import DatabaseSpec
@@ -150,6 +151,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The mail server that invitations are sent by, as `mailtos://user:password@host?from=...`; empty: none are."""
     mail: ConfiguredMail | None = None
     """The same, part by part."""
+    sign_in: ConfiguredSignIn = ConfiguredSignIn()
+    """Other sites that sign people in."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
     """The token that lets a monitoring system read `/metrics`; empty: see `web/api/metrics.py`."""
     metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000
@@ -246,6 +249,10 @@ def checked_config(values: dict[str, Any], where: str) -> Config:
     if config.mail_url and not config.mail_url.startswith(("mailto://", "mailtos://")):
         raise ConfigError(f"{where}: mail_url must begin with mailto:// or mailtos://.")
     _check_mail(config.mail, config.mail_url, where)
+    try:
+        check_sign_in(config.sign_in)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
     if config.scratch and not Path(config.scratch).is_absolute():
         raise ConfigError(f"{where}: scratch must be an absolute path, and is {config.scratch!r}.")
     if not is_time_zone(config.time_zone):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.records import App, Day
 from holdfast.service.instance.home import Instance
 from holdfast.service.overview.strip import STRIP_DAYS, Cell, strip_of
@@ -29,7 +30,9 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """An application as it is now. `sizes`: of each day since its first backup, at most as many as were asked for."""
+    """An application as it is now. `sizes`: of each day since its first backup, at most as many as were asked for;
+    `event_seq`: the number of its account's newest event when the standing was read, before all else; `backups`: as
+    retention sees them, if they were asked for."""
 
     app: App
     standing: Standing
@@ -37,26 +40,43 @@ class Overview:
     stored_bytes: int
     strip: Sequence[Cell]
     sizes: Sequence[Sizes]
+    event_seq: int
+    backups: Sequence[Candidate]
 
 
-def overviews(instance: Instance, apps: Sequence[App], days: int = STRIP_DAYS) -> list[Overview]:
-    """Return applications as they are now, the worst first. A fixed number of queries for up to a thousand."""
-    now, last = gather(instance, apps), today(instance)
+def overviews(
+    instance: Instance, apps: Sequence[App], days: int = STRIP_DAYS, *, with_backups: bool = False
+) -> list[Overview]:
+    """Return applications as they are now, the worst first; `with_backups`: with all of each.
+
+    At most four queries for up to a thousand.
+    """
+    now, last = gather(instance, apps, with_backups=with_backups), today(instance)
     counted = days_of(instance, [app.id for app in apps], last - timedelta(days - 1), last)
     found = []
     for app in apps:
-        standing = now[app.id].standing
+        of_now = now[app.id]
+        standing = of_now.standing
         words = wording_of(standing, app.id, instance.zone, for_operator=False)
         of_app = counted[app.id]
         found.append(
-            Overview(app, standing, words, now[app.id].stored_bytes, strip_of(of_app[-STRIP_DAYS:]), _sizes(of_app))
+            Overview(
+                app=app,
+                standing=standing,
+                words=words,
+                stored_bytes=of_now.stored_bytes,
+                strip=strip_of(of_app[-STRIP_DAYS:]),
+                sizes=_sizes(of_app),
+                event_seq=of_now.event_seq,
+                backups=of_now.backups,
+            )
         )
     return sorted(found, key=lambda one: (*badness(one.standing), one.app.name))
 
 
-def overview(instance: Instance, app: App) -> Overview:
+def overview(instance: Instance, app: App, *, with_backups: bool = False) -> Overview:
     """Return one application as it is now, with the days of its charts."""
-    return overviews(instance, [app], CHART_DAYS)[0]
+    return overviews(instance, [app], CHART_DAYS, with_backups=with_backups)[0]
 
 
 def _sizes(days: Sequence[Day]) -> list[Sizes]:

@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from holdfast.catalog.backups.limits import Counts, account_times, counts_of, held_by
-from holdfast.catalog.packs.ledger import counted_bytes_of
 from holdfast.catalog.records import Account, App, Backup
 from holdfast.schemas.account import Limits, Usage
 from holdfast.schemas.times import iso
@@ -80,13 +79,12 @@ def shown_usages(instance: Instance, app_counts: Mapping[str, int]) -> dict[str,
     """Return the usage of accounts, by their ids: as many queries for all of them as for one."""
     ids = list(app_counts)
     held = held_by(instance.catalog, ids)
-    stored = counted_bytes_of(instance.catalog, ids)
     times = account_times(instance.catalog, ids, instance.clock.now_ns() - DAY_NS)
     return {
         account_id: Usage(
             apps=app_count,
             backups=held[account_id].backups,
-            storage=stored.get(account_id, 0),
+            storage=held[account_id].counted_bytes,
             backups_today=len(times.get(account_id, ())),
             trash_backups=held[account_id].trash_backups,
             trash_storage=held[account_id].trash_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -91,10 +91,19 @@ def full_object(
 
 
 def full_objects(
-    instance: Instance, backups: Sequence[Backup], *, with_keys: bool = True, for_operator: bool = False
+    instance: Instance,
+    backups: Sequence[Backup],
+    *,
+    with_keys: bool = True,
+    for_operator: bool = False,
+    kept: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[FullBackup]:
-    """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch."""
-    keys, kept, shown, now_ns = LinkKeys(instance), kept_by(instance, backups), [], instance.clock.now_ns()
+    """Backups as a whole; without the keys and URLs of downloads for one who may not have them. Raises KeyMismatch.
+
+    `kept`: by id what keeps them, if that is known already.
+    """
+    keys, shown, now_ns = LinkKeys(instance), [], instance.clock.now_ns()
+    kept = kept_by(instance, backups) if kept is None else kept
     for backup in backups:
         key = keys.of(backup) if with_keys and backup.deleted_at is None else ""
         url = _url(instance, backup, key) if key and backup.state is State.SUCCESSFUL else None

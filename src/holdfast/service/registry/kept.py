@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.accounts.rows import account_by_id
-from holdfast.catalog.backups.retention import candidates
+from holdfast.catalog.backups.retention import Candidate, candidates
 from holdfast.catalog.records import App, Backup
 from holdfast.service.instance.config import Config
 from holdfast.service.instance.home import Instance
@@ -37,7 +37,11 @@ def kept_by(instance: Instance, backups: Iterable[Backup]) -> dict[str, tuple[st
         account = None if app is None else account_by_id(instance.catalog, app.account_id)
         if app is None or account is None:
             continue
-        terms = terms_of(instance.config, app, account.plan)
-        decisions = decide(candidates(instance.catalog, app_id=app_id), terms, instance.clock.now_ns(), instance.zone)
-        found |= {one.backup.id: tuple(map(str, one.kept_by)) for one in decisions}
+        found |= reasons_of(instance, app, account.plan, candidates(instance.catalog, app_id=app_id))
     return found
+
+
+def reasons_of(instance: Instance, app: App, plan: str, known: Sequence[Candidate]) -> dict[str, tuple[str, ...]]:
+    """Return by id what keeps each backup of an application, of all of them and its account's plan; as `kept_by`."""
+    decisions = decide(known, terms_of(instance.config, app, plan), instance.clock.now_ns(), instance.zone)
+    return {one.backup.id: tuple(map(str, one.kept_by)) for one in decisions}

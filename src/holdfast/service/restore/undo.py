@@ -16,10 +16,14 @@ from holdfast.service.restore.files import KIND, Restored, request_restore
 from holdfast.service.restore.plan import Wanted
 
 
-def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False, once: str = "") -> tuple[Backup, App, Wanted]:
+def undo_of(
+    instance: Instance, job_id: str, app: App | None = None, *, is_inline: bool = False, once: str = ""
+) -> tuple[Backup, App, Wanted]:
     """Return what undoes a restore: the backup to restore, the application, and the restore to ask for.
 
-    `once`: its token. Raises NotFound (JOB_NOT_FOUND, APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
+    `app`: the restore's application, if that is known already; `once`: its token.
+
+    Raises NotFound (JOB_NOT_FOUND, APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
     """
     job = get_job(instance, job_id)
     if job.kind != KIND:
@@ -29,7 +33,7 @@ def undo_of(instance: Instance, job_id: str, *, is_inline: bool = False, once: s
     done = msgspec.json.decode(job.result, type=Restored) if job.result else None
     if done is None:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore failed or was cancelled, and changed nothing.")
-    app = app_by_id(instance.catalog, job.app_id)
+    app = app or app_by_id(instance.catalog, job.app_id)
     if app is None:
         raise app_not_found()
     asked = msgspec.json.decode(job.request, type=Wanted)

@@ -15,13 +15,13 @@ from datetime import tzinfo
 import msgspec
 
 from holdfast.catalog.accounts.apps import app_by_id, change_settings, list_apps
-from holdfast.catalog.accounts.rows import is_nearly_full, note_storage
+from holdfast.catalog.accounts.rows import note_storage
 from holdfast.catalog.backups import retention as rows
 from holdfast.catalog.backups import trash
 from holdfast.catalog.backups.found import backup_by_id
 from holdfast.catalog.backups.outdated import mark_outdated
 from holdfast.catalog.backups.retention import Candidate
-from holdfast.catalog.packs import prune as pruning
+from holdfast.catalog.packs.storage import storage_of
 from holdfast.catalog.records import SYSTEM, Account, Actor, App, State
 from holdfast.schemas.apps import RetainedBackup, RetentionPreview, rules_of, shrunk_of
 from holdfast.schemas.backups import shown_state
@@ -31,7 +31,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.instance.logs import event
 from holdfast.service.policy.retention import CAPS, Decision, Reason, decide, make_room
 from holdfast.service.registry.account_record import store_record
-from holdfast.service.registry.accounts import get_account, plan_of, usage
+from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.apps import get_app
 from holdfast.service.registry.backups import marked
 from holdfast.service.registry.kept import terms_of
@@ -211,17 +211,17 @@ def _excess_bytes(instance: Instance, account: Account) -> int:
     and then nothing more until the packs show how much was gained. What the trash holds does not count.
     """
     cap = plan_of(instance, account).storage_bytes
-    if cap and not trash.is_measured(instance.catalog, account.id):
-        measure_trash(instance, account.id)
-    if (
-        not cap
-        or not trash.is_measured(instance.catalog, account.id)
-        or pruning.is_shrinking(instance.catalog, account.id, instance.clock.now_ns())
-    ):
+    if not cap:
         return 0
-    used, was_full = usage(instance, account)[1], is_nearly_full(instance.catalog, account.id)
-    is_full = used >= cap * (NOT_FULL_BELOW if was_full else NEARLY_FULL)
-    if is_full != was_full:
+    stored = storage_of(instance.catalog, account.id, instance.clock.now_ns())
+    if not stored.is_measured:
+        measure_trash(instance, account.id)
+        stored = storage_of(instance.catalog, account.id, instance.clock.now_ns())
+    if not stored.is_measured or stored.is_shrinking:
+        return 0
+    used = stored.counted_bytes
+    is_full = used >= cap * (NOT_FULL_BELOW if stored.is_nearly_full else NEARLY_FULL)
+    if is_full != stored.is_nearly_full:
         now_ns = instance.clock.now_ns()
         note_storage(instance.catalog, account.id, now_ns, is_full=is_full, used=used, allowed=cap)
     return max(0, used - cap)

@@ -22,7 +22,7 @@ def today(instance: Instance) -> date:
 
 
 def days_of(instance: Instance, app_ids: Sequence[str], first: date, last: date) -> dict[str, list[Day]]:
-    """Return each day from `first` to `last`, both included, by application, with three queries for all of them.
+    """Return each day from `first` to `last`, both included, by application, with one query for all of them.
 
     On a day on which nothing happened all counts are 0, and `content_bytes` and `stored_bytes` are as they were before.
     """

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.catalog.backups import standing as rows
 from holdfast.catalog.backups.limits import Counts, account_times
 from holdfast.catalog.backups.retention import Candidate, candidates
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.jobs.heartbeat import heartbeats
 from holdfast.catalog.jobs.schedules import DueTimes
-from holdfast.catalog.packs.ledger import counted_bytes_of
 from holdfast.catalog.records import App, JobState, State
+from holdfast.catalog.standing import rows
 from holdfast.service.instance.home import Instance
-from holdfast.service.instance.plans import PricePlan
 from holdfast.service.jobs.heartbeat import is_late
 from holdfast.service.policy.limits import Reached, limit_reached
 from holdfast.service.policy.standing import (
@@ -42,10 +38,13 @@ RESTORE_NS_MAX = 7 * DAY_NS
 
 @dataclass(frozen=True, slots=True)
 class AppNow:
-    """An application as it is now. `stored_bytes`: what its backups added to the store."""
+    """An application as it is now. `stored_bytes`: what its backups added to the store; `event_seq`: the number of its
+    account's newest event when all this was read; `backups`: as retention sees them, if they were asked for."""
 
     standing: Standing
     stored_bytes: int
+    event_seq: int
+    backups: Sequence[Candidate] = ()
 
 
 def standings(instance: Instance, apps: Sequence[App]) -> dict[str, Standing]:
@@ -53,98 +52,104 @@ def standings(instance: Instance, apps: Sequence[App]) -> dict[str, Standing]:
     return {app_id: now.standing for app_id, now in gather(instance, apps).items()}
 
 
-def gather(instance: Instance, apps: Sequence[App]) -> dict[str, AppNow]:
-    """Return applications as they are now, by their ids; of any accounts. Raises CatalogError."""
-    beats = heartbeats(instance.catalog) if apps else {}
+def gather(instance: Instance, apps: Sequence[App], *, with_backups: bool = False) -> dict[str, AppNow]:
+    """Return applications as they are now, by their ids; of any accounts. At most three queries for AT_ONCE of them.
+
+    `with_backups`: with all backups of each. Raises CatalogError.
+    """
     found: dict[str, AppNow] = {}
     for start in range(0, len(apps), AT_ONCE):
-        some = _Some(instance, apps[start : start + AT_ONCE], beats)
+        some = _Some(instance, apps[start : start + AT_ONCE], with_backups=with_backups)
         for app in some.apps:
-            found[app.id] = AppNow(standing(some.facts_of(app)), some.sums_of(app.id).stored_bytes)
+            row = some.row_of(app)
+            backups = some.backups.get(app.id, ())
+            found[app.id] = AppNow(standing(some.facts_of(app)), row.sums.stored_bytes, row.event_seq, backups)
     return found
 
 
 class _Some:
-    """Some applications, and their rows."""
+    """Some applications, and their rows. `backups`: of those that may have as many as their plan allows, or of all."""
 
-    def __init__(self, instance: Instance, apps: Sequence[App], beats: Mapping[str, int]) -> None:
+    def __init__(self, instance: Instance, apps: Sequence[App], *, with_backups: bool) -> None:
         self.apps = apps
         self._config = instance.config
-        self._beats = beats
         self._now_ns = now_ns = instance.clock.now_ns()
         accounts = {app.account_id for app in apps}
         since = now_ns - RESTORE_NEWS_NS - RESTORE_NS_MAX
-        self._rows = rows.standing_rows(instance.catalog, [app.id for app in apps], accounts, now_ns, since)
-        self._backups = {work.app_id: work for work in self._rows.work if work.kind == rows.BACKUP}
-        self._restores = {w.app_id: w for w in self._rows.work if w.kind == rows.RESTORE and not w.is_hidden}
+        stored_plans = [name for name, plan in self._config.plans.items() if plan.storage_bytes]
+        ids = [app.id for app in apps]
+        self._rows = rows.standing_rows(instance.catalog, ids, accounts, now_ns, since, stored_plans)
+        self._plans = {app.id: self._config.plans.get(self.row_of(app).plan) for app in apps}
+        self.backups = self._candidates(
+            instance.catalog, [app.id for app in apps if with_backups or self._is_near(app)]
+        )
         self._limits = self._limits_of(instance.catalog)
 
-    def sums_of(self, app_id: str) -> rows.Sums:
-        """Return the sums over the backups of an application."""
-        return self._rows.sums.get(app_id, rows.Sums())
+    def row_of(self, app: App) -> rows.StandingRow:
+        """Return the row of an application; an empty one if it was removed meanwhile."""
+        return self._rows.get(app.id, _NO_ROW)
 
     def facts_of(self, app: App) -> Facts:
         """Return the facts of an application."""
-        newest = self._rows.newest.get(app.id) or rows.NewestBackups(app.id)  # one that was removed meanwhile has none
-        config, proved_at = self._config, self.sums_of(app.id).proved_at
-        plan, notified = self._rows.plans.get(app.account_id, ""), self._rows.notified.get(app.id, rows.Notified())
+        config, row = self._config, self.row_of(app)
+        newest, plan = row.newest, row.plan
         return Facts(
             now=self._now_ns,
             created_at=app.created_at,
             good_id=newest.good_id or "",
             good_at=newest.good_at,
             warnings=newest.good_warnings or 0,
-            backup=_going(self._backups.get(app.id)),
+            backup=_going(row.backup),
             failed=_failed(newest),
             overdue_since=_overdue_since(newest, self._now_ns),
-            notified_at=notified.account_at,
-            operator_notified_at=notified.operator_at,
-            node_silent_since=self._silent_since(app.node),
-            damaged=_damaged(self._rows.damaged.get(app.id)),
-            proved_at=proved_at,
+            notified_at=row.notified.account_at,
+            operator_notified_at=row.notified.operator_at,
+            node_silent_since=self._silent_since(row.beat_at),
+            damaged=_damaged(row.damaged),
+            proved_at=row.sums.proved_at,
             proof_ns_max=(PROOF_PERIODS * config.prove_days + 1) * DAY_NS if config.prove_days else 0,
-            restore=_going(self._restores.get(app.id)),
-            restore_failed=_failed_restore(self._rows.restores.get(app.id)),
-            restored=_restored(self._rows.restores.get(app.id)),
+            restore=_going(row.restore),
+            restore_failed=_failed_restore(row.ended),
+            restored=_restored(row.ended),
             limit=self._limits.get(app.id),
             plan_without="" if plan in config.plans and config.plans[plan].api_backups else plan,
             next_backup_at=newest.next_run_at,
             next_proof_at=newest.prove_at if config.prove_days else None,
         )
 
-    def _silent_since(self, node: str) -> int | None:
-        at = self._beats.get(node)
+    def _silent_since(self, at: int | None) -> int | None:
         return at if at is not None and is_late((self._now_ns - at) / SECOND_NS) else None
 
     def _limits_of(self, catalog: Catalog) -> dict[str, Reached]:
         """Return the limits that are reached, by application; what no plan limits is not read."""
-        plans = {a: self._config.plans[p] for a, p in self._rows.plans.items() if p in self._config.plans}
-        stored = counted_bytes_of(catalog, [a for a, plan in plans.items() if plan.storage_bytes])
-        since = self._now_ns - DAY_NS
-        times = account_times(catalog, [a for a, plan in plans.items() if plan.backups_per_day], since)
-        own = self._candidates(catalog, plans)
+        plans = self._plans
+        daily = {app.account_id for app in self.apps if (plan := plans[app.id]) is not None and plan.backups_per_day}
+        times = account_times(catalog, daily, self._now_ns - DAY_NS)
         found = {}
         for app in self.apps:
-            account, plan = app.account_id, plans.get(app.account_id)
+            plan, stored = plans[app.id], self.row_of(app).live_bytes
             if plan is not None:
-                counts = Counts("", (), times.get(account, ()), stored.get(account, 0), tuple(own.get(app.id, ())))
+                own = self.backups.get(app.id, ()) if self._is_near(app) else ()
+                counts = Counts("", (), times.get(app.account_id, ()), stored, tuple(own))
                 reached = limit_reached(counts, plan, self._config.safety_days, self._now_ns)
                 if reached is not None:
                     found[app.id] = reached
         return found
 
-    def _candidates(self, catalog: Catalog, plans: Mapping[str, PricePlan]) -> dict[str, list[Candidate]]:
-        """Return the backups of the applications that may have as many as their plan allows; of others none."""
-        busy = Counter(work.app_id for work in self._rows.work)  # a backup that a job works on may not go either
-        near = []
-        for app in self.apps:
-            most = plans[app.account_id].backups_per_app if app.account_id in plans else 0
-            if most and self.sums_of(app.id).fixed + busy[app.id] >= most:
-                near.append(app.id)
+    def _is_near(self, app: App) -> bool:
+        """Return True if an application may have as many backups as its plan allows that nothing may take away."""
+        plan, row = self._plans[app.id], self.row_of(app)
+        most = plan.backups_per_app if plan is not None else 0
+        return bool(most) and row.sums.fixed + row.busy >= most  # one that a job works on may not go either
+
+    def _candidates(self, catalog: Catalog, app_ids: Sequence[str]) -> dict[str, list[Candidate]]:
         found: dict[str, list[Candidate]] = {}
-        for candidate in candidates(catalog, app_ids=near) if near else ():
+        for candidate in candidates(catalog, app_ids=app_ids) if app_ids else ():
             found.setdefault(candidate.app_id, []).append(candidate)
         return found
+
+
+_NO_ROW = rows.StandingRow()
 
 
 def _overdue_since(newest: rows.NewestBackups, now_ns: int) -> int | None:

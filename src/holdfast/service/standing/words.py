@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from holdfast.schemas.times import time_text
+from holdfast.service.language import patterns
+from holdfast.service.language.recognised import translated
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.policy.standing import Damaged, Facts, Failed, Going, Kind, Standing, is_proved
-from holdfast.units import span_text
 
 _TAKE, _JOBS = "holdfast backup create {app}", "holdfast jobs"
 COMMANDS = {
@@ -55,122 +57,153 @@ class _Writer:
         facts = self._facts
         match kind:
             case Kind.RESTORING if facts.restore is not None:
-                headline = _going(facts.restore, "Restoring", "A restore waits for its turn")
-                return headline, "The files are as they were until all of it is laid out beside them."
+                headline = _going(facts.restore, _("Restoring"), _("A restore waits for its turn."))
+                return headline, _("The files are as they were until all of it is laid out beside them.")
             case Kind.RESTORE_FAILED if facts.restore_failed is not None:
-                return "The restore failed; what was there before it is kept.", self._why(facts.restore_failed)
+                headline = _("The restore failed; what was there before it is kept.")
+                return headline, self._why(facts.restore_failed)
             case Kind.OVERDUE:
                 return self._overdue()
             case Kind.FIRST_RUNNING if facts.backup is not None:
-                headline = _going(facts.backup, "Making the first backup", "The first backup waits for its turn")
-                return headline, "Nothing can be restored before it is finished."
+                waiting = _("The first backup waits for its turn.")
+                headline = _going(facts.backup, _("Making the first backup"), waiting)
+                return headline, _("Nothing can be restored before it is finished.")
             case Kind.RUNNING if facts.backup is not None:
-                kept = f"The last good one is {self._age(facts.good_at)} old and stays until this one is finished."
-                failed = "" if facts.failed is None else f"The one before failed: {self._why(facts.failed)}"
-                return _going(facts.backup, "Backing up now", "A backup waits for its turn"), kept, failed
+                return self._running(facts.backup)
             case Kind.FAILED if facts.failed is not None:
-                return "The last backup failed.", self._why(facts.failed), self._safe(), self._next("The next try")
+                return _("The last backup failed."), self._why(facts.failed), self._safe(), self._next(is_retry=True)
             case Kind.DAMAGED if facts.damaged is not None:
                 return self._damaged(facts.damaged)
             case Kind.PLAN_TOO_LOW:
-                headline = f"The plan {facts.plan_without} has no backups."
-                return headline, "A larger one lists, downloads and restores them."
+                headline = _("The plan %(plan)s has no backups.", plan=facts.plan_without)
+                return headline, _("A larger one lists, downloads and restores them.")
             case Kind.WARNINGS:
-                count = "1 warning" if facts.warnings == 1 else f"{facts.warnings:,} warnings"
-                missing = "Something may be missing in it: see what they say."
-                return f"Backed up {self._ago()}, with {count}.", missing, self._next()
+                return self._warned()
             case Kind.OVER_LIMIT:
-                done = "Not backed up yet" if facts.good_at is None else f"Backed up {self._ago()}"
-                scheduled = "Scheduled ones go on." if facts.next_backup_at is not None else ""
-                return f"{done}; no room for more by hand.", self._limit(), scheduled
+                headline = _("Not backed up yet; no room for more by hand.")
+                if facts.good_at is not None:
+                    headline = _("Backed up %(ago)s; no room for more by hand.", ago=self._ago())
+                scheduled = _("Scheduled ones go on.") if facts.next_backup_at is not None else ""
+                return headline, self._limit(), scheduled
             case Kind.EMPTY:
-                return "Not backed up yet.", "The first backup copies everything.", self._next()
+                return _("Not backed up yet."), _("The first backup copies everything."), self._next()
             case Kind.PROVED:
-                proof = f"A test restore brought back all of a backup {self._age(facts.proved_at)} ago."
-                return f"Backed up {self._ago()}, and proved to restore.", proof, self._next()
-        return f"Backed up {self._ago()}.", self._proof(), self._next()
+                proof = _("A test restore brought back all of a backup %(ago)s.", ago=self._since(facts.proved_at))
+                return _("Backed up %(ago)s, and proved to restore.", ago=self._ago()), proof, self._next()
+        return _("Backed up %(ago)s.", ago=self._ago()), self._proof(), self._next()
 
     def _age(self, at: int | None) -> str:
-        return span_text(max(0, self._facts.now - (at or 0)))
+        return patterns.span(max(0, self._facts.now - (at or 0)))
+
+    def _since(self, at: int | None) -> str:
+        return _("%(span)s ago", span=self._age(at))
 
     def _ago(self) -> str:
-        return f"{self._age(self._facts.good_at)} ago"
+        return self._since(self._facts.good_at)
 
     def _time(self, at: int) -> str:
         return time_text(at, self._zone)
 
     def _why(self, failed: Failed) -> str:
         """Return the reason of a failure as a sentence: the customer's, or with its code all that is known."""
-        text = f"{failed.code}: {failed.detail}" if self._for_operator else failed.message
+        text = f"{failed.code}: {failed.detail}" if self._for_operator else translated(failed.message)
         text = " ".join(text.split())
         return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
+    def _running(self, backup: Going) -> tuple[str, ...]:
+        facts = self._facts
+        headline = _going(backup, _("Backing up now"), _("A backup waits for its turn."))
+        age = self._age(facts.good_at)
+        kept = _("The last good one is %(age)s old and stays until this one is finished.", age=age)
+        failed = ""
+        if facts.failed is not None:
+            failed = _("The one before failed: %(why)s", why=self._why(facts.failed))
+        return headline, kept, failed
+
+    def _warned(self) -> tuple[str, ...]:
+        count = self._facts.warnings
+        headline = ngettext(
+            "Backed up %(ago)s, with %(num)s warning.",
+            "Backed up %(ago)s, with %(num)s warnings.",
+            count,
+            num=patterns.number(count),
+            ago=self._ago(),
+        )
+        return headline, _("Something may be missing in it: see what they say."), self._next()
+
     def _safe(self) -> str:
         if self._facts.good_at is None:
-            return "It has no good backup yet, so nothing could be restored."
-        return f"The good one from {self._time(self._facts.good_at)} is still there."
+            return _("It has no good backup yet, so nothing could be restored.")
+        return _("The good one from %(time)s is still there.", time=self._time(self._facts.good_at))
 
-    def _next(self, what: str = "The next backup") -> str:
+    def _next(self, *, is_retry: bool = False) -> str:
         at = self._facts.next_backup_at
         if at is None:
-            return "It has no schedule: the next one is made by hand."
-        return f"{what} is due at {self._time(at)}."
+            return _("It has no schedule: the next one is made by hand.")
+        if is_retry:
+            return _("The next try is due at %(time)s.", time=self._time(at))
+        return _("The next backup is due at %(time)s.", time=self._time(at))
 
     def _overdue(self) -> tuple[str, ...]:
         facts = self._facts
-        headline = "No good backup yet, though one was due."
+        headline = _("No good backup yet, though one was due.")
         if facts.good_at is not None:
-            headline = f"No good backup for {self._age(facts.good_at)}."
-        due = f"By its schedule there should have been one by {self._time(facts.overdue_since or 0)}."
+            headline = _("No good backup for %(span)s.", span=self._age(facts.good_at))
+        due_at = self._time(facts.overdue_since or 0)
+        due = _("By its schedule there should have been one by %(time)s.", time=due_at)
         if facts.failed is not None:
-            why = f"The last try failed: {self._why(facts.failed)}"
+            why = _("The last try failed: %(why)s", why=self._why(facts.failed))
         elif facts.node_silent_since is not None:
-            machine = "The jobs' process of its node" if self._for_operator else "The machine that makes its backups"
-            why = f"{machine} has not been heard of since {self._time(facts.node_silent_since)}."
+            silent = N_("The machine that makes its backups has not been heard of since %(time)s.")
+            if self._for_operator:
+                silent = N_("The jobs' process of its node has not been heard of since %(time)s.")
+            why = _(silent, time=self._time(facts.node_silent_since))
         else:
-            why = "None was begun, or none has ended."
-        running = "One is being made now." if facts.backup is not None else ""
+            why = _("None was begun, or none has ended.")
+        running = _("One is being made now.") if facts.backup is not None else ""
         return headline, due, why, running, self._safe(), self._notified()
 
     def _notified(self) -> str:
         """Return who was told that it is overdue."""
-        own, operators = ("Its account", "The operator") if self._for_operator else ("You", "Your host")
+        own, operators = N_("You were told at %(time)s."), N_("Your host was told at %(time)s.")
+        if self._for_operator:
+            own, operators = N_("Its account was told at %(time)s."), N_("The operator was told at %(time)s.")
         notified = [(own, self._facts.notified_at), (operators, self._facts.operator_notified_at)]
-        verb = "were" if own == "You" else "was"
-        sentences = [f"{who} {verb if who == own else 'was'} told at {self._time(at)}." for who, at in notified if at]
-        return " ".join(sentences)
+        return " ".join(_(sentence, time=self._time(at)) for sentence, at in notified if at)
 
     def _damaged(self, damaged: Damaged) -> tuple[str, ...]:
-        headline = f"{damaged.count:,} backups are damaged."
+        headline = _("%(count)s backups are damaged.", count=patterns.number(damaged.count))
         if damaged.count == 1:  # ids sort as what they name was made
-            headline = ("An older" if damaged.backup_id < self._facts.good_id else "The newest") + " backup is damaged."
+            is_older = damaged.backup_id < self._facts.good_id
+            headline = _("An older backup is damaged.") if is_older else _("The newest backup is damaged.")
         if damaged.code == "NOT_PROVED":
-            found = "A test restore did not bring back all of it as it was backed up."
+            found = _("A test restore did not bring back all of it as it was backed up.")
         else:
-            found = "What can't be read is missing in its downloads and restores; its other files are good."
-        return headline, found, "A fresh backup brings back what is still the same.", self._next()
+            found = _("What can't be read is missing in its downloads and restores; its other files are good.")
+        return headline, found, _("A fresh backup brings back what is still the same."), self._next()
 
     def _limit(self) -> str:
         limit = self._facts.limit
         if limit is None or limit.code == "STORAGE_LIMIT_REACHED":
-            return "The account's backups take all that the plan allows: delete some, or ask for a larger plan."
+            return _("The account's backups take all that the plan allows: delete some, or ask for a larger plan.")
         if limit.ends_at is None:
-            return "It has as many backups as the plan allows: delete or unlock one, or ask for a larger plan."
-        return f"The plan's backups of this day are taken; the next one can be taken after {self._time(limit.ends_at)}."
+            return _("It has as many backups as the plan allows: delete or unlock one, or ask for a larger plan.")
+        ends = self._time(limit.ends_at)
+        return _("The plan's backups of this day are taken; the next one can be taken after %(time)s.", time=ends)
 
     def _proof(self) -> str:
         facts = self._facts
         if facts.proved_at is not None and not is_proved(facts):
-            return f"The last test restore that matched is from {self._time(facts.proved_at)}."
+            return _("The last test restore that matched is from %(time)s.", time=self._time(facts.proved_at))
         if facts.next_proof_at is None:
-            return "No test restore has proved it."
-        return f"Its first test restore is due at {self._time(facts.next_proof_at)}."
+            return _("No test restore has proved it.")
+        return _("Its first test restore is due at %(time)s.", time=self._time(facts.next_proof_at))
 
 
-def _going(work: Going, what: str, waiting: str) -> str:
+def _going(work: Going, headline: str, waiting: str) -> str:
     if work.is_queued:
-        return f"{waiting}."
+        return waiting
     progress = work.progress
     if progress is None or not progress.total_bytes:
-        return f"{what}."
-    return f"{what}: {min(100, 100 * progress.bytes // progress.total_bytes)} %."
+        return f"{headline}."
+    return f"{headline}: {min(100, 100 * progress.bytes // progress.total_bytes)} %."

@@ -1,4 +1,4 @@
-"""Browse: one path of a backup, a folder's entries, a subtree, found by reading only the blocks that hold them.
+"""Browse: one path of a backup, a folder's entries, a subtree, several paths: only the blocks that hold them are read.
 
 Entries stand in the order of a depth-first walk and the backup's list has each block's first path, so the block of any
 path is found by bisection, and a sub-folder is passed over by a jump to where it ends.
@@ -7,7 +7,7 @@ path is found by bisection, and a sub-folder is passed over by a jump to where i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from holdfast.vault.layout.listing import ref_of
@@ -21,6 +21,8 @@ _BEHIND_ALL = b"\xff" * 256
 """Greater than any name: those have at most 255 bytes on any file system that can be walked."""
 
 Key = list[bytes]
+Span = tuple[tuple[int, int], tuple[int, int]]
+"""Entries of a backup: (block, entry) of the first one and of the one after the last."""
 
 
 def key_of(path: bytes) -> Key:
@@ -66,12 +68,11 @@ class Browser:
             else:
                 at = (number, i + 1) if i + 1 < len(block) else self._begin_of(number + 1)
 
-    def span(self, folder: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the span of the entries below a folder: (block, entry) of the first one and of the one after the
-        last."""
+    def span(self, path: bytes, *, has_own: bool = False) -> Span:
+        """Return the span of the entries below a path, with `has_own` of its own entry too."""
         end = (len(self._snapshot.blocks), 0)
-        first = self._position(key_of(folder), behind=bool(folder)) or end
-        last = self._position([*key_of(folder), _BEHIND_ALL]) if folder else None
+        first = self._position(key_of(path), behind=bool(path) and not has_own) or end
+        last = self._position([*key_of(path), _BEHIND_ALL]) if path else None
         return first, last or end
 
     def _begin_of(self, number: int) -> tuple[int, int] | None:
@@ -88,15 +89,15 @@ class Browser:
         return (number, i) if i < len(block) else self._begin_of(number + 1)
 
 
-class SubtreeView:
-    """The subtree of a folder as a backup of its own, for the layouts: paths are relative to the folder."""
+class PartView:
+    """A part of a backup as one of its own, for the layouts: spans of entries, whose paths lose their first bytes."""
 
-    def __init__(self, snapshot: Snapshot, folder: bytes) -> None:
+    def __init__(self, snapshot: Snapshot, spans: Iterable[Span], cut: int) -> None:
         self._snapshot = snapshot
-        self._cut = len(folder) + 1 if folder else 0
-        (first, start), (last, stop) = Browser(snapshot).span(folder)
+        self._cut = cut
         self._parts = [
             (number, start if number == first else 0, stop if number == last else None)
+            for (first, start), (last, stop) in spans
             for number in range(first, last + 1)
             if number < last or stop
         ]
@@ -112,13 +113,51 @@ class SubtreeView:
         return [ref_of(self.block(n), self._snapshot.blocks[part[0]].chunk_id) for n, part in enumerate(self._parts)]
 
     def block(self, number: int) -> Block:
-        """Return the part of a block that lies below the folder."""
+        """Return what of a block lies in one of the spans."""
         of, start, stop = self._parts[number]
         return _slice(self._snapshot.block(of), start, stop, self._cut)
 
     def extent_list(self, ref: ListRef) -> tuple[Extent, ...]:
         """Decode an extent list, as in the whole backup."""
         return self._snapshot.extent_list(ref)
+
+
+class SubtreeView(PartView):
+    """The subtree of a folder: paths are relative to the folder."""
+
+    def __init__(self, snapshot: Snapshot, folder: bytes) -> None:
+        super().__init__(snapshot, [Browser(snapshot).span(folder)], len(folder) + 1 if folder else 0)
+
+
+class SelectionView(PartView):
+    """Several paths, each with all below it: they are relative to the folder that all of them are in.
+
+    A path below another one of them adds nothing. None of them is the root.
+    """
+
+    def __init__(self, snapshot: Snapshot, paths: Iterable[bytes]) -> None:
+        browser, chosen = Browser(snapshot), outermost(paths)
+        folder = common_folder(chosen)
+        spans = [browser.span(path, has_own=True) for path in chosen]
+        super().__init__(snapshot, spans, len(folder) + 1 if folder else 0)
+
+
+def outermost(paths: Iterable[bytes]) -> list[bytes]:
+    """Return the paths that lie below no other one of them, in the order of a backup's entries."""
+    found: list[Key] = []
+    for key in sorted(map(key_of, paths)):
+        if not found or key[: len(found[-1])] != found[-1]:
+            found.append(key)
+    return [b"/".join(key) for key in found]
+
+
+def common_folder(paths: Sequence[bytes]) -> bytes:
+    """Return the innermost folder that all of some paths are in; empty for the root."""
+    folders = [key_of(path)[:-1] for path in paths]
+    same = 0
+    while all(len(one) > same and one[same] == folders[0][same] for one in folders):
+        same += 1
+    return b"/".join(folders[0][:same])
 
 
 def _slice(block: Block, start: int, stop: int | None, cut: int) -> Block:

@@ -15,6 +15,8 @@ from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied, SecondFactorMissing
+from holdfast.service.language.recognised import translated
+from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
 from holdfast.service.people.sign_in import RETURN_TO_CHARACTERS_MAX, is_local_path
@@ -57,12 +59,16 @@ class FactorWanted(ApiError):
 
 
 def as_page(handler: Handler) -> Handler:
-    """Answer an error of a page by a page with its sentence.
+    """Answer in the language of whoever asks, and an error of a page by a page with its sentence.
 
     A browser that opens a page without a session is led to that of signing in, and back afterwards.
     """
 
     @wraps(handler)
+    async def spoken(request: AnyRequest) -> ASGIApp:
+        with speaking(best_of(inputs.header(request.scope, b"accept-language") or "")):
+            return await answered(request)
+
     async def answered(request: AnyRequest) -> ASGIApp:
         try:
             return await handler(request)
@@ -77,11 +83,15 @@ def as_page(handler: Handler) -> Handler:
             is_refused, scope = isinstance(known, KeyRefused), request.scope
             if is_refused and is_navigation(scope):
                 return redirect(with_return(LOGIN_PATH, _address(scope)), known.headers)
-            title = "You are not signed in" if is_refused else "This did not work"
-            more = {"title": title, "lines": [known.message], "sign_in_path": LOGIN_PATH if is_refused else ""}
+            title = _("You are not signed in") if is_refused else _("This did not work")
+            more = {
+                "title": title,
+                "lines": [translated(known.message)],
+                "sign_in_path": LOGIN_PATH if is_refused else "",
+            }
             return page(scope, "refused.html", known.http_status, known.headers, **more)
 
-    return answered
+    return spoken
 
 
 def with_return(path: str, return_to: str) -> str:
@@ -92,7 +102,8 @@ def with_return(path: str, return_to: str) -> str:
 def return_path(text: str) -> str:
     """The page that a browser is led to after it signed in, from what a request says: one of ours, else the first."""
     is_ours = len(text) <= RETURN_TO_CHARACTERS_MAX and is_local_path(text)
-    is_page = text.partition("?")[0] not in (LOGIN_PATH, CODE_PATH, ELEVATE_PATH, "/logout")  # they would lead to themselves
+    lead_to_themselves = (LOGIN_PATH, CODE_PATH, ELEVATE_PATH, "/logout")
+    is_page = text.partition("?")[0] not in lead_to_themselves
     return text if is_ours and is_page else "/"
 
 

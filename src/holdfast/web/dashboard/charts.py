@@ -11,11 +11,14 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from holdfast.service.language.texts import N_, _
 from holdfast.service.overview.overviews import Sizes
-from holdfast.web.dashboard.words import day, size
+from holdfast.web.dashboard.words import date, size
 
 _LEFT, _BOTTOM, _TOP = 64, 24, 10
 _LINES = 4
+_AGES = ((0, N_("today")), (7, N_("1 week")), (30, N_("1 month")), (182, N_("6 months")), (365, N_("1 year")))
+"""The days that the axis of ages names."""
 
 
 def size_chart(points: Sequence[Sizes], *, width: int, height: int, css: str) -> Markup:
@@ -41,7 +44,7 @@ def size_chart(points: Sequence[Sizes], *, width: int, height: int, css: str) ->
     for index in labels:
         anchor = "end" if index > len(points) * 0.9 else "middle" if index else "start"
         text = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
-        parts.append(text.format(x(index), height - 6, anchor, day(points[index].day)[4:]))
+        parts.append(text.format(x(index), height - 6, anchor, date(points[index].day)))
     for css_class, values in (("content", [p.content for p in points]), ("stored", [p.stored for p in points])):
         line_to = " ".join(f"{x(index)},{y(value)}" for index, value in enumerate(values))
         area = f"{x(0)},{y(0)} {line_to} {x(len(values) - 1)},{y(0)}"
@@ -73,11 +76,11 @@ def lanes_chart(lanes: Sequence[Lane], *, width: int, css: str) -> Markup:
         parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(left, width - right, y, y))
         mark = Markup('<rect class="mark" x="{}" y="{}" width="7" height="18" rx="3"/>')
         parts += [mark.format(x(age) - 3.5, y - 9) for age in lane.ages]
-    for days, text in ((0, "today"), (7, "1 week"), (30, "1 month"), (182, "6 months"), (365, "1 year")):
+    for days, text in _AGES:
         if days == 0 or (days <= oldest and x(days) > left + 20):
             anchor = "end" if days == 0 else "middle"
             label = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
-            parts.append(label.format(x(days) + (3.5 if days == 0 else 0), height - 6, anchor, text))
+            parts.append(label.format(x(days) + (3.5 if days == 0 else 0), height - 6, anchor, _(text)))
     return Markup("").join([*parts, Markup("</svg>")])
 
 

@@ -15,6 +15,8 @@ from litestar.types import Scope
 from markupsafe import Markup
 
 from holdfast.catalog.records import App, EventKind
+from holdfast.service.language.recognised import translated
+from holdfast.service.language.texts import N_, spoken
 from holdfast.service.people.callers import Caller
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.assets import assets
@@ -34,7 +36,7 @@ _HEADERS: Headers = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
     (b"cache-control", b"no-store"),
-    (b"vary", b"accept-encoding"),
+    (b"vary", b"accept-encoding, accept-language"),
 ]
 _EVENT_KINDS = " ".join((*EventKind, "progress", "gap"))
 """All kinds that a stream of events has."""
@@ -67,10 +69,10 @@ class Tab(NamedTuple):
 
 
 APP_TABS = (
-    Tab("backups", "", "Backups"),
-    Tab("files", "/files", "Files"),
-    Tab("schedule", "/schedule", "Schedule"),
-    Tab("activity", "/activity", "Activity"),
+    Tab("backups", "", N_("Backups")),
+    Tab("files", "/files", N_("Files")),
+    Tab("schedule", "/schedule", N_("Schedule")),
+    Tab("activity", "/activity", N_("Activity")),
 )
 """The tabs of an application; `path` is what follows the path of its first page."""
 
@@ -90,7 +92,12 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda message: spoken().texts.gettext(message),
+        lambda one, many, count: spoken().texts.ngettext(one, many, count),
+        newstyle=True,
+    )
+    made.globals.update(language=lambda: spoken().tag, translated=translated)
     made.globals.update(asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS, event_kinds=_EVENT_KINDS)
     return made
 

@@ -42,38 +42,32 @@ def _cookie_name(context: Context, name: str) -> str:
     return f"__Host-{name}" if _is_https(context) else name
 
 
-def set_cookie(context: Context, token: str, seconds: int = AGE_NS_MAX // SECOND_NS) -> tuple[bytes, bytes]:
+def set_cookie(
+    context: Context, token: str, seconds: int = AGE_NS_MAX // SECOND_NS, name: str = _COOKIE
+) -> tuple[bytes, bytes]:
     """The header that gives a browser its session; with 0 seconds the one that takes it away."""
-    return _cookie(context, _COOKIE, token, seconds)
-
-
-def set_half_cookie(context: Context, token: str) -> tuple[bytes, bytes]:
-    """The header that gives a browser its log-in that waits for a code; with an empty token it takes it away."""
-    return _cookie(context, _HALF_COOKIE, token, HALF_NS // SECOND_NS if token else 0)
-
-
-def _cookie(context: Context, name: str, token: str, seconds: int) -> tuple[bytes, bytes]:
     secure = "; Secure" if _is_https(context) else ""
     value = f"{_cookie_name(context, name)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
     return b"set-cookie", value.encode("ascii")
 
 
-def session_token(context: Context, scope: Scope) -> str | None:
-    """The token in a request's cookie."""
-    return _token(context, scope, _COOKIE)
+def set_half_cookie(context: Context, token: str) -> tuple[bytes, bytes]:
+    """The header that gives a browser its log-in that waits for a code; with an empty token it takes it away."""
+    return set_cookie(context, token, HALF_NS // SECOND_NS if token else 0, _HALF_COOKIE)
 
 
 def half_token(context: Context, scope: Scope) -> str | None:
     """The token of a log-in that waits for a code; it opens that step alone."""
-    return _token(context, scope, _HALF_COOKIE)
+    return session_token(context, scope, _HALF_COOKIE)
 
 
-def _token(context: Context, scope: Scope, cookie: str) -> str | None:
-    wanted = _cookie_name(context, cookie)
+def session_token(context: Context, scope: Scope, name: str = _COOKIE) -> str | None:
+    """The token in a request's cookie."""
+    wanted = _cookie_name(context, name)
     for line in (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"):
         for pair in line.split(";"):
-            name, _, value = pair.strip().partition("=")
-            if name == wanted and value:
+            given, _, value = pair.strip().partition("=")
+            if given == wanted and value:
                 return value
     return None
 

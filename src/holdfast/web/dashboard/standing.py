@@ -7,6 +7,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from holdfast.catalog.records import Backup, State
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.strip import Cell, CellKind
 from holdfast.service.policy.standing import Kind
 from holdfast.web.dashboard.words import day, when
@@ -26,28 +27,28 @@ class Badge(NamedTuple):
 
 
 _BADGES = {
-    Kind.PROVED: Badge("good", "shield-check", "Proved"),
-    Kind.GOOD: Badge("good", "check", "Good"),
-    Kind.EMPTY: Badge("none", "circle", "Not begun"),
-    Kind.FIRST_RUNNING: Badge("run", "loader", "Running"),
-    Kind.RUNNING: Badge("run", "loader", "Running"),
-    Kind.FAILED: Badge("bad", "x", "Failed"),
-    Kind.WARNINGS: Badge("warn", "triangle-alert", "Warnings"),
-    Kind.OVERDUE: Badge("bad", "clock-alert", "Overdue"),
-    Kind.DAMAGED: Badge("warn", "triangle-alert", "Damaged"),
-    Kind.OVER_LIMIT: Badge("warn", "gauge", "At the limit"),
-    Kind.PLAN_TOO_LOW: Badge("none", "ban", "No backups in the plan"),
-    Kind.RESTORING: Badge("run", "rotate-ccw", "Restoring"),
-    Kind.RESTORE_FAILED: Badge("warn", "rotate-ccw", "Restore failed"),
+    Kind.PROVED: Badge("good", "shield-check", N_("Proved")),
+    Kind.GOOD: Badge("good", "check", N_("Good")),
+    Kind.EMPTY: Badge("none", "circle", N_("Not begun")),
+    Kind.FIRST_RUNNING: Badge("run", "loader", N_("Running")),
+    Kind.RUNNING: Badge("run", "loader", N_("Running")),
+    Kind.FAILED: Badge("bad", "x", N_("Failed")),
+    Kind.WARNINGS: Badge("warn", "triangle-alert", N_("Warnings")),
+    Kind.OVERDUE: Badge("bad", "clock-alert", N_("Overdue")),
+    Kind.DAMAGED: Badge("warn", "triangle-alert", N_("Damaged")),
+    Kind.OVER_LIMIT: Badge("warn", "gauge", N_("At the limit")),
+    Kind.PLAN_TOO_LOW: Badge("none", "ban", N_("No backups in the plan")),
+    Kind.RESTORING: Badge("run", "rotate-ccw", N_("Restoring")),
+    Kind.RESTORE_FAILED: Badge("warn", "rotate-ccw", N_("Restore failed")),
 }
 
 CELL_WORDS = {
-    CellKind.FAILED: ("bad", "failed"),
-    CellKind.MISSED: ("missed", "missed"),
-    CellKind.DAMAGED: ("warn", "damage found"),
-    CellKind.GOOD: ("good", "good"),
-    CellKind.QUIET: ("none", "no backup was due"),
-    CellKind.BEFORE: ("before", "before the first backup"),
+    CellKind.FAILED: ("bad", N_("failed")),
+    CellKind.MISSED: ("missed", N_("missed")),
+    CellKind.DAMAGED: ("warn", N_("damage found")),
+    CellKind.GOOD: ("good", N_("good")),
+    CellKind.QUIET: ("none", N_("no backup was due")),
+    CellKind.BEFORE: ("before", N_("before the first backup")),
 }
 """By the kind of a day: the class that colours it, and its word."""
 
@@ -62,41 +63,55 @@ class ShownCell(NamedTuple):
 
 def badge_of(kind: Kind) -> Badge:
     """Return the badge of a standing."""
-    return _BADGES[kind]
+    badge = _BADGES[kind]
+    return badge._replace(word=_(badge.word))
 
 
 def badge_of_backup(backup: Backup) -> Badge:
     """Return the badge of a backup's row."""
     if backup.state is State.FAILED:
-        return Badge("bad", "x", "Failed")
+        return Badge("bad", "x", _("Failed"))
     if backup.state in (State.QUEUED, State.RUNNING):
-        return Badge("run", "loader", "Running" if backup.state is State.RUNNING else "Waiting")
+        return Badge("run", "loader", _("Running") if backup.state is State.RUNNING else _("Waiting"))
     if backup.error_code is not None or backup.damage:
-        return Badge("warn", "triangle-alert", "Damaged")
-    return Badge("good", "check", "Good")
+        return Badge("warn", "triangle-alert", _("Damaged"))
+    return Badge("good", "check", _("Good"))
 
 
 def locked_words(backup: Backup, now: int, zone: tzinfo) -> str | None:
     """Return the words of a backup's lock; None when it has none."""
     if backup.locked_until is not None and backup.locked_until > now:
-        return f"Locked until {when(backup.locked_until, now, zone)}"
-    return "Locked" if backup.is_locked else None
+        return _("Locked until %(until)s", until=when(backup.locked_until, now, zone))
+    return _("Locked") if backup.is_locked else None
 
 
 def shown_strip(cells: Sequence[Cell]) -> list[ShownCell]:
     """Return the days of a strip as a page has them."""
-    shown = []
-    for cell in cells:
-        css, word = CELL_WORDS[cell.kind]
-        counted = ((cell.counts.good, "good"), (cell.counts.failed, "failed"), (cell.counts.missed, "missed"))
-        counts = ", ".join(f"{count} {what}" for count, what in counted if count)
-        proved = ", a test restore matched" if cell.is_proved else ""
-        shown.append(ShownCell(css, f"{day(cell.day)}: {counts or word}{proved}", cell.is_proved))
-    return shown
+    return [ShownCell(CELL_WORDS[cell.kind][0], _cell_words(cell), cell.is_proved) for cell in cells]
+
+
+def _cell_words(cell: Cell) -> str:
+    """Return a day of a strip in words: `Fri 27 Nov: 1 good, a test restore matched`."""
+    counts = _counts(cell.counts.good, 0, cell.counts.failed, cell.counts.missed)
+    counted = ", ".join(counts) or _(CELL_WORDS[cell.kind][1])
+    if cell.is_proved:
+        return _("%(day)s: %(counts)s, a test restore matched", day=day(cell.day), counts=counted)
+    return f"{day(cell.day)}: {counted}"
+
+
+def _counts(good: int, damaged: int, failed: int, missed: int) -> list[str]:
+    """Return the counts that are not 0, each with its word."""
+    found = [
+        (good, ngettext("%(num)s good", "%(num)s good", good)),
+        (damaged, ngettext("%(num)s damage found", "%(num)s damage found", damaged)),
+        (failed, ngettext("%(num)s failed", "%(num)s failed", failed)),
+        (missed, ngettext("%(num)s missed", "%(num)s missed", missed)),
+    ]
+    return [text for count, text in found if count]
 
 
 def strip_sentence(cells: Sequence[Cell]) -> str:
     """Return a strip in one sentence: `27 good · 1 failed · 2 missed`, by days."""
     kinds = (CellKind.GOOD, CellKind.DAMAGED, CellKind.FAILED, CellKind.MISSED)
-    counts = [(sum(cell.kind is kind for cell in cells), CELL_WORDS[kind][1]) for kind in kinds]
-    return " · ".join(f"{count} {word}" for count, word in counts if count) or "No backup yet"
+    counts = _counts(*(sum(cell.kind is kind for cell in cells) for kind in kinds))
+    return " · ".join(counts) or _("No backup yet")

@@ -4,79 +4,93 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from holdfast.schemas.times import local_time
-from holdfast.units import MINUTE_NS, SECOND_NS, size_text, span_text
+from holdfast.service.language import patterns
+from holdfast.service.language.texts import N_, _, ngettext
+from holdfast.units import SECOND_NS
 
-_GLUE = "\u00a0"
 _DEFAULT_NAME = re.compile(r"(Backup|Safety backup) at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
 
 ORIGINS = {
-    "manual": "By hand",
-    "scheduled": "By schedule",
-    "safety": "Before a restore",
-    "imported": "Imported",
+    "manual": N_("By hand"),
+    "scheduled": N_("By schedule"),
+    "safety": N_("Before a restore"),
+    "imported": N_("Imported"),
 }
 """By the origin of a backup: the words of its row."""
 
 
 _KEPT = {
-    "newest": "it is the newest",
-    "locked": "its lock",
-    "locked_until": "its lock",
-    "in_use": "somebody reads it",
-    "under_way": "it is not finished",
-    "safety": "a restore can be undone with it",
-    "before_shrunk": "the application has shrunk since",
-    "rests": "retention rests",
-    "by_hand": "it was taken by hand",
-    "no_rules": "every backup is kept",
-    "failed_lately": "its failure is new",
+    "newest": N_("it is the newest"),
+    "locked": N_("its lock"),
+    "locked_until": N_("its lock"),
+    "in_use": N_("somebody reads it"),
+    "under_way": N_("it is not finished"),
+    "safety": N_("a restore can be undone with it"),
+    "before_shrunk": N_("the application has shrunk since"),
+    "rests": N_("retention rests"),
+    "by_hand": N_("it was taken by hand"),
+    "no_rules": N_("every backup is kept"),
+    "failed_lately": N_("its failure is new"),
 }
 """By what keeps a backup, as the API names it; rules of retention are named by themselves."""
 
 
+def origin(name: str) -> str:
+    """Tell where a backup comes from."""
+    return _(ORIGINS.get(name, name))
+
+
 def kept(names: Iterable[str]) -> str:
     """Tell what keeps a backup, in words."""
-    return ", ".join(dict.fromkeys(_KEPT.get(name, name.removeprefix("keep_").replace("_", " ")) for name in names))
+    return ", ".join(dict.fromkeys(_(_KEPT.get(name, name.removeprefix("keep_").replace("_", " "))) for name in names))
 
 
-def size(count: int) -> str:
-    """Bytes: `81.9 MB`."""
-    return size_text(count).replace(" ", _GLUE)
+size, number, decimal, day = patterns.size, patterns.number, patterns.decimal, patterns.short_day
+"""Bytes, a count, a number with a decimal place, a day: `81.9 MB`, `23,464`, `98.5`, `Fri 27 Nov`."""
+
+span, series, date = patterns.span_glued, patterns.series, patterns.day_and_month
+"""A span of time, a list, a day without its name: `58 s`, `a, b and c`, `27 Nov`."""
 
 
-def number(count: int) -> str:
-    """A count: `23,464`."""
-    return f"{count:,}"
+def files(count: int) -> str:
+    """A count of files: `1 file`, `23,464 files`."""
+    return ngettext("%(num)s file", "%(num)s files", count, num=number(count))
+
+
+def percent(count: int) -> str:
+    """A share: `27 %`."""
+    return f"{number(count)}{patterns.GLUE}%"
+
+
+def warnings(count: int) -> str:
+    """A count of warnings: `1 warning`."""
+    return ngettext("%(num)s warning", "%(num)s warnings", count, num=number(count))
 
 
 def counted(count: int, noun: str) -> str:
-    """A count with its noun: `1 file`, `23,464 files`."""
+    """A count with its noun: `1 warning`, `23,464 warnings`."""
     return f"{number(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def ago(at: int, now: int) -> str:
     """The age of a time: `11 hours ago`."""
-    return "just now" if now - at < MINUTE_NS else f"{span_text(now - at)} ago"
-
-
-def span(length: int) -> str:
-    """A span of time: `58 s`, `12 minutes`."""
-    return f"{max(1, length // SECOND_NS)}{_GLUE}s" if length < 2 * MINUTE_NS else span_text(length).replace(" ", _GLUE)
+    return patterns.ago(now - at)
 
 
 def until(at: int, now: int) -> str:
     """The time that is left until another: `in 13 hours`."""
-    return "now" if at - now < MINUTE_NS else f"in {span_text(at - now)}"
+    return patterns.ahead(at - now)
 
 
 def when(at: int, now: int, zone: tzinfo) -> str:
     """A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
     local, today = local_time(at, zone), local_time(now, zone).date()
-    named = {0: "today", -1: "yesterday", 1: "tomorrow"}.get((local.date() - today).days)
-    return f"{named or _short_day(local, today)}, {local:%H:%M}"
+    named = {0: N_("today"), -1: N_("yesterday"), 1: N_("tomorrow")}.get((local.date() - today).days)
+    on = _(named) if named else patterns.short_day(local, with_year=local.year != today.year)
+    return f"{on}, {local:%H:%M}"
 
 
 def ns_of(text: str) -> int:
@@ -87,18 +101,13 @@ def ns_of(text: str) -> int:
 def time_of(text: str) -> str:
     """A time of a file, as the API writes it, short: `27 Nov 2026, 02:59`."""
     at = datetime.fromisoformat(text)
-    return f"{at.day}{_GLUE}{at:%b} {at.year}, {at:%H:%M}"
+    return f"{patterns.day_and_month(at, with_year=True)}, {at:%H:%M}"
 
 
 def whole(at: int, zone: tzinfo) -> str:
     """A time with its day in full: `Friday 27 November 2026, 03:00`."""
     local = local_time(at, zone)
-    return f"{local:%A} {local.day}{_GLUE}{local:%B} {local.year}, {local:%H:%M}"
-
-
-def day(on: date) -> str:
-    """A day: `Fri 27 Nov`."""
-    return f"{on:%a} {on.day}{_GLUE}{on:%b}"
+    return f"{patterns.full_day(local)}, {local:%H:%M}"
 
 
 def name(given: str, at: int, zone: tzinfo) -> str:
@@ -107,22 +116,17 @@ def name(given: str, at: int, zone: tzinfo) -> str:
     if found is None:
         return given
     local = local_time(at, zone)
-    began = f"{local:%A} {local.day}{_GLUE}{local:%B}, {local:%H:%M}"
-    return began if found[1] == "Backup" else f"Before the restore of {began}"
+    began = f"{patterns.full_day(local, with_year=False)}, {local:%H:%M}"
+    return began if found[1] == "Backup" else _("Before the restore of %(began)s", began=began)
 
 
 def group(at: int, now: int, zone: tzinfo) -> str:
     """The heading that a backup stands under: `Today`, `Yesterday`, `Last 7 days`, else its month."""
     local, today = local_time(at, zone).date(), local_time(now, zone).date()
     if local >= today:
-        return "Today"
+        return _("Today")
     if local == today - timedelta(days=1):
-        return "Yesterday"
+        return _("Yesterday")
     if local > today - timedelta(days=7):
-        return "Last 7 days"
-    return f"{local:%B}" if local.year == today.year else f"{local:%B} {local.year}"
-
-
-def _short_day(local: datetime, today: date) -> str:
-    year = "" if local.year == today.year else f" {local.year}"
-    return f"{local:%a} {local.day}{_GLUE}{local:%b}{year}"
+        return _("Last 7 days")
+    return patterns.month(local, with_year=local.year != today.year)

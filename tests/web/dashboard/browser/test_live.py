@@ -8,12 +8,17 @@ import pytest
 from kit.browser import link
 from kit.site import Site, start_site
 from kit.windows import Visit, Visitor
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from holdfast.catalog.backups.changes.run import fail_backup, record_progress, start_backup
+from holdfast.catalog.events.log import forget_events
+from holdfast.catalog.jobs.rows import finish_job, record_job_progress, start_job
 from holdfast.catalog.jobs.work import open_work
-from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Backup
+from holdfast.catalog.records import OPEN_JOBS, SYSTEM, Backup, JobState
 from holdfast.service.registry.apps import add_app
+from holdfast.service.registry.backups import rename
+from holdfast.service.restore.files import request_restore
+from holdfast.service.restore.plan import Wanted
 from holdfast.service.take.request import request_backup
 from holdfast.vault.control import Progress
 from holdfast.web import event_hub
@@ -116,6 +121,50 @@ def test_nine_tabs_have_one_stream_and_another_one_leads_when_the_first_has_gone
         expect(tab.locator("#hero progress")).to_have_count(0)
         expect(tab.locator(f"#backup-{backup.id} .why")).to_have_text("It was cancelled.")
     assert len(asked) == 2
+
+
+def test_the_page_of_a_restore_changes_by_itself(site: Site, visit: Visit) -> None:
+    app = add_app(site.instance, site.silver.account.id, "shop", site.folder, SYSTEM)
+    catalog, backup = site.instance.catalog, site.take(app, name="kept")
+    job = request_restore(site.instance, backup, app, Wanted(), SYSTEM)
+    visitor = signed_in(site, visit)
+    asked = listens(visitor)
+    page, other = visitor.open(f"/jobs/{job.id}"), app_page(site, visitor)
+    expect(page.locator("h1")).to_have_text("The restore waits for its turn")
+    cancel, now = page.get_by_role("button", name="Cancel"), page.locator("[aria-current=step] h3")
+    cancel.focus()
+    assert start_job(catalog, job.id, site.instance.clock.now_ns())
+    expect(page.locator("h1")).to_have_text("Restoring kept")
+    expect(now).to_have_text("Compared")
+    for done in (10, 60):
+        record_job_progress(catalog, job.id, Progress(done, done * 1000, 100, 100_000))
+        expect(page.locator("h1")).to_have_text(f"Restoring kept: {done} %")
+        expect(page.get_by_role("progressbar")).to_have_attribute("value", str(done))
+        expect(now).to_have_text("Checked whole and laid beside")
+    expect(cancel).to_be_focused()
+    why = {"error_code": "TARGET_FULL", "error_message": "The disk is full.", "error_detail": "/srv is full"}
+    finish_job(catalog, job.id, JobState.FAILED, site.instance.clock.now_ns(), **why)
+    expect(page.locator("h1")).to_have_text("The restore failed")
+    expect(page).to_have_title("The restore failed · shop · Holdfast")
+    expect(page.get_by_text("The disk is full.", exact=True)).to_be_visible()
+    expect(other.locator("#hero progress")).to_have_count(0)
+    assert len(asked) == 1, "the page of a job has no stream of its own"
+
+
+def test_a_page_that_missed_events_fetches_itself_again(site: Site, visit: Visit) -> None:
+    """What is changed here raises no event: only `gap` tells of it."""
+    backup, visitor = site.take(name="as it was"), signed_in(site, visit)
+    page = visitor.context.new_page()
+    held: list[Route] = []
+    page.route("**/live?*", lambda route: held.append(route))
+    page.goto(f"/apps/{site.app.id}")
+    expect(page.locator(f"#name-{backup.id}")).to_have_text("as it was")
+    ended(site, begun(site))
+    forget_events(site.instance.catalog, site.instance.clock.now_ns() + 1)
+    site.take(site.other_app)  # the oldest event that is kept is not the next one
+    rename(site.instance, backup, "as it is", SYSTEM)
+    held[0].continue_()
+    expect(page.locator(f"#name-{backup.id}")).to_have_text("as it is")
 
 
 def test_without_locks_the_page_is_fetched_again_every_ten_seconds(site: Site, visit: Visit) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import io
 import os
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -118,10 +120,77 @@ def test_versions_search_and_differences(site: Site, http: httpx.Client) -> None
     assert "No backup has a file" in get(site, http, "files", q="[").text
     page = get(site, http, "diff", to=second.id)
     assert "1 added, 1 removed, 1 changed" in page.text
+    assert "2\u00a0B added, 1\u00a0B removed, 21\u00a0B in changed files." in page.text
     assert [name for _, name in rows(page)][-3:] == ["config.yml", "new.txt", "old.txt"]
     assert "From first to second." in page.text
     back = get(site, http, "diff", **{"from": second.id, "to": first.id})
     assert "From second to first." in back.text
+
+
+def test_what_is_ticked_is_downloaded_as_one_zip(site: Site, http: httpx.Client) -> None:
+    data = folder_of(site)
+    (data / "deep" / "one.txt").write_text("1")
+    backup = site.take(name="whole")
+    signed_in(site, http)
+    page = get(site, http, "files", backup=backup.id, path="data").text
+    assert f'formaction="/apps/{site.app.id}/ticked"' in page
+    ticked = {"backup": backup.id, "what": "ticked", "paths": ["data/deep", "data/config.yml", "data/deep/one.txt"]}
+    answer = http.get(f"/apps/{site.app.id}/ticked", params=ticked)
+    assert "data%20%28part%29.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["config.yml", "deep/", "deep/one.txt"]
+    rest = http.get(f"/apps/{site.app.id}/ticked", params=ticked, headers={"Range": "bytes=50-"})
+    assert (rest.status_code, rest.content) == (206, answer.content[50:])
+    for paths, status, text in (([], 400, "Nothing is ticked"), (["nowhere"], 404, "nothing at")):
+        refused = http.get(f"/apps/{site.app.id}/ticked", params={"backup": backup.id, "paths": paths})
+        assert (refused.status_code, text in refused.text) == (status, True)
+    assert http.get(f"/apps/{site.other_app.id}/ticked", params=ticked).status_code == 404
+
+
+def test_differences_to_what_is_there_now(site: Site, http: httpx.Client) -> None:
+    data = folder_of(site)
+    backup = site.take(name="before")
+    (data / "config.yml").write_text("token: 2, and longer\n")
+    (data / "face.png").unlink()
+    (data / "new.txt").write_text("22")
+    signed_in(site, http)
+
+    def compared(address: str) -> str:
+        page = http.get(address).text  # it waits for 3 s
+        return compared(address) if "<h1>Comparing" in page else page
+
+    page = compared(f"/apps/{site.app.id}/diff?from={backup.id}&to=now")
+    assert "1 added, 1 removed, 1 changed" in page
+    assert "From before to what is there now." in page
+    named = re.findall(r"<bdi>([^<]*)</bdi></span></(?:a|span)>.*?</svg>([^<]*)</span>", page)
+    assert named == [("config.yml", "Changed"), ("face.png", "Removed"), ("new.txt", "Added")]
+    (data / "later.txt").touch()
+    again = re.search(r'href="([^"]*again=\d+)"', page)
+    assert again is not None
+    assert "1 added" in compared(f"/apps/{site.app.id}/diff?from={backup.id}&to=now"), "what was compared is kept"
+    assert "2 added" in compared(html.unescape(again[1]))
+
+
+def test_a_search_shows_what_it_has_in_time_and_goes_on(
+    site: Site, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdfast.web.dashboard.files.folder_pages.SEARCH_SECONDS", -1.0)
+    site.take(name="oldest")
+    (site.folder / "lost.txt").write_text("1")
+    site.take(name="middle")
+    (site.folder / "lost.txt").unlink()
+    site.take(name="newest")
+    signed_in(site, http)
+    pages = [get(site, http, "files", q="lost")]
+    while go_on := re.search(r'href="([^"]*older_than=[^"]*)"', pages[-1].text):
+        pages.append(http.get(html.unescape(go_on[1])))
+    said = [re.findall(r"<h1>([^<]*)</h1>", page.text)[0] for page in pages]
+    assert said == [f"{count} found for “lost”" for count in ("0 files", "1 file", "0 files")]
+    assert "Looked through the newest: 1 backup." in pages[0].text
+    assert "2 older backups not looked through yet." in pages[0].text
+    gone = get(site, http, "files", q="lost", older_than="f" * 32)
+    assert (gone.status_code, "search again" in gone.text) == (404, True)
 
 
 def test_a_version_in_the_root_is_found_among_many_of_its_name(site: Site, http: httpx.Client) -> None:

@@ -12,6 +12,7 @@ from litestar.types import Scope
 from holdfast.catalog.records import ActorKind, AuditEntry, AuditFilter
 from holdfast.schemas.audit import entry_of
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people import audit
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
@@ -30,46 +31,46 @@ ROWS = 50
 
 _ACTIVITY = "/apps/{app_id:str}/activity"
 _WHO = {
-    "": "Anybody",
-    ActorKind.PERSON: "People",
-    ActorKind.KEY: "API keys",
-    ActorKind.SCHEDULE: "The schedule",
-    ActorKind.HOST: "Your host's panel",
-    ActorKind.OPERATOR: "Your host's people",
-    ActorKind.SYSTEM: "Holdfast itself",
+    "": N_("Anybody"),
+    ActorKind.PERSON: N_("People"),
+    ActorKind.KEY: N_("API keys"),
+    ActorKind.SCHEDULE: N_("The schedule"),
+    ActorKind.HOST: N_("Your host's panel"),
+    ActorKind.OPERATOR: N_("Your host's people"),
+    ActorKind.SYSTEM: N_("Holdfast itself"),
 }
 _WHAT = {
-    "": "Anything",
-    "backup.": "Backups",
-    "restore.": "Restores",
-    "schedule.": "Schedule",
-    "link.": "Download links",
-    "verify.": "Checks",
-    "prove.": "Test restores",
-    "app.": "The application",
+    "": N_("Anything"),
+    "backup.": N_("Backups"),
+    "restore.": N_("Restores"),
+    "schedule.": N_("Schedule"),
+    "link.": N_("Download links"),
+    "verify.": N_("Checks"),
+    "prove.": N_("Test restores"),
+    "app.": N_("The application"),
 }
 _PAST = {
-    "backup.created": "asked for a backup",
-    "backup.imported": "imported a backup",
-    "backup.deleted": "deleted a backup",
-    "backup.undeleted": "brought a deleted backup back",
-    "backup.cancelled": "cancelled a backup",
-    "backup.renamed": "renamed a backup",
-    "backup.noted": "changed a backup's note",
-    "backup.locked": "locked a backup",
-    "backup.unlocked": "unlocked a backup",
-    "backup.downloaded": "downloaded a backup",
-    "restore.requested": "asked for a restore",
-    "restore.cancelled": "cancelled a restore",
-    "verify.requested": "asked for a check of a backup",
-    "prove.requested": "asked for a test restore",
-    "schedule.set": "changed the schedule",
-    "size.accepted": "accepted the new size",
-    "link.created": "made a download link",
-    "link.ended": "ended a download link",
-    "app.created": "added the application",
-    "app.renamed": "renamed the application",
-    "app.ended": "ended the application",
+    "backup.created": N_("asked for a backup"),
+    "backup.imported": N_("imported a backup"),
+    "backup.deleted": N_("deleted a backup"),
+    "backup.undeleted": N_("brought a deleted backup back"),
+    "backup.cancelled": N_("cancelled a backup"),
+    "backup.renamed": N_("renamed a backup"),
+    "backup.noted": N_("changed a backup's note"),
+    "backup.locked": N_("locked a backup"),
+    "backup.unlocked": N_("unlocked a backup"),
+    "backup.downloaded": N_("downloaded a backup"),
+    "restore.requested": N_("asked for a restore"),
+    "restore.cancelled": N_("cancelled a restore"),
+    "verify.requested": N_("asked for a check of a backup"),
+    "prove.requested": N_("asked for a test restore"),
+    "schedule.set": N_("changed the schedule"),
+    "size.accepted": N_("accepted the new size"),
+    "link.created": N_("made a download link"),
+    "link.ended": N_("ended a download link"),
+    "app.created": N_("added the application"),
+    "app.renamed": N_("renamed the application"),
+    "app.ended": N_("ended the application"),
 }
 """By action: its words behind the name of whoever did it; another one is told as the API names it."""
 
@@ -137,12 +138,22 @@ def _row(instance: Instance, one: AuditEntry) -> dict[str, Any]:
     shown, now, zone = entry_of(one, instance.zone), instance.clock.now_ns(), instance.zone
     name = shown.actor.name or shown.actor.kind
     return {
-        "who": {"key": f"The API key {name}", "schedule": "The schedule", "operator": "Your host"}.get(
-            shown.actor.kind, name
-        ),
-        "did": _PAST.get(one.action, one.action),
+        "who": _who(shown.actor.kind, name),
+        "did": _(_PAST.get(one.action, one.action)),
         "when": words.when(one.at, now, zone),
         "whole": words.whole(one.at, zone),
         "ip": shown.ip or "",
         "backup": None if one.backup_id is None else f"/apps/{one.app_id}/backups/{one.backup_id}",
     }
+
+
+def _who(kind: str, name: str) -> str:
+    """Whoever did something; a person by name."""
+    match kind:
+        case "key":
+            return _("The API key %(name)s", name=name)
+        case "schedule":
+            return _("The schedule")
+        case "operator":
+            return _("Your host")
+    return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,16 +12,16 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.catalog.records import App, Backup, State
-from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.jobs.events import newest_event
-from holdfast.service.overview.backups import Choice, newest_backups
+from holdfast.service.language.texts import N_, _, ngettext
+from holdfast.service.overview.backups import Choice, Shown, page_of_backups
 from holdfast.service.overview.overviews import Overview, overview
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy.standing import Kind
-from holdfast.service.registry import accounts, apps, trash
+from holdfast.service.registry import accounts, apps
 from holdfast.service.registry.backups import find_backup, full_objects
+from holdfast.service.registry.kept import reasons_of
 from holdfast.service.take.request import request_backup
 from holdfast.units import DAY_NS
 from holdfast.web.auth import needs
@@ -42,7 +42,12 @@ from holdfast.web.http.envelope import Answer
 ROWS = 25
 """Backups of one page."""
 
-_CHOICES = {Choice.ALL: "All", Choice.BY_HAND: "By hand", Choice.LOCKED: "Locked", Choice.FAILED: "Failed"}
+_CHOICES = {
+    Choice.ALL: N_("All"),
+    Choice.BY_HAND: N_("By hand"),
+    Choice.LOCKED: N_("Locked"),
+    Choice.FAILED: N_("Failed"),
+}
 _APP = "/apps/{app_id:str}"
 _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 """The standings of an application that has nothing to draw yet."""
@@ -86,20 +91,20 @@ def _take(instance: Instance, caller: Caller, app_id: str, once: str | None) -> 
 
 def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, fields: dict[str, str]) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
-    seen = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
-    now = overview(instance, app)
+    now = overview(instance, app, with_backups=True)
+    found = _found(instance, caller, now, fields)
     return page(
         scope,
         "app.html",
         frame=app_frame(caller, str(instance.zone), app, "backups"),
         app_id=app_id,
-        seen=seen,
+        seen=now.event_seq,  # read before anything else: what comes later is told
         **_hero(instance, caller, token, now),
         charts=_charts(now),
         kept=_kept(instance, caller, app, now, now.standing.facts.next_backup_at),
         base_url=instance.config.base_url.rstrip("/"),
-        undo=_undo(instance, token, app_id, fields.get("deleted")),
-        **_list(instance, caller, app, fields),
+        undo=None if found.trashed is None else _undo(instance, token, found.trashed),
+        **_list(instance, caller, now, found.backups, fields),
     )
 
 
@@ -151,7 +156,7 @@ def _going(instance: Instance, caller: Caller, token: str, app_id: str, now: Ove
         "restore": restore_path(app_id) if is_restorable else None,
         "cancel": job_form(token, work.id, "cancel") if work is not None and caller.may(right, app_id) else None,
         "job": None if seen is None else path_of_job(seen.id),
-        "undo_restore": undo_form(instance, caller, token, restored.id, app_id) if restored and is_new else None,
+        "undo_restore": undo_form(instance, caller, token, restored.id, now.app) if restored and is_new else None,
         "undone": "" if restored is None else words.ago(restored.at, facts.now),
     }
 
@@ -163,13 +168,9 @@ def _restore_path(caller: Caller, backup: Backup) -> str | None:
     )
 
 
-def _undo(instance: Instance, token: str, app_id: str, deleted: str | None) -> dict[str, str] | None:
-    """The form that brings back the backup that was just deleted; None when it is not in the trash."""
-    try:
-        backup = None if deleted is None else trash.find_trashed(instance, app_id, deleted)
-    except ServiceError:
-        return None
-    if backup is None or backup.gone_at is None:
+def _undo(instance: Instance, token: str, backup: Backup) -> dict[str, str] | None:
+    """The form that brings back the backup that was just deleted."""
+    if backup.gone_at is None:
         return None
     path = f"{path_of(backup)}/undelete"
     until = words.when(backup.gone_at, instance.clock.now_ns(), instance.zone)
@@ -193,8 +194,13 @@ def _charts(now: Overview) -> dict[str, Any] | None:
     return {
         "broad": size_chart(points, width=680, height=250, css="on-desk"),
         "narrow": size_chart(points, width=350, height=220, css="on-phone"),
-        "sentence": f"A backup held {words.size(first.content)} on {words.day(first.day)} and holds "
-        f"{words.size(last.content)} now; all of them take {words.size(last.stored)}.",
+        "sentence": _(
+            "A backup held %(before)s on %(day)s and holds %(now)s now; all of them take %(all)s.",
+            before=words.size(first.content),
+            day=words.day(first.day),
+            now=words.size(last.content),
+            all=words.size(last.stored),
+        ),
         "rows": [(words.day(p.day), words.size(p.content), words.size(p.stored)) for p in reversed(points)],
     }
 
@@ -202,31 +208,50 @@ def _charts(now: Overview) -> dict[str, Any] | None:
 def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: int | None) -> list[tuple[str, str]]:
     plan, zone, at = accounts.plan_of(instance, caller.account), instance.zone, now.standing.facts.now
     proof = now.standing.facts.next_proof_at
+    most = plan.backups_per_app
+    room = ngettext("%(num)s backup", "%(num)s backups", most, num=words.number(most)) if most else ""
     lines = [
-        ("Rules", ", ".join(rules_in_words(app.settings.retention)) or "every backup is kept"),
-        ("Room", f"{plan.backups_per_app} backups" if plan.backups_per_app else "as many backups as fit"),
-        ("Stored for all", words.size(now.stored_bytes)),
-        ("Next backup", "by hand" if next_at is None else words.when(next_at, at, zone)),
+        (_("Rules"), ", ".join(rules_in_words(app.settings.retention)) or _("every backup is kept")),
+        (_("Room"), room or _("as many backups as fit")),
+        (_("Stored for all"), words.size(now.stored_bytes)),
+        (_("Next backup"), _("by hand") if next_at is None else words.when(next_at, at, zone)),
     ]
-    return lines if proof is None else [*lines, ("Next test restore", words.when(proof, at, zone))]
+    return lines if proof is None else [*lines, (_("Next test restore"), words.when(proof, at, zone))]
 
 
-def _list(instance: Instance, caller: Caller, app: App, fields: dict[str, str]) -> dict[str, Any]:
-    choice = Choice(fields["show"]) if fields.get("show") in set(Choice) else Choice.ALL
-    part, after = fields.get("q", ""), fields.get("after")
-    found = newest_backups(instance, caller.account.id, app.id, choice=choice, part=part, after=after, limit=ROWS + 1)
-    rows = found[:ROWS]
+def _found(instance: Instance, caller: Caller, now: Overview, fields: dict[str, str]) -> Shown:
+    """The backups of the page, one more if there are older ones, and with them the one that was just deleted."""
+    return page_of_backups(
+        *(instance, caller.account.id, now.app.id),
+        choice=_choice(fields),
+        part=fields.get("q", ""),
+        after=fields.get("after"),
+        limit=ROWS + 1,
+        trashed_id=fields.get("deleted"),
+        is_after_there=any(backup.id == fields.get("after") for backup in now.backups),
+    )
+
+
+def _choice(fields: dict[str, str]) -> Choice:
+    return Choice(fields["show"]) if fields.get("show") in set(Choice) else Choice.ALL
+
+
+def _list(
+    instance: Instance, caller: Caller, now: Overview, found: Sequence[Backup], fields: dict[str, str]
+) -> dict[str, Any]:
+    app, choice, part, after = now.app, _choice(fields), fields.get("q", ""), fields.get("after")
+    rows, kept_by = found[:ROWS], reasons_of(instance, app, caller.account.plan, now.backups)
     kept = {name: value for name, value in (("show", choice.value), ("q", part)) if value}
     older = urlencode({**kept, "after": rows[-1].id}) if len(found) > ROWS else None
     return {
-        "rows": _rows(instance, caller, rows),
+        "rows": _rows(instance, caller, rows, kept_by),
         "older": None if older is None else f"/apps/{app.id}?{older}",
         "is_first": after is None,
         "q": part,
         "choice": choice.value,
         "choices": [
             {
-                "text": text,
+                "text": _(text),
                 "href": f"/apps/{app.id}" + (f"?show={one.value}" if one else ""),
                 "is_current": one is choice,
             }
@@ -235,9 +260,11 @@ def _list(instance: Instance, caller: Caller, app: App, fields: dict[str, str]) 
     }
 
 
-def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[dict[str, Any]]:
+def _rows(
+    instance: Instance, caller: Caller, found: Sequence[Backup], kept: Mapping[str, tuple[str, ...]] | None = None
+) -> list[dict[str, Any]]:
     now, zone = instance.clock.now_ns(), instance.zone
-    shown = full_objects(instance, found, with_keys=caller.may_download)
+    shown = full_objects(instance, found, with_keys=caller.may_download, kept=kept)
     return [
         {
             "id": backup.id,
@@ -246,17 +273,17 @@ def _rows(instance: Instance, caller: Caller, found: Sequence[Backup]) -> list[d
             "group": words.group(backup.created_at, now, zone),
             "badge": badge_of_backup(backup),
             "is_good": backup.state is State.SUCCESSFUL,
-            "origin": words.ORIGINS.get(backup.origin, backup.origin),
+            "origin": words.origin(backup.origin),
             "ago": words.ago(backup.created_at, now),
             "whole": words.whole(backup.created_at, zone),
-            "files": words.counted(backup.files, "file"),
+            "files": words.files(backup.files),
             "content": words.size(backup.content_bytes),
             "added": words.size(backup.stored_bytes),
             "locked": locked_words(backup, now, zone),
             "href": path_of(backup),
             "restore": _restore_path(caller, backup),
             "is_proved": backup.restore_proved_at is not None,
-            "warnings": words.counted(len(backup.warnings), "warning") if backup.warnings else None,
+            "warnings": words.warnings(len(backup.warnings)) if backup.warnings else None,
             "url": full.url,
             "error": None if full.error is None else full.error.message,
         }

@@ -15,6 +15,7 @@ from holdfast.service.instance.home import Instance
 from holdfast.service.integrity.prove import queue_prove
 from holdfast.service.integrity.verify import request_verify
 from holdfast.service.jobs.events import newest_event
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps, trash
@@ -161,16 +162,16 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         backup=full,
         badge=badge_of_backup(backup),
         locked=locked_words(backup, now, zone),
-        origin=words.ORIGINS[backup.origin],
+        origin=words.origin(backup.origin),
         trust=_trust(backup, instance, may_ask=may_create),
         restore=restore_path(app_id, backup.id) if is_good and caller.may(Right.BACKUPS_RESTORE, app_id) else None,
         cancel=job_form(token, backup.id, "cancel") if may_cancel else None,
         warnings=full.warnings[:WARNINGS_SHOWN],
         sizes=_sizes(backup),
-        times=times(("Begun", backup.created_at), ("Ended", backup.finished_at)),
+        times=times((_("Begun"), backup.created_at), (_("Ended"), backup.finished_at)),
         log=log_lines(instance, backup, with_private=False),
         tar_url=None if full.url is None else full.url.replace(".zip?", ".tar.gz?"),
-        tokens={name: form_token(token, f"{path_of(backup)}/{name}") for name, _, _ in _FORMS},
+        tokens={name: form_token(token, f"{path_of(backup)}/{name}") for name, *_rest in _FORMS},
         path=path_of(backup),
         may_change=may[Right.BACKUPS_UPDATE] and is_settled,
         may_delete=may[Right.BACKUPS_DELETE] and is_settled,
@@ -195,22 +196,22 @@ def _trust(backup: Backup, instance: Instance, *, may_ask: bool) -> list[dict[st
             "form": form if may_ask else None,
         }
 
-    files = words.counted(backup.files, "file")
+    files, added = words.files(backup.files), words.size(backup.stored_bytes)
     return [
-        step("Made", backup.finished_at, f"{files}, {words.size(backup.stored_bytes)} of them new.", ""),
+        step(_("Made"), backup.finished_at, _("%(files)s, %(size)s of them new.", files=files, size=added), ""),
         step(
-            "Read back",
+            _("Read back"),
             backup.verified_at,
-            "Every byte of it was read from the store and compared with its sum.",
-            "The server reads its whole store by and by; this backup's turn has not come yet.",
-            ("verify", "Read back now"),
+            _("Every byte of it was read from the store and compared with its sum."),
+            _("The server reads its whole store by and by; this backup's turn has not come yet."),
+            ("verify", N_("Read back now")),
         ),
         step(
-            "Proved",
+            _("Proved"),
             backup.restore_proved_at,
-            f"A test restore brought back all {files}, and they were compared.",
-            "The newest backup is restored to an empty place once a week and compared.",
-            ("prove", "Prove now"),
+            _("A test restore brought back all of it, %(files)s, and they were compared.", files=files),
+            _("The newest backup is restored to an empty place once a week and compared."),
+            ("prove", N_("Prove now")),
         ),
     ]
 
@@ -219,7 +220,7 @@ def _sizes(backup: Backup) -> list[tuple[str, str]]:
     if backup.state is not State.SUCCESSFUL:
         return []
     return [
-        ("In this backup", words.size(backup.content_bytes)),
-        ("New in it", words.size(backup.stored_bytes)),
-        ("As a .zip, about", words.size(backup.zip_bytes)),
+        (_("In this backup"), words.size(backup.content_bytes)),
+        (_("New in it"), words.size(backup.stored_bytes)),
+        (_("As a .zip, about"), words.size(backup.zip_bytes)),
     ]

@@ -11,6 +11,7 @@ from litestar.types import Scope
 
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.events import newest_event
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.overviews import Overview, overviews
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH
@@ -34,11 +35,11 @@ SEARCH_FROM = 8
 
 _RUNNING = frozenset({Kind.RESTORING, Kind.FIRST_RUNNING, Kind.RUNNING})
 FILTERS = {
-    "need": ("Need you", PROBLEMS),
-    "look": ("To look at", NOT_WELL - PROBLEMS - {Kind.EMPTY}),
-    "running": ("Running", _RUNNING),
-    "empty": ("Not begun", frozenset({Kind.EMPTY})),
-    "good": ("Fine", frozenset({Kind.GOOD, Kind.PROVED})),
+    "need": (N_("Need you"), PROBLEMS),
+    "look": (N_("To look at"), NOT_WELL - PROBLEMS - {Kind.EMPTY}),
+    "running": (N_("Running"), _RUNNING),
+    "empty": (N_("Not begun"), frozenset({Kind.EMPTY})),
+    "good": (N_("Fine"), frozenset({Kind.GOOD, Kind.PROVED})),
 }
 """By the value of `show`: its words, and the standings that it shows."""
 
@@ -63,14 +64,14 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
     seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
     if len(seen) == 1:
         return redirect(f"/apps/{seen[0].id}", [])
-    newest = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
     found = overviews(instance, seen)
     plan = accounts.plan_of(instance, caller.account)
     return page(
         scope,
         "apps.html",
         frame=Frame(caller.actor.name, str(instance.zone), area="home", tab="apps"),
-        seen=newest,
+        # It was read before anything else: what comes later is told.
+        seen=found[0].event_seq if found else newest_event(instance, caller.account.id),
         title=_headline([one.standing.kind for one in found]),
         filters=_filters(found, fields.get("show", "")),
         cards=[_card(instance, one) for one in _chosen(found, fields)],
@@ -87,24 +88,31 @@ def _headline(kinds: Sequence[Kind]) -> str:
     """The one thing that the owner of all of them must know first."""
     need, of_all = sum(kind in PROBLEMS for kind in kinds), len(kinds)
     if not kinds:
-        return "No applications yet"
+        return _("No applications yet")
     if need:
-        return f"{need} of your {of_all} applications {'needs' if need == 1 else 'need'} you"
+        return ngettext(
+            "%(num)s of your %(all)s applications needs you",
+            "%(num)s of your %(all)s applications need you",
+            need,
+            all=words.number(of_all),
+        )
     begun = sum(kind not in (Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW) for kind in kinds)
-    return f"All {of_all} applications are backed up" if begun == of_all else f"{begun} of your {of_all} are backed up"
+    if begun == of_all:
+        return _("All %(all)s applications are backed up", all=words.number(of_all))
+    return _("%(begun)s of your %(all)s are backed up", begun=words.number(begun), all=words.number(of_all))
 
 
 def _filters(found: Sequence[Overview], chosen: str) -> list[dict[str, Any]]:
-    shown = [{"href": HOME_PATH, "text": f"All {len(found)}", "is_current": chosen not in FILTERS}]
+    shown = [{"href": HOME_PATH, "text": _("All %(count)s", count=len(found)), "is_current": chosen not in FILTERS}]
     for value, (text, kinds) in FILTERS.items():
         count = sum(one.standing.kind in kinds for one in found)
         if count:
-            shown.append({"href": f"/?show={value}", "text": f"{text} {count}", "is_current": chosen == value})
+            shown.append({"href": f"/?show={value}", "text": f"{_(text)} {count}", "is_current": chosen == value})
     return shown
 
 
 def _chosen(found: Sequence[Overview], fields: dict[str, str]) -> list[Overview]:
-    _, kinds = FILTERS.get(fields.get("show", ""), ("", frozenset(Kind)))
+    kinds = FILTERS.get(fields.get("show", ""), ("", frozenset(Kind)))[1]
     wanted = fields.get("q", "").casefold()
     return [one for one in found if one.standing.kind in kinds and wanted in one.app.name.casefold()]
 
@@ -119,7 +127,7 @@ def _card(instance: Instance, one: Overview) -> dict[str, Any]:
         "text": one.words.text,
         "strip": shown_strip(one.strip),
         "sentence": strip_sentence(one.strip),
-        "last_good": "none yet" if facts.good_at is None else words.when(facts.good_at, facts.now, zone),
-        "next": "by hand" if facts.next_backup_at is None else words.when(facts.next_backup_at, facts.now, zone),
+        "last_good": _("none yet") if facts.good_at is None else words.when(facts.good_at, facts.now, zone),
+        "next": _("by hand") if facts.next_backup_at is None else words.when(facts.next_backup_at, facts.now, zone),
         "stored": words.size(one.stored_bytes),
     }

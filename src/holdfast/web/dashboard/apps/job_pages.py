@@ -13,7 +13,9 @@ from litestar.types import Scope
 from holdfast.catalog.records import OPEN_JOBS, App, Backup, JobState, Work
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.jobs.events import newest_event
 from holdfast.service.jobs.work import backup_of, cancel_work, work_with_log
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.backups import newest_backups
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
@@ -46,6 +48,8 @@ from holdfast.web.http.envelope import Answer
 _JOB = "/jobs/{job_id:str}"
 _JOB_SEGMENT = 1
 RELOAD_SECONDS = 3
+"""The page of work that runs is loaded again after so long where scripts are off; else the stream changes it."""
+
 WARNINGS_SHOWN = 50
 
 
@@ -113,25 +117,26 @@ def job_form(token: str, job_id: str, form: str) -> dict[str, str]:
     return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
 
 
-def undo_form(instance: Instance, caller: Caller, token: str, work_id: str, app_id: str) -> dict[str, str] | None:
-    """The form that undoes a restore; None when it cannot be undone."""
-    if not caller.may(Right.BACKUPS_RESTORE, app_id):
+def undo_form(instance: Instance, caller: Caller, token: str, work_id: str, app: App) -> dict[str, str] | None:
+    """The form that undoes a restore of an application; None when it cannot be undone."""
+    if not caller.may(Right.BACKUPS_RESTORE, app.id):
         return None
     try:
-        undo_of(instance, work_id)
+        undo_of(instance, work_id, app)
     except ServiceError:
         return None
     return job_form(token, work_id, "undo")
 
 
 def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: str, first: int) -> Answer:
-    instance, work = context.instance, seen_work(context, caller, job_id)
+    instance, seen = context.instance, newest_event(context.instance, caller.account.id)  # before anything is read
+    work = seen_work(context, caller, job_id)
     if work.kind == "backup":
         return redirect(f"/apps/{work.app_id}/backups/{work.id}", [])
     app, zone, now = apps.get_app(instance, caller.account.id, work.app_id), instance.zone, instance.clock.now_ns()
     wanted = msgspec.json.decode(work.request, type=Wanted)
     backup = _backup_of(instance, caller, work)
-    name = "a backup that is gone" if backup is None else words.name(backup.name, backup.created_at, zone)
+    name = _("a backup that is gone") if backup is None else words.name(backup.name, backup.created_at, zone)
     percent, is_open = percent_of(work), work.state in OPEN_JOBS
     safety = _safety_backup(instance, app, work)
     warnings = warnings_of(work)
@@ -142,6 +147,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
         "job.html",
         frame=app_frame(caller, str(zone), app, "backups"),
         job=work,
+        seen=seen,
         kind=NAMES[work.kind],
         top=headline_of(work, wanted, name, app.name, percent, _was(instance, backup)),
         name=name,
@@ -154,7 +160,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
         reload_seconds=RELOAD_SECONDS,
         cancel=job_form(token, work.id, "cancel") if may_cancel else None,
         cancelling=cancelling(work),
-        undo=undo_form(instance, caller, token, work.id, app.id) if work.result and work.kind == "restore" else None,
+        undo=undo_form(instance, caller, token, work.id, app) if work.result and work.kind == "restore" else None,
         failure=None if work.state is not JobState.FAILED else _failure(work, wanted),
         again=_again(work, wanted, backup) if caller.may(STARTED_BY[work.kind], app.id) else None,
         asked=_asked(work, wanted, app, name, instance),
@@ -177,10 +183,10 @@ def _backup_of(instance: Instance, caller: Caller, work: Work) -> Backup | None:
 def _was(instance: Instance, backup: Backup | None) -> str:
     """When an application was as a backup has it."""
     if backup is None:
-        return "in a backup that is gone"
+        return _("in a backup that is gone")
     if backup.origin == "safety":
-        return "before the restore"
-    return f"on {words.whole(backup.created_at, instance.zone)}"
+        return _("before the restore")
+    return _("on %(when)s", when=words.whole(backup.created_at, instance.zone))
 
 
 def _safety_backup(instance: Instance, app: App, work: Work) -> Backup | None:
@@ -199,17 +205,17 @@ def _safety_backup(instance: Instance, app: App, work: Work) -> Backup | None:
 
 def _failure(work: Work, wanted: Wanted) -> list[tuple[str, str]]:
     """Return what happened, what is still safe, and what happens next."""
-    after = "Nothing happens by itself: try again, or choose another backup."
+    after = _("Nothing happens by itself: try again, or choose another backup.")
     if work.error_code == REFUSED:
-        after = "Nothing happens by itself: compare again, and restore if you still want what it shows then."
+        after = _("Nothing happens by itself: compare again, and restore if you still want what it shows then.")
     elif work.kind == "prove":
-        after = "A test restore is tried again by itself within a day."
+        after = _("A test restore is tried again by itself within a day.")
     elif work.kind == "verify":
-        after = "The server goes on reading its whole store by and by, this backup too."
+        after = _("The server goes on reading its whole store by and by, this backup too.")
     return [
-        ("What happened", work.error_message or ""),
-        ("What is still safe", left_of(work, wanted)),
-        ("What happens next", after),
+        (N_("What happened"), work.error_message or ""),
+        (N_("What is still safe"), left_of(work, wanted)),
+        (N_("What happens next"), after),
     ]
 
 
@@ -219,29 +225,32 @@ def _again(work: Work, wanted: Wanted, backup: Backup | None) -> dict[str, str] 
     if not is_stopped or backup is None or wanted.takes_away or wanted.database:
         return None
     if work.kind != "restore":
-        return {"href": f"/apps/{backup.app_id}/backups/{backup.id}", "text": "Try again from the backup's page"}
+        return {"href": f"/apps/{backup.app_id}/backups/{backup.id}", "text": N_("Try again from the backup's page")}
     fields: list[tuple[str, str]] = [("backup", backup.id), ("how", wanted.mode)]
     fields += [("paths", path) for path in wanted.paths]
     if wanted.into is not None:
         fields += [("where", "beside"), ("into", wanted.into)]
     elif work.app_id != backup.app_id:
         fields += [("where", "other"), ("target", work.app_id)]
-    text = "Compare again" if work.error_code == REFUSED else "Try again"
+    text = N_("Compare again") if work.error_code == REFUSED else N_("Try again")
     return {"href": f"/apps/{backup.app_id}/restore?{urlencode(fields)}", "text": text}
 
 
 def _asked(work: Work, wanted: Wanted, app: App, name: str, instance: Instance) -> list[tuple[str, str]]:
     zone = instance.zone
-    lines = [("Backup", name)]
+    lines = [(_("Backup"), name)]
     if work.kind == "restore" and wanted.takes_away is None:
-        what = f"{len(wanted.paths)} chosen" if wanted.paths else "Everything"
-        how = "Only bring back" if wanted.mode == "overlay" else "Exactly as it was"
-        into = app.name if wanted.into is None else f"{app.name}, new folder {wanted.into}"
-        what = what if wanted.database is None else f"The database {wanted.database.name}"
-        lines += [("What", what), ("Into", into)]
-        lines += [("How", how)] if wanted.into is None and wanted.database is None else []
-    lines.append(("Asked", words.whole(work.created_at, zone)))
+        count = len(wanted.paths)
+        what = ngettext("%(num)s chosen", "%(num)s chosen", count) if count else _("Everything")
+        how = _("Only bring back") if wanted.mode == "overlay" else _("Exactly as it was")
+        into = app.name
+        if wanted.into is not None:
+            into = _("%(app)s, new folder %(folder)s", app=app.name, folder=wanted.into)
+        what = what if wanted.database is None else _("The database %(database)s", database=wanted.database.name)
+        lines += [(_("What"), what), (_("Into"), into)]
+        lines += [(_("How"), how)] if wanted.into is None and wanted.database is None else []
+    lines.append((_("Asked"), words.whole(work.created_at, zone)))
     if work.finished_at is not None:
-        lines.append(("Ended", words.whole(work.finished_at, zone)))
-        lines.append(("Took", words.span(work.finished_at - work.created_at)))
+        lines.append((_("Ended"), words.whole(work.finished_at, zone)))
+        lines.append((_("Took"), words.span(work.finished_at - work.created_at)))
     return lines

@@ -9,6 +9,7 @@ import msgspec
 from holdfast.catalog.records import Backup, JobState, State, Warned, Work
 from holdfast.service.integrity.trial_restore import Proved
 from holdfast.service.integrity.verify import Verified
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.restore.files import Restored
 from holdfast.service.restore.plan import Wanted
 from holdfast.web.dashboard import words
@@ -18,33 +19,38 @@ ICONS = frozenset(("circle-check", "rotate-ccw", "loader", "x", "ban", "triangle
 """The icons that the tables below name."""
 
 _RUNNING = {
-    "restore": ("Restoring {name}", "Your files are as they were until all of it is laid out beside them."),
-    "verify": ("Reading back {name}", "Every byte of it is read from the store and compared with its sum."),
-    "prove": ("Proving {name}", "All of it is restored to an empty place and compared; your files are not touched."),
+    "restore": (N_("Restoring %(name)s"), N_("Your files are as they were until all of it is laid out beside them.")),
+    "verify": (N_("Reading back %(name)s"), N_("Every byte of it is read from the store and compared with its sum.")),
+    "prove": (
+        N_("Proving %(name)s"),
+        N_("All of it is restored to an empty place and compared; your files are not touched."),
+    ),
 }
 _WAITING = {
-    "restore": "The restore waits for its turn",
-    "verify": "The reading back waits for its turn",
-    "prove": "The test restore waits for its turn",
+    "restore": N_("The restore waits for its turn"),
+    "verify": N_("The reading back waits for its turn"),
+    "prove": N_("The test restore waits for its turn"),
 }
 _STOPPED = {
-    "restore": ("The restore was cancelled", "The restore failed"),
-    "verify": ("The reading back was cancelled", "It could not be read back"),
-    "prove": ("The test restore was cancelled", "The test restore failed"),
+    "restore": (N_("The restore was cancelled"), N_("The restore failed")),
+    "verify": (N_("The reading back was cancelled"), N_("It could not be read back")),
+    "prove": (N_("The test restore was cancelled"), N_("The test restore failed")),
 }
-NAMES = {"restore": "Restore", "verify": "Read back", "prove": "Test restore"}
+NAMES = {"restore": N_("Restore"), "verify": N_("Read back"), "prove": N_("Test restore")}
 """By kind of job: its name in the trail."""
 
-_NEW_FOLDER_LEFT = "The new folder was not made, and nothing else was touched."
+_NEW_FOLDER_LEFT = N_("The new folder was not made, and nothing else was touched.")
 _LEFT = {
-    "restore": "Everything is as it was before; the backup is still there.",
-    "verify": "The backup is as it was; nothing of it was changed.",
-    "prove": "Your files were not touched, and what was laid out for the test is removed.",
+    "restore": N_("Everything is as it was before; the backup is still there."),
+    "verify": N_("The backup is as it was; nothing of it was changed."),
+    "prove": N_("Your files were not touched, and what was laid out for the test is removed."),
 }
 _CANCELLING = {
-    "restore": "Cancelling leaves nothing behind: what was laid out is removed, and your files are as they are now.",
-    "verify": "Cancelling changes nothing; the backup can be read back again.",
-    "prove": "Cancelling removes what was laid out for the test.",
+    "restore": N_(
+        "Cancelling leaves nothing behind: what was laid out is removed, and your files are as they are now."
+    ),
+    "verify": N_("Cancelling changes nothing; the backup can be read back again."),
+    "prove": N_("Cancelling removes what was laid out for the test."),
 }
 REFUSED = "TARGET_CHANGED"
 """The code of a restore that was not begun, as it would have done something else than was shown."""
@@ -59,11 +65,21 @@ class Headline(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step of a restore. `state`: `done`, `now` or `next`."""
+    """A step of a restore. `kind`: `compared`, `laid`, `safety`, `swapped`; `state`: `done`, `now` or `next`."""
 
+    kind: str
     title: str
     text: str
     state: str
+
+
+_STEPS = {
+    "compared": N_("Compared"),
+    "laid": N_("Checked whole and laid beside"),
+    "safety": N_("Safety backup"),
+    "swapped": N_("Swapped"),
+}
+"""By the kind of a step: its title."""
 
 
 def headline_of(job: Work, wanted: Wanted, name: str, app: str, percent: int | None, was: str) -> Headline:
@@ -71,55 +87,96 @@ def headline_of(job: Work, wanted: Wanted, name: str, app: str, percent: int | N
     when it is as it is after a whole restore, as `on Friday 27 November 2026, 03:00`."""
     title, text = _RUNNING[job.kind]
     if job.state is JobState.QUEUED:
-        return Headline(Badge("run", "loader", "Waiting"), _WAITING[job.kind], text)
+        return Headline(Badge("run", "loader", _("Waiting")), _(_WAITING[job.kind]), _(text))
     if job.state is JobState.RUNNING:
         if job.cancel_asked:
-            return Headline(Badge("run", "loader", "Ending"), "It is being cancelled", left_of(job, wanted))
-        done = "" if percent is None else f": {percent}\u00a0%"
-        text = f"The dump is loaded once all of it is checked. {left_of(job, wanted)}" if wanted.database else text
-        return Headline(Badge("run", "loader", "Running"), title.format(name=name) + done, text)
+            return Headline(Badge("run", "loader", _("Ending")), _("It is being cancelled"), left_of(job, wanted))
+        done = "" if percent is None else f": {words.percent(percent)}"
+        loaded = f"{_('The dump is loaded once all of it is checked.')} {left_of(job, wanted)}"
+        text = loaded if wanted.database else _(text)
+        return Headline(Badge("run", "loader", _("Running")), _(title, name=name) + done, text)
     if job.state is JobState.SUCCESSFUL and job.result is not None:
         return _ended(job, job.result, wanted, name, app, was)
     cancelled, failed = _STOPPED[job.kind]
     if job.state is JobState.CANCELLED:
-        return Headline(Badge("none", "ban", "Cancelled"), cancelled, left_of(job, wanted))
+        return Headline(Badge("none", "ban", _("Cancelled")), _(cancelled), left_of(job, wanted))
     if job.error_code == REFUSED:
-        return Headline(Badge("warn", "triangle-alert", "Not begun"), f"{app} has changed since it was compared", "")
-    return Headline(Badge("bad", "x", "Failed"), failed, "")
+        title = _("%(app)s has changed since it was compared", app=app)
+        return Headline(Badge("warn", "triangle-alert", _("Not begun")), title, "")
+    return Headline(Badge("bad", "x", _("Failed")), _(failed), "")
 
 
 def _ended(job: Work, result: str, wanted: Wanted, name: str, app: str, was: str) -> Headline:
-    good = Badge("good", "circle-check", "Done")
     if job.kind == "verify":
-        verified = msgspec.json.decode(result, type=Verified)
-        read = f"{words.size(verified.read_bytes)} were read from the store."
-        if verified.is_whole:
-            return Headline(good, f"{name} is whole", f"{read} Every byte of it is as it was stored.")
-        count = f"{words.number(verified.files)} {'file' if verified.files == 1 else 'files'}"
-        title = f"{count} of {name} can't be read"
-        return Headline(Badge("warn", "triangle-alert", "Damaged"), title, f"{read} The backup's page names them.")
+        return _verified(msgspec.json.decode(result, type=Verified), name)
     if job.kind == "prove":
-        proved = msgspec.json.decode(result, type=Proved)
-        seal = Badge("good", "shield-check", "Proved")
-        title = f"{name} is proved to restore" if proved.is_whole else f"A part of {name} is proved to restore"
-        text = f"{words.number(proved.files)} files, {words.size(proved.bytes)}, were restored and compared"
-        opened = f", and {words.number(proved.databases)} SQLite databases opened." if proved.databases else "."
-        return Headline(seal, title, text + opened)
-    done = msgspec.json.decode(result, type=Restored)
-    counts = counts_of(done)
+        return _proved(msgspec.json.decode(result, type=Proved), name)
+    return _restored(msgspec.json.decode(result, type=Restored), wanted, name, app, was)
+
+
+def _good() -> Badge:
+    return Badge("good", "circle-check", _("Done"))
+
+
+def _verified(verified: Verified, name: str) -> Headline:
+    read = _("%(size)s were read from the store.", size=words.size(verified.read_bytes))
+    if verified.is_whole:
+        text = f"{read} {_('Every byte of it is as it was stored.')}"
+        return Headline(_good(), _("%(name)s is whole", name=name), text)
+    title = ngettext(
+        "%(num)s file of %(name)s can't be read",
+        "%(num)s files of %(name)s can't be read",
+        verified.files,
+        num=words.number(verified.files),
+        name=name,
+    )
+    text = f"{read} {_('The page of the backup names them.')}"
+    return Headline(Badge("warn", "triangle-alert", _("Damaged")), title, text)
+
+
+def _proved(proved: Proved, name: str) -> Headline:
+    title = _("%(name)s is proved to restore", name=name)
+    if not proved.is_whole:
+        title = _("A part of %(name)s is proved to restore", name=name)
+    done = {"files": words.files(proved.files), "size": words.size(proved.bytes)}
+    text = _("%(files)s, %(size)s, were restored and compared.", **done)
+    if proved.databases:
+        text = ngettext(
+            "%(files)s, %(size)s, were restored and compared, and %(num)s SQLite database opened.",
+            "%(files)s, %(size)s, were restored and compared, and %(num)s SQLite databases opened.",
+            proved.databases,
+            num=words.number(proved.databases),
+            **done,
+        )
+    return Headline(Badge("good", "shield-check", _("Proved")), title, text)
+
+
+def _restored(done: Restored, wanted: Wanted, name: str, app: str, was: str) -> Headline:
+    changed, added, removed = counts_of(done)
     if wanted.takes_away is not None:
-        return Headline(good, f"The folder {wanted.into} is gone again", f"{counts[2]} were removed with it.")
+        title = _("The folder %(folder)s is gone again", folder=wanted.into)
+        return Headline(_good(), title, _("%(removed)s were removed with it.", removed=removed))
     if done.into is not None:
-        text = f"{counts[1]} were restored; nothing else changed."
-        return Headline(good, f"{name} is in the folder {done.into}", text)
+        text = _("%(added)s were restored; nothing else changed.", added=added)
+        return Headline(_good(), _("%(name)s is in the folder %(folder)s", name=name, folder=done.into), text)
     if wanted.database is not None:
-        return Headline(good, f"The database {wanted.database.name} is as it was in {name}", "")
-    text = f"{counts[0]} changed, {counts[1]} came back and {counts[2]} were removed."
+        title = _("The database %(database)s is as it was in %(name)s", database=wanted.database.name, name=name)
+        return Headline(_good(), title, "")
+    text = _changes(changed, added, removed)
     if not done.added + done.changed + done.removed:
-        text = "Nothing had to be changed."
+        text = _("Nothing had to be changed.")
     if wanted.paths or wanted.mode == "overlay":
-        return Headline(good, f"Brought back from {name}", text)
-    return Headline(good, f"{app} is as it was {was}", text)
+        return Headline(_good(), _("Brought back from %(name)s", name=name), text)
+    return Headline(_good(), _("%(app)s is as it was %(when)s", app=app, when=was), text)
+
+
+def _changes(changed: str, added: str, removed: str) -> str:
+    return _(
+        "%(changed)s changed, %(added)s came back, %(removed)s were removed.",
+        changed=changed,
+        added=added,
+        removed=removed,
+    )
 
 
 def counts_of(done: Restored) -> tuple[str, str, str]:
@@ -131,13 +188,13 @@ def counts_of(done: Restored) -> tuple[str, str, str]:
 def left_of(job: Work, wanted: Wanted) -> str:
     """Return what is still as it was when a job did not get to its end."""
     if job.kind != "restore" or (wanted.into is None and wanted.database is None):
-        return _LEFT[job.kind]
-    return _NEW_FOLDER_LEFT if wanted.into is not None else "The backup is still there."
+        return _(_LEFT[job.kind])
+    return _(_NEW_FOLDER_LEFT) if wanted.into is not None else _("The backup is still there.")
 
 
 def cancelling(job: Work) -> str:
     """Return what cancelling leaves."""
-    return _CANCELLING[job.kind]
+    return _(_CANCELLING[job.kind])
 
 
 def warnings_of(job: Work) -> tuple[Warned, ...]:
@@ -156,10 +213,10 @@ def steps_of(job: Work, wanted: Wanted, safety: Backup | None) -> list[Step]:
     has_safety = wanted.into is None and wanted.safety_backup
     if done is not None:
         has_safety = done.safety_backup_id is not None
-    titles = ["Compared", "Checked whole and laid beside", *(["Safety backup"] if has_safety else []), "Swapped"]
-    at = len(titles) if is_done else _step(job, safety, has_safety)
-    state = ["done"] * at + (["now"] if at < len(titles) else []) + ["next"] * (len(titles) - at - 1)
-    return [Step(title, texts[title], one) for title, one in zip(titles, state, strict=True)]
+    kinds = [kind for kind in _STEPS if has_safety or kind != "safety"]
+    at = len(kinds) if is_done else _step(job, safety, has_safety)
+    state = ["done"] * at + (["now"] if at < len(kinds) else []) + ["next"] * (len(kinds) - at - 1)
+    return [Step(kind, _(_STEPS[kind]), texts[kind], one) for kind, one in zip(kinds, state, strict=True)]
 
 
 def _step(job: Work, safety: Backup | None, has_safety: bool) -> int:
@@ -174,20 +231,21 @@ def _step(job: Work, safety: Backup | None, has_safety: bool) -> int:
 
 
 def _step_texts(done: Restored | None, safety: Backup | None) -> dict[str, str]:
-    made = "It can be undone with it."
+    made = _("It can be undone with it.")
     if safety is not None and safety.state is State.SUCCESSFUL:
-        made = f"{words.number(safety.files)} files, {words.size(safety.stored_bytes)} of them new. {made}"
-    laid = "What differs is read from the store, checked piece by piece, and written next to your files."
-    swapped = "By renames, all at once; if one fails, all are undone."
+        sizes = {"files": words.files(safety.files), "size": words.size(safety.stored_bytes)}
+        made = f"{_('%(files)s, %(size)s of them new.', **sizes)} {made}"
+    laid = _("What differs is read from the store, checked piece by piece, and written next to your files.")
+    swapped = _("By renames, all at once; if one fails, all are undone.")
     if done is not None:
-        laid = f"{words.number(done.written_files)} files, {words.size(done.written_bytes)}, were written and checked."
-        changed, added, removed = counts_of(done)
-        swapped = f"{changed} changed, {added} came back, {removed} were removed."
+        sizes = {"files": words.files(done.written_files), "size": words.size(done.written_bytes)}
+        laid = _("%(files)s, %(size)s, were written and checked.", **sizes)
+        swapped = _changes(*counts_of(done))
     return {
-        "Compared": "The backup's list of files is compared with what is there; what is the same stays untouched.",
-        "Checked whole and laid beside": laid,
-        "Safety backup": made,
-        "Swapped": swapped,
+        "compared": _("The backup's list of files is compared with what is there; what is the same stays untouched."),
+        "laid": laid,
+        "safety": made,
+        "swapped": swapped,
     }
 
 
@@ -196,16 +254,18 @@ def going(job: Work, now: int) -> list[tuple[str, str]]:
     progress: Any = job.progress
     if progress is None or not progress.total_bytes + progress.total_files:
         return []
-    of_bytes = f"of {words.size(progress.total_bytes)}"
-    figures = [(words.size(progress.bytes), of_bytes)] if progress.total_bytes else []
+    figures = []
     if progress.total_files:
-        figures.insert(0, (words.number(progress.files), f"of {words.number(progress.total_files)} files"))
+        total = words.files(progress.total_files)
+        figures.append((words.number(progress.files), _("of %(total)s", total=total)))
+    if progress.total_bytes:
+        figures.append((words.size(progress.bytes), _("of %(total)s", total=words.size(progress.total_bytes))))
     if progress.is_stalled(now):
-        return [*figures, ("Nothing", "was reported for a while")]
+        return [*figures, (_("Nothing"), _("was reported for a while"))]
     if progress.bytes_per_second:
-        figures.append((words.size(progress.bytes_per_second), "a second"))
+        figures.append((words.size(progress.bytes_per_second), _("a second")))
     if progress.eta is not None and progress.eta > now:
-        figures.append((f"about {words.span(progress.eta - now)}", "left"))
+        figures.append((_("about %(span)s", span=words.span(progress.eta - now)), _("left")))
     return figures
 
 

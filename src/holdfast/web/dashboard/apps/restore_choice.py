@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from litestar.types import Scope
 
+from holdfast.service.language.texts import _
 from holdfast.service.registry.restored_folders import checked_into
 from holdfast.service.restore.plan import RestoreMode, Wanted
 from holdfast.web.http import request as inputs
@@ -49,9 +50,9 @@ class Choice(NamedTuple):
     def missing(self) -> str | None:
         """A sentence for what is still to be chosen; None when nothing is."""
         if self.is_ticked and not self.paths:
-            return "Nothing is ticked: open the files of the backup, and tick what you want back."
+            return _("Nothing is ticked: open the files of the backup, and tick what you want back.")
         if self.where is Where.OTHER and not self.target:
-            return "Choose the application that it is to be restored into."
+            return _("Choose the application that it is to be restored into.")
         return None
 
 

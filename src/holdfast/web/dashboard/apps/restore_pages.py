@@ -21,6 +21,7 @@ from holdfast.schemas.times import local_time
 from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.integrity.prove import newest_backup
+from holdfast.service.language.texts import _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import accounts, apps
@@ -63,9 +64,9 @@ class _Outcome(NamedTuple):
     code: str = ""
 
 
-def restore_page_routes(context: Context) -> list[HTTPRouteHandler]:
+def restore_page_routes(context: Context, comparisons: Comparisons) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
-    instance, comparisons = context.instance, Comparisons(context)
+    instance = context.instance
 
     async def outcome(asked: _Asked, choice: Choice) -> _Outcome:
         if choice.missing is not None or choice.where is Where.DOWNLOAD or asked.target is None:
@@ -161,7 +162,9 @@ def _asked(context: Context, caller: Caller, app_id: str, choice: Choice) -> _As
 def _request(instance: Instance, caller: Caller, asked: _Asked, choice: Choice, wanted: Wanted) -> str:
     """Ask for the restore, and return the path of its job's page."""
     if choice.missing is not None or asked.target is None or choice.where is Where.DOWNLOAD:
-        raise Invalid("paths" if choice.is_ticked else "target_app_id", choice.missing or "Choose where to restore to.")
+        raise Invalid(
+            "paths" if choice.is_ticked else "target_app_id", choice.missing or _("Choose where to restore to.")
+        )
     return path_of_job(request_restore(instance, asked.backup, asked.target, wanted, caller.actor).id)
 
 
@@ -172,9 +175,10 @@ def _values(
     app, backup, zone = asked.app, asked.backup, instance.zone
     choice = choice._replace(backup=backup.id)
     name = words.name(backup.name, backup.created_at, zone)
-    goes_back = f"goes back to {words.whole(backup.created_at, zone)}"
+    was = words.whole(backup.created_at, zone)
+    goes_back = _("goes back to %(when)s", when=was)
     if choice.where is Where.HERE:
-        goes_back += "; the safety backup keeps today's"
+        goes_back = _("goes back to %(when)s; the safety backup keeps today's", when=was)
     compared, action = came.compared, _action(app.id, choice)
     now = instance.clock.now_ns()
     full = operations.full_object(instance, backup, with_keys=caller.may_download)
@@ -183,7 +187,7 @@ def _values(
         "name": name,
         "backup": backup,
         "backup_path": f"/apps/{app.id}/backups/{backup.id}",
-        "all_of_it": f"{words.number(backup.files)} files, {words.size(backup.content_bytes)}",
+        "all_of_it": f"{words.files(backup.files)}, {words.size(backup.content_bytes)}",
         "proved": None if backup.restore_proved_at is None else words.whole(backup.restore_proved_at, zone),
         "choice": choice,
         "path": f"/apps/{app.id}/restore",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from holdfast.schemas.jobs import ChangedPath, RestorePreview
+from holdfast.service.language.texts import _, ngettext
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.apps.comparisons import Compared
 
@@ -15,11 +16,6 @@ FILES_SHOWN = 100
 _BAR = 1000
 _GAP = 6
 _KINDS = ("change", "back", "gone")
-_SENTENCES = {
-    "change": ("changes", "change"),
-    "back": ("comes back", "come back"),
-    "gone": ("is removed", "are removed"),
-}
 
 
 class ShownFile(NamedTuple):
@@ -54,34 +50,65 @@ def counted(changes: RestorePreview) -> dict[str, int]:
     return dict(zip(_KINDS, (changes.changed, changes.added, changes.removed), strict=True))
 
 
+def change_words(kind: str, count: int) -> str:
+    """Return a count with its verb: `312 change`, `1 comes back`."""
+    num = words.number(count)
+    match kind:
+        case "change":
+            return ngettext("%(num)s changes", "%(num)s change", count, num=num)
+        case "back":
+            return ngettext("%(num)s comes back", "%(num)s come back", count, num=num)
+    return ngettext("%(num)s is removed", "%(num)s are removed", count, num=num)
+
+
+def one_change(kind: str) -> str:
+    """Return the words for one path that changes, comes back or goes."""
+    return {"change": _("changes"), "back": _("comes back"), "gone": _("is removed")}[kind]
+
+
 def sentence_of(changes: RestorePreview) -> str:
     """Return the counts in one sentence: `312 files change, 4 come back, 9 are removed`."""
-    noun = noun_of(changes)
-    parts: list[str] = []
-    for kind, count in counted(changes).items():
-        if count:
-            one, many = _SENTENCES[kind]
-            of_what = "" if parts else f" {noun if count != 1 else singular(noun)}"
-            parts.append(f"{words.number(count)}{of_what} {one if count == 1 else many}")
-    return ", ".join(parts)
+    counts = [(kind, count) for kind, count in counted(changes).items() if count]
+    if not counts:
+        return ""
+    first, *others = counts
+    return ", ".join([_of_paths(changes, *first), *(change_words(*one) for one in others)])
 
 
-def noun_of(changes: RestorePreview) -> str:
-    """Return what the counts are of."""
+def _of_paths(changes: RestorePreview, kind: str, count: int) -> str:
+    """Return a count with its verb and what it is of: `312 files change`."""
+    num = words.number(count)
+    match kind, is_files(changes):
+        case "change", True:
+            return ngettext("%(num)s file changes", "%(num)s files change", count, num=num)
+        case "back", True:
+            return ngettext("%(num)s file comes back", "%(num)s files come back", count, num=num)
+        case "gone", True:
+            return ngettext("%(num)s file is removed", "%(num)s files are removed", count, num=num)
+        case "change", False:
+            return ngettext("%(num)s file or folder changes", "%(num)s files and folders change", count, num=num)
+        case "back", False:
+            return ngettext("%(num)s file or folder comes back", "%(num)s files and folders come back", count, num=num)
+    return ngettext("%(num)s file or folder is removed", "%(num)s files and folders are removed", count, num=num)
+
+
+def is_files(changes: RestorePreview) -> bool:
+    """True if all that changes is files, and no folders or links."""
     listed = [*changes.paths_changed, *changes.paths_added, *changes.paths_removed]
-    is_files = not changes.is_truncated and all(one.kind == "file" for one in listed)
-    return "files" if is_files else "files and folders"
+    return not changes.is_truncated and all(one.kind == "file" for one in listed)
 
 
-def singular(noun: str) -> str:
-    """Return the noun of one."""
-    return "file" if noun == "files" else "file or folder"
+def paths_words(changes: RestorePreview) -> str:
+    """Return the count of all that changes, and what the counts are of: `325 files`."""
+    count = sum(counted(changes).values())
+    if is_files(changes):
+        return words.files(count)
+    return ngettext("%(num)s file or folder", "%(num)s files and folders", count, num=words.number(count))
 
 
 def button_of(changes: RestorePreview) -> str:
     """Return the words of the button, whose count adds up."""
-    count, noun = sum(counted(changes).values()), noun_of(changes)
-    return f"Restore {words.number(count)} {noun if count != 1 else singular(noun)}"
+    return _("Restore %(paths)s", paths=paths_words(changes))
 
 
 def bar_of(changes: RestorePreview) -> list[Part]:
@@ -119,7 +146,7 @@ def _paths(changes: RestorePreview) -> Iterable[tuple[str, ChangedPath]]:
 
 def _folder(top: str, paths: list[tuple[str, ChangedPath]], databases: frozenset[str], goes_back: str) -> ShownFolder:
     counts = {kind: sum(one == kind for one, _ in paths) for kind in _KINDS}
-    texts = [(kind, f"{words.number(count)} {_SENTENCES[kind][count != 1]}") for kind, count in counts.items() if count]
+    texts = [(kind, change_words(kind, count)) for kind, count in counts.items() if count]
     # A database first: it is what matters most of a folder.
     paths.sort(key=lambda one: (one[1].path not in databases, one[1].path))
     files = [_file(kind, path, databases, goes_back) for kind, path in paths[:FILES_SHOWN]]
@@ -130,7 +157,7 @@ def _file(kind: str, path: ChangedPath, databases: frozenset[str], goes_back: st
     note = goes_back if path.path in databases else ""
     name = f"{path.path}/" if path.kind == "folder" else path.path
     size = words.size(path.size) if path.kind == "file" else ""
-    return ShownFile(name, kind, _SENTENCES[kind][0], size, note)
+    return ShownFile(name, kind, one_change(kind), size, note)
 
 
 def shown(compared: Compared, goes_back: str) -> dict[str, Any]:
@@ -140,7 +167,7 @@ def shown(compared: Compared, goes_back: str) -> dict[str, Any]:
     counts = [(kind, count) for kind, count in counted(changes).items() if count]
     return {
         "count": sum(counted(changes).values()),
-        "counts": [(kind, f"{words.number(count)} {_SENTENCES[kind][count != 1]}") for kind, count in counts],
+        "counts": [(kind, change_words(kind, count)) for kind, count in counts],
         "sentence": sentence_of(changes),
         "bar": bar_of(changes),
         "folders": folders,

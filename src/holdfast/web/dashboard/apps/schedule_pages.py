@@ -15,6 +15,7 @@ from holdfast.schemas.apps import Ignored
 from holdfast.schemas.fields import Note
 from holdfast.service.errors import Invalid, LimitReached
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy.retention import Decision, Reason
@@ -31,9 +32,11 @@ from holdfast.web.dashboard.apps.schedule_form import (
     COUNTS,
     DAYS,
     FIELDS,
+    day_name,
     differences,
     fields_of,
     kept_words,
+    rule_words,
     schedule_of_fields,
     when_words,
 )
@@ -48,19 +51,15 @@ ROWS = 30
 ROWS_MAX = 1000
 
 _SCHEDULE = "/apps/{app_id:str}/schedule"
-_LANES = {
-    Reason.KEEP_HOURLY: "hours",
-    Reason.KEEP_DAILY: "days",
-    Reason.KEEP_WEEKLY: "weeks",
-    Reason.KEEP_MONTHLY: "months",
-    Reason.KEEP_YEARLY: "years",
-}
+_LANES = (Reason.KEEP_HOURLY, Reason.KEEP_DAILY, Reason.KEEP_WEEKLY, Reason.KEEP_MONTHLY, Reason.KEEP_YEARLY)
+"""The rules that have a lane each, in their order."""
+
 _GOES = {
-    Reason.RULES: "no rule keeps it",
-    Reason.PLAN_DAYS: "older than the plan keeps backups",
-    Reason.PLAN_BACKUPS: "more than the plan has room for",
-    Reason.PLAN_STORAGE: "more bytes than the plan has room for",
-    Reason.FAILED_LONG_AGO: "it failed long ago",
+    Reason.RULES: N_("no rule keeps it"),
+    Reason.PLAN_DAYS: N_("older than the plan keeps backups"),
+    Reason.PLAN_BACKUPS: N_("more than the plan has room for"),
+    Reason.PLAN_STORAGE: N_("more bytes than the plan has room for"),
+    Reason.FAILED_LONG_AGO: N_("it failed long ago"),
 }
 _Found = tuple[Ignored | None, Note | None]
 
@@ -113,7 +112,8 @@ def _take_back(instance: Instance, caller: Caller, app_id: str) -> None:
     app = apps.get_app(instance, caller.account.id, app_id)
     before = schedule_before(instance, app)
     if before is None:
-        raise Invalid("cron", "The ten minutes in which the schedule could be put back are over; change it instead.")
+        late = _("The ten minutes in which the schedule could be put back are over; change it instead.")
+        raise Invalid("cron", late)
     set_schedule(instance, app, before[0], caller.actor, by_customer=True)
 
 
@@ -168,14 +168,14 @@ def _page(
         "schedule.html",
         status,
         frame=app_frame(caller, str(zone), app, "schedule"),
-        headline=f"Backed up {when_words(saved.cron)}; {kept_words(saved.retention)}",
+        headline=_("Backed up %(when)s; %(kept)s", when=when_words(saved.cron), kept=kept_words(saved.retention)),
         path=path,
         may_change=caller.may(Right.SCHEDULE_WRITE, app.id),
         error=None if error is None else error.message,
         fields={**fields_of(shown), **{name: fields[name] for name in FIELDS if name in fields}},
         was=fields_of(saved),
         counts=COUNTS,
-        days=DAYS,
+        days=[day_name(number) for number in range(DAYS)],
         token=form_token(token, path),
         differences=differences(saved, shown),
         back=None
@@ -207,29 +207,34 @@ def _found(found: _Found) -> dict[str, Any]:
     lines = [
         (
             one.pattern,
-            f"{words.counted(one.files, 'file')}, {words.size(one.bytes)}" if one.files else "matches nothing",
+            f"{words.files(one.files)}, {words.size(one.bytes)}" if one.files else _("matches nothing"),
         )
         for one in ignored.patterns
     ]
-    sentence = (
-        f"They leave out {words.number(ignored.files)} of {words.counted(ignored.total_files, 'file')}, "
-        f"{words.size(ignored.bytes)} of {words.size(ignored.total_bytes)}."
+    sentence = _(
+        "They leave out %(out)s of %(files)s, %(size)s of %(sizes)s.",
+        out=words.number(ignored.files),
+        files=words.files(ignored.total_files),
+        size=words.size(ignored.bytes),
+        sizes=words.size(ignored.total_bytes),
     )
     return {"error": "", "patterns": lines, "sentence": sentence}
 
 
 def _charts(decisions: Sequence[Decision], now: int) -> dict[str, Any] | None:
     lanes = []
-    for reason, word in _LANES.items():
+    for reason in _LANES:
         ages = [(now - one.backup.created_at) / DAY_NS for one in decisions if reason in one.kept_by]
         if ages:
-            lanes.append(Lane(f"{len(ages)} {word if len(ages) > 1 else word[:-1]}", [max(0.0, age) for age in ages]))
+            lanes.append(Lane(rule_words(reason.value, len(ages)), [max(0.0, age) for age in ages]))
     if not lanes:
         return None
     return {
         "broad": lanes_chart(lanes, width=500, css="on-desk"),
         "narrow": lanes_chart(lanes, width=330, css="on-phone"),
-        "sentence": "Backups that stay, by the rule that keeps them: " + ", ".join(lane.text for lane in lanes) + ".",
+        "sentence": _(
+            "Backups that stay, by the rule that keeps them: %(rules)s.", rules=", ".join(lane.text for lane in lanes)
+        ),
     }
 
 
@@ -238,7 +243,7 @@ def _rows(decisions: Sequence[Decision], instance: Instance) -> list[dict[str, A
         {
             "name": words.name(one.backup.name, one.backup.created_at, instance.zone),
             "href": f"/apps/{one.backup.app_id}/backups/{one.backup.id}",
-            "goes": None if one.goes_by is None else _GOES[one.goes_by],
+            "goes": None if one.goes_by is None else _(_GOES[one.goes_by]),
             "kept": words.kept(str(why) for why in one.kept_by),
         }
         for one in decisions

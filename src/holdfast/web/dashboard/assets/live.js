@@ -70,7 +70,7 @@ const headed = () => {
 };
 
 const progressed = ({bytes, total_bytes: total}) => {
-  const bar = document.querySelector("#hero progress.going");
+  const bar = document.querySelector("main progress.going");
   if (!bar || !total) return false;
   const percent = Math.min(100, Math.floor(100 * bytes / total)), text = heard.replace(/\d+(?=\s?%)/, percent);
   bar.value = percent;
@@ -104,14 +104,14 @@ const settle = async () => {
 };
 const changed = id => { changes.add(id); settle(); };
 
-const happened = (kind, {app_id, backup_id, data}) => {
+const happened = (kind, {app_id, backup_id, job_id, data}) => {
   if (kind === "gap") return changed("all");
   if (live.dataset.live && app_id !== live.dataset.live) return;
   if (kind !== "progress") return changed(/deleted|gone|undeleted/.test(kind) ? "all" : backup_id ?? "all");
-  if (data.kind !== "backup" && data.kind !== "restore") return;
+  if ("job" in live.dataset ? job_id !== live.dataset.job : data.kind !== "backup" && data.kind !== "restore") return;
   if (progressed(data.progress) && Date.now() - figuresAt < FIGURES_MS) return;
   figuresAt = Date.now();
-  if (document.getElementById("hero")) hero().catch(() => {});
+  if (document.getElementById("hero")) hero().catch(() => {}); else if ("job" in live.dataset) changed(job_id);
 };
 
 // Not connected: said after a moment, as streams break off and go on all the time.

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from holdfast.catalog.records import Backup
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import _
 from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.people.callers import Caller
 from holdfast.service.registry.backups import find_backup
@@ -32,7 +33,7 @@ def chosen_backup(instance: Instance, caller: Caller, app_id: str, ref: str) -> 
     """Return the backup that is asked for, or without any the newest good one. Raises NotFound."""
     wanted = ref or newest_id(instance, caller, app_id)
     if not wanted:
-        raise NotFound("BACKUP_NOT_FOUND", "The application has no good backup yet, so no files can be shown.")
+        raise NotFound("BACKUP_NOT_FOUND", _("The application has no good backup yet, so no files can be shown."))
     return find_backup(instance, app_id, wanted)
 
 

@@ -15,14 +15,16 @@ from litestar.types import Scope
 
 from holdfast.catalog.records import Backup
 from holdfast.schemas.files import File
-from holdfast.service.access.browse import Content, find_content, list_folder
+from holdfast.service.access.browse import Content, find_content, find_selection, list_folder
 from holdfast.service.access.find import versions_of
 from holdfast.service.errors import NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps
 from holdfast.service.registry.backups import find_backup
+from holdfast.vault.paths import shown
 from holdfast.web.auth import needs
 from holdfast.web.content import Streamed
 from holdfast.web.context import Context
@@ -36,6 +38,9 @@ from holdfast.web.http.envelope import Answer, Headers
 
 _APP = "/apps/{app_id:str}"
 _START_BYTES = 16
+TICKED_MAX = 500
+"""Files and folders of one download."""
+_NOTED_CHARACTERS = 500
 
 _PICTURE_HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; sandbox"),
@@ -76,6 +81,19 @@ def file_page_routes(context: Context) -> list[HTTPRouteHandler]:
 
         return Streamed(context, await context.call_browsing(caller.account.id, found), caller.actor, path)
 
+    @get(f"{_APP}/ticked", opt=needs(Right.BACKUPS_DOWNLOAD))
+    @as_page
+    async def ticked(request: AnyRequest) -> Streamed:
+        caller, _, app_id = require_app(context, request.scope)
+        fields = inputs.query_lists(request.scope, TICKED_MAX + 2, "backup", "what", "paths")
+        paths = [path for path in fields.get("paths", []) if path]
+
+        def found() -> Content:
+            return find_selection(instance, find_backup(instance, app_id, fields.get("backup", [""])[-1]), paths)
+
+        content = await context.call_browsing(caller.account.id, found)
+        return Streamed(context, content, caller.actor, ", ".join(map(shown, content.selected))[:_NOTED_CHARACTERS])
+
     @get(f"{_APP}/versions", opt=needs(Right.BACKUPS_READ))
     @as_page
     async def versions(request: AnyRequest) -> Answer:
@@ -85,14 +103,16 @@ def file_page_routes(context: Context) -> list[HTTPRouteHandler]:
             caller.account.id, _versions_page, request.scope, instance, caller, app_id, path
         )
 
-    return [file, picture, content, versions]
+    return [file, picture, content, ticked, versions]
 
 
 def _entry(instance: Instance, backup: Backup, path: str) -> File:
     """Return the file or link at a path. Raises NotFound, also for a folder."""
-    found, _ = list_folder(instance, backup, path, rows_max=1)
+    found = list_folder(instance, backup, path, rows_max=1)[0]
     if not path or not found or found[0].path != path:
-        raise NotFound("PATH_NOT_FOUND", f"The backup has no file at {path!r}; look for it in its folder.")
+        raise NotFound(
+            "PATH_NOT_FOUND", _("The backup has no file at %(path)s; look for it in its folder.", path=repr(path))
+        )
     return found[0]
 
 
@@ -144,7 +164,7 @@ def _picture(instance: Instance, app_id: str, fields: dict[str, str]) -> Answer:
     if content.is_file and content.length <= PICTURE_BYTES_MAX:
         kind = picture_type(_start_of(content))
     if kind is None:
-        raise NotFound("PATH_NOT_FOUND", "It cannot be shown as a picture; download it instead.")
+        raise NotFound("PATH_NOT_FOUND", _("It cannot be shown as a picture; download it instead."))
     name = quote(content.filename, safe="", errors="replace")
     headers = [
         (b"content-type", kind.encode("ascii")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from litestar import get
@@ -10,8 +11,9 @@ from litestar.types import Scope
 
 from holdfast.schemas.files import File, FoundPath
 from holdfast.service.access.browse import list_folder
-from holdfast.service.access.find import find
+from holdfast.service.access.find import find_newest
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import ngettext
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.registry import apps
@@ -38,6 +40,9 @@ ROWS = 200
 FOUND = 200
 """Paths that a search shows; whoever wants others searches for more of the name."""
 
+SEARCH_SECONDS = 2.0
+"""A search shows what it has after so long, and offers to go on with older backups."""
+
 _FILES = "/apps/{app_id:str}/files"
 
 
@@ -48,7 +53,7 @@ def folder_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def folder(request: AnyRequest) -> Answer:
         caller, _, app_id = require_app(context, request.scope)
-        fields = inputs.query(request.scope, "backup", "path", "after", "q")
+        fields = inputs.query(request.scope, "backup", "path", "after", "q", "older_than")
         shown = _found_page if fields.get("q", "").strip() else _folder_page
         return await context.call_browsing(
             caller.account.id, shown, request.scope, context.instance, caller, app_id, fields
@@ -75,7 +80,7 @@ def _folder_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, 
         backup_id=backup.id,
         name=name,
         is_newest=bool(good) and good[0].id == backup.id,
-        sentence=f"{words.counted(backup.files, 'file')}, {words.size(backup.content_bytes)}",
+        sentence=f"{words.files(backup.files)}, {words.size(backup.content_bytes)}",
         options=options(instance, good, backup),
         path=path,
         field=field_of(path),
@@ -86,6 +91,7 @@ def _folder_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, 
         is_first=not after,
         next_page=None if more is None else address(app_id, "files", backup=backup.id, path=path, after=more),
         may_restore=caller.may(Right.BACKUPS_RESTORE, app_id),
+        ticked=f"/apps/{app_id}/ticked",
         may_download=caller.may(Right.BACKUPS_DOWNLOAD, app_id),
         base_url=instance.config.base_url.rstrip("/"),
     )
@@ -112,8 +118,10 @@ def _found_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, f
     app = apps.get_app(instance, caller.account.id, app_id)
     wanted = fields["q"].strip()
     pattern = wanted if any(char in wanted for char in "*?[") else f"*{wanted}*"
-    found, _ = find(instance, app_id, pattern)
-    newest = newest_id(instance, caller, app_id)
+    older_than, until = fields.get("older_than") or None, time.monotonic() + SEARCH_SECONDS
+    searched = find_newest(instance, app_id, pattern, lambda: time.monotonic() > until, older_than)
+    found = searched.finds
+    newest = "" if older_than else newest_id(instance, caller, app_id)  # of older backups that would say nothing
     return page(
         scope,
         "found.html",
@@ -121,6 +129,12 @@ def _found_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, f
         app_id=app_id,
         q=wanted,
         rows=[_found(instance, app_id, newest, one) for one in found.paths[:FOUND]],
+        is_older=older_than is not None,
+        through=ngettext("%(num)s backup", "%(num)s backups", searched.backups, num=words.number(searched.backups)),
+        left=ngettext("%(num)s older backup", "%(num)s older backups", searched.left, num=words.number(searched.left)),
+        go_on=None
+        if searched.older_than is None
+        else address(app_id, "files", q=wanted, older_than=searched.older_than),
         is_cut=found.is_truncated or len(found.paths) > FOUND,
         unread=len(found.unreadable),
         may_download=caller.may(Right.BACKUPS_DOWNLOAD, app_id),
@@ -140,7 +154,7 @@ def _found(instance: Instance, app_id: str, newest: str, one: FoundPath) -> dict
         "href": address(app_id, "files" if last.kind == "folder" else "file", **here),
         "size": words.size(last.size) if last.kind == "file" else "",
         "backup": words.name(backup.name, words.ns_of(backup.created_at), instance.zone),
-        "is_gone": all(found.id != newest for version in one.versions for found in version.backups),
+        "is_gone": newest != "" and all(found.id != newest for version in one.versions for found in version.backups),
         "versions": len(one.versions),
         "versions_href": address(app_id, "versions", path=one.path),
         "download": address(app_id, "content", **here) if last.kind in ("file", "folder") else None,

@@ -9,6 +9,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.accounts import AccountState, account_state, find_accounts
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.service.people.sign_in import make_sign_in_link
@@ -49,8 +50,8 @@ def account_list_routes(context: Context) -> list[HTTPRouteHandler]:
             token,
             "list.html",
             "accounts",
-            title="Accounts",
-            lead="The customers, by address. An account stands as the worst of its applications.",
+            title=_("Accounts"),
+            lead=_("The customers, by address. An account stands as the worst of its applications."),
             path=PATH,
             lists=[_table(instance, found, part)],
         )
@@ -115,12 +116,20 @@ def _path_of(request: AnyRequest) -> str:
 def _table(instance: Instance, found: Sequence[AccountState], part: str) -> Table:
     rows = found[:ROWS]
     return Table(
-        "Accounts",
-        ("Account", "Plan", "Standing", "Applications", "Backups", "Stored", "Last seen"),
+        N_("Accounts"),
+        (
+            N_("Account"),
+            N_("Plan"),
+            N_("Standing"),
+            N_("Applications"),
+            N_("Backups"),
+            N_("Stored"),
+            N_("Last seen"),
+        ),
         [_cells(instance, one) for one in rows],
-        (Field("q", "Address, name or id", part),),
+        (Field("q", N_("Address, name or id"), part),),
         address(PATH, {"q": part}, after=rows[-1].account.email) if len(found) > ROWS else "",
-        empty="No account is like that.",
+        empty=N_("No account is like that."),
     )
 
 
@@ -134,18 +143,18 @@ def _cells(instance: Instance, one: AccountState) -> list[Cell]:
         Cell(words.number(one.usage.apps)),
         Cell(words.number(one.usage.backups)),
         Cell(words.size(one.usage.storage)),
-        Cell("never" if one.seen_at is None else words.ago(one.seen_at, now_ns)),
+        Cell(_("never") if one.seen_at is None else words.ago(one.seen_at, now_ns)),
     ]
 
 
 def _stands(one: AccountState) -> tuple[str, str]:
     """The class and the word of how an account stands."""
     if one.account.ended_at is not None:
-        return "none", "Ended"
+        return "none", _("Ended")
     if one.account.is_suspended:
-        return "warn", "Suspended"
+        return "warn", _("Suspended")
     if one.standing is None:
-        return "none", "No applications"
+        return "none", _("No applications")
     badge = badge_of(one.standing.kind)
     return badge.css, badge.word
 
@@ -185,21 +194,23 @@ def _page(
         suspend_form=form("unsuspend" if account.is_suspended else "suspend"),
         link_form=form("sign-in-link"),
         link=link,
-        list=Table("Applications", HEADS, app_cells(instance, found.apps), empty="It has no applications."),
+        list=Table(N_("Applications"), HEADS, app_cells(instance, found.apps), empty=N_("It has no applications.")),
     )
 
 
 def _facts(instance: Instance, one: AccountState) -> list[tuple[str, str]]:
     account, usage, now_ns = one.account, one.usage, instance.clock.now_ns()
     limits: Any = shown_limits(accounts.plan_of(instance, account))
-    most = "" if limits.storage is None else f" of {words.size(limits.storage)}"
+    stored, trash = words.size(usage.storage), words.size(usage.trash_storage)
+    if limits.storage is not None:
+        stored = _("%(used)s of %(most)s", used=stored, most=words.size(limits.storage))
     return [
-        ("Id", account.id),
-        ("The host's own id", account.external_id or "none"),
-        ("Since", words.whole(account.created_at, instance.zone)),
-        ("Stored", f"{words.size(usage.storage)}{most}"),
-        ("Backups", words.number(usage.backups)),
-        ("Requested by hand in 24 hours", words.number(usage.backups_today)),
-        ("In the trash", f"{words.number(usage.trash_backups)}, {words.size(usage.trash_storage)}"),
-        ("Last seen", "never" if one.seen_at is None else words.ago(one.seen_at, now_ns)),
+        (N_("Id"), account.id),
+        (N_("The host's own id"), account.external_id or _("none")),
+        (N_("Since"), words.whole(account.created_at, instance.zone)),
+        (N_("Stored"), stored),
+        (N_("Backups"), words.number(usage.backups)),
+        (N_("Requested by hand in 24 hours"), words.number(usage.backups_today)),
+        (N_("In the trash"), f"{words.number(usage.trash_backups)}, {trash}"),
+        (N_("Last seen"), _("never") if one.seen_at is None else words.ago(one.seen_at, now_ns)),
     ]

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from holdfast.schemas.times import iso_or_none
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.apps import AppState, app_states
 from holdfast.service.people.audit import safe_cell
 from holdfast.service.people.operators import OPERATOR_PATH
@@ -26,7 +27,16 @@ from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
 PATH = f"{OPERATOR_PATH}/apps"
-HEADS = ("Application", "Account", "Standing", "Last good", "Next", "Proved", "Node", "Plan")
+HEADS = (
+    N_("Application"),
+    N_("Account"),
+    N_("Standing"),
+    N_("Last good"),
+    N_("Next"),
+    N_("Proved"),
+    N_("Node"),
+    N_("Plan"),
+)
 _FILTERS = ("standing", "node", "plan", "q")
 _STANDINGS = (
     *(Kind.OVERDUE, Kind.FAILED, Kind.DAMAGED, Kind.EMPTY),
@@ -52,8 +62,8 @@ def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
             token,
             "list.html",
             "apps",
-            title=f"{words.number(len(chosen))} of {words.number(len(found))} applications",
-            lead="Those that have been without a good backup for longest come first.",
+            title=_("%(some)s of %(all)s applications", some=words.number(len(chosen)), all=words.number(len(found))),
+            lead=_("Those that have been without a good backup for longest come first."),
             path=PATH,
             lists=[_table(instance, found, chosen, fields)],
         )
@@ -88,23 +98,25 @@ def _table(instance: Instance, found: Sequence[AppState], chosen: Sequence[AppSt
     filters = {name: fields.get(name, "") for name in _FILTERS}
     is_last = len(chosen) <= page * ROWS
     return Table(
-        "Applications",
+        N_("Applications"),
         HEADS,
         app_cells(instance, chosen[(page - 1) * ROWS : page * ROWS]),
         (
-            Field("standing", "Standing", filters["standing"], _choices([(k, badge_of(k).word) for k in _STANDINGS])),
-            Field("node", "Node", filters["node"], _choices([(n, n) for n in sorted({a.row.node for a in found})])),
-            Field("plan", "Plan", filters["plan"], _choices([(p, p) for p in instance.config.plans])),
-            Field("q", "Name, account or id", filters["q"]),
+            Field(
+                "standing", N_("Standing"), filters["standing"], _choices([(k, badge_of(k).word) for k in _STANDINGS])
+            ),
+            Field("node", N_("Node"), filters["node"], _choices([(n, n) for n in sorted({a.row.node for a in found})])),
+            Field("plan", N_("Plan"), filters["plan"], _choices([(p, p) for p in instance.config.plans])),
+            Field("q", N_("Name, account or id"), filters["q"]),
         ),
         "" if is_last else address(PATH, filters, page=str(page + 1)),
         address(f"{PATH}.csv", filters),
-        "No application is like that.",
+        N_("No application is like that."),
     )
 
 
 def _choices(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [("", "Any"), *given]
+    return [("", _("Any")), *given]
 
 
 def app_cells(instance: Instance, apps: Sequence[AppState]) -> list[list[Cell]]:
@@ -123,9 +135,9 @@ def app_cells(instance: Instance, apps: Sequence[AppState]) -> list[list[Cell]]:
                 Cell(row.name, small=row.app_id),
                 Cell(row.email, href=f"{OPERATOR_PATH}/accounts/{row.account_id}"),
                 Cell(badge.word, css=badge.css, small=detail),
-                Cell(at(row.good_at, "never"), small="" if row.good_at is None else words.ago(row.good_at, now_ns)),
-                Cell(at(row.next_run_at, "by hand")),
-                Cell(at(app.proved_at, "never")),
+                Cell(at(row.good_at, _("never")), small="" if row.good_at is None else words.ago(row.good_at, now_ns)),
+                Cell(at(row.next_run_at, _("by hand"))),
+                Cell(at(app.proved_at, _("never"))),
                 Cell(row.node),
                 Cell(row.plan),
             ]

@@ -9,9 +9,10 @@ import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from holdfast.catalog.records import AuditEntry, AuditFilter
+from holdfast.catalog.records import ActorKind, AuditEntry, AuditFilter
 from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people import audit
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.units import DAY_NS
@@ -26,20 +27,28 @@ from holdfast.web.http.envelope import Answer
 PATH = f"{OPERATOR_PATH}/audit"
 _FILTERS = ("actor", "action", "account", "app", "days")
 _SEQ_MAX = 10**18
-_DAYS = (("", "All 400 days"), ("1", "Last 24 hours"), ("7", "Last 7 days"), ("30", "Last 30 days"))
+_DAYS = (("", N_("All 400 days")), ("1", N_("Last 24 hours")), ("7", N_("Last 7 days")), ("30", N_("Last 30 days")))
+_KINDS = {
+    ActorKind.PERSON: N_("person"),
+    ActorKind.KEY: N_("key"),
+    ActorKind.SCHEDULE: N_("schedule"),
+    ActorKind.HOST: N_("panel"),
+    ActorKind.OPERATOR: N_("operator"),
+    ActorKind.SYSTEM: N_("system"),
+}
 _NOUNS = (
-    ("", "Everything"),
-    ("session.", "Signing in"),
-    ("backup.", "Backups"),
-    ("restore.", "Restores"),
-    ("schedule.", "Schedules"),
-    ("key.", "Keys"),
-    ("link.", "Links"),
-    ("member.", "Members"),
-    ("account.", "Accounts"),
-    ("app.", "Applications"),
-    ("operator.", "Operators"),
-    ("webhook.", "Notices"),
+    ("", N_("Everything")),
+    ("session.", N_("Signing in")),
+    ("backup.", N_("Backups")),
+    ("restore.", N_("Restores")),
+    ("schedule.", N_("Schedules")),
+    ("key.", N_("Keys")),
+    ("link.", N_("Links")),
+    ("member.", N_("Members")),
+    ("account.", N_("Accounts")),
+    ("app.", N_("Applications")),
+    ("operator.", N_("Operators")),
+    ("webhook.", N_("Notices")),
 )
 
 
@@ -61,8 +70,8 @@ def audit_page_routes(context: Context) -> list[HTTPRouteHandler]:
             token,
             "list.html",
             "audit",
-            title="Audit log",
-            lead="Who changed what, from where, newest first. Kept for 400 days; nobody can change it here.",
+            title=_("Audit log"),
+            lead=_("Who changed what, from where, newest first. Kept for 400 days; nobody can change it here."),
             path=PATH,
             lists=[_table(instance, found, fields)],
         )
@@ -94,19 +103,19 @@ def _table(instance: Instance, found: Sequence[AuditEntry], fields: dict[str, st
     filters = {name: fields.get(name, "") for name in _FILTERS}
     rows = found[:ROWS]
     return Table(
-        "Entries",
-        ("When", "Who", "What", "On", "Before and after"),
+        N_("Entries"),
+        (N_("When"), N_("Who"), N_("What"), N_("About"), N_("Before and after")),
         [_cells(instance, one) for one in rows],
         (
-            Field("actor", "Who", filters["actor"]),
-            Field("action", "What", filters["action"], _NOUNS),
-            Field("account", "Account (id)", filters["account"]),
-            Field("app", "Application (id)", filters["app"]),
-            Field("days", "When", filters["days"], _DAYS),
+            Field("actor", N_("Who"), filters["actor"]),
+            Field("action", N_("What"), filters["action"], [(value, _(text)) for value, text in _NOUNS]),
+            Field("account", N_("Account (id)"), filters["account"]),
+            Field("app", N_("Application (id)"), filters["app"]),
+            Field("days", N_("When"), filters["days"], [(value, _(text)) for value, text in _DAYS]),
         ),
         address(PATH, filters, after=str(rows[-1].seq)) if len(found) > ROWS else "",
         address(f"{PATH}.csv", filters),
-        "No entry is like that.",
+        N_("No entry is like that."),
     )
 
 
@@ -114,10 +123,12 @@ def _cells(instance: Instance, one: AuditEntry) -> list[Cell]:
     account = one.account_id
     return [
         Cell(f"{local_time(one.at, instance.zone):%Y-%m-%d %H:%M:%S}"),
-        Cell(one.actor.name or one.actor.id, small=" · ".join(p for p in (one.actor.kind, one.actor.ip) if p)),
+        Cell(
+            one.actor.name or one.actor.id, small=" · ".join(p for p in (_(_KINDS[one.actor.kind]), one.actor.ip) if p)
+        ),
         Cell(one.action),
         Cell(
-            account or "the instance",
+            account or _("the instance"),
             href=f"{OPERATOR_PATH}/accounts/{account}" if account else "",
             small=" · ".join(p for p in (one.app_id, one.backup_id) if p),
         ),

@@ -12,13 +12,16 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from holdfast.service.instance.disks import Disk
+from holdfast.service.language.patterns import short_day
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.operator.today import DaySums, Spread
-from holdfast.web.dashboard.words import day, size
+from holdfast.web.dashboard.words import date as day_and_month
+from holdfast.web.dashboard.words import day, decimal, number, series, size
 
 WIDE, NARROW = 680, 350
 _LEFT, _RIGHT = 64, 10
 AHEAD_DAYS = 30
-PROOF_LABELS = ("today", "1", "2", "3", "4", "5", "6", "7", "older", "never")
+PROOF_LABELS = (N_("today"), "1", "2", "3", "4", "5", "6", "7", N_("older"), N_("never"))
 _TEXT = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
 _BAR = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/>')
 _LINE = Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>')
@@ -48,12 +51,20 @@ def lanes(due: Mapping[str, Sequence[int]], first_hour: int, silent: Mapping[str
     busiest = max(range(24), key=lambda index: totals[index])
     rows = [(hours[i], *(str(lane[i]) for lane in due.values())) for i in range(24) if totals[i]]
     away = [node for node in due if node in silent]
-    waits = f" Those of {', '.join(away)} wait: nothing is heard of it." if away else ""
+    sentence = _(
+        "%(next)s begin in the next hour; most at %(hour)s, which are %(most)s.",
+        next=number(totals[0]),
+        hour=hours[busiest],
+        most=number(totals[busiest]),
+    )
+    if away:
+        waits = _("Those of %(nodes)s wait: nothing is heard of it.", nodes=series(away))
+        sentence = f"{sentence} {waits}"
     return Chart(
         _lanes(due, hours, silent, WIDE, "on-desk"),
         _lanes(due, hours, silent, NARROW, "on-phone"),
-        f"{totals[0]} begin in the next hour; most at {hours[busiest]}, which are {totals[busiest]}.{waits}",
-        ("Hour", *due),
+        sentence,
+        (_("Hour"), *due),
         rows,
     )
 
@@ -63,8 +74,8 @@ def _lanes(
 ) -> Markup:
     step, height = (width - _LEFT - _RIGHT) / 24, 38 * len(due) + 24
     top, parts = max(max(lane) for lane in due.values()), []
-    for number, (node, lane) in enumerate(due.items()):
-        base = 38 * number + 34
+    for place, (node, lane) in enumerate(due.items()):
+        base = 38 * place + 34
         parts.append(_TEXT.format(_LEFT - 8, base - 6, "end", node if len(node) <= 9 else f"{node[:8]}…"))
         for index, count in enumerate(lane):
             tall = round(max(3, 28 * count / top), 1) if count else 0
@@ -92,12 +103,16 @@ def growth(days: Sequence[DaySums], disk: Disk | None, last: date, full: date | 
         used -= grown.get(str(at), 0)
         at -= timedelta(1)
     points.reverse()
-    when = "it does not grow" if full is None else f"at this pace it is full about {day(full)} {full.year}"
+    used_now = {"used": size(points[-1][1]), "all": size(disk.size_bytes)}
+    sentence = _("%(used)s of %(all)s are used; it does not grow.", **used_now)
+    if full is not None:
+        about = short_day(full, with_year=True)
+        sentence = _("%(used)s of %(all)s are used; at this pace it is full about %(day)s.", day=about, **used_now)
     return Chart(
         _growth(points, disk.size_bytes, full, WIDE, "on-desk"),
         _growth(points, disk.size_bytes, full, NARROW, "on-phone"),
-        f"{size(points[-1][1])} of {size(disk.size_bytes)} are used; {when}.",
-        ("Day", "Used"),
+        sentence,
+        (_("Day"), _("Used")),
         [(day(on), size(value)) for on, value in reversed(points)],
     )
 
@@ -128,7 +143,7 @@ def _growth(points: Sequence[tuple[date, int]], whole: int, full: date | None, w
         ahead = f"{x(today)},{y(used)} {x(min(full, end))},{y(reach)}"
         parts.append(Markup('<polyline class="line ahead" points="{}"/>').format(ahead))
     for on, anchor in ((first, "start"), (today, "middle"), (end, "end")):
-        parts.append(_TEXT.format(x(on), height - 6, anchor, day(on)[4:]))
+        parts.append(_TEXT.format(x(on), height - 6, anchor, day_and_month(on)))
     return _svg(width, height, css, parts)
 
 
@@ -140,9 +155,14 @@ def durations(spreads: Sequence[Spread]) -> Chart | None:
     return Chart(
         _durations(spreads, WIDE, "on-desk"),
         _durations(spreads, NARROW, "on-phone"),
-        f"Of the backups of {day(last.day)}, half took at most {seconds(last.middle)}, and 95 of 100 at most "
-        f"{seconds(last.slow)}, from the request to the end.",
-        ("Day", "Backups", "Half at most", "95 % at most"),
+        _(
+            "Of the backups of %(day)s, half took at most %(half)s, and 95 of 100 at most %(most)s, "
+            "from the request to the end.",
+            day=day(last.day),
+            half=seconds(last.middle),
+            most=seconds(last.slow),
+        ),
+        (_("Day"), _("Backups"), _("Half at most"), _("95 of 100 at most")),
         [(day(one.day), str(one.count), seconds(one.middle), seconds(one.slow)) for one in reversed(spreads)],
     )
 
@@ -160,7 +180,7 @@ def _durations(spreads: Sequence[Spread], width: int, css: str) -> Markup:
         for css_class, value, left in (("bar", one.middle, middle - wide - 1), ("bar slow", one.slow, middle + 1)):
             high = round(max(2, tall * value / most), 1)
             parts.append(_BAR.format(css_class, round(left, 1), round(top + tall - high, 1), round(wide, 1), high))
-        parts.append(_TEXT.format(round(middle, 1), height - 8, "middle", day(one.day)[4:]))
+        parts.append(_TEXT.format(round(middle, 1), height - 8, "middle", day_and_month(one.day)))
     return _svg(width, height, css, parts)
 
 
@@ -170,9 +190,16 @@ def proofs(counts: Sequence[int]) -> Chart:
     return Chart(
         _proofs(counts, 320, "on-desk"),
         _proofs(counts, 320, "on-phone"),
-        f"{sum(counts) - late} applications were proved within 8 days, {counts[-2]} longer ago, {counts[-1]} never.",
-        ("Days ago", "Applications"),
-        list(zip(PROOF_LABELS, map(str, counts), strict=True)),
+        ngettext(
+            "%(num)s application was proved within 8 days, %(older)s longer ago, %(never)s never.",
+            "%(num)s applications were proved within 8 days, %(older)s longer ago, %(never)s never.",
+            sum(counts) - late,
+            num=number(sum(counts) - late),
+            older=number(counts[-2]),
+            never=number(counts[-1]),
+        ),
+        (_("Days ago"), _("Applications")),
+        list(zip(map(_, PROOF_LABELS), map(str, counts), strict=True)),
     )
 
 
@@ -183,8 +210,8 @@ def _proofs(counts: Sequence[int], width: int, css: str) -> Markup:
         middle = round((index + 0.5) * step, 1)
         kind = "bar late" if index >= len(counts) - 2 else "bar good"
         parts.append(_BAR.format(kind, round(index * step + 3, 1), round(88 - tall, 1), round(step - 6, 1), tall))
-        parts.append(_TEXT.format(middle, round(84 - tall, 1), "middle", f"{count:,}"))
-        parts.append(_TEXT.format(middle, 106, "middle", PROOF_LABELS[index]))
+        parts.append(_TEXT.format(middle, round(84 - tall, 1), "middle", number(count)))
+        parts.append(_TEXT.format(middle, 106, "middle", _(PROOF_LABELS[index])))
     return _svg(width, 112, css, parts)
 
 
@@ -192,4 +219,4 @@ def seconds(value: float) -> str:
     """A duration: `12 s`, `8 min`."""
     if value < 120:
         return f"{value:.0f}\u00a0s"
-    return f"{value / 60:.0f}\u00a0min" if value < 7200 else f"{value / 3600:.1f}\u00a0h"
+    return f"{value / 60:.0f}\u00a0min" if value < 7200 else f"{decimal(value / 3600)}\u00a0h"

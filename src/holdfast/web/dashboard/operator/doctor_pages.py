@@ -6,6 +6,7 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.service.doctor.finding import Level
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
@@ -19,7 +20,7 @@ from holdfast.web.http.envelope import Answer
 
 PATH = f"{OPERATOR_PATH}/doctor"
 _ORDER = {Level.PROBLEM: 0, Level.WARNING: 1, Level.OK: 2}
-BADGES = {Level.PROBLEM: ("bad", "Problem"), Level.WARNING: ("warn", "Warning"), Level.OK: ("good", "Well")}
+BADGES = {Level.PROBLEM: ("bad", N_("Problem")), Level.WARNING: ("warn", N_("Warning")), Level.OK: ("good", N_("Well"))}
 """By the level of a finding: the class and the word of its tag."""
 
 
@@ -66,13 +67,16 @@ def doctor_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHand
 def headline(report: Report | None) -> str:
     """The report in one line."""
     if report is None:
-        return "The doctor looks at everything now"
+        return _("The doctor looks at everything now")
     problems = sum(line.level == Level.PROBLEM for line in report.lines)
     warnings = sum(line.level == Level.WARNING for line in report.lines)
     if not problems and not warnings:
-        return "All is well"
-    counts = ((problems, "problem"), (warnings, "warning"))
-    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count)
+        return _("All is well")
+    counts = (
+        (problems, ngettext("%(num)s problem", "%(num)s problems", problems)),
+        (warnings, ngettext("%(num)s warning", "%(num)s warnings", warnings)),
+    )
+    return ", ".join(text for count, text in counts if count)
 
 
 def _shown(report: Report) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
@@ -22,17 +23,17 @@ from holdfast.web.http.envelope import Answer, Headers
 SIGN_OUT_PATH = f"{OPERATOR_PATH}/sign-out"
 
 TABS = (
-    Tab("now", "", "Now"),
-    Tab("accounts", "/accounts", "Accounts"),
-    Tab("apps", "/apps", "Applications"),
-    Tab("nodes", "/nodes", "Nodes"),
-    Tab("store", "/store", "Store"),
-    Tab("jobs", "/jobs", "Jobs"),
-    Tab("doctor", "/doctor", "Doctor"),
-    Tab("notices", "/notices", "Notices"),
-    Tab("plans", "/plans", "Plans"),
-    Tab("settings", "/settings", "Settings"),
-    Tab("audit", "/audit", "Audit"),
+    Tab("now", "", N_("Now")),
+    Tab("accounts", "/accounts", N_("Accounts")),
+    Tab("apps", "/apps", N_("Applications")),
+    Tab("nodes", "/nodes", N_("Nodes")),
+    Tab("store", "/store", N_("Store")),
+    Tab("jobs", "/jobs", N_("Jobs")),
+    Tab("doctor", "/doctor", N_("Doctor")),
+    Tab("notices", "/notices", N_("Notices")),
+    Tab("plans", "/plans", N_("Plans")),
+    Tab("settings", "/settings", N_("Settings")),
+    Tab("audit", "/audit", N_("Audit")),
 )
 """The tabs of the operator; `path` is what follows `/operator`."""
 
@@ -61,7 +62,7 @@ def list_route(context: Context, tab: str, lead: str, table: Callable[[Instance]
     async def list_page(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
         lists = [await context.call(table, context.instance)]
-        shown = {"title": title, "lead": lead, "path": path, "lists": lists}
+        shown = {"title": _(title), "lead": _(lead), "path": path, "lists": lists}
         return operator_page(context, request.scope, operator, token, "list.html", tab, **shown)
 
     return list_page

@@ -10,6 +10,8 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.catalog.records import CANCELLED, JobState, Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.work import cancel_work, get_work, seen_work
+from holdfast.service.language.recognised import translated
+from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.today import Failures, failures_of_day
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.web.auth import OPERATOR
@@ -25,12 +27,15 @@ from holdfast.web.http.envelope import Answer
 
 PATH = f"{OPERATOR_PATH}/jobs"
 ENDED_ROWS = 25
+KINDS = {"backup": N_("Backup"), "restore": N_("Restore"), "verify": N_("Read back"), "prove": N_("Test restore")}
+"""By kind of job: its name."""
+
 _STATES = {
-    JobState.QUEUED: ("none", "Waits"),
-    JobState.RUNNING: ("run", "Runs"),
-    JobState.SUCCESSFUL: ("good", "Done"),
-    JobState.FAILED: ("bad", "Failed"),
-    JobState.CANCELLED: ("none", "Cancelled"),
+    JobState.QUEUED: ("none", N_("Waits")),
+    JobState.RUNNING: ("run", N_("Runs")),
+    JobState.SUCCESSFUL: ("good", N_("Done")),
+    JobState.FAILED: ("bad", N_("Failed")),
+    JobState.CANCELLED: ("none", N_("Cancelled")),
 }
 
 
@@ -52,8 +57,12 @@ def job_list_routes(context: Context) -> list[HTTPRouteHandler]:
             token,
             "list.html",
             "jobs",
-            title=f"{running} running, {len(going) - running} waiting",
-            lead="Backups, restores, verifications and test restores of all accounts.",
+            title=_(
+                "%(running)s running, %(waiting)s waiting",
+                running=words.number(running),
+                waiting=words.number(len(going) - running),
+            ),
+            lead=_("Backups, restores, verifications and test restores of all accounts."),
             path=PATH,
             lists=[_going(instance, going, token), _failures(instance, failed), _ended(instance, ended)],
         )
@@ -62,7 +71,7 @@ def job_list_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def cancel(request: AnyRequest) -> Answer:
         job_id = inputs.path_segment(request.scope, 2)
-        operator, _ = await operator_form(context, request, _cancel_path(job_id))
+        operator, _fields = await operator_form(context, request, _cancel_path(job_id))
         await context.call(lambda: cancel_work(instance, get_work(instance, job_id), operator.actor))
         return redirect(PATH, [])
 
@@ -79,25 +88,25 @@ def _going(instance: Instance, going: Sequence[Work], token: str) -> Table:
         path, (css, word) = _cancel_path(work.id), _STATES[work.state]
         rows.append(
             [
-                Cell(work.kind, small=work.id),
-                Cell(word, css=css, small="stops" if work.cancel_asked else ""),
+                Cell(_(KINDS.get(work.kind, work.kind)), small=work.id),
+                Cell(_(word), css=css, small=_("stops") if work.cancel_asked else ""),
                 Cell(_progress(work)),
                 Cell(work.app_id, small=work.account_id),
                 Cell(work.node),
                 Cell(words.ago(work.created_at, instance.clock.now_ns())),
-                Cell("Cancel", action=path, token=form_token(token, path)),
+                Cell(_("Cancel"), action=path, token=form_token(token, path)),
             ]
         )
-    heads = ("Job", "State", "Progress", "Application", "Node", "Requested", "")
-    return Table("Running and waiting", heads, rows, empty="Nothing runs, and nothing waits.")
+    heads = (N_("Job"), N_("State"), N_("Progress"), N_("Application"), N_("Node"), N_("Requested"), "")
+    return Table(N_("Running and waiting"), heads, rows, empty=N_("Nothing runs, and nothing waits."))
 
 
 def _progress(work: Work) -> str:
     done = work.progress
     if done is None:
-        return "not begun" if work.state is JobState.QUEUED else "begun"
-    share = f"{min(100, 100 * done.bytes // done.total_bytes)} %, " if done.total_bytes else ""
-    return f"{share}{words.size(done.bytes)} of {words.size(done.total_bytes)}"
+        return _("not begun") if work.state is JobState.QUEUED else _("begun")
+    sizes = _("%(used)s of %(most)s", used=words.size(done.bytes), most=words.size(done.total_bytes))
+    return f"{words.percent(min(100, 100 * done.bytes // done.total_bytes))}, {sizes}" if done.total_bytes else sizes
 
 
 def _failures(instance: Instance, found: Sequence[Failures]) -> Table:
@@ -108,12 +117,12 @@ def _failures(instance: Instance, found: Sequence[Failures]) -> Table:
             Cell(words.number(one.count)),
             Cell(words.number(one.apps)),
             Cell(words.ago(one.last_at, now_ns)),
-            Cell(one.text),
+            Cell(translated(one.text)),
         ]
         for one in found
     ]
-    heads = ("Code", "Failures", "Applications", "Last", "One of them says")
-    return Table("Failures of the last day, by code", heads, rows, empty="Nothing failed in the last day.")
+    heads = (N_("Code"), N_("Failures"), N_("Applications"), N_("Last"), N_("One of them says"))
+    return Table(N_("Failures of the last day, by code"), heads, rows, empty=N_("Nothing failed in the last day."))
 
 
 def _ended(instance: Instance, ended: Sequence[Work]) -> Table:
@@ -124,11 +133,12 @@ def _ended(instance: Instance, ended: Sequence[Work]) -> Table:
         css, word = _STATES[JobState.CANCELLED if is_cancelled else work.state]
         rows.append(
             [
-                Cell(work.kind, small=work.id),
-                Cell(word, css=css, small="" if is_cancelled else work.error_code or ""),
+                Cell(_(KINDS.get(work.kind, work.kind)), small=work.id),
+                Cell(_(word), css=css, small="" if is_cancelled else work.error_code or ""),
                 Cell(work.app_id, small=work.account_id),
                 Cell(work.node),
                 Cell("" if work.finished_at is None else words.ago(work.finished_at, now_ns)),
             ]
         )
-    return Table("Ended lately", ("Job", "State", "Application", "Node", "Ended"), rows, empty="Nothing ended lately.")
+    heads = (N_("Job"), N_("State"), N_("Application"), N_("Node"), N_("Ended"))
+    return Table(N_("Ended lately"), heads, rows, empty=N_("Nothing ended lately."))

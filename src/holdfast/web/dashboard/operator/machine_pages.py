@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.catalog.records import State
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.heartbeat import is_late
+from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.accounts import accounts_by_plan
 from holdfast.service.operator.apps import AppState
 from holdfast.service.operator.nodes import nodes_now
@@ -25,9 +26,9 @@ from holdfast.web.dashboard.operator.tables import Cell, Table
 
 def machine_page_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
-    nodes = "Each machine backs up the applications that are on it. One that is not heard of does nothing."
-    notices = "To whom events are told: your own endpoints, and those of all accounts. Addresses are never shown."
-    plans = "As holdfast.toml has them. A dash stands for no limit."
+    nodes = N_("Each machine backs up the applications that are on it. One that is not heard of does nothing.")
+    notices = N_("To whom events are told: your own endpoints, and those of all accounts. Addresses are never shown.")
+    plans = N_("As holdfast.toml has them. A dash stands for no limit.")
     return [
         list_route(context, "nodes", nodes, _nodes),
         list_route(context, "notices", notices, _notices),
@@ -39,23 +40,26 @@ def _nodes(instance: Instance) -> Table:
     now = nodes_now(instance)
     now_ns = instance.clock.now_ns()
     rows = [_node(node, now_ns, now.beats.get(node), now.of_node(node), now.going_on(node)) for node in now.names]
-    heads = ("Node", "State", "Heard of", "Running", "Waiting", "Applications", "Without a good one in time")
-    note = f"This process runs Holdfast {now.version} on {instance.config.node}."
-    return Table("Nodes", heads, rows, empty="No node was ever heard of.", note=note)
+    heads = (
+        *(N_("Node"), N_("State"), N_("Heard of"), N_("Running"), N_("Waiting"), N_("Applications")),
+        N_("Without a good one in time"),
+    )
+    note = _("This process runs Holdfast %(version)s on %(node)s.", version=now.version, node=instance.config.node)
+    return Table(N_("Nodes"), heads, rows, empty=N_("No node was ever heard of."), note=note)
 
 
 def _node(node: str, now_ns: int, beat: int | None, apps: Sequence[AppState], going: Sequence[GoingRow]) -> list[Cell]:
     states = Counter(one.state for one in going)
     if beat is None:
-        state = Cell("Never heard of", css="bad")
+        state = Cell(_("Never heard of"), css="bad")
     elif is_late((now_ns - beat) / SECOND_NS):
-        state = Cell("Silent", css="bad", small="start it there: holdfast serve")
+        state = Cell(_("Silent"), css="bad", small=_("start it there: holdfast serve"))
     else:
-        state = Cell("Works", css="good")
+        state = Cell(_("Works"), css="good")
     return [
         Cell(node, href=f"{OPERATOR_PATH}/apps?node={node}"),
         state,
-        Cell("never" if beat is None else words.ago(beat, now_ns)),
+        Cell(_("never") if beat is None else words.ago(beat, now_ns)),
         Cell(words.number(states[State.RUNNING])),
         Cell(words.number(states[State.QUEUED])),
         Cell(words.number(len(apps))),
@@ -68,14 +72,16 @@ def _notices(instance: Instance) -> Table:
     rows = []
     for one in endpoint_states(instance):
         endpoint = one.endpoint
-        css, word = ("good", "On") if endpoint.disabled_at is None else ("bad", "Off")
-        last = "nothing yet" if one.last_at is None else words.ago(one.last_at, now_ns)
+        is_on = endpoint.disabled_at is None
+        last = _("nothing yet") if one.last_at is None else words.ago(one.last_at, now_ns)
         account = endpoint.account_id
         rows.append(
             [
                 Cell(endpoint.label, small=f"{endpoint.kind}, {endpoint.id}"),
-                Cell(account or "the operator", href=f"{OPERATOR_PATH}/accounts/{account}" if account else ""),
-                Cell(word, css=css, small="" if word == "On" else f"holdfast notice enable {endpoint.id}"),
+                Cell(account or _("the operator"), href=f"{OPERATOR_PATH}/accounts/{account}" if account else ""),
+                Cell(_("On"), css="good")
+                if is_on
+                else Cell(_("Off"), css="bad", small=f"holdfast notice enable {endpoint.id}"),
                 Cell(words.number(one.delivered)),
                 Cell(words.number(one.pending)),
                 Cell(words.number(one.failed), small=one.error),
@@ -83,8 +89,12 @@ def _notices(instance: Instance) -> Table:
                 Cell(", ".join(endpoint.events)),
             ]
         )
-    heads = ("Endpoint", "Account", "State", "Delivered", "Waiting", "Given up", "Last", "Events")
-    return Table("Endpoints", heads, rows, empty="Nobody is told of anything: holdfast notice add adds an endpoint.")
+    heads = (
+        *(N_("Endpoint"), N_("Account"), N_("State"), N_("Delivered"), N_("Waiting"), N_("Given up"), N_("Last")),
+        N_("Events"),
+    )
+    empty = N_("Nobody is told of anything: holdfast notice add adds an endpoint.")
+    return Table(N_("Endpoints"), heads, rows, empty=empty)
 
 
 def _plans(instance: Instance) -> Table:
@@ -99,7 +109,7 @@ def _plans(instance: Instance) -> Table:
             [
                 Cell(name),
                 Cell(words.number(counts.get(name, 0))),
-                Cell("yes" if plan.api_backups else "no"),
+                Cell(_("yes") if plan.api_backups else _("no")),
                 limit(plan.backups_per_app),
                 limit(plan.backups_per_day),
                 Cell(words.size(plan.storage_bytes) if plan.storage_bytes else "-"),
@@ -108,7 +118,10 @@ def _plans(instance: Instance) -> Table:
             ]
         )
     for name in sorted(counts.keys() - instance.config.plans.keys()):
-        gone = Cell("not in holdfast.toml", css="bad")
+        gone = Cell(_("not in holdfast.toml"), css="bad")
         rows.append([Cell(name), Cell(words.number(counts[name])), gone, *[Cell("-")] * 5])
-    heads = ("Plan", "Accounts", "Backups in the API", "Backups of an application", "By hand a day", "Storage")
-    return Table("Plans", (*heads, "Days kept at most", "Minutes between runs"), rows)
+    heads = (
+        *(N_("Plan"), N_("Accounts"), N_("Backups in the API"), N_("Backups of an application"), N_("By hand a day")),
+        *(N_("Storage"), N_("Days kept at most"), N_("Minutes between runs")),
+    )
+    return Table(N_("Plans"), heads, rows)

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from holdfast.service.doctor.finding import Level
+from holdfast.service.language import patterns
+from holdfast.service.language.recognised import translated
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.operator.apps import AppState
 from holdfast.service.operator.today import Today
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.service.policy.standing import Failed
-from holdfast.units import size_text, span_text
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.operator.reports import Report
 
 NAMED_MAX = 3
 _SHOWN_APART = frozenset({"applications", "damage", "notices"})
 """Checks of the doctor whose findings are needs of their own."""
+
+
+_PROBLEM, _WARNING = ("bad", N_("Problem")), ("warn", N_("Warning"))
 
 
 class Need(NamedTuple):
@@ -54,16 +59,27 @@ def _silent(today: Today) -> list[Need]:
         return []
     apps = [app for app in today.apps if app.row.node in silent]
     late, since = sum(app.is_overdue for app in apps), min(silent.values())
-    who = f"The node {next(iter(silent))} has" if len(silent) == 1 else f"{len(silent)} nodes have"
+    span = patterns.span(today.now - since)
+    if len(silent) == 1:
+        title = _("The node %(node)s has not been heard of for %(span)s", node=next(iter(silent)), span=span)
+    else:
+        count = words.number(len(silent))
+        title = _("%(count)s nodes have not been heard of for %(span)s", count=count, span=span)
     which = "" if len(silent) == 1 else f"{', '.join(sorted(silent))}: "
+    touched = _(
+        "%(apps)s %(accounts)s, of which %(late)s had no good backup in time.",
+        apps=_count_apps(len(apps)),
+        accounts=_accounts(apps),
+        late=words.number(late),
+    )
+    safe = _("The backups that were made before are safe, and can be downloaded and restored.")
     return [
         Need(
-            *(0, len(apps), "bad", "Problem", f"{who} not been heard of for {span_text(today.now - since)}"),
-            f"{which}{_count(len(apps), 'application')} {_accounts(apps)}, of which {late} had no good backup in time. "
-            "The backups that were made before are safe, and can be downloaded and restored.",
+            *(0, len(apps), *_PROBLEM, title),
+            f"{which}{touched} {safe}",
             words.ago(since, today.now),
             f"{OPERATOR_PATH}/nodes",
-            "The nodes",
+            N_("The nodes"),
             "holdfast serve",
         )
     ]
@@ -74,13 +90,19 @@ def _overdue(today: Today) -> list[Need]:
     if not apps:
         return []
     since = min(app.standing.facts.overdue_since or today.now for app in apps)
+    title = ngettext(
+        "%(num)s application had no good backup in time",
+        "%(num)s applications had no good backup in time",
+        len(apps),
+        num=words.number(len(apps)),
+    )
     return [
         Need(
-            *(0, len(apps), "bad", "Problem", f"{_count(len(apps), 'application')} had no good backup in time"),
+            *(0, len(apps), *_PROBLEM, title),
             f"{_named(apps)}, {_accounts(apps)}. {_safe(apps)}",
             words.ago(since, today.now),
             f"{OPERATOR_PATH}/apps?standing=overdue",
-            "The applications",
+            N_("The applications"),
         )
     ]
 
@@ -93,26 +115,31 @@ def _failed(today: Today) -> list[Need]:
             by_code.setdefault((failed.is_customers, failed.code), []).append((app, failed))
     found = []
     for (is_customers, code), pairs in by_code.items():
-        apps = [app for app, _ in pairs]
-        whose = "Their customers brought it about and were told" if is_customers else _one_reason(pairs)
+        apps = [app for app, _failed in pairs]
+        whose = _("Their customers brought it about and were told") if is_customers else _one_reason(pairs)
+        title = ngettext(
+            "The newest backup of %(num)s application failed with %(code)s",
+            "The newest backup of %(num)s applications failed with %(code)s",
+            len(apps),
+            num=words.number(len(apps)),
+            code=code or _("no code"),
+        )
         found.append(
             Need(
-                *(2 if is_customers else 1, len(apps), "warn" if is_customers else "bad"),
-                "Warning" if is_customers else "Problem",
-                f"The newest backup of {_count(len(apps), 'application')} failed with {code or 'no code'}",
+                *(2 if is_customers else 1, len(apps), *(_WARNING if is_customers else _PROBLEM), title),
                 f"{_named(apps)}, {_accounts(apps)}. {whose}. {_safe(apps)}",
-                words.ago(min(failed.since for _, failed in pairs), today.now),
+                words.ago(min(failed.since for _app, failed in pairs), today.now),
                 f"{OPERATOR_PATH}/apps?standing=failed",
-                "The applications",
+                N_("The applications"),
             )
         )
     return found
 
 
 def _one_reason(pairs: Sequence[tuple[AppState, Failed]]) -> str:
-    reasons = {failed.detail.rstrip(".") for _, failed in pairs}
-    one = sorted(reasons)[0] or "No reason was recorded"
-    return one if len(reasons) == 1 else f"One of the reasons: {one}"
+    reasons = {translated(failed.detail).rstrip(".") for _app, failed in pairs}
+    one = sorted(reasons)[0] or _("No reason was recorded")
+    return one if len(reasons) == 1 else _("One of the reasons: %(reason)s", reason=one)
 
 
 def _damaged(today: Today) -> list[Need]:
@@ -120,19 +147,21 @@ def _damaged(today: Today) -> list[Need]:
     if not apps:
         return []
     count = sum(app.standing.facts.damaged.count for app in apps if app.standing.facts.damaged is not None)
+    title = ngettext(
+        "%(num)s backup of %(apps)s damaged",
+        "%(num)s backups of %(apps)s damaged",
+        count,
+        num=words.number(count),
+        apps=_count_apps(len(apps)),
+    )
+    others = _("Their other files restore; a fresh backup heals them.")
     return [
         Need(
-            *(
-                1,
-                len(apps),
-                "bad",
-                "Problem",
-                f"{_count(count, 'backup')} of {_count(len(apps), 'application')} damaged",
-            ),
-            f"{_named(apps)}, {_accounts(apps)}. Their other files restore; a fresh backup heals them.",
+            *(1, len(apps), *_PROBLEM, title),
+            f"{_named(apps)}, {_accounts(apps)}. {others}",
             "",
             f"{OPERATOR_PATH}/apps?standing=damaged",
-            "The applications",
+            N_("The applications"),
             "holdfast check --read-data",
         )
     ]
@@ -142,41 +171,51 @@ def _disk(today: Today) -> list[Need]:
     full, disk = today.full_on, today.disk
     if full is None or disk is None or (left := (full - today.day).days) > 30:
         return []
+    text = _(
+        "It has %(free)s free, and grew as fast on the last days. Until then nothing fails; afterwards no backup of "
+        "anybody is made, and those that are there stay.",
+        free=words.size(disk.free_bytes),
+    )
     return [
         Need(
-            *(1 if left <= 7 else 2, 1, "bad" if left <= 7 else "warn", "Problem" if left <= 7 else "Warning"),
-            f"The disk of the store is full about {words.day(full)}",
-            f"It has {size_text(disk.free_bytes)} free, and grew as fast on the last days. Until then nothing fails; "
-            "afterwards no backup of anybody is made, and those that are there stay.",
+            *(1 if left <= 7 else 2, 1, *(_PROBLEM if left <= 7 else _WARNING)),
+            _("The disk of the store is full about %(day)s", day=words.day(full)),
+            text,
             "",
             f"{OPERATOR_PATH}/store",
-            "The store",
+            N_("The store"),
             "holdfast prune",
         )
     ]
 
 
 def _given_up(today: Today) -> list[Need]:
-    return [
-        Need(
-            *(2, count, "warn", "Warning", f"{_count(count, 'notice')} to {label} given up"),
-            f"The last one: {error}. The events are in the log, and nothing of a backup depends on a notice.",
-            "within a day",
-            f"{OPERATOR_PATH}/notices",
-            "The endpoints",
+    found = []
+    for label, count, error in today.given_up:
+        title = ngettext(
+            "%(num)s notice to %(label)s given up",
+            "%(num)s notices to %(label)s given up",
+            count,
+            num=words.number(count),
+            label=label,
         )
-        for label, count, error in today.given_up
-    ]
+        text = _(
+            "The last one: %(error)s. The events are in the log, and nothing of a backup depends on a notice.",
+            error=error,
+        )
+        path, button = f"{OPERATOR_PATH}/notices", N_("The endpoints")
+        found.append(Need(*(2, count, *_WARNING, title), text, _("within a day"), path, button))
+    return found
 
 
 def _doctors(report: Report | None) -> list[Need]:
     return [
         Need(
-            *(1, 1, "bad", "Problem", f"The doctor found a problem: {line.check}"),
-            line.message,
+            *(1, 1, *_PROBLEM, _("The doctor found a problem: %(check)s", check=translated(line.check))),
+            translated(line.message),
             "",
             f"{OPERATOR_PATH}/doctor",
-            "The doctor",
+            N_("The doctor"),
             line.command,
         )
         for line in (() if report is None else report.lines)
@@ -184,24 +223,34 @@ def _doctors(report: Report | None) -> list[Need]:
     ]
 
 
-def _count(count: int, noun: str) -> str:
-    return f"{words.number(count)} {noun}{'' if count == 1 else 's'}"
+def _count_apps(count: int) -> str:
+    return ngettext("%(num)s application", "%(num)s applications", count, num=words.number(count))
 
 
 def _accounts(apps: Sequence[AppState]) -> str:
-    return f"of {_count(len({app.row.account_id for app in apps}), 'account')}"
+    count = len({app.row.account_id for app in apps})
+    return ngettext("of %(num)s account", "of %(num)s accounts", count, num=words.number(count))
 
 
 def _named(apps: Sequence[AppState]) -> str:
-    names = [app.row.name for app in apps[:NAMED_MAX]]
-    more = len(apps) - len(names)
-    return ", ".join(names) + (f" and {_count(more, 'other')}" if more else "")
+    names = ", ".join(app.row.name for app in apps[:NAMED_MAX])
+    more = len(apps) - NAMED_MAX
+    if more <= 0:
+        return names
+    return ngettext(
+        "%(names)s and %(num)s other", "%(names)s and %(num)s others", more, num=words.number(more), names=names
+    )
 
 
 def _safe(apps: Sequence[AppState]) -> str:
     without = sum(app.row.good_at is None for app in apps)
     if not without:
-        return "Each still has an older good backup, which is safe."
+        return _("Each still has an older good backup, which is safe.")
     if without == len(apps):
-        return "None of them has a good backup yet."
-    return f"{without} of them never had a good backup; the older ones of the others are safe."
+        return _("None of them has a good backup yet.")
+    return ngettext(
+        "%(num)s of them never had a good backup; the older ones of the others are safe.",
+        "%(num)s of them never had a good backup; the older ones of the others are safe.",
+        without,
+        num=words.number(without),
+    )

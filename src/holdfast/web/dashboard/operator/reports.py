@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.schemas.commands import DoctorLine
 from holdfast.service.doctor.diagnose import examine
+from holdfast.service.language.texts import ENGLISH, speaking
 from holdfast.units import MINUTE_NS
 from holdfast.web.context import Context
 
@@ -37,7 +38,8 @@ class Reports:
         instance, before = self._context.instance, self.newest
         with self._running:
             if self.newest is None or self.newest is before:
-                self.newest = Report(examine(instance), instance.clock.now_ns())
+                with speaking(ENGLISH):  # it is kept: whoever sees it is told it in his language
+                    self.newest = Report(examine(instance), instance.clock.now_ns())
             return self.newest
 
     def refresh(self) -> Report | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from holdfast.service.language.texts import N_
 from holdfast.web.http import request as inputs
 
 ROWS = 50
@@ -33,7 +34,10 @@ class Field(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A list. `next`, `file`: the addresses of its next page and of it as a file, empty for none."""
+    """A list. `next`, `file`: the addresses of its next page and of it as a file, empty for none.
+
+    The name, the heads and `empty` are messages, which the page translates; `note` is told as it is.
+    """
 
     name: str
     heads: Sequence[str]
@@ -41,7 +45,7 @@ class Table(NamedTuple):
     fields: Sequence[Field] = ()
     next: str = ""
     file: str = ""
-    empty: str = "Nothing is here."
+    empty: str = N_("Nothing is here.")
     note: str = ""
 
 

@@ -8,6 +8,8 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.schemas.times import local_time
+from holdfast.service.language.patterns import short_day
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.operator.store import StoreState, store_state
 from holdfast.service.operator.today import Today, instance_today, running_count
 from holdfast.service.people.operators import OPERATOR_PATH
@@ -56,7 +58,7 @@ def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandl
             growth=charts.growth(found.days, found.disk, last, found.full_on),
             durations=charts.durations(found.durations),
             proofs=charts.proofs(found.proofs),
-            coverage=None if found.proved_share is None else f"{100 * found.proved_share:.1f}",
+            coverage=None if found.proved_share is None else words.decimal(100 * found.proved_share),
         )
 
     @get(STORE, opt=OPERATOR)
@@ -67,7 +69,7 @@ def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandl
         last = day_of_instance(instance)
         return operator_page(
             *(context, request.scope, operator, token, "store.html", "store"),
-            title="The store",
+            title=_("The store"),
             facts=_store_facts(found, instance.clock.now_ns()),
             growth=charts.growth(found.days, found.disk, last, found.full_on),
         )
@@ -77,19 +79,23 @@ def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandl
 
 def _headline(needs: list[Need]) -> str:
     if not needs:
-        return "Nothing needs you now"
-    return f"{len(needs)} thing{'' if len(needs) == 1 else 's'} need{'s' if len(needs) == 1 else ''} you now"
+        return _("Nothing needs you now")
+    return ngettext("%(num)s thing needs you now", "%(num)s things need you now", len(needs))
 
 
 def _lead(found: Today) -> str:
     """The applications in one sentence, in which each is counted once."""
     counts = found.counts
     if not counts.all:
-        return "There are no applications yet: holdfast app add, or a PUT of your panel, makes one."
-    return (
-        f"Of {words.number(counts.all)} applications {words.number(counts.good)} are good, "
-        f"{words.number(counts.failed)} failed, {words.number(counts.missed)} missed a backup, "
-        f"{words.number(counts.not_begun)} have not begun."
+        return _("There are no applications yet: holdfast app add, or a PUT of your panel, makes one.")
+    return _(
+        "Of %(all)s applications %(good)s are good, %(failed)s failed, %(missed)s missed a backup, "
+        "%(not_begun)s have not begun.",
+        all=words.number(counts.all),
+        good=words.number(counts.good),
+        failed=words.number(counts.failed),
+        missed=words.number(counts.missed),
+        not_begun=words.number(counts.not_begun),
     )
 
 
@@ -98,38 +104,54 @@ def _tiles(found: Today) -> list[Tile]:
     next_hour = sum(lane[0] for lane in found.due.values())
     return [
         Tile(
-            "Backups today",
+            N_("Backups today"),
             words.number(sums.good),
-            f"{words.number(sums.failed)} failed, {words.number(sums.missed)} missed, "
-            f"{words.number(sums.cancelled)} cancelled",
+            _(
+                "%(failed)s failed, %(missed)s missed, %(cancelled)s cancelled",
+                failed=words.number(sums.failed),
+                missed=words.number(sums.missed),
+                cancelled=words.number(sums.cancelled),
+            ),
         ),
-        Tile("Running now", words.number(running), f"{words.number(waiting)} waiting"),
-        Tile("New in the store today", words.size(sums.added_bytes), "what today's backups added"),
-        Tile("Test restores today", words.number(sums.proved), "matched"),
-        Tile("In the next hour", words.number(next_hour), "backups begin by schedule"),
+        Tile(N_("Running now"), words.number(running), _("%(count)s waiting", count=words.number(waiting))),
+        Tile(N_("New in the store today"), words.size(sums.added_bytes), _("what today's backups added")),
+        Tile(N_("Test restores today"), words.number(sums.proved), _("matched")),
+        Tile(N_("In the next hour"), words.number(next_hour), _("backups begin by schedule")),
     ]
 
 
 def _store_facts(found: StoreState, now_ns: int) -> list[tuple[str, str]]:
     packs, disk, last = found.packs, found.disk, found.last
     total = packs.live_bytes + packs.condemned_bytes
-    dead = f"{100 * packs.condemned_bytes / total:.1f} %" if total else "0 %"
-    read = f"{100 * packs.fresh_bytes / packs.live_bytes:.0f} %" if packs.live_bytes else "nothing to read"
-    full = "not in sight" if found.full_on is None else f"about {words.day(found.full_on)} {found.full_on.year}"
+    dead = f"{words.decimal(100 * packs.condemned_bytes / total if total else 0)}\u00a0%"
+    share = 100 * packs.fresh_bytes // packs.live_bytes if packs.live_bytes else 0
+    read = words.percent(share) if packs.live_bytes else _("nothing to read")
+    full = _("not in sight")
+    if found.full_on is not None:
+        full = _("about %(day)s", day=short_day(found.full_on, with_year=True))
     pruned, repaired = last.get("account.pruned"), last.get("account.repaired")
-    waits = f"{words.number(found.prune.accounts)} accounts" if found.prune.accounts else "nothing"
-    oldest = "nothing yet" if packs.oldest_read_at is None else words.ago(packs.oldest_read_at, now_ns)
+    waits = found.prune.accounts
+    accounts = ngettext("%(num)s account", "%(num)s accounts", waits, num=words.number(waits))
+    oldest = _("nothing yet") if packs.oldest_read_at is None else words.ago(packs.oldest_read_at, now_ns)
+    held, none = found.trash, _("none in 30 days")
+    backups = ngettext("%(num)s backup", "%(num)s backups", held.backups, num=words.number(held.backups))
+    by_itself = _("Read back by itself")
+    if days := found.read_back_days:
+        by_itself = ngettext("Read back within %(num)s day", "Read back within %(num)s days", days)
     return [
-        ("Disk", "cannot be looked at" if disk is None else words.size(disk.size_bytes)),
-        ("Free", "unknown" if disk is None else words.size(disk.free_bytes)),
-        ("Full", full),
-        ("Packs", f"{words.number(packs.live)}, {words.size(packs.live_bytes)}"),
-        ("Dead, waiting to be removed", f"{words.size(packs.condemned_bytes)}, {dead} of all"),
-        ("Held by the trash", f"{words.number(found.trash.backups)} backups, {words.size(found.trash.bytes)}"),
-        ("To be pruned", waits),
-        ("Last prune that freed something", "none in 30 days" if pruned is None else words.ago(pruned, now_ns)),
-        ("Last repair by a check", "none in 30 days" if repaired is None else words.ago(repaired, now_ns)),
-        (f"Read back within {found.read_back_days} days" if found.read_back_days else "Read back by itself", read),
-        ("Never read back", words.size(packs.unread_bytes)),
-        ("Oldest reading", oldest),
+        (_("Disk"), _("cannot be looked at") if disk is None else words.size(disk.size_bytes)),
+        (_("Free"), _("unknown") if disk is None else words.size(disk.free_bytes)),
+        (_("Full"), full),
+        (_("Packs"), f"{words.number(packs.live)}, {words.size(packs.live_bytes)}"),
+        (
+            _("Dead, waiting to be removed"),
+            _("%(size)s, %(share)s of all", size=words.size(packs.condemned_bytes), share=dead),
+        ),
+        (_("Held by the trash"), f"{backups}, {words.size(held.bytes)}"),
+        (_("To be pruned"), accounts if waits else _("nothing")),
+        (_("Last prune that freed something"), none if pruned is None else words.ago(pruned, now_ns)),
+        (_("Last repair by a check"), none if repaired is None else words.ago(repaired, now_ns)),
+        (by_itself, read),
+        (_("Never read back"), words.size(packs.unread_bytes)),
+        (_("Oldest reading"), oldest),
     ]

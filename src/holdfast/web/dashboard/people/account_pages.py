@@ -8,14 +8,16 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.schemas.times import local_time
+from holdfast.service.identities.linking import own_identities
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import sessions
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.sessions import Session
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_caller, require_session
+from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -33,7 +35,9 @@ def account_page_routes(context: Context) -> list[HTTPRouteHandler]:
     async def who_is_signed_in(request: AnyRequest) -> Answer:
         caller, token = require_session(context, request.scope)
         found = await context.call(sessions.own_sessions, context.instance, caller)
-        return _account_page(request.scope, context.instance, caller, found, token)
+        identities = await context.call(own_identities, context.instance, caller, caller.account.id)
+        more = linked(context, identities, token)
+        return _account_page(request.scope, context.instance, caller, found, token, more)
 
     @post(f"{ACCOUNT_PATH}/sessions/{{session_id:str}}/end", opt=OPEN)
     @as_page
@@ -57,15 +61,17 @@ def _end_path(session_id: str) -> str:
     return f"{ACCOUNT_PATH}/sessions/{session_id}/end"
 
 
-def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
+def _account_page(
+    scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str, more: dict[str, Any]
+) -> Answer:
     def shown(session: Session) -> dict[str, Any]:
         path = _end_path(session.id)
-        seen, began = (local_time(ns, instance.zone) for ns in (session.seen_at, session.created_at))
+        now, zone = instance.clock.now_ns(), instance.zone
         return {
             "ip": session.ip,
             "agent": session.agent,
-            "seen": f"{seen:%Y-%m-%d %H:%M}",
-            "began": f"{began:%Y-%m-%d %H:%M}",
+            "seen": words.when(session.seen_at, now, zone),
+            "began": words.when(session.created_at, now, zone),
             "is_this": session.id == caller.session_id,
             "end_path": path,
             "end_token": form_token(token, path),
@@ -79,4 +85,5 @@ def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[
         sessions=[shown(session) for session in found],
         rights=sorted(caller.grant.rights),
         sign_out_token=form_token(token, _LOGOUT),
+        **more,
     )

@@ -16,6 +16,7 @@ from holdfast.service.credentials.password_links import (
 )
 from holdfast.service.credentials.passwords import CHARACTERS_MIN
 from holdfast.service.errors import Invalid
+from holdfast.service.language.texts import _
 from holdfast.service.notify.mail import has_mail
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
@@ -40,14 +41,14 @@ def _asking_routes(context: Context) -> list[HTTPRouteHandler]:
     async def show_forgotten(request: AnyRequest) -> Answer:
         can_mail = has_mail(context.instance)
         lines = (
-            ["Give your e-mail address, and we send you a link for a new one."]
+            [_("Give your e-mail address, and we send you a link for a new one.")]
             if can_mail
-            else ["This site sends no mail. Ask your host for a link; it lets you set a new password."]
+            else [_("This site sends no mail. Ask your host for a link; it lets you set a new password.")]
         )
         return page(
             request.scope,
             "sign_in/forgot.html",
-            title="Forgot your password?",
+            title=_("Forgot your password?"),
             lines=lines,
             action=FORGOT_PATH,
             can_mail=can_mail,
@@ -66,8 +67,8 @@ def _asking_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "refused.html",
-            title="Look into your mail",
-            lines=["If the address is known here, a link is on its way to it. It works once, for 15 minutes."],
+            title=_("Look into your mail"),
+            lines=[_("If the address is known here, a link is on its way to it. It works once, for 15 minutes.")],
             sign_in_path="",
         )
 
@@ -80,8 +81,8 @@ def _setting_routes(context: Context) -> list[HTTPRouteHandler]:
             scope,
             "sign_in/new_password.html",
             status,
-            title="Set a new password",
-            lines=[f"For {email}. All sessions end; sign in with it afterwards."],
+            title=_("Set a new password"),
+            lines=[_("For %(email)s. All sessions end; sign in with it afterwards.", email=email)],
             action=NEW_PASSWORD_PATH,
             token=token,
             email=email,
@@ -103,7 +104,7 @@ def _setting_routes(context: Context) -> list[HTTPRouteHandler]:
         token, new = fields.get("token", ""), fields.get("new", "")
         email = await context.call(email_of_link, context.instance, token)
         if new != fields.get("again", ""):
-            return shown(request.scope, email, token, "The two are not the same; type the password again.", 400)
+            return shown(request.scope, email, token, _("The two are not the same; type the password again."), 400)
         ip = context.addresses.client(request.scope)
         try:
             await context.call_hashing(set_password_by_link, context.instance, token, new, ip)
@@ -114,8 +115,8 @@ def _setting_routes(context: Context) -> list[HTTPRouteHandler]:
             "refused.html",
             200,
             [set_cookie(context, "", 0)],
-            title="Your new password is set",
-            lines=["All sessions have ended. Sign in with it."],
+            title=_("Your new password is set"),
+            lines=[_("All sessions have ended. Sign in with it.")],
             sign_in_path=LOGIN_PATH,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import GROUPS, Right
 from holdfast.service.registry import apps
@@ -17,11 +18,20 @@ SAME = "same"
 """The value of `group` and of `app` with which a change leaves them."""
 
 _GROUPS = {
-    "view": "View: look at everything",
-    "manager": "Manager: also back up and download",
-    "maintain": "Maintain: also restore, import, change schedules",
-    "admin": "Admin: also delete, keys, people, notices",
-    "owner": "Owner: everything, erasing the account among it",
+    "view": N_("View: look at everything"),
+    "manager": N_("Manager: also back up and download"),
+    "maintain": N_("Maintain: also restore, import, change schedules"),
+    "admin": N_("Admin: also delete, keys, people, notices"),
+    "owner": N_("Owner: everything, erasing the account among it"),
+}
+
+
+_GROUP_NAMES = {
+    "view": N_("View"),
+    "manager": N_("Manager"),
+    "maintain": N_("Maintain"),
+    "admin": N_("Admin"),
+    "owner": N_("Owner"),
 }
 
 
@@ -51,12 +61,12 @@ def giving_choices(instance: Instance, caller: Caller) -> dict[str, Any]:
 def rights_words(group: str | None, rights: Sequence[str]) -> str:
     """Tell which rights somebody has: those of a group by its name, single ones by theirs."""
     if group is not None:
-        return group.capitalize()
-    return ", ".join(rights) or "none"
+        return _(_GROUP_NAMES.get(group, group))
+    return ", ".join(rights) or _("none")
 
 
 def apps_words(app_ids: Sequence[str] | None, names: Mapping[str, str]) -> str:
     """Tell on which applications; one that has ended is told by its id."""
     if app_ids is None:
-        return "on all applications"
-    return f"on {', '.join(names.get(app_id, app_id) for app_id in app_ids)}"
+        return _("on all applications")
+    return _("on %(names)s", names=", ".join(names.get(app_id, app_id) for app_id in app_ids))

@@ -15,6 +15,7 @@ from litestar.types import Scope
 from holdfast.schemas.keys import NewKey
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people import keys
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.giving import giver_of
@@ -34,8 +35,14 @@ from holdfast.web.http.envelope import Answer
 
 KEYS_PATH = "/account/keys"
 _ID_SEGMENT = 2
-_ENDS = (("", "Never"), ("7", "In 7 days"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year"))
-_OVERLAPS = (("0", "not at all"), ("3600", "for an hour"), ("86400", "for 24 hours"))
+_ENDS = (
+    ("", N_("Never")),
+    ("7", N_("In 7 days")),
+    ("30", N_("In 30 days")),
+    ("90", N_("In 90 days")),
+    ("365", N_("In a year")),
+)
+_OVERLAPS = (("0", N_("not at all")), ("3600", N_("for an hour")), ("86400", N_("for 24 hours")))
 _SHOW_PATH, _ROTATE_PATH = "/account/main-key/show", "/account/main-key/rotate"
 _FIELDS = ("name", "group", "app", "days", "networks")
 
@@ -121,10 +128,10 @@ def _rotate(instance: Instance, caller: Caller, fields: dict[str, str]) -> MadeK
     """Replace the main key that the form was about, and no later one: the form may have been sent twice."""
     seconds = fields.get("overlap", "")
     if seconds not in dict(_OVERLAPS):
-        raise Invalid("overlap_seconds", "Choose how long the old key still works.")
+        raise Invalid("overlap_seconds", _("Choose how long the old key still works."))
     current = next((key for key in keys.list_keys(instance, caller.account.id) if keys.is_main(key)), None)
     if current is not None and current.id != fields.get("key"):
-        raise Conflict("MAIN_KEY", "The main key was replaced meanwhile; look at the keys as they are now.")
+        raise Conflict("MAIN_KEY", _("The main key was replaced meanwhile; look at the keys as they are now."))
     return keys.replace_main_key(instance, caller.account, int(seconds), giver_of(caller))
 
 
@@ -132,9 +139,10 @@ def _make(instance: Instance, caller: Caller, fields: dict[str, str]) -> MadeKey
     """Make a key. One of this name that is there already is refused: the form may have been sent twice."""
     name, days = fields.get("name", "").strip(), fields.get("days", "")
     if days not in dict(_ENDS):
-        raise Invalid("expires_in", "Choose when the key is to end.")
+        raise Invalid("expires_in", _("Choose when the key is to end."))
     if any(key.name == name for key in keys.list_keys(instance, caller.account.id)):
-        raise Invalid("name", f"A key named {name!r} exists already; end it first, or choose another name.")
+        message = _("A key named %(name)s exists already; end it first, or choose another name.", name=repr(name))
+        raise Invalid("name", message)
     networks = fields.get("networks", "").replace(",", " ").split()
     wanted = NewKey(
         name=name,
@@ -147,7 +155,7 @@ def _make(instance: Instance, caller: Caller, fields: dict[str, str]) -> MadeKey
 
 def _end(instance: Instance, caller: Caller, key_id: str) -> None:
     if not inputs.is_id(key_id):
-        raise NotFound("KEY_NOT_FOUND", "No such key exists.")
+        raise NotFound("KEY_NOT_FOUND", _("No such key exists."))
     keys.end_key(instance, keys.get_key(instance, caller.account.id, key_id), caller.actor)
 
 
@@ -214,7 +222,9 @@ def _row(instance: Instance, key: Key, names: dict[str, str], token: str) -> dic
         "networks": ", ".join(shown.networks or ()),
         "made": words.when(key.created_at, now, zone),
         "made_by": made_by.get("name", "") if isinstance(made_by, dict) else "",
-        "used": "never used" if key.used_at is None else f"last used {words.when(key.used_at, now, zone)}",
+        "used": _("never used")
+        if key.used_at is None
+        else _("last used %(when)s", when=words.when(key.used_at, now, zone)),
         "ends": "" if key.ends_at is None else words.when(key.ends_at, now, zone),
         "action": path,
         "token": form_token(token, path),

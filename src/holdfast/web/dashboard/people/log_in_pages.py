@@ -11,6 +11,7 @@ from litestar.types import Scope
 from holdfast.service.credentials import log_in as service
 from holdfast.service.credentials.log_in import AwaitsCode, Browser, Entrance, LoggedIn
 from holdfast.service.errors import AccessDenied, PasswordRefused, SecondFactorMissing
+from holdfast.service.language.texts import _
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
@@ -29,6 +30,7 @@ from holdfast.web.dashboard.access import (
     with_return,
 )
 from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, session_token, set_cookie, set_half_cookie
 from holdfast.web.http import request as inputs
@@ -59,7 +61,7 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             caller, _ = require_person(context, request.scope)
         except (ApiError, AccessDenied) as error:
             if isinstance(error, KeyRefused | AccessDenied):
-                return log_in_page(request.scope, wanted)
+                return _log_in_page(context, request.scope, wanted)
             raise
         return redirect(first_page(account_of(caller), wanted), [])
 
@@ -75,7 +77,7 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             password = fields.get("password", "")
             done = await context.call_hashing(service.log_in, context.instance, email, password, browser, wanted)
         except (PasswordRefused, SecondFactorMissing) as refused:
-            return log_in_page(request.scope, wanted, email, refused.message, refused.http_status)
+            return _log_in_page(context, request.scope, wanted, email, refused.message, refused.http_status)
         tried_well(context, request.scope, email.lower())
         if isinstance(done, AwaitsCode):
             return redirect(with_return(CODE_PATH, wanted), [set_half_cookie(context, done.token)])
@@ -103,18 +105,18 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "sign_in/accounts.html",
-            title="Choose an account",
-            lines=[f"You are signed in as {caller.actor.name}."],
+            title=_("Choose an account"),
+            lines=[_("You are signed in as %(who)s.", who=caller.actor.name)],
             action=CHOICE_PATH,
             form_token=form_token(token, CHOICE_PATH),
             return_to=wanted,
-            entrances=[_shown(one, account_of(caller)) for one in found],
+            entrances=[shown_entrance(one, account_of(caller)) for one in found],
         )
 
     @post(CHOICE_PATH, opt=OPEN)
     @as_page
     async def choose_account(request: AnyRequest) -> Answer:
-        caller, _, fields = await person_form(context, request, CHOICE_PATH)
+        caller, _token, fields = await person_form(context, request, CHOICE_PATH)
         require_elevated(context, caller, CHOICE_PATH)
         account_id = fields.get("account") or None
         browser = browser_of(context, request.scope)
@@ -125,12 +127,13 @@ def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
     return [show_accounts, choose_account]
 
 
-def _shown(entrance: Entrance, account_id: str | None) -> dict[str, Any]:
+def shown_entrance(entrance: Entrance, account_id: str | None) -> dict[str, Any]:
+    """An account to choose. `account_id`: the one that is open now."""
     operator = entrance.account_id is None
     return {
         "id": entrance.account_id or "",
-        "name": "The operator's pages" if operator else entrance.name or entrance.email,
-        "more": "All accounts of this instance" if operator else entrance.email if entrance.name else "",
+        "name": _("The operator's pages") if operator else entrance.name or entrance.email,
+        "more": _("All accounts of this instance") if operator else entrance.email if entrance.name else "",
         "is_this": entrance.account_id == account_id,
     }
 
@@ -143,16 +146,18 @@ def first_page(account_id: str | None, wanted: str) -> str:
     return "/" if is_operators else wanted
 
 
-def log_in_page(scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200) -> Answer:
-    """The page that asks for address and password. `wanted`: the path that the browser is led to afterwards."""
+def _log_in_page(
+    context: Context, scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200
+) -> Answer:
     return page(
         scope,
         "sign_in/login.html",
         status,
-        title="Sign in to your backups",
+        title=_("Sign in to your backups"),
         lines=[],
         action=LOGIN_PATH,
         return_to=wanted,
         email=email,
         error=error,
+        providers=buttons(context, "sign_in", return_to=wanted),
     )

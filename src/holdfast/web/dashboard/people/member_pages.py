@@ -14,6 +14,7 @@ from litestar.types import Scope
 from holdfast.schemas.people.members import MemberChange, NewMember
 from holdfast.service.errors import Conflict, Invalid, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import _
 from holdfast.service.notify.mail import has_mail
 from holdfast.service.people import members
 from holdfast.service.people.callers import Caller
@@ -57,7 +58,7 @@ def _list_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token = require_account(context, scope)
         fields = await form_fields(context, request, token, PEOPLE_PATH)
         if has_mail(instance):
-            context.count_outside(caller.account.id, "Too many invitations of this account")
+            context.count_outside(caller.account.id, _("Too many invitations of this account"))
         wanted = NewMember(email=fields.get("email", ""), **given_rights(fields))
         try:
             made = await context.call_outside(
@@ -113,7 +114,7 @@ def _end_path(member_id: str) -> str:
 
 def _found(instance: Instance, caller: Caller, member_id: str) -> Someone:
     if not inputs.is_id(member_id):
-        raise NotFound("MEMBER_NOT_FOUND", "No such member or invitation exists.")
+        raise NotFound("MEMBER_NOT_FOUND", _("No such member or invitation exists."))
     return members.find_member(instance, caller.account.id, member_id)
 
 

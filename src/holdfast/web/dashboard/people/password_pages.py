@@ -9,6 +9,8 @@ from litestar.types import Scope
 from holdfast.service.credentials import log_in as service
 from holdfast.service.credentials.passwords import CHARACTERS_MIN, is_elevated, own_credentials, set_own_password
 from holdfast.service.errors import CodeRefused, Invalid, PasswordRefused
+from holdfast.service.identities.linking import elevating
+from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
 from holdfast.web.auth import OPEN
@@ -24,6 +26,7 @@ from holdfast.web.dashboard.access import (
     return_path,
 )
 from holdfast.web.dashboard.people.trying import code_fitted, one_code, one_try, tried_well
+from holdfast.web.dashboard.providers import elevation_buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -31,6 +34,17 @@ from holdfast.web.http.envelope import Answer
 
 PASSWORD_PATH = "/account/password"
 _Person = Caller | OperatorCaller
+
+_ELEVATION_LINES = {
+    (True, False): N_("What comes next needs your password again. It is asked for at most every 15 minutes."),
+    (True, True): N_(
+        "What comes next needs your password again, or the site that signs you in. It is asked for at most every 15 "
+        "minutes."
+    ),
+    (False, True): N_("What comes next needs the site that signs you in to ask you again, at most every 15 minutes."),
+    (False, False): N_("You have no password, and came in more than 15 minutes ago. Open another link, and try again."),
+}
+"""By having a password, and a provider that elevates."""
 
 
 def password_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -45,8 +59,8 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
             scope,
             "sign_in/password.html",
             status,
-            title="Change your password" if has_one else "Set a password",
-            lines=[f"It signs {caller.actor.name} in, besides links of your host."],
+            title=_("Change your password") if has_one else _("Set a password"),
+            lines=[_("It signs %(who)s in, besides links of your host.", who=caller.actor.name)],
             action=PASSWORD_PATH,
             form_token=form_token(token, PASSWORD_PATH),
             email=caller.actor.name,
@@ -68,7 +82,9 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token, fields = await person_form(context, request, PASSWORD_PATH)
         new, old = fields.get("new", ""), fields.get("old") or None
         if new != fields.get("again", ""):
-            return await shown(request.scope, caller, token, "The two are not the same; type the new one again.", 400)
+            return await shown(
+                request.scope, caller, token, _("The two are not the same; type the new one again."), 400
+            )
         try:
             if old is not None:
                 one_try(context, request.scope, caller.actor.name)
@@ -86,21 +102,21 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
     async def shown(
         scope: Scope, caller: _Person, token: str, wanted: str, error: str = "", status: int = 200
     ) -> Answer:
-        own = await context.call(own_credentials, context.instance, caller)
-        has_one = own.hash is not None
+        credentials = await context.call(own_credentials, context.instance, caller)
+        has_one = credentials.hash is not None
+        found = await context.call(elevating, context.providers, caller, account_of(caller), credentials)
         return page(
             scope,
             "sign_in/elevate.html",
             status,
-            title="Is it you?",
-            lines=["What comes next needs your password again. It is asked for at most every 15 minutes."]
-            if has_one
-            else ["You have no password, and came in more than 15 minutes ago. Open another link, and try again."],
+            title=_("Is it you?"),
+            lines=[_(_ELEVATION_LINES[has_one, bool(found)])],
+            providers=elevation_buttons(found, token, wanted),
             action=ELEVATE_PATH,
             form_token=form_token(token, ELEVATE_PATH),
             email=caller.actor.name,
             has_one=has_one,
-            asks_code=own.factor is not None,
+            asks_code=credentials.factor is not None,
             return_to=wanted,
             error=error,
             back=PROOFS_PATH,

@@ -8,12 +8,14 @@ from litestar.types import Scope
 
 from holdfast.schemas.account import Limits
 from holdfast.service.instance.home import Instance
+from holdfast.service.language import patterns
+from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.links import revoke_links
 from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
 from holdfast.service.registry import accounts, apps
-from holdfast.units import MINUTE_NS, SECOND_NS, span_text
+from holdfast.units import MINUTE_NS, SECOND_NS
 from holdfast.web.auth import OPEN, needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
@@ -79,19 +81,22 @@ def limits_words(shown: Limits) -> list[tuple[str, str]]:
     """Return the limits of a plan in words, each with its name; one that does not bind says so."""
 
     def count(value: int | None) -> str:
-        return "no limit" if value is None else words.number(value)
+        return _("no limit") if value is None else words.number(value)
 
     def span(value: int | None, unit_ns: int) -> str:
-        return "none" if value is None else span_text(value * unit_ns)
+        return _("none") if value is None else patterns.span(value * unit_ns)
 
     return [
-        ("Backups of an application", count(shown.backups_per_app)),
-        ("By hand in 24 hours", count(shown.backups_per_day)),
-        ("Stored", "no limit" if shown.storage is None else words.size(shown.storage)),
-        ("Between two of an application", span(shown.cooldown_seconds, SECOND_NS)),
-        ("Between two of the account", span(shown.account_cooldown_seconds, SECOND_NS)),
-        ("Between two scheduled ones", span(shown.schedule_minutes_min, MINUTE_NS)),
-        ("Kept at most", "no limit" if shown.keep_days_max is None else f"{shown.keep_days_max} days"),
+        (N_("Backups of an application"), count(shown.backups_per_app)),
+        (N_("By hand in 24 hours"), count(shown.backups_per_day)),
+        (N_("Stored"), _("no limit") if shown.storage is None else words.size(shown.storage)),
+        (N_("Between two of an application"), span(shown.cooldown_seconds, SECOND_NS)),
+        (N_("Between two of the account"), span(shown.account_cooldown_seconds, SECOND_NS)),
+        (N_("Between two scheduled ones"), span(shown.schedule_minutes_min, MINUTE_NS)),
+        (
+            N_("Kept at most"),
+            _("no limit") if (days := shown.keep_days_max) is None else ngettext("%(num)s day", "%(num)s days", days),
+        ),
     ]
 
 

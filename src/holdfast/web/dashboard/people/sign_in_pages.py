@@ -14,15 +14,17 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
+from holdfast.service.language.texts import _
 from holdfast.service.people import operators, sign_in
 from holdfast.service.people.invitations import Invited, find_invitation
 from holdfast.service.people.sign_in import SIGN_IN_PATH, SignedIn
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import as_page, require_from_here
 from holdfast.web.dashboard.apps.home_pages import HOME_PATH
+from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
     is_opened_by_person,
@@ -58,11 +60,12 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "one_button.html",
-            title="Sign in to your backups",
-            lines=["This link signs you in, once."],
+            title=_("Sign in to your backups"),
+            lines=[_("This link signs you in, once.")],
             action=SIGN_IN_PATH,
-            button="Sign in",
+            button=_("Sign in"),
             fields={"ticket": ticket},
+            providers=[],
         )
 
     @post(SIGN_IN_PATH, opt=OPEN)
@@ -83,7 +86,7 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     async def show_invitation(request: AnyRequest) -> Answer:
         token = inputs.path_segment(request.scope, 1)
         invited = await context.call(find_invitation, context.instance, token)
-        return _invitation_page(request.scope, context.instance, invited, token)
+        return _invitation_page(context, request.scope, invited, token)
 
     @post(path, opt=OPEN)
     @as_page
@@ -116,17 +119,22 @@ def _is_head(scope: Scope) -> bool:
     return ASKED_FOR_HEAD in (scope.get("extensions") or {})
 
 
-def _invitation_page(scope: Scope, instance: Instance, invited: Invited, token: str) -> Answer:
-    until = local_time(invited.invitation.ends_at, instance.zone)
+def _invitation_page(context: Context, scope: Scope, invited: Invited, token: str) -> Answer:
+    until = words.whole(invited.invitation.ends_at, context.instance.zone)
     return page(
         scope,
         "one_button.html",
-        title="You are invited",
+        title=_("You are invited"),
         lines=[
-            f"{invited.invitation.email}, you are invited to the backups of {invited.account.email}.",
-            f"The invitation works once, until {until:%Y-%m-%d %H:%M}.",
+            _(
+                "%(who)s, you are invited to the backups of %(account)s.",
+                who=invited.invitation.email,
+                account=invited.account.email,
+            ),
+            _("The invitation works once, until %(until)s.", until=until),
         ],
         action=f"/{INVITATION_SEGMENT}/{token}",
-        button="Accept and sign in",
+        button=_("Accept and sign in"),
         fields={},
+        providers=buttons(context, "accept", invitation=token),
     )

@@ -10,6 +10,7 @@ import hashlib
 
 from litestar.types import Scope
 
+from holdfast.service.language.texts import _
 from holdfast.web.context import Context
 from holdfast.web.http.errors import keep_calm
 
@@ -21,7 +22,7 @@ def one_try(context: Context, scope: Scope, person: str) -> None:
     if seconds:
         raise keep_calm(seconds)
     if seconds := context.password_throttle.attempt_failed(_short(person), now):
-        raise keep_calm(seconds, "Too many passwords were tried for this address")
+        raise keep_calm(seconds, _("Too many passwords were tried for this address"))
 
 
 def tried_well(context: Context, scope: Scope, person: str) -> None:
@@ -45,6 +46,21 @@ def one_code(context: Context, scope: Scope, person_id: str) -> None:
 def code_fitted(context: Context, scope: Scope, person_id: str) -> None:
     """Forget the tries of a person whose code was right, and the one of his address."""
     context.code_throttle.forget(_short(person_id))
+    address = context.addresses.capped(scope)
+    if address is not None:
+        context.log_in_throttle.give_back(address)
+
+
+def one_round(context: Context, scope: Scope) -> None:
+    """Count somebody who goes to another site to sign in. Raises KEEP_CALM."""
+    address = context.addresses.capped(scope)
+    seconds = 0.0 if address is None else context.log_in_throttle.attempt_failed(address, context.now())
+    if seconds:
+        raise keep_calm(seconds)
+
+
+def came_back(context: Context, scope: Scope) -> None:
+    """Forget one of an address who came back from there, and is who he says."""
     address = context.addresses.capped(scope)
     if address is not None:
         context.log_in_throttle.give_back(address)

@@ -8,6 +8,7 @@ from litestar.types import Scope
 
 from holdfast.service.credentials import log_in as service
 from holdfast.service.errors import CodeRefused, PasswordRefused
+from holdfast.service.language.texts import _
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import (
@@ -67,8 +68,8 @@ def _code_page(scope: Scope, token: str, wanted: str, error: str = "", status: i
         scope,
         "sign_in/code.html",
         status,
-        title="One more step",
-        lines=["Your password was right. Give the code of your authenticator app, within ten minutes."],
+        title=_("One more step"),
+        lines=[_("Your password was right. Give the code of your authenticator app, within ten minutes.")],
         action=CODE_PATH,
         form_token=form_token(token, CODE_PATH),
         return_to=wanted,

@@ -14,6 +14,7 @@ from holdfast.schemas.times import local_time
 from holdfast.service.credentials import second_factor as service
 from holdfast.service.credentials.passwords import own_credentials
 from holdfast.service.errors import CodeRefused
+from holdfast.service.language.texts import _
 from holdfast.service.people import sessions
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
@@ -69,7 +70,7 @@ def _set_up_routes(context: Context) -> list[HTTPRouteHandler]:
         except CodeRefused as refused:
             return _set_up_page(request.scope, app, token, refused.message, refused.http_status)
         code_fitted(context, request.scope, person_id)
-        return _codes_page(request.scope, codes, "The authenticator app is on")
+        return _codes_page(request.scope, codes, _("The authenticator app is on"))
 
     return [show_set_up, set_up]
 
@@ -80,15 +81,15 @@ def _change_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(_CODES, opt=OPEN)
     @as_page
     async def make_codes(request: AnyRequest) -> Answer:
-        caller, _, _ = await person_form(context, request, _CODES)
+        caller, *__ = await person_form(context, request, _CODES)
         require_elevated(context, caller, PROOFS_PATH)
         codes = await context.call(service.make_recovery_codes, instance, caller, account_of(caller))
-        return _codes_page(request.scope, codes, "New recovery codes")
+        return _codes_page(request.scope, codes, _("New recovery codes"))
 
     @post(_OFF, opt=OPEN)
     @as_page
     async def switch_off(request: AnyRequest) -> Answer:
-        caller, _, _ = await person_form(context, request, _OFF)
+        caller, *__ = await person_form(context, request, _OFF)
         require_elevated(context, caller, PROOFS_PATH)
         await context.call(service.switch_off, instance, caller, account_of(caller))
         return redirect(PROOFS_PATH, [])
@@ -106,8 +107,8 @@ def _session_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "account/log_in.html",
-            title="Signing in",
-            lines=[f"You are signed in as {caller.actor.name}."],
+            title=_("Signing in"),
+            lines=[_("You are signed in as %(who)s.", who=caller.actor.name)],
             needed=needed,
             back=OPERATOR_PATH if isinstance(caller, OperatorCaller) else "/account",
             **shown,
@@ -117,14 +118,14 @@ def _session_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def end_own_session(request: AnyRequest) -> Answer:
         session_id = inputs.path_segment(request.scope, _ID_SEGMENT)
-        caller, _, _ = await person_form(context, request, _end_path(session_id))
+        caller, *__ = await person_form(context, request, _end_path(session_id))
         await context.call(sessions.end_session_of, context.instance, caller, account_of(caller), session_id)
         return redirect(PROOFS_PATH, [])
 
     @post(_END_OTHERS, opt=OPEN)
     @as_page
     async def end_other_sessions(request: AnyRequest) -> Answer:
-        caller, _, _ = await person_form(context, request, _END_OTHERS)
+        caller, *__ = await person_form(context, request, _END_OTHERS)
         await context.call(sessions.end_other_sessions, context.instance, caller, account_of(caller))
         return redirect(PROOFS_PATH, [])
 
@@ -171,13 +172,14 @@ def _proofs(context: Context, caller: _Person, token: str) -> dict[str, Any]:
 
 
 def _set_up_page(scope: Scope, app: service.NewApp, token: str, error: str = "", status: int = 200) -> Answer:
-    drawn = segno.make(app.uri, error="m", micro=False).svg_inline(scale=4, svgclass=None, lineclass=None, omitsize=True)
+    code = segno.make(app.uri, error="m", micro=False)
+    drawn = code.svg_inline(scale=4, svgclass=None, lineclass=None, omitsize=True)
     return page(
         scope,
         "account/factor_set_up.html",
         status,
-        title="Set an authenticator app up",
-        lines=["It counts when you have given one code of it."],
+        title=_("Set an authenticator app up"),
+        lines=[_("It counts when you have given one code of it.")],
         action=_SET_UP,
         form_token=form_token(token, _SET_UP),
         picture=Markup(drawn),
@@ -195,7 +197,7 @@ def _codes_page(scope: Scope, codes: tuple[str, ...], title: str) -> Answer:
         "account/recovery_codes.html",
         201,
         title=title,
-        lines=["These recovery codes let you in when the app is lost. Earlier ones work no more."],
+        lines=[_("These recovery codes let you in when the app is lost. Earlier ones work no more.")],
         codes=codes,
         back=PROOFS_PATH,
     )

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
@@ -27,11 +27,18 @@ def upgrade() -> None:
     op.create_table(
         "half_sessions",
         sa.Column("token_hash", sa.LargeBinary(32), primary_key=True),
-        _person(nullable=False, index=True),
+        _person(index=True),
         sa.Column("ends_at", sa.BigInteger, nullable=False),
     )
     op.add_column("sessions", sa.Column("proof", sa.String(16)))
 
 
-def _person(**more: bool) -> "sa.Column[str]":
-    return sa.Column("person_id", sa.String(32), sa.ForeignKey("people.id", ondelete="CASCADE"), **more)
+def _person(*, primary_key: bool = False, index: bool = False) -> "sa.Column[str]":
+    return sa.Column(
+        "person_id",
+        sa.String(32),
+        sa.ForeignKey("people.id", ondelete="CASCADE"),
+        nullable=False,
+        primary_key=primary_key,
+        index=index,
+    )

@@ -11,15 +11,18 @@ from msgspec.structs import asdict
 from holdfast.catalog.backups.changes.asked import insert_backup
 from holdfast.catalog.backups.changes.run import fail_backup, finish_backup, start_backup
 from holdfast.catalog.backups.damage import DAMAGED, NOT_PROVED, Found, record_findings
-from holdfast.catalog.backups.standing import StandingRows, may_stand, standing_rows
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import apps, backups
+from holdfast.catalog.database.tables import accounts, apps, backups, packs
+from holdfast.catalog.events.log import last_event_seq
 from holdfast.catalog.host.accounts import host_accounts
+from holdfast.catalog.jobs.heartbeat import store_heartbeat
 from holdfast.catalog.jobs.rows import finish_job, insert_job, start_job
 from holdfast.catalog.records import SYSTEM, App, Backup, Job, JobState, Warned
+from holdfast.catalog.standing.kinds import may_stand
+from holdfast.catalog.standing.rows import StandingRow, Sums, standing_rows
 
 
-def rows_of(catalog: Catalog, *apps: App, restores_since: int = 0) -> StandingRows:
+def rows_of(catalog: Catalog, *apps: App, restores_since: int = 0) -> dict[str, StandingRow]:
     accounts = {app.account_id for app in apps}
     return standing_rows(catalog, [app.id for app in apps], accounts, 10**6 * SECOND, restores_since)
 
@@ -45,12 +48,12 @@ def test_the_newest_good_and_the_newest_that_ended_by_itself(catalog: Catalog) -
     for number in (200, 300):
         failed(catalog, app, number)
     failed(catalog, app, 400, "CANCELLED")
-    newest = rows_of(catalog, app, fresh).newest
-    one = newest[app.id]
+    found = rows_of(catalog, app, fresh)
+    one = found[app.id].newest
     assert (one.good_id, one.good_at, one.good_warnings) == (good.id, good.created_at, 0)
     assert (one.tried_id, one.tried_state, one.failing_since) == (f"{300:032x}", "failed", 201 * SECOND)
     assert (one.tried_code, one.tried_message, one.tried_detail) == ("STORE_FULL", "It is full.", "All is said.")
-    none = newest[fresh.id]
+    none = found[fresh.id].newest
     assert (none.good_id, none.good_warnings, none.tried_state, none.failing_since) == (None, None, None, None)
 
 
@@ -59,7 +62,7 @@ def test_a_good_backup_in_the_trash_is_not_good_and_did_not_fail(catalog: Catalo
     app = rows.app(catalog)
     failed(catalog, app, 100)
     changed(catalog, rows.done(catalog, app, 200), state="trashed")
-    one = rows_of(catalog, app).newest[app.id]
+    one = rows_of(catalog, app)[app.id].newest
     assert (one.good_id, one.tried_state) == (None, "trashed")
 
 
@@ -71,7 +74,7 @@ def test_warnings_are_counted_whatever_they_say(catalog: Catalog) -> None:
     start_backup(catalog, made.id, "main", 1)
     warned = [Warned('"code":', "UNREADABLE_FILE", 'ö "code": "code":"'), Warned("b", "X", ""), Warned("", "Y", "\\")]
     assert finish_backup(catalog, made.id, 0, warned, finished_at=101 * SECOND)
-    assert rows_of(catalog, app).newest[app.id].good_warnings == 3
+    assert rows_of(catalog, app)[app.id].newest.good_warnings == 3
 
 
 def test_sums_of_an_application_leave_out_what_may_go(catalog: Catalog) -> None:
@@ -82,9 +85,9 @@ def test_sums_of_an_application_leave_out_what_may_go(catalog: Catalog) -> None:
     changed(catalog, locked, origin="scheduled", is_locked=True, stored_bytes=6, restore_proved_at=9)
     changed(catalog, until, origin="scheduled", locked_until=10**7 * SECOND)
     changed(catalog, scheduled, origin="scheduled", locked_until=SECOND)
-    found = rows_of(catalog, app, fresh).sums
-    assert (found[app.id].stored_bytes, found[app.id].proved_at, found[app.id].fixed) == (11, 9, 3)
-    assert fresh.id not in found
+    found = rows_of(catalog, app, fresh)
+    assert found[app.id].sums == Sums(stored_bytes=11, proved_at=9, fixed=3)
+    assert found[fresh.id].sums == Sums()
 
 
 def test_damage_is_of_each_application_with_the_time_at_which_it_was_found(catalog: Catalog) -> None:
@@ -96,11 +99,14 @@ def test_damage_is_of_each_application_with_the_time_at_which_it_was_found(catal
     of_bob = rows.done(catalog, other, 400)
     record_findings(catalog, [Found(b.id, (Warned("a", DAMAGED, "x"),)) for b in (first, second)], 900 * SECOND)
     record_findings(catalog, [Found(of_bob.id, (Warned("a", NOT_PROVED, "x"),))], 950 * SECOND)
-    found = rows_of(catalog, app, whole).damaged
-    assert set(found) == {app.id}
-    one = found[app.id]
+    found = rows_of(catalog, app, whole)
+    one = found[app.id].damaged
+    assert one is not None
+    assert found[whole.id].damaged is None
     assert (one.count, one.newest_id, one.is_not_proved, one.found_at) == (2, second.id, False, 900 * SECOND)
-    assert rows_of(catalog, other).damaged[other.id].is_not_proved
+    found_others = rows_of(catalog, other)[other.id].damaged
+    assert found_others is not None
+    assert found_others.is_not_proved
 
 
 def _job(app: App, backup: Backup, number: int, kind: str = "restore", *, is_hidden: bool = False) -> Job:
@@ -138,13 +144,42 @@ def test_restores_and_open_work_are_of_the_applications_asked_for(catalog: Catal
     finish_job(catalog, hidden.id, JobState.SUCCESSFUL, 701 * SECOND)
     insert_job(catalog, _job(app, backup, 800), SYSTEM)
     insert_backup(catalog, rows.backup(other, 900), SYSTEM)
-    found = rows_of(catalog, app)
-    assert [(w.id, w.kind, w.state, w.is_hidden) for w in found.work] == [(f"{800:032x}", "restore", "queued", False)]
-    ended = found.restores[app.id]
+    insert_job(catalog, _job(app, backup, 810, "verify"), SYSTEM)
+    one = rows_of(catalog, app, other)[app.id]
+    work, ended = one.restore, one.ended
+    assert work is not None
+    assert (work.id, work.state, one.backup, one.busy) == (f"{800:032x}", "queued", None, 2)
+    assert ended is not None
     assert (ended.id, ended.state, ended.finished_at) == (f"{600:032x}", "failed", 601 * SECOND)
     assert (ended.code, ended.message, ended.detail) == ("TARGET_FULL", "It is full.", "All is said.")
-    assert rows_of(catalog, app, restores_since=650 * SECOND).restores == {}
-    assert [(w.app_id, w.kind) for w in rows_of(catalog, other).work] == [(other.id, "backup")]
+    assert rows_of(catalog, app, restores_since=650 * SECOND)[app.id].ended is None
+    others = rows_of(catalog, other)[other.id]
+    assert others.backup is not None
+    assert (others.backup.id, others.restore, others.busy) == (f"{900:032x}", None, 1)
+
+
+def test_of_the_account_and_of_the_node(catalog: Catalog) -> None:
+    rows.account(catalog)
+    app, away = rows.app(catalog), rows.app(catalog, "away")
+    with catalog.write() as connection:
+        connection.execute(apps.update().where(apps.c.id == away.id).values(node="7 %node"))
+    store_heartbeat(catalog, "main", 5 * SECOND)
+    store_heartbeat(catalog, "7 %node", 6 * SECOND)
+    found = rows_of(catalog, app, away)
+    plan = found[app.id].plan
+    assert plan
+    assert (found[app.id].beat_at, found[away.id].beat_at) == (5 * SECOND, 6 * SECOND)
+    with catalog.write() as connection:
+        row = {"account_id": "ana", "kind": 0, "salt": b"s", "pack_table": b"t", "records": 1}
+        for number, state in enumerate(("live", "live", "condemned")):
+            pack = {"pack_id": bytes([number]) * 16, "size": 10, "state": state}
+            connection.execute(packs.insert().values(**row, **pack))
+        connection.execute(accounts.update().values(trash_bytes=3))
+    assert rows_of(catalog, app)[app.id].live_bytes == 0, "what no plan limits is not read"
+    limited = standing_rows(catalog, [app.id], ["ana"], SECOND, 0, [plan])[app.id]
+    assert limited.live_bytes == 17
+    insert_backup(catalog, rows.backup(app, 900), SYSTEM)
+    assert rows_of(catalog, app)[app.id].event_seq == last_event_seq(catalog, "ana") > limited.event_seq
 
 
 def test_the_accounts_that_may_stand_so(catalog: Catalog) -> None:

@@ -1,0 +1,70 @@
+"""Providers and identities as pages show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.schemas.times import local_time
+from holdfast.service.identities.linking import Identity
+from holdfast.service.identities.providers import Configured
+from holdfast.service.identities.rounds import label_of
+from holdfast.web.context import Context
+from holdfast.web.dashboard.session import form_token
+
+ROUND_PATH = "/oidc"
+UNLINK_PATH = "/account/identities"
+
+
+def start_path(name: str, purpose: str = "") -> str:
+    """The path of the form that begins a round: to sign in, or for `link` or `elevate`."""
+    return f"{ROUND_PATH}/{name}" + (f"/{purpose}" if purpose else "")
+
+
+def unlink_path(identity_id: str) -> str:
+    """The path of the form that unlinks an identity."""
+    return f"{UNLINK_PATH}/{identity_id}/unlink"
+
+
+def buttons(context: Context, kind: str, **fields: str) -> list[dict[str, Any]]:
+    """The buttons that sign somebody in, one a provider; each form has the fields. `kind`: `sign_in` or `accept`."""
+    return [
+        {"label": label_of(one), "kind": kind, "action": start_path(one.name), "fields": fields}
+        for one in context.providers.all
+    ]
+
+
+def elevation_buttons(found: list[Configured], token: str, return_to: str) -> list[dict[str, Any]]:
+    """The buttons that elevate a session, one a provider."""
+    made = []
+    for one in found:
+        action = start_path(one.name, "elevate")
+        fields = {"form_token": form_token(token, action), "return_to": return_to}
+        made.append({"label": label_of(one), "kind": "elevate", "action": action, "fields": fields})
+    return made
+
+
+def linked(context: Context, identities: list[Identity], token: str) -> dict[str, Any]:
+    """The identities of whoever is signed in, and the providers that he may link: the values of `_identities.html`."""
+    zone, labels = context.instance.zone, {one.issuer: label_of(one) for one in context.providers.all}
+
+    def day(at: int | None) -> str:
+        return "" if at is None else f"{local_time(at, zone):%Y-%m-%d %H:%M}"
+
+    shown = []
+    for one in identities:
+        path = unlink_path(one.id)
+        shown.append(
+            {
+                "name": one.label,
+                "site": labels.get(one.issuer, one.issuer),
+                "since": day(one.created_at),
+                "used": day(one.used_at),
+                "path": path,
+                "token": form_token(token, path),
+            }
+        )
+    offered = []
+    for provider in context.providers.all:
+        path = start_path(provider.name, "link")
+        offered.append({"label": label_of(provider), "path": path, "token": form_token(token, path)})
+    return {"linked": shown, "linkable": offered}
