@@ -57,6 +57,8 @@ from holdfast.web.dashboard.files.file_pages import file_page_routes
 from holdfast.web.dashboard.files.folder_pages import folder_page_routes
 from holdfast.web.dashboard.identities.linking_pages import linking_routes
 from holdfast.web.dashboard.identities.round_pages import round_routes
+from holdfast.web.dashboard.notices.endpoint_pages import endpoint_page_routes
+from holdfast.web.dashboard.notices.notice_pages import notice_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
 from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
@@ -137,6 +139,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_page_routes(context),
         *member_page_routes(context),
         *plan_page_routes(context),
+        *notice_page_routes(context),
+        *endpoint_page_routes(context),
         *home_routes(context),
         *app_routes(context),
         *backup_page_routes(context),

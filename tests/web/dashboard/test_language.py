@@ -22,6 +22,7 @@ from kit.world import FakeClock
 from holdfast.catalog.jobs.work import open_work
 from holdfast.catalog.records import SYSTEM, JobState
 from holdfast.service.language.texts import Language, languages
+from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.operator.settings import settings
 from holdfast.service.people.sign_in import make_sign_in_link
 
@@ -87,6 +88,7 @@ DATA = frozenset(
         "sub",
         "restored",
         "größe",
+        "apprise",
         "bin",
         "cron",
         "srv",
@@ -204,6 +206,7 @@ def customer_pages(site: Site, states: States) -> list[str]:
     kept = states.pages["backup"].path
     backup_id = kept.rpartition("/")[2]
     job = next(one for one in open_work(site.instance.catalog, [JobState.RUNNING]) if one.kind == "restore")
+    endpoint = add_endpoint(site.instance, site.silver.account.id, "discord://1/a", SYSTEM, label="bot").endpoint
     own = [seen.path for seen in states.pages.values() if seen.account.id == site.silver.account.id]
     return [
         *own,
@@ -219,6 +222,7 @@ def customer_pages(site: Site, states: States) -> list[str]:
         f"{app}/schedule?when=week&day=1&week_at=4:00&keep_daily=3&ignore=*.log",
         f"{app}/schedule?when=night&at=99:00",
         *("/account", "/account/keys", "/account/people", "/account/plan", "/account/password", "/plans"),
+        *("/notices", "/notices?add=mail", "/notices?add=ntfy", "/notices?add=other", f"/notices/{endpoint.id}"),
         *("/elevate", "/login/account", f"/jobs/{job.id}", f"{app}/backups/{'0' * 32}"),
     ]
 

@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.catalog.backups.damage import DAMAGED, Found, record_findings
 from holdfast.catalog.database.tables import apps
 from holdfast.catalog.records import SYSTEM, JobState, Warned
+from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.registry.apps import add_app
 from holdfast.service.registry.trash import delete_backup
 from holdfast.service.restore.files import request_restore, run_restore
@@ -92,7 +93,8 @@ def bad_day(site: Site) -> dict[str, str]:
     with instance.catalog.write() as connection:
         connection.execute(apps.update().where(apps.c.id == app.id).values(overdue_since=job.created_at))
     ids = {"app_id": app.id, "backup": backup.id, "newer": newer.id, "trashed": trashed.id, "job_id": job.id}
-    return ids | {"account_id": site.silver.account.id, "file": "none"}
+    endpoint = add_endpoint(instance, app.account_id, "discord://1/a", SYSTEM).endpoint
+    return ids | {"account_id": site.silver.account.id, "file": "none", "webhook_id": endpoint.id}
 
 
 def test_each_page_takes_at_most_eight_queries_for_one_row_and_for_many(site: Site, http: httpx.Client) -> None:

@@ -229,6 +229,18 @@ def list_deliveries(catalog: Catalog, endpoint_id: str, limit: int, after: str |
     return [_delivery_of(row) for row in rows]
 
 
+def newest_deliveries(catalog: Catalog, endpoint_ids: Collection[str]) -> dict[str, Delivery]:
+    """Return the newest delivery of each of these endpoints that has any, by the endpoint's id."""
+    newest = (
+        select(func.max(deliveries.c.id))
+        .where(deliveries.c.endpoint_id.in_(endpoint_ids))
+        .group_by(deliveries.c.endpoint_id)
+    )
+    with catalog.read() as connection:
+        rows = connection.execute(select(*_COLUMNS).where(deliveries.c.id.in_(newest))).all()
+    return {found.endpoint_id: found for found in map(_delivery_of, rows)}
+
+
 def delivery_by_id(catalog: Catalog, delivery_id: str) -> Delivery | None:
     """Return one delivery."""
     with catalog.read() as connection:

@@ -179,10 +179,29 @@ def secrets_of(instance: Instance, endpoint: Endpoint) -> list[str]:
     return [one.text for one in _opened(instance, endpoint) if one.until is None or one.until > now_ns]
 
 
+def service_of(instance: Instance, endpoint: Endpoint) -> str:
+    """Return the name of the service that an endpoint is: `Discord`, `E-mail`. Empty for a webhook.
+
+    Raises KeyMismatch.
+    """
+    scheme = url_of(instance, endpoint).partition(":")[0]
+    return "" if endpoint.kind == WEBHOOK else apprise_sender.SERVICES[scheme].name
+
+
+def newest_deliveries(instance: Instance, endpoints: Sequence[Endpoint]) -> dict[str, Delivery]:
+    """Return what was last sent to each of these endpoints, by the endpoint's id: one query for all."""
+    return deliveries.newest_deliveries(instance.catalog, [one.id for one in endpoints])
+
+
+def shown_endpoints(instance: Instance, endpoints: Sequence[Endpoint]) -> list[Webhook]:
+    """Endpoints as they are shown in a list."""
+    last = newest_deliveries(instance, endpoints)
+    return [webhook_of(one, last.get(one.id), instance.zone) for one in endpoints]
+
+
 def shown_endpoint(instance: Instance, endpoint: Endpoint) -> Webhook:
     """An endpoint as it is shown: nothing of its URL but what its label says."""
-    last = deliveries.list_deliveries(instance.catalog, endpoint.id, 1)
-    return webhook_of(endpoint, last[0] if last else None, instance.zone)
+    return shown_endpoints(instance, [endpoint])[0]
 
 
 def shown_delivery(instance: Instance, delivery: Delivery) -> schemas.Delivery:

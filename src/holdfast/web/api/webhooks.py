@@ -129,9 +129,7 @@ def webhook_routes(context: Context) -> list[HTTPRouteHandler]:
 
 
 def _views(instance: Instance, account: Account) -> list[Webhook]:
-    return [
-        operations.shown_endpoint(instance, endpoint) for endpoint in operations.list_endpoints(instance, account.id)
-    ]
+    return operations.shown_endpoints(instance, operations.list_endpoints(instance, account.id))
 
 
 def _with_secret(instance: Instance, made: operations.NewEndpoint) -> WebhookWithSecret:
