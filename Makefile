@@ -30,7 +30,7 @@ test: .venv/.tests
 
 # Every page in every state, light and dark, wide and narrow, as pictures in .run/screens.
 screens: .venv/.tests
-	HOLDFAST_BROWSER=required HOLDFAST_SCREENS=$(CURDIR)/.run/screens $(BIN)/pytest -n 0 tests/web/dashboard/browser/test_states.py
+	HOLDFAST_BROWSER=required HOLDFAST_SCREENS=$(CURDIR)/.run/screens $(BIN)/pytest -n 2 --dist loadscope tests/web/dashboard/browser/test_states.py tests/web/dashboard/browser/test_pages.py
 
 crashtest: .venv/.tests
 	HOLDFAST_CRASHTEST=whole $(BIN)/pytest -s tests/crash tests/service/restore/test_crash.py

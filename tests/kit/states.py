@@ -48,12 +48,17 @@ class States:
 
     def __init__(self, site: Site, clock: FakeClock, folder: Path) -> None:
         self.pages: dict[str, Seen] = {}
+        self.apps: dict[str, App] = {}
+        self.jobs: dict[str, str] = {}
+        """The ids of restores: one that runs, one that failed."""
+        self.taken: list[Backup] = []
+        """The scheduled backups of the application that has a history."""
         self._site = site
         self._clock = clock
         self._folder = folder
         clock.ns = NOW - DAYS * DAY_NS
         for state, make in self._makers().items():
-            app = site.app if state == "proved" else self._app(state)
+            app = site.app if state == "proved" else self.add(state)
             make(app)
             self.pages[state] = Seen(site.silver.account, f"/apps/{app.id}")
         self._of_plans()
@@ -75,11 +80,13 @@ class States:
             "damaged": self._damaged,  # last: what a later backup finds whole heals it
         }
 
-    def _app(self, name: str) -> App:
+    def add(self, name: str) -> App:
+        """A new application with one file."""
         root = self._folder / name
         root.mkdir()
         (root / "config.json").write_text('{"language": "pt-BR"}\n')
-        return add_app(self._site.instance, self._site.silver.account.id, name, root, SYSTEM)
+        self.apps[name] = add_app(self._site.instance, self._site.silver.account.id, name, root, SYSTEM)
+        return self.apps[name]
 
     def _take(self, app: App, name: str | None = None, origin: str = "manual") -> Backup:
         done = take_now(self._site.instance, app.id, SYSTEM, name=name, origin=origin)
@@ -100,13 +107,15 @@ class States:
                 take_now(site.instance, app.id, SYSTEM, origin="scheduled")
                 data.with_suffix(".away").rename(data)
             done = self._take(app, origin="scheduled")
+            self.taken.append(done)
             if day in (4, DAYS - 2):
                 self._found(done)
         kept = self._take(app, "before the big update")
         set_lock(site.instance, kept, SYSTEM, is_locked=True)
         set_note(site.instance, kept, "The last one with the old database.", SYSTEM)
         clock.ns = NOW - 11 * HOUR_NS
-        self._found(self._take(app, origin="scheduled"))
+        self.taken.append(self._take(app, origin="scheduled"))
+        self._found(self.taken[-1])
         clock.ns = NOW
         self.pages["backup"] = Seen(site.silver.account, f"/apps/{app.id}/backups/{kept.id}")
         for schedule in (Schedule(), NIGHTLY):  # no schedule ran meanwhile: the next run is that of tonight
@@ -158,12 +167,14 @@ class States:
     def _restoring(self, app: App) -> None:
         instance = self._site.instance
         job = request_restore(instance, self._take(app), app, Wanted(), SYSTEM)
+        self.jobs["running"] = job.id
         start_job(instance.catalog, job.id, self._clock.ns)
         record_job_progress(instance.catalog, job.id, _HALF)
 
     def _restore_failed(self, app: App) -> None:
         instance = self._site.instance
         job = request_restore(instance, self._take(app), app, Wanted(), SYSTEM)
+        self.jobs["failed"] = job.id
         jobs.fail(instance, job.id, Failure("TARGET_FULL", "The disk of the application is full.", "/srv is full."))
 
     def _of_plans(self) -> None:

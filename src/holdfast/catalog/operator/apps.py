@@ -36,6 +36,8 @@ class AppRow(msgspec.Struct, frozen=True):
     tried_code: str | None
     tried_text: str | None
     is_tried_customers: bool | None
+    settings: str
+    """As they are stored."""
 
 
 class Marks(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ def app_rows(catalog: Catalog, account_ids: Collection[str] | None = None) -> li
             tried.c.error_code,
             func.coalesce(tried.c.error_detail, tried.c.error_message),
             tried.c.is_customers_failure,
+            apps.c.settings,
         )
         .select_from(apps.join(accounts, accounts.c.id == apps.c.account_id))
         .outerjoin(good, good.c.id == _newest(backups.c.state == State.SUCCESSFUL))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+import msgspec
+
 from holdfast.catalog.jobs.heartbeat import heartbeats
 from holdfast.catalog.operator import apps as app_rows
 from holdfast.catalog.operator import history
@@ -20,6 +22,7 @@ from holdfast.service.instance.disks import Disk, disk_of
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.heartbeat import is_late
 from holdfast.service.operator.apps import AppState, app_states
+from holdfast.service.policy.cron import Slot, jitter_of, parse_cron, slots
 from holdfast.service.standing.days import today
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
 
@@ -58,8 +61,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """The instance as it is now. `due`: by node and hour from now on, how many next backups begin; `beats`: by node,
-    when it was last heard of; `full_on`: the day on which the store's disk is full, if it grows as it did."""
+    """The instance as it is now. `due`: by node and hour from now on, how many backups begin by schedule; `beats`: when
+    each node was last heard of; `full_on`: the day on which the store's disk is full, if it grows as it did."""
 
     now: int
     day: date
@@ -110,7 +113,7 @@ def instance_today(instance: Instance) -> Today:
         beats=heartbeats(catalog),
         disk=disk,
         proofs=_proofs(apps, now_ns),
-        due=_due(apps, now_ns),
+        due=_due(instance, apps, now_ns),
         full_on=full_on(days, disk, last),
     )
 
@@ -142,13 +145,38 @@ def _proofs(apps: Sequence[AppState], now_ns: int) -> list[int]:
     return [counts[index] for index in range(10)]
 
 
-def _due(apps: Sequence[AppState], now_ns: int) -> dict[str, list[int]]:
+class _Scheduled(msgspec.Struct, frozen=True):
+    """The part of an application's settings that counts here."""
+
+    cron: str | None = None
+
+
+_scheduled = msgspec.json.Decoder(_Scheduled)
+
+
+def _due(instance: Instance, apps: Sequence[AppState], now_ns: int) -> dict[str, list[int]]:
+    """Count the runs of the next hours, by node: of each application the next one as it is set, and all behind it.
+
+    The runs of a schedule are found once, however many applications have it.
+    """
+    zone, jitter, until_ns = instance.zone, instance.config.schedule_jitter_seconds, now_ns + HOURS * HOUR_NS
+    slots_of: dict[str, list[Slot]] = {}
     found: dict[str, list[int]] = {}
     for app in apps:
-        at = app.row.next_run_at
-        if at is not None and at < now_ns + HOURS * HOUR_NS:
-            lane = found.setdefault(app.row.node, [0] * HOURS)
-            lane[max(0, at - now_ns) // HOUR_NS] += 1
+        first, cron = app.row.next_run_at, _scheduled.decode(app.row.settings).cron
+        if first is None or first >= until_ns:
+            continue
+        lane = found.setdefault(app.row.node, [0] * HOURS)
+        lane[max(0, first - now_ns) // HOUR_NS] += 1
+        if not cron:
+            continue
+        if cron not in slots_of:
+            slots_of[cron] = slots(parse_cron(cron), now_ns, until_ns, zone, jitter)
+        share, behind = jitter_of(app.row.app_id), max(first, now_ns)
+        for slot in slots_of[cron]:
+            at = slot.due_at(share)
+            if behind < at < until_ns:
+                lane[(at - now_ns) // HOUR_NS] += 1
     return dict(sorted(found.items()))
 
 

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
+from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
 
@@ -164,14 +165,36 @@ def next_dues(cron: Cron, after_ns: int, zone: tzinfo, app_id: str, jitter_secon
     share = jitter_of(app_id)
 
     def dues() -> Iterator[Due]:
-        # A run that was before may have its due time ahead.
-        for run, following in pairwise(_runs(cron, after_ns - jitter_seconds * SECOND_NS, zone)):
-            bound = min(jitter_seconds, (following - run) // JITTER_SHARE // SECOND_NS)
-            at = run + int(share * (bound + 1)) * SECOND_NS
+        for slot in _slots(cron, after_ns, zone, jitter_seconds):
+            at = slot.due_at(share)
             if at > after_ns:
-                yield Due(at, following - run)
+                yield Due(at, slot.following - slot.run)
 
     return list(islice(dues(), count))
+
+
+class Slot(NamedTuple):
+    """A run, the one that follows it (nanoseconds), and by how many seconds an application is later at most."""
+
+    run: int
+    following: int
+    bound: int
+
+    def due_at(self, share: float) -> int:
+        """The due time of an application with this share of the jitter."""
+        return self.run + int(share * (self.bound + 1)) * SECOND_NS
+
+
+def slots(cron: Cron, after_ns: int, until_ns: int, zone: tzinfo, jitter_seconds: int) -> list[Slot]:
+    """Return the runs that an application can be due by between two times; some may be due before or after."""
+    found = _slots(cron, after_ns, zone, jitter_seconds)
+    return list(takewhile(lambda slot: slot.run < until_ns, found))
+
+
+def _slots(cron: Cron, after_ns: int, zone: tzinfo, jitter_seconds: int) -> Iterator[Slot]:
+    # A run that was before may have its due time ahead.
+    for run, following in pairwise(_runs(cron, after_ns - jitter_seconds * SECOND_NS, zone)):
+        yield Slot(run, following, min(jitter_seconds, (following - run) // JITTER_SHARE // SECOND_NS))
 
 
 def jitter_of(app_id: str) -> float:

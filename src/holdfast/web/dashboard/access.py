@@ -31,11 +31,16 @@ from holdfast.web.dashboard.session import (
     session_token,
 )
 from holdfast.web.http import request as inputs
+from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import ApiError, KeyRefused, RouteMissing, cross_site, known_error, route_not_found
 
 AnyRequest = Request[Any, Any, Any]
 LOGIN_PATH, ELEVATE_PATH = "/login", "/elevate"
 CODE_PATH, PROOFS_PATH = "/login/2fa", "/account/log-in"
+_OPERATORS = "/operator"
+AGAIN_SECONDS = 10
+"""A page that could not be answered loads itself again after so long."""
+
 Handler = Callable[[AnyRequest], Awaitable[ASGIApp]]
 
 
@@ -83,15 +88,35 @@ def as_page(handler: Handler) -> Handler:
             is_refused, scope = isinstance(known, KeyRefused), request.scope
             if is_refused and is_navigation(scope):
                 return redirect(with_return(LOGIN_PATH, _address(scope)), known.headers)
-            title = _("You are not signed in") if is_refused else _("This did not work")
-            more = {
-                "title": title,
-                "lines": [translated(known.message)],
-                "sign_in_path": LOGIN_PATH if is_refused else "",
-            }
-            return page(scope, "refused.html", known.http_status, known.headers, **more)
+            return _refused_page(scope, known, LOGIN_PATH if is_refused else "")
 
     return spoken
+
+
+def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
+    """An error as a page, which loads itself again for as long as the server cannot answer."""
+    title, lines, again_seconds = _("This did not work"), [translated(known.message)], 0
+    if sign_in_path:
+        title = _("You are not signed in")
+    elif known.http_status == 429:
+        title = _("Wait a moment")
+    elif known.http_status == 503:
+        title = _("In a moment again")
+        if scope.get("method") == "GET":
+            again_seconds = AGAIN_SECONDS
+            lines.append(_("Your backups are safe. This page tries again by itself."))
+    is_operators = scope["path"].startswith(_OPERATORS)
+    return page(
+        scope,
+        "refused.html",
+        known.http_status,
+        known.headers,
+        title=title,
+        lines=lines,
+        sign_in_path=sign_in_path,
+        back_path="" if sign_in_path else _OPERATORS if is_operators else "/",
+        again_seconds=again_seconds,
+    )
 
 
 def with_return(path: str, return_to: str) -> str:

@@ -17,8 +17,11 @@ from holdfast.catalog.people.keys import keys_of
 from holdfast.catalog.records import SYSTEM, AuditFilter
 from holdfast.service.operator.settings import settings
 from holdfast.service.operator.today import instance_today
+from holdfast.service.policy.cron import next_dues, parse_cron
 from holdfast.service.registry.apps import add_app, rename_app
 from holdfast.service.take.request import request_backup
+from holdfast.service.take.schedule import Schedule, set_schedule
+from holdfast.units import DAY_NS, HOUR_NS
 
 EVIL = "<script>alert(1)<\\script>\"'&<b>"
 
@@ -53,6 +56,26 @@ def test_each_application_is_counted_once(site: Site, http: httpx.Client) -> Non
         assert f"{count} of 62 applications" in http.get(f"/operator/apps?standing={kind}").text, kind
     assert sum(by_kind.values()) == 62
     assert len(KINDS) == 6
+
+
+def test_all_runs_of_the_next_day_are_in_the_lanes(site: Site, http: httpx.Client) -> None:
+    operator_signed_in(site, http)
+    twin = add_app(site.instance, site.silver.account.id, "twin", site.folder, SYSTEM)
+    for app in (site.app, twin):
+        set_schedule(site.instance, app, Schedule(cron="30 */4 * * *"), SYSTEM)
+    found, zone, jitter = (
+        instance_today(site.instance),
+        site.instance.zone,
+        site.instance.config.schedule_jitter_seconds,
+    )
+    lane, cron = [0] * 24, parse_cron("30 */4 * * *")
+    for app in (site.app, twin):
+        for due in next_dues(cron, found.now, zone, app.id, jitter, 10):
+            if due.at < found.now + DAY_NS:
+                lane[(due.at - found.now) // HOUR_NS] += 1
+    assert found.due == {site.app.node: lane}
+    assert sum(lane) >= 10
+    assert http.get("/operator").status_code == 200
 
 
 def test_lists_go_on_from_page_to_page_without_leaving_one_out(site: Site, http: httpx.Client) -> None:

@@ -21,6 +21,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator.frame import as_file, operator_page
+from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, address, whole_number
 from holdfast.web.dashboard.standing import badge_of
 from holdfast.web.http import request as inputs
@@ -47,13 +48,15 @@ _STANDINGS = (
 def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
+    states: Kept[list[AppState]] = Kept(context, app_states)
 
     @get(PATH, opt=OPERATOR)
     @as_page
     async def applications(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
         fields = inputs.query(request.scope, *_FILTERS, "page")
-        found = await context.call(app_states, instance)
+        reading = await states.get()
+        found = reading.found
         chosen = _chosen(found, fields)
         return operator_page(
             context,
@@ -63,7 +66,8 @@ def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
             "list.html",
             "apps",
             title=_("%(some)s of %(all)s applications", some=words.number(len(chosen)), all=words.number(len(found))),
-            lead=_("Those that have been without a good backup for longest come first."),
+            lead=_("Those that have been without a good backup for longest come first.")
+            + counted(reading, instance.clock.now_ns()),
             path=PATH,
             lists=[_table(instance, found, chosen, fields)],
         )
@@ -73,7 +77,7 @@ def app_list_routes(context: Context) -> list[HTTPRouteHandler]:
     async def as_csv(request: AnyRequest) -> Answer:
         require_operator(context, request.scope)
         fields = inputs.query(request.scope, *_FILTERS)
-        found = await context.call(app_states, instance)
+        found = (await states.get()).found
         return as_file("applications.csv", "text/csv; charset=utf-8; header=present", _csv(instance, found, fields))
 
     return [applications, as_csv]

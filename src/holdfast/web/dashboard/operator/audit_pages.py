@@ -120,9 +120,9 @@ def _table(instance: Instance, found: Sequence[AuditEntry], fields: dict[str, st
 
 
 def _cells(instance: Instance, one: AuditEntry) -> list[Cell]:
-    account = one.account_id
+    account, local = one.account_id, local_time(one.at, instance.zone)
     return [
-        Cell(f"{local_time(one.at, instance.zone):%Y-%m-%d %H:%M:%S}"),
+        Cell(f"{local:%Y-%m-%d}", small=f"{local:%H:%M:%S}"),
         Cell(
             one.actor.name or one.actor.id, small=" · ".join(p for p in (_(_KINDS[one.actor.kind]), one.actor.ip) if p)
         ),

@@ -43,7 +43,7 @@ def _svg(width: int, height: int, css: str, parts: Sequence[Markup]) -> Markup:
 
 
 def lanes(due: Mapping[str, Sequence[int]], first_hour: int, silent: Mapping[str, int]) -> Chart | None:
-    """Draw how many next backups begin in each of the next 24 hours, a lane for each node; None without any."""
+    """Draw how many backups begin by schedule in each of the next 24 hours, a lane for each node; None without any."""
     if not due:
         return None
     hours = [f"{(first_hour + index) % 24:02}:00" for index in range(24)]

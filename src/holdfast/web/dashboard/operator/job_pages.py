@@ -19,6 +19,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, operator_form, require_operator
 from holdfast.web.dashboard.operator.frame import operator_page
+from holdfast.web.dashboard.operator.kept import Kept
 from holdfast.web.dashboard.operator.tables import Cell, Table
 from holdfast.web.dashboard.render import redirect
 from holdfast.web.dashboard.session import form_token
@@ -42,13 +43,14 @@ _STATES = {
 def job_list_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
+    failures = Kept(context, failures_of_day)
 
     @get(PATH, opt=OPERATOR)
     @as_page
     async def all_jobs(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
         going, ended = await context.call(seen_work, instance, ENDED_ROWS)
-        failed = await context.call(failures_of_day, instance)
+        failed = (await failures.get()).found
         running = sum(one.state is JobState.RUNNING for one in going)
         return operator_page(
             context,

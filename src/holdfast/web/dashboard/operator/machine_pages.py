@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from holdfast.catalog.records import State
@@ -13,31 +14,47 @@ from holdfast.service.jobs.heartbeat import is_late
 from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.accounts import accounts_by_plan
 from holdfast.service.operator.apps import AppState
-from holdfast.service.operator.nodes import nodes_now
+from holdfast.service.operator.nodes import NodesNow, nodes_now
 from holdfast.service.operator.notices import endpoint_states
 from holdfast.service.operator.today import GoingRow
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.units import SECOND_NS
+from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
-from holdfast.web.dashboard.operator.frame import list_route
+from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
+from holdfast.web.dashboard.operator.frame import list_route, operator_page
+from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.tables import Cell, Table
+from holdfast.web.http.envelope import Answer
+
+NODES = f"{OPERATOR_PATH}/nodes"
+NODES_LEAD = N_("Each machine backs up the applications that are on it. One that is not heard of does nothing.")
 
 
 def machine_page_routes(context: Context) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
-    nodes = N_("Each machine backs up the applications that are on it. One that is not heard of does nothing.")
     notices = N_("To whom events are told: your own endpoints, and those of all accounts. Addresses are never shown.")
     plans = N_("As holdfast.toml has them. A dash stands for no limit.")
+    readings = Kept(context, nodes_now)
+
+    @get(NODES, opt=OPERATOR)
+    @as_page
+    async def nodes(request: AnyRequest) -> Answer:
+        operator, token = require_operator(context, request.scope)
+        reading, now_ns = await readings.get(), context.instance.clock.now_ns()
+        shown = {"title": _("Nodes"), "lead": _(NODES_LEAD) + counted(reading, now_ns), "path": NODES}
+        lists = [_nodes(context.instance, reading.found)]
+        return operator_page(context, request.scope, operator, token, "list.html", "nodes", **shown, lists=lists)
+
     return [
-        list_route(context, "nodes", nodes, _nodes),
+        nodes,
         list_route(context, "notices", notices, _notices),
         list_route(context, "plans", plans, _plans),
     ]
 
 
-def _nodes(instance: Instance) -> Table:
-    now = nodes_now(instance)
+def _nodes(instance: Instance, now: NodesNow) -> Table:
     now_ns = instance.clock.now_ns()
     rows = [_node(node, now_ns, now.beats.get(node), now.of_node(node), now.going_on(node)) for node in now.names]
     heads = (

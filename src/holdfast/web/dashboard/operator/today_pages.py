@@ -20,6 +20,7 @@ from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator import charts
 from holdfast.web.dashboard.operator.frame import operator_page
+from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.needs import Need, needs_of
 from holdfast.web.dashboard.operator.reports import Reports
 from holdfast.web.http.envelope import Answer
@@ -38,19 +39,21 @@ class Tile(NamedTuple):
 def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandler]:
     """The handlers, bound to a context."""
     instance = context.instance
+    todays, stores = Kept(context, instance_today), Kept(context, store_state)
 
     @get(OPERATOR_PATH, opt=OPERATOR)
     @as_page
     async def now(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
         report = reports.refresh()
-        found = await context.call(instance_today, instance)
+        reading = await todays.get()
+        found = reading.found
         needs = needs_of(found, report)
         last = day_of_instance(instance)
         return operator_page(
             *(context, request.scope, operator, token, "today.html", "now"),
             title=_headline(needs),
-            lead=_lead(found),
+            lead=_lead(found) + counted(reading, instance.clock.now_ns()),
             needs=needs,
             tiles=_tiles(found),
             doctor="" if report is None else words.ago(report.at, found.now),
@@ -65,7 +68,8 @@ def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandl
     @as_page
     async def store(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
-        found = await context.call(store_state, instance)
+        reading = await stores.get()
+        found = reading.found
         last = day_of_instance(instance)
         return operator_page(
             *(context, request.scope, operator, token, "store.html", "store"),

@@ -70,6 +70,7 @@ def _asking_routes(context: Context) -> list[HTTPRouteHandler]:
             title=_("Look into your mail"),
             lines=[_("If the address is known here, a link is on its way to it. It works once, for 15 minutes.")],
             sign_in_path="",
+            back_path="/",
         )
 
     return [show_forgotten, ask_for_link]
