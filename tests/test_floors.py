@@ -30,7 +30,6 @@ ONLY_IN = {
     "dbos": {"worker"},
     "litestar": {"web"},
     "uvicorn": {"web"},
-    "typer": {"cli"},
     "rich": {"cli"},
     "psycopg": {"sources"},
     "redis": {"sources"},

@@ -8,12 +8,10 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from kit.answers import STEP_NS, Recorded, recorded_instance
-from typer.testing import CliRunner
+from kit.in_process import run_command
 
 from holdfast.catalog.accounts.apps import change_settings
 from holdfast.catalog.events.audit import Change, entries
@@ -21,13 +19,11 @@ from holdfast.catalog.people.passwords import credentials_by_email
 from holdfast.catalog.people.records import SecondFactor
 from holdfast.catalog.people.second_factors import add_second_factor
 from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditFilter, Shrunk
-from holdfast.cli.main import app
 from holdfast.cli.state import State
+from holdfast.cli.tree import leaves
 from holdfast.service.instance.home import Instance, open_instance
 from holdfast.service.notify.endpoints import change_endpoint, find_endpoint
 from holdfast.service.take.request import request_backup
-
-PROGRAM: Any = typer.main.get_command(app)
 
 ELSEWHERE = {
     "init": "it makes another instance, below",
@@ -123,24 +119,15 @@ account erase {account} --yes | account.erased
 """In their order: a line of each command that changes anything, and the actions of its entries."""
 
 
-def leaves(command: Any = PROGRAM, name: str = "") -> Iterator[str]:
-    """All commands that do something, by name."""
-    below = getattr(command, "commands", {})
-    if not below or (command.invoke_without_command and name):
-        yield name
-    for word, one in below.items():
-        yield from leaves(one, f"{name} {word}".strip())
-
-
 def command_of(line: str) -> str:
     """The command that a line begins with."""
     words = line.split()
-    return max((name for name in leaves() if words[: len(name.split())] == name.split()), key=len)
+    return max((name for name, _ in leaves() if words[: len(name.split())] == name.split()), key=len)
 
 
 def test_each_command_has_a_case_here() -> None:
     lines = [*READ_ONLY.split("\n"), *CHANGES.split("\n")]
-    assert {command_of(line) for line in lines} | ELSEWHERE.keys() == set(leaves())
+    assert {command_of(line) for line in lines} | ELSEWHERE.keys() == {name for name, _ in leaves()}
 
 
 class Walk:
@@ -154,7 +141,7 @@ class Walk:
     def run(self, line: str, *, fails: bool = False) -> str:
         self.world.clock.ns += STEP_NS
         words = [word.format(**self.named) for word in line.split()]
-        done = CliRunner().invoke(app, ["--home", str(self.world.instance.home), *words])
+        done = run_command(["--home", str(self.world.instance.home), *words])
         assert done.exit_code == int(fails), (line, done.output, done.exception)
         return done.output
 
@@ -239,7 +226,7 @@ def test_a_command_that_only_reads_leaves_none(walk: Walk) -> None:
 
 
 def test_the_first_entry_is_that_of_init(tmp_path: Path) -> None:
-    assert CliRunner().invoke(app, ["--home", str(tmp_path / "home"), "init"]).exit_code == 0
+    assert run_command(["--home", str(tmp_path / "home"), "init"]).exit_code == 0
     instance = open_instance(tmp_path / "home")
     (first,) = entries(instance.catalog, AuditFilter(), 2)
     instance.close()

@@ -9,13 +9,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from kit.codes import raised_codes
 
-from holdfast.cli.main import app
+from holdfast.cli.command_line.parsing import CommandLine
+from holdfast.cli.tree import NAME, Found, find, leaves
 from holdfast.service.instance.config import Config, ConfigError, overridden_config
 from holdfast.service.instance.plans import PricePlan
 from holdfast.web.api.openapi.document import document
@@ -26,7 +25,6 @@ README, OPERATING, API, NEW_MACHINE, HOST = (
     for name in ("README.md", "docs/operating.md", "docs/api.md", "docs/new-machine.md", "docs/host.md")
 )
 DOCUMENTS = sorted((*TREE.glob("*.md"), *TREE.glob("docs/*.md")))
-PROGRAM: Any = typer.main.get_command(app)
 EVERYWHERE = {"--help", "--home", "--json"}
 """Options that are explained once for all commands."""
 
@@ -41,39 +39,31 @@ def command_lines(text: str) -> Iterator[str]:
         yield re.sub(r"\s+# .*", "", line).replace("\n", " ")
 
 
-def find_command(words: list[str]) -> tuple[str, Any, list[str]]:
-    """The command that words begin with, and the words behind it. KeyError when there is none."""
-    command, name = PROGRAM, []
-    while getattr(command, "commands", None) and words and not words[0].startswith("["):
-        command = command.commands[words[0]]
-        name.append(words[0])
-        words = words[1:]
-    return " ".join(name), command, words
+def find_command(words: list[str]) -> tuple[str, Found]:
+    """The command that words begin with, and its name. AssertionError when there is none."""
+    found = find(words)
+    is_named = not found.commands or not found.rest or found.rest[0].startswith(("[", "-"))
+    assert is_named, f"no command {' '.join(words)}"
+    return found.path.removeprefix(NAME).strip(), found
 
 
-def options_of(command: Any) -> set[str]:
-    return {name for p in command.params for name in (*p.opts, *p.secondary_opts) if name.startswith("-")}
+def options_of(command: Found) -> set[str]:
+    """Its options, those that stand everywhere apart."""
+    if command.function is None:
+        return set()
+    return {name for one in CommandLine(command.path, command.function).parameters for name in one.names} - EVERYWHERE
 
 
 def options_in(line: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"'[^']*'|\"[^\"]*\"", "", line)))
 
 
-def leaves(command: Any = PROGRAM, name: str = "") -> Iterator[tuple[str, Any]]:
-    """All commands that do something, with their names."""
-    below = getattr(command, "commands", {})
-    if not below or (command.invoke_without_command and name):
-        yield name, command
-    for word, one in below.items():
-        yield from leaves(one, f"{name} {word}".strip())
-
-
 def test_the_operators_guide_lists_every_command_with_all_its_options() -> None:
     listed: dict[str, set[str]] = {}
     for line in command_lines(chapter("Commands")):
-        name, _, rest = find_command(line.split())
-        listed.setdefault(name, set()).update(options_in(" ".join(rest)))
-    assert listed == {name: options_of(command) - EVERYWHERE for name, command in leaves()}
+        name, found = find_command(line.split())
+        listed.setdefault(name, set()).update(options_in(" ".join(found.rest)))
+    assert listed == {name: options_of(find(name.split())) for name, _ in leaves()}
 
 
 @pytest.mark.parametrize(
@@ -85,8 +75,10 @@ def test_the_operators_guide_lists_every_command_with_all_its_options() -> None:
     ),
 )
 def test_an_example_is_understood(line: str) -> None:
-    name, command, words = find_command(shlex.split(line))
-    command.make_context(name, words)  # raises for options and arguments that are not there, or are missing
+    _, found = find_command(shlex.split(line))
+    assert found.function is not None
+    # Raises for options and arguments that are not there, or are missing.
+    CommandLine(found.path, found.function).values(found.rest)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(TREE)))
@@ -94,8 +86,8 @@ def test_commands_in_sentences_exist_with_their_options(path: Path) -> None:
     for line in re.findall(r"`holdfast ([^`]*)`", path.read_text().replace("\n", " ")):
         words = [word for word in line.split() if word not in ("--home", "DIR")]
         if words and re.fullmatch("[a-z-]+", words[0]):
-            _, command, rest = find_command(words)
-            assert options_in(" ".join(rest)) <= options_of(command) | EVERYWHERE, line
+            _, found = find_command(words)
+            assert options_in(" ".join(found.rest)) <= options_of(found) | EVERYWHERE, line
 
 
 def table_of(title: str) -> dict[str, str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from kit.in_process import run_command
 from kit.world import World, world
-from typer.testing import CliRunner
 
 from holdfast.catalog.records import SYSTEM
-from holdfast.cli.main import app
 from holdfast.service.errors import Invalid, ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.take.request import request_backup
@@ -25,10 +24,10 @@ def one_clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> str:
-    done = CliRunner().invoke(app, arguments)
+    done = run_command(arguments)
     if done.exception is not None:
         raise done.exception
-    return done.stdout
+    return done.output
 
 
 def test_jobs_and_log(world: World) -> None:

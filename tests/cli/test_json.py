@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from kit.answers import STEP_NS, Record, Recorded, recorded_instance
-from typer.testing import CliRunner
+from kit.in_process import run_command
 
 from holdfast.catalog.database.tables import accounts, apps
 from holdfast.catalog.records import SYSTEM
-from holdfast.cli.main import app
 from holdfast.cli.state import State
 from holdfast.service.instance.home import Instance
 from holdfast.service.take.request import request_backup
@@ -89,11 +88,11 @@ def test_every_command_prints_what_it_printed(tmp_path: Path, monkeypatch: pytes
             if "{queued}" in line and "queued" not in named:
                 named["queued"] = request_backup(world.instance, world.other_app.id, SYSTEM)[0].id
             command = line.format(**named)
-            done = CliRunner().invoke(app, ["--home", str(tmp_path / "home"), *command.split(), "--json"])
+            done = run_command(["--home", str(tmp_path / "home"), *command.split(), "--json"])
             failure = f"{type(done.exception).__name__}: {done.exception}\n" if done.exception else ""
-            record.add(command, f"{done.exit_code}\n{failure}{done.stdout}")
+            record.add(command, f"{done.exit_code}\n{failure}{done.output}")
             if line.startswith("notice add"):
-                named["endpoint"] = done.stdout.split('"')[3]
+                named["endpoint"] = done.output.split('"')[3]
     record.check()
 
 

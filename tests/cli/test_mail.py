@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kit.in_process import run_command
 from kit.mails import Mails
-from typer.testing import CliRunner
 
-from holdfast.cli.main import app
 from holdfast.service.instance.config import ConfigError, checked_config
 from holdfast.service.instance.home import create_instance
 
@@ -19,12 +18,12 @@ def test_a_mail_is_sent_or_the_reason_said(tmp_path: Path, mails: Mails) -> None
     home = tmp_path / "home"
     create_instance(home).close()
     lines = ["--home", str(home), "mail", "test", "ana@example.org"]
-    done = CliRunner().invoke(app, lines)
+    done = run_command(lines)
     assert (done.exit_code, "set [mail] in holdfast.toml" in str(done.exception)) == (1, True)
     port = mails.url.rpartition(":")[2]
     with (home / "holdfast.toml").open("a") as file:
         file.write(f'\n[mail]\nhost = "127.0.0.1"\nport = {port}\nfrom = "backups@example.org"\ntls = "none"\n')
-    done = CliRunner().invoke(app, lines)
+    done = run_command(lines)
     assert (done.exit_code, done.output) == (0, "A mail is on its way to ana@example.org.\n")
     assert mails.only()[0]["To"] == "ana@example.org"
 

@@ -31,25 +31,19 @@ Message = str | tuple[str, ...]
 _SPEAKING = ("web/dashboard", "service/language", "service/standing", "service/notify")
 _KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2)}
 _JINJA = {"newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
+_SILENT_ROOMS = {"host", "instance", "language", "notify", "operator", "overview", "standing"}
+"""Rooms of `service/` whose English no page shows: the host's own routes, starting, mails, what is translated there."""
+
 _TELLING = (
-    *("service/access", "service/credentials", "service/doctor", "service/integrity", "service/jobs", "service/people"),
-    *("service/preview", "service/registry", "service/restore", "service/retention", "service/take"),
     *(
-        "service/errors.py",
-        "service/instance/plans.py",
-        "service/instance/recovery_sheet.py",
-        "service/notify/endpoints.py",
-        "service/notify/webhook.py",
+        f"service/{room.name}"
+        for room in sorted((SOURCE / "service").iterdir())
+        if room.name not in _SILENT_ROOMS | {"__pycache__", "metrics.py"}
     ),
-    *("sources/archive", "sources/directory", "sources/sqlite", "vault/paths.py", "vault/path_warnings.py"),
-    *(
-        "web/http/errors.py",
-        "web/http/request.py",
-        "web/auth.py",
-        "web/context.py",
-        "web/dashboard/session.py",
-        "web/dashboard/access.py",
-    ),
+    *("service/instance/plans.py", "service/instance/recovery_sheet.py", "service/notify/endpoints.py"),
+    *("service/notify/webhook.py", "sources/archive", "sources/directory", "sources/sqlite", "vault/paths.py"),
+    *("vault/path_warnings.py", "web/http/errors.py", "web/http/request.py", "web/auth.py", "web/context.py"),
+    *("web/dashboard/session.py", "web/dashboard/access.py", "web/dashboard/identities"),
 )
 """The rooms whose sentences pages show: of errors, failures, warnings and findings."""
 
@@ -59,7 +53,7 @@ _UNTOLD = re.compile(
 )
 """Functions whose texts no page shows: of metrics, logs, commands and programming errors."""
 
-_NOT_SAID = re.compile(r"^PRAGMA|; Path=|^(%\(\w+\)s[ ,;:.()]*)+$")
+_NOT_SAID = re.compile(r"^PRAGMA|^\S+$|; Path=|^(%\(\w+\)s[ ,;:.()]*)+$")
 _WORDS_MIN = 3
 _PARTS = ("sentences.py",)
 """Modules that put sentences together: their parts are told too."""
@@ -90,7 +84,8 @@ def _sources() -> Iterator[tuple[Path, str]]:
 def _sentences() -> dict[Message, set[str]]:
     found: dict[Message, set[str]] = defaultdict(set)
     for name in _TELLING:
-        for path in sorted((SOURCE / name).rglob("*.py")) if not name.endswith(".py") else [SOURCE / name]:
+        whole = SOURCE / name
+        for path in sorted(whole.rglob("*.py")) if whole.is_dir() else [whole]:
             for sentence in told_in(path):
                 found[sentence].add(path.relative_to(ROOT).as_posix())
     return found

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group, Option, confirm
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 from holdfast.units import size_text
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
-AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
+AccountId = Annotated[str, Argument(metavar="ACCOUNT", help="The account's id.")]
 
 
 @app.command("add")
 def add(
-    email: Annotated[str, typer.Argument(help="The customer's e-mail address.")],
-    plan: Annotated[str, typer.Option("--plan", help="One of the plans in holdfast.toml.")],
+    email: Annotated[str, Argument(metavar="EMAIL", help="The customer's e-mail address.")],
+    plan: Annotated[str, Option("--plan", help="One of the plans in holdfast.toml.")],
     json: Json = False,
 ) -> None:
     """Make an account; prints its id and its API key."""
@@ -54,7 +53,11 @@ def list_all(json: Json = False) -> None:
 
 
 @app.command("set-plan")
-def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PLAN")], json: Json = False) -> None:
+def set_plan(
+    account: AccountId,
+    plan: Annotated[str, Argument(metavar="PLAN", help="One of the plans in holdfast.toml.")],
+    json: Json = False,
+) -> None:
     """Give an account another plan."""
     from holdfast.schemas.commands import AccountPlan
     from holdfast.service.registry import accounts
@@ -70,7 +73,7 @@ def set_plan(account: AccountId, plan: Annotated[str, typer.Argument(metavar="PL
 @app.command("set-email")
 def set_email(
     account: AccountId,
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The customer's e-mail address.")],
+    email: Annotated[str, Argument(metavar="EMAIL", help="The customer's e-mail address.")],
     json: Json = False,
 ) -> None:
     """Give an account another e-mail address."""
@@ -90,7 +93,7 @@ def rotate_key(
     account: AccountId,
     overlap: Annotated[
         int,
-        typer.Option("--overlap", min=0, max=86_400, metavar="SECONDS", help="Seconds that the old key keeps working."),
+        Option("--overlap", min=0, max=86_400, metavar="SECONDS", help="Seconds that the old key keeps working."),
     ] = 0,
     json: Json = False,
 ) -> None:
@@ -131,7 +134,7 @@ def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
 @app.command("erase")
 def erase(
     account_id: AccountId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
     """Erase an account for good: its keys first, everywhere, then all its backups. Nothing brings it back."""
@@ -142,7 +145,7 @@ def erase(
     with state.instance() as instance:
         account = get_account(instance, account_id)
         if not yes:
-            typer.confirm(f"Erase {account.email} and all its backups for good?", abort=True, err=True)
+            confirm(f"Erase {account.email} and all its backups for good?")
         deleted = erase_account(instance, account, operator())
     if json:
         print_json(ErasedAccount(account_id, account_id, deleted))

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group, Option
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
 
 @app.command("add")
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name, for lists and the audit.")],
+    name: Annotated[str, Argument(metavar="NAME", help="A name, for lists and the audit.")],
     scopes: Annotated[
         list[str],
-        typer.Option("--scope", help="accounts, apps, nodes, sign_in, act or read; give it again for more."),
+        Option("--scope", help="accounts, apps, nodes, sign_in, act or read; give it again for more."),
     ],
     networks: Annotated[
-        list[str] | None, typer.Option("--network", metavar="CIDR", help="From this network only; again for more.")
+        list[str] | None, Option("--network", metavar="CIDR", help="From this network only; again for more.")
     ] = None,
     expires_in: Annotated[
-        int | None, typer.Option("--expires-in", metavar="SECONDS", help="It ends in so many seconds.")
+        int | None, Option("--expires-in", metavar="SECONDS", help="It ends in so many seconds.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -67,7 +66,7 @@ def list_all(json: Json = False) -> None:
 
 @app.command("end")
 def end(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The key's name or id.")],
+    name: Annotated[str, Argument(metavar="NAME", help="The key's name or id.")],
     json: Json = False,
 ) -> None:
     """End a key of the host, at once."""

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group, Option, confirm
 from holdfast.cli.output import Json, print_json, print_table, warn
 from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
     from holdfast.schemas.commands import OperatorApp
     from holdfast.service.instance.home import Instance
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
-AppName = Annotated[str, typer.Argument(metavar="APP", help="The application's name or id.")]
+AppName = Annotated[str, Argument(metavar="APP", help="The application's name or id.")]
 
 
 @app.command("add")
 def add(
-    name: Annotated[str, typer.Argument(help="A name for the application.")],
-    account: Annotated[str, typer.Option("--account", help="The id of the account it belongs to.")],
-    path: Annotated[Path, typer.Option("--path", help="The folder that holds its data.")],
+    name: Annotated[str, Argument(metavar="NAME", help="A name for the application.")],
+    account: Annotated[str, Option("--account", help="The id of the account it belongs to.")],
+    path: Annotated[Path, Option("--path", help="The folder that holds its data.")],
     json: Json = False,
 ) -> None:
     """Make an application; prints its id."""
@@ -45,7 +44,7 @@ def add(
 
 @app.command("list")
 def list_all(
-    account: Annotated[str | None, typer.Option("--account", help="Only those of one account.")] = None,
+    account: Annotated[str | None, Option("--account", help="Only those of one account.")] = None,
     json: Json = False,
 ) -> None:
     """List applications."""
@@ -74,7 +73,11 @@ def list_all(
 
 
 @app.command("rename")
-def rename(name: AppName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")], json: Json = False) -> None:
+def rename(
+    name: AppName,
+    new: Annotated[str, Argument(metavar="NEW-NAME", help="The name that it gets.")],
+    json: Json = False,
+) -> None:
     """Give an application another name."""
     from holdfast.service.registry.apps import find_app, rename_app
 
@@ -86,7 +89,7 @@ def rename(name: AppName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")
 @app.command("set-path")
 def set_path(
     name: AppName,
-    path: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds its data now.")],
+    path: Annotated[Path, Argument(metavar="DIR", help="The folder that holds its data now.")],
     json: Json = False,
 ) -> None:
     """Say where an application's data is now: a folder of this machine."""
@@ -126,7 +129,7 @@ def _shown(instance: Instance, found: Sequence[App]) -> list[OperatorApp]:
 @app.command("remove")
 def remove(
     name: AppName,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
     """Remove an application and all its backups; its data stays."""
@@ -139,7 +142,7 @@ def remove(
         if not yes and sys.stdin.isatty():
             count = len(list_backups(instance, found.id))
             backups = "1 backup" if count == 1 else f"{count} backups"
-            typer.confirm(f"Remove {escaped(found.name)} and its {backups}?", abort=True, err=True)
+            confirm(f"Remove {escaped(found.name)} and its {backups}?")
         removed = remove_app(instance, found, operator())
     if json:
         print_json(RemovedApp(found.id, found.id, removed))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Option, WrongUse
 from holdfast.cli.jobs import span_ns
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
@@ -13,18 +12,18 @@ from holdfast.cli.terminal import escaped, write_bytes
 
 
 def audit(
-    account: Annotated[str | None, typer.Option("--account", help="Only of this account, by its id.")] = None,
-    name: Annotated[str | None, typer.Option("--app", metavar="APP", help="Only of this application.")] = None,
+    account: Annotated[str | None, Option("--account", help="Only of this account, by its id.")] = None,
+    name: Annotated[str | None, Option("--app", metavar="APP", help="Only of this application.")] = None,
     actor: Annotated[
         str | None,
-        typer.Option("--actor", help="Only of this kind (person, key, operator ...), id or name."),
+        Option("--actor", help="Only of this kind (person, key, operator ...), id or name."),
     ] = None,
     action: Annotated[
-        str | None, typer.Option("--action", help="Only this, as backup.deleted; `backup.` for all of a noun.")
+        str | None, Option("--action", help="Only this, as backup.deleted; `backup.` for all of a noun.")
     ] = None,
-    since: Annotated[str | None, typer.Option("--since", help="How far back, as 90m, 2h or 7d.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")] = 100,
-    as_csv: Annotated[bool, typer.Option("--csv", help="As a file for tables.")] = False,
+    since: Annotated[str | None, Option("--since", help="How far back, as 90m, 2h or 7d.")] = None,
+    limit: Annotated[int, Option("--limit", min=1, max=100_000, help="How many at most.")] = 100,
+    as_csv: Annotated[bool, Option("--csv", help="As a file for tables.")] = False,
     json: Json = False,
 ) -> None:
     """Show who changed what, newest first: of all accounts, and of the instance itself."""
@@ -35,7 +34,7 @@ def audit(
     from holdfast.service.registry.apps import find_app
 
     if as_csv and json:
-        raise typer.BadParameter("Give --csv or --json, not both.")
+        raise WrongUse("Give --csv or --json, not both.")
     with state.instance() as instance:
         from_ns = None if since is None else instance.clock.now_ns() - span_ns(since)
         app_id = None if name is None else find_app(instance, name).id

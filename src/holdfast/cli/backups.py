@@ -10,9 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Argument, Exit, Group, Option, confirm
 from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import operator, state
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from holdfast.catalog.records import App, Backup
     from holdfast.service.instance.home import Instance
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
-BackupName = Annotated[str, typer.Argument(metavar="BACKUP", help="The backup's id or name, or ref:REFERENCE.")]
+BackupName = Annotated[str, Argument(metavar="BACKUP", help="The backup's id or name, or ref:REFERENCE.")]
 
 
 class Format(StrEnum):
@@ -38,9 +37,9 @@ class Format(StrEnum):
 @app.command("create")
 def create(
     name: AppName,
-    called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
+    called: Annotated[str | None, Option("--name", help="A name for the backup.")] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", help="An id of your own, by which it is found as ref:ID.")
+        str | None, Option("--reference", help="An id of your own, by which it is found as ref:ID.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -108,7 +107,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
             or done.error_message
             or "Another process is running the backup; see `holdfast backup list`."
         )
-        raise typer.Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
+        raise Exit(fail(done.error_code or "BACKUP_IN_PROGRESS", error))
     if not as_json:
         print(
             f"{done.name}: {done.files} files, {size_text(done.content_bytes)}; "
@@ -121,7 +120,7 @@ def print_taken(instance: Instance, done: Backup, *, as_json: bool) -> None:
 @app.command("list")
 def list_all(
     name: AppName,
-    trash: Annotated[bool, typer.Option("--trash", help="Those that were deleted and can be brought back.")] = False,
+    trash: Annotated[bool, Option("--trash", help="Those that were deleted and can be brought back.")] = False,
     json: Json = False,
 ) -> None:
     """List an application's backups, oldest first."""
@@ -185,9 +184,9 @@ def _print_trash(instance: Instance, found: App, *, as_json: bool) -> None:
 def download(
     name: AppName,
     backup: BackupName,
-    output: Annotated[str | None, typer.Option("-o", "--output", help="Where to; - for standard output.")] = None,
-    format: Annotated[Format, typer.Option("--format", help="zip or tar.gz.")] = Format.ZIP,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    output: Annotated[str | None, Option("-o", "--output", help="Where to; - for standard output.")] = None,
+    format: Annotated[Format, Option("--format", help="zip or tar.gz.")] = Format.ZIP,
+    force: Annotated[bool, Option("--force", help="Overwrite a file that is there.")] = False,
     json: Json = False,
 ) -> None:
     """Write a backup to a file, whole or not at all."""
@@ -220,12 +219,12 @@ def download(
 def _require_free(path: Path, force: bool) -> None:
     """Exit unless a file may be written: it does not exist, or may be overwritten. On a terminal, ask."""
     if path.is_dir() or (path.exists() and not path.is_file()):
-        raise typer.Exit(fail("OUTPUT", f"{path} is not a file; name a file with -o.", WRONG_USE))
+        raise Exit(fail("OUTPUT", f"{path} is not a file; name a file with -o.", WRONG_USE))
     if force or not path.exists():
         return
     if not sys.stdin.isatty():
-        raise typer.Exit(fail("OUTPUT_EXISTS", f"{path} exists already; --force overwrites it, -o names another."))
-    typer.confirm(f"Overwrite {escaped(str(path))}?", abort=True, err=True)
+        raise Exit(fail("OUTPUT_EXISTS", f"{path} exists already; --force overwrites it, -o names another."))
+    confirm(f"Overwrite {escaped(str(path))}?")
 
 
 def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
@@ -240,9 +239,7 @@ def _write_whole(path: Path, pieces: Iterator[memoryview], length: int) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise typer.Exit(
-            fail("OUTPUT", f"{path} cannot be written ({error.strerror}); choose another with -o.")
-        ) from None
+        raise Exit(fail("OUTPUT", f"{path} cannot be written ({error.strerror}); choose another with -o.")) from None
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -272,7 +269,7 @@ def log(name: AppName, backup: BackupName, json: Json = False) -> None:
 def delete(
     name: AppName,
     backup: BackupName,
-    final: Annotated[bool, typer.Option("--final", help="Not into the trash, and out of it: gone for good.")] = False,
+    final: Annotated[bool, Option("--final", help="Not into the trash, and out of it: gone for good.")] = False,
     json: Json = False,
 ) -> None:
     """Delete a backup: it stays in the trash for 24 hours."""
@@ -310,7 +307,10 @@ def undelete(name: AppName, backup: BackupName, json: Json = False) -> None:
 
 @app.command("rename")
 def rename(
-    name: AppName, backup: BackupName, new: Annotated[str, typer.Argument(metavar="NEW-NAME")], json: Json = False
+    name: AppName,
+    backup: BackupName,
+    new: Annotated[str, Argument(metavar="NEW-NAME", help="The name that it gets.")],
+    json: Json = False,
 ) -> None:
     """Give a backup another name."""
     from holdfast.service.registry import backups
@@ -324,7 +324,7 @@ def rename(
 def note(
     name: AppName,
     backup: BackupName,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note; an empty one takes the note away.")],
+    text: Annotated[str, Argument(metavar="TEXT", help="The note; an empty one takes the note away.")],
     json: Json = False,
 ) -> None:
     """Write a note to a backup, for people to read."""

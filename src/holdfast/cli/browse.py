@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName
+from holdfast.cli.command_line.declared import Argument, Exit
 from holdfast.cli.output import WRONG_USE, Json, fail, print_json, print_table, warn
 from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped, write_bytes
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.catalog.records import App
     from holdfast.service.instance.home import Instance
 
-PathInBackup = Annotated[str, typer.Argument(metavar="PATH", help="From the application's folder.")]
+PathInBackup = Annotated[str, Argument(metavar="PATH", help="From the application's folder.")]
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "metadata": "="}
 
 
@@ -62,7 +61,7 @@ def cat(name: AppName, backup: BackupName, path: PathInBackup) -> None:
         content = find_content(instance, one, path)
         if sys.stdout.isatty() and not content.is_file:
             message = f"{path or 'The whole'} is a folder, given as a zip; send it to a file."
-            raise typer.Exit(fail("OUTPUT", message, WRONG_USE))
+            raise Exit(fail("OUTPUT", message, WRONG_USE))
         data = {"paths": [path]}
         change = Change(operator(), "content.downloaded", one.account_id, one.app_id, one.id, data=data)
         with closing(entered_download(instance, change, content.stream(0, content.length))) as pieces:
@@ -71,8 +70,8 @@ def cat(name: AppName, backup: BackupName, path: PathInBackup) -> None:
 
 def diff(
     name: AppName,
-    first: Annotated[str, typer.Argument(metavar="BACKUP1", help="Id or name.")],
-    second: Annotated[str, typer.Argument(metavar="BACKUP2", help="Id or name.")],
+    first: Annotated[str, Argument(metavar="BACKUP1", help="Id or name.")],
+    second: Annotated[str, Argument(metavar="BACKUP2", help="Id or name.")],
     json: Json = False,
 ) -> None:
     """Show what the second backup has different from the first."""
@@ -97,7 +96,7 @@ def diff(
 
 def find(
     name: AppName,
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Like '*.log' or 'data/*'; no slash: the name.")],
+    pattern: Annotated[str, Argument(metavar="PATTERN", help="Like '*.log' or 'data/*'; no slash: the name.")],
     json: Json = False,
 ) -> None:
     """Show in which backups a path is, with each version of it."""
@@ -119,4 +118,4 @@ def find(
     for bad in found.unreadable:
         warn(f"backup {bad.id}: {bad.message}")
     if not found.paths:
-        raise typer.Exit(fail("PATH_NOT_FOUND", f"No backup of {name} has anything that matches {pattern!r}."))
+        raise Exit(fail("PATH_NOT_FOUND", f"No backup of {name} has anything that matches {pattern!r}."))

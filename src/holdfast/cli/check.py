@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Exit, Option, WrongUse
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.state import operator, state
@@ -27,27 +26,25 @@ def _share(text: str) -> float:
     except ValueError:
         percent = 0.0
     if not 0 < percent <= 100:
-        raise typer.BadParameter("a percentage from above 0 to 100, like 5%")
+        raise WrongUse("a percentage from above 0 to 100, like 5%")
     return percent / 100
 
 
 def check(
-    name: Annotated[
-        str | None, typer.Option("--app", metavar="APP", help="Only the account of this application.")
-    ] = None,
-    read_data: Annotated[bool, typer.Option("--read-data", help="Read all data back and compare every chunk.")] = False,
+    name: Annotated[str | None, Option("--app", metavar="APP", help="Only the account of this application.")] = None,
+    read_data: Annotated[bool, Option("--read-data", help="Read all data back and compare every chunk.")] = False,
     subset: Annotated[
         float | None,
-        typer.Option(
+        Option(
             "--read-data-subset",
             metavar="PERCENT",
-            parser=_share,
+            convert=_share,
             help="Read a random part of the data back, like 5%.",
         ),
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--repair/--no-repair",
             help="Take damaged packs out of use, so that the next backups heal what is lost; or only report.",
         ),
@@ -58,7 +55,7 @@ def check(
     from holdfast.schemas.commands import CheckedAccounts
 
     if read_data and subset is not None:
-        raise typer.BadParameter("Give --read-data or --read-data-subset, not both.")
+        raise WrongUse("Give --read-data or --read-data-subset, not both.")
 
     from holdfast.service.integrity.verify import check_account
 
@@ -79,7 +76,7 @@ def check(
             if not is_clean:
                 _print_advice(repaired=repair)
     if not is_clean:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _accounts(instance: Instance, name: str | None) -> list[Account]:

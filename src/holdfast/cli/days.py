@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Option
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import state
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def days(
     name: AppName,
-    last: Annotated[int, typer.Option("--last", min=1, max=400, help="How many days, today among them.")] = 30,
+    last: Annotated[int, Option("--last", min=1, max=400, help="How many days, today among them.")] = 30,
     json: Json = False,
 ) -> None:
     """Show what became of an application's backups day by day."""

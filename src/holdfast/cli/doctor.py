@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Exit, Option
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import state
 from holdfast.cli.terminal import escaped, unguarded
@@ -16,7 +15,7 @@ MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("P
 
 
 def doctor(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is not well.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Only what is not well.")] = False,
     json: Json = False,
 ) -> None:
     """Look at everything, say what is wrong and what to do. Exit code 1 when there is a problem; warnings alone: 0."""
@@ -48,7 +47,7 @@ def doctor(
         console.print(table)
         console.print(_summary(problems, warnings))
     if problems:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _summary(problems: int, warnings: int) -> str:

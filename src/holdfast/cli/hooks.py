@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Argument, Option, WrongUse
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import operator, state
 
@@ -21,12 +20,14 @@ class When(StrEnum):
 
 def hook(
     name: AppName,
-    when: Annotated[When, typer.Argument(help="before: must succeed, else the backup fails; after: always runs.")],
+    when: Annotated[
+        When, Argument(metavar="WHEN", help="before: must succeed, else the backup fails; after: always runs.")
+    ],
     command: Annotated[
-        str | None, typer.Argument(metavar="[COMMAND]", help="For /bin/sh, run in / with $HOLDFAST_PATH set.")
+        str | None, Argument(metavar="[COMMAND]", help="For /bin/sh, run in / with $HOLDFAST_PATH set.")
     ] = None,
-    timeout: Annotated[int, typer.Option("--timeout", metavar="SECONDS", help="Its time limit.")] = 60,
-    remove: Annotated[bool, typer.Option("--remove", help="Run nothing any more.")] = False,
+    timeout: Annotated[int, Option("--timeout", metavar="SECONDS", help="Its time limit.")] = 60,
+    remove: Annotated[bool, Option("--remove", help="Run nothing any more.")] = False,
     json: Json = False,
 ) -> None:
     """Show or set a command that runs before or after each copy, as the user that Holdfast runs as.
@@ -39,7 +40,7 @@ def hook(
     from holdfast.service.take.hooks import set_hook
 
     if remove and command is not None:
-        raise typer.BadParameter("--remove takes no command.")
+        raise WrongUse("--remove takes no command.")
     with state.instance() as instance:
         found = find_app(instance, name)
         if remove:

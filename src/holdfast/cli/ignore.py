@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Argument, Option, WrongUse
 from holdfast.cli.output import Json, print_json, print_table, warn
 from holdfast.cli.state import operator, state
 from holdfast.units import size_text
@@ -17,12 +16,12 @@ def ignore(
     name: AppName,
     patterns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATTERN]...", help="Like '*.log', '/cache/' or '!keep.log', as in a .gitignore."),
+        Argument(metavar="[PATTERN]...", help="Like '*.log', '/cache/' or '!keep.log', as in a .gitignore."),
     ] = None,
-    add: Annotated[bool, typer.Option("--add", help="Add the patterns after the others (the default).")] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the patterns out.")] = False,
-    replace: Annotated[bool, typer.Option("--set", help="Replace all patterns by these.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Have none.")] = False,
+    add: Annotated[bool, Option("--add", help="Add the patterns after the others (the default).")] = False,
+    remove: Annotated[bool, Option("--remove", help="Take the patterns out.")] = False,
+    replace: Annotated[bool, Option("--set", help="Replace all patterns by these.")] = False,
+    clear: Annotated[bool, Option("--clear", help="Have none.")] = False,
     json: Json = False,
 ) -> None:
     """Show or change the patterns of what backups leave out; `.backupignore` in the folder adds to them.
@@ -35,11 +34,11 @@ def ignore(
 
     given = patterns or []
     if add + remove + replace + clear > 1:
-        raise typer.BadParameter("Give one of --add, --remove, --set and --clear.")
+        raise WrongUse("Give one of --add, --remove, --set and --clear.")
     if (add or remove or replace) and not given:
-        raise typer.BadParameter("Name at least one pattern; quote it, so that the shell leaves it alone.")
+        raise WrongUse("Name at least one pattern; quote it, so that the shell leaves it alone.")
     if clear and given:
-        raise typer.BadParameter("--clear takes no pattern.")
+        raise WrongUse("--clear takes no pattern.")
     with state.instance() as instance:
         found = find_app(instance, name)
         if remove:
@@ -61,9 +60,9 @@ def show_ignored(
     name: AppName,
     pattern: Annotated[
         list[str] | None,
-        typer.Option("--pattern", help="Try this one instead of the settings' patterns; may be given several times."),
+        Option("--pattern", help="Try this one instead of the settings' patterns; may be given several times."),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, max=100, help="How many of the largest paths to show.")] = 20,
+    top: Annotated[int, Option("--top", min=1, max=100, help="How many of the largest paths to show.")] = 20,
     json: Json = False,
 ) -> None:
     """Show what the next backup would leave out, and how much that is."""

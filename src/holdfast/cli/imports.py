@@ -7,10 +7,9 @@ import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
-import typer
-
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import print_taken
+from holdfast.cli.command_line.declared import Argument, Exit, Option
 from holdfast.cli.output import Json, fail
 from holdfast.cli.progress import bytes_bar, progress_bar
 from holdfast.cli.state import operator, state
@@ -25,9 +24,9 @@ _PIECE_BYTES = 1024 * 1024
 def import_archive(
     name: AppName,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A zip, or a tar (also in gz, xz, bz2, zst); - for standard input.")
+        str, Argument(metavar="FILE", help="A zip, or a tar (also in gz, xz, bz2, zst); - for standard input.")
     ],
-    called: Annotated[str | None, typer.Option("--name", help="A name for the backup.")] = None,
+    called: Annotated[str | None, Option("--name", help="A name for the backup.")] = None,
     json: Json = False,
 ) -> None:
     """Make an archive a backup of an application, and wait until it is finished."""
@@ -43,7 +42,7 @@ def import_archive(
         try:
             opened = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115
         except OSError as error:
-            raise typer.Exit(fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")) from None
+            raise Exit(fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")) from None
         with ExitStack() as own:
             with opened, Upload(instance, found.id, operator(), called) as upload:
                 # Before anybody can see the backup: it is this process that runs it, and not the worker.
@@ -63,9 +62,7 @@ def _queued(upload: Upload, opened: BinaryIO, file: str) -> Backup:
             try:
                 data = opened.read(_PIECE_BYTES)
             except OSError as error:
-                raise typer.Exit(
-                    fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")
-                ) from None
+                raise Exit(fail("INPUT", f"{file} cannot be read ({error.strerror}); name another file.")) from None
             if not data:
                 return upload.queue()
             upload.write(data)

@@ -6,8 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group, Option
 from holdfast.cli.output import Json, print_json, print_json_line, print_table
 from holdfast.cli.state import operator, state
 from holdfast.cli.terminal import escaped
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.catalog.records import Event, Work
     from holdfast.service.instance.home import Instance
 
-app = typer.Typer(invoke_without_command=True)
+app = Group()
 
 ENDED_MAX = 10
 FOLLOW_SECONDS = 1.0
@@ -25,19 +24,13 @@ _SPAN = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@app.callback()
+@app.without_command
 def jobs(
-    context: typer.Context,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that ended in the last day, not only the last.")
-    ] = False,
+    everything: Annotated[bool, Option("--all", help="All that ended in the last day, not only the last.")] = False,
     json: Json = False,
 ) -> None:
     """Show what runs, what waits, and what ended lately: backups, restores, verifications."""
     from holdfast.schemas.commands import OperatorJob, extended
-
-    if context.invoked_subcommand is not None:
-        return
     from holdfast.service.jobs.lifecycle import shown_job
     from holdfast.service.jobs.work import seen_work
 
@@ -71,7 +64,7 @@ def jobs(
 
 @app.command("cancel")
 def cancel(
-    job: Annotated[str, typer.Argument(metavar="ID", help="As `holdfast jobs` shows it.")], json: Json = False
+    job: Annotated[str, Argument(metavar="ID", help="As `holdfast jobs` shows it.")], json: Json = False
 ) -> None:
     """Cancel it: at once if it is waiting, within two seconds if it runs. Nothing of it is kept."""
     from holdfast.catalog.records import OPEN_JOBS
@@ -87,9 +80,9 @@ def cancel(
 
 
 def log(
-    name: Annotated[str | None, typer.Option("--app", metavar="APP", help="Only of this application.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Keep showing events until Ctrl-C.")] = False,
-    since: Annotated[str, typer.Option("--since", help="How far back, as 90m, 2h or 7d.")] = "24h",
+    name: Annotated[str | None, Option("--app", metavar="APP", help="Only of this application.")] = None,
+    follow: Annotated[bool, Option("--follow", help="Keep showing events until Ctrl-C.")] = False,
+    since: Annotated[str, Option("--since", help="How far back, as 90m, 2h or 7d.")] = "24h",
     json: Json = False,
 ) -> None:
     """Show what happened: a line for each event, oldest first."""

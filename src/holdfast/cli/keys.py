@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Option
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 
-AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
+AccountId = Annotated[str, Argument(metavar="ACCOUNT", help="The account's id.")]
 
 
 def add(
     account: AccountId,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name, for lists.")],
-    group: Annotated[str | None, typer.Option("--group", help="view, manager, maintain, admin or owner.")] = None,
-    rights: Annotated[list[str] | None, typer.Option("--right", help="A right; repeatable.")] = None,
+    name: Annotated[str, Argument(metavar="NAME", help="A name, for lists.")],
+    group: Annotated[str | None, Option("--group", help="view, manager, maintain, admin or owner.")] = None,
+    rights: Annotated[list[str] | None, Option("--right", help="A right; repeatable.")] = None,
     apps: Annotated[
-        list[str] | None, typer.Option("--app", metavar="APP", help="Only for this application; repeatable.")
+        list[str] | None, Option("--app", metavar="APP", help="Only for this application; repeatable.")
     ] = None,
     networks: Annotated[
-        list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from this network; repeatable.")
+        list[str] | None, Option("--network", metavar="CIDR", help="Only from this network; repeatable.")
     ] = None,
-    expires_in: Annotated[
-        int | None, typer.Option("--expires-in", metavar="SECONDS", help="Seconds until it ends.")
-    ] = None,
+    expires_in: Annotated[int | None, Option("--expires-in", metavar="SECONDS", help="Seconds until it ends.")] = None,
     json: Json = False,
 ) -> None:
     """Give an account a key with rights of its own; shown this once."""
@@ -84,7 +81,7 @@ def list_all(account: AccountId, json: Json = False) -> None:
 
 def end(
     account: AccountId,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `key list` shows it.")],
+    key: Annotated[str, Argument(metavar="KEY", help="The key's id, as `key list` shows it.")],
     json: Json = False,
 ) -> None:
     """End a key of an account at once."""

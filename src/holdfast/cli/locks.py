@@ -6,10 +6,9 @@ import re
 from datetime import datetime, tzinfo
 from typing import Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
 from holdfast.cli.backups import BackupName, one_backup, print_changed
+from holdfast.cli.command_line.declared import Option
 from holdfast.cli.output import Json
 from holdfast.cli.state import operator
 from holdfast.units import DAY_NS, HOUR_NS, SECOND_NS
@@ -25,7 +24,7 @@ def lock(
     backup: BackupName,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="TIME", help="Lock until then: 2026-12-24, 2026-12-24T18:00, 36h, 30d or 8w."),
+        Option("--until", metavar="TIME", help="Lock until then: 2026-12-24, 2026-12-24T18:00, 36h, 30d or 8w."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -46,7 +45,7 @@ def unlock(
     name: AppName,
     backup: BackupName,
     force: Annotated[
-        bool, typer.Option("--force", help="Unlock before the end of a time lock, too; the customer is told.")
+        bool, Option("--force", help="Unlock before the end of a time lock, too; the customer is told.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -5,136 +5,87 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C.
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from holdfast.cli import (
-    accounts,
-    admin_keys,
-    apps,
-    audit,
-    backups,
-    browse,
-    check,
-    days,
-    doctor,
-    hooks,
-    ignore,
-    imports,
-    jobs,
-    keys,
-    locks,
-    maintenance,
-    members,
-    notices,
-    operators,
-    people,
-    prove,
-    restore,
-    retain,
-    schedule,
-    server,
-    sources,
-    status,
-)
-from holdfast.cli.output import Failure, fail, known_failure
+from holdfast.cli.command_line.declared import Exit, WrongUse
+from holdfast.cli.command_line.parsing import CommandLine, command_list, group_page, group_usage
+from holdfast.cli.output import WRONG_USE, Failure, fail, known_failure
 from holdfast.cli.state import HOME_VARIABLE, default_home, state
-from holdfast.cli.terminal import OutputFailed, guard
+from holdfast.cli.terminal import OutputFailed, escaped, guard
+from holdfast.cli.tree import NAME, Found, find, summaries
 
-app = typer.Typer(
-    name="holdfast",
-    help="Application backups that can be listed, downloaded, restored and trusted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(accounts.app, name="account", help="Accounts: the host's customers.")
-apps.app.command("ignore")(ignore.ignore)
-apps.app.command("ignored")(ignore.show_ignored)
-apps.app.command("hook")(hooks.hook)
-apps.app.add_typer(sources.app, name="source", help="Databases that belong to an application.")
-apps.app.command("schedule")(schedule.schedule)
-apps.app.command("days")(days.days)
-app.add_typer(apps.app, name="app", help="Applications: what is backed up.")
-backups.app.command("import")(imports.import_archive)
-backups.app.command("lock")(locks.lock)
-backups.app.command("unlock")(locks.unlock)
-app.add_typer(backups.app, name="backup", help="Backups: take, import, list, download, delete.")
-app.add_typer(people.people, name="person", help="People: who signs in.")
-app.add_typer(people.mail, name="mail", help="Mail of the instance.")
-app.add_typer(operators.app, name="operator", help="Operators: who signs in to the instance itself.")
-app.add_typer(notices.app, name="notice", help="Notices: whom to notify of events, and how.")
-server.key_app.command("add")(keys.add)
-server.key_app.command("list")(keys.list_all)
-server.key_app.command("end")(keys.end)
-app.add_typer(server.key_app, name="key", help="The master key, and the keys of accounts.")
-app.add_typer(admin_keys.app, name="admin-key", help="Keys for the host's panel and billing.")
-app.add_typer(members.app, name="member", help="Members: the people of an account.")
-app.command("sign-in-link")(members.sign_in_link)
-app.add_typer(jobs.app, name="jobs", help="What runs, waits and ended lately; cancel it.")
-app.command("log")(jobs.log)
-app.command("audit")(audit.audit)
-app.command("init")(server.init)
-app.command("check")(check.check)
-app.command("doctor")(doctor.doctor)
-app.command("status")(status.status)
-app.command("files")(browse.files)
-app.command("cat")(browse.cat)
-app.command("diff")(browse.diff)
-app.command("find")(browse.find)
-app.command("restore")(restore.restore)
-app.command("prove")(prove.prove)
-app.command("proof")(prove.proof)
-app.command("prune")(maintenance.prune)
-app.command("retain")(retain.retain)
-app.command("rebuild")(maintenance.rebuild)
-app.command("serve")(server.serve)
-app.command("demo")(server.demo)
+_STOPPED = 130
+_HELP = ("-h", "--help")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def run(words: Sequence[str]) -> None:
+    """Run the command that words mean. Raises Exit with its code, and what the operations raise."""
+    state.json = False
+    home, words = _home_apart(words)
+    state.home = (home or default_home()).absolute()
+    found = find(words)
+    if found.path == NAME and "--version" in found.rest[:1]:
         from importlib.metadata import version
 
-        print(version("holdfast"))
-        raise typer.Exit
+        print(version(NAME))
+        return
+    line = CommandLine(found.path, found.function) if found.function is not None else None
+    try:
+        if line is None:
+            _explain(found)
+            return
+        values = line.values(_known(found))
+        if values is None:
+            print(line.page + (command_list(summaries(found)) if found.commands else ""), end="")
+            return
+        line.function(**values)
+    except WrongUse as error:
+        usage = group_usage(found.path) if line is None else line.usage
+        print(f"{usage}Try '{found.path} --help' for help.\n\nError: {escaped(str(error))}", file=sys.stderr)
+        raise Exit(WRONG_USE) from None
 
 
-@app.callback()
-def choose_home(
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", envvar=HOME_VARIABLE, help="The instance's folder (default: ~/.local/share/holdfast)."),
-    ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Application backups that can be listed, downloaded, restored and trusted."""
-    state.home = (home or default_home()).absolute()
+def _explain(group: Found) -> None:
+    """Print the page of a group, which does nothing itself. Raises WrongUse; Exit, when no command was given."""
+    words = _known(group)
+    if words and words[0] not in _HELP:
+        raise WrongUse(f"No such option: {words[0]}")
+    page = group_page(group.path, group.help, summaries(group))
+    print(page, end="", file=sys.stdout if words else sys.stderr)
+    if not words:
+        raise Exit(WRONG_USE)
 
 
-def _home_first(arguments: list[str]) -> list[str]:
-    """`--home DIR` may stand anywhere; the parser wants it before the command."""
-    front, rest = [], []
-    words = iter(arguments)
-    for word in words:
+def _known(found: Found) -> list[str]:
+    """Return the words behind a command, or behind a group's name. Raises WrongUse for a command that it lacks."""
+    if found.commands and found.rest and not found.rest[0].startswith("-"):
+        near = difflib.get_close_matches(found.rest[0], found.commands)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise WrongUse(f"No such command '{found.rest[0]}'.{hint}")
+    return found.rest
+
+
+def _home_apart(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Return what `--home`, which may stand anywhere, or the environment says, and the other words."""
+    home = os.environ.get(HOME_VARIABLE) or None
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
         if word == "--":
-            rest += [word, *words]
+            rest += [word, *left]
         elif word == "--home":
-            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+            home = next(left, home)
         elif word.startswith("--home="):
-            front.append(word)
+            home = word.removeprefix("--home=")
         else:
             rest.append(word)
-    return front + rest
+    return None if home is None else Path(home), rest
 
 
 def _leave(*_: object) -> None:
@@ -148,9 +99,14 @@ def main() -> None:
     guard()
     try:
         try:
-            app(_home_first(sys.argv[1:]), prog_name="holdfast")
+            run(sys.argv[1:])
         finally:
             sys.stdout.flush()  # an error of the last bytes is one of the command
+    except Exit as ended:
+        sys.exit(ended.code)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(_STOPPED)
     except BrokenPipeError:
         _drop_output()  # who read our output has gone; nothing more to say to them
         sys.exit(1)

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Exit, Option
 from holdfast.cli.output import Failure, Json, fail, known_failure, print_json, warn
 from holdfast.cli.progress import steps_bar
 from holdfast.cli.state import operator, state
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _GRACE_HOURS = 24.0
 _GraceHours = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--grace-hours",
         min=0,
         help="Keep discarded packs this long for running downloads (default: 24); 0 deletes them at once.",
@@ -30,7 +29,7 @@ _GraceHours = Annotated[
 ]
 _Emergency = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--emergency",
         help="The home's disk is full: give up the reserve of 16 MiB and the trash, and discarded packs at once.",
     ),
@@ -38,13 +37,13 @@ _Emergency = Annotated[
 
 
 _EmptyTrash = Annotated[
-    bool, typer.Option("--empty-trash", help="First let deleted backups go that could still be brought back.")
+    bool, Option("--empty-trash", help="First let deleted backups go that could still be brought back.")
 ]
 
 
 def prune(
-    account: Annotated[str | None, typer.Option("--account", help="Only this account's vault.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    account: Annotated[str | None, Option("--account", help="Only this account's vault.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False,
     grace_hours: _GraceHours = None,
     emergency: _Emergency = False,
     empty_trash: _EmptyTrash = False,
@@ -66,7 +65,7 @@ def prune(
         _give_up_reserve()
     with state.instance() as instance:
         if instance.catalog.read_only_because and not dry_run:
-            raise typer.Exit(fail("CATALOG", instance.catalog.read_only_because))
+            raise Exit(fail("CATALOG", instance.catalog.read_only_because))
         chosen = [get_account(instance, account)] if account else list_accounts(instance)
         for one in chosen:
             if is_erased(one):
@@ -92,7 +91,7 @@ def prune(
     if json:
         print_json(shown)
     if failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _give_up_reserve() -> None:
@@ -213,4 +212,4 @@ def print_rebuilt(done: Rebuilt) -> None:
 def all_came_back(done: Sequence[Rebuilt]) -> None:
     """End the command with 1 unless everything came back."""
     if any(account.problems for account in done):
-        raise typer.Exit(fail("NOT_ALL_CAME_BACK", "Not everything came back; the warnings above say what."))
+        raise Exit(fail("NOT_ALL_CAME_BACK", "Not everything came back; the warnings above say what."))

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group, Option, WrongUse
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
-AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
-MemberName = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id or e-mail address.")]
-GroupName = Annotated[str | None, typer.Option("--group", help="view, manager, maintain, admin or owner.")]
-RightNames = Annotated[list[str] | None, typer.Option("--right", help="A right; give it again for more.")]
-AppNames = Annotated[
-    list[str] | None, typer.Option("--app", metavar="APP", help="On this application only; again for more.")
-]
+AccountId = Annotated[str, Argument(metavar="ACCOUNT", help="The account's id.")]
+MemberName = Annotated[str, Argument(metavar="MEMBER", help="The member's id or e-mail address.")]
+GroupName = Annotated[str | None, Option("--group", help="view, manager, maintain, admin or owner.")]
+RightNames = Annotated[list[str] | None, Option("--right", help="A right; give it again for more.")]
+AppNames = Annotated[list[str] | None, Option("--app", metavar="APP", help="On this application only; again for more.")]
 
 
-@app.command()
+@app.command("add")
 def add(
     account: AccountId,
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Whom to invite.")],
+    email: Annotated[str, Argument(metavar="EMAIL", help="Whom to invite.")],
     group: GroupName = None,
     rights: RightNames = None,
     apps: AppNames = None,
@@ -82,14 +79,14 @@ def list_all(account: AccountId, json: Json = False) -> None:
         )
 
 
-@app.command()
+@app.command("change")
 def change(
     account: AccountId,
     member: MemberName,
     group: GroupName = None,
     rights: RightNames = None,
     apps: AppNames = None,
-    all_apps: Annotated[bool, typer.Option("--all-apps", help="On all applications, and on the account.")] = False,
+    all_apps: Annotated[bool, Option("--all-apps", help="On all applications, and on the account.")] = False,
     json: Json = False,
 ) -> None:
     """Change what a member, or whoever is invited, may do."""
@@ -102,9 +99,9 @@ def change(
     from holdfast.service.registry.apps import find_app
 
     if not (group or rights or apps or all_apps):
-        raise typer.BadParameter("Give --group, --right, --app or --all-apps.")
+        raise WrongUse("Give --group, --right, --app or --all-apps.")
     if apps and all_apps:
-        raise typer.BadParameter("Give --app or --all-apps, not both.")
+        raise WrongUse("Give --app or --all-apps, not both.")
     with state.instance() as instance:
         found = members.find_member(instance, get_account(instance, account).id, member)
         wanted = MemberChange(
@@ -120,7 +117,7 @@ def change(
         print(f"{shown.email} has the rights {shown.group or ' '.join(shown.rights)}.")
 
 
-@app.command()
+@app.command("end")
 def end(account: AccountId, member: MemberName, json: Json = False) -> None:
     """End a member with his keys and sessions, or take an invitation back."""
     from holdfast.schemas.people.members import EndedMember
@@ -139,10 +136,10 @@ def end(account: AccountId, member: MemberName, json: Json = False) -> None:
 
 def sign_in_link(
     account: AccountId,
-    email: Annotated[str | None, typer.Option("--email", help="Whom it signs in; else the account's address.")] = None,
+    email: Annotated[str | None, Option("--email", help="Whom it signs in; else the account's address.")] = None,
     group: GroupName = None,
     rights: RightNames = None,
-    app_name: Annotated[str | None, typer.Option("--app", metavar="APP", help="On this application only.")] = None,
+    app_name: Annotated[str | None, Option("--app", metavar="APP", help="On this application only.")] = None,
     json: Json = False,
 ) -> None:
     """Print a link that signs a person in once, within 60 s."""

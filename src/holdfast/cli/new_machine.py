@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from holdfast.cli.command_line.declared import WrongUse
 from holdfast.cli.maintenance import all_came_back, print_rebuilt
 from holdfast.cli.output import print_json
 from holdfast.cli.state import operator, state
@@ -53,7 +52,7 @@ def _read_sheet(path: Path | None) -> Sheet:
     if path is None:
         given = os.environ.get(KEY_VARIABLE)
         if not given:
-            raise typer.BadParameter("--from-store needs --key SHEET, the file with the recovery sheet")
+            raise WrongUse("--from-store needs --key SHEET, the file with the recovery sheet")
         return Sheet(parsed_key(given, f"The environment variable {KEY_VARIABLE}"), KEY_VARIABLE, is_on_paper=False)
     if str(path) == "-":
         return read_sheet(sys.stdin.buffer.read(_SHEET_BYTES_MAX).decode(errors="replace"), "standard input")
@@ -61,7 +60,7 @@ def _read_sheet(path: Path | None) -> Sheet:
         with path.open("rb") as file:
             text = file.read(_SHEET_BYTES_MAX).decode(errors="replace")
     except OSError as error:
-        raise typer.BadParameter(f"the file {str(path)!r} cannot be read ({error.strerror})") from None
+        raise WrongUse(f"the file {str(path)!r} cannot be read ({error.strerror})") from None
     return read_sheet(text, f"the file {path}")
 
 

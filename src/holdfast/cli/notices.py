@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Exit, Group, Option
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
-EndpointId = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id.")]
+EndpointId = Annotated[str, Argument(metavar="ENDPOINT", help="The endpoint's id.")]
 AccountId = Annotated[
     str | None,
-    typer.Option("--account", help="The account to notify; without it the operator is notified of all accounts."),
+    Option("--account", help="The account to notify; without it the operator is notified of all accounts."),
 ]
 
 
@@ -23,13 +22,13 @@ AccountId = Annotated[
 def add(
     url: Annotated[
         str | None,
-        typer.Argument(help="https://..., or a URL of apprise; without, or `-`: read from standard input."),
+        Argument(metavar="URL", help="https://..., or a URL of apprise; without, or `-`: read from standard input."),
     ] = None,
     account: AccountId = None,
     events: Annotated[
-        list[str] | None, typer.Option("--event", help="The event to send; may be given several times.")
+        list[str] | None, Option("--event", help="The event to send; may be given several times.")
     ] = None,
-    label: Annotated[str | None, typer.Option("--label", help="What it is called in lists.")] = None,
+    label: Annotated[str | None, Option("--label", help="What it is called in lists.")] = None,
     json: Json = False,
 ) -> None:
     """Notify somebody of events: by a signed webhook, or by mail, chat or push (apprise)."""
@@ -55,7 +54,7 @@ def add(
 
 @app.command("list")
 def list_all(
-    account: Annotated[str | None, typer.Option("--account", help="Only those of one account.")] = None,
+    account: Annotated[str | None, Option("--account", help="Only those of one account.")] = None,
     json: Json = False,
 ) -> None:
     """List endpoints: the operator's and those of all accounts."""
@@ -131,13 +130,13 @@ def try_out(endpoint_id: EndpointId, json: Json = False) -> None:
     else:
         print(f"The test did not arrive at {endpoint.label}: {sent.error}", file=sys.stderr)
     if sent.error is not None:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 @app.command("log")
 def log(
     endpoint_id: EndpointId,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
+    limit: Annotated[int, Option("--limit", min=1, max=1000, help="How many at most.")] = 20,
     json: Json = False,
 ) -> None:
     """List what was sent to an endpoint, newest first."""

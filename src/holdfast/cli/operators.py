@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
     from holdfast.service.instance.home import Instance
     from holdfast.service.people.operators import Operator
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The operator's e-mail address.")]
+Email = Annotated[str, Argument(metavar="EMAIL", help="The operator's e-mail address.")]
 
 
 @app.command("add")

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
-
+from holdfast.cli.command_line.declared import Option
 from holdfast.cli.state import state
 from holdfast.cli.terminal import OutputFailed, escaped
 
@@ -21,7 +20,7 @@ def _note_json(value: bool) -> bool:
     return value
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", callback=_note_json)]
+Json = Annotated[bool, Option("--json", help="Print JSON for programs.", convert=_note_json)]
 
 
 def print_json(shown: Struct | Sequence[Struct]) -> None:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Group
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import operator, state
 
-people = typer.Typer(no_args_is_help=True)
-mail = typer.Typer(no_args_is_help=True)
+people = Group()
+mail = Group()
 
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
-
-
-@people.callback()
-def _people() -> None:
-    """People: who signs in."""
+Email = Annotated[str, Argument(metavar="EMAIL", help="The person's e-mail address.")]
 
 
 @people.command("link")
@@ -50,14 +44,9 @@ def reset(email: Email, json: Json = False) -> None:
         print(f"{found} has no second factor any more, and signs in by the password alone. All sessions have ended.")
 
 
-@mail.callback()
-def _mail() -> None:
-    """Mail of the instance."""
-
-
 @mail.command("test")
 def send_test_mail(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address to send a mail to.")],
+    address: Annotated[str, Argument(metavar="ADDRESS", help="The address to send a mail to.")],
     json: Json = False,
 ) -> None:
     """Send a mail by the server of holdfast.toml."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Argument, Exit
 from holdfast.cli.output import Json, fail, print_json, print_table, warn
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.state import operator, state
@@ -18,7 +17,7 @@ def prove(
     name: AppName,
     backup: Annotated[
         str | None,
-        typer.Argument(metavar="[BACKUP]", help="Name, id or ref:REFERENCE; else the newest good one."),
+        Argument(metavar="[BACKUP]", help="Name, id or ref:REFERENCE; else the newest good one."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -42,7 +41,7 @@ def prove(
         if json:
             print_json(shown_job(instance, done, for_operator=True))
         if done.state is not JobState.SUCCESSFUL:
-            raise typer.Exit(
+            raise Exit(
                 fail(
                     done.error_code or "PROVE_IN_PROGRESS",
                     done.reason or "Another process does.",

@@ -6,8 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Exit, Option
 from holdfast.cli.output import Json, fail, print_json, warn
 from holdfast.cli.progress import progress_bar
 from holdfast.cli.sources import PasswordEnv, PasswordFile
@@ -31,25 +30,21 @@ class RestoreMode(StrEnum):
 
 
 def restore(
-    name: Annotated[
-        str | None, typer.Argument(metavar="APP", help="The application's name or id.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, Argument(metavar="APP", help="The application's name or id.")] = None,
     backup: Annotated[
         str | None,
-        typer.Argument(metavar="BACKUP", help="The backup's name, id or ref:REFERENCE.", show_default=False),
+        Argument(metavar="BACKUP", help="The backup's name, id or ref:REFERENCE."),
     ] = None,
     undo: Annotated[
-        str | None, typer.Option("--undo", metavar="JOB", help="Undo this restore, by its safety backup.")
+        str | None, Option("--undo", metavar="JOB", help="Undo this restore, by its safety backup.")
     ] = None,
-    to: Annotated[
-        Path | None, typer.Option("--to", help="Restore into this folder, not into the application's.")
-    ] = None,
+    to: Annotated[Path | None, Option("--to", help="Restore into this folder, not into the application's.")] = None,
     path: Annotated[
-        list[str] | None, typer.Option("--path", help="Only this file or folder; may be given several times.")
+        list[str] | None, Option("--path", help="Only this file or folder; may be given several times.")
     ] = None,
     mode: Annotated[
         RestoreMode | None,
-        typer.Option(
+        Option(
             "--mode",
             help="mirror removes what the backup does not have (the default), overlay leaves it (the default "
             "with --to).",
@@ -57,22 +52,22 @@ def restore(
     ] = None,
     into: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--into",
             metavar="FOLDER",
             help="Put everything into this new folder below the application's own, which backups then leave out.",
         ),
     ] = None,
-    other: Annotated[str | None, typer.Option("--app", help="Restore into this other application.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    other: Annotated[str | None, Option("--app", help="Restore into this other application.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would change.")] = False,
     safety_backup: Annotated[
-        bool, typer.Option("--safety-backup/--no-safety-backup", help="Take a backup first, to undo the restore with.")
+        bool, Option("--safety-backup/--no-safety-backup", help="Take a backup first, to undo the restore with.")
     ] = True,
     database: Annotated[
-        str | None, typer.Option("--database", metavar="NAME", help="A database of the backup instead of its files.")
+        str | None, Option("--database", metavar="NAME", help="A database of the backup instead of its files.")
     ] = None,
     to_dsn: Annotated[
-        str | None, typer.Option("--to-dsn", help="Restore the database into this one, not where it came from.")
+        str | None, Option("--to-dsn", help="Restore the database into this one, not where it came from.")
     ] = None,
     password_env: PasswordEnv = None,
     password_file: PasswordFile = None,
@@ -188,7 +183,7 @@ def _restore_database(
 
 
 def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
-    """Run a restore in this process to its end. Raises typer.Exit when it failed."""
+    """Run a restore in this process to its end. Raises Exit when it failed."""
     import msgspec
 
     from holdfast.catalog.records import JobState
@@ -200,7 +195,7 @@ def _run(instance: Instance, job: Job, called: str, json: bool) -> Restored:
     if json:
         print_json(shown_job(instance, done, for_operator=True))
     if done.state is not JobState.SUCCESSFUL:
-        raise typer.Exit(
+        raise Exit(
             fail(
                 done.error_code or "RESTORE_IN_PROGRESS",
                 done.reason or "Another process restores it.",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Option, WrongUse
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 from holdfast.units import size_text
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
 
 def retain(
     name: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="The application's name or id; without: all of them.")
+        str | None, Argument(metavar="[APP]", help="The application's name or id; without: all of them.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would go, and what keeps the rest.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go, and what keeps the rest.")] = False,
     accept: Annotated[
         bool,
-        typer.Option("--accept", help="Confirm the size of an application that has shrunk; its retention goes on."),
+        Option("--accept", help="Confirm the size of an application that has shrunk; its retention goes on."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -36,7 +33,7 @@ def retain(
     from holdfast.service.retention.retain import accept_size, plan_retention, retain_app, shown_retention
 
     if accept and (name is None or dry_run):
-        raise typer.BadParameter("name the application whose size is right, and omit --dry-run", param_hint="--accept")
+        raise WrongUse("name the application whose size is right, and omit --dry-run")
     answers = []
     with state.instance() as instance:
         for found in [find_app(instance, name)] if name else list_apps(instance):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Argument, Option
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import operator, state
 
@@ -16,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def _keep(what: str) -> Any:
-    return typer.Option(f"--keep-{what}", min=0, max=100_000, help=f"How many {what} ones to keep; 0: no rule.")
+    return Option(f"--keep-{what}", min=0, max=100_000, help=f"How many {what} ones to keep; 0: no rule.")
 
 
 def schedule(
     name: AppName,
     cron: Annotated[
-        str | None, typer.Argument(help="When, as a cron expression like '0 3 * * *'; without one it stays.")
+        str | None, Argument(metavar="CRON", help="When, as a cron expression like '0 3 * * *'; without one it stays.")
     ] = None,
-    off: Annotated[bool, typer.Option("--off", help="Take no more scheduled backups.")] = False,
+    off: Annotated[bool, Option("--off", help="Take no more scheduled backups.")] = False,
     keep_last: Annotated[int | None, _keep("last")] = None,
     keep_hourly: Annotated[int | None, _keep("hourly")] = None,
     keep_daily: Annotated[int | None, _keep("daily")] = None,
@@ -33,7 +32,7 @@ def schedule(
     keep_yearly: Annotated[int | None, _keep("yearly")] = None,
     keep_within: Annotated[
         str | None,
-        typer.Option("--keep-within", help="Keep all that are newer than this: 36h, 30d, 8w; '' removes the rule."),
+        Option("--keep-within", help="Keep all that are newer than this: 36h, 30d, 8w; '' removes the rule."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
-import typer
-
+from holdfast.cli.command_line.declared import Exit, Group, Option, WrongUse
 from holdfast.cli.output import Json, fail, print_json
 from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.service.instance.home import Instance
 
-key_app = typer.Typer(no_args_is_help=True)
+key_app = Group()
 
 
 def _origin(url: str | None) -> str | None:
     from holdfast.service.instance.config import is_origin
 
     if url and not is_origin(url):
-        raise typer.BadParameter(f"a URL like https://host or http://host:port, and not {url!r}")
+        raise WrongUse(f"a URL like https://host or http://host:port, and not {url!r}")
     return url
 
 
@@ -37,16 +36,16 @@ def _time_zone(name: str | None) -> str | None:
     from holdfast.service.instance.config import is_time_zone
 
     if name and not is_time_zone(name):
-        raise typer.BadParameter(f"a name like Europe/Berlin, and not {name!r}")
+        raise WrongUse(f"a name like Europe/Berlin, and not {name!r}")
     return name
 
 
 BaseUrl = Annotated[
     str | None,
-    typer.Option("--base-url", callback=_origin, help="Where the API is reached, e.g. https://host.example."),
+    Option("--base-url", convert=_origin, help="Where the API is reached, e.g. https://host.example."),
 ]
 BackupsUrl = Annotated[
-    str | None, typer.Option("--backups-url", callback=_origin, help="Where downloads are reached, if elsewhere.")
+    str | None, Option("--backups-url", convert=_origin, help="Where downloads are reached, if elsewhere.")
 ]
 _PORT_MAX = 65_535
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -56,16 +55,14 @@ _READY_SECONDS = 60.0
 def init(
     base_url: BaseUrl = None,
     backups_url: BackupsUrl = None,
-    time_zone: Annotated[
-        str | None, typer.Option("--time-zone", callback=_time_zone, help="E.g. Europe/Berlin.")
-    ] = None,
+    time_zone: Annotated[str | None, Option("--time-zone", convert=_time_zone, help="E.g. Europe/Berlin.")] = None,
     from_store: Annotated[
         Path | None,
-        typer.Option("--from-store", help="Bring an instance back on this machine: its store, or a copy of it."),
+        Option("--from-store", help="Bring an instance back on this machine: its store, or a copy of it."),
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option("--key", help="With --from-store: the file with the recovery sheet or its key; - for stdin."),
+        Option("--key", help="With --from-store: the file with the recovery sheet or its key; - for stdin."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -77,7 +74,7 @@ def init(
         init_from_store(from_store, key, Settings(base_url, backups_url, time_zone), json=json)
         return
     if key is not None:
-        raise typer.BadParameter("--key belongs to --from-store; without it `init` makes a new master key")
+        raise WrongUse("--key belongs to --from-store; without it `init` makes a new master key")
     from holdfast.schemas.commands import NewInstance
     from holdfast.service.instance.home import KEY_NAME, KEY_VARIABLE, create_instance
     from holdfast.service.people.audit import Change, record
@@ -118,10 +115,10 @@ def export(json: Json = False) -> None:
 
 
 def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=_PORT_MAX, help="Port to listen on (default: that of base_url)."),
+        Option("--port", min=0, max=_PORT_MAX, help="Port to listen on (default: that of base_url)."),
     ] = None,
     base_url: BaseUrl = None,
     backups_url: BackupsUrl = None,
@@ -138,7 +135,7 @@ def serve(
 
 
 def demo(
-    port: Annotated[int, typer.Option("--port", min=1, max=_PORT_MAX, help="Port to listen on.")] = 8420,
+    port: Annotated[int, Option("--port", min=1, max=_PORT_MAX, help="Port to listen on.")] = 8420,
 ) -> None:
     """Make a demo instance in the home folder, or reuse it; take backups, show how to get them, and serve."""
     from holdfast.cli.demo import Demo
@@ -182,7 +179,7 @@ def run_server(
         watched.start()
         try:
             if not watched.wait_ready(_READY_SECONDS):
-                raise typer.Exit(fail("JOBS", "The jobs' process does not start; its messages above say why."))
+                raise Exit(fail("JOBS", "The jobs' process does not start; its messages above say why."))
 
             def ready(port: int) -> None:
                 _write_server_file(instance, host, port)
@@ -190,7 +187,7 @@ def run_server(
 
             run(instance, host, port, ready)
         except ServerError as error:
-            raise typer.Exit(fail("SERVER", str(error))) from None
+            raise Exit(fail("SERVER", str(error))) from None
         finally:
             watched.stop()
             with suppress(FileNotFoundError):
@@ -227,7 +224,7 @@ def _check_port(host: str, port: int) -> None:
         for opened in listen(host, port):
             opened.close()
     except ServerError as error:
-        raise typer.Exit(fail("PORT_IN_USE", str(error))) from None
+        raise Exit(fail("PORT_IN_USE", str(error))) from None
 
 
 @contextmanager
@@ -236,7 +233,7 @@ def _only_one(instance: Instance) -> Iterator[None]:
     from holdfast.service.instance.file_locks import SERVE_LOCK
 
     if instance.catalog.read_only_because:
-        raise typer.Exit(fail("CATALOG", instance.catalog.read_only_because))
+        raise Exit(fail("CATALOG", instance.catalog.read_only_because))
     home = instance.home
     fd = os.open(home / "run" / f"{SERVE_LOCK}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -244,7 +241,7 @@ def _only_one(instance: Instance) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = f"Another `holdfast serve` runs on {home} already; stop it first, or choose another --home."
-            raise typer.Exit(fail("ALREADY_SERVED", message)) from None
+            raise Exit(fail("ALREADY_SERVED", message)) from None
         yield
     finally:
         os.close(fd)

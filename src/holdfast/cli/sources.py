@@ -6,34 +6,33 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from holdfast.cli.apps import AppName
+from holdfast.cli.command_line.declared import Argument, Exit, Group, Option
 from holdfast.cli.output import Json, print_json, print_table
 from holdfast.cli.state import operator, state
 
 if TYPE_CHECKING:
     from holdfast.schemas.commands import GoodDatabase
 
-app = typer.Typer(no_args_is_help=True)
+app = Group()
 
 PasswordEnv = Annotated[
-    str | None, typer.Option("--password-env", metavar="VARIABLE", help="The environment variable with the password.")
+    str | None, Option("--password-env", metavar="VARIABLE", help="The environment variable with the password.")
 ]
 PasswordFile = Annotated[
-    Path | None, typer.Option("--password-file", help="A file of mode 0600 with the password in its first line.")
+    Path | None, Option("--password-file", help="A file of mode 0600 with the password in its first line.")
 ]
 
 
 @app.command("add")
 def add(
     name: AppName,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="postgres, mariadb or redis.")],
-    dsn: Annotated[str, typer.Option("--dsn", help="Where it is: a URL without password.")],
-    source: Annotated[str | None, typer.Option("--name", help="Its name in backups (else the database's).")] = None,
+    kind: Annotated[str, Argument(metavar="KIND", help="postgres, mariadb or redis.")],
+    dsn: Annotated[str, Option("--dsn", help="Where it is: a URL without password.")],
+    source: Annotated[str | None, Option("--name", help="Its name in backups (else the database's).")] = None,
     password_env: PasswordEnv = None,
     password_file: PasswordFile = None,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="See first whether it can be dumped.")] = True,
+    check: Annotated[bool, Option("--check/--no-check", help="See first whether it can be dumped.")] = True,
     json: Json = False,
 ) -> None:
     """Have a database in the backups of an application."""
@@ -97,13 +96,13 @@ def check(name: AppName, json: Json = False) -> None:
         if not good and not bad:
             print(f"{found.name} has no databases; `holdfast app source add` makes one its source.")
     if bad:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 @app.command("remove")
 def remove(
     name: AppName,
-    source: Annotated[str, typer.Argument(metavar="NAME", help="The database's name, as `list` shows it.")],
+    source: Annotated[str, Argument(metavar="NAME", help="The database's name, as `list` shows it.")],
     json: Json = False,
 ) -> None:
     """Leave a database out of later backups; those that have it keep it."""

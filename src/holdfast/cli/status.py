@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from holdfast.cli.command_line.declared import Argument, Exit, Option
 from holdfast.cli.output import Json, print_json
 from holdfast.cli.state import state
 from holdfast.cli.terminal import escaped, unguarded
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="The application's name or id; without one, all of them.")
+        str | None, Argument(metavar="[APP]", help="The application's name or id; without one, all of them.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is not well.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Only what is not well.")] = False,
     json: Json = False,
 ) -> None:
     """Show how the backups of each application stand, the worst first. Exit code 1 if one has a problem."""
@@ -38,7 +37,7 @@ def status(
         if name is None:
             print(_summary(len(found), problems, warnings))
     if problems:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _print(shown: list[AppStatus], *, is_one: bool) -> None:

@@ -85,7 +85,7 @@ def test_a_finished_backup_is_told(open_world: World, receiver: Receiver) -> Non
     assert (data["app"], data["app_id"], data["backup_id"]) == ("bot", open_world.app.id, backup.id)
     assert data["backup"]["size"] == backup.zip_bytes
     assert data["message"].startswith("bot: backup finished. The backup “first” was finished at 2024-12-07 22:07 CET")
-    assert data["link"].endswith(f"/apps/{open_world.app.id}")
+    assert data["link"].endswith(f"/apps/{open_world.app.id}/backups/{backup.id}")
     assert key_of(open_world.instance, backup) not in got.body.decode()
     assert log_of(open_world, made)[0].state is DeliveryState.DELIVERED
     assert go(open_world) == 0
@@ -339,7 +339,7 @@ def test_people_are_told_in_words(open_world: World, receiver: Receiver) -> None
     told_of = receiver.received[0].json
     assert told_of["title"] == "bot: backup failed"
     assert told_of["message"].splitlines()[0].endswith("The disk is full.")
-    assert told_of["message"].splitlines()[-1].endswith(f"/apps/{open_world.app.id}")
+    assert f"/apps/{open_world.app.id}/backups/" in told_of["message"].splitlines()[-1]
     with pytest.raises(Conflict, match="Only webhooks"):
         rotate_secret(open_world.instance, made.endpoint, SYSTEM)
 

@@ -112,13 +112,16 @@ _CODE = re.compile(r"\b[A-Z][A-Z_]{3,}\b|\b[a-z_]+(?:[._][a-z_]+)+\b|`[^`]*`|hol
 
 
 class Marking(gettext.NullTranslations):
-    """Each message in marks."""
+    """Each message of the sources in marks; what is no message, though it is given out for one, stays as it is."""
+
+    known = frozenset(all_messages()["texts"])
 
     def gettext(self, message: str) -> str:
-        return f"{OPEN}{message}{CLOSE}"
+        return f"{OPEN}{message}{CLOSE}" if message in self.known else message
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return f"{OPEN}{msgid1 if n == 1 else msgid2}{CLOSE}"
+        text = msgid1 if n == 1 else msgid2
+        return f"{OPEN}{text}{CLOSE}" if (msgid1, msgid2) in self.known else text
 
 
 def marked_language() -> Language:
@@ -231,7 +234,15 @@ OPERATOR_PAGES = (
     *("/operator", "/operator/accounts", "/operator/apps", "/operator/audit", "/operator/doctor", "/operator/jobs"),
     *("/operator/nodes", "/operator/notices", "/operator/plans", "/operator/settings", "/operator/store"),
 )
-OPEN_PAGES = ("/login", "/forgot", "/forgot/new?token=x", "/in?ticket=x", "/invite/x")
+OPEN_PAGES = (
+    "/oidc/x/account",
+    "/oidc/x/callback?state=x",
+    "/login",
+    "/forgot",
+    "/forgot/new?token=x",
+    "/in?ticket=x",
+    "/invite/x",
+)
 
 
 def test_no_page_has_a_text_that_is_in_no_catalogue(site: Site, states: States) -> None:

@@ -292,7 +292,7 @@ def _change_schema(engine: Engine, zone: tzinfo) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
         version = _version(connection)
         if version is None:
-            metadata.create_all(connection)
+            _make_tables(connection)
             connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
             connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": SCHEMA_VERSION})
         elif version < SCHEMA_VERSION:
@@ -304,6 +304,16 @@ def _change_schema(engine: Engine, zone: tzinfo) -> None:
                 raise CatalogError(str(error)) from error
             upgrade(connection, zone=zone)
         connection.commit()
+
+
+def _make_tables(connection: Connection) -> None:
+    """Make all tables of a new catalog, with their indexes; partial ones by the condition in their `info`."""
+    dialect = connection.dialect.name
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if "where" in index.info:
+                index.dialect_options[dialect]["where"] = index.info["where"]
+    metadata.create_all(connection)
 
 
 def _leave_no_trace(engine: Engine) -> None:

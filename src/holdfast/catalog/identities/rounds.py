@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.identity_tables import sign_in_rounds, used_tokens
+from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.identities.records import Purpose, Round
 
 _COLUMNS = tuple(sign_in_rounds.c[name] for name in Round.__struct_fields__)
@@ -62,6 +62,5 @@ def use_token(catalog: Catalog, token_hash: bytes, ends_at: int, now_ns: int) ->
     """Note that a host's token is used; return False when it was used before. `ends_at`: it is refused from then on."""
     with catalog.write() as connection:
         connection.execute(used_tokens.delete().where(used_tokens.c.ends_at <= now_ns))
-        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        noted = insert(used_tokens).values(hash=token_hash, ends_at=ends_at)
+        noted = insert_into(connection, used_tokens).values(hash=token_hash, ends_at=ends_at)
         return connection.execute(noted.on_conflict_do_nothing(index_elements=["hash"])).rowcount > 0

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from holdfast.catalog.database.access_tables import members, passwords, people, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.identity_tables import identities
 from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.identities.records import Identity, IdentityTaken, KnownIdentity, LastWayIn, OtherWayIn
 from holdfast.catalog.people.keys import stored_texts, texts
@@ -116,11 +116,12 @@ def _enter_identity(
     connection: Connection, new: Identity, account_id: str | None, change: Change, now_ns: int
 ) -> Identity:
     """Add an identity that opens an account (None: all), or have a known one open that too. Raises IdentityTaken."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     first = msgspec.structs.replace(new, account_ids=None if account_id is None else (account_id,))
     values = msgspec.structs.asdict(first) | {"account_ids": stored_texts(first.account_ids)}
     # Two browsers may link the same identity at once.
-    added = insert(identities).values(values).on_conflict_do_nothing(index_elements=["issuer", "subject"])
+    added = (
+        insert_into(connection, identities).values(values).on_conflict_do_nothing(index_elements=["issuer", "subject"])
+    )
     linked = first
     if not connection.execute(added).rowcount:
         same = (identities.c.issuer == new.issuer, identities.c.subject == new.subject)

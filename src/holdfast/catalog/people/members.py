@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from holdfast.catalog.database.access_tables import invitations, keys, members, people, sessions, sign_in_links
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
+from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import actor_of, stored_texts, texts
 from holdfast.catalog.people.records import Member, Person
@@ -52,10 +52,9 @@ def is_member(connection: Connection, account_id: str, person_id: str) -> bool:
 
 def enter_person(connection: Connection, person: Person) -> Person:
     """Return the person with this one's e-mail address, who is added if there is none, within a transaction."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     values = {name: getattr(person, name) for name in Person.__struct_fields__}
     # Two accounts may meet the same person for the first time at once.
-    connection.execute(insert(people).values(values).on_conflict_do_nothing(index_elements=["email"]))
+    connection.execute(insert_into(connection, people).values(values).on_conflict_do_nothing(index_elements=["email"]))
     return Person(*connection.execute(select(*_PERSON).where(people.c.email == person.email)).one())
 
 

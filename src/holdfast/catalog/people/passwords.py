@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from holdfast.catalog.database.access_tables import members, passwords, people, second_factors, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
+from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_texts, texts
 from holdfast.catalog.people.operators import enter_operator_session
@@ -103,10 +103,9 @@ def set_password(
     with catalog.write() as connection:
         if not _is_still(connection, credentials, is_elevated=True):
             return False
-        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         values = {"hash": password_hash, "account_ids": stored_texts(account_ids), "changed_at": now_ns}
         connection.execute(
-            insert(passwords)
+            insert_into(connection, passwords)
             .values(person_id=person_id, **values)
             .on_conflict_do_update(index_elements=["person_id"], set_=values)
         )

@@ -102,21 +102,22 @@ def checked(claims: dict[str, Any], expected: Expected) -> Proved:
         raise TokenRefused("it is for another client (aud)")
     if (party is None and len(ours) > 1) or (party is not None and party != expected.client_id):
         raise TokenRefused("it was made for another client (azp)")
-    made_at, ends_at = _seconds(claims, "iat"), _seconds(claims, "exp")
+    made_at, ends_at = seconds_of(claims, "iat"), seconds_of(claims, "exp")
     if ends_at <= expected.now - SKEW_SECONDS:
         raise TokenRefused("it has ended (exp)")
     if not expected.now - AGE_SECONDS_MAX <= made_at <= expected.now + SKEW_SECONDS:
         raise TokenRefused("it was not made just now (iat); the clocks may differ")
-    if "nbf" in claims and _seconds(claims, "nbf") > expected.now + SKEW_SECONDS:
+    if "nbf" in claims and seconds_of(claims, "nbf") > expected.now + SKEW_SECONDS:
         raise TokenRefused("it does not count yet (nbf)")
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
         raise TokenRefused("it is of another round (nonce)")
-    after = made_at - _seconds(claims, "auth_time") if "auth_time" in claims else None
+    after = made_at - seconds_of(claims, "auth_time") if "auth_time" in claims else None
     return Proved(checked_subject(claims.get("sub")), shown_label(claims), after)
 
 
-def _seconds(claims: dict[str, Any], name: str) -> int:
+def seconds_of(claims: dict[str, Any], name: str) -> int:
+    """Return a time among the claims, in seconds since 1970. Raises TokenRefused."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         raise TokenRefused(f"it has no time {name}")

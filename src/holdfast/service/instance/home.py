@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.catalog.accounts.rows import account_by_id
 from holdfast.catalog.database.engine import Catalog, open_catalog, sqlite_url
@@ -39,7 +40,9 @@ from holdfast.stores.port import Store, StoreError
 from holdfast.stores.prefixed import PrefixedStore
 from holdfast.vault.errors import KeyMismatch
 from holdfast.vault.pack.keys import KEY_BYTES, MasterKey
-from holdfast.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from holdfast.vault.vault import Vault
 
 FORMAT_NAME = "FORMAT"
 FORMAT = 1
@@ -112,6 +115,8 @@ class Instance:
 
     def vault(self, account_id: str) -> Vault:
         """The vault of an account. Raises NotFound, KeyMismatch."""
+        from holdfast.vault.vault import Vault  # with numpy and the codec, which commands that only list never need
+
         with self._lock:
             vault = self._vaults.get(account_id)
             if vault is None:

@@ -10,6 +10,8 @@ It must never raise, and never lose anything: a text that is not recognised is t
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -55,24 +57,45 @@ def _translated(tag: str, text: str, depth: int) -> str:
 
 
 def _recognised(language: Language, text: str, depth: int) -> str | None:
-    for form in _forms(language.tag):
-        values = _values(form, text)
-        if values is not None:
-            if depth < _DEPTH_MAX:
-                values = {name: _translated(language.tag, value, depth + 1) for name, value in values.items()}
-            return language.sentences[form.message] % values
-    return None
+    by_word, others = _forms(language.tag)
+    found = max(
+        filter(None, (_first(forms, text) for forms in (by_word.get(text.partition(" ")[0], ()), others))),
+        key=lambda one: one[0].weight,
+        default=None,
+    )
+    if found is None:
+        return None
+    form, values = found
+    if depth < _DEPTH_MAX:
+        values = {
+            name: _translated(language.tag, value, depth + 1) if " " in value else value
+            for name, value in values.items()
+        }
+    return language.sentences[form.message] % values
+
+
+def _first(forms: Sequence[_Form], text: str) -> tuple[_Form, dict[str, str]] | None:
+    """The first sentence that a text is, with its values."""
+    return next(((form, values) for form in forms if (values := _values(form, text)) is not None), None)
 
 
 @cache
-def _forms(tag: str) -> tuple[_Form, ...]:
-    """The sentences that a language can tell, those first that say the most by themselves."""
-    forms = []
+def _forms(tag: str) -> tuple[dict[str, list[_Form]], list[_Form]]:
+    """The sentences that a language can tell, by their first word; and those that begin with a value.
+
+    Of each kind come those first that say the most by themselves.
+    """
+    by_word: dict[str, list[_Form]] = defaultdict(list)
+    others: list[_Form] = []
     for message in languages()[tag].sentences:
         pieces = _PLACEHOLDER.split(message)
         parts = tuple(piece.replace("%%", "%") for piece in pieces[::2])
-        forms.append(_Form(message, parts, tuple(pieces[1::2]), sum(map(len, parts))))
-    return tuple(sorted(forms, key=lambda form: -form.weight))
+        form = _Form(message, parts, tuple(pieces[1::2]), sum(map(len, parts)))
+        word, space, _rest = parts[0].partition(" ")
+        (by_word[word] if space or len(parts) == 1 else others).append(form)
+    for forms in (*by_word.values(), others):
+        forms.sort(key=lambda form: -form.weight)
+    return dict(by_word), others
 
 
 def _values(form: _Form, text: str) -> dict[str, str] | None:

@@ -228,7 +228,7 @@ def _facts(
         kind=event.kind,
         at=event.at,
         app=app.name if app is not None else "",
-        link=instance.config.base_url.rstrip("/") + (f"/apps/{event.app_id}" if event.app_id else ""),
+        link=instance.config.base_url.rstrip("/") + _page_of(event, backup, app, for_operator=for_operator),
         zone=instance.zone,
         backup=backup.name if backup is not None else str(event.data.get("name") or ""),
         size=0 if backup is None else backup.zip_bytes,
@@ -247,6 +247,22 @@ def _facts(
         gone_at=event.data.get("gone_at"),
         standing="" if app is None or standing is None else _headline(instance, app, standing, for_operator),
     )
+
+
+def _page_of(event: Event, backup: Backup | None, app: App | None, *, for_operator: bool) -> str:
+    """Return the path of the page that tells more of an event, to whoever gets the message; one that is there."""
+    if for_operator:
+        return f"/operator/accounts/{event.account_id}"
+    if event.kind is EventKind.STORAGE_NEARLY_FULL:
+        return "/account/plan"
+    if app is None:
+        return "/"
+    if event.kind is EventKind.RESTORE_FINISHED and event.job_id is not None:
+        return f"/jobs/{event.job_id}"
+    is_of_one = event.kind is not EventKind.BACKUP_SHRUNK  # which is about what came before too
+    if is_of_one and backup is not None and backup.deleted_at is None:
+        return f"/apps/{app.id}/backups/{backup.id}"
+    return f"/apps/{app.id}"
 
 
 def _headline(instance: Instance, app: App, standing: Standing, for_operator: bool) -> str:

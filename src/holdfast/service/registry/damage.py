@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from holdfast.catalog.backups.damage import DAMAGED, MORE_DAMAGED, NOT_PROVED, Found, damaged_backups, record_findings
 from holdfast.catalog.backups.found import list_account_backups
@@ -12,9 +13,10 @@ from holdfast.catalog.records import Backup, State, Warned
 from holdfast.service.instance.home import Instance
 from holdfast.stores.port import StoreError
 from holdfast.vault.errors import ChunkMissing, DamagedError, VaultError
-from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.paths import shown
-from holdfast.vault.reader.at_fault import name_file
+
+if TYPE_CHECKING:
+    from holdfast.vault.maintenance.backup_check import DamagedBackup
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ def file_named(instance: Instance, backup: Backup) -> Iterator[None]:
         yield
     except (ChunkMissing, DamagedError) as error:
         error.backup = backup.name
+        from holdfast.vault.reader.at_fault import name_file
+
         with suppress(VaultError, StoreError):
             snapshot = instance.vault(backup.account_id).open(backup.id)
             try:

@@ -34,8 +34,15 @@ _KEPT = {
     "by_hand": N_("it was taken by hand"),
     "no_rules": N_("every backup is kept"),
     "failed_lately": N_("its failure is new"),
+    "keep_last": N_("last"),
+    "keep_hourly": N_("hourly"),
+    "keep_daily": N_("daily"),
+    "keep_weekly": N_("weekly"),
+    "keep_monthly": N_("monthly"),
+    "keep_yearly": N_("yearly"),
+    "keep_within": N_("within"),
 }
-"""By what keeps a backup, as the API names it; rules of retention are named by themselves."""
+"""By what keeps a backup, as the API names it."""
 
 
 def origin(name: str) -> str:
@@ -45,7 +52,7 @@ def origin(name: str) -> str:
 
 def kept(names: Iterable[str]) -> str:
     """Tell what keeps a backup, in words."""
-    return ", ".join(dict.fromkeys(_(_KEPT.get(name, name.removeprefix("keep_").replace("_", " "))) for name in names))
+    return ", ".join(dict.fromkeys(_(_KEPT[name]) for name in names))
 
 
 size, number, decimal, day = patterns.size, patterns.number, patterns.decimal, patterns.short_day

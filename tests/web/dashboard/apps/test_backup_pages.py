@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 from kit.browser import HERE, form_of, signed_in
+from kit.counted import counted
 from kit.site import Site
 
+from holdfast.catalog.backups.changes.run import fail_backup
 from holdfast.catalog.events.audit import entries
-from holdfast.catalog.records import AuditFilter, Backup
+from holdfast.catalog.records import SYSTEM, AuditFilter, Backup
 from holdfast.service.registry.backups import find_backup
+from holdfast.service.take.request import request_backup
 
 
 def address(backup: Backup) -> str:
@@ -81,3 +86,37 @@ def test_who_may_only_look_changes_nothing(site: Site, http: httpx.Client) -> No
     for name in ("delete", "lock", "note", "name", "undelete"):
         assert http.post(f"{address(backup)}/{name}", headers=HERE).status_code == 403
     assert http.get(f"/apps/{site.app.id}/backups/{'f' * 32}").status_code == 404
+
+
+def test_a_failed_backup_says_what_is_safe_what_comes_next_and_what_can_be_restored(
+    site: Site, http: httpx.Client
+) -> None:
+    signed_in(site, http)
+
+    def failed() -> str:
+        backup, _ = request_backup(site.instance, site.app.id, SYSTEM)
+        fail_backup(site.instance.catalog, backup.id, "STORE_FULL", "<b>The disk is full.</b>", backup.created_at)
+        return f"/apps/{site.app.id}/backups/{backup.id}"
+
+    alone = http.get(failed())
+    assert "so nothing could be restored." in alone.text
+    assert "What you can restore" not in alone.text
+    good = [site.take() for _ in range(4)]
+    path = failed()
+    with counted(site.instance) as queries:
+        shown = http.get(path)
+    assert len(queries) <= 8, queries
+    for text in ("What happened", "What is still safe", "What happens next", "What you can restore"):
+        assert f">{text}</h2>" in shown.text
+    assert "&lt;b&gt;The disk is full.&lt;/b&gt;" in shown.text
+    assert "is still there, with 2 files." in shown.text
+    assert "the next one is made by hand" in shown.text
+    offered = re.findall(r'href="/apps/\w+/restore\?backup=(\w+)"', shown.text)
+    assert offered == [one.id for one in reversed(good[1:])], "the three newest good ones"
+    assert shown.text.count("btn primary") == 1
+    again = f"/apps/{site.app.id}/backups"
+    assert http.post(again, data=form_of(shown, again), headers=HERE).status_code == 303
+    assert len(site.queued()) == 1
+    assert "Another one is being made now." in http.get(path).text
+    refused = http.get(f"/apps/{site.app.id}/backups/{'f' * 32}")
+    assert (refused.status_code, 'href="/"' in refused.text) == (404, True), "it leads on"

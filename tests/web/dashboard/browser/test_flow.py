@@ -1,5 +1,5 @@
-"""What a customer does in a day: signs in, backs up, watches, downloads, deletes, undoes. With the mouse, with the
-keyboard alone, and without JavaScript.
+"""What a customer does in a day: signs in, backs up, watches, downloads, restores, undoes, deletes, undoes, rotates the
+key. With the mouse, with the keyboard alone, and without JavaScript.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from kit.browser import link
 from kit.site import Site, start_site
@@ -15,9 +16,11 @@ from kit.windows import Visit
 from playwright.sync_api import Page, expect
 
 from holdfast.catalog.records import SYSTEM
+from holdfast.service.people.keys import is_main, list_keys
 from holdfast.service.registry.apps import add_app
 from holdfast.web import event_hub
 
+PASSWORD = "seven rare otters sing"
 TABS_MAX = 60
 RELOADS_MAX = 200
 
@@ -101,3 +104,37 @@ def test_a_customers_day(site: Site, visit: Visit, tmp_path: Path, use: Use, has
     shows(page, has_script, "was deleted.")
     use(page, "button", "Undo")
     expect(page.get_by_role("link", name="Download").first).to_be_visible()
+    rotates_the_key(site, page, use)
+
+
+def rotates_the_key(site: Site, page: Page, use: Use) -> None:
+    """From the application to the keys by what is shown; the password is asked for, as it was given long ago."""
+    use(page, "link", "Account")
+    use(page, "link", "Password")
+    if page.get_by_label("Present password").count():
+        page.get_by_label("Present password").fill(PASSWORD)
+    for field in ("New password", "New password again"):
+        page.get_by_label(field, exact=True).fill(PASSWORD)
+    use(page, "button", "Save the password")
+    with site.instance.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE sessions SET elevated_until = 1")
+    page.goto("/account")
+    use(page, "link", "API keys")
+    use(page, "button", "Replace the main key")
+    expect(page.locator("h1")).to_have_text("Is it you?")
+    page.get_by_label("Password of").fill(PASSWORD)
+    use(page, "button", "Go on")
+    expect(page.locator("h1")).to_have_text("API keys")
+    assert page.locator("pre.secret").count() == 0, "nothing was done before"
+    was = main_key(site)
+    use(page, "button", "Replace the main key")
+    shown = page.locator("pre.secret")
+    expect(shown).to_be_visible()
+    is_open = httpx.get(f"{site.url}/v3/apps", headers={"Authorization": shown.inner_text().strip()}).status_code == 200
+    assert (main_key(site) != was, is_open) == (True, True)
+
+
+def main_key(site: Site) -> str:
+    """The id of the main key."""
+    keys = list_keys(site.instance, site.silver.account.id)
+    return next(key.id for key in keys if is_main(key))

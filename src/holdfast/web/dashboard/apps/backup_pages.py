@@ -26,6 +26,7 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
+from holdfast.web.dashboard.apps.failed_backup import failed_shown
 from holdfast.web.dashboard.apps.job_pages import job_form, path_of_job
 from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.render import app_frame, page, redirect
@@ -142,7 +143,9 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     app = apps.get_app(instance, caller.account.id, app_id)
     seen = newest_event(instance, caller.account.id)  # before anything is read: what comes later is told
     backup = operations.find_backup(instance, app_id, ref)
-    full = operations.full_object(instance, backup, with_keys=caller.may_download)
+    # What keeps a failed one is not said, and costs a look at all backups.
+    kept: dict[str, tuple[str, ...]] | None = {backup.id: ()} if backup.state is State.FAILED else None
+    full = operations.full_objects(instance, [backup], with_keys=caller.may_download, kept=kept)[0]
     now, zone = instance.clock.now_ns(), instance.zone
 
     def times(*lines: tuple[str, int | None]) -> list[tuple[str, str]]:
@@ -163,6 +166,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         badge=badge_of_backup(backup),
         locked=locked_words(backup, now, zone),
         origin=words.origin(backup.origin),
+        failed=failed_shown(instance, caller, token, app, backup) if backup.state is State.FAILED else None,
         trust=_trust(backup, instance, may_ask=may_create),
         restore=restore_path(app_id, backup.id) if is_good and caller.may(Right.BACKUPS_RESTORE, app_id) else None,
         cancel=job_form(token, backup.id, "cancel") if may_cancel else None,

@@ -3,7 +3,7 @@ let turn = 0;
 const show = async (id, url) => {
   const mine = ++turn;
   try {
-    const page = await fetched(url), part = page.getElementById(id);
+    const page = await fetched(url, {refusals: true}), part = page.getElementById(id);
     if (mine !== turn) return;
     if (!part) return location.assign(url);
     swap(document.getElementById(id), part);

@@ -11,11 +11,11 @@ document.addEventListener("submit", () => { leaving = true; wait(POLL_MS).then((
 
 // A page or a part of one, parsed and never run.
 const policy = window.trustedTypes?.createPolicy("holdfast", {createHTML: html => html}) ?? {createHTML: html => html};
-const fetched = async url => {
+const fetched = async (url, {refusals = false} = {}) => {
   const answer = await fetch(url, {headers: {accept: "text/html"}});
   // Signed out, or gone: the page itself says so.
   if (!leaving && (answer.status === 401 || answer.status === 404)) location.reload();
-  if (!answer.ok) throw new Error(answer.statusText);
+  if (!answer.ok && !(refusals && answer.status < 500)) throw new Error(answer.statusText);
   return new DOMParser().parseFromString(policy.createHTML(await answer.text()), "text/html");
 };
 

@@ -180,7 +180,8 @@ def _durations(spreads: Sequence[Spread], width: int, css: str) -> Markup:
         for css_class, value, left in (("bar", one.middle, middle - wide - 1), ("bar slow", one.slow, middle + 1)):
             high = round(max(2, tall * value / most), 1)
             parts.append(_BAR.format(css_class, round(left, 1), round(top + tall - high, 1), round(wide, 1), high))
-        parts.append(_TEXT.format(round(middle, 1), height - 8, "middle", day_and_month(one.day)))
+        if (len(spreads) - 1 - index) % (1 if width > NARROW else 3) == 0:
+            parts.append(_TEXT.format(round(middle, 1), height - 8, "middle", day_and_month(one.day)))
     return _svg(width, height, css, parts)
 
 

@@ -27,6 +27,7 @@ _GROUPS = {
 
 
 _GROUP_NAMES = {
+    "main": N_("Main"),
     "view": N_("View"),
     "manager": N_("Manager"),
     "maintain": N_("Maintain"),

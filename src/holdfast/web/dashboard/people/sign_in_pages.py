@@ -14,6 +14,7 @@ from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
+from holdfast.service.identities.hand_over import HandOverRefused, open_hand_over
 from holdfast.service.instance.home import Instance
 from holdfast.service.language.texts import _
 from holdfast.service.people import operators, sign_in
@@ -54,9 +55,9 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(SIGN_IN_PATH, opt=OPEN)
     @as_page
     async def sign_in_link(request: AnyRequest) -> Answer:
-        ticket = inputs.query(request.scope, "ticket").get("ticket", "")
+        given = inputs.query(request.scope, "ticket", "token")
         if is_opened_by_person(request.scope) and not _is_head(request.scope):
-            return await _signed_in(context, request.scope, operators.open_link, ticket)
+            return await _opened(context, request.scope, given)
         return page(
             request.scope,
             "one_button.html",
@@ -64,7 +65,7 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
             lines=[_("This link signs you in, once.")],
             action=SIGN_IN_PATH,
             button=_("Sign in"),
-            fields={"ticket": ticket},
+            fields=given,
             providers=[],
         )
 
@@ -72,8 +73,7 @@ def _link_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def use_sign_in_link(request: AnyRequest) -> Answer:
         require_from_here(context, request.scope)
-        ticket = (await inputs.form_body(request)).get("ticket", "")
-        return await _signed_in(context, request.scope, operators.open_link, ticket)
+        return await _opened(context, request.scope, await inputs.form_body(request))
 
     return [sign_in_link, use_sign_in_link]
 
@@ -98,6 +98,13 @@ def _invitation_routes(context: Context) -> list[HTTPRouteHandler]:
     return [show_invitation, accept_invitation]
 
 
+async def _opened(context: Context, scope: Scope, given: dict[str, str]) -> Answer:
+    """Use up a sign-in link, by its ticket, or a host's token."""
+    if "token" in given:
+        return await _signed_in(context, scope, open_hand_over, given["token"])
+    return await _signed_in(context, scope, operators.open_link, given.get("ticket", ""))
+
+
 async def _signed_in(
     context: Context, scope: Scope, enter: Callable[[Instance, str, str, str, str | None], SignedIn], secret: str
 ) -> Answer:
@@ -108,7 +115,9 @@ async def _signed_in(
         signed_in = await context.call(enter, context.instance, secret, address, agent, old_token)
     except Exception as error:
         known = known_error(error)
-        if known is None or known.http_status != 404:
+        if isinstance(error, HandOverRefused):
+            context.log.warning("hand_over_refused", detail=error.detail)
+        if known is None or not (known.http_status == 404 or isinstance(error, HandOverRefused)):
             raise
         raise context.refuse_after_failure(context.key_throttle, scope, known) from None
     target = signed_in.return_to if _PAGES.fullmatch(signed_in.return_to) else HOME_PATH
