@@ -33,6 +33,11 @@ MS_MAX, QUERIES_MAX, FIRST_VISIT_BYTES_MAX, PAGE_BYTES_MAX = 50.0, 8, 80_000, 15
 _OPENED = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept-Encoding": "gzip"}
 _STATIC = re.compile(r'(?:href|src)="(/static/[^"#]+)|url\((/static/[^)]+)\)')
 _OTHER_ACCOUNT = "bench1"
+OPERATOR = ""
+"""Signs in to no account."""
+_OPERATOR_EMAIL = "operator@example.org"
+_OPERATORS = ("", "accounts", "apps", "nodes", "store", "jobs", "notices", "plans", "settings", "audit")
+"""The operator's pages; of the store and of all applications they show what was counted at the first opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class Browser:
     """Somebody who is signed in. Connections are kept, as browsers do."""
 
     def __init__(self, home: Home, account_id: str, port: int) -> None:
-        link = run_quietly([str(PROGRAM), "sign-in-link", account_id], env=home.environment)
+        command = ["sign-in-link", account_id] if account_id else ["operator", "link", _OPERATOR_EMAIL]
+        link = run_quietly([str(PROGRAM), *command], env=home.environment)
         found = re.search(r"/in\?ticket=\S+", link)
         assert found is not None, link
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -76,6 +82,7 @@ def measure_dashboard(run: Path, say: Callable[[str], None]) -> bool:
     home = Home(run / "home-dashboard", folder)
     say(f"filling a catalog with {BACKUPS:,} backups ...")
     fill_catalog(home, BACKUPS)
+    run_quietly([str(PROGRAM), "operator", "add", _OPERATOR_EMAIL], env=home.environment)
     server = Server(home)
     try:
         newest = server.newest()["id"]
@@ -83,8 +90,14 @@ def measure_dashboard(run: Path, say: Callable[[str], None]) -> bool:
             "an application": (home.account_id, f"/apps/{home.app_id}"),
             "its headline alone": (home.account_id, f"/apps/{home.app_id}/hero"),
             "a backup": (home.account_id, f"/apps/{home.app_id}/backups/{newest}"),
+            "its schedule": (home.account_id, f"/apps/{home.app_id}/schedule"),
+            "its activity": (home.account_id, f"/apps/{home.app_id}/activity"),
             "all applications": (_OTHER_ACCOUNT, "/"),
             "the account": (home.account_id, "/account"),
+            "its keys": (home.account_id, "/account/keys"),
+            "its people": (home.account_id, "/account/people"),
+            "its plan": (home.account_id, "/account/plan"),
+            **{f"the operator's {name}": (OPERATOR, f"/operator/{name}".rstrip("/")) for name in _OPERATORS},
         }
         times = {name: _times(home, *page) for name, page in pages.items()}
         first_visit = _first_visit(home, pages["an application"][1])
@@ -94,11 +107,12 @@ def measure_dashboard(run: Path, say: Callable[[str], None]) -> bool:
     with _counted(home) as (port, count):
         for name, (account_id, path) in pages.items():
             cost = Cost(times[name][0], count(Browser(home, account_id, port), path), times[name][1])
+            is_small = cost.ms[0] <= MS_MAX and cost.queries <= QUERIES_MAX and cost.size <= PAGE_BYTES_MAX
+            is_good &= is_small
             say(
                 f"  {name}: first byte {cost.ms[0]:.1f} ms (p95 {cost.ms[1]:.1f}), {cost.queries} queries, "
-                f"{cost.size / 1000:.1f} kB"
+                f"{cost.size / 1000:.1f} kB{'' if is_small else ': TOO MUCH'}"
             )
-            is_good &= cost.ms[0] <= MS_MAX and cost.queries <= QUERIES_MAX and cost.size <= PAGE_BYTES_MAX
     say(f"  a first visit loads {first_visit / 1000:.1f} kB (at most {FIRST_VISIT_BYTES_MAX // 1000})")
     home.delete()
     return is_good and first_visit <= FIRST_VISIT_BYTES_MAX

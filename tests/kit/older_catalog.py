@@ -36,7 +36,8 @@ def call_it(version: str, connection: Connection) -> None:
     for table in _TABLES_SINCE_0018:
         connection.execute(text(f"DROP TABLE {table}"))
     connection.execute(text("ALTER TABLE sessions DROP COLUMN proof"))
-    connection.execute(text("ALTER TABLE people DROP COLUMN is_operator"))
+    for column in ("is_operator", "language", "theme", "time_zone"):
+        connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))
     connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
 
 

@@ -57,6 +57,9 @@ class SessionRow(NamedTuple):
     ends_at: int
     elevated_until: int | None
     email: str
+    language: str | None
+    theme: str | None
+    time_zone: str | None
     members_rights: str | None
     members_app_ids: str | None
 
@@ -72,10 +75,14 @@ class OperatorSessionRow(NamedTuple):
     elevated_until: int | None
     proof: str | None
     email: str
+    language: str | None
+    theme: str | None
+    time_zone: str | None
     factor_of: str | None
     """His id if he has a second factor."""
 
 
+_OF_PERSON = (people.c.email, people.c.language, people.c.theme, people.c.time_zone)
 _Query = tuple[str, tuple[str, ...] | None]
 
 
@@ -106,8 +113,8 @@ class PreparedQueries:
         self._session = self._compiled(
             select(
                 *ACCOUNT_COLUMNS,
-                *(sessions.c[name] for name in SessionRow._fields[:-3]),
-                people.c.email,
+                *(sessions.c[name] for name in SessionRow._fields[:-6]),
+                *_OF_PERSON,
                 members.c.rights.label("members_rights"),
                 members.c.app_ids.label("members_app_ids"),
             )
@@ -147,8 +154,8 @@ class PreparedQueries:
     def _of_operator(self) -> _Query:
         return self._compiled(
             select(
-                *(sessions.c[name] for name in OperatorSessionRow._fields[:-2]),
-                people.c.email,
+                *(sessions.c[name] for name in OperatorSessionRow._fields[:-5]),
+                *_OF_PERSON,
                 second_factors.c.person_id.label("factor_of"),
             )
             .join(people, people.c.id == sessions.c.person_id)

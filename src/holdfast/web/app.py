@@ -67,6 +67,7 @@ from holdfast.web.dashboard.people.log_in_pages import log_in_routes
 from holdfast.web.dashboard.people.member_pages import member_page_routes
 from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.plan_pages import plan_page_routes
+from holdfast.web.dashboard.people.preferences_pages import preferences_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.dashboard.proofs.code_pages import code_routes
 from holdfast.web.dashboard.proofs.factor_pages import factor_routes
@@ -139,6 +140,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_page_routes(context),
         *member_page_routes(context),
         *plan_page_routes(context),
+        *preferences_page_routes(context),
         *notice_page_routes(context),
         *endpoint_page_routes(context),
         *home_routes(context),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import httpx
 import msgspec
@@ -226,7 +227,7 @@ def customer_pages(site: Site, states: States) -> list[str]:
         f"{app}/schedule?when=night&at=99:00",
         *("/account", "/account/keys", "/account/people", "/account/plan", "/account/password", "/plans"),
         *("/notices", "/notices?add=mail", "/notices?add=ntfy", "/notices?add=other", f"/notices/{endpoint.id}"),
-        *("/elevate", "/login/account", f"/jobs/{job.id}", f"{app}/backups/{'0' * 32}"),
+        *("/account/preferences", "/elevate", "/login/account", f"/jobs/{job.id}", f"{app}/backups/{'0' * 32}"),
     ]
 
 
@@ -249,6 +250,7 @@ def test_no_page_has_a_text_that_is_in_no_catalogue(site: Site, states: States) 
     visited: set[str] = set()
     found: list[str] = []
     configured = {text for one in settings(site.instance) for text in (one.name, one.value, one.default)}
+    configured |= available_timezones() | {one.patterns.name for one in languages().values()}
     with site.client() as customer, site.client() as operator, site.client() as nobody:
         for client in (customer, operator, nobody):
             client.headers["Accept-Language"] = MARKED

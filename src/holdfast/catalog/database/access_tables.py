@@ -32,8 +32,12 @@ people = Table(
     Column("name", String(191), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("is_operator", Boolean, nullable=False, server_default=false()),
+    Column("language", String(16)),
+    Column("theme", String(8)),
+    Column("time_zone", String(64)),
 )
-"""`email`: in lower case; one person each. `is_operator`: may sign in to the instance itself."""
+"""`email`: in lower case; one person each. `is_operator`: may sign in to the instance itself. `language`, `theme`,
+`time_zone`: of the pages that he is shown; None: as the browser, the system, the instance has it."""
 
 members = Table(
     "members",

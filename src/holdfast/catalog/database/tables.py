@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0024"
+SCHEMA_VERSION = "0025"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -144,12 +144,13 @@ Index("ix_backups_app_created", backups.c.app_id, backups.c.created_at, backups.
 Index("ix_backups_account_created", backups.c.account_id, backups.c.created_at, backups.c.id)
 Index("ix_backups_account_name", backups.c.account_id, backups.c.name)
 Index("ix_backups_stored", backups.c.app_id, backups.c.stored_bytes, backups.c.deleted_at)
-_unfinished = text("state IN ('queued', 'running')")
+unfinished_backups = text("state IN ('queued', 'running')")
+"""As `open_backups`, of the index by application: one of each at a time."""
 Index(
     "uq_backups_one_per_app",
     backups.c.app_id,
     unique=True,
-    info={"where": _unfinished},
+    info={"where": unfinished_backups},
 )
 Index("ix_backups_idempotency", backups.c.app_id, backups.c.idempotency_key)
 open_backups = text("state IN ('queued', 'running', 'deleting')")

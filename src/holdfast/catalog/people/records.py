@@ -16,6 +16,17 @@ class Person(msgspec.Struct, frozen=True):
     created_at: int
 
 
+class Preferences(msgspec.Struct, frozen=True):
+    """The pages that a person is shown: their language, theme and time zone (IANA).
+
+    None: as the browser asks, as the system has it, that of the instance.
+    """
+
+    language: str | None = None
+    theme: str | None = None
+    time_zone: str | None = None
+
+
 class Operator(msgspec.Struct, frozen=True):
     """A person who may sign in to the instance itself. `seen_at`: when he was last, as far as a session tells."""
 

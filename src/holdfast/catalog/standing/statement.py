@@ -37,9 +37,9 @@ from holdfast.catalog.database.tables import (
     events,
     facts,
     jobs,
-    open_backups,
     open_jobs,
     packs,
+    unfinished_backups,
 )
 from holdfast.catalog.events.records import DeliveryState
 from holdfast.catalog.jobs.heartbeat import is_beat, is_beat_of
@@ -130,8 +130,8 @@ def _sums() -> Subquery:
 def _open_backup() -> Subquery:
     """Return the queued and running backups, imports aside; an application has one at a time."""
     b = backups.c
-    is_open = open_backups, b.state.in_((State.QUEUED, State.RUNNING)), b.origin != IMPORTED
-    return select(b.app_id, b.id, b.state, b.created_at, b.progress).where(*is_open).subquery("open_backup")
+    columns = (b.app_id, b.id, b.state, b.created_at, b.progress)
+    return select(*columns).where(unfinished_backups, b.origin != IMPORTED).subquery("open_backup")
 
 
 def _open_jobs() -> Subquery:

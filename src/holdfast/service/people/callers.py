@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 
 from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.people.keys import note_key_used, texts
+from holdfast.catalog.people.records import Preferences
 from holdfast.catalog.prepared_queries import KeyRow
 from holdfast.catalog.records import Account, Actor, ActorKind
 from holdfast.service.errors import AccessDenied, AccountSuspended, PermissionDenied, app_not_found
@@ -23,6 +24,7 @@ from holdfast.units import HOUR_NS
 _log = logging.getLogger(__name__)
 
 NO_RIGHTS = Grant(frozenset())
+DEFAULTS = Preferences()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ class Caller:
     """The end of the session (nanoseconds) that is to be recorded with this use; None when it need not be."""
     elevated_until: int | None = None
     """Until then (nanoseconds) the session may do what needs its person's password; None when it may not."""
+    preferences: Preferences = DEFAULTS
+    """Of the pages that he is shown."""
+
+    @property
+    def language(self) -> str | None:
+        """The language that the person chose; None: as the browser asks."""
+        return self.preferences.language
 
     @property
     def may_download(self) -> bool:

@@ -12,10 +12,12 @@ from urllib.parse import quote
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import operators as rows
 from holdfast.catalog.people.records import Operator as Operator
+from holdfast.catalog.people.records import Preferences
 from holdfast.catalog.people.second_factors import BY_SECOND_FACTOR
 from holdfast.catalog.records import Actor, ActorKind
 from holdfast.service.errors import AccessDenied, Conflict, NotFound
 from holdfast.service.instance.home import Instance
+from holdfast.service.people.callers import DEFAULTS
 from holdfast.service.people.giving import checked_email
 from holdfast.service.people.sessions import AGE_NS_MAX, IDLE_NS, SEEN_EVERY_NS, new_session
 from holdfast.service.people.sign_in import SIGN_IN_PATH, MadeSignInLink, SignedIn, open_sign_in_link
@@ -42,6 +44,7 @@ class OperatorCaller:
     elevated_until: int | None = None
     has_factor: bool = False
     proof: str | None = None
+    preferences: Preferences = DEFAULTS
 
     @property
     def may_come_from_outside(self) -> bool:
@@ -52,6 +55,11 @@ class OperatorCaller:
     def may_set_up(self) -> bool:
         """True if he came by a link that was made on the machine, or with a code: he may set a second factor up."""
         return self.proof in (BY_SECOND_FACTOR, BY_LINK)
+
+    @property
+    def language(self) -> str | None:
+        """As of a `Caller`."""
+        return self.preferences.language
 
 
 def list_operators(instance: Instance) -> list[Operator]:
@@ -118,6 +126,7 @@ def operator_of_session(instance: Instance, token: str, address: str) -> Operato
         found.elevated_until,
         found.factor_of is not None,
         found.proof,
+        Preferences(found.language, found.theme, found.time_zone),
     )
 
 

@@ -13,6 +13,7 @@ from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import sessions as rows
 from holdfast.catalog.people.keys import texts
+from holdfast.catalog.people.records import Preferences
 from holdfast.catalog.people.records import Session as Session
 from holdfast.catalog.people.sign_in import NewSession
 from holdfast.catalog.prepared_queries import SessionRow
@@ -81,6 +82,7 @@ def caller_of_session(instance: Instance, token: str, address: str) -> Caller:
         session_id=session.id,
         unnoted_until=min(now_ns + IDLE_NS, session.created_at + AGE_NS_MAX) if is_unnoted else None,
         elevated_until=session.elevated_until,
+        preferences=Preferences(session.language, session.theme, session.time_zone),
     )
 
 

@@ -30,6 +30,7 @@ from holdfast.web.dashboard.session import (
     session_operator,
     session_token,
 )
+from holdfast.web.dashboard.viewer import shown_to_nobody
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import ApiError, KeyRefused, RouteMissing, cross_site, known_error, route_not_found
@@ -71,7 +72,7 @@ def as_page(handler: Handler) -> Handler:
 
     @wraps(handler)
     async def spoken(request: AnyRequest) -> ASGIApp:
-        with speaking(best_of(inputs.header(request.scope, b"accept-language") or "")):
+        with speaking(best_of(inputs.header(request.scope, b"accept-language") or "")), shown_to_nobody():
             return await answered(request)
 
     async def answered(request: AnyRequest) -> ASGIApp:

@@ -10,6 +10,7 @@ from holdfast.service.identities.providers import Configured
 from holdfast.service.identities.rounds import label_of
 from holdfast.web.context import Context
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 
 ROUND_PATH = "/oidc"
 UNLINK_PATH = "/account/identities"
@@ -45,7 +46,7 @@ def elevation_buttons(found: list[Configured], token: str, return_to: str) -> li
 
 def linked(context: Context, identities: list[Identity], token: str) -> dict[str, Any]:
     """The identities of whoever is signed in, and the providers that he may link: the values of `_identities.html`."""
-    zone, labels = context.instance.zone, {one.issuer: label_of(one) for one in context.providers.all}
+    zone, labels = zone_of(context.instance), {one.issuer: label_of(one) for one in context.providers.all}
 
     def day(at: int | None) -> str:
         return "" if at is None else f"{local_time(at, zone):%Y-%m-%d %H:%M}"

@@ -20,10 +20,14 @@ from holdfast.service.people.operators import OperatorCaller, operator_of_sessio
 from holdfast.service.people.sessions import AGE_NS_MAX, caller_of_session
 from holdfast.units import SECOND_NS
 from holdfast.web.context import Context
+from holdfast.web.dashboard.viewer import show_to
 from holdfast.web.http.errors import KeyRefused, RouteMissing, route_not_found
 from holdfast.web.http.request import header
 
 _COOKIE, _HALF_COOKIE = "holdfast", "holdfast-2fa"
+THEME_PATH = "/account/preferences/theme"
+"""The address to which the button in the frame sends the theme."""
+
 _PURPOSE = b"holdfast form"
 _MASK_BYTES = 32
 _PREFETCH_HEADERS = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
@@ -90,6 +94,7 @@ def session_caller(context: Context, scope: Scope, *, is_noted: bool = True) -> 
             raise OperatorSession(missing.code, missing.message) from None
         refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
+    show_to(caller.preferences, form_token(token, THEME_PATH))
     if is_noted:
         context.note_session_seen(caller)
     return caller
@@ -104,6 +109,7 @@ def session_operator(context: Context, scope: Scope) -> OperatorCaller | None:
         caller = operator_of_session(context.instance, token, context.addresses.client(scope))
     except AccessDenied:
         return None
+    show_to(caller.preferences, form_token(token, THEME_PATH))
     context.note_session_seen(caller)
     return caller
 

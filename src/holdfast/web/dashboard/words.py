@@ -10,6 +10,7 @@ from holdfast.schemas.times import local_time
 from holdfast.service.language import patterns
 from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.units import SECOND_NS
+from holdfast.web.dashboard.viewer import chosen_zone
 
 _DEFAULT_NAME = re.compile(r"(Backup|Safety backup) at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
 
@@ -108,6 +109,8 @@ def ns_of(text: str) -> int:
 def time_of(text: str) -> str:
     """A time of a file, as the API writes it, short: `27 Nov 2026, 02:59`."""
     at = datetime.fromisoformat(text)
+    zone = chosen_zone()
+    at = at if zone is None else at.astimezone(zone)
     return f"{patterns.day_and_month(at, with_year=True)}, {at:%H:%M}"
 
 

@@ -23,6 +23,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_app
 from holdfast.web.dashboard.render import app_frame, page
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -120,7 +121,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fields:
     return page(
         scope,
         "activity.html",
-        frame=app_frame(caller, str(instance.zone), app, "activity"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "activity"),
         path=path,
         who=list(_WHO.items()),
         what=list(_WHAT.items()),
@@ -135,7 +136,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fields:
 
 
 def _row(instance: Instance, one: AuditEntry) -> dict[str, Any]:
-    shown, now, zone = entry_of(one, instance.zone), instance.clock.now_ns(), instance.zone
+    shown, now, zone = entry_of(one, zone_of(instance)), instance.clock.now_ns(), zone_of(instance)
     name = shown.actor.name or shown.actor.kind
     return {
         "who": _who(shown.actor.kind, name),

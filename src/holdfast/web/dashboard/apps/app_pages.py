@@ -36,6 +36,7 @@ from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of, badge_of_backup, locked_words, shown_strip, strip_sentence
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -96,7 +97,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     return page(
         scope,
         "app.html",
-        frame=app_frame(caller, str(instance.zone), app, "backups"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "backups"),
         app_id=app_id,
         seen=now.event_seq,  # read before anything else: what comes later is told
         **_hero(instance, caller, token, now),
@@ -173,8 +174,8 @@ def _undo(instance: Instance, token: str, backup: Backup) -> dict[str, str] | No
     if backup.gone_at is None:
         return None
     path = f"{path_of(backup)}/undelete"
-    until = words.when(backup.gone_at, instance.clock.now_ns(), instance.zone)
-    name = words.name(backup.name, backup.created_at, instance.zone)
+    until = words.when(backup.gone_at, instance.clock.now_ns(), zone_of(instance))
+    name = words.name(backup.name, backup.created_at, zone_of(instance))
     return {"action": path, "token": form_token(token, path), "name": name, "until": until}
 
 
@@ -206,7 +207,7 @@ def _charts(now: Overview) -> dict[str, Any] | None:
 
 
 def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: int | None) -> list[tuple[str, str]]:
-    plan, zone, at = accounts.plan_of(instance, caller.account), instance.zone, now.standing.facts.now
+    plan, zone, at = accounts.plan_of(instance, caller.account), zone_of(instance), now.standing.facts.now
     proof = now.standing.facts.next_proof_at
     most = plan.backups_per_app
     room = ngettext("%(num)s backup", "%(num)s backups", most, num=words.number(most)) if most else ""
@@ -263,7 +264,7 @@ def _list(
 def _rows(
     instance: Instance, caller: Caller, found: Sequence[Backup], kept: Mapping[str, tuple[str, ...]] | None = None
 ) -> list[dict[str, Any]]:
-    now, zone = instance.clock.now_ns(), instance.zone
+    now, zone = instance.clock.now_ns(), zone_of(instance)
     shown = full_objects(instance, found, with_keys=caller.may_download, kept=kept)
     return [
         {

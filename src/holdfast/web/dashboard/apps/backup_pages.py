@@ -32,6 +32,7 @@ from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of_backup, locked_words
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -146,7 +147,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
     # What keeps a failed one is not said, and costs a look at all backups.
     kept: dict[str, tuple[str, ...]] | None = {backup.id: ()} if backup.state is State.FAILED else None
     full = operations.full_objects(instance, [backup], with_keys=caller.may_download, kept=kept)[0]
-    now, zone = instance.clock.now_ns(), instance.zone
+    now, zone = instance.clock.now_ns(), zone_of(instance)
 
     def times(*lines: tuple[str, int | None]) -> list[tuple[str, str]]:
         return [(what, words.whole(at, zone)) for what, at in lines if at is not None]
@@ -187,7 +188,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
 
 def _trust(backup: Backup, instance: Instance, *, may_ask: bool) -> list[dict[str, Any]]:
     """Return the three steps that a good backup goes: made, read back, proved; those not gone yet say so."""
-    zone = instance.zone
+    zone = zone_of(instance)
 
     def step(title: str, at: int | None, done: str, to_do: str, form: tuple[str, str] | None = None) -> dict[str, Any]:
         when = "" if at is None else words.whole(at, zone)

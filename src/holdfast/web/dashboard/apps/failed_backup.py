@@ -20,6 +20,7 @@ from holdfast.web.dashboard import words
 from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of_backup
+from holdfast.web.dashboard.viewer import zone_of
 
 _INSTEAD = 3
 """At most this many good backups are offered instead."""
@@ -34,7 +35,7 @@ class Box(NamedTuple):
 
 
 class FailedShown(NamedTuple):
-    """What a failed backup's page says first. `again`: the form that tries again, for whoever may."""
+    """The beginning of a failed backup's page. `again`: the form that tries again, for whoever may."""
 
     boxes: Sequence[Box]
     good: Sequence[dict[str, Any]]
@@ -61,19 +62,19 @@ def failed_shown(instance: Instance, caller: Caller, token: str, app: App, backu
 def _happened(instance: Instance, backup: Backup) -> list[str]:
     why = translated(backup.error_message or "")
     ended = backup.finished_at
-    return [why] if ended is None else [why, _("It ended on %(when)s.", when=words.whole(ended, instance.zone))]
+    return [why] if ended is None else [why, _("It ended on %(when)s.", when=words.whole(ended, zone_of(instance)))]
 
 
 def _safe(instance: Instance, good: Sequence[Backup]) -> list[str]:
     if not good:
         return [_("It has no good backup yet, so nothing could be restored.")]
-    when = words.whole(good[0].created_at, instance.zone)
+    when = words.whole(good[0].created_at, zone_of(instance))
     proved = next((one for one in good if one.restore_proved_at is not None), None)
     lines = [_("The good one of %(when)s is still there, with %(files)s.", when=when, files=words.files(good[0].files))]
     if proved is good[0]:
         return [*lines, _("A test restore brought back all of it.")]
     if proved is not None:
-        when = words.whole(proved.created_at, instance.zone)
+        when = words.whole(proved.created_at, zone_of(instance))
         return [*lines, _("A test restore brought back all of the one of %(when)s.", when=when)]
     return lines
 
@@ -84,12 +85,12 @@ def _next(instance: Instance, facts: Facts) -> list[str]:
     at = facts.next_backup_at
     if at is None:
         return [_("It has no schedule: the next one is made by hand.")]
-    when = words.when(at, facts.now, instance.zone)
+    when = words.when(at, facts.now, zone_of(instance))
     return [_("The next try: %(when)s. Nothing is deleted before it is good.", when=when)]
 
 
 def _rows(instance: Instance, caller: Caller, good: Sequence[Backup]) -> list[dict[str, Any]]:
-    zone, now = instance.zone, instance.clock.now_ns()
+    zone, now = zone_of(instance), instance.clock.now_ns()
     may_restore = bool(good) and caller.may(Right.BACKUPS_RESTORE, good[0].app_id)
     kept: dict[str, tuple[str, ...]] = {one.id: () for one in good}
     shown = full_objects(instance, good, with_keys=caller.may_download, kept=kept)

@@ -26,6 +26,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, require_account
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import OperatorSession
 from holdfast.web.dashboard.standing import badge_of, shown_strip, strip_sentence
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -69,7 +70,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
     return page(
         scope,
         "apps.html",
-        frame=Frame(caller.actor.name, str(instance.zone), area="home", tab="apps"),
+        frame=Frame(caller.actor.name, str(zone_of(instance)), area="home", tab="apps"),
         # It was read before anything else: what comes later is told.
         seen=found[0].event_seq if found else newest_event(instance, caller.account.id),
         title=_headline([one.standing.kind for one in found]),
@@ -118,7 +119,7 @@ def _chosen(found: Sequence[Overview], fields: dict[str, str]) -> list[Overview]
 
 
 def _card(instance: Instance, one: Overview) -> dict[str, Any]:
-    facts, zone = one.standing.facts, instance.zone
+    facts, zone = one.standing.facts, zone_of(instance)
     return {
         "id": one.app.id,
         "name": one.app.name,

@@ -42,6 +42,7 @@ from holdfast.web.dashboard.apps.job_words import (
 )
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -133,7 +134,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
     work = seen_work(context, caller, job_id)
     if work.kind == "backup":
         return redirect(f"/apps/{work.app_id}/backups/{work.id}", [])
-    app, zone, now = apps.get_app(instance, caller.account.id, work.app_id), instance.zone, instance.clock.now_ns()
+    app, zone, now = apps.get_app(instance, caller.account.id, work.app_id), zone_of(instance), instance.clock.now_ns()
     wanted = msgspec.json.decode(work.request, type=Wanted)
     backup = _backup_of(instance, caller, work)
     name = _("a backup that is gone") if backup is None else words.name(backup.name, backup.created_at, zone)
@@ -186,7 +187,7 @@ def _was(instance: Instance, backup: Backup | None) -> str:
         return _("in a backup that is gone")
     if backup.origin == "safety":
         return _("before the restore")
-    return _("on %(when)s", when=words.whole(backup.created_at, instance.zone))
+    return _("on %(when)s", when=words.whole(backup.created_at, zone_of(instance)))
 
 
 def _safety_backup(instance: Instance, app: App, work: Work) -> Backup | None:
@@ -237,7 +238,7 @@ def _again(work: Work, wanted: Wanted, backup: Backup | None) -> dict[str, str] 
 
 
 def _asked(work: Work, wanted: Wanted, app: App, name: str, instance: Instance) -> list[tuple[str, str]]:
-    zone = instance.zone
+    zone = zone_of(instance)
     lines = [(_("Backup"), name)]
     if work.kind == "restore" and wanted.takes_away is None:
         count = len(wanted.paths)

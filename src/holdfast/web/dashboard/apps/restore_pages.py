@@ -38,6 +38,7 @@ from holdfast.web.dashboard.apps.restore_choice import PATHS_SHOWN, Choice, Wher
 from holdfast.web.dashboard.apps.restore_shown import shown
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http.envelope import Answer
 from holdfast.web.http.errors import ApiError, known_error
 
@@ -172,7 +173,7 @@ def _values(
     instance: Instance, caller: Caller, token: str, asked: _Asked, choice: Choice, came: _Outcome
 ) -> dict[str, Any]:
     """All that the page says."""
-    app, backup, zone = asked.app, asked.backup, instance.zone
+    app, backup, zone = asked.app, asked.backup, zone_of(instance)
     choice = choice._replace(backup=backup.id)
     name = words.name(backup.name, backup.created_at, zone)
     was = words.whole(backup.created_at, zone)
@@ -230,7 +231,7 @@ def _hidden(compared: Compared | None) -> dict[str, str | int]:
 
 def _new_folder(instance: Instance, backup: Backup) -> str:
     """A name for a new folder beside what is there."""
-    return f"restored-{local_time(backup.created_at, instance.zone):%Y-%m-%d-%H%M}"
+    return f"restored-{local_time(backup.created_at, zone_of(instance)):%Y-%m-%d-%H%M}"
 
 
 def _curl_body(choice: Choice) -> str:

@@ -43,6 +43,7 @@ from holdfast.web.dashboard.apps.schedule_form import (
 from holdfast.web.dashboard.charts import Lane, lanes_chart
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -157,7 +158,7 @@ def _page(
 ) -> Answer:
     app, tried = both
     saved, shown = schedule_of(app), schedule_of(tried)
-    now, zone = instance.clock.now_ns(), instance.zone
+    now, zone = instance.clock.now_ns(), zone_of(instance)
     decisions = sorted(plan_retention(instance, tried), key=lambda one: one.backup.created_at, reverse=True)
     going = [one for one in decisions if one.goes_by is not None]
     before = schedule_before(instance, app)
@@ -168,6 +169,7 @@ def _page(
         "schedule.html",
         status,
         frame=app_frame(caller, str(zone), app, "schedule"),
+        servers_zone=str(instance.zone),
         headline=_("Backed up %(when)s; %(kept)s", when=when_words(saved.cron), kept=kept_words(saved.retention)),
         path=path,
         may_change=caller.may(Right.SCHEDULE_WRITE, app.id),
@@ -241,7 +243,7 @@ def _charts(decisions: Sequence[Decision], now: int) -> dict[str, Any] | None:
 def _rows(decisions: Sequence[Decision], instance: Instance) -> list[dict[str, Any]]:
     return [
         {
-            "name": words.name(one.backup.name, one.backup.created_at, instance.zone),
+            "name": words.name(one.backup.name, one.backup.created_at, zone_of(instance)),
             "href": f"/apps/{one.backup.app_id}/backups/{one.backup.id}",
             "goes": None if one.goes_by is None else _(_GOES[one.goes_by]),
             "kept": words.kept(str(why) for why in one.kept_by),

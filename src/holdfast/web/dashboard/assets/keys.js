@@ -1,12 +1,16 @@
 // Keys: off in fields and with a modifier, and altogether for who wants that. `?` shows them.
 const keys = document.getElementById("keys");
-const keysOn = document.getElementById("keys-on");
+const switches = [...document.querySelectorAll(".keys-on")];
 const GO_MS = 1500;
 let goes = 0;
 
-if (keysOn) {
-  keysOn.checked = localStorage.getItem("keys") !== "off";
-  keysOn.addEventListener("change", () => localStorage.setItem("keys", keysOn.checked ? "on" : "off"));
+const keysOn = () => localStorage.getItem("keys") !== "off";
+for (const one of switches) {
+  one.checked = keysOn();
+  one.addEventListener("change", () => {
+    localStorage.setItem("keys", one.checked ? "on" : "off");
+    for (const other of switches) other.checked = one.checked;
+  });
 }
 document.getElementById("show-keys")?.addEventListener("click", () => keys.showModal());
 document.getElementById("close-keys")?.addEventListener("click", () => keys.close());
@@ -31,7 +35,7 @@ const actions = {
 const inField = one => one?.matches?.("input, textarea, select, [contenteditable]");
 
 document.addEventListener("keydown", event => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !keysOn?.checked) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !keys || !keysOn()) return;
   if (inField(event.target) || document.querySelector("dialog[open]")) return;
   const going = Date.now() - goes < GO_MS && document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
   goes = 0;

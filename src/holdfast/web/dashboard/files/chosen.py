@@ -13,6 +13,7 @@ from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.people.callers import Caller
 from holdfast.service.registry.backups import find_backup
 from holdfast.web.dashboard import words
+from holdfast.web.dashboard.viewer import zone_of
 
 LISTED = 100
 """At most this many backups can be chosen; older ones have their own pages."""
@@ -43,7 +44,7 @@ def options(instance: Instance, good: list[Backup], chosen: Backup) -> list[dict
     return [
         {
             "id": one.id,
-            "name": words.name(one.name, one.created_at, instance.zone),
+            "name": words.name(one.name, one.created_at, zone_of(instance)),
             "is_newest": bool(good) and one.id == good[0].id,
             "is_chosen": one.id == chosen.id,
         }

@@ -32,6 +32,7 @@ from holdfast.web.dashboard.apps.comparisons import Compared, Comparisons
 from holdfast.web.dashboard.files.chosen import address, chosen_backup, good_backups, options
 from holdfast.web.dashboard.files.kinds import icon_of
 from holdfast.web.dashboard.render import app_frame, page
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -103,7 +104,7 @@ def _now_page(
     scope: Scope, instance: Instance, caller: Caller, app: App, old: Backup, compared: Compared | None
 ) -> Answer:
     """The page against what is there now; `compared`: None while the dry run goes on."""
-    name = words.name(old.name, old.created_at, instance.zone)
+    name = words.name(old.name, old.created_at, zone_of(instance))
     going = _("Comparing %(name)s with what is there now", name=name)
     values: dict[str, Any] = {"headline": going, "totals": "", "groups": []}
     at = 0
@@ -111,7 +112,7 @@ def _now_page(
         changes, at = compared.preview.changes, compared.at
         # A restore would bring back what was removed since, and remove what was added.
         values["headline"] = _headline(changes.removed, changes.added, changes.changed)
-        when = words.whole(at, instance.zone)
+        when = words.whole(at, zone_of(instance))
         values["totals"] = _("Compared %(when)s; nothing was changed by it.", when=when)
         listed = [(one, "added") for one in changes.paths_removed]
         listed += [(one, "removed") for one in changes.paths_added]
@@ -196,10 +197,10 @@ def _shown(
     return page(
         scope,
         "diff.html",
-        frame=app_frame(caller, str(instance.zone), app, "files"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         app_id=app.id,
-        old_name=words.name(old.name, old.created_at, instance.zone),
-        new_name="" if new is None else words.name(new.name, new.created_at, instance.zone),
+        old_name=words.name(old.name, old.created_at, zone_of(instance)),
+        new_name="" if new is None else words.name(new.name, new.created_at, zone_of(instance)),
         old_options=options(instance, good, old),
         new_options=options(instance, good, new or old),
         is_now=new is None,

@@ -33,6 +33,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, require_app
 from holdfast.web.dashboard.files.chosen import address, chosen_backup, field_of, newest_id, trail
 from holdfast.web.dashboard.files.kinds import PICTURE_BYTES_MAX, TEXT_BYTES_MAX, icon_of, picture_type, text_of
 from holdfast.web.dashboard.render import app_frame, page
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer, Headers
 
@@ -140,10 +141,10 @@ def _file_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, fi
     return page(
         scope,
         "file.html",
-        frame=app_frame(caller, str(instance.zone), app, "files"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         entry=entry,
         icon_name=icon_of(entry.name, entry.kind),
-        backup_name=words.name(backup.name, backup.created_at, instance.zone),
+        backup_name=words.name(backup.name, backup.created_at, zone_of(instance)),
         root=address(app_id, "files", backup=backup.id),
         folders=folders[:-1],
         size=words.size(entry.size),
@@ -188,7 +189,7 @@ def _versions_page(scope: Scope, instance: Instance, caller: Caller, app_id: str
                 "is_newest": any(one.id == newest for one in in_order),
                 "backups": [
                     (
-                        words.name(one.name, words.ns_of(one.created_at), instance.zone),
+                        words.name(one.name, words.ns_of(one.created_at), zone_of(instance)),
                         f"/apps/{app_id}/backups/{one.id}",
                     )
                     for one in in_order[:3]
@@ -202,7 +203,7 @@ def _versions_page(scope: Scope, instance: Instance, caller: Caller, app_id: str
     return page(
         scope,
         "versions.html",
-        frame=app_frame(caller, str(instance.zone), app, "files"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         path=path,
         name=path.rpartition("/")[2],
         rows=rows,

@@ -32,6 +32,7 @@ from holdfast.web.dashboard.files.chosen import (
 )
 from holdfast.web.dashboard.files.kinds import icon_of
 from holdfast.web.dashboard.render import app_frame, page
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -69,13 +70,13 @@ def _folder_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, 
     backup = chosen_backup(instance, caller, app_id, fields.get("backup", ""))
     path = fields.get("path", "").strip("/")
     entries, cursor = list_folder(instance, backup, path, after, ROWS)
-    name = words.name(backup.name, backup.created_at, instance.zone)
+    name = words.name(backup.name, backup.created_at, zone_of(instance))
     folders = trail(app_id, backup.id, path)
     more = None if cursor is None else inputs.cursor_text(cursor)
     return page(
         scope,
         "files.html",
-        frame=app_frame(caller, str(instance.zone), app, "files"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         app_id=app_id,
         backup_id=backup.id,
         name=name,
@@ -125,7 +126,7 @@ def _found_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, f
     return page(
         scope,
         "found.html",
-        frame=app_frame(caller, str(instance.zone), app, "files"),
+        frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         app_id=app_id,
         q=wanted,
         rows=[_found(instance, app_id, newest, one) for one in found.paths[:FOUND]],
@@ -153,7 +154,7 @@ def _found(instance: Instance, app_id: str, newest: str, one: FoundPath) -> dict
         "icon": icon_of(name, last.kind),
         "href": address(app_id, "files" if last.kind == "folder" else "file", **here),
         "size": words.size(last.size) if last.kind == "file" else "",
-        "backup": words.name(backup.name, words.ns_of(backup.created_at), instance.zone),
+        "backup": words.name(backup.name, words.ns_of(backup.created_at), zone_of(instance)),
         "is_gone": newest != "" and all(found.id != newest for version in one.versions for found in version.backups),
         "versions": len(one.versions),
         "versions_href": address(app_id, "versions", path=one.path),

@@ -22,6 +22,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, requ
 from holdfast.web.dashboard.notices.lines import delivery_line, endpoint_line, event_choices
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -110,7 +111,7 @@ def secret_page(scope: Scope, instance: Instance, caller: Caller, made: operatio
         scope,
         "notices/secret.html",
         201,
-        frame=Frame(caller.actor.name, str(instance.zone), tab="notices"),
+        frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         label=made.endpoint.label,
         secret=made.secret,
         path=path_of(made.endpoint.id),
@@ -160,7 +161,7 @@ def _page(
     after = inputs.page_after(asked)
     found = operations.list_deliveries(instance, endpoint, _DELIVERIES + 1, after)
     shown, path, now = found[:_DELIVERIES], path_of(endpoint_id), instance.clock.now_ns()
-    lines = [delivery_line(one, now, instance.zone) for one in shown]
+    lines = [delivery_line(one, now, zone_of(instance)) for one in shown]
     tested = next((line for one, line in zip(shown, lines, strict=True) if one.id == asked.get("tested")), None)
     newest = found[0] if found and after is None else None
     names = ("test", "secret", *(name for name, _ in _FORMS))
@@ -168,10 +169,10 @@ def _page(
         scope,
         "notices/one.html",
         200 if error is None else error.http_status,
-        frame=Frame(caller.actor.name, str(instance.zone), tab="notices"),
+        frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         path=path,
         error=None if error is None else translated(error.message),
-        endpoint=endpoint_line(endpoint, operations.service_of(instance, endpoint), newest, now, instance.zone),
+        endpoint=endpoint_line(endpoint, operations.service_of(instance, endpoint), newest, now, zone_of(instance)),
         deliveries=lines,
         tested=tested,
         is_first=after is None,

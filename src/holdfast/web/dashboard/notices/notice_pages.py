@@ -27,6 +27,7 @@ from holdfast.web.dashboard.notices.lines import endpoint_line, event_choices
 from holdfast.web.dashboard.notices.targets import TARGETS, Target, target_named, url_from
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -84,7 +85,7 @@ def _page(
 
     def line(index: int) -> dict[str, Any]:
         one = found[index]
-        about = endpoint_line(one, operations.service_of(instance, one), last.get(one.id), now, instance.zone)
+        about = endpoint_line(one, operations.service_of(instance, one), last.get(one.id), now, zone_of(instance))
         return {**about, "path": path_of(one.id)}
 
     given: Mapping[str, str] = fields or {}
@@ -93,7 +94,7 @@ def _page(
         scope,
         "notices/all.html",
         200 if error is None else error.http_status,
-        frame=Frame(caller.actor.name, str(instance.zone), tab="notices"),
+        frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         path=NOTICES_PATH,
         error=None if error is None else translated(error.message),
         endpoints=[line(index) for index in range(len(found))],

@@ -25,6 +25,7 @@ from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, add
 from holdfast.web.dashboard.render import redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -207,7 +208,7 @@ def _facts(instance: Instance, one: AccountState) -> list[tuple[str, str]]:
     return [
         (N_("Id"), account.id),
         (N_("The host's own id"), account.external_id or _("none")),
-        (N_("Since"), words.whole(account.created_at, instance.zone)),
+        (N_("Since"), words.whole(account.created_at, zone_of(instance))),
         (N_("Stored"), stored),
         (N_("Backups"), words.number(usage.backups)),
         (N_("Requested by hand in 24 hours"), words.number(usage.backups_today)),

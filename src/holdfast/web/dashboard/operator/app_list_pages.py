@@ -24,6 +24,7 @@ from holdfast.web.dashboard.operator.frame import as_file, operator_page
 from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, address, whole_number
 from holdfast.web.dashboard.standing import badge_of
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -125,7 +126,7 @@ def _choices(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def app_cells(instance: Instance, apps: Sequence[AppState]) -> list[list[Cell]]:
     """The rows of a list of applications, under HEADS."""
-    now_ns, zone = instance.clock.now_ns(), instance.zone
+    now_ns, zone = instance.clock.now_ns(), zone_of(instance)
 
     def at(ns: int | None, none: str) -> str:
         return none if ns is None else words.when(ns, now_ns, zone)
@@ -150,7 +151,7 @@ def app_cells(instance: Instance, apps: Sequence[AppState]) -> list[list[Cell]]:
 
 
 def _csv(instance: Instance, found: Sequence[AppState], fields: dict[str, str]) -> str:
-    text, zone = io.StringIO(), instance.zone
+    text, zone = io.StringIO(), zone_of(instance)
     writer = csv.writer(text, lineterminator="\r\n")
     heads = ("app_id", "name", "account_id", "email", "plan", "node", "standing", "code", "last_good_backup_at")
     writer.writerow((*heads, "next_backup_at", "restore_proved_at"))

@@ -21,6 +21,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator.frame import as_file, operator_page
 from holdfast.web.dashboard.operator.tables import ROWS, Cell, Field, Table, address, whole_number
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -120,7 +121,7 @@ def _table(instance: Instance, found: Sequence[AuditEntry], fields: dict[str, st
 
 
 def _cells(instance: Instance, one: AuditEntry) -> list[Cell]:
-    account, local = one.account_id, local_time(one.at, instance.zone)
+    account, local = one.account_id, local_time(one.at, zone_of(instance))
     return [
         Cell(f"{local:%Y-%m-%d}", small=f"{local:%H:%M:%S}"),
         Cell(

@@ -18,6 +18,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator.tables import Table
 from holdfast.web.dashboard.render import Frame, Tab, page
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http.envelope import Answer, Headers
 
 SIGN_OUT_PATH = f"{OPERATOR_PATH}/sign-out"
@@ -45,7 +46,7 @@ def operator_page(
     return page(
         scope,
         f"operator/{template}",
-        frame=Frame(operator.actor.name, str(context.instance.zone), "operator", tab, "", OPERATOR_PATH),
+        frame=Frame(operator.actor.name, str(zone_of(context.instance)), "operator", tab, "", OPERATOR_PATH),
         tabs=TABS,
         sign_out_path=SIGN_OUT_PATH,
         sign_out_token=form_token(token, SIGN_OUT_PATH),

@@ -23,6 +23,7 @@ from holdfast.web.dashboard.operator.frame import operator_page
 from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.needs import Need, needs_of
 from holdfast.web.dashboard.operator.reports import Reports
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http.envelope import Answer
 
 STORE = f"{OPERATOR_PATH}/store"
@@ -57,7 +58,7 @@ def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandl
             needs=needs,
             tiles=_tiles(found),
             doctor="" if report is None else words.ago(report.at, found.now),
-            lanes=charts.lanes(found.due, local_time(found.now, instance.zone).hour, found.silent),
+            lanes=charts.lanes(found.due, local_time(found.now, zone_of(instance)).hour, found.silent),
             growth=charts.growth(found.days, found.disk, last, found.full_on),
             durations=charts.durations(found.durations),
             proofs=charts.proofs(found.proofs),

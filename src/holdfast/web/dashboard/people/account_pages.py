@@ -20,6 +20,7 @@ from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_
 from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -66,7 +67,7 @@ def _account_page(
 ) -> Answer:
     def shown(session: Session) -> dict[str, Any]:
         path = _end_path(session.id)
-        now, zone = instance.clock.now_ns(), instance.zone
+        now, zone = instance.clock.now_ns(), zone_of(instance)
         return {
             "ip": session.ip,
             "agent": session.agent,
@@ -80,7 +81,7 @@ def _account_page(
     return page(
         scope,
         "sessions.html",
-        frame=Frame(caller.actor.name, str(instance.zone)),
+        frame=Frame(caller.actor.name, str(zone_of(instance))),
         email=caller.account.email,
         sessions=[shown(session) for session in found],
         rights=sorted(caller.grant.rights),

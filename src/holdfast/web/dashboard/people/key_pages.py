@@ -30,6 +30,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, requ
 from holdfast.web.dashboard.people.giving_form import apps_words, given_rights, giving_choices, rights_words
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -177,7 +178,7 @@ def _page(
         scope,
         "account/keys.html",
         error.http_status if error is not None else 200 if shown is None else shown.status,
-        frame=Frame(caller.actor.name, str(instance.zone)),
+        frame=Frame(caller.actor.name, str(zone_of(instance))),
         sub="keys",
         path=KEYS_PATH,
         error=None if error is None else error.message,
@@ -210,7 +211,7 @@ def _main_forms(caller: Caller, found: list[Key], token: str) -> dict[str, str] 
 
 
 def _row(instance: Instance, key: Key, names: dict[str, str], token: str) -> dict[str, Any]:
-    now, zone, path = instance.clock.now_ns(), instance.zone, _end_path(key.id)
+    now, zone, path = instance.clock.now_ns(), zone_of(instance), _end_path(key.id)
     shown = keys.shown_key(instance, key)
     made_by = msgspec.to_builtins(shown.made_by)
     return {

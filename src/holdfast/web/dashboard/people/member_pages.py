@@ -29,6 +29,7 @@ from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, requ
 from holdfast.web.dashboard.people.giving_form import apps_words, given_rights, giving_choices, rights_words
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -145,7 +146,7 @@ def _page(
         scope,
         "account/people.html",
         error.http_status if error is not None else 200 if made is None else 201,
-        frame=Frame(caller.actor.name, str(instance.zone)),
+        frame=Frame(caller.actor.name, str(zone_of(instance))),
         sub="people",
         path=PEOPLE_PATH,
         error=None if error is None else error.message,
@@ -161,7 +162,7 @@ def _page(
 
 
 def _row(instance: Instance, caller: Caller, one: Someone, names: dict[str, str], token: str) -> dict[str, Any]:
-    now, zone = instance.clock.now_ns(), instance.zone
+    now, zone = instance.clock.now_ns(), zone_of(instance)
     shown, is_invited = members.shown_member(instance, one), isinstance(one, Invitation)
     return {
         "id": one.id,

@@ -29,6 +29,7 @@ from holdfast.web.dashboard.access import (
 )
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -65,7 +66,7 @@ def plan_page_routes(context: Context) -> list[HTTPRouteHandler]:
         return page(
             request.scope,
             "account/plans.html",
-            frame=Frame(caller.actor.name, str(instance.zone), tab="plans"),
+            frame=Frame(caller.actor.name, str(zone_of(instance)), tab="plans"),
             own=caller.account.plan,
             plans=[
                 {"name": name, "has_backups": plan.api_backups, "limits": limits_words(limits.shown_limits(plan))}
@@ -107,7 +108,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, *, has_e
     return page(
         scope,
         "account/plan.html",
-        frame=Frame(caller.actor.name, str(instance.zone)),
+        frame=Frame(caller.actor.name, str(zone_of(instance))),
         sub="plan",
         plan=account.plan,
         email=account.email,
