@@ -137,7 +137,7 @@ def _end_path(session_id: str) -> str:
 
 
 def _proofs(context: Context, caller: _Person, token: str) -> dict[str, Any]:
-    """What the page shows."""
+    """The values of the page."""
     instance, own = context.instance, own_credentials(context.instance, caller)
     found = sessions.sessions_of_person(instance, caller.person_id or "", account_of(caller))
 
