@@ -43,6 +43,8 @@ ONLY_IN = {
     "prometheus_client": {"service", "web"},
     "structlog": {"service", "web"},
     "argon2": {"service"},
+    "pyotp": {"service"},
+    "segno": {"web"},
     "joserfc": {"service"},
     "httpcore": {"service"},
     "apprise": {"service"},

@@ -14,7 +14,10 @@ from kit.answers import STEP_NS, Recorded, recorded_instance
 from kit.in_process import run_command
 
 from holdfast.catalog.accounts.apps import change_settings
-from holdfast.catalog.events.audit import entries
+from holdfast.catalog.events.audit import Change, entries
+from holdfast.catalog.people.passwords import credentials_by_email
+from holdfast.catalog.people.records import SecondFactor
+from holdfast.catalog.people.second_factors import add_second_factor
 from holdfast.catalog.records import SYSTEM, ActorKind, AppSettings, AuditFilter, Shrunk
 from holdfast.cli.state import State
 from holdfast.cli.tree import leaves
@@ -102,6 +105,7 @@ sign-in-link {account} | sign_in_link.created
 operator add rui@example.org | operator.added operator_link.created
 operator link rui@example.org | operator_link.created
 person link rui@example.org | password_link.created
+person reset-2fa rui@example.org | second_factor.reset
 operator remove rui@example.org | operator.removed
 key export | master_key.exported
 jobs cancel {queued} | backup.cancelled
@@ -163,6 +167,11 @@ class Walk:
             change_endpoint(world.instance, endpoint, SYSTEM, is_enabled=False)
         elif command == "jobs cancel":
             self.named["queued"] = request_backup(world.instance, world.other_app.id, SYSTEM)[0].id
+        elif command == "person reset-2fa":
+            found = credentials_by_email(world.instance.catalog, "rui@example.org")
+            assert found is not None
+            factor, change = SecondFactor(b"sealed", 0, True, 0), Change(SYSTEM, "second_factor.added")
+            add_second_factor(world.instance.catalog, found.person.id, "", factor, [b"h" * 32], change, 0)
         elif command == "check":
             pack = max(world.instance.home.glob("store/vaults/*/packs/*/*"), key=lambda path: path.stat().st_size)
             pack.write_bytes(b"damaged" + pack.read_bytes()[7:])

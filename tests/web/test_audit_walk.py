@@ -9,6 +9,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 from kit.admin_keys import admin_key
+from kit.browser import HERE, form_of, signed_in
 from kit.host_apps import app_folder
 from kit.site import Site
 
@@ -26,6 +27,7 @@ from holdfast.web.app import routes
 
 READ_ONLY: dict[str, str] = {}
 """Routes with other methods than GET that change nothing, with the reason."""
+SHOW = "/account/main-key/show"
 INVITED = {"email": "eva@example.org", "group": "view"}
 
 _APP = "/v3/apps/{app_id:str}"
@@ -241,6 +243,21 @@ def test_each_change_of_the_host_leaves_its_entry_and_that_of_its_call(site: Sit
             assert request(panel, folder).is_success, route
             of_host = [one for one in entries(site.instance.catalog, AuditFilter(), 50) if one.seq > above]
             assert {one.action for one in of_host if one.actor.kind is ActorKind.HOST} >= {action}, route
+
+
+def test_showing_the_main_key_leaves_its_entry(site: Site, http: httpx.Client) -> None:
+    """The one page that shows something and enters that: the walk above is of the API, which never shows it."""
+    signed_in(site, http)
+    shown = http.post(SHOW, data=form_of(http.get("/account/keys"), SHOW), headers=HERE)
+    assert shown.status_code == 200
+    assert site.silver.api_key in shown.text
+    (entry,) = entries(site.instance.catalog, AuditFilter(action="account.key_shown"), 9)
+    assert (entry.actor.kind, entry.actor.ip, entry.account_id) == (
+        ActorKind.PERSON,
+        "127.0.0.1",
+        site.silver.account.id,
+    )
+    assert site.silver.api_key not in str(entry.data)
 
 
 def finish_all(site: Site) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Select, and_, bindparam, select, text
 from sqlalchemy.pool import PoolProxiedConnection
 
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
-from holdfast.catalog.database.access_tables import keys, members, people, sessions
+from holdfast.catalog.database.access_tables import keys, members, people, second_factors, sessions
 from holdfast.catalog.database.engine import Catalog, errors_as_sentences
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.records import Account
@@ -73,10 +73,13 @@ class OperatorSessionRow(NamedTuple):
     seen_at: int
     ends_at: int
     elevated_until: int | None
+    proof: str | None
     email: str
     language: str | None
     theme: str | None
     time_zone: str | None
+    factor_of: str | None
+    """His id if he has a second factor."""
 
 
 _OF_PERSON = (people.c.email, people.c.language, people.c.theme, people.c.time_zone)
@@ -150,8 +153,13 @@ class PreparedQueries:
 
     def _of_operator(self) -> _Query:
         return self._compiled(
-            select(*(sessions.c[name] for name in OperatorSessionRow._fields[:-4]), *_OF_PERSON)
+            select(
+                *(sessions.c[name] for name in OperatorSessionRow._fields[:-5]),
+                *_OF_PERSON,
+                second_factors.c.person_id.label("factor_of"),
+            )
             .join(people, people.c.id == sessions.c.person_id)
+            .outerjoin(second_factors, second_factors.c.person_id == sessions.c.person_id)
             .where(
                 sessions.c.token_hash == bindparam("token_hash"),
                 text("sessions.account_id IS NULL"),

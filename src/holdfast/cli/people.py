@@ -1,4 +1,4 @@
-"""`holdfast person link`: for who cannot sign in; and `holdfast mail test`, a mail to see if mail works."""
+"""`holdfast person link|reset-2fa`: for who cannot sign in; and `holdfast mail test`, a mail to see if mail works."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ def link(email: Email, json: Json = False) -> None:
         print_json(shown)
     else:
         print(f"Person   {shown.email}\nLink     {shown.url}\nWorks once, until {shown.expires_at}.")
+
+
+@people.command("reset-2fa")
+def reset(email: Email, json: Json = False) -> None:
+    """Remove the second factor of a person who is locked out, and end his sessions; his password stays."""
+    from holdfast.schemas.people.passwords import SecondFactorReset
+    from holdfast.service.credentials.second_factor import reset_second_factor
+
+    with state.instance() as instance:
+        found = reset_second_factor(instance, email, operator())
+    if json:
+        print_json(SecondFactorReset(found))
+    else:
+        print(f"{found} has no second factor any more, and signs in by the password alone. All sessions have ended.")
 
 
 @mail.command("test")

@@ -44,6 +44,28 @@ class PasswordRefused(ServiceError):
         super().__init__("PASSWORD_REFUSED", message)
 
 
+class CodeRefused(ServiceError):
+    """Not a code of the second factor, or one that was used."""
+
+    http_status = 401
+
+    def __init__(self, message: str) -> None:
+        super().__init__("CODE_REFUSED", message)
+
+
+class SecondFactorMissing(ServiceError):
+    """An operator comes from outside the machine by a password alone."""
+
+    http_status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "SECOND_FACTOR_REQUIRED",
+            "From outside the machine an operator needs an authenticator app. Run `holdfast operator link` with your "
+            "address on the machine, open the link, set one up under Signing in, and sign in with its code.",
+        )
+
+
 class UpgradeRequired(ServiceError):
     """The plan does not include it."""
 

@@ -70,6 +70,8 @@ from holdfast.web.dashboard.people.password_pages import password_routes
 from holdfast.web.dashboard.people.plan_pages import plan_page_routes
 from holdfast.web.dashboard.people.preferences_pages import preferences_page_routes
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
+from holdfast.web.dashboard.proofs.code_pages import code_routes
+from holdfast.web.dashboard.proofs.factor_pages import factor_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
@@ -130,6 +132,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *sign_in_routes(context),
         *log_in_routes(context),
         *password_routes(context),
+        *code_routes(context),
+        *factor_routes(context),
         *forgotten_routes(context),
         *round_routes(context),
         *linking_routes(context),

@@ -106,6 +106,8 @@ class Context:
         self.password_throttle = Throttle(burst=10, per_second=1 / 60)
         self.log_in_throttle = Throttle(burst=30, per_second=1 / 20)
         """By person, and by address: passwords that were tried, until one was right."""
+        self.code_throttle = Throttle(burst=5, per_second=1 / 300)
+        """By person: codes of a second factor. Of the million, three are right at a time."""
         self.mail_throttle = Throttle(burst=3, per_second=1 / 600)
         """By e-mail address: mails with a link for a new password."""
         self.outside_throttle = Throttle(burst=20, per_second=0.2)

@@ -13,9 +13,10 @@ from kit.world import World, world
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.credentials.log_in import Browser, log_in
 from holdfast.service.credentials.password_links import email_of_link, get_person
+from holdfast.service.credentials.second_factor import new_app, reset_second_factor, set_up
 from holdfast.service.errors import Conflict, NotFound, ServiceError
 from holdfast.service.notify.mail import send_test
-from holdfast.service.people.operators import add_operator, get_operator
+from holdfast.service.people.operators import OperatorCaller, add_operator, get_operator
 from holdfast.service.registry.accounts import add_account
 from holdfast.service.registry.apps import add_app, find_app
 from holdfast.web.http.errors import ApiError, BadRequest, ConditionFailed, answer_error, known_error
@@ -93,3 +94,12 @@ def test_people_who_are_not_there_and_mail_that_does_not_go(world: World) -> Non
         "PASSWORD_REFUSED"
     )
     assert code(lambda: send_test(instance, email)) == "MAIL_NOT_SENT"
+    assert code(lambda: reset_second_factor(instance, "op@example.com", SYSTEM)) == "SECOND_FACTOR_MISSING"
+    operator = OperatorCaller(SYSTEM, get_operator(instance, "op@example.com").id, "s", elevated_until=2**62)
+    sealed = new_app(instance, operator).sealed
+    assert code(lambda: set_up(instance, operator, None, sealed, "")) == "PASSWORD_MISSING"
+
+
+@pytest.mark.parametrize("known", ["CODE_REFUSED", "SECOND_FACTOR_REQUIRED", "SECOND_FACTOR_EXISTS"])
+def test_codes_of_second_factors_have_their_status(known: str) -> None:
+    assert raised_codes()[known] == {"CODE_REFUSED": 401, "SECOND_FACTOR_REQUIRED": 403}.get(known, 409)

@@ -81,9 +81,11 @@ sessions = Table(
     Column("elevated_until", BigInteger),
     Column("ip", String(45), nullable=False),
     Column("agent", String(255), nullable=False),
+    Column("proof", String(16)),
 )
 """`account_id`: the account that it is for; None for an operator's. `rights`, `app_ids`: what a sign-in link gave;
-without them the membership holds, at each request."""
+without them the membership holds, at each request. `proof`: the best that its person has proved himself by, None of one
+that an older version began."""
 
 sign_in_links = Table(
     "sign_in_links",
@@ -119,6 +121,35 @@ password_links = Table(
     Column("ends_at", BigInteger, nullable=False),
 )
 """As `sign_in_links`, for whoever sets a new password."""
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("is_proved", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Authenticator apps. `secret_sealed`: with the master key. `last_step`: the newest half minute whose code was used; no
+older one counts. `is_proved`: whoever set it up had proved that the person's address is his."""
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    Column("hash", LargeBinary(32), primary_key=True),
+)
+"""Single use: the row goes with the code. `hash`: SHA-256 of the person and the code, which has 80 random bits."""
+
+half_sessions = Table(
+    "half_sessions",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""Who gave the right password and has yet to give a code; the row goes when he does."""
 
 operator_links = Table(
     "operator_links",

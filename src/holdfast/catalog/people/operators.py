@@ -102,6 +102,7 @@ def enter_operator_session(connection: Connection, person_id: str, email: str, n
         elevated_until=new.elevated_until,  # whoever runs commands on the home may do all that he elevates for
         ip=new.ip,
         agent=new.agent,
+        proof=by_way_of,
     )
     enter_session(connection, session, new.token_hash)
     actor = Actor(ActorKind.OPERATOR, person_id, email, new.ip)

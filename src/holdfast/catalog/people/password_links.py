@@ -7,6 +7,7 @@ from sqlalchemy import select
 from holdfast.catalog.database.access_tables import password_links, passwords, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.audit import Change, enter_audit
+from holdfast.catalog.people.second_factors import drop_unproved, end_half_sessions
 
 
 def add_password_link(
@@ -30,6 +31,7 @@ def person_of_link(catalog: Catalog, token_hash: bytes, now_ns: int) -> str | No
 def use_password_link(catalog: Catalog, token_hash: bytes, password_hash: str, change: Change, now_ns: int) -> bool:
     """Use a link up: set the password of its person, for all accounts, and end his sessions and other links.
 
+    A second factor that he set up before his address was proved goes too; one that was set up since stays.
     Return False when it opens nothing any more.
     """
     of_token = (password_links.c.token_hash == token_hash, password_links.c.ends_at > now_ns)
@@ -40,6 +42,8 @@ def use_password_link(catalog: Catalog, token_hash: bytes, password_hash: str, c
             return False
         for table in (password_links, sessions, passwords):
             connection.execute(table.delete().where(table.c.person_id == person_id))
+        end_half_sessions(connection, person_id)
+        drop_unproved(connection, person_id)
         values = {"person_id": person_id, "hash": password_hash, "account_ids": None, "changed_at": now_ns}
         connection.execute(passwords.insert().values(values))
         enter_audit(connection, change, now_ns)

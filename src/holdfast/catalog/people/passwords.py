@@ -6,15 +6,27 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from holdfast.catalog.database.access_tables import members, passwords, people, sessions
+from holdfast.catalog.database.access_tables import members, passwords, people, second_factors, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_texts, texts
 from holdfast.catalog.people.operators import enter_operator_session
-from holdfast.catalog.people.records import Person
+from holdfast.catalog.people.records import Person, SecondFactor
+from holdfast.catalog.people.second_factors import (
+    BY_SECOND_FACTOR,
+    Step,
+    UsedCode,
+    drop_unproved,
+    end_half_session,
+    end_half_sessions,
+    use_code,
+)
 from holdfast.catalog.people.sign_in import BY_PASSWORD, NewSession, Opened, enter_account_session
+
+_FACTOR = tuple(second_factors.c[name].label(f"factor_{name}") for name in SecondFactor.__struct_fields__)
+"""Columns of a person's authenticator app."""
 
 
 class Entrance(NamedTuple):
@@ -28,7 +40,8 @@ class Entrance(NamedTuple):
 class Credentials(NamedTuple):
     """A person, with what proves that somebody is this person.
 
-    `hash`: None without a password. `account_ids`: those that it opens, None for all.
+    `hash`: None without a password. `account_ids`: those that it opens, None for all. `factor`: what is asked for
+    besides the password.
     """
 
     person: Person
@@ -36,6 +49,7 @@ class Credentials(NamedTuple):
     hash: str | None
     account_ids: tuple[str, ...] | None
     entrances: tuple[Entrance, ...]
+    factor: SecondFactor | None = None
 
 
 def credentials_by_email(catalog: Catalog, email: str) -> Credentials | None:
@@ -51,8 +65,10 @@ def credentials_of(catalog: Catalog, person_id: str) -> Credentials | None:
 def _found(catalog: Catalog, which: ColumnElement[bool]) -> Credentials | None:
     person = select(
         people.c.id, people.c.email, people.c.name, people.c.created_at, people.c.is_operator, passwords.c.hash,
-        passwords.c.account_ids,
-    ).outerjoin(passwords, passwords.c.person_id == people.c.id)  # fmt: skip
+        passwords.c.account_ids, *_FACTOR,
+    ).outerjoin(passwords, passwords.c.person_id == people.c.id).outerjoin(
+        second_factors, second_factors.c.person_id == people.c.id
+    )  # fmt: skip
     of_person = (
         select(accounts.c.id, accounts.c.email, accounts.c.name)
         .join(members, members.c.account_id == accounts.c.id)
@@ -69,7 +85,8 @@ def _found(catalog: Catalog, which: ColumnElement[bool]) -> Credentials | None:
     entrances = [Entrance(one.id, one.email, one.name or "") for one in found if opened is None or one.id in opened]
     if row.is_operator and opened is None:
         entrances.insert(0, Entrance(None, row.email, ""))
-    return Credentials(Person(*row[:4]), row.is_operator, row.hash, opened, tuple(entrances))
+    factor = None if row.factor_secret_sealed is None else SecondFactor(*row[-len(_FACTOR) :])
+    return Credentials(Person(*row[:4]), row.is_operator, row.hash, opened, tuple(entrances), factor)
 
 
 def set_password(
@@ -84,7 +101,7 @@ def set_password(
     """Set a person's password and end his other sessions; return False when it was changed meanwhile."""
     person_id = credentials.person.id
     with catalog.write() as connection:
-        if not _is_still(connection, person_id, credentials.hash):
+        if not _is_still(connection, credentials, is_elevated=True):
             return False
         values = {"hash": password_hash, "account_ids": stored_texts(account_ids), "changed_at": now_ns}
         connection.execute(
@@ -94,6 +111,9 @@ def set_password(
         )
         others = (sessions.c.person_id == person_id, sessions.c.id != (kept_session_id or ""))
         connection.execute(sessions.delete().where(*others))
+        end_half_sessions(connection, person_id)
+        if account_ids is None and credentials.account_ids is not None:
+            drop_unproved(connection, person_id)
         enter_audit(connection, change, now_ns)
     return True
 
@@ -105,18 +125,58 @@ def replace_hash(catalog: Catalog, person_id: str, before: str, after: str) -> N
         connection.execute(passwords.update().where(*same).values(hash=after))
 
 
-def enter_by_password(catalog: Catalog, credentials: Credentials, entrance: Entrance, new: NewSession) -> bool:
-    """Enter the session of a person whose password was right; return False when it was changed meanwhile."""
-    person = credentials.person
+def enter_by_password(
+    catalog: Catalog, credentials: Credentials, entrance: Entrance, new: NewSession, session_id: str | None = None
+) -> bool:
+    """Enter the session of a person whose password was right; return False when it was changed meanwhile.
+
+    `session_id`: of the elevated session in which he goes to another account; what proved it, proves the new one.
+    """
     with catalog.write() as connection:
-        if not _is_still(connection, person.id, credentials.hash):
+        proof = BY_PASSWORD if session_id is None else _proof_of(connection, session_id)
+        if not _is_still(connection, credentials, is_elevated=session_id is not None):
             return False
-        if entrance.account_id is None:
-            enter_operator_session(connection, person.id, person.email, new, BY_PASSWORD)
-        else:
-            opened = Opened(person, entrance.account_id, "", is_new_member=False)
-            enter_account_session(connection, opened, None, None, new, BY_PASSWORD)
+        _enter(connection, credentials, entrance, new, proof)
     return True
+
+
+def enter_by_code(
+    catalog: Catalog,
+    credentials: Credentials,
+    entrance: Entrance,
+    new: NewSession,
+    half_hash: bytes,
+    code: UsedCode,
+    change: Change,
+) -> Step:
+    """Enter the session of a person whose log-in waited for a code, which is used up with that log-in."""
+    with catalog.write() as connection:
+        if not _is_still(connection, credentials):
+            return Step.ENDED
+        if not use_code(connection, credentials.person.id, code, change, new.created_at):
+            return Step.REFUSED
+        if not end_half_session(connection, credentials.person.id, half_hash, new.created_at):
+            connection.rollback()  # the code stays unused
+            return Step.ENDED
+        _enter(connection, credentials, entrance, new, BY_SECOND_FACTOR)
+    return Step.DONE
+
+
+def _enter(
+    connection: Connection, credentials: Credentials, entrance: Entrance, new: NewSession, by_way_of: str
+) -> None:
+    person = credentials.person
+    if entrance.account_id is None:
+        enter_operator_session(connection, person.id, person.email, new, by_way_of)
+    else:
+        opened = Opened(person, entrance.account_id, "", is_new_member=False)
+        enter_account_session(connection, opened, None, None, new, by_way_of)
+
+
+def _proof_of(connection: Connection, session_id: str) -> str:
+    """Return what proves a session that is begun from another one: never more than its person gave there."""
+    found = connection.execute(select(sessions.c.proof).where(sessions.c.id == session_id)).scalar()
+    return BY_SECOND_FACTOR if found == BY_SECOND_FACTOR else BY_PASSWORD
 
 
 def elevate_session(
@@ -127,26 +187,42 @@ def elevate_session(
     until: int,
     change: Change,
     now_ns: int,
-) -> bool:
+    code: UsedCode | None = None,
+) -> Step:
     """Give a session another token and elevate it; its account is one that the password opens from now on.
 
-    Return False when the session has ended or the password was changed.
+    `code`: of the person's second factor, if he has one.
     """
     person_id, account_ids = credentials.person.id, credentials.account_ids
     with catalog.write() as connection:
         own = (sessions.c.id == session_id, sessions.c.person_id == person_id)
-        values = {"token_hash": token_hash, "elevated_until": until}
-        if not _is_still(connection, person_id, credentials.hash):
-            return False
+        values: dict[str, object] = {"token_hash": token_hash, "elevated_until": until}
+        if not _is_still(connection, credentials):
+            return Step.ENDED
+        if code is not None:
+            if not use_code(connection, person_id, code, change, now_ns):
+                return Step.REFUSED
+            values["proof"] = BY_SECOND_FACTOR
         if not connection.execute(sessions.update().where(*own).values(values)).rowcount:
-            return False
+            connection.rollback()  # the code stays unused
+            return Step.ENDED
         if account_ids is not None and change.account_id is not None and change.account_id not in account_ids:
             more = stored_texts((*account_ids, change.account_id))
             connection.execute(passwords.update().where(passwords.c.person_id == person_id).values(account_ids=more))
         enter_audit(connection, change, now_ns)
-    return True
+    return Step.DONE
 
 
-def _is_still(connection: Connection, person_id: str, password_hash: str | None) -> bool:
-    found = connection.execute(select(passwords.c.hash).where(passwords.c.person_id == person_id)).scalar()
-    return found == password_hash
+def _is_still(connection: Connection, credentials: Credentials, *, is_elevated: bool = False) -> bool:
+    """Return True if a person's password is the one that was looked at, and his second factor too.
+
+    `is_elevated`: he proved himself before, by whatever he had then.
+    """
+    own = select(passwords.c.hash, second_factors.c.created_at).select_from(
+        passwords.outerjoin(second_factors, second_factors.c.person_id == passwords.c.person_id)
+    )
+    found = connection.execute(own.where(passwords.c.person_id == credentials.person.id)).first()
+    known = None if credentials.factor is None else credentials.factor.created_at
+    if found is None:
+        return credentials.hash is None
+    return found.hash == credentials.hash and (is_elevated or found.created_at == known)

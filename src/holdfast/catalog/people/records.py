@@ -79,7 +79,7 @@ class Session(msgspec.Struct, frozen=True):
     """A person who is signed in, in a browser.
 
     `account_id`: the account that it is for; `rights`, `app_ids`: what a sign-in link gave; with None those of the
-    membership hold. `seen_at`: to the minute.
+    membership hold. `seen_at`: to the minute. `proof`: the best that the person has proved himself by.
     """
 
     id: str
@@ -93,6 +93,16 @@ class Session(msgspec.Struct, frozen=True):
     elevated_until: int | None
     ip: str
     agent: str
+    proof: str | None = None
+
+
+class SecondFactor(msgspec.Struct, frozen=True):
+    """An authenticator app. `is_proved`: whoever set it up had proved that the person's address is his."""
+
+    secret_sealed: bytes
+    last_step: int
+    is_proved: bool
+    created_at: int
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ def drop_session(connection: Connection, token_hash: bytes) -> None:
     connection.execute(sessions.delete().where(sessions.c.token_hash == token_hash))
 
 
-def sessions_of(catalog: Catalog, person_id: str, account_id: str, now_ns: int) -> list[Session]:
+def sessions_of(catalog: Catalog, person_id: str, account_id: str | None, now_ns: int) -> list[Session]:
     """Return a person's open sessions of an account, the one last seen first."""
     query = (
         select(*_COLUMNS)
@@ -53,6 +53,14 @@ def delete_session(catalog: Catalog, person_id: str, session_id: str, change: Ch
         if ended:
             enter_audit(connection, change, now_ns)
     return ended
+
+
+def delete_other_sessions(catalog: Catalog, person_id: str, kept_id: str, change: Change, now_ns: int) -> None:
+    """End all sessions of a person, of the change's account, but one."""
+    own = (sessions.c.person_id == person_id, sessions.c.account_id == change.account_id, sessions.c.id != kept_id)
+    with catalog.write() as connection:
+        if connection.execute(sessions.delete().where(*own)).rowcount:
+            enter_audit(connection, change, now_ns)
 
 
 def note_session_seen(catalog: Catalog, session_id: str, now_ns: int, ends_at: int) -> None:

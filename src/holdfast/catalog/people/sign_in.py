@@ -19,11 +19,14 @@ from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_texts, texts
 from holdfast.catalog.people.members import enter_member, enter_person, is_member
 from holdfast.catalog.people.records import Member, Person, Session, SignInLink
+from holdfast.catalog.people.second_factors import BY_SECOND_FACTOR
 from holdfast.catalog.people.sessions import drop_session, enter_session
 from holdfast.catalog.records import Actor, ActorKind, new_id
 
 BY_PASSWORD = "password"
 """The way that a session began, in the audit."""
+PROOFS = {BY_PASSWORD, BY_SECOND_FACTOR}
+"""The ways in which a person proves himself; a session that begins so is elevated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,11 @@ def enter_account_session(
         seen_at=new.created_at,
         ends_at=new.ends_at,
         elevated_until=None
-        if by_way_of != BY_PASSWORD and has_password(connection, opened.person.id)
+        if by_way_of not in PROOFS and has_password(connection, opened.person.id)
         else new.elevated_until,
         ip=new.ip,
         agent=new.agent,
+        proof=by_way_of,
     )
     enter_session(connection, session, new.token_hash)
     data = {"session_id": session.id, "by": by_way_of, "rights": rights, "app_ids": app_ids}

@@ -17,3 +17,9 @@ class MailSent(Shown, frozen=True):
     """A mail that the mail server took. `to`: whom it goes to."""
 
     to: str
+
+
+class SecondFactorReset(Shown, frozen=True):
+    """A person without a second factor any more."""
+
+    email: str

@@ -12,7 +12,7 @@ from typing import Protocol
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from holdfast.catalog.events.audit import Change
+from holdfast.catalog.events.audit import Change, record_change
 from holdfast.catalog.people import passwords as rows
 from holdfast.catalog.people.passwords import Credentials
 from holdfast.catalog.records import Actor
@@ -129,6 +129,9 @@ def set_own_password(
     credentials = own_credentials(instance, caller)
     text = checked_password(new, credentials.person.email)
     if not is_elevated(instance, caller) and not (old and password_matches(credentials, old)):
+        if old:
+            failed = Change(caller.actor, "password_change.failed", account_id, data={"session_id": caller.session_id})
+            record_change(instance.catalog, failed, instance.clock.now_ns())
         raise PasswordRefused(
             "The present password is not the right one."
             if credentials.hash is not None

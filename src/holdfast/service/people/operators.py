@@ -13,6 +13,7 @@ from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import operators as rows
 from holdfast.catalog.people.records import Operator as Operator
 from holdfast.catalog.people.records import Preferences
+from holdfast.catalog.people.second_factors import BY_SECOND_FACTOR
 from holdfast.catalog.records import Actor, ActorKind
 from holdfast.service.errors import AccessDenied, Conflict, NotFound
 from holdfast.service.instance.home import Instance
@@ -23,6 +24,8 @@ from holdfast.service.people.sign_in import SIGN_IN_PATH, MadeSignInLink, Signed
 from holdfast.service.people.tokens import is_token, new_token, token_hash
 from holdfast.units import MINUTE_NS
 
+BY_LINK = "link"
+"""The proof of a session that a link of `holdfast operator link` opened."""
 OPERATOR_PATH = "/operator"
 """The first of an operator's pages."""
 
@@ -39,7 +42,19 @@ class OperatorCaller:
     session_id: str
     unnoted_until: int | None = None
     elevated_until: int | None = None
+    has_factor: bool = False
+    proof: str | None = None
     preferences: Preferences = DEFAULTS
+
+    @property
+    def may_come_from_outside(self) -> bool:
+        """True if more than a password let him in: a code, or a link that was made on the machine, and he has codes."""
+        return self.has_factor and self.proof in (BY_SECOND_FACTOR, BY_LINK)
+
+    @property
+    def may_set_up(self) -> bool:
+        """True if he came by a link that was made on the machine, or with a code: he may set a second factor up."""
+        return self.proof in (BY_SECOND_FACTOR, BY_LINK)
 
     @property
     def language(self) -> str | None:
@@ -109,6 +124,8 @@ def operator_of_session(instance: Instance, token: str, address: str) -> Operato
         found.id,
         min(now_ns + IDLE_NS, found.created_at + AGE_NS_MAX) if is_unnoted else None,
         found.elevated_until,
+        found.factor_of is not None,
+        found.proof,
         Preferences(found.language, found.theme, found.time_zone),
     )
 

@@ -7,6 +7,7 @@ at the moment, or what a sign-in link gave it.
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 from holdfast.catalog.database.engine import CatalogError
 from holdfast.catalog.events.audit import Change
@@ -35,6 +36,22 @@ AGENT_CHARACTERS_MAX = 255
 IP_CHARACTERS_MAX = 45
 
 _log = logging.getLogger(__name__)
+
+
+class HasSession(Protocol):
+    """Whoever is signed in, to an account or as an operator."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who it is, as the audit names him."""
+
+    @property
+    def person_id(self) -> str | None:
+        """The person."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The session."""
 
 
 def new_session(instance: Instance, ip: str, agent: str, old_token: str | None) -> tuple[str, NewSession]:
@@ -93,14 +110,29 @@ def session_seen(instance: Instance, session_id: str, ends_at: int) -> None:
 
 def own_sessions(instance: Instance, caller: Caller) -> list[Session]:
     """Return the open sessions that a person has on the account of this one, the one last seen first."""
-    if caller.person_id is None:
-        return []
-    return rows.sessions_of(instance.catalog, caller.person_id, caller.account.id, instance.clock.now_ns())
+    return sessions_of_person(instance, caller.person_id or "", caller.account.id)
+
+
+def sessions_of_person(instance: Instance, person_id: str, account_id: str | None) -> list[Session]:
+    """Return the open sessions of a person on an account, or as an operator (None), the one last seen first."""
+    return rows.sessions_of(instance.catalog, person_id, account_id, instance.clock.now_ns())
+
+
+def end_other_sessions(instance: Instance, caller: HasSession, account_id: str | None) -> None:
+    """End all sessions that a person has there but this one."""
+    change = Change(caller.actor, "session.others_ended", account_id)
+    session_id, now_ns = caller.session_id or "", instance.clock.now_ns()
+    rows.delete_other_sessions(instance.catalog, caller.person_id or "", session_id, change, now_ns)
 
 
 def end_session(instance: Instance, caller: Caller, session_id: str) -> None:
     """End a session that a person has on the account of this one; or this one. Raises NotFound."""
-    change = Change(caller.actor, "session.ended", caller.account.id, data={"session_id": session_id})
+    end_session_of(instance, caller, caller.account.id, session_id)
+
+
+def end_session_of(instance: Instance, caller: HasSession, account_id: str | None, session_id: str) -> None:
+    """End a session that a person has on an account, or as an operator (None). Raises NotFound."""
+    change = Change(caller.actor, "session.ended", account_id, data={"session_id": session_id})
     person_id, now_ns = caller.person_id or "", instance.clock.now_ns()
     if not rows.delete_session(instance.catalog, person_id, session_id, change, now_ns):
         raise NotFound("SESSION_NOT_FOUND", "No such session exists; it may have ended already.")

@@ -14,7 +14,7 @@ from litestar import Request
 from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
-from holdfast.service.errors import AccessDenied
+from holdfast.service.errors import AccessDenied, SecondFactorMissing
 from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
@@ -37,6 +37,7 @@ from holdfast.web.http.errors import ApiError, KeyRefused, RouteMissing, cross_s
 
 AnyRequest = Request[Any, Any, Any]
 LOGIN_PATH, ELEVATE_PATH = "/login", "/elevate"
+CODE_PATH, PROOFS_PATH = "/login/2fa", "/account/log-in"
 _OPERATORS = "/operator"
 AGAIN_SECONDS = 10
 """A page that could not be answered loads itself again after so long."""
@@ -52,6 +53,15 @@ class NotElevated(ApiError):
     def __init__(self, return_to: str) -> None:
         super().__init__("PERMISSION_DENIED", "Give your password again first.")
         self.return_to = return_to
+
+
+class FactorWanted(ApiError):
+    """An operator who came by a link from outside the machine, and has no second factor yet."""
+
+    http_status = 403
+
+    def __init__(self) -> None:
+        super().__init__("SECOND_FACTOR_REQUIRED", "Set an authenticator app up first.")
 
 
 def as_page(handler: Handler) -> Handler:
@@ -74,6 +84,8 @@ def as_page(handler: Handler) -> Handler:
                 raise
             if isinstance(known, NotElevated):
                 return redirect(with_return(ELEVATE_PATH, known.return_to), [])
+            if isinstance(known, FactorWanted):
+                return redirect(f"{PROOFS_PATH}?needed=1", [])
             is_refused, scope = isinstance(known, KeyRefused), request.scope
             if is_refused and is_navigation(scope):
                 return redirect(with_return(LOGIN_PATH, _address(scope)), known.headers)
@@ -116,7 +128,8 @@ def with_return(path: str, return_to: str) -> str:
 def return_path(text: str) -> str:
     """The page that a browser is led to after it signed in, from what a request says: one of ours, else the first."""
     is_ours = len(text) <= RETURN_TO_CHARACTERS_MAX and is_local_path(text)
-    is_page = text.partition("?")[0] not in (LOGIN_PATH, ELEVATE_PATH, "/logout")  # they would lead to themselves
+    lead_to_themselves = (LOGIN_PATH, CODE_PATH, ELEVATE_PATH, "/logout")
+    is_page = text.partition("?")[0] not in lead_to_themselves
     return text if is_ours and is_page else "/"
 
 
@@ -145,7 +158,13 @@ def require_elevated(context: Context, caller: SignedIn, return_to: str) -> None
 def require_person(context: Context, scope: Scope) -> tuple[Caller | OperatorCaller, str]:
     """Whoever is signed in, to an account or as an operator, and the session's token. Raises ACCESS_DENIED."""
     operator, token = session_operator(context, scope), session_token(context, scope)
+    if operator is not None and not _may_come(context, scope, operator) and not operator.may_set_up:
+        raise SecondFactorMissing
     return (operator, token) if operator is not None and token is not None else require_session(context, scope)
+
+
+def _may_come(context: Context, scope: Scope, operator: OperatorCaller) -> bool:
+    return operator.may_come_from_outside or context.addresses.is_local(scope)
 
 
 def account_of(caller: Caller | OperatorCaller) -> str | None:
@@ -173,7 +192,8 @@ def require_session(context: Context, scope: Scope) -> tuple[Caller, str]:
 def require_operator(context: Context, scope: Scope) -> tuple[OperatorCaller, str]:
     """The operator who is signed in, and the session's token.
 
-    Raises ROUTE_NOT_FOUND for whoever is signed in to an account, ACCESS_DENIED for who is not signed in.
+    Raises ROUTE_NOT_FOUND for whoever is signed in to an account, ACCESS_DENIED for who is not signed in,
+    SECOND_FACTOR_REQUIRED for who comes from outside the machine by less than a second factor.
     """
     if not is_operators(scope):
         raise TypeError("An operator's page must declare OPERATOR.")
@@ -182,6 +202,8 @@ def require_operator(context: Context, scope: Scope) -> tuple[OperatorCaller, st
         if session_caller(context, scope) is not None:
             raise route_not_found()
         raise KeyRefused(AccessDenied().code, "Open the link that `holdfast operator link EMAIL` prints.")
+    if not _may_come(context, scope, operator):
+        raise FactorWanted if operator.may_set_up else SecondFactorMissing
     return operator, token
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from litestar.types import Scope
 
+from holdfast.service.credentials.log_in import HALF_NS
 from holdfast.service.errors import AccessDenied
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller, operator_of_session
@@ -23,7 +24,7 @@ from holdfast.web.dashboard.viewer import show_to
 from holdfast.web.http.errors import KeyRefused, RouteMissing, route_not_found
 from holdfast.web.http.request import header
 
-_COOKIE = "holdfast"
+_COOKIE, _HALF_COOKIE = "holdfast", "holdfast-2fa"
 THEME_PATH = "/account/preferences/theme"
 """The address to which the button in the frame sends the theme."""
 
@@ -52,6 +53,16 @@ def set_cookie(
     secure = "; Secure" if _is_https(context) else ""
     value = f"{_cookie_name(context, name)}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
     return b"set-cookie", value.encode("ascii")
+
+
+def set_half_cookie(context: Context, token: str) -> tuple[bytes, bytes]:
+    """The header that gives a browser its log-in that waits for a code; with an empty token it takes it away."""
+    return set_cookie(context, token, HALF_NS // SECOND_NS if token else 0, _HALF_COOKIE)
+
+
+def half_token(context: Context, scope: Scope) -> str | None:
+    """The token of a log-in that waits for a code; it opens that step alone."""
+    return session_token(context, scope, _HALF_COOKIE)
 
 
 def session_token(context: Context, scope: Scope, name: str = _COOKIE) -> str | None:

@@ -19,6 +19,10 @@ UNKNOWN = "unknown"
 """The address of all whose trusted proxy forwarded something that is not one: they share their caps."""
 
 _IPV6_BITS_OF_A_CUSTOMER = 64
+_FORWARDING = frozenset(
+    {b"x-forwarded-for", b"x-real-ip", b"forwarded", b"via", b"x-forwarded-host", b"x-forwarded-proto"}
+)
+"""Headers by which a proxy shows itself, also one that nobody said to trust."""
 
 
 def peer_of(scope: Scope) -> str:
@@ -36,6 +40,13 @@ class Addresses:
     def client(self, scope: Scope) -> str:
         """The client's address as text: the right-most forwarded one that is not trusted, else the peer's."""
         return self._forwarded(scope) or peer_of(scope)
+
+    def is_local(self, scope: Scope) -> bool:
+        """True for a request from this machine itself, that no proxy passed on, trusted or not."""
+        peer = _parsed(peer_of(scope))
+        if peer is None or not peer.is_loopback or self._is_trusted(peer):
+            return False
+        return not any(name in _FORWARDING for name, _ in scope["headers"])
 
     def capped(self, scope: Scope) -> str | None:
         """The address that caps count for a request; None for one that a trusted proxy made itself."""

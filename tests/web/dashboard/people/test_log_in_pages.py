@@ -164,6 +164,8 @@ def test_a_password_is_changed_with_the_old_one_and_ends_the_other_sessions(
         assert "Present password" in http.get("/account/password").text
         assert set_password(http, OTHER).status_code == 401
         assert set_password(http, OTHER, old=OTHER).status_code == 401
+        failed = entries(site.instance.catalog, AuditFilter(action="password_change."), 9)
+        assert [(one.action, one.actor.name) for one in failed] == [("password_change.failed", email)]
         assert set_password(http, OTHER, old=GOOD).status_code == 303
         assert (http.get("/account").status_code, other.get("/account").status_code) == (200, 401)
         assert (log_in(other, email).status_code, log_in(other, email, OTHER).status_code) == (401, 303)

@@ -9,14 +9,16 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.credentials import log_in as service
-from holdfast.service.credentials.log_in import Browser, Entrance
-from holdfast.service.errors import AccessDenied, PasswordRefused
+from holdfast.service.credentials.log_in import AwaitsCode, Browser, Entrance, LoggedIn
+from holdfast.service.errors import AccessDenied, PasswordRefused, SecondFactorMissing
 from holdfast.service.language.texts import _
 from holdfast.service.people.operators import OPERATOR_PATH
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import (
+    CODE_PATH,
     LOGIN_PATH,
+    PROOFS_PATH,
     AnyRequest,
     account_of,
     as_page,
@@ -30,9 +32,9 @@ from holdfast.web.dashboard.access import (
 from holdfast.web.dashboard.people.trying import one_try, tried_well
 from holdfast.web.dashboard.providers import buttons
 from holdfast.web.dashboard.render import page, redirect
-from holdfast.web.dashboard.session import form_token, session_token, set_cookie
+from holdfast.web.dashboard.session import form_token, session_token, set_cookie, set_half_cookie
 from holdfast.web.http import request as inputs
-from holdfast.web.http.envelope import Answer
+from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.errors import ApiError, KeyRefused
 
 CHOICE_PATH = f"{LOGIN_PATH}/account"
@@ -46,7 +48,8 @@ def log_in_routes(context: Context) -> list[HTTPRouteHandler]:
 def browser_of(context: Context, scope: Scope) -> Browser:
     """The origin of a request, and the session that the browser has."""
     agent = inputs.header(scope, b"user-agent") or ""
-    return Browser(context.addresses.client(scope), agent, session_token(context, scope))
+    local = context.addresses.is_local(scope)
+    return Browser(context.addresses.client(scope), agent, session_token(context, scope), local)
 
 
 def _password_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -73,14 +76,22 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             one_try(context, request.scope, email.lower())
             password = fields.get("password", "")
             done = await context.call_hashing(service.log_in, context.instance, email, password, browser, wanted)
-        except PasswordRefused as refused:
+        except (PasswordRefused, SecondFactorMissing) as refused:
             return _log_in_page(context, request.scope, wanted, email, refused.message, refused.http_status)
         tried_well(context, request.scope, email.lower())
-        if done.is_open:
-            return redirect(with_return(CHOICE_PATH, wanted), [set_cookie(context, done.token)])
-        return redirect(first_page(done.entrance.account_id, wanted), [set_cookie(context, done.token)])
+        if isinstance(done, AwaitsCode):
+            return redirect(with_return(CODE_PATH, wanted), [set_half_cookie(context, done.token)])
+        return signed_in(context, done, wanted)
 
     return [show_log_in, log_in]
+
+
+def signed_in(context: Context, done: LoggedIn, wanted: str, more: Headers | None = None) -> Answer:
+    """Give the browser its session, and lead it to its page, or to the choice of an account."""
+    headers: Headers = [set_cookie(context, done.token), *(more or [])]
+    if done.is_open:
+        return redirect(with_return(CHOICE_PATH, wanted), headers)
+    return redirect(first_page(done.entrance.account_id, wanted), headers)
 
 
 def _choice_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -131,7 +142,7 @@ def first_page(account_id: str | None, wanted: str) -> str:
     """The page to see first: an operator has pages of his own."""
     is_operators = wanted == OPERATOR_PATH or wanted.startswith(f"{OPERATOR_PATH}/")
     if account_id is None:
-        return wanted if is_operators or wanted.startswith("/account/password") else OPERATOR_PATH
+        return wanted if is_operators or wanted.startswith(("/account/password", PROOFS_PATH)) else OPERATOR_PATH
     return "/" if is_operators else wanted
 
 

@@ -8,15 +8,16 @@ from litestar.types import Scope
 
 from holdfast.service.credentials import log_in as service
 from holdfast.service.credentials.passwords import CHARACTERS_MIN, is_elevated, own_credentials, set_own_password
-from holdfast.service.errors import Invalid, PasswordRefused
+from holdfast.service.errors import CodeRefused, Invalid, PasswordRefused
 from holdfast.service.identities.linking import elevating
 from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
-from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
+from holdfast.service.people.operators import OperatorCaller
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import (
     ELEVATE_PATH,
+    PROOFS_PATH,
     AnyRequest,
     account_of,
     as_page,
@@ -24,7 +25,7 @@ from holdfast.web.dashboard.access import (
     require_person,
     return_path,
 )
-from holdfast.web.dashboard.people.trying import one_try, tried_well
+from holdfast.web.dashboard.people.trying import code_fitted, one_code, one_try, tried_well
 from holdfast.web.dashboard.providers import elevation_buttons
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
@@ -66,7 +67,7 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
             asks_old=has_one and not is_elevated(context.instance, caller),
             least=CHARACTERS_MIN,
             error=error,
-            back=_back(caller),
+            back=PROOFS_PATH,
         )
 
     @get(PASSWORD_PATH, opt=OPEN)
@@ -92,7 +93,7 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
             return await shown(request.scope, caller, token, error.message, error.http_status)
         if old is not None:
             tried_well(context, request.scope, caller.actor.name)
-        return redirect(_back(caller), [])
+        return redirect(PROOFS_PATH, [])
 
     return [show_password, set_password]
 
@@ -115,9 +116,10 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
             form_token=form_token(token, ELEVATE_PATH),
             email=caller.actor.name,
             has_one=has_one,
+            asks_code=credentials.factor is not None,
             return_to=wanted,
             error=error,
-            back=_back(caller),
+            back=PROOFS_PATH,
         )
 
     @get(ELEVATE_PATH, opt=OPEN)
@@ -134,17 +136,19 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
     async def elevate(request: AnyRequest) -> Answer:
         caller, token, fields = await person_form(context, request, ELEVATE_PATH)
         wanted, password = return_path(fields.get("return_to", "/")), fields.get("password", "")
+        code = fields.get("code", "").strip()
         try:
             one_try(context, request.scope, caller.actor.name)
-            new = await context.call_hashing(service.elevate, context.instance, caller, account_of(caller), password)
-        except PasswordRefused as refused:
+            if code:
+                one_code(context, request.scope, caller.person_id or "")
+            new = await context.call_hashing(
+                service.elevate, context.instance, caller, account_of(caller), password, code
+            )
+        except (PasswordRefused, CodeRefused) as refused:
             return await shown(request.scope, caller, token, wanted, refused.message, refused.http_status)
         tried_well(context, request.scope, caller.actor.name)
+        if code:
+            code_fitted(context, request.scope, caller.person_id or "")
         return redirect(wanted, [set_cookie(context, new)])
 
     return [show_elevation, elevate]
-
-
-def _back(caller: _Person) -> str:
-    """The page that a person comes from, and goes back to."""
-    return OPERATOR_PATH if isinstance(caller, OperatorCaller) else "/account"

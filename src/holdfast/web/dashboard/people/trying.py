@@ -33,6 +33,24 @@ def tried_well(context: Context, scope: Scope, person: str) -> None:
         context.log_in_throttle.give_back(address)
 
 
+def one_code(context: Context, scope: Scope, person_id: str) -> None:
+    """Count a code that is about to be tried, by whoever knows the person's password. Raises KEEP_CALM."""
+    now, address = context.now(), context.addresses.capped(scope)
+    seconds = 0.0 if address is None else context.log_in_throttle.attempt_failed(address, now)
+    if seconds:
+        raise keep_calm(seconds)
+    if seconds := context.code_throttle.attempt_failed(_short(person_id), now):
+        raise keep_calm(seconds, "Too many codes were tried")
+
+
+def code_fitted(context: Context, scope: Scope, person_id: str) -> None:
+    """Forget the tries of a person whose code was right, and the one of his address."""
+    context.code_throttle.forget(_short(person_id))
+    address = context.addresses.capped(scope)
+    if address is not None:
+        context.log_in_throttle.give_back(address)
+
+
 def one_round(context: Context, scope: Scope) -> None:
     """Count somebody who goes to another site to sign in. Raises KEEP_CALM."""
     address = context.addresses.capped(scope)
