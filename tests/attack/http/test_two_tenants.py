@@ -14,7 +14,9 @@ from kit.admin_keys import admin_key
 from kit.keys import add_named_key
 from kit.site import Site
 from litestar import Litestar
+from sqlalchemy import select
 
+from holdfast.catalog.database.access_tables import keys
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.identities.rows import link_identity, new_identity
 from holdfast.catalog.people.keys import keys_of
@@ -65,8 +67,9 @@ def state_of(site: Site) -> list[Any]:
     tables = ("backups", "jobs", "apps", "endpoints", "deliveries", "members", "invitations", "links", "identities")
     with site.instance.catalog.read() as connection:
         found = [connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").all() for table in tables]
-        theirs = "SELECT * FROM keys WHERE account_id = ? ORDER BY id"
-        return [*found, connection.exec_driver_sql(theirs, (site.other.account.id,)).all()]
+        # But not when they were used last, which is noted some time after the use.
+        theirs = select(*(c for c in keys.c if c.name != "used_at")).where(keys.c.account_id == site.other.account.id)
+        return [*found, connection.execute(theirs.order_by(keys.c.id)).all()]
 
 
 def requests(path: str) -> Iterator[tuple[str, str, dict[str, Any] | None]]:

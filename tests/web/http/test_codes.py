@@ -100,6 +100,16 @@ def test_people_who_are_not_there_and_mail_that_does_not_go(world: World) -> Non
     assert code(lambda: set_up(instance, operator, None, sealed, "")) == "PASSWORD_MISSING"
 
 
-@pytest.mark.parametrize("known", ["CODE_REFUSED", "SECOND_FACTOR_REQUIRED", "SECOND_FACTOR_EXISTS"])
-def test_codes_of_second_factors_have_their_status(known: str) -> None:
-    assert raised_codes()[known] == {"CODE_REFUSED": 401, "SECOND_FACTOR_REQUIRED": 403}.get(known, 409)
+OF_PAGES = {
+    401: ("CODE_REFUSED",),
+    403: ("SECOND_FACTOR_REQUIRED", "HAND_OVER_REFUSED", "IDENTITY_REFUSED", "IDENTITY_NOT_LINKED"),
+    404: ("IDENTITY_NOT_FOUND", "PROVIDER_NOT_FOUND", "CHOICE_NOT_FOUND"),
+    409: ("SECOND_FACTOR_EXISTS", "LAST_WAY_IN", "IDENTITY_TAKEN", "IDENTITY_NOT_PROVED", "OTHER_WAY_IN"),
+    503: ("PROVIDER_UNAVAILABLE",),
+}
+"""Codes that pages alone answer with; tests of those pages see them as their headings."""
+
+
+@pytest.mark.parametrize(("status", "known"), [(status, one) for status, codes in OF_PAGES.items() for one in codes])
+def test_codes_of_pages_have_their_status(status: int, known: str) -> None:
+    assert raised_codes()[known] == status
