@@ -17,7 +17,6 @@ from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.identities.records import Identity, IdentityTaken, KnownIdentity, LastWayIn, OtherWayIn
 from holdfast.catalog.people.keys import stored_texts, texts
-from holdfast.catalog.people.operators import enter_operator_session
 from holdfast.catalog.people.passwords import Entrance
 from holdfast.catalog.people.records import Person
 from holdfast.catalog.people.sign_in import NewSession, Opened, accept_within, enter_account_session
@@ -48,8 +47,8 @@ def _known(catalog: Catalog, which: ColumnElement[bool]) -> KnownIdentity | None
         if row is None:
             return None
         identity = _identity_of(row)
-        person = select(people.c.id, people.c.email, people.c.name, people.c.created_at, people.c.is_operator)
-        *known, is_operator = connection.execute(person.where(people.c.id == identity.person_id)).one()
+        person = select(people.c.id, people.c.email, people.c.name, people.c.created_at)
+        known = connection.execute(person.where(people.c.id == identity.person_id)).one()
         of_person = (
             select(accounts.c.id, accounts.c.email, accounts.c.name)
             .join(members, members.c.account_id == accounts.c.id)
@@ -58,9 +57,8 @@ def _known(catalog: Catalog, which: ColumnElement[bool]) -> KnownIdentity | None
         )
         found = connection.execute(of_person).all()
     opened = identity.account_ids
+    # Accounts alone: an operator proves more than that another site knows him.
     entrances = [Entrance(one.id, one.email, one.name or "") for one in found if opened is None or one.id in opened]
-    if is_operator and opened is None:
-        entrances.insert(0, Entrance(None, known[1], ""))
     return KnownIdentity(identity, Person(*known), tuple(entrances))
 
 
@@ -179,7 +177,7 @@ def opens(account_ids: tuple[str, ...] | None, account_id: str | None) -> bool:
 
 
 def enter_by_identity(
-    catalog: Catalog, known: KnownIdentity, entrance: Entrance, new: NewSession, by_way_of: str
+    catalog: Catalog, known: KnownIdentity, account_id: str, new: NewSession, by_way_of: str
 ) -> bool:
     """Enter the session of a person whom another site has signed in; return False when it was unlinked meanwhile.
 
@@ -191,11 +189,8 @@ def enter_by_identity(
         values = {"used_at": new.created_at, "label": known.identity.label}
         if not connection.execute(identities.update().where(*same).values(values)).rowcount:
             return False
-        if entrance.account_id is None:
-            enter_operator_session(connection, known.person.id, known.person.email, new, by_way_of)
-        else:
-            opened = Opened(known.person, entrance.account_id, "", is_new_member=False)
-            enter_account_session(connection, opened, None, None, new, by_way_of)
+        opened = Opened(known.person, account_id, "", is_new_member=False)
+        enter_account_session(connection, opened, None, None, new, by_way_of)
     return True
 
 

@@ -97,7 +97,8 @@ def _entered(
     instance: Instance, provider: Configured, known: KnownIdentity, entrance: Entrance, browser: Browser
 ) -> str:
     token, new = new_session(instance, browser.ip, browser.agent, browser.token)
-    if not rows.enter_by_identity(instance.catalog, known, entrance, new, way_of(provider)):
+    account_id = entrance.account_id
+    if account_id is None or not rows.enter_by_identity(instance.catalog, known, account_id, new, way_of(provider)):
         raise NotLinked(label_of(provider))
     return token
 

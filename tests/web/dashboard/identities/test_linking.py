@@ -16,9 +16,10 @@ from kit.oidc_provider import Provider, running_provider
 from kit.site import Site
 
 from holdfast.catalog.events.audit import entries
-from holdfast.catalog.records import AuditFilter
+from holdfast.catalog.records import SYSTEM, AuditFilter
 from holdfast.service.doctor.diagnose import lines_of
 from holdfast.service.doctor.sign_in import SIGN_IN_CHECKS
+from holdfast.service.people.operators import add_operator
 from holdfast.service.registry.accounts import NewAccount
 
 GOOD = "seven rare otters sing"
@@ -171,6 +172,19 @@ def test_an_identity_opens_the_accounts_in_which_it_was_linked(site: Site, provi
         assert bad.post(path, data=token_of, headers=HERE).status_code == 403, "the token is of another form"
         fields = form_of(bad.get("/account/password"), "/account/password") | {"new": GOOD + "!", "again": GOOD + "!"}
         assert bad.post("/account/password", data=fields, headers=HERE).status_code == 401
+
+
+def test_no_site_lets_an_operator_in_as_one(site: Site, provider: Provider) -> None:
+    """One that opens all of a person's accounts opens accounts: an operator proves more than another site can."""
+    with site.client() as http:
+        linked(site, http, provider)
+    add_operator(site.instance, site.silver.account.email, SYSTEM)
+    with site.instance.catalog.write() as connection:
+        connection.exec_driver_sql("UPDATE identities SET account_ids = NULL")
+    with site.client() as http:
+        assert went_round(http, provider, return_to="/operator").status_code == 303
+        assert http.get("/account").status_code == 200
+        assert http.get("/operator").status_code == 404
 
 
 def test_whoever_has_several_accounts_chooses_one(site: Site, provider: Provider) -> None:
