@@ -176,9 +176,7 @@ def opens(account_ids: tuple[str, ...] | None, account_id: str | None) -> bool:
     return account_ids is None or account_id in account_ids
 
 
-def enter_by_identity(
-    catalog: Catalog, known: KnownIdentity, account_id: str, new: NewSession, by_way_of: str
-) -> bool:
+def enter_by_identity(catalog: Catalog, known: KnownIdentity, account_id: str, new: NewSession, by_way_of: str) -> bool:
     """Enter the session of a person whom another site has signed in; return False when it was unlinked meanwhile.
 
     It is not elevated: the site may have known him since long ago.
