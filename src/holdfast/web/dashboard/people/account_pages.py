@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from litestar import get, post
@@ -62,28 +63,34 @@ def _end_path(session_id: str) -> str:
     return f"{ACCOUNT_PATH}/sessions/{session_id}/end"
 
 
+def session_lines(
+    instance: Instance, found: list[Session], own_id: str | None, token: str, end_path: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Return the lines of `_session_lines.html`. `own_id`: of the session that sees them; `token`: its token."""
+    now, zone = instance.clock.now_ns(), zone_of(instance)
+    return [
+        {
+            "ip": one.ip,
+            "agent": one.agent,
+            "seen": words.when(one.seen_at, now, zone),
+            "began": words.when(one.created_at, now, zone),
+            "is_this": one.id == own_id,
+            "end_path": end_path(one.id),
+            "end_token": form_token(token, end_path(one.id)),
+        }
+        for one in found
+    ]
+
+
 def _account_page(
     scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str, more: dict[str, Any]
 ) -> Answer:
-    def shown(session: Session) -> dict[str, Any]:
-        path = _end_path(session.id)
-        now, zone = instance.clock.now_ns(), zone_of(instance)
-        return {
-            "ip": session.ip,
-            "agent": session.agent,
-            "seen": words.when(session.seen_at, now, zone),
-            "began": words.when(session.created_at, now, zone),
-            "is_this": session.id == caller.session_id,
-            "end_path": path,
-            "end_token": form_token(token, path),
-        }
-
     return page(
         scope,
         "sessions.html",
         frame=Frame(caller.actor.name, str(zone_of(instance))),
         email=caller.account.email,
-        sessions=[shown(session) for session in found],
+        sessions=session_lines(instance, found, caller.session_id, token, _end_path),
         rights=sorted(caller.grant.rights),
         sign_out_token=form_token(token, _LOGOUT),
         **more,

@@ -10,7 +10,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 from markupsafe import Markup
 
-from holdfast.schemas.times import local_time
 from holdfast.service.credentials import second_factor as service
 from holdfast.service.credentials.passwords import own_credentials
 from holdfast.service.errors import CodeRefused
@@ -20,6 +19,7 @@ from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import (
     PROOFS_PATH,
     AnyRequest,
@@ -29,9 +29,11 @@ from holdfast.web.dashboard.access import (
     require_elevated,
     require_person,
 )
+from holdfast.web.dashboard.people.account_pages import session_lines
 from holdfast.web.dashboard.people.trying import code_fitted, one_code
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http import request as inputs
 from holdfast.web.http.envelope import Answer
 
@@ -139,15 +141,13 @@ def _end_path(session_id: str) -> str:
 def _proofs(context: Context, caller: _Person, token: str) -> dict[str, Any]:
     """The values of the page."""
     instance, own = context.instance, own_credentials(context.instance, caller)
+    now = instance.clock.now_ns()
     found = sessions.sessions_of_person(instance, caller.person_id or "", account_of(caller))
-
-    def time(at: int) -> str:
-        return f"{local_time(at, instance.zone):%Y-%m-%d %H:%M}"
 
     factor = {
         "is_on": own.factor is not None,
         "has_password": own.hash is not None,
-        "since": "" if own.factor is None else time(own.factor.created_at),
+        "since": "" if own.factor is None else words.when(own.factor.created_at, now, zone_of(instance)),
         "left": 0 if own.factor is None else service.codes_left(instance, caller),
         "set_up_path": _SET_UP,
         "codes_path": _CODES,
@@ -155,20 +155,9 @@ def _proofs(context: Context, caller: _Person, token: str) -> dict[str, Any]:
         "off_path": _OFF,
         "off_token": form_token(token, _OFF),
     }
-    rows = [
-        {
-            "ip": one.ip,
-            "agent": one.agent,
-            "began": time(one.created_at),
-            "seen": time(one.seen_at),
-            "is_this": one.id == caller.session_id,
-            "end_path": _end_path(one.id),
-            "end_token": form_token(token, _end_path(one.id)),
-        }
-        for one in found
-    ]
+    lines = session_lines(instance, found, caller.session_id, token, _end_path)
     others = {"end_others_path": _END_OTHERS, "end_others_token": form_token(token, _END_OTHERS)}
-    return {"factor": factor, "sessions": rows, **others}
+    return {"factor": factor, "sessions": lines, **others}
 
 
 def _set_up_page(scope: Scope, app: service.NewApp, token: str, error: str = "", status: int = 200) -> Answer:
