@@ -50,28 +50,20 @@ def endpoint_page_routes(context: Context) -> list[HTTPRouteHandler]:
     @post(f"{_ONE}/test", opt=needs(Right.WEBHOOKS_WRITE))
     @as_page
     async def test_notice(request: AnyRequest) -> Answer:
-        scope = request.scope
-        caller, token = require_account(context, scope)
-        endpoint_id = inputs.path_segment(scope, _ID_SEGMENT)
-        await form_fields(context, request, token, f"{path_of(endpoint_id)}/test")
-        endpoint = await context.call(_found, instance, caller, endpoint_id)
+        caller, token, endpoint, _ = await _posted(context, request, "test")
         try:
             sent = await context.call_outside(caller.account.id, send_test, instance, endpoint, caller.actor)
         except (Conflict, LimitReached) as error:
-            return await context.call(_page, scope, instance, caller, token, endpoint_id, error)
-        return redirect(f"{path_of(endpoint_id)}?tested={sent.id}", [])
+            return await context.call(_page, request.scope, instance, caller, token, endpoint.id, error)
+        return redirect(f"{path_of(endpoint.id)}?tested={sent.id}", [])
 
     @post(f"{_ONE}/secret", opt=needs(Right.WEBHOOKS_WRITE))
     @as_page
     async def rotate_notice_secret(request: AnyRequest) -> Answer:
-        scope = request.scope
-        caller, token = require_account(context, scope)
-        endpoint_id = inputs.path_segment(scope, _ID_SEGMENT)
-        await form_fields(context, request, token, f"{path_of(endpoint_id)}/secret")
-        endpoint = await context.call(_found, instance, caller, endpoint_id)
-        require_elevated(context, caller, path_of(endpoint_id))
+        caller, _, endpoint, _ = await _posted(context, request, "secret")
+        require_elevated(context, caller, path_of(endpoint.id))
         made = await context.call(operations.rotate_secret, instance, endpoint, caller.actor)
-        return secret_page(scope, instance, caller, made)
+        return secret_page(request.scope, instance, caller, made)
 
     return [notice, test_notice, rotate_notice_secret, *(_form_route(context, *form) for form in _FORMS)]
 
@@ -82,17 +74,21 @@ def _form_route(context: Context, name: str, act: Action) -> HTTPRouteHandler:
     @post(f"{_ONE}/{name}", opt=needs(Right.WEBHOOKS_WRITE))
     @as_page
     async def form(request: AnyRequest) -> Answer:
-        scope = request.scope
-        caller, token = require_account(context, scope)
-        endpoint_id = inputs.path_segment(scope, _ID_SEGMENT)
-        fields = await form_fields(context, request, token, f"{path_of(endpoint_id)}/{name}")
-        endpoint = await context.call(_found, instance, caller, endpoint_id)
+        caller, token, endpoint, fields = await _posted(context, request, name)
         try:
             return redirect(await context.call(act, instance, caller, endpoint, fields), [])
         except Invalid as error:
-            return await context.call(_page, scope, instance, caller, token, endpoint_id, error)
+            return await context.call(_page, request.scope, instance, caller, token, endpoint.id, error)
 
     return form
+
+
+async def _posted(context: Context, request: AnyRequest, name: str) -> tuple[Caller, str, Endpoint, dict[str, str]]:
+    """Whoever posts one of the forms of an endpoint's page, the session's token, the endpoint, and the fields."""
+    caller, token = require_account(context, request.scope)
+    endpoint_id = inputs.path_segment(request.scope, _ID_SEGMENT)
+    fields = await form_fields(context, request, token, f"{path_of(endpoint_id)}/{name}")
+    return caller, token, await context.call(_found, context.instance, caller, endpoint_id), fields
 
 
 def path_of(endpoint_id: str) -> str:
