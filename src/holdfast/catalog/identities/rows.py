@@ -8,16 +8,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, exists, select
 
-from holdfast.catalog.database.access_tables import members, passwords, people, sessions
+from holdfast.catalog.database.access_tables import passwords, people, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.identity_tables import identities
-from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.identities.records import Identity, IdentityTaken, KnownIdentity, LastWayIn, OtherWayIn
 from holdfast.catalog.people.keys import stored_texts, texts
-from holdfast.catalog.people.passwords import Entrance
+from holdfast.catalog.people.passwords import account_entrances
 from holdfast.catalog.people.records import Person
 from holdfast.catalog.people.sign_in import NewSession, Opened, accept_within, enter_account_session
 from holdfast.catalog.records import Actor, ActorKind, new_id
@@ -49,17 +48,10 @@ def _known(catalog: Catalog, which: ColumnElement[bool]) -> KnownIdentity | None
         identity = _identity_of(row)
         person = select(people.c.id, people.c.email, people.c.name, people.c.created_at)
         known = connection.execute(person.where(people.c.id == identity.person_id)).one()
-        of_person = (
-            select(accounts.c.id, accounts.c.email, accounts.c.name)
-            .join(members, members.c.account_id == accounts.c.id)
-            .where(members.c.person_id == identity.person_id, accounts.c.ended_at.is_(None))
-            .order_by(accounts.c.email)
-        )
-        found = connection.execute(of_person).all()
-    opened = identity.account_ids
+        found = account_entrances(connection, people.c.id == identity.person_id)
     # Accounts alone: an operator proves more than that another site knows him.
-    entrances = [Entrance(one.id, one.email, one.name or "") for one in found if opened is None or one.id in opened]
-    return KnownIdentity(identity, Person(*known), tuple(entrances))
+    entrances = tuple(one for one in found if opens(identity.account_ids, one.account_id))
+    return KnownIdentity(identity, Person(*known), entrances)
 
 
 def identities_of(catalog: Catalog, person_id: str) -> list[Identity]:

@@ -69,24 +69,29 @@ def _found(catalog: Catalog, which: ColumnElement[bool]) -> Credentials | None:
     ).outerjoin(passwords, passwords.c.person_id == people.c.id).outerjoin(
         second_factors, second_factors.c.person_id == people.c.id
     )  # fmt: skip
-    of_person = (
+    with catalog.read() as connection:
+        row = connection.execute(person.where(which)).first()
+        accounts_of = account_entrances(connection, which)  # an unknown address takes as long as a known one
+    if row is None:
+        return None
+    opened = texts(row.account_ids)
+    entrances = [one for one in accounts_of if opened is None or one.account_id in opened]
+    if row.is_operator and opened is None:
+        entrances.insert(0, Entrance(None, row.email, ""))
+    factor = None if row.factor_secret_sealed is None else SecondFactor(*row[-len(_FACTOR) :])
+    return Credentials(Person(*row[:4]), row.is_operator, row.hash, opened, tuple(entrances), factor)
+
+
+def account_entrances(connection: Connection, which: ColumnElement[bool]) -> list[Entrance]:
+    """Return the accounts, but ended ones, of which a person is a member. `which`: a condition on `people`."""
+    query = (
         select(accounts.c.id, accounts.c.email, accounts.c.name)
         .join(members, members.c.account_id == accounts.c.id)
         .join(people, people.c.id == members.c.person_id)
         .where(which, accounts.c.ended_at.is_(None))
         .order_by(accounts.c.email)
     )
-    with catalog.read() as connection:
-        row = connection.execute(person.where(which)).first()
-        found = connection.execute(of_person).all()  # also for nobody: an unknown address takes as long as a known one
-    if row is None:
-        return None
-    opened = texts(row.account_ids)
-    entrances = [Entrance(one.id, one.email, one.name or "") for one in found if opened is None or one.id in opened]
-    if row.is_operator and opened is None:
-        entrances.insert(0, Entrance(None, row.email, ""))
-    factor = None if row.factor_secret_sealed is None else SecondFactor(*row[-len(_FACTOR) :])
-    return Credentials(Person(*row[:4]), row.is_operator, row.hash, opened, tuple(entrances), factor)
+    return [Entrance(one.id, one.email, one.name or "") for one in connection.execute(query)]
 
 
 def set_password(
