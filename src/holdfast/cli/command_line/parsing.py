@@ -15,6 +15,7 @@ from holdfast.cli.command_line.parameters import Parameter, parameters_of
 _HELP = ("-h", "--help")
 _HELP_TEXT = "Show this page and stop."
 _HOME_TEXT = "The instance's folder (default: $HOLDFAST_HOME, else ~/.local/share/holdfast)."
+_GROUP_WORDS = "[OPTIONS] COMMAND [ARGS]..."
 _WIDTH_MAX = 80
 _INDENT = 2
 
@@ -99,12 +100,12 @@ class CommandLine:
 
 def group_usage(path: str) -> str:
     """Return the line that shows the order of the words of a group's commands."""
-    return f"Usage: {path} [OPTIONS] COMMAND [ARGS]...\n"
+    return f"Usage: {path} {_GROUP_WORDS}\n"
 
 
 def group_page(path: str, description: str, summaries: Mapping[str, str]) -> str:
     """Return the page about a group that does nothing itself. `summaries`: of its commands."""
-    parser = _Parser(path, "[OPTIONS] COMMAND [ARGS]...", description)
+    parser = _Parser(path, _GROUP_WORDS, description)
     parser.add_argument(*_HELP, action="store_true", help=_HELP_TEXT)
     parser.add_argument("--home", metavar="PATH", help=_HOME_TEXT)
     if " " not in path:

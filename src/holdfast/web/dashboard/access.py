@@ -18,7 +18,7 @@ from holdfast.service.errors import AccessDenied, SecondFactorMissing
 from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
-from holdfast.service.people.operators import OperatorCaller
+from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.service.people.sign_in import RETURN_TO_CHARACTERS_MAX, is_local_path
 from holdfast.web.auth import is_operators, require_page
 from holdfast.web.context import Context
@@ -38,7 +38,6 @@ from holdfast.web.http.errors import ApiError, KeyRefused, RouteMissing, cross_s
 AnyRequest = Request[Any, Any, Any]
 LOGIN_PATH, ELEVATE_PATH = "/login", "/elevate"
 CODE_PATH, PROOFS_PATH = "/login/2fa", "/account/log-in"
-_OPERATORS = "/operator"
 AGAIN_SECONDS = 10
 """A page that could not be answered loads itself again after so long."""
 
@@ -106,7 +105,7 @@ def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
         if scope.get("method") == "GET":
             again_seconds = AGAIN_SECONDS
             lines.append(_("Your backups are safe. This page tries again by itself."))
-    is_operators = scope["path"].startswith(_OPERATORS)
+    is_operators = scope["path"].startswith(OPERATOR_PATH)
     return page(
         scope,
         "refused.html",
@@ -115,7 +114,7 @@ def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
         title=title,
         lines=lines,
         sign_in_path=sign_in_path,
-        back_path="" if sign_in_path else _OPERATORS if is_operators else "/",
+        back_path="" if sign_in_path else OPERATOR_PATH if is_operators else "/",
         again_seconds=again_seconds,
     )
 
