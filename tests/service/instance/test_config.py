@@ -26,6 +26,7 @@ from holdfast.service.instance.config import (
     system_time_zone,
 )
 from holdfast.service.instance.plans import DEFAULT_PLANS, PricePlan
+from holdfast.service.instance.sign_in.providers import ConfiguredSignIn
 
 counts = st.integers(0, 2**53)
 plans = st.builds(
@@ -96,6 +97,7 @@ def test_no_value_makes_anything_but_a_configuration_or_a_sentence(name: str, va
             "trusted_proxies": tuple[str, ...],
             "app_roots": tuple[str, ...],
             "hooks": dict[str, ConfiguredHooks],
+            "sign_in": ConfiguredSignIn,
         }
         assert getattr(config, name) == (msgspec.convert(value, read[name]) if name in read else value)
         assert config.downloads_url.startswith("http")

@@ -111,6 +111,7 @@ def rotates_the_key(site: Site, page: Page, use: Use) -> None:
     """From the application to the keys by what is shown; the password is asked for, as it was given long ago."""
     use(page, "link", "Account")
     use(page, "link", "Password")
+    page.wait_for_url("**/account/log-in")  # a key that is pressed waits for nothing
     has_password = page.get_by_role("link", name="Change it").count() > 0
     use(page, "link", "Change it" if has_password else "Set one")
     if has_password:
@@ -118,7 +119,7 @@ def rotates_the_key(site: Site, page: Page, use: Use) -> None:
     for field in ("New password", "New password again"):
         page.get_by_label(field, exact=True).fill(PASSWORD)
     use(page, "button", "Save the password")
-    page.wait_for_url(lambda url: not url.endswith("/account/password"))  # a key that is pressed waits for nothing
+    page.wait_for_url(lambda url: not url.endswith("/account/password"))
     with site.instance.catalog.write() as connection:
         connection.exec_driver_sql("UPDATE sessions SET elevated_until = 1")
     page.goto("/account")
