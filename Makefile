@@ -9,6 +9,7 @@ NATIVE := src/holdfast/native/_native.so
 NATIVE_SOURCES := $(sort $(wildcard src/holdfast/native/*.c))
 NATIVE_HEADERS := $(wildcard src/holdfast/native/*.h)
 ASSET_SOURCES := hatch_assets.py hatch_languages.py $(wildcard languages/*/*.po) $(shell find src/holdfast/web/dashboard -name "*.html" -o -name "*.py")
+SANITIZED := -fsanitize=address,undefined -fno-sanitize-recover=all
 NATIVE_FLAGS := -O2 -Wall -Wextra -shared -fPIC
 
 # Nothing outside this folder is changed: the caches of packages lie in it too.
@@ -19,7 +20,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test screens messages crashtest faults lint format build bench bench-quick bench-dashboard clean
+.PHONY: run test screens messages crashtest faults stress fuzz native-check lint format build bench bench-quick bench-dashboard clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -38,6 +39,29 @@ crashtest: .venv/.tests
 # Every operation, every kind of fault, at every call, in the store, the catalog and `run/`: some 15 minutes.
 faults: .venv/.tests
 	HOLDFAST_FAULTS=all $(BIN)/pytest -n 2 --dist load tests/faults
+
+# Databases held and copied while writers, checkpoints, VACUUM and kill -9 go on; the long form: COPIES=50 SECONDS=400.
+COPIES ?= 6
+SECONDS ?= 4
+stress: .venv/.tests
+	PYTHONPATH=tests $(BIN)/python -m kit.sqlite_stress $(COPIES) $(SECONDS)
+
+# Made-up databases, logs and indexes before the parser of views; the long form: ROUNDS=150000.
+ROUNDS ?= 2000
+fuzz:
+	@mkdir -p .run
+	gcc -g -O1 $(SANITIZED) -Wall -Wextra -Wno-format -o .run/fuzz-overlay tests/native/fuzz_overlay.c
+	.run/fuzz-overlay $(ROUNDS)
+
+# The C parts with ASan and UBSan under tests that use them; the long form: CHECKED="tests/sources tests/restorer".
+CHECKED ?= tests/sources/sqlite tests/sources/directory/test_source.py
+native-check: .venv/.tests
+	@rm -rf .run/checked && mkdir -p .run/checked && cp -rs $(CURDIR)/src/holdfast .run/checked/
+	gcc -g -O1 $(SANITIZED) -shared -fPIC -o .run/checked/_native.so $(NATIVE_SOURCES)
+	@mv .run/checked/_native.so .run/checked/holdfast/native/_native.so
+	PYTHONPATH=.run/checked ASAN_OPTIONS=detect_leaks=0 \
+	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  $(BIN)/pytest -q -n 0 -p no:cacheprovider $(CHECKED)
 
 # The messages of the sources into languages/; TAG=de begins another language.
 messages: .venv/.tests

@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.native.library import LIBRARY
-from holdfast.sources.sqlite.copier import ADDRESS_BYTES_MAX, CHECK_SECONDS, HEAP_BYTES_MAX
-from holdfast.sources.sqlite.copying import Copied, Copying, Refused
+from holdfast.sources.sqlite.copier import CHECK_SECONDS
+from holdfast.sources.sqlite.copying import Copying
+from holdfast.sources.sqlite.opening import ADDRESS_BYTES_MAX, HEAP_BYTES_MAX
+from holdfast.sources.sqlite.outcomes import Copied, Refused
 from holdfast.sources.sqlite.room import Room
 from holdfast.sources.sqlite.shared_time import SECONDS, SLOW_MAX, SharedTime
 from holdfast.vault.control import NEVER
@@ -158,7 +160,7 @@ def test_the_reserve_is_kept_while_a_copy_is_written(app: Path, tmp_path: Path) 
     database(app / "x", "CREATE TABLE t (a)", *["INSERT INTO t VALUES (randomblob(1000000))"] * 64)
     (tmp_path / "scratch").mkdir()
     program = (
-        "import os\nfrom types import SimpleNamespace\nfrom holdfast.sources.sqlite import copier\n"
+        "import os, time\nfrom types import SimpleNamespace\nfrom holdfast.sources.sqlite import copier\n"
         f"root, copies = (os.open(path, os.O_RDONLY) for path in ({str(app)!r}, {str(tmp_path / 'scratch')!r}))\n"
         "def disk(folder):\n"
         "    used = sum(os.stat(name, dir_fd=folder).st_size for name in os.listdir(folder))\n"
@@ -166,7 +168,8 @@ def test_the_reserve_is_kept_while_a_copy_is_written(app: Path, tmp_path: Path) 
         "os.fstatvfs = disk\n"
         f"made = copier.Copier(copier.register({str(LIBRARY)!r}), root, copies)\n"
         "try:\n"
-        f"    made.copy(b'x', 'copy', 0, 60, {16 * MIB})\n"
+        f"    limits = copier.Limits(copies, time.monotonic() + 60, {16 * MIB})\n"
+        "    made.copy(b'x', 'copy', limits, 0, is_wal=False)\n"
         "except copier.Refused as refusal:\n"
         "    print(refusal.kind, refusal.why, sep=': ')\n"
     )

@@ -1,4 +1,4 @@
-"""The compiled parts (`walk.c`, `paths.c`, `ignore.c`, `write.c`), called through ctypes without the GIL."""
+"""The compiled parts (the C files beside this one), called through ctypes without the GIL."""
 
 from __future__ import annotations
 
@@ -128,6 +128,41 @@ rename_new.restype = ctypes.c_int
 sync_disk = _library.holdfast_sync_disk
 sync_disk.argtypes = [ctypes.c_int]
 sync_disk.restype = ctypes.c_int
+
+overlay_open = _library.holdfast_overlay_open
+overlay_open.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32]
+overlay_open.restype = ctypes.c_void_p
+
+overlay_load = _library.holdfast_overlay_load
+overlay_load.argtypes = [
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_uint32,
+    ctypes.c_uint32,
+    ctypes.c_char_p,
+    ctypes.c_uint32,
+]
+overlay_load.restype = ctypes.c_void_p
+
+overlay_facts = _library.holdfast_overlay_facts
+overlay_facts.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)]
+overlay_facts.restype = ctypes.c_void_p
+
+overlay_read = _library.holdfast_overlay_read
+overlay_read.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64]
+overlay_read.restype = ctypes.c_int64
+
+overlay_run = _library.holdfast_overlay_run
+overlay_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)]
+overlay_run.restype = None
+
+overlay_check = _library.holdfast_overlay_check
+overlay_check.argtypes = [ctypes.c_int, ctypes.c_char_p]
+overlay_check.restype = ctypes.c_int
+
+overlay_close = _library.holdfast_overlay_close
+overlay_close.argtypes = [ctypes.c_void_p]
+overlay_close.restype = None
 
 ENTRIES, NAMES, TARGETS, NOTICES, NOTICE_PATHS = range(5)
 

@@ -19,7 +19,7 @@ from holdfast.vault.errors import StreamFailed
 from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
-    from holdfast.vault.source import SourceStream
+    from holdfast.vault.source import FileStat, SourceStream
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -122,6 +122,18 @@ class DirectoryReader:
             raise SourceFileRefused(errno.EINVAL, "it is no longer a regular file")
         return fd
 
+    def stat(self, fd: int) -> FileStat:
+        """Return the stat of an open file. Raises OSError."""
+        return os.fstat(fd)
+
+    def read_into(self, fd: int, buffer: memoryview, at: int) -> int:
+        """Read from `at` on into `buffer`; return the number of bytes, 0 at the end. Raises OSError."""
+        return os.preadv(fd, [buffer], at)
+
+    def data_run(self, fd: int, at: int, end: int) -> tuple[int, int]:
+        """Return the next run of data within `at` to `end`; both are the end where only a hole is left."""
+        return data_run(fd, at, end)
+
     def bytes_max(self, fd: int) -> int:
         """Return how large an open file may be."""
         return self._file_bytes_max
@@ -195,6 +207,17 @@ class DirectoryReader:
     def _drop_to(self, depth: int) -> None:
         while len(self._chain) > depth:
             os.close(self._chain.pop()[1])
+
+
+def data_run(fd: int, at: int, end: int) -> tuple[int, int]:
+    """Return the next run of data of a file within `at` to `end`; both are the end where only a hole is left."""
+    try:
+        start = os.lseek(fd, at, os.SEEK_DATA)
+    except OSError:
+        return end, end
+    if start >= end:
+        return end, end
+    return start, min(end, os.lseek(fd, start, os.SEEK_HOLE))
 
 
 def _refused(code: int) -> OSError:

@@ -79,6 +79,29 @@ def empty_scan() -> Scan:
     return Scan(**none, paths=empty_tree(), target_bytes=b"", notices=PathWarnings())
 
 
+class FileStat(Protocol):
+    """The stat of an open file, as `os.stat_result` has it."""
+
+    @property
+    def st_mode(self) -> int: ...
+    @property
+    def st_uid(self) -> int: ...
+    @property
+    def st_gid(self) -> int: ...
+    @property
+    def st_ino(self) -> int: ...
+    @property
+    def st_dev(self) -> int: ...
+    @property
+    def st_size(self) -> int: ...
+    @property
+    def st_blocks(self) -> int: ...
+    @property
+    def st_mtime_ns(self) -> int: ...
+    @property
+    def st_ctime_ns(self) -> int: ...
+
+
 class SourceReader(Protocol):
     """Opens an application's files for reading; one per worker."""
 
@@ -90,6 +113,15 @@ class SourceReader(Protocol):
 
         Raises FileNotFoundError, PermissionError, OSError; anything else at that path is an OSError too.
         """
+
+    def stat(self, fd: int) -> FileStat:
+        """Return the stat of an open file, which says how large its content is."""
+
+    def read_into(self, fd: int, buffer: memoryview, at: int) -> int:
+        """Read the content of an open file from `at` on into `buffer`; return the number of bytes, 0 at the end."""
+
+    def data_run(self, fd: int, at: int, end: int) -> tuple[int, int]:
+        """Return the next run of data within `at` to `end`: start and stop, both `end` where only a hole is left."""
 
     def bytes_max(self, fd: int) -> int:
         """Return how large an open file may be; it may have grown since the scan."""
@@ -129,6 +161,9 @@ class ReadableSource(Protocol):
     def reader(self) -> SourceReader:
         """Return a reader of the source's files."""
 
+    def descriptors(self) -> Sequence[int]:
+        """Return the descriptors by which a reader reads, and which a worker must have."""
+
 
 class Source(ReadableSource, Protocol):
     """The place of an application's data."""
@@ -149,8 +184,17 @@ class Source(ReadableSource, Protocol):
         Files may have grown since the scan. Raises an error when it is more than a backup of this source may have.
         """
 
-    def close_reading(self) -> None:
-        """Release the application, as everything is read. Raises TakeAgain when what was read must not be kept."""
+    def file_read(self, path: bytes) -> None:
+        """Release one file, as all its parts were read; called for each of more than one job's size.
+
+        Raises TakeAgain when what was read must not be kept.
+        """
+
+    def close_reading(self) -> Sequence[bytes]:
+        """Release the application, as everything is read; return the files that the next backup reads again.
+
+        Raises TakeAgain when what was read must not be kept.
+        """
 
 
 @dataclass(frozen=True, slots=True)

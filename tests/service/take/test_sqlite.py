@@ -21,10 +21,13 @@ from holdfast.catalog.records import SYSTEM, Backup, JobState, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.sources.directory.live_databases import LiveDatabases
+from holdfast.sources.sqlite.copying import Copying
+from holdfast.units import DAY_NS
 from holdfast.vault.control import Control
 
 WRITER = Path(__file__).parents[2] / "kit" / "sqlite_writer.py"
-BACKUPS = 50
+BACKUPS = 20
 
 
 @contextmanager
@@ -115,7 +118,19 @@ def config(instance: Instance, **values: object) -> None:
     object.__setattr__(instance, "config", msgspec.structs.replace(instance.config, **values))
 
 
-def test_no_transaction_is_torn_through_fifty_backups_of_a_busy_application(world: World, tmp_path: Path) -> None:
+@pytest.fixture
+def no_copies_by_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that could not be held fails the test."""
+
+    def copied(self: Copying, path: bytes, *rest: Any, **more: Any) -> Any:
+        raise AssertionError(f"SQLite copied {path!r}")
+
+    monkeypatch.setattr(Copying, "copy", copied)
+
+
+def test_no_transaction_is_torn_through_twenty_backups_of_a_busy_application(
+    world: World, tmp_path: Path, no_copies_by_sqlite: None
+) -> None:
     modes = ("wal", "delete", "persist")
     with (
         writer(world.root / "wal.db", "wal") as first,
@@ -151,6 +166,94 @@ def test_no_transaction_is_torn_through_fifty_backups_of_a_busy_application(worl
             assert int(written) >= seen[name][-1]
 
 
+def test_a_large_database_is_read_by_the_workers_while_its_application_writes(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_copies_by_sqlite: None
+) -> None:
+    """It is held while the processes that store it read its pages and its log: nothing is copied."""
+    monkeypatch.setattr("holdfast.sources.directory.live_databases.SMALL_BYTES_MAX", 0)
+    monkeypatch.setattr("holdfast.vault.vault.INLINE_POOL_BYTES_MAX", 0)
+    path = world.root / "wal.db"
+    with writer(path, "wal", pause=0.0005) as busy:
+        sql(path, "CREATE TABLE big (b BLOB)", "INSERT INTO big VALUES (randomblob(12000000))")
+        seen = []
+        for number in range(4):
+            world.clock.ns += 1_000_000_000
+            backup = world.take()
+            assert backup.state is State.SUCCESSFUL, backup.error_message
+            assert codes(backup) == {}
+            assert not list(world.instance.run.glob("copies-*"))
+            there = tmp_path / f"restored-{number}"
+            restore(world, backup, there)
+            check, one, two = content(there / "wal.db")
+            assert (check, one) == ("ok", two)
+            seen.append(one)
+        assert seen == sorted(set(seen))
+        busy.communicate("")
+    sql(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    assert read(world, world.take("rest"), "wal.db", tmp_path) == path.read_bytes(), "the same bytes, page 1 too"
+
+
+def test_a_holder_that_dies_under_a_take_leaves_it_to_sqlites_copy(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner may kill it: they have its identity. What was read until then does not count."""
+    monkeypatch.setattr("holdfast.sources.directory.live_databases.SMALL_BYTES_MAX", 0)
+    path = world.root / "bot.sqlite"
+    make(path)
+    crash_after(path, "PRAGMA wal_autocheckpoint=0", "INSERT INTO t VALUES (9999, 'in the log')")
+    hold, killed = Copying.hold, list[int]()
+
+    def dying(self: Copying, *rest: Any, **more: Any) -> Any:
+        held = hold(self, *rest, **more)
+        (copier,) = self._copiers.values()
+        copier._process.kill()
+        killed.append(copier._process.pid)
+        return held
+
+    monkeypatch.setattr(Copying, "hold", dying)
+    backup = world.take()
+    assert (backup.state, len(killed)) == (State.SUCCESSFUL, 1), backup.error_message
+    restore(world, backup, tmp_path / "there")
+    assert sql(tmp_path / "there" / "bot.sqlite", "SELECT text FROM t WHERE n = 9999") == "[('in the log',)]"
+
+
+def test_a_database_is_checked_by_its_first_backup_and_then_once_a_week(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[bytes] = []
+    check = Copying.check
+
+    def counted(self: Copying, path: bytes, *rest: Any, **more: Any) -> None:
+        checked.append(path)
+        check(self, path, *rest, **more)
+
+    monkeypatch.setattr(Copying, "check", counted)
+    path = world.root / "bot.sqlite"
+    make(path)
+    for day in range(15):
+        world.clock.ns += DAY_NS
+        sql(path, f"INSERT INTO t VALUES (NULL, 'day {day}')")
+        assert world.take(f"day {day}").state is State.SUCCESSFUL
+    assert len(checked) == 3
+
+
+def test_a_finding_is_said_again_until_it_is_gone(world: World, tmp_path: Path) -> None:
+    path = world.root / "bot.sqlite"
+    make(path, "delete", rows=5000)
+    whole = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(bytes(4096 * 4))
+    broken = path.read_bytes()
+    for name in ("first", "second"):
+        world.clock.ns += 1_000_000_000
+        backup = world.take(name)
+        assert codes(backup) == {"bot.sqlite": "DATABASE_DAMAGED"}
+        assert read(world, backup, "bot.sqlite", tmp_path) == broken
+    path.write_bytes(whole)
+    assert codes(world.take("mended")) == {}
+
+
 def test_what_stands_only_in_the_log_is_in_the_backup(world: World, tmp_path: Path) -> None:
     path = world.root / "bot.sqlite"
     make(path)
@@ -184,15 +287,13 @@ def test_what_did_not_change_is_not_read_again(world: World, monkeypatch: pytest
     world.clock.ns = path.stat().st_ctime_ns + 3600 * 10**9
     first = world.take()
     copied: list[object] = []
-    from holdfast.sources.sqlite.copying import Copying
+    take = LiveDatabases.take
 
-    copy = Copying.copy
-
-    def counted(self: Copying, path: Any, *rest: Any) -> Any:
+    def counted(self: LiveDatabases, path: bytes, owner: tuple[int, int], *, is_checked: bool) -> Any:
         copied.append(path)
-        return copy(self, path, *rest)
+        return take(self, path, owner, is_checked=is_checked)
 
-    monkeypatch.setattr(Copying, "copy", counted)
+    monkeypatch.setattr(LiveDatabases, "take", counted)
     again = world.take("again")
     assert copied == []
     assert again.digest == first.digest

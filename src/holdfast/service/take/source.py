@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.catalog.backups.found import latest_successful
 from holdfast.catalog.records import IMPORTED, Account, App, Backup
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, contents_path
@@ -24,9 +25,13 @@ from holdfast.sources.databases.errors import DatabaseFailed
 from holdfast.sources.databases.source import FOLDER_PATH, WithDumps
 from holdfast.sources.directory.live import LiveSource
 from holdfast.sources.directory.source import DirectorySource
+from holdfast.sources.sqlite.check_due import CheckDue
 from holdfast.vault.control import Control
 from holdfast.vault.source import Source
 from holdfast.vault.vault import TakeResult
+
+DATABASE_FINDINGS = ("DATABASE_DAMAGED", "DATABASE_NOTE")
+"""Codes of warnings after which a database is checked with the next backup again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ def chosen_source(
             control=control,
             log=log,
             on_read=on_read,
+            due=_check_due(instance, app),
         ) as live:
             if not specs:
                 yield Chosen(live, is_incremental=True)
@@ -100,6 +106,16 @@ def chosen_source(
         control=control,
     )
     yield Chosen(source, is_incremental=False, files=source.files)
+
+
+def _check_due(instance: Instance, app: App) -> CheckDue:
+    """Return which databases of an application SQLite checks, by its newest good backup."""
+    now_ns = instance.clock.now_ns()
+    before = latest_successful(instance.catalog, app.id)
+    if before is None:
+        return CheckDue(now_ns)
+    suspected = {warning.path for warning in before.warnings if warning.code in DATABASE_FINDINGS}
+    return CheckDue(now_ns, before.created_at, suspected)
 
 
 def copies_folder(instance: Instance, backup_id: str) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from holdfast.sources.reader import data_run
 from holdfast.vault.errors import StreamFailed
 from holdfast.vault.paths import shown
 
@@ -115,6 +116,18 @@ class ScratchReader:
         if self._has_xattrs:
             self._paths[fd] = path  # the number is given again only when it was closed
         return fd
+
+    def stat(self, fd: int) -> os.stat_result:
+        """Return the stat of an open content."""
+        return os.fstat(fd)
+
+    def read_into(self, fd: int, buffer: memoryview, at: int) -> int:
+        """Read from `at` on into `buffer`; return the number of bytes, 0 at the end."""
+        return os.preadv(fd, [buffer], at)
+
+    def data_run(self, fd: int, at: int, end: int) -> tuple[int, int]:
+        """Return the next run of data within `at` to `end`; both are the end where only a hole is left."""
+        return data_run(fd, at, end)
 
     def bytes_max(self, fd: int) -> int:
         """Return how large a content may be: as it is, since its size was checked when it was unpacked."""

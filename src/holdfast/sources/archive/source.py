@@ -45,8 +45,16 @@ class ArchiveSource:
     def check_read(self, content_bytes: int) -> None:
         """Do nothing: its size was bounded when it was unpacked, and nobody else writes there."""
 
-    def close_reading(self) -> None:
+    def file_read(self, path: bytes) -> None:
         """Do nothing: nothing is held."""
+
+    def close_reading(self) -> tuple[bytes, ...]:
+        """Do nothing: nothing is held, and each file tells by its stat when it must be read again."""
+        return ()
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return none: files are opened as they are read."""
+        return ()
 
     def reader(self) -> ScratchReader:
         """Return a reader of the contents."""

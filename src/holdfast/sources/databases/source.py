@@ -16,7 +16,8 @@ from holdfast.sources.databases.client import Patience
 from holdfast.sources.databases.errors import database_named
 from holdfast.sources.databases.spec import FOLDER, DatabaseSpec
 from holdfast.sources.databases.tools import Found, Tool
-from holdfast.sources.directory.live import LiveReader, LiveSource
+from holdfast.sources.directory.live import LiveSource
+from holdfast.sources.directory.live_reader import LiveReader
 from holdfast.vault.control import Control
 from holdfast.vault.errors import StreamFailed
 from holdfast.vault.paths import shown
@@ -138,9 +139,17 @@ class WithDumps:
         dumps = sum(os.stat(place).st_size for place in self.files.values())  # the bound is of the application's files
         self.folder.check_read(content_bytes - dumps)
 
-    def close_reading(self) -> None:
+    def file_read(self, path: bytes) -> None:
+        """Release a file, as all of it was read. Raises as the folder's source does."""
+        self.folder.file_read(path)
+
+    def close_reading(self) -> list[bytes]:
         """Release the application, as everything is read. Raises as the folder's source does."""
-        self.folder.close_reading()
+        return self.folder.close_reading()
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors that a worker must have."""
+        return self.folder.descriptors()
 
     def reader(self) -> DumpReader:
         """Return a reader of files and dumps. Raises OSError when the folder cannot be opened."""
@@ -217,7 +226,7 @@ class DumpReader(LiveReader):
         self, folder: LiveSource, orders: Mapping[bytes, Order], files: Mapping[bytes, str], patience: Patience
     ) -> None:
         """Raises OSError when the folder cannot be opened."""
-        super().__init__(folder.folder, {**folder.copies, **files}, folder.plain)
+        super().__init__(folder.folder, folder.views, {**folder.copies, **files}, folder.plain)
         self._dumped = files
         self._orders = orders
         self._patience = patience

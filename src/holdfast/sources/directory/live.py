@@ -1,23 +1,19 @@
-"""An application's folder while the application runs: its files, and consistent copies of its SQLite databases."""
+"""An application's folder while the application runs: its files, and its SQLite databases as of one moment each."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
-import sys
-import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.sources.directory.bounds import check_sizes
+from holdfast.sources.directory.live_reader import LiveReader
 from holdfast.sources.directory.source import DirectorySource
 from holdfast.sources.port import SourceError
-from holdfast.sources.reader import DirectoryReader, SourceFileRefused
-from holdfast.sources.sqlite.header import is_header
+from holdfast.sources.sqlite.check_due import CheckDue
+from holdfast.sources.sqlite.view import View
 from holdfast.vault.control import NEVER, Control
 from holdfast.vault.errors import SourceFailed, TakeAgain
 from holdfast.vault.paths import shown
@@ -26,13 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from holdfast.sources.sqlite.copying import Copying
+    from holdfast.sources.directory.live_databases import LiveDatabases
+    from holdfast.sources.sqlite.outcomes import Copied, Refused
     from holdfast.sources.sqlite.recognise import Database, Without
     from holdfast.sources.sqlite.shared_time import SharedTime
     from holdfast.vault.source import Scan, Settled
     from holdfast.vault.source import Scan as ScanView
-
-_COPY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class DatabaseBusy(SourceFailed):
@@ -55,7 +50,7 @@ class NoRoomForCopy(SourceFailed):
 
 @dataclass
 class LiveSource:
-    """The tree below a folder, with copies in place of its databases. Use as a context; it removes the copies.
+    """The tree below a folder, with views or copies in place of its databases. Use as a context; it ends them.
 
     May be pickled once it is settled; the copy can read, and nothing else.
     """
@@ -69,14 +64,18 @@ class LiveSource:
     log: Callable[[str], None] = lambda line: None
     on_read: Callable[[], None] = lambda: None
     """Called when everything is read, to release the application."""
+    due: CheckDue = field(default_factory=CheckDue)
+    """Which databases SQLite checks."""
+    views: dict[bytes, View] = field(default_factory=dict)
+    """Of databases that are held while they are read."""
     copies: dict[bytes, str] = field(default_factory=dict)
     """For each database that was copied, where the copy is."""
     plain: dict[bytes, str] = field(default_factory=dict)
     """Files that only look like databases, and the reason that they are not."""
 
     def __post_init__(self) -> None:
-        self._open = ExitStack()
-        self._copying: Copying | None = None
+        self._taking: LiveDatabases | None = None
+        self._unheld: set[bytes] = set()
         self._time: SharedTime | None = None
         """Of all databases, also when the backup begins anew because one was damaged."""
         self._whole: Scan | None = None
@@ -91,7 +90,7 @@ class LiveSource:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "copies": self.copies, "plain": self.plain}
+        return {name: getattr(self, name) for name in ("folder", "views", "copies", "plain")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -126,11 +125,11 @@ class LiveSource:
         return Without(whole, list(hidden.union(whole.spared)))
 
     def settle(self, scan: ScanView, read: NDArray[np.int64], is_before: NDArray[np.bool_]) -> Settled:
-        """Copy those databases that are to be read.
+        """Hold or copy those databases that are to be read.
 
         Raises DatabaseBusy, DatabaseUnreadable, NoRoomForCopy, CopierFailed, Cancelled.
         """
-        from holdfast.sources.sqlite.copying import Copied
+        from holdfast.sources.sqlite.outcomes import Copied
         from holdfast.sources.sqlite.recognise import unfold
         from holdfast.vault.path_warnings import PathWarning
         from holdfast.vault.source import Settled
@@ -145,7 +144,7 @@ class LiveSource:
             here = seen.number(database.number)
             if here not in wanted:
                 continue
-            outcome = self._copy(whole, database)
+            outcome = self._take(whole, database, is_in_before=bool(is_before[here]))
             if isinstance(outcome, Copied):
                 sizes[database.number] = outcome.size
             elif outcome.kind in ("damaged", "gone"):
@@ -174,134 +173,84 @@ class LiveSource:
         """Raise SourceTooLarge when the files have grown beyond the bound of the tree while they were read."""
         self.folder.check_read(content_bytes)
 
-    def close_reading(self) -> None:
-        """Wait for the checks of the copies. Raises TakeAgain when one is damaged, Cancelled, CopierFailed."""
+    def file_read(self, path: bytes) -> None:
+        """Release a database that was held while it was read. Raises TakeAgain when that did not last, Cancelled."""
+        if self._taking is not None and path in self.views:
+            try:
+                self._taking.read(path)
+            except TakeAgain:
+                self._begin_anew()
+                raise
+
+    def close_reading(self) -> list[bytes]:
+        """Release everything, and wait for the checks; return the databases that the next backup reads again.
+
+        Raises TakeAgain when one was not held to the end, or its copy is damaged; Cancelled, CopierFailed.
+        """
         from holdfast.vault.path_warnings import PathWarning
 
         self.on_read()
-        if self._copying is None:
-            return
-        damaged = False
-        for checked in self._copying.verdicts():
-            if checked.problem is not None:
-                damaged = True
+        if self._taking is None:
+            return []
+        try:
+            verdicts = self._taking.verdicts()
+        except TakeAgain:
+            self._begin_anew()
+            raise
+        doubted, is_damaged = [], False
+        for checked, are_pages_kept in verdicts:
+            name = shown(checked.path)
+            if checked.problem is not None and not are_pages_kept:
+                is_damaged = True
                 self.plain[checked.path] = checked.problem
+            elif checked.problem is not None:
+                doubted.append(checked.path)
+                message = (
+                    f"{name} was copied as it is, but SQLite finds it damaged ({checked.problem}); repair it in the "
+                    "application, or restore it from an earlier backup."
+                )
+                self._notices.append(PathWarning(checked.path, "DATABASE_DAMAGED", message))
             elif checked.note is not None:
-                message = f"The database {shown(checked.path)} was copied, but {checked.note}."
+                doubted.append(checked.path)
+                message = f"The database {name} was copied, but {checked.note}."
                 self._notices.append(PathWarning(checked.path, "DATABASE_NOTE", message))
-        self._let_go()
-        if damaged:
-            self.copies = {}
+        if is_damaged:
+            self._begin_anew()
             raise TakeAgain("A database turned out to be damaged.")
+        self._let_go()
+        return doubted
 
     def reader(self) -> LiveReader:
         """Return a reader of the files. Raises OSError when the folder cannot be opened."""
-        return LiveReader(self.folder, self.copies, self.plain)
+        return LiveReader(self.folder, self.views, self.copies, self.plain)
+
+    def descriptors(self) -> list[int]:
+        """Return the descriptors of the databases that are held while they are read."""
+        return [fd for view in self.views.values() for fd in view.descriptors]
+
+    def _begin_anew(self) -> None:
+        self._let_go()
+        self.views, self.copies = {}, {}
 
     def _let_go(self) -> None:
-        self._copying = None
-        self._open.close()
+        if self._taking is not None:
+            self._unheld |= self._taking.unheld
+            self._taking.close()
+        self._taking = None
 
-    def _copy(self, whole: Scan, database: Database) -> Any:
-        from holdfast.sources.sqlite.copying import Copied, Copying
-        from holdfast.sources.sqlite.room import Room
+    def _take(self, whole: Scan, database: Database, *, is_in_before: bool) -> Copied | Refused:
+        from holdfast.sources.directory.live_databases import LiveDatabases
         from holdfast.sources.sqlite.shared_time import SharedTime
 
-        if self._copying is None:
+        if self._taking is None:
             self._time = self._time or SharedTime(self.wait_seconds)
-            self._reader = self.folder.reader()
-            self._open.callback(self._reader.close)
-            root = self._reader.open_folder(b"")
-            self._open.callback(os.close, root)
-            room = Room(self.scratch.parent)
-            copying = Copying(root, self.scratch, time=self._time, control=self.control, room=room)
-            self._copying = self._open.enter_context(copying)
-        number = database.number
+            self._taking = LiveDatabases(self.folder.reader(), self.scratch, self._time, self.control, self.log)
+            self._taking.unheld |= self._unheld
+            self.views, self.copies = self._taking.views, self._taking.copies
+        number, path = database.number, database.path
         owner = int(whole.uid[number]), int(whole.gid[number])
-        size = sum(_allocated(self._reader, database.path + end) for end in (b"", b"-wal"))
-        began = time.monotonic()
-        outcome = self._copying.copy(database.path, size, owner)
-        seconds = time.monotonic() - began
-        if isinstance(outcome, Copied):
-            self.copies[database.path] = str(self._copying.copy_path(database.path, owner))
-            self.log(f"Copied the database {shown(database.path)} ({outcome.size:,} bytes) in {seconds:.1f} s.")
-        else:
-            self.log(f"The database {shown(database.path)} was not copied: {outcome.why}.")
-        return outcome
-
-
-def _allocated(reader: DirectoryReader, path: bytes) -> int:
-    """Bytes that a file has on the disk; 0 where it cannot be opened."""
-    try:
-        fd = reader.open(path)
-    except OSError:
-        return 0
-    try:
-        found = os.fstat(fd)
-        return min(found.st_size, found.st_blocks * 512)
-    finally:
-        os.close(fd)
-
-
-class LiveReader(DirectoryReader):
-    """Opens files below a folder, and the copies of its databases in their place."""
-
-    def __init__(self, folder: DirectorySource, copies: Mapping[bytes, str], plain: Mapping[bytes, str]) -> None:
-        """Raises OSError when the root cannot be opened."""
-        bounds = folder.bounds
-        super().__init__(folder.root, file_bytes_max=bounds.file_bytes, content_bytes_max=bounds.content_bytes)
-        self._copies = copies
-        self._plain = plain
-        self._copied: dict[int, bytes] = {}
-
-    def open(self, path: bytes) -> int:
-        """Return a read-only descriptor of the file at `path`, or of its copy. Raises as `DirectoryReader.open`."""
-        place = self._copies.get(path)
-        if place is None:
-            fd = super().open(path)
-            self._copied.pop(fd, None)
-            return fd
-        fd = os.open(place, _COPY)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise SourceFileRefused(22, "its copy is not a file")
-        self._copied[fd] = path
-        return fd
-
-    def bytes_max(self, fd: int) -> int:
-        """Return how large an open file may be; a copy is ours, and as large as it is."""
-        return sys.maxsize if fd in self._copied else super().bytes_max(fd)
-
-    def xattrs(self, fd: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Return extended attributes of an open file, sorted by name; of a database those of the original."""
-        path = self._copied.get(fd)
-        if path is None:
-            return super().xattrs(fd)
-        try:
-            original = super().open(path)
-        except OSError:
-            return ()
-        try:
-            return super().xattrs(original)
-        finally:
-            os.close(original)
-
-    def doubt(self, path: bytes, head: bytes | memoryview) -> tuple[str, str] | None:
-        """Return the reason that the plain copy of a file cannot be trusted."""
-        if not is_header(head) or path in self._copies:
-            return None
-        why = self._plain.get(path)
-        if why is not None:
-            return (
-                "DATABASE_DAMAGED",
-                f"{shown(path)} starts like an SQLite database, but SQLite cannot read it ({why}); it was kept as a "
-                "plain file, and may be mixed if it changed meanwhile. If it is encrypted, this is expected.",
-            )
-        return (
-            "DATABASE_RAW",
-            f"{shown(path)} starts like an SQLite database, but was none yet when the backup began, or has a size "
-            "that no database has; it was kept as a plain file, which may be mixed.",
-        )
+        is_checked = self.due.is_due(path, shown(path), is_in_before=is_in_before)
+        return self._taking.take(path, owner, is_checked=is_checked)
 
 
 def _failure(kind: str, path: bytes, why: str) -> SourceFailed:

@@ -106,8 +106,16 @@ class DirectorySource:
 
         check_read(content_bytes, self.bounds)
 
-    def close_reading(self) -> None:
+    def file_read(self, path: bytes) -> None:
         """Do nothing: nothing is held."""
+
+    def close_reading(self) -> tuple[bytes, ...]:
+        """Do nothing: nothing is held, and each file tells by its stat when it must be read again."""
+        return ()
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Return none: files are opened as they are read."""
+        return ()
 
     def reader(self) -> DirectoryReader:
         """Return a reader of the files. Raises OSError when the folder cannot be opened."""

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.sources.reader import DirectoryReader
-from holdfast.sources.sqlite.copying import Checked, Copying, copy_name
+from holdfast.sources.sqlite.copying import Copying, copy_name
+from holdfast.sources.sqlite.outcomes import Checked
 from holdfast.sources.sqlite.recognise import find_databases
 from holdfast.sources.sqlite.shared_time import SharedTime
 from holdfast.vault.control import Control

@@ -1,4 +1,7 @@
-"""Running the copiers: one for each owner; sends them requests and waits with time limits."""
+"""Running the copiers: one for each owner; sends them requests and waits with time limits.
+
+A copier holds a database while this process and its workers read the pages, or copies it where that cannot be.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from holdfast.isolation import ROOT, UMASK, isolated_file
-from holdfast.native.library import LIBRARY
+from holdfast.isolation import ROOT, UMASK, isolated
+from holdfast.sources.sqlite.outcomes import Answer, Checked, Copied, CopierFailed, Held, Refused
 from holdfast.sources.sqlite.room import Room
 from holdfast.sources.sqlite.shared_time import SLOWEST_BYTES_PER_SECOND, SharedTime
 from holdfast.vault.control import Control
-from holdfast.vault.errors import SourceFailed
 from holdfast.vault.paths import shown
 
 GRACE_SECONDS = 60.0
@@ -29,52 +31,10 @@ ANSWER_SECONDS = 5.0
 
 POLL_MILLISECONDS = 200
 ANSWER_BYTES_MAX = 64 * 1024
-_PROGRAM = Path(__file__).with_name("copier.py")
-
-
-class Answer(msgspec.Struct):
-    """One line of a copier's output."""
-
-    event: str
-    number: int = 0
-    size: int = 0
-    kind: str = ""
-    why: str = ""
-    problem: str | None = None
-    note: str | None = None
 
 
 _answer = msgspec.json.Decoder(Answer)
-
-
-class CopierFailed(SourceFailed):
-    """SQLite cannot be used on this machine, or its process ended."""
-
-    code = "SQLITE_UNUSABLE"
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A copy was made. `size`: in bytes."""
-
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """No copy. `kind`: busy, unreadable, damaged, gone or no_room; `why`: the rest of a sentence."""
-
-    kind: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The result of checking a copy: `problem` None when it is sound; `note`: a further note for its owner."""
-
-    path: bytes
-    problem: str | None
-    note: str | None
+_T = TypeVar("_T", Copied, Held)
 
 
 def copy_name(path: bytes) -> str:
@@ -110,46 +70,90 @@ class Copying:
     def __exit__(self, *failure: object) -> None:
         self.close()
 
-    def copy(self, path: bytes, size: int, owner: tuple[int, int]) -> Copied | Refused:
-        """Copy one database with the rights of `owner` (uid, gid). `size`: its bytes on the disk, with its log.
+    def hold(self, path: bytes, size: int, owner: tuple[int, int], *, is_wal: bool) -> Held | Refused:
+        """Have a read transaction begun on a database, with the rights of `owner` (uid, gid).
 
-        Raises Cancelled, CopierFailed.
+        `size`: its bytes on the disk, with its log. `is_wal`: True if its header says that it has one. Raises
+        Cancelled, CopierFailed.
         """
+        self._time.grow(size)
+
+        def ask(copier: _Copier, seconds: float, wait_seconds: float) -> Held | Refused:
+            return copier.hold(path, owner, seconds, wait_seconds, is_wal=is_wal)
+
+        return self._within(path, size, owner, ask)
+
+    def holds(self, held: Held) -> bool:
+        """Return True if a transaction was not released yet, and its copier not ended."""
+        copier = self._copiers.get(held.owner)
+        return copier is not None and copier.holds(held.number)
+
+    def release(self, held: Held) -> bool:
+        """End a transaction, after its check; return True if it lasted until now. Raises Cancelled."""
+        if not self.holds(held):
+            return False  # its copier had to be ended
+        try:
+            with self._time.spending():
+                return self._copiers[held.owner].release(held, self._time)
+        except (_TooSlow, CopierFailed) as failure:  # its owner may stop or kill it: the identity is theirs
+            self._copiers.pop(held.owner).close()
+            if isinstance(failure, _TooSlow):
+                self._time.was_slow()
+            return False
+
+    def copy(self, path: bytes, size: int, owner: tuple[int, int], *, is_wal: bool = False) -> Copied | Refused:
+        """Copy one database; arguments and errors as of `hold`."""
         assert self._room is not None
         self._time.grow(size)
-        if not self._time.seconds_left:
-            return Refused("busy", "the databases before it took all the time that a backup has for them")
+        reserve_bytes = self._room.reserve_bytes
+
+        def ask(copier: _Copier, seconds: float, wait_seconds: float) -> Copied | Refused:
+            return copier.copy(path, size, seconds, wait_seconds, reserve_bytes, is_wal=is_wal)
+
         with ExitStack() as stack:
-            stack.enter_context(self._time.spending())
             try:
                 if not stack.enter_context(self._room.promised(size)):
                     return Refused("no_room", f"the copy needs {size:,} bytes")
             except OSError as error:
                 return Refused("no_room", f"no room could be reserved ({error.strerror})")
-            return self._copy(path, size, owner, self._room.reserve_bytes)
+            return self._within(path, size, owner, ask)
 
-    def _copy(self, path: bytes, size: int, owner: tuple[int, int], reserve_bytes: int) -> Copied | Refused:
-        wait_seconds = self._time.wait_seconds
-        seconds = min(self._time.seconds_left, wait_seconds * 2 + GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
-        try:
-            outcome = self._copier(owner).copy(path, seconds, wait_seconds, reserve_bytes)
-        except _TooSlow:
-            self._copiers.pop(owner).close()
-            self._time.was_slow()
-            return Refused("unreadable", f"copying it took more than {seconds:.0f} seconds")
-        if isinstance(outcome, Refused) and outcome.kind == "busy":
-            self._time.waited_in_vain()
-        return outcome
+    def _within(
+        self, path: bytes, size: int, owner: tuple[int, int], ask: Callable[[_Copier, float, float], _T | Refused]
+    ) -> _T | Refused:
+        """Have a copier do something with a database, within the time that there is for it."""
+        if not self._time.seconds_left:
+            return Refused("busy", "the databases before it took all the time that a backup has for them")
+        with self._time.spending():
+            wait_seconds = self._time.wait_seconds
+            seconds = min(self._time.seconds_left, wait_seconds * 2 + GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
+            try:
+                outcome = ask(self._copier(owner), seconds, wait_seconds)
+            except _TooSlow:
+                self._copiers.pop(owner).close()
+                self._time.was_slow()
+                return Refused("unreadable", f"copying it took more than {seconds:.0f} seconds")
+            if isinstance(outcome, Refused) and outcome.kind == "busy":
+                self._time.waited_in_vain()
+            return outcome
 
     def folder(self, owner: tuple[int, int]) -> Path:
         """Return the folder of an owner's copies, as the copier reaches it."""
         self._copier(owner)
         return self._scratch / str(owner[0])
 
-    def check(self, path: bytes, size: int, owner: tuple[int, int]) -> None:
-        """Check a file that is already at `copy_path(path, owner)`, more deeply than a copy. Raises as
-        `copy`."""
-        self._copier(owner).check(path, size)
+    def has_room(self, size: int) -> AbstractContextManager[bool]:
+        """Reserve room for a file of `size` bytes while this is open; yields False where there is none."""
+        assert self._room is not None
+        return self._room.promised(size)
+
+    def check(self, path: bytes, size: int, owner: tuple[int, int], *, deep: bool = True) -> None:
+        """Begin to check a file that is at `copy_path(path, owner)`. `deep`: its indexes too. Raises as `copy`."""
+        self._copier(owner).check(path, size, deep=deep)
+
+    def check_held(self, held: Held, size: int) -> None:
+        """Begin to check a database that is held; `release` waits for it."""
+        self._copiers[held.owner].check_held(held, size)
 
     def verdicts(self) -> list[Checked]:
         """Wait for all checks of copies; return their results. Raises Cancelled, CopierFailed."""
@@ -197,13 +201,15 @@ class _Copier:
         self._control = control
         self._clock = clock
         self._copied: dict[int, tuple[bytes, int]] = {}
+        """Path and size of each database whose check is awaited, by the request's number."""
+        self._holding: set[int] = set()
         self._checked: list[Checked] = []
         self._count = 0
         self._held = b""
         copies = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                isolated_file(str(_PROGRAM), *map(str, (root, copies, *owner)), str(LIBRARY)),
+                isolated("holdfast.sources.sqlite.copier", *map(str, (root, copies, *owner))),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -216,39 +222,78 @@ class _Copier:
         finally:
             os.close(copies)
 
-    def copy(self, path: bytes, seconds: float, wait_seconds: float, reserve_bytes: int) -> Copied | Refused:
+    def holds(self, number: int) -> bool:
+        return number in self._holding
+
+    def hold(
+        self, path: bytes, owner: tuple[int, int], seconds: float, wait_seconds: float, *, is_wal: bool
+    ) -> Held | Refused:
+        number = self._ask("hold", path, wait_seconds=wait_seconds, seconds=seconds, is_wal=is_wal)
+        got = self._answer_to(number, "held", self._clock() + seconds + ANSWER_SECONDS, path)
+        if isinstance(got, Refused):
+            return got
+        self._holding.add(number)
+        files = frozenset(got.files)
+        return Held(path, owner, number, got.page_size, got.pages, got.is_wal, got.is_shared, files)
+
+    def release(self, held: Held, time: SharedTime) -> bool:
+        while held.number in self._copied:
+            size = self._copied[held.number][1]
+            seconds = min(GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND, time.seconds_left + ANSWER_SECONDS)
+            self._note(self._answer(self._clock() + seconds, held.path))
+        self._holding.remove(held.number)
+        self._send({"do": "release", "number": held.number})
+        got = self._answer_to(held.number, "released", self._clock() + ANSWER_SECONDS, held.path)
+        return not isinstance(got, Refused) and got.is_still
+
+    def copy(
+        self,
+        path: bytes,
+        size: int,
+        seconds: float,
+        wait_seconds: float,
+        reserve_bytes: int,
+        *,
+        is_wal: bool,
+    ) -> Copied | Refused:
+        limits = {"wait_seconds": wait_seconds, "seconds": seconds, "reserve_bytes": reserve_bytes}
+        number = self._ask("copy", path, name=copy_name(path), is_wal=is_wal, **limits)
+        got = self._answer_to(number, "copied", self._clock() + seconds + ANSWER_SECONDS, path)
+        if isinstance(got, Refused):
+            return got
+        self.check(path, got.size, deep=False)
+        return Copied(got.size)
+
+    def check(self, path: bytes, size: int, *, deep: bool) -> None:
+        number = self._ask("check", path, name=copy_name(path), deep=deep)
+        self._copied[number] = path, size
+
+    def check_held(self, held: Held, size: int) -> None:
+        self._send({"do": "check held", "number": held.number, "size": size})
+        self._copied[held.number] = held.path, size
+
+    def _ask(self, do: str, path: bytes, **values: object) -> int:
+        """Send a request about a database; return its number."""
         self._count += 1
-        number = self._count
-        request = {
-            "number": number,
-            "path": path.hex(),  # names are bytes, and JSON has none
-            "name": copy_name(path),
-            "wait_seconds": wait_seconds,
-            "seconds": seconds,
-            "reserve_bytes": reserve_bytes,
-        }
-        self._send(request)
-        deadline = self._clock() + seconds + ANSWER_SECONDS
+        self._send({"do": do, "number": self._count, "path": path.hex(), **values})  # names are bytes, JSON has none
+        return self._count
+
+    def _answer_to(self, number: int, event: str, deadline: float, path: bytes) -> Answer | Refused:
+        """Return the answer to a request, and note the results of checks before it. Raises as `_answer`."""
         while True:
             answer = self._answer(deadline, path)
             if answer.event == "checked":
                 self._note(answer)
             elif answer.number == number and answer.event == "refused":
                 return Refused(answer.kind, answer.why)
-            elif answer.number == number and answer.event == "copied":
-                self._copied[number] = path, answer.size
-                return Copied(answer.size)
+            elif answer.number == number and answer.event == event:
+                return answer
             else:
                 raise self._broken(answer)
 
-    def check(self, path: bytes, size: int) -> None:
-        self._count += 1
-        self._copied[self._count] = path, size
-        self._send({"number": self._count, "name": copy_name(path), "check": True})
-
     def verdicts(self, time: SharedTime) -> list[Checked]:
         """Verdicts on all copies, at the end; those that took too long are notes. Raises Cancelled, CopierFailed."""
-        self._send({"end": True})
+        self._send({"do": "end", "number": 0})
         while True:
             path, size = next(iter(self._copied.values()), (b"", 0))
             seconds = min(GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND, time.seconds_left + ANSWER_SECONDS)

@@ -147,6 +147,33 @@ def chunks_expected(sizes: NDArray[np.uint64], content: NDArray[np.uint8]) -> in
     return streams + len(sizes) + int((large // np.uint64(PAGE_CUT_BYTES)).sum()) + len(large)
 
 
+class _Parts:
+    """Jobs, and how many parts of each large file are still to be read."""
+
+    def __init__(self, jobs: Iterator[Job]) -> None:
+        self._jobs = jobs
+        self._left: dict[int, int] = {}
+        self._paths: dict[int, bytes] = {}
+
+    def __iter__(self) -> Iterator[Job]:
+        return self
+
+    def __next__(self) -> Job:
+        job = next(self._jobs)
+        if isinstance(job, FilePart):
+            self._left[job.number] = self._left.get(job.number, 0) + 1
+            if job.is_last:
+                self._paths[job.number] = job.path
+        return job
+
+    def whole(self, number: int) -> bytes | None:
+        """Count a part as read; return the path of its file if it was the last one that was missing."""
+        if number not in self._left:
+            return None
+        self._left[number] -= 1
+        return self._paths.pop(number, None) if not self._left[number] else None
+
+
 class Archive:
     """Takes one backup. Made by `Vault.take`; use once."""
 
@@ -182,7 +209,9 @@ class Archive:
             todo = plan(scan, before, is_stored)
         _take_over(scan, before, todo, settled.from_before)
         got = self._ingest(scan, todo)
-        self._source.close_reading()
+        for path in self._source.close_reading():
+            if (number := scan.paths.number_of(path)) >= 0:
+                scan.ctime_ns[number] = 0  # never equal
         self.index = self.index.with_packs(self._keys, got.packs)
         return assembly.write(scan, before, todo.match, todo.keep, todo.primary, got, self.index, self.publish)
 
@@ -227,6 +256,7 @@ class Archive:
             for at in np.isin(read, list(sparse)).nonzero()[0].tolist():
                 sizes[at] = min(int(sizes[at]), sparse[int(read[at])].data_bytes)
         pool = self._open_pool(len(read), int(sizes.sum()), chunks_expected(sizes, scan.content[read]))
+        parts = _Parts(jobs_of(scan, read, sparse))
 
         def gather(result: Result) -> None:
             nonlocal files, done_bytes, content_bytes
@@ -239,6 +269,8 @@ class Archive:
             got.notices.extend(result.notices)
             got.packs += result.packs
             self.publish(result.packs)
+            if len(rows) == 1 and (path := parts.whole(int(rows["number"][0]))) is not None:
+                self._source.file_read(path)
             files += result.files
             done_bytes += result.read_bytes
             self._control.progress(
@@ -246,7 +278,7 @@ class Archive:
             )
 
         try:
-            pool.run(jobs_of(scan, read, sparse), gather, self._control)
+            pool.run(parts, gather, self._control)
         finally:
             pool.close()
         return got

@@ -39,7 +39,7 @@ from holdfast.vault.path_warnings import PathWarning
 from holdfast.vault.paths import shown
 
 if TYPE_CHECKING:
-    from holdfast.vault.source import SourceReader
+    from holdfast.vault.source import FileStat, SourceReader
 
 READ_TRIES = 3
 HEAD_BYTES = 16
@@ -61,7 +61,7 @@ class _File:
 
     __slots__ = ("crc32", "ctime_ns", "extents", "inline", "size", "stat")
 
-    def __init__(self, stat: os.stat_result) -> None:
+    def __init__(self, stat: FileStat) -> None:
         self.stat = stat
         self.ctime_ns = stat.st_ctime_ns
         self.size = 0
@@ -146,20 +146,20 @@ class Ingest:
             return None, fill
         try:
             for attempt in range(READ_TRIES):
-                stat = os.fstat(fd)
+                stat = self._reader.stat(fd)
                 if stat.st_size > SMALL_BYTES_MAX:
                     # It grew since the scan: store the buffer's contents before the buffer is used for this file.
                     self._store_new()
                     return self._read_whole(path, fd, notices), 0
                 size = 0
                 while size <= SMALL_BYTES_MAX:
-                    got = os.preadv(fd, [self._buffer[fill + size : fill + SMALL_BYTES_MAX + 1]], size)
+                    got = self._reader.read_into(fd, self._buffer[fill + size : fill + SMALL_BYTES_MAX + 1], size)
                     if not got:
                         break
                     size += got
                     if size == stat.st_size:
                         break
-                changed = _changed(stat, os.fstat(fd)) or size != stat.st_size
+                changed = _changed(stat, self._reader.stat(fd)) or size != stat.st_size
                 if not changed or attempt == READ_TRIES - 1:
                     break
             size = min(size, SMALL_BYTES_MAX)
@@ -189,10 +189,10 @@ class Ingest:
             stat = self._stat(fd)
             file = _File(stat)
             self._read_range(fd, file, 0, stat.st_size)
-            changed = _changed(stat, os.fstat(fd)) or file.size != stat.st_size
+            changed = _changed(stat, self._reader.stat(fd)) or file.size != stat.st_size
             if not changed or attempt == READ_TRIES - 1:
                 break
-        self._mark_doubted(file, path, os.pread(fd, HEAD_BYTES, 0), notices)
+        self._mark_doubted(file, path, self._head(fd), notices)
         return self._complete(path, file, xattrs, changed=changed, notices=notices)
 
     def _read_part(self, job: FilePart, notices: list[PathWarning]) -> tuple[_File, bytes] | None:
@@ -211,9 +211,9 @@ class Ingest:
             self._read_range(fd, file, job.offset, end)
             xattrs = self._reader.xattrs(fd) if job.part == 0 else ()
             if job.part == 0:
-                self._mark_doubted(file, job.path, os.pread(fd, HEAD_BYTES, 0), notices)
+                self._mark_doubted(file, job.path, self._head(fd), notices)
             return self._complete(
-                job.path, file, xattrs, changed=_changed(stat, os.fstat(fd)), notices=[], mark_only=True
+                job.path, file, xattrs, changed=_changed(stat, self._reader.stat(fd)), notices=[], mark_only=True
             )
         except OSError as error:
             self._refuse(job.path, error, notices)
@@ -221,9 +221,13 @@ class Ingest:
         finally:
             os.close(fd)
 
-    def _stat(self, fd: int) -> os.stat_result:
+    def _head(self, fd: int) -> bytes:
+        head = bytearray(HEAD_BYTES)
+        return bytes(head[: self._reader.read_into(fd, memoryview(head), 0)])
+
+    def _stat(self, fd: int) -> FileStat:
         """Return what an open file is now. Raises OSError if it has grown beyond what a backup takes."""
-        stat = os.fstat(fd)
+        stat = self._reader.stat(fd)
         largest = self._reader.bytes_max(fd)
         if stat.st_size > largest:
             raise OSError(errno.EFBIG, f"it has grown to {stat.st_size:,} bytes, and {largest:,} are the most")
@@ -231,11 +235,11 @@ class Ingest:
 
     def _read_range(self, fd: int, file: _File, start: int, end: int) -> None:
         """Cut bytes `start` to `end` (or to the end of the file) into chunks; holes are not read."""
-        paged = is_page_file(os.pread(fd, HEAD_BYTES, 0))
+        paged = is_page_file(self._head(fd))
         at = start
         sparse = file.stat.st_blocks * 512 < file.stat.st_size
         while at < end:
-            data_from, data_to = _data_run(fd, at, end) if sparse else (at, end)
+            data_from, data_to = self._reader.data_run(fd, at, end) if sparse else (at, end)
             if data_from > at:
                 self._add_hole(file, data_from - at)
                 at = data_from
@@ -250,7 +254,7 @@ class Ingest:
 
         def read_into(view: memoryview) -> int:
             nonlocal at
-            got = os.preadv(fd, [view[: end - at]], at) if at < end else 0
+            got = self._reader.read_into(fd, view[: end - at], at) if at < end else 0
             at += got
             return got
 
@@ -428,20 +432,9 @@ def _stored_ns(ns: int) -> int:
     return min(max(ns, -(2**63)), 2**63 - 1)
 
 
-def _changed(before: os.stat_result, after: os.stat_result) -> bool:
+def _changed(before: FileStat, after: FileStat) -> bool:
     return (before.st_mtime_ns, before.st_ctime_ns, before.st_size) != (
         after.st_mtime_ns,
         after.st_ctime_ns,
         after.st_size,
     )
-
-
-def _data_run(fd: int, at: int, end: int) -> tuple[int, int]:
-    """Return the next run of data at or after `at`: (start, stop), both `end` when only a hole is left."""
-    try:
-        start = os.lseek(fd, at, os.SEEK_DATA)
-    except OSError:
-        return end, end
-    if start >= end:
-        return end, end
-    return start, min(end, os.lseek(fd, start, os.SEEK_HOLE))

@@ -24,7 +24,7 @@ from holdfast.vault.archiver.protocol import Failure, Reply, Setup, read_frame, 
 from holdfast.vault.archiver.shared_index import SharedIndex
 from holdfast.vault.archiver.tasks import Job, Result
 from holdfast.vault.control import Control
-from holdfast.vault.errors import DamagedError, StreamFailed, VaultError
+from holdfast.vault.errors import DamagedError, StreamFailed, TakeAgain, VaultError
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import Encoder
@@ -40,7 +40,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 _FAILURES: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError, StreamFailed)
+    kind.__name__: kind for kind in (StoreFull, StoreUnreachable, StoreError, DamagedError, StreamFailed, TakeAgain)
 }
 
 
@@ -52,7 +52,7 @@ class _Worker:
             isolated("holdfast.vault.archiver.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=(setup.claims_fd, setup.known_fd),
+            pass_fds=(setup.claims_fd, setup.known_fd, *setup.source.descriptors()),
             cwd=ROOT,
             umask=UMASK,
         )

@@ -30,24 +30,21 @@ def sparse_layout(reader: SourceReader, path: bytes, size: int) -> SparseLayout 
     except OSError:
         return SparseLayout([(0, size)], 0)  # whoever reads it says why
     try:
-        stat = os.fstat(fd)
-        return _joined(fd, size // PART_BYTES) if stat.st_blocks * 512 < stat.st_size else None
+        stat = reader.stat(fd)
+        return _joined(reader, fd, size // PART_BYTES) if stat.st_blocks * 512 < stat.st_size else None
     except OSError:
         return None
     finally:
         os.close(fd)
 
 
-def _joined(fd: int, count: int) -> SparseLayout:
+def _joined(reader: SourceReader, fd: int, count: int) -> SparseLayout:
     """Join parts that have no data and stand side by side; `count`: of all parts. The last one is never joined, as it
     also has what the file has grown by."""
     parts: list[tuple[int, int]] = []
     done = with_data = 0
     while done < count:
-        try:
-            start = os.lseek(fd, done * PART_BYTES, os.SEEK_DATA)
-        except OSError:  # a hole up to the end
-            start = count * PART_BYTES
+        start, _ = reader.data_run(fd, done * PART_BYTES, count * PART_BYTES)
         first = min(start // PART_BYTES, count - 1)
         if first > done:
             parts.append((done * PART_BYTES, (first - done) * PART_BYTES))
