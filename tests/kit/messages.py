@@ -32,8 +32,8 @@ _SPEAKING = ("web/dashboard", "service/language", "service/standing", "service/n
 _KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2)}
 _JINJA = {"newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
 _SILENT_ROOMS = {"export", "host", "instance", "language", "notify", "operator", "overview", "standing"}
-"""Rooms of `service/` whose English no page shows: the host's own routes, starting, mails, and those that translate what
-they say themselves."""
+"""Rooms of `service/` whose English no page shows: the host's own routes, starting, mails, and those that translate
+what they say themselves."""
 
 _TELLING = (
     *(
