@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from kit.links import key_of
+from kit.sized import sized
 from kit.world import World
 
 from holdfast.catalog.records import SYSTEM, Backup, JobState, State
@@ -27,7 +28,7 @@ from holdfast.units import DAY_NS
 from holdfast.vault.control import Control
 
 WRITER = Path(__file__).parents[2] / "kit" / "sqlite_writer.py"
-BACKUPS = 20
+BACKUPS = sized(50, short=15)
 
 
 @contextmanager
@@ -128,7 +129,7 @@ def no_copies_by_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Copying, "copy", copied)
 
 
-def test_no_transaction_is_torn_through_twenty_backups_of_a_busy_application(
+def test_no_transaction_is_torn_through_many_backups_of_a_busy_application(
     world: World, tmp_path: Path, no_copies_by_sqlite: None
 ) -> None:
     modes = ("wal", "delete", "persist")
