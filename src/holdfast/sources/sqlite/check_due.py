@@ -18,7 +18,7 @@ WEEK_NS = 7 * DAY_NS
 
 @dataclass(frozen=True, slots=True)
 class CheckDue:
-    """What is known of the backup before: its time, and the databases (as warnings show them) that it warned of."""
+    """The backup before: its time, and the databases (as warnings show them) that it warned of."""
 
     now_ns: int = 0
     before_ns: int | None = None

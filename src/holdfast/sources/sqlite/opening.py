@@ -1,4 +1,4 @@
-"""What the program that opens databases (`copier.py`) needs for it: its bounds, its identity, our VFS, SQLite's errors.
+"""Opening databases in a program of its own (`copier.py`): its bounds, its identity, our VFS, SQLite's errors.
 
 Only Python's own library is used: it is all loaded before the identity is changed.
 """

@@ -20,7 +20,7 @@ _NO_FILE = -1
 
 
 class NoView(Exception):
-    """There is no view that is sound; the message is the rest of a sentence."""
+    """A sound view cannot be made; the message is the rest of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
