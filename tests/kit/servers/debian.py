@@ -93,8 +93,9 @@ def _run(command: list[str], cwd: Path | None = None) -> str:
 
 
 def libraries(root: Path) -> str:
-    """LD_LIBRARY_PATH for programs below `root`."""
-    return os.pathsep.join(str(path) for path in sorted(root.glob("usr/lib/*-linux-gnu*")) if path.is_dir())
+    """LD_LIBRARY_PATH for programs below `root`, with the folders that a package has for itself (`pulseaudio/`)."""
+    shared = {path.parent for path in root.glob("usr/lib/*-linux-gnu*/**/lib*.so*")}
+    return os.pathsep.join(str(folder) for folder in sorted(shared))
 
 
 def programs(root: Path, names: Sequence[str], folders: Sequence[str] = ("usr/bin", "usr/sbin")) -> Path:
