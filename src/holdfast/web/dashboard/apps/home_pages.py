@@ -125,7 +125,7 @@ def _card(instance: Instance, one: Overview) -> dict[str, Any]:
         "name": one.app.name,
         "badge": badge_of(one.standing.kind),
         "headline": one.words.headline,
-        "text": one.words.text,
+        "text": words.standing_text(one.words, facts.now, zone),
         "strip": shown_strip(one.strip),
         "sentence": strip_sentence(one.strip),
         "last_good": _("none yet") if facts.good_at is None else words.when(facts.good_at, facts.now, zone),
