@@ -74,9 +74,12 @@ def wording_of(standing: Standing, app_id: str, *, for_operator: bool) -> Wordin
     headline, *sentences = _Writer(standing.facts, for_operator=for_operator).of(standing.kind)
     command = COMMANDS.get(standing.kind, "").format(app=app_id) if for_operator else ""
     parts: list[str | At] = []
-    for sentence in filter(None, sentences):
-        parts += [" "] if parts else []
-        parts += sentence.parts() if isinstance(sentence, Dated) else [sentence]
+    for sentence in sentences:
+        parts += [" "] if parts and sentence else []
+        if isinstance(sentence, Dated):
+            parts += sentence.parts()
+        elif sentence:
+            parts.append(sentence)
     return Wording(str(headline), tuple(parts), command)
 
 

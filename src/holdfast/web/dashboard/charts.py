@@ -161,7 +161,7 @@ def calendar_chart(cells: Sequence[Cell], *, halves: int, css: str) -> Markup:
             parts.append(TEXT.format(x, y - 5, "start", month_short(cell.day.month)))
             named = cell.day.month
         parts.append(_day(cell, x, y, is_today=cell is cells[-1], is_told=halves == 1))
-    return svg(left + each * _STEP, halves * tall - 12, css, parts)
+    return svg(left + each * _STEP, halves * tall - 12, f"{css} calendar", parts)
 
 
 def _day(cell: Cell, x: int, y: int, *, is_today: bool, is_told: bool) -> Markup:

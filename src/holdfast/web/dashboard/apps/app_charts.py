@@ -11,7 +11,7 @@ from markupsafe import Markup
 from holdfast.catalog.records import State
 from holdfast.schemas.times import local_time
 from holdfast.service.instance.home import Instance
-from holdfast.service.language.texts import _, ngettext
+from holdfast.service.language.texts import _
 from holdfast.service.overview.overviews import CHART_DAYS, Overview, Sizes
 from holdfast.service.overview.strip import Cell, CellKind
 from holdfast.web.dashboard import words
@@ -101,11 +101,9 @@ def added_of(now: Overview, zone: tzinfo) -> Chart | None:
         bars.append(Added(local_time(one.created_at, zone).date(), one.stored_bytes, href, told))
         rows.append((Markup('<a href="{}">{}</a>').format(href, name), size))
     most = max(newest, key=lambda one: one.stored_bytes)
-    sentence = ngettext(
-        "The newest %(num)s backup added %(all)s.",
-        "The newest %(num)s backups added %(all)s together; the most, %(most)s, the one of %(day)s.",
-        len(newest),
-        num=words.number(len(newest)),
+    sentence = _(
+        "The newest %(count)s backups added %(all)s together; the most, %(most)s, the one of %(day)s.",
+        count=words.number(len(newest)),
         all=words.size(sum(one.stored_bytes for one in newest)),
         most=words.size(most.stored_bytes),
         day=words.day(local_time(most.created_at, zone)),
