@@ -29,20 +29,20 @@ SAID = "The backup <b> is locked until 2026-11-28T03:00:00+01:00 and can't be de
 
 def test_a_time_in_a_sentence_is_in_the_zone_and_the_language_of_who_reads_it() -> None:
     tag = '<time datetime="2026-11-28T03:00:00+01:00">28\u00a0Nov 2026, 03:00</time>'
-    assert str(words.told(SAID)) == f"The backup &lt;b&gt; is locked until {tag} and can&#39;t be deleted before."
+    assert str(words.sentence(SAID)) == f"The backup &lt;b&gt; is locked until {tag} and can&#39;t be deleted before."
     with shown_to_nobody():
         show_to(Preferences(time_zone="America/Sao_Paulo", language="en"), "")
-        assert ">27\u00a0Nov 2026, 23:00</time>" in words.told(SAID)
-        assert words.told_plainly(SAID) == SAID.replace("2026-11-28T03:00:00+01:00", "27\u00a0Nov 2026, 23:00")
+        assert ">27\u00a0Nov 2026, 23:00</time>" in words.sentence(SAID)
+        assert words.plain_sentence(SAID) == SAID.replace("2026-11-28T03:00:00+01:00", "27\u00a0Nov 2026, 23:00")
     with speaking("pt-BR"):
-        assert ">28\u00a0de\u00a0nov. de 2026, 03:00</time>" in words.told(SAID)
+        assert ">28\u00a0de\u00a0nov. de 2026, 03:00</time>" in words.sentence(SAID)
 
 
 @pytest.mark.parametrize("text", ["2026-13-28T03:00:00+01:00", "a2026-11-28T03:00:00", "9999-12-31T23:59:59-14:00"])
 def test_what_is_no_time_stays_as_it_is(text: str) -> None:
     with shown_to_nobody():
         show_to(Preferences(time_zone="Pacific/Kiritimati"), "")
-        assert text in words.told(text)
+        assert text in words.sentence(text)
 
 
 def test_a_standing_has_its_times_as_the_page_tells_them() -> None:

@@ -96,7 +96,7 @@ def as_page(handler: Handler) -> Handler:
 def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
     """An error as a page, which loads itself again for as long as the server cannot answer."""
     title, again_seconds = _("This did not work"), 0
-    lines: list[str] = [words.told(known.message)]
+    lines: list[str] = [words.sentence(known.message)]
     if sign_in_path:
         title = _("You are not signed in")
     elif known.http_status == 429:

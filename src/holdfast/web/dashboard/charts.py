@@ -160,15 +160,15 @@ def calendar_chart(cells: Sequence[Cell], *, halves: int, css: str) -> Markup:
         if row == 0 and cell.day.month != named and column < each - 1:
             parts.append(TEXT.format(x, y - 5, "start", month_short(cell.day.month)))
             named = cell.day.month
-        parts.append(_day(cell, x, y, is_today=cell is cells[-1], is_told=halves == 1))
+        parts.append(_day(cell, x, y, is_today=cell is cells[-1], has_titles=halves == 1))
     return svg(left + each * _STEP, halves * tall - 12, f"{css} calendar", parts)
 
 
-def _day(cell: Cell, x: int, y: int, *, is_today: bool, is_told: bool) -> Markup:
-    """Draw a day. `is_told`: a mouse is told what happened on it."""
+def _day(cell: Cell, x: int, y: int, *, is_today: bool, has_titles: bool) -> Markup:
+    """Draw a day. `has_titles`: a mouse is told what happened on it."""
     css = CELL_WORDS[cell.kind][0]
     inset = 0.75 if css == "missed" else 0.0  # its border is drawn on both sides of its edge
-    title = Markup("<title>{}</title>").format(cell_words(cell)) if is_told and css != "before" else ""
+    title = Markup("<title>{}</title>").format(cell_words(cell)) if has_titles and css != "before" else ""
     side = _SIDE - 2 * inset
     box = Markup('<rect class="cell {}" x="{}" y="{}" width="{}" height="{}" rx="2">{}</rect>')
     drawn = box.format(css, x + inset, y + inset, side, side, title)

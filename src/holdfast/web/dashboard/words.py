@@ -132,7 +132,7 @@ def standing_text(wording: Wording, now: int, zone: tzinfo) -> Markup:
     return Markup("").join(parts)
 
 
-def told(text: str) -> Markup:
+def sentence(text: str) -> Markup:
     """A sentence of an operation in the language of the page; times that it has are in the viewer's zone.
 
     Operations write times as the API does, with their offset, so that each is known for what it is.
@@ -140,7 +140,7 @@ def told(text: str) -> Markup:
     return _dated(translated(text))
 
 
-def told_plainly(text: str) -> str:
+def plain_sentence(text: str) -> str:
     """The same as text alone, for what is put into another sentence."""
     return _API_TIME.sub(lambda found: _shown(found[0]), translated(text))
 

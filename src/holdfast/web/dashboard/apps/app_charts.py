@@ -97,8 +97,8 @@ def added_of(now: Overview, zone: tzinfo) -> Chart | None:
     for one in newest:
         name, size = words.name(one.name, one.created_at, zone), words.size(one.stored_bytes)
         href = f"/apps/{now.app.id}/backups/{one.id}"
-        told = _("%(name)s: %(size)s new", name=name, size=size)
-        bars.append(Added(local_time(one.created_at, zone).date(), one.stored_bytes, href, told))
+        title = _("%(name)s: %(size)s new", name=name, size=size)
+        bars.append(Added(local_time(one.created_at, zone).date(), one.stored_bytes, href, title))
         rows.append((Markup('<a href="{}">{}</a>').format(href, name), size))
     most = max(newest, key=lambda one: one.stored_bytes)
     sentence = _(

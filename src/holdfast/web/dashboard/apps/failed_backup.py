@@ -59,7 +59,7 @@ def failed_shown(instance: Instance, caller: Caller, token: str, app: App, backu
 
 
 def _happened(instance: Instance, backup: Backup) -> Sequence[str]:
-    why = words.told(backup.error_message or "")
+    why = words.sentence(backup.error_message or "")
     ended = backup.finished_at
     return [why] if ended is None else [why, _("It ended on %(when)s.", when=words.whole(ended, zone_of(instance)))]
 

@@ -167,7 +167,7 @@ def _page(
         200 if error is None else error.http_status,
         frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         path=path,
-        error=None if error is None else words.told(error.message),
+        error=None if error is None else words.sentence(error.message),
         endpoint=endpoint_line(endpoint, operations.service_of(instance, endpoint), newest, now, zone_of(instance)),
         deliveries=lines,
         tested=tested,

@@ -51,7 +51,7 @@ def delivery_line(delivery: Delivery, now: int, zone: tzinfo) -> dict[str, Any]:
         "about": kind_words(delivery.kind),
         "when": words.when(delivery.created_at, now, zone),
         "answer": "" if delivery.status is None else _("answered %(status)s", status=delivery.status),
-        "error": words.told(delivery.error or ""),
+        "error": words.sentence(delivery.error or ""),
         "attempts": delivery.attempts,
         "next": "" if delivery.next_at is None else words.when(delivery.next_at, now, zone),
     }

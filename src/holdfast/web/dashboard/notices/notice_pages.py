@@ -96,7 +96,7 @@ def _page(
         200 if error is None else error.http_status,
         frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         path=NOTICES_PATH,
-        error=None if error is None else words.told(error.message),
+        error=None if error is None else words.sentence(error.message),
         endpoints=[line(index) for index in range(len(found))],
         most=operations.ENDPOINTS_MAX,
         may_change=caller.may(Right.WEBHOOKS_WRITE),

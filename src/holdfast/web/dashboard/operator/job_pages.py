@@ -118,7 +118,7 @@ def _failures(instance: Instance, found: Sequence[Failures]) -> Table:
             Cell(words.number(one.count)),
             Cell(words.number(one.apps)),
             Cell(words.ago(one.last_at, now_ns)),
-            Cell(words.told(one.text)),
+            Cell(words.sentence(one.text)),
         ]
         for one in found
     ]
