@@ -65,4 +65,5 @@ def _take_place(handler: HTTPRouteHandler, place: int) -> None:
         return await _functions.get()[place](*arguments, **named)
 
     assert not handler.has_sync_callable
+    function.__module__ = handler.fn.__module__  # by which tests find the pages
     handler._fn = function
