@@ -60,7 +60,7 @@ def _placeholders(api: Litestar, functions: Sequence[Any]) -> Litestar:
 
 
 def _take_place(handler: HTTPRouteHandler, place: int) -> None:
-    @wraps(handler.fn)  # tests ask which module a route is of
+    @wraps(handler.fn)
     async def function(*arguments: Any, **named: Any) -> Any:
         return await _functions.get()[place](*arguments, **named)
 

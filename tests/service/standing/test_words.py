@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 from kit.standing import FAILED, GOING, GOOD, NONE_GOOD, NOW, ROWS, facts_of
 
 from holdfast.schemas.times import time_text
+from holdfast.service.language.patterns import when
 from holdfast.service.policy.limits import Reached
 from holdfast.service.policy.standing import Damaged, Going, Kind, standing
 from holdfast.service.standing.words import wording_of
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import TimedProgress
 
+BERLIN = ZoneInfo("Europe/Berlin")
 GOLDEN = Path(__file__).parent / "golden" / "words.txt"
 APP_ID = "a" * 32
 
@@ -45,8 +47,8 @@ CASES: list[tuple[Kind, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def _written(at: int) -> str:
-    return time_text(at, ZoneInfo("Europe/Berlin"))
+WRITTEN = {"customer": lambda at: when(at, NOW, BERLIN), "operator": lambda at: time_text(at, BERLIN)}
+"""How times are written: by a page, and by a command."""
 
 
 def words() -> str:
@@ -59,7 +61,7 @@ def words() -> str:
         lines.append(f"> {kind}{what and ': '}{what}")
         for whose in ("customer", "operator"):
             one = wording_of(found, APP_ID, for_operator=whose == "operator")
-            lines += [f"{whose}: {one.headline}", f"    {one.text(_written)}"]
+            lines += [f"{whose}: {one.headline}", f"    {one.text(WRITTEN[whose])}"]
             lines += [f"    {one.command}"] if one.command else []
         lines.append("")
     return "\n".join(lines)

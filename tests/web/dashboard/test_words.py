@@ -50,7 +50,7 @@ def test_a_standing_has_its_times_as_the_page_tells_them() -> None:
     facts = Facts(now=NOW, created_at=0, good_id="1", good_at=NOW - HOUR_NS, next_backup_at=NOW + DAY_NS)
     text = words.standing_text(wording_of(standing(facts), "a", for_operator=False), NOW, zone)
     at = datetime.fromtimestamp((NOW + DAY_NS) // 10**9, zone)
-    assert f'due <time datetime="{at.isoformat()}" title="Saturday 28\u00a0November 2026, 10:02 -03">' in text
+    assert f'Next backup: <time datetime="{at.isoformat()}" title="Saturday 28\u00a0November 2026, 10:02 -03">' in text
     assert text.endswith(">tomorrow, 10:02</time>.")
 
 
@@ -59,6 +59,6 @@ def test_a_page_has_no_time_as_programs_write_it(site: Site, http: httpx.Client)
     site.take()
     signed_in(site, http)
     page = http.get(f"/apps/{site.app.id}").text
-    assert re.search(r'The next backup is due <time datetime="[^"]*" title="[^"]*">[^<]*, 03:\d\d</time>\.', page)
+    assert re.search(r'Next backup: <time datetime="[^"]*" title="[^"]*">[^<]*, 03:\d\d</time>\.', page)
     texts = " ".join(texts_of(page.partition('id="list"')[0]))
     assert not re.search(r"\d{4}-\d\d-\d\d", texts), texts

@@ -124,7 +124,7 @@ class _Writer:
             case Kind.EMPTY:
                 return _("Not backed up yet."), _("The first backup copies everything."), self._next()
             case Kind.PROVED:
-                proof = _("A test restore brought back all of a backup %(ago)s.", ago=self._since(facts.proved_at))
+                proof = _("A test restore brought back everything %(ago)s.", ago=self._since(facts.proved_at))
                 return _("Backed up %(ago)s, and proved to restore.", ago=self._ago()), proof, self._next()
         return _("Backed up %(ago)s.", ago=self._ago()), self._proof(), self._next()
 
@@ -162,20 +162,20 @@ class _Writer:
             num=patterns.number(count),
             ago=self._ago(),
         )
-        return headline, _("Something may be missing in it: see what they say."), self._next()
+        return headline, _("Something may be missing from it: its warnings say what."), self._next()
 
     def _safe(self) -> Sentence:
         if self._facts.good_at is None:
             return _("It has no good backup yet, so nothing could be restored.")
-        return Dated(_("The good one from %(time)s is still there."), self._facts.good_at)
+        return Dated(_("The good one is still there: %(time)s."), self._facts.good_at)
 
     def _next(self, *, is_retry: bool = False) -> Sentence:
         at = self._facts.next_backup_at
         if at is None:
             return _("It has no schedule: the next one is made by hand.")
         if is_retry:
-            return Dated(_("The next try is due %(time)s."), at)
-        return Dated(_("The next backup is due %(time)s."), at)
+            return Dated(_("Next try: %(time)s."), at)
+        return Dated(_("Next backup: %(time)s."), at)
 
     def _overdue(self) -> tuple[Sentence, ...]:
         facts = self._facts
@@ -200,7 +200,7 @@ class _Writer:
         """Yield who was told that it is overdue."""
         own, operators = N_("You were told %(time)s."), N_("Your host was told %(time)s.")
         if self._for_operator:
-            own, operators = N_("Its account was told %(time)s."), N_("The operator was told %(time)s.")
+            own, operators = N_("Its account was told: %(time)s."), N_("The operator was told: %(time)s.")
         for message, at in ((own, self._facts.notified_at), (operators, self._facts.operator_notified_at)):
             if at:
                 yield Dated(_(message), at)
@@ -223,7 +223,7 @@ class _Writer:
         if limit.ends_at is None:
             return _("It has as many backups as the plan allows: delete or unlock one, or ask for a larger plan.")
         return Dated(
-            _("The plan's backups of this day are taken; the next one can be taken after %(time)s."), limit.ends_at
+            _("The plan's backups of this day are taken; the next one can be taken from %(time)s."), limit.ends_at
         )
 
     def _proof(self) -> Sentence:
@@ -232,7 +232,7 @@ class _Writer:
             return Dated(_("The last test restore that matched is from %(time)s."), facts.proved_at)
         if facts.next_proof_at is None:
             return _("No test restore has proved it.")
-        return Dated(_("Its first test restore is due %(time)s."), facts.next_proof_at)
+        return Dated(_("First test restore: %(time)s."), facts.next_proof_at)
 
 
 def _going(work: Going, headline: str, waiting: str) -> str:

@@ -124,7 +124,7 @@ def _card(instance: Instance, one: Overview) -> dict[str, Any]:
         "id": one.app.id,
         "name": one.app.name,
         "badge": badge_of(one.standing.kind),
-        "headline": one.words.headline,
+        "headline": one.words.headline.rstrip("."),
         "text": words.standing_text(one.words, facts.now, zone),
         "strip": shown_strip(one.strip),
         "sentence": strip_sentence(one.strip),
