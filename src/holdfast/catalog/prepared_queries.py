@@ -76,6 +76,8 @@ class OperatorSessionRow(NamedTuple):
     ends_at: int
     elevated_until: int | None
     proof: str | None
+    views_account_id: str | None
+    views_until: int | None
     email: str
     language: str | None
     theme: str | None
@@ -129,6 +131,8 @@ class PreparedQueries:
             .where(sessions.c.token_hash == bindparam("token_hash"))
         )
         self._operator_session = self._of_operator()
+        account = select(*ACCOUNT_COLUMNS, accounts.c.erase_at).where(accounts.c.id == bindparam("id"))
+        self._account = self._compiled(account)
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
             select(
@@ -247,6 +251,11 @@ class PreparedQueries:
         """Return the session of an operator whose token has this SHA-256."""
         rows = self._rows(self._operator_session, token_hash)
         return OperatorSessionRow(*rows[0]) if rows else None
+
+    def account_with_end(self, account_id: str) -> tuple[Account, int | None] | None:
+        """Return an account, and when it is erased."""
+        rows = self._rows(self._account, account_id)
+        return (account_of(rows[0][:-1]), rows[0][-1]) if rows else None
 
     def app_owner(self, app_id: str) -> str | None:
         """Return the id of the account that an application belongs to."""

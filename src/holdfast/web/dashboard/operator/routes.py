@@ -13,14 +13,14 @@ from holdfast.web.dashboard.operator.account_list_pages import account_list_rout
 from holdfast.web.dashboard.operator.app_list_pages import app_list_routes
 from holdfast.web.dashboard.operator.audit_pages import audit_page_routes
 from holdfast.web.dashboard.operator.doctor_pages import doctor_page_routes
-from holdfast.web.dashboard.operator.frame import SIGN_OUT_PATH
 from holdfast.web.dashboard.operator.job_pages import job_list_routes
 from holdfast.web.dashboard.operator.machine_pages import machine_page_routes
 from holdfast.web.dashboard.operator.reports import Reports
 from holdfast.web.dashboard.operator.settings_pages import settings_page_routes
 from holdfast.web.dashboard.operator.today_pages import today_page_routes
+from holdfast.web.dashboard.operator.view_pages import view_routes
 from holdfast.web.dashboard.render import redirect
-from holdfast.web.dashboard.session import set_cookie
+from holdfast.web.dashboard.session import SIGN_OUT_PATH, set_cookie
 from holdfast.web.http.envelope import Answer
 
 
@@ -39,6 +39,7 @@ def operator_routes(context: Context) -> list[HTTPRouteHandler]:
         sign_out,
         *today_page_routes(context, reports),
         *account_list_routes(context),
+        *view_routes(context),
         *app_list_routes(context),
         *machine_page_routes(context),
         *job_list_routes(context),
