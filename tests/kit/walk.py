@@ -114,11 +114,11 @@ class Walk:
         )
 
         looks = add_operator(site.instance, "lia@example.org", SYSTEM)
-        account = f"/operator/accounts/{site.bronze.account.id}"
+        where = f"/operator/accounts/{site.bronze.account.id}"
         yield Person(
             "looks",
             lambda: make_operator_link(site.instance, looks, SYSTEM).url,
-            {"looks": Shown(account, self._looks), "looks-home": Shown("/"), "looks-keys": Shown("/account/keys")},
+            {"looks": Shown(where, self._looks), "looks-home": Shown("/"), "looks-keys": Shown("/account/keys")},
         )
 
     def _member(self, account: Account, pages: dict[str, Shown]) -> Person:

@@ -86,6 +86,7 @@ class OperatorSessionRow(NamedTuple):
     """His id if he has a second factor."""
 
 
+_ACCOUNT = select(*ACCOUNT_COLUMNS, accounts.c.erase_at).where(accounts.c.id == bindparam("id"))
 _OF_PERSON = (people.c.email, people.c.language, people.c.theme, people.c.time_zone)
 _Query = tuple[str, tuple[str, ...] | None]
 
@@ -131,8 +132,7 @@ class PreparedQueries:
             .where(sessions.c.token_hash == bindparam("token_hash"))
         )
         self._operator_session = self._of_operator()
-        account = select(*ACCOUNT_COLUMNS, accounts.c.erase_at).where(accounts.c.id == bindparam("id"))
-        self._account = self._compiled(account)
+        self._account = self._compiled(_ACCOUNT)
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
             select(

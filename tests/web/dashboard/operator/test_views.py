@@ -1,4 +1,4 @@
-"""An operator looks at an account as its people do: he changes nothing, gets no file and no secret, and it is audited."""
+"""An operator looks at an account as its people do: he changes nothing and gets no file or secret; it is audited."""
 
 from __future__ import annotations
 
