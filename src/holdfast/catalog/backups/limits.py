@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, and_, case, func, select
 
 from holdfast.catalog.backups.retention import BY_HAND, Candidate, candidates_in
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, backups, events, packs
+from holdfast.catalog.database.tables import accounts, backups, events, kept_backups, packs
 from holdfast.catalog.packs.ledger import LIVE, counted_bytes
 from holdfast.catalog.records import EventKind, State
 from holdfast.units import HOUR_NS
