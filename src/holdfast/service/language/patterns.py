@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, tzinfo
 
-from holdfast.service.language.texts import _, spoken
+from holdfast.schemas.times import local_time
+from holdfast.service.language.texts import N_, _, spoken
 from holdfast.units import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, size_text
 
 GLUE = "\u00a0"
@@ -88,6 +89,14 @@ def month(on: date, *, with_year: bool = False) -> str:
     name = patterns.months_alone[on.month - 1]
     text = patterns.dates["month_year"].format(month=name, year=on.year) if with_year else name
     return text[0].upper() + text[1:]
+
+
+def when(at: int, now: int, zone: tzinfo) -> str:
+    """Return a time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
+    local, today = local_time(at, zone), local_time(now, zone).date()
+    named = {0: N_("today"), -1: N_("yesterday"), 1: N_("tomorrow")}.get((local.date() - today).days)
+    on = _(named) if named else short_day(local, with_year=local.year != today.year)
+    return f"{on}, {local:%H:%M}"
 
 
 def weekday(number_from_monday: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, timedelta, tzinfo
 
 from holdfast.catalog.backups.retention import Candidate
 from holdfast.catalog.records import App, Day
@@ -45,9 +45,9 @@ class Overview:
 
 
 def overviews(
-    instance: Instance, apps: Sequence[App], days: int = STRIP_DAYS, *, with_backups: bool = False
+    instance: Instance, apps: Sequence[App], zone: tzinfo, days: int = STRIP_DAYS, *, with_backups: bool = False
 ) -> list[Overview]:
-    """Return applications as they are now, the worst first; `with_backups`: with all of each.
+    """Return applications as they are now, the worst first, times in a zone; `with_backups`: with all of each.
 
     At most four queries for up to a thousand.
     """
@@ -57,7 +57,7 @@ def overviews(
     for app in apps:
         of_now = now[app.id]
         standing = of_now.standing
-        words = wording_of(standing, app.id, instance.zone, for_operator=False)
+        words = wording_of(standing, app.id, zone, for_operator=False)
         of_app = counted[app.id]
         found.append(
             Overview(
@@ -74,9 +74,9 @@ def overviews(
     return sorted(found, key=lambda one: (*badness(one.standing), one.app.name))
 
 
-def overview(instance: Instance, app: App, *, with_backups: bool = False) -> Overview:
+def overview(instance: Instance, app: App, zone: tzinfo, *, with_backups: bool = False) -> Overview:
     """Return one application as it is now, with the days of its charts."""
-    return overviews(instance, [app], CHART_DAYS, with_backups=with_backups)[0]
+    return overviews(instance, [app], zone, CHART_DAYS, with_backups=with_backups)[0]
 
 
 def _sizes(days: Sequence[Day]) -> list[Sizes]:

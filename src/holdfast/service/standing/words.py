@@ -88,7 +88,7 @@ class _Writer:
             case Kind.EMPTY:
                 return _("Not backed up yet."), _("The first backup copies everything."), self._next()
             case Kind.PROVED:
-                proof = _("A test restore brought back all of a backup %(ago)s.", ago=self._since(facts.proved_at))
+                proof = _("A test restore brought back everything %(ago)s.", ago=self._since(facts.proved_at))
                 return _("Backed up %(ago)s, and proved to restore.", ago=self._ago()), proof, self._next()
         return _("Backed up %(ago)s.", ago=self._ago()), self._proof(), self._next()
 
@@ -102,7 +102,8 @@ class _Writer:
         return self._since(self._facts.good_at)
 
     def _time(self, at: int) -> str:
-        return time_text(at, self._zone)
+        """Return a time: to a customer by its day, to the operator as logs have it."""
+        return time_text(at, self._zone) if self._for_operator else patterns.when(at, self._facts.now, self._zone)
 
     def _why(self, failed: Failed) -> str:
         """Return the reason of a failure as a sentence: the customer's, or with its code all that is known."""
@@ -129,20 +130,20 @@ class _Writer:
             num=patterns.number(count),
             ago=self._ago(),
         )
-        return headline, _("Something may be missing in it: see what they say."), self._next()
+        return headline, _("Something may be missing from it: its warnings say what."), self._next()
 
     def _safe(self) -> str:
         if self._facts.good_at is None:
             return _("It has no good backup yet, so nothing could be restored.")
-        return _("The good one from %(time)s is still there.", time=self._time(self._facts.good_at))
+        return _("The good one is still there: %(time)s.", time=self._time(self._facts.good_at))
 
     def _next(self, *, is_retry: bool = False) -> str:
         at = self._facts.next_backup_at
         if at is None:
             return _("It has no schedule: the next one is made by hand.")
         if is_retry:
-            return _("The next try is due at %(time)s.", time=self._time(at))
-        return _("The next backup is due at %(time)s.", time=self._time(at))
+            return _("Next try: %(time)s.", time=self._time(at))
+        return _("Next backup: %(time)s.", time=self._time(at))
 
     def _overdue(self) -> tuple[str, ...]:
         facts = self._facts
@@ -165,9 +166,9 @@ class _Writer:
 
     def _notified(self) -> str:
         """Return who was told that it is overdue."""
-        own, operators = N_("You were told at %(time)s."), N_("Your host was told at %(time)s.")
+        own, operators = N_("You were told %(time)s."), N_("Your host was told %(time)s.")
         if self._for_operator:
-            own, operators = N_("Its account was told at %(time)s."), N_("The operator was told at %(time)s.")
+            own, operators = N_("Its account was told: %(time)s."), N_("The operator was told: %(time)s.")
         notified = [(own, self._facts.notified_at), (operators, self._facts.operator_notified_at)]
         return " ".join(_(sentence, time=self._time(at)) for sentence, at in notified if at)
 
@@ -189,7 +190,7 @@ class _Writer:
         if limit.ends_at is None:
             return _("It has as many backups as the plan allows: delete or unlock one, or ask for a larger plan.")
         ends = self._time(limit.ends_at)
-        return _("The plan's backups of this day are taken; the next one can be taken after %(time)s.", time=ends)
+        return _("The plan's backups of this day are taken; the next one can be taken from %(time)s.", time=ends)
 
     def _proof(self) -> str:
         facts = self._facts
@@ -197,7 +198,7 @@ class _Writer:
             return _("The last test restore that matched is from %(time)s.", time=self._time(facts.proved_at))
         if facts.next_proof_at is None:
             return _("No test restore has proved it.")
-        return _("Its first test restore is due at %(time)s.", time=self._time(facts.next_proof_at))
+        return _("First test restore: %(time)s.", time=self._time(facts.next_proof_at))
 
 
 def _going(work: Going, headline: str, waiting: str) -> str:

@@ -101,7 +101,7 @@ def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
     elif known.http_status == 429:
         title = _("Wait a moment")
     elif known.http_status == 503:
-        title = _("In a moment again")
+        title = _("Back in a moment")
         if scope.get("method") == "GET":
             again_seconds = AGAIN_SECONDS
             lines.append(_("Your backups are safe. This page tries again by itself."))

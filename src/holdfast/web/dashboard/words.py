@@ -62,6 +62,9 @@ size, number, decimal, day = patterns.size, patterns.number, patterns.decimal, p
 span, series, date = patterns.span_glued, patterns.series, patterns.day_and_month
 """A span of time, a list, a day without its name: `58 s`, `a, b and c`, `27 Nov`."""
 
+when = patterns.when
+"""A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`."""
+
 
 def files(count: int) -> str:
     """A count of files: `1 file`, `23,464 files`."""
@@ -93,14 +96,6 @@ def until(at: int, now: int) -> str:
     return patterns.ahead(at - now)
 
 
-def when(at: int, now: int, zone: tzinfo) -> str:
-    """A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
-    local, today = local_time(at, zone), local_time(now, zone).date()
-    named = {0: N_("today"), -1: N_("yesterday"), 1: N_("tomorrow")}.get((local.date() - today).days)
-    on = _(named) if named else patterns.short_day(local, with_year=local.year != today.year)
-    return f"{on}, {local:%H:%M}"
-
-
 def ns_of(text: str) -> int:
     """Nanoseconds of a time as the API writes it."""
     return int(datetime.fromisoformat(text).timestamp()) * SECOND_NS
@@ -128,6 +123,23 @@ def name(given: str, at: int, zone: tzinfo) -> str:
     local = local_time(at, zone)
     began = f"{patterns.full_day(local, with_year=False)}, {local:%H:%M}"
     return began if found[1] == "Backup" else _("Before the restore of %(began)s", began=began)
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    *(("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad")),
+    *(("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux")),
+)
+"""Words of a `User-Agent`, with the name that people know; the first that is found holds."""
+
+
+def browser(agent: str) -> str:
+    """The browser that a session began in: `Firefox on Windows`; one that is not known as it names itself."""
+    program = next((name for word, name in _BROWSERS if f"{word}/" in agent), None)
+    system = next((name for word, name in _SYSTEMS if word in agent), None)
+    if program and system:
+        return _("%(browser)s on %(system)s", browser=program, system=system)
+    return agent or _("A browser that does not name itself")
 
 
 def group(at: int, now: int, zone: tzinfo) -> str:

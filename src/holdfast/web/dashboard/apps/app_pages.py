@@ -56,6 +56,8 @@ _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 UNDO_OFFERED_NS = DAY_NS
 """The headline offers to undo the last restore for this long; the page of its job does so later too."""
 
+_NEEDS_A_PLAN = frozenset({Kind.PLAN_TOO_LOW, Kind.OVER_LIMIT})
+"""The standings of an application that gets no further backup by hand with the plan of its account."""
 _BUSY = frozenset({Kind.RUNNING, Kind.FIRST_RUNNING, Kind.RESTORING})
 
 
@@ -92,7 +94,7 @@ def _take(instance: Instance, caller: Caller, app_id: str, once: str | None) -> 
 
 def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, fields: dict[str, str]) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
-    now = overview(instance, app, with_backups=True)
+    now = overview(instance, app, zone_of(instance), with_backups=True)
     found = _found(instance, caller, now, fields)
     return page(
         scope,
@@ -111,7 +113,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
 
 def hero_page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str) -> Answer:
     """The headline of an application and its days, for a page that is open."""
-    now = overview(instance, apps.get_app(instance, caller.account.id, app_id))
+    now = overview(instance, apps.get_app(instance, caller.account.id, app_id), zone_of(instance))
     return page(scope, "hero.html", **_hero(instance, caller, token, now))
 
 
@@ -123,7 +125,7 @@ def row_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, ref:
 
 def _hero(instance: Instance, caller: Caller, token: str, now: Overview) -> dict[str, Any]:
     kind, app_id = now.standing.kind, now.app.id
-    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | {Kind.PLAN_TOO_LOW}
+    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | _NEEDS_A_PLAN
     return {
         "badge": badge_of(kind),
         "headline": now.words.headline,
@@ -131,6 +133,7 @@ def _hero(instance: Instance, caller: Caller, token: str, now: Overview) -> dict
         "take": _form(token, app_id) if may_take else None,
         "percent": _percent(now),
         **_going(instance, caller, token, app_id, now),
+        "needs_plan": kind in _NEEDS_A_PLAN,
         "has_history": kind not in _QUIET,
         "strip": shown_strip(now.strip),
         "sentence": strip_sentence(now.strip),

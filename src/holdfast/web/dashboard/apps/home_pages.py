@@ -65,7 +65,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
     seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
     if len(seen) == 1:
         return redirect(f"/apps/{seen[0].id}", [])
-    found = overviews(instance, seen)
+    found = overviews(instance, seen, zone_of(instance))
     plan = accounts.plan_of(instance, caller.account)
     return page(
         scope,
@@ -124,7 +124,7 @@ def _card(instance: Instance, one: Overview) -> dict[str, Any]:
         "id": one.app.id,
         "name": one.app.name,
         "badge": badge_of(one.standing.kind),
-        "headline": one.words.headline,
+        "headline": one.words.headline.rstrip("."),
         "text": one.words.text,
         "strip": shown_strip(one.strip),
         "sentence": strip_sentence(one.strip),
