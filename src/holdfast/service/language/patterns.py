@@ -115,3 +115,13 @@ def series(parts: Sequence[str]) -> str:
     for part in parts[1:-1]:
         text = middle.format(text, part)
     return end.format(text, parts[-1])
+
+
+def weekday_short(number_from_monday: int) -> str:
+    """Return the short name of a day of the week; 0 is Monday."""
+    return spoken().patterns.days_short[number_from_monday]
+
+
+def month_short(number: int) -> str:
+    """Return the short name of a month; 1 is January."""
+    return spoken().patterns.months_short[number - 1]

@@ -65,7 +65,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
     seen = [app for app in apps.list_apps(instance, caller.account.id) if caller.grant.sees(app.id)]
     if len(seen) == 1:
         return redirect(f"/apps/{seen[0].id}", [])
-    found = overviews(instance, seen, zone_of(instance))
+    found = overviews(instance, seen)
     plan = accounts.plan_of(instance, caller.account)
     return page(
         scope,
@@ -76,6 +76,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
         title=_headline([one.standing.kind for one in found]),
         filters=_filters(found, fields.get("show", "")),
         cards=[_card(instance, one) for one in _chosen(found, fields)],
+        base_url=instance.config.base_url.rstrip("/"),
         has_search=len(found) >= SEARCH_FROM,
         q=fields.get("q", ""),
         plan=caller.account.plan,
@@ -125,7 +126,7 @@ def _card(instance: Instance, one: Overview) -> dict[str, Any]:
         "name": one.app.name,
         "badge": badge_of(one.standing.kind),
         "headline": one.words.headline.rstrip("."),
-        "text": one.words.text,
+        "text": words.standing_text(one.words, facts.now, zone),
         "strip": shown_strip(one.strip),
         "sentence": strip_sentence(one.strip),
         "last_good": _("none yet") if facts.good_at is None else words.when(facts.good_at, facts.now, zone),
