@@ -199,20 +199,19 @@ class LiveSource:
             raise
         doubted, is_damaged = [], False
         for checked, are_pages_kept in verdicts:
-            name = shown(checked.path)
             if checked.problem is not None and not are_pages_kept:
                 is_damaged = True
                 self.plain[checked.path] = checked.problem
             elif checked.problem is not None:
                 doubted.append(checked.path)
                 message = (
-                    f"{name} was copied as it is, but SQLite finds it damaged ({checked.problem}); repair it in the "
+                    f"{shown(checked.path)} was copied as it is, but SQLite finds it damaged ({checked.problem}); repair it in the "
                     "application, or restore it from an earlier backup."
                 )
                 self._notices.append(PathWarning(checked.path, "DATABASE_DAMAGED", message))
             elif checked.note is not None:
                 doubted.append(checked.path)
-                message = f"The database {name} was copied, but {checked.note}."
+                message = f"The database {shown(checked.path)} was copied, but {checked.note}."
                 self._notices.append(PathWarning(checked.path, "DATABASE_NOTE", message))
         if is_damaged:
             self._begin_anew()
