@@ -205,8 +205,8 @@ class LiveSource:
             elif checked.problem is not None:
                 doubted.append(checked.path)
                 message = (
-                    f"{shown(checked.path)} was copied as it is, but SQLite finds it damaged ({checked.problem}); repair it in the "
-                    "application, or restore it from an earlier backup."
+                    f"{shown(checked.path)} was copied as it is, but SQLite finds it damaged ({checked.problem}); "
+                    "repair it in the application, or restore it from an earlier backup."
                 )
                 self._notices.append(PathWarning(checked.path, "DATABASE_DAMAGED", message))
             elif checked.note is not None:
