@@ -18,7 +18,7 @@ DAYS_FILLED = "0017"
 
 _INDEXES_OF_0018 = ("ix_backups_stored", "ix_apps_keep_until", "ix_accounts_erase_at")
 _TABLES_SINCE_0018 = (
-    *("second_factors", "recovery_codes", "half_sessions", "used_tokens", "sign_in_rounds", "identities"),
+    *("passkeys", "second_factors", "recovery_codes", "half_sessions", "used_tokens", "sign_in_rounds", "identities"),
     *("password_links", "passwords", "operator_links"),
 )
 _OF_MAIN_KEY = "(SELECT {} FROM new.keys WHERE keys.account_id = accounts.id AND keys.rights = 'main')"
@@ -35,7 +35,8 @@ def call_it(version: str, connection: Connection) -> None:
         connection.execute(text(f"DROP INDEX {index}"))
     for table in _TABLES_SINCE_0018:
         connection.execute(text(f"DROP TABLE {table}"))
-    connection.execute(text("ALTER TABLE sessions DROP COLUMN proof"))
+    for column in ("proof", "passkey_id"):
+        connection.execute(text(f"ALTER TABLE sessions DROP COLUMN {column}"))
     for column in ("is_operator", "language", "theme", "time_zone"):
         connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))
     connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
