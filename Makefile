@@ -79,9 +79,10 @@ $(UV):
 	@.venv-tool/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(ASSET_SOURCES) $(NATIVE_SOURCES) $(NATIVE_HEADERS)
-	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast
+	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast --compile-bytecode
+	@$(BIN)/python -m compileall -q src/holdfast
 	@touch $@
 
 .venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(ASSET_SOURCES) $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@$(UV) sync -q --frozen --inexact --python $(PYTHON) --reinstall-package holdfast
-	@touch $@ .venv/.runs
+	@touch $@

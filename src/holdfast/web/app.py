@@ -8,6 +8,7 @@ shutting down.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -93,16 +94,19 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 def create_app(instance: Instance) -> Front:
     """The ASGI application of an instance. Starts no threads by itself."""
     context = Context(instance)
-    handlers = routes(context)
+    return Front(context, routed(routes(context)))
+
+
+def routed(handlers: Sequence[HTTPRouteHandler]) -> Litestar:
+    """The ASGI application of some routes; to make it costs 0.3 s of CPU for all of ours."""
     check_routes(handlers)
-    api = Litestar(
+    return Litestar(
         route_handlers=handlers,
         exception_handlers={Exception: _hand_up},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
         logging_config=None,
     )
-    return Front(context, api)
 
 
 def routes(context: Context) -> list[HTTPRouteHandler]:

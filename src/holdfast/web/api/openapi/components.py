@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -66,8 +67,10 @@ NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
 """Bodies that a request must have."""
 
 
+@cache
 def components() -> Json:
-    """The schemas by name."""
+    """The schemas by name; of all answers alike, so nobody changes them."""
+    schemas: Json
     _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
     for name, fields in _REQUIRED.items():
         schemas[name]["required"] = fields
