@@ -10,7 +10,7 @@ import pytest
 from kit.browser import link
 from kit.site import Site, start_site
 from kit.windows import Visit
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
 
 from holdfast.catalog.people.passkeys import passkeys_of
 from holdfast.catalog.people.passwords import credentials_by_email
@@ -57,7 +57,11 @@ def add(page: Page, name: str) -> None:
     page.get_by_role("button", name="Add a passkey").click()
 
 
-def sign_out(site: Site, page: Page) -> None:
+def named(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name="Passkeys").locator("b", has_text=name)
+
+
+def sign_out(page: Page) -> None:
     page.context.clear_cookies()
 
 
@@ -68,14 +72,11 @@ def test_a_passkey_from_adding_to_removing(site: Site, visit: Visit) -> None:
     page.goto(PAGE)
     add(page, "phone")
     expect(page.get_by_text("not used yet")).to_be_visible()
-    device.is_there(False)
     add(page, "once more")
-    expect(page.get_by_role("button", name="Add a passkey")).to_be_disabled()
-    device.is_there(True)
     expect(page.get_by_text("has a passkey of yours for this site already")).to_be_visible()
     expect(page.get_by_role("button", name="Add a passkey")).to_be_enabled()
 
-    sign_out(site, page)
+    sign_out(page)
     device.is_there(False)
     page.goto("/login")
     first = page.get_by_role("button", name="Sign in with a passkey")
@@ -91,7 +92,7 @@ def test_a_passkey_from_adding_to_removing(site: Site, visit: Visit) -> None:
     page.get_by_text("Rename").click()
     page.get_by_label("New name").fill("old phone")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("old phone", exact=True)).to_be_visible()
+    expect(named(page, "old phone")).to_be_visible()
 
     with site.instance.catalog.write() as connection:  # 15 minutes later, and with a password besides
         connection.exec_driver_sql("UPDATE sessions SET elevated_until = 0")
@@ -108,7 +109,7 @@ def test_a_passkey_from_adding_to_removing(site: Site, visit: Visit) -> None:
         connection.exec_driver_sql("INSERT INTO passwords VALUES (?, 'x', NULL, 0)", (found.person.id,))
         connection.exec_driver_sql("UPDATE passkeys SET account_ids = NULL")
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("old phone", exact=True)).to_have_count(0)
+    expect(named(page, "old phone")).to_have_count(0)
     assert passkeys_of(site.instance.catalog, found.person.id) == []
     with site.instance.catalog.write() as connection:
         connection.exec_driver_sql("DELETE FROM passwords")
@@ -120,8 +121,8 @@ def test_the_list_of_the_field_signs_in_without_the_button(site: Site, visit: Vi
     Device(page)
     page.goto(PAGE)
     add(page, "phone")
-    expect(page.get_by_text("phone", exact=True)).to_be_visible()
-    sign_out(site, page)
+    expect(named(page, "phone")).to_be_visible()
+    sign_out(page)
     page.goto("/login")  # the authenticator answers what waits in the list at once
     expect(page).to_have_url(f"{site.url}/apps/{site.app.id}")
 
