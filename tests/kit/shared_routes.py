@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from litestar import Litestar
@@ -59,8 +60,10 @@ def _placeholders(api: Litestar, functions: Sequence[Any]) -> Litestar:
 
 
 def _take_place(handler: HTTPRouteHandler, place: int) -> None:
+    @wraps(handler.fn)
     async def function(*arguments: Any, **named: Any) -> Any:
         return await _functions.get()[place](*arguments, **named)
 
     assert not handler.has_sync_callable
+    function.__module__ = handler.fn.__module__  # by which tests find the pages
     handler._fn = function

@@ -35,6 +35,8 @@ from holdfast.web.api.imports import import_routes
 from holdfast.web.api.jobs import job_routes
 from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
+from holdfast.web.api.people.account_erasure import account_erasure_routes
+from holdfast.web.api.people.account_export import account_export_routes
 from holdfast.web.api.people.account_secrets import account_secret_routes
 from holdfast.web.api.people.keys import key_routes
 from holdfast.web.api.people.links import link_routes
@@ -62,6 +64,8 @@ from holdfast.web.dashboard.notices.endpoint_pages import endpoint_page_routes
 from holdfast.web.dashboard.notices.notice_pages import notice_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
+from holdfast.web.dashboard.people.erase_pages import erase_page_routes
+from holdfast.web.dashboard.people.export_pages import export_page_routes
 from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
 from holdfast.web.dashboard.people.help_pages import help_page_routes
 from holdfast.web.dashboard.people.key_pages import key_page_routes
@@ -122,6 +126,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *account_routes(context),
         *key_routes(context),
         *account_secret_routes(context),
+        *account_erasure_routes(context),
+        *account_export_routes(context),
         *link_routes(context),
         *member_routes(context),
         *webhook_routes(context),
@@ -147,6 +153,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_page_routes(context),
         *member_page_routes(context),
         *plan_page_routes(context),
+        *erase_page_routes(context),
+        *export_page_routes(context),
         *help_page_routes(context),
         *preferences_page_routes(context),
         *notice_page_routes(context),

@@ -29,7 +29,7 @@ from holdfast.schemas.people import members, sign_in
 Json = dict[str, Any]
 
 SHOWN = (
-    *(account.Account, account.PricePlan, account.Health),
+    *(account.Account, account.PricePlan, account.Health, account.EraseAsked, account.Erasure),
     *(apps.App, apps.Schedule, apps.NewSchedule, apps.RetentionPreview),
     *(backups.ListedBackup, backups.Backup, backups.NewBackup, backups.BackupChange, backups.DeletedBackup),
     *(backups.BackupLog, envelope.Error, events.Event, files.File, files.Diff, files.Finds),
@@ -50,6 +50,7 @@ _REQUIRED = {
     "NewSchedule": ["cron"],
     "NewWebhook": ["url"],
     "NewKey": ["name"],
+    "EraseAsked": ["name"],
     "NewMember": ["email"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
