@@ -1,4 +1,4 @@
-"""What counts once: the host's tokens, the challenges of passkeys. Of two who use the same one gets in."""
+"""Things that count once: tokens of hosts, challenges of passkeys. Of two who use the same one gets in."""
 
 from __future__ import annotations
 

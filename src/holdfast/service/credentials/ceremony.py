@@ -204,8 +204,8 @@ def made(instance: Instance, answer: dict[str, Any], browser: str) -> Made:
             require_user_verification=True,
             supported_pub_key_algs=[COSEAlgorithmIdentifier(one) for one in _ALGORITHMS],
         )
-        told = answer["response"].get("transports")
-        transports = tuple(one for one in told if one in _TRANSPORTS) if isinstance(told, list) else ()
+        listed = answer["response"].get("transports")
+        transports = tuple(one for one in listed if one in _TRANSPORTS) if isinstance(listed, list) else ()
     except Exception as error:  # a made-up answer makes the parsers raise whatever they like
         raise _unproved(error) from error
     if len(verified.credential_id) > CREDENTIAL_ID_BYTES_MAX:

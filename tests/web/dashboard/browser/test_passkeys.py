@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from kit.axe import walked
 from kit.browser import link
 from kit.site import Site, start_site
+from kit.walk import Person, Shown
 from kit.windows import Visit
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
@@ -28,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 class Device:
-    """The authenticator of a page's browser. `answers`: its person is there, and confirms."""
+    """The authenticator of a page's browser. `verifies`: its person confirms who he is; `is_there`: touches it."""
 
     def __init__(self, page: Page) -> None:
         self.cdp: CDPSession = page.context.new_cdp_session(page)
@@ -44,7 +46,7 @@ class Device:
         made: dict[str, Any] = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
         self.id = made["authenticatorId"]
 
-    def answers(self, does: bool) -> None:
+    def verifies(self, does: bool) -> None:
         self.cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": does})
 
     def is_there(self, does: bool) -> None:
@@ -115,6 +117,33 @@ def test_a_passkey_from_adding_to_removing(site: Site, visit: Visit) -> None:
         connection.exec_driver_sql("DELETE FROM passwords")
 
 
+def test_axe_finds_nothing_on_the_pages_with_passkeys(site: Site, visit: Visit) -> None:
+    def not_elevated(page: Page) -> None:
+        with site.instance.catalog.write() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET elevated_until = 0")
+        page.goto("/elevate")
+
+    def with_some(page: Page) -> None:
+        Device(page)
+        add(page, "phone")
+        expect(named(page, "phone")).to_be_visible()
+        page.get_by_text("Rename").click()
+        add(page, "once more")
+        expect(page.get_by_text("has a passkey of yours for this site already")).to_be_visible()
+
+    pages = {
+        "passkeys-none": Shown(PAGE),
+        "passkeys": Shown(PAGE, with_some),
+        "elevate-passkey": Shown(PAGE, not_elevated),
+    }
+    found = walked(visit(site.url), Person("owner", lambda: link(site), pages), pages)
+    nobody = {"login-passkey": Shown("/login")}
+    found += walked(visit(site.url), Person("nobody", None, nobody), nobody)
+    assert not found, found
+    with site.instance.catalog.write() as connection:
+        connection.exec_driver_sql("DELETE FROM passkeys")
+
+
 def test_the_list_of_the_field_signs_in_without_the_button(site: Site, visit: Visit) -> None:
     visitor = visit(site.url)
     page = visitor.open(link(site))
@@ -131,7 +160,7 @@ def test_who_cancels_is_told_so_and_may_try_again(site: Site, visit: Visit) -> N
     visitor = visit(site.url)
     page = visitor.open("/login")
     device = Device(page)
-    device.answers(False)
+    device.verifies(False)
     page.get_by_role("button", name="Sign in with a passkey").click()
     said = page.get_by_role("status").filter(has_text="Nothing was confirmed")
     expect(said).to_be_visible()

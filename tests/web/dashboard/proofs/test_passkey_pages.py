@@ -62,7 +62,7 @@ class Browser:
         return answer
 
     def get(self, path: str, **more: str) -> httpx.Response:
-        return self.send("GET", path, **more)
+        return self.send("GET", path, None, **more)
 
     def post(self, path: str, data: dict[str, str] | None = None, **more: str) -> httpx.Response:
         return self.send("POST", path, data or {}, **more)
@@ -325,7 +325,18 @@ def test_hostile_parts_of_an_answer_are_refused(site: Site, owner: Browser, key:
         found["response"][part] = value
         return json.dumps(found)
 
-    values = ("", "x", "!!", 7, None, [], {}, text(b"\x9f" * 5000), text(b"\xbf" + b"\x61a" * 400), text(bytes(37)))
+    values: tuple[Any, ...] = (
+        "",
+        "x",
+        "!!",
+        7,
+        None,
+        [],
+        {},
+        text(b"\x9f" * 5000),
+        text(b"\xbf" + b"\x61a" * 400),
+        text(bytes(37)),
+    )
     for value in values:
         for part in ("authenticatorData", "signature"):
             stranger = Browser(site)
