@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from kit import once
+from kit import cheap_passwords, once
 
 once.share()
+cheap_passwords.cheapen()

@@ -34,21 +34,12 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.restore.undo import request_undo
 from holdfast.service.retention.erasure import ask_to_erase
+from kit import ways_in
 from kit.browser import HERE, OPERATOR_EMAIL, form_of, signed_in
+from kit.shown import PASSWORD, Act, Shown
 from kit.site import Site, start_site
 from kit.states import NOW, States
 from kit.world import FakeClock
-
-PASSWORD = "seven rare otters sing"
-Act = Callable[[Page], None]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A page as somebody sees it. `act`: what is done on it before it is looked at."""
-
-    path: str
-    act: Act | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +83,7 @@ class Walk:
         site = self.site
         of_states = {seen.account.id: seen.account for seen in self._states.pages.values()}
         mine = self._of_files() | self._of_restores() | self._of_jobs() | self._of_the_account()
+        mine |= ways_in.of_notices(site)
         self.inner += mine
         for account in of_states.values():
             pages = {
@@ -106,7 +98,9 @@ class Walk:
         ask_to_erase(site.instance, ends.account, "ends@example.org", SYSTEM)
         ending = {"home-ending": "/", "erase-asked": "/account/erase", "data-ending": "/account/export"}
         yield self._member(ends.account, {name: Shown(path) for name, path in ending.items()})
-        yield Person("nobody", None, self._of_nobody(fresh))
+        two_steps = add_account(site.instance, ways_in.TWO_STEPS_EMAIL, "Silver", SYSTEM)
+        yield self._member(two_steps.account, ways_in.of_one_with_an_app(site))
+        yield Person("nobody", None, ways_in.of_nobody() | self._of_nobody(fresh))
         operator = add_operator(site.instance, OPERATOR_EMAIL, SYSTEM)
         empties = {"operator-apps-none": Shown("/operator/apps?q=nothing-has-this-name")}
         yield Person(
@@ -152,7 +146,7 @@ class Walk:
 
     def _compared(self, shown: Shown) -> Shown:
         """A page with a comparison, once it is made."""
-        return Shown(shown.path, lambda page: page.locator("[data-again]").wait_for(state="detached"))
+        return Shown(shown.path, lambda page: page.locator("[data-again]").wait_for(state="detached", timeout=60_000))
 
     def _without_catalog(self, page: Page) -> None:
         with catalog_away():
@@ -290,6 +284,8 @@ class Walk:
             "operator-account": Shown(f"/operator/accounts/{self.site.silver.account.id}"),
             "operator-accounts-none": Shown("/operator/accounts?q=nothing-has-this-name"),
             "operator-doctor-run": Shown("/operator/doctor", _pressed("Run again")),
+            "operator-log-in": Shown("/account/log-in"),
+            "operator-preferences": Shown("/account/preferences"),
         }
 
 

@@ -94,8 +94,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 class DatedState(ServerState):
-    """What uvicorn's connections share, with a `Date` that is made when an answer needs it: its own loop makes one each
-    second, whether or not anybody asks.
+    """State that uvicorn's connections share, with a `Date` that is made when an answer needs it.
+
+    uvicorn's own loop makes one each second, whether or not anybody asks.
     """
 
     def __init__(self) -> None:

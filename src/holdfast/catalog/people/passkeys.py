@@ -228,8 +228,8 @@ def remove_passkey(
 ) -> bool:
     """Remove a passkey that opens the change's account, and end the sessions that it began but one.
 
-    Return False when the person lacks such a passkey. Raises LastPasskey when nothing else opens that account; of two who
-    remove the last two at once, one is refused.
+    Return False when the person lacks such a passkey. Raises LastPasskey when nothing else opens that account; of two
+    who remove the last two at once, one is refused.
     """
     account_id = change.account_id
     with catalog.write() as connection:

@@ -15,13 +15,13 @@ from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied, SecondFactorMissing
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.service.people.sign_in import RETURN_TO_CHARACTERS_MAX, is_local_path
 from holdfast.web.auth import is_operators, require_page
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
     is_form_token,
@@ -95,13 +95,14 @@ def as_page(handler: Handler) -> Handler:
 
 def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
     """An error as a page, which loads itself again for as long as the server cannot answer."""
-    title, lines, again_seconds = _("This did not work"), [translated(known.message)], 0
+    title, again_seconds = _("This did not work"), 0
+    lines: list[str] = [words.sentence(known.message)]
     if sign_in_path:
         title = _("You are not signed in")
     elif known.http_status == 429:
         title = _("Wait a moment")
     elif known.http_status == 503:
-        title = _("In a moment again")
+        title = _("Back in a moment")
         if scope.get("method") == "GET":
             again_seconds = AGAIN_SECONDS
             lines.append(_("Your backups are safe. This page tries again by itself."))

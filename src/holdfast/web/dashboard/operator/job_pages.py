@@ -10,7 +10,6 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.catalog.records import CANCELLED, JobState, Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.work import cancel_work, get_work, seen_work
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.today import Failures, failures_of_day
 from holdfast.service.people.operators import OPERATOR_PATH
@@ -119,7 +118,7 @@ def _failures(instance: Instance, found: Sequence[Failures]) -> Table:
             Cell(words.number(one.count)),
             Cell(words.number(one.apps)),
             Cell(words.ago(one.last_at, now_ns)),
-            Cell(translated(one.text)),
+            Cell(words.sentence(one.text)),
         ]
         for one in found
     ]
