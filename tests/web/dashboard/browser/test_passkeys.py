@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from kit.axe import walked
 from kit.browser import link
+from kit.shown import Shown
 from kit.site import Site, start_site
-from kit.walk import Person, Shown
+from kit.walk import Person
 from kit.windows import Visit
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
