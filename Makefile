@@ -24,7 +24,7 @@ export PYTHONDONTWRITEBYTECODE :=
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
 
-# In the order of their names: xdist would put modules with few tests last, and those are the slow ones.
+# In the order that tests/conftest.py gives: xdist would put modules with few tests last, and those are the slow ones.
 test: .venv/.tests
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 

@@ -35,7 +35,7 @@ def call_it(version: str, connection: Connection) -> None:
         connection.execute(text(f"DROP INDEX {index}"))
     for table in _TABLES_SINCE_0018:
         connection.execute(text(f"DROP TABLE {table}"))
-    for column in ("proof", "passkey_id"):
+    for column in ("proof", "passkey_id", "views_account_id", "views_until"):
         connection.execute(text(f"ALTER TABLE sessions DROP COLUMN {column}"))
     for column in ("is_operator", "language", "theme", "time_zone"):
         connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))

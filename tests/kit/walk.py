@@ -107,6 +107,14 @@ class Walk:
             "operator", lambda: make_operator_link(site.instance, operator, SYSTEM).url, self._of_operator() | empties
         )
 
+        looks = add_operator(site.instance, "lia@example.org", SYSTEM)
+        where = f"/operator/accounts/{site.bronze.account.id}"
+        yield Person(
+            "looks",
+            lambda: make_operator_link(site.instance, looks, SYSTEM).url,
+            {"looks": Shown(where, self._looks), "looks-home": Shown("/"), "looks-keys": Shown("/account/keys")},
+        )
+
     def _member(self, account: Account, pages: dict[str, Shown]) -> Person:
         return Person(account.email, lambda: make_sign_in_link(self.site.instance, account, SYSTEM).url, pages)
 
@@ -257,6 +265,14 @@ class Walk:
             "link-used": Shown("/in?ticket=" + "x" * 43),
             "link-button": Shown("/login", self._opened_without_hint),
         }
+
+    def _looks(self, page: Page) -> None:
+        if page.get_by_text("as their people do").count():  # since an earlier walk
+            page.goto("/account")
+            return
+        page.get_by_role("button", name="Look as this customer").click()
+        page.get_by_text("as their people do").wait_for()
+        page.goto("/account")
 
     def _wrong_password(self, page: Page) -> None:
         page.get_by_label("E-mail").fill(self.site.silver.account.email)

@@ -82,9 +82,12 @@ sessions = Table(
     Column("ip", String(45), nullable=False),
     Column("agent", String(255), nullable=False),
     Column("proof", String(16)),
+    Column("views_account_id", String(32)),
+    Column("views_until", BigInteger),
     Column("passkey_id", String(32)),
 )
-"""`account_id`: the account that it is for; None for an operator's. `rights`, `app_ids`: what a sign-in link gave;
+"""`account_id`: the account that it is for; None for an operator's. `views_account_id`, `views_until`: the account
+whose pages an operator is shown besides his own, and until when. `rights`, `app_ids`: what a sign-in link gave;
 without them the membership holds, at each request. `proof`: the best that its person has proved himself by, None of one
 that an older version began. `passkey_id`: the passkey that began or elevated it, with which it ends."""
 

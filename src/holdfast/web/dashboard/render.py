@@ -6,6 +6,7 @@ It must never put text into a page unescaped, or let a page run or load what is 
 from __future__ import annotations
 
 import gzip
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,6 +101,9 @@ def _templates() -> Environment:
     made.globals.update(language=lambda: spoken().tag, theme=theme, theme_token=theme_token)
     made.globals.update(
         bars=bars, asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS, event_kinds=_EVENT_KINDS
+    )
+    made.globals.update(
+        shell=shlex.quote  # in a command that a page prints: what somebody named may be a command too
     )
     return made
 

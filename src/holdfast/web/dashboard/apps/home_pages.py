@@ -76,6 +76,7 @@ def _page(scope: Scope, instance: Instance, caller: Caller, fields: dict[str, st
         title=_headline([one.standing.kind for one in found]),
         filters=_filters(found, fields.get("show", "")),
         cards=[_card(instance, one) for one in _chosen(found, fields)],
+        base_url=instance.config.base_url.rstrip("/"),
         has_search=len(found) >= SEARCH_FROM,
         q=fields.get("q", ""),
         plan=caller.account.plan,
