@@ -62,3 +62,17 @@ def test_a_page_has_no_time_as_programs_write_it(site: Site, http: httpx.Client)
     assert re.search(r'Next backup: <time datetime="[^"]*" title="[^"]*">[^<]*, 03:\d\d</time>\.', page)
     texts = " ".join(texts_of(page.partition('id="list"')[0]))
     assert not re.search(r"\d{4}-\d\d-\d\d", texts), texts
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1", "Safari on iPhone"),
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0.0.0 Safari/537.36 Edg/156.0", "Edge on Linux"),
+        ("curl/8.5", "curl/8.5"),
+        ("", "A browser that does not name itself"),
+    ],
+)
+def test_a_session_is_named_by_browser_and_system(agent: str, shown: str) -> None:
+    assert words.browser(agent) == shown
