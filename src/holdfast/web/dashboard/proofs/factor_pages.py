@@ -13,6 +13,7 @@ from markupsafe import Markup
 from holdfast.service.credentials import second_factor as service
 from holdfast.service.credentials.passwords import own_credentials
 from holdfast.service.errors import CodeRefused
+from holdfast.service.identities.linking import own_identities
 from holdfast.service.language.texts import _
 from holdfast.service.people import sessions
 from holdfast.service.people.callers import Caller
@@ -32,6 +33,7 @@ from holdfast.web.dashboard.access import (
 from holdfast.web.dashboard.people.account_pages import session_lines
 from holdfast.web.dashboard.people.trying import code_fitted, one_code
 from holdfast.web.dashboard.proofs.passkey_list import passkey_values
+from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.viewer import zone_of
@@ -138,6 +140,9 @@ async def proofs_page(
 ) -> Answer:
     """The page of how somebody signs in. `error`: the reason for which a passkey was not added."""
     shown = await context.call(_proofs, context, caller, token)
+    if isinstance(caller, Caller):  # no other site lets an operator in as one
+        own = await context.call(own_identities, context.instance, caller, caller.account.id)
+        shown |= linked(context, own, token)
     return page(
         scope,
         "account/log_in.html",
