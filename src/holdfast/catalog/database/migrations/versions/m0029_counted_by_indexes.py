@@ -1,4 +1,4 @@
-"""What the operator's lists count of accounts is answered by indexes of the few rows that count."""
+"""Indexes of the few rows that the operator's lists count of accounts."""
 
 import sqlalchemy as sa
 from alembic import op
