@@ -101,10 +101,13 @@ def test_people_who_are_not_there_and_mail_that_does_not_go(world: World) -> Non
 
 
 OF_PAGES = {
-    401: ("CODE_REFUSED",),
+    401: ("CODE_REFUSED", "PASSKEY_REFUSED"),
     403: ("SECOND_FACTOR_REQUIRED", "VIEW_ONLY", "HAND_OVER_REFUSED", "IDENTITY_REFUSED", "IDENTITY_NOT_LINKED"),
-    404: ("IDENTITY_NOT_FOUND", "PROVIDER_NOT_FOUND", "CHOICE_NOT_FOUND"),
-    409: ("VIEW_OFF", "SECOND_FACTOR_EXISTS", "LAST_WAY_IN", "IDENTITY_TAKEN", "IDENTITY_NOT_PROVED", "OTHER_WAY_IN"),
+    404: ("IDENTITY_NOT_FOUND", "PASSKEY_NOT_FOUND", "PROVIDER_NOT_FOUND", "CHOICE_NOT_FOUND"),
+    409: (
+        *("VIEW_OFF", "PASSKEY_EXISTS", "TOO_MANY_PASSKEYS", "SECOND_FACTOR_EXISTS"),
+        *("LAST_WAY_IN", "IDENTITY_TAKEN", "IDENTITY_NOT_PROVED", "OTHER_WAY_IN"),
+    ),
     503: ("PROVIDER_UNAVAILABLE",),
 }
 """Codes that pages alone answer with; tests of those pages see them as their headings."""

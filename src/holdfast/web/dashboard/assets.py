@@ -42,7 +42,7 @@ _STYLES = (
 )
 """The style sheets, in the order in which they are joined."""
 
-_SCRIPTS = ("app", "live", "choices", "keys")
+_SCRIPTS = ("app", "live", "choices", "keys", "passkeys")
 """The parts of the module, in the order in which they are joined."""
 
 _TYPES = {
