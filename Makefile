@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test screens messages crashtest faults lint format build bench bench-quick bench-dashboard clean
+.PHONY: run test test-whole screens messages crashtest faults lint format build bench bench-quick bench-dashboard clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
@@ -27,6 +27,10 @@ run: .venv/.runs
 # In the order of their names: xdist would put modules with few tests last, and those are the slow ones.
 test: .venv/.tests
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+
+# The tests that try every case of something try all of them, not some: what `.ci/run` does.
+test-whole: .venv/.tests
+	@HOLDFAST_TESTS=whole $(MAKE) --no-print-directory test
 
 # Every page in every state, light and dark, wide and narrow, as pictures in .run/screens.
 screens: .venv/.tests
@@ -79,9 +83,10 @@ $(UV):
 	@.venv-tool/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.runs: $(UV) pyproject.toml uv.lock hatch_build.py $(ASSET_SOURCES) $(NATIVE_SOURCES) $(NATIVE_HEADERS)
-	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast
+	@$(UV) sync -q --frozen --no-dev --inexact --python $(PYTHON) --reinstall-package holdfast --compile-bytecode
+	@$(BIN)/python -m compileall -q src/holdfast
 	@touch $@
 
 .venv/.tests: $(UV) pyproject.toml uv.lock hatch_build.py $(ASSET_SOURCES) $(NATIVE_SOURCES) $(NATIVE_HEADERS)
 	@$(UV) sync -q --frozen --inexact --python $(PYTHON) --reinstall-package holdfast
-	@touch $@ .venv/.runs
+	@touch $@

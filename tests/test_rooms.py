@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,13 +68,16 @@ def test_a_package_has_2_to_15_modules(package: Path) -> None:
     assert count + len(rooms_of(package)) >= MODULES_MIN, f"{named(package)} has {count} modules; merge it"
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> list[str]:
     """The dotted names of ours that a module imports, wherever in it."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("holdfast."))
+            names += [alias.name for alias in node.names if alias.name.startswith("holdfast.")]
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "holdfast":
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
 
 
 def rooms_imported(package: Path) -> dict[str, set[str]]:

@@ -34,16 +34,21 @@ def test_the_rules_find_what_they_refuse() -> None:
     assert not any(map(_PHRASES.search, ("It is no longer a file.", "This node is not here.")))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src" / "holdfast")))
-def test_words_of_a_module(path: Path) -> None:
-    text = path.read_text()
-    wrong = [
-        f"{line}: begins with {found[1]}: {doc[:60]!r}"
-        for line, doc in _docstrings(text)
-        if (found := _FIRST_WORDS.match(doc))
-    ]
-    wrong += [f"{line}: {found[0]!r}" for line, words in _words(text) if (found := _PHRASES.search(words))]
+def test_words_of_the_modules() -> None:
+    wrong = [f"{path.relative_to(ROOT)}:{one}" for path in SOURCES for one in _wrong(path)]
     assert not wrong, "\n".join(wrong)
+
+
+def _wrong(path: Path) -> Iterator[str]:
+    """Line and words of all that is refused in a module."""
+    text = path.read_text()
+    nodes = [*ast.walk(ast.parse(text))]
+    for line, doc in _docstrings(nodes):
+        if (found := _FIRST_WORDS.match(doc)) is not None:
+            yield f"{line}: begins with {found[1]}: {doc[:60]!r}"
+    for line, words in _words(text, nodes):
+        if (found := _PHRASES.search(words)) is not None:
+            yield f"{line}: {found[0]!r}"
 
 
 @pytest.mark.parametrize("path", [*C_SOURCES, *PAGES], ids=lambda path: path.name)
@@ -53,9 +58,9 @@ def test_words_of_a_page_or_of_c(path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def _docstrings(text: str) -> Iterator[tuple[int, str]]:
+def _docstrings(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield line and text of the docstrings of modules, classes and functions, and of strings after assignments."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes:
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else []:
             value = statement.value if isinstance(statement, ast.Expr) else None
@@ -63,9 +68,9 @@ def _docstrings(text: str) -> Iterator[tuple[int, str]]:
                 yield value.lineno, value.value
 
 
-def _words(text: str) -> Iterator[tuple[int, str]]:
+def _words(text: str, nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield line and text of every string and comment; parts of f-strings and of joined strings one by one."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, " ".join(node.value.split()) + " "
     for token in tokenize.generate_tokens(io.StringIO(text).readline):

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from kit.command import Run
 from kit.hostile import MIB, deep_tree, measured, remove_deep
+from kit.sized import sized
 from kit.world import World
 
 from holdfast.sources.directory.source import DirectorySource
@@ -104,7 +105,7 @@ def aside(tmp_path: Path, bot: tuple[str, str]) -> Iterator[Path]:
 
 def test_a_backup_of_a_racing_tree_ends_and_holds_nothing_from_outside(tmp_path: Path, run: Run, aside: Path) -> None:
     with racing(tmp_path / "app", aside):
-        done = [measured(["backup", "create", "bot", "--json"], tmp_path) for _ in range(2)]
+        done = [measured(["backup", "create", "bot", "--json"], tmp_path) for _ in range(sized(2, short=1))]
     for one in done:
         assert one.code == 0, one.output
         assert one.cpu_seconds < CPU_SECONDS_MAX

@@ -114,6 +114,8 @@ backup delete bot second | backup.deleted
 prune --grace-hours 0 | account.pruned
 prune --empty-trash | backup.deleted account.pruned
 rebuild | account.rebuilt
+account erase {account} --later --yes | account.erase_asked
+account keep {account} | account.erase_taken_back
 account erase {account} --yes | account.erased
 """.strip()
 """In their order: a line of each command that changes anything, and the actions of its entries."""

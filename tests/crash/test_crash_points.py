@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from kit.ground import take, zip_digest
+from kit.sized import sized
 from kit.stores.effects import DIED, Effects, Mode, install
 from kit.trees import Tree, tree_of
 
@@ -44,7 +45,7 @@ from holdfast.worker.job_kinds import JOBS, recover
 
 IS_WHOLE = os.environ.get("HOLDFAST_CRASHTEST") == "whole"
 pytestmark = pytest.mark.timeout(7200 if IS_WHOLE else 300)  # the whole dies at every effect
-STEP = 1 if IS_WHOLE else 7
+STEP = 1 if IS_WHOLE else sized(7, short=14)
 """Every so many effects in the short form, another first one for each mode."""
 
 points = 0

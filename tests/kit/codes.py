@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 from holdfast.service.errors import Invalid, ServiceError
@@ -13,6 +14,7 @@ from holdfast.web.http.errors import ApiError
 SOURCE = Path(__file__).parents[2] / "src" / "holdfast"
 
 
+@cache
 def raised_codes() -> dict[str, int]:
     """HTTP status by code; without those that name a field (`INVALID_<FIELD>`)."""
     codes: dict[str, int] = {}

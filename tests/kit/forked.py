@@ -23,6 +23,7 @@ from pathlib import Path
 
 import holdfast
 from holdfast.cli import entry
+from kit import once
 
 _REQUEST_BYTES_MAX = 1 << 20
 _STREAMS = 2
@@ -80,6 +81,7 @@ def _import_all() -> None:
 def _serve() -> None:
     """Fork a command for each request, until the other side is closed."""
     _import_all()
+    once.share()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -19,6 +19,7 @@ def add_named_key(
     networks: tuple[str, ...] | None = None,
     ends_at: int | None = None,
     person_id: str | None = None,
+    name: str = "test",
 ) -> str:
     """Add a key to an account, as stored; return its text."""
     api_key, now_ns = new_api_key(), instance.clock.now_ns()
@@ -26,7 +27,7 @@ def add_named_key(
         id=new_id(now_ns),
         account_id=account_id,
         hash=key_hash(api_key),
-        name="test",
+        name=name,
         start=api_key[:START_CHARACTERS],
         sealed=None,
         person_id=person_id,

@@ -28,11 +28,12 @@ SUBJECTS = ("texts", "sentences")
 Message = str | tuple[str, ...]
 """A message, or both forms of one with a count."""
 
-_SPEAKING = ("web/dashboard", "service/language", "service/standing", "service/notify")
+_SPEAKING = ("web/dashboard", "service/language", "service/standing", "service/notify", "service/export")
 _KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "ngettext": (1, 2)}
 _JINJA = {"newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
-_SILENT_ROOMS = {"host", "instance", "language", "notify", "operator", "overview", "standing"}
-"""Rooms of `service/` whose English no page shows: the host's own routes, starting, mails, what is translated there."""
+_SILENT_ROOMS = {"export", "host", "instance", "language", "notify", "operator", "overview", "standing"}
+"""Rooms of `service/` whose English no page shows: the host's own routes, starting, mails, and those that translate
+what they say themselves."""
 
 _TELLING = (
     *(

@@ -19,11 +19,12 @@ from holdfast.service.instance.home import Instance, create_instance
 from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.registry.apps import add_app
 from holdfast.service.take.run import take_now
-from holdfast.web.app import Front, create_app
+from holdfast.web.app import Front
 from holdfast.web.server import WebServer, listen
 from holdfast.worker.queue import Worker
 from kit.executor import StepsOnly
 from kit.links import key_of
+from kit.shared_routes import create_front
 
 WAIT_SECONDS = 20
 
@@ -104,7 +105,7 @@ def start_site(folder: Path, backups_host: str | None = None, clock: Clock | Non
         for n, plan in enumerate(("Silver", "Titanium", "Bronze"))
     )
     app, other_app = (add_app(instance, owner.account.id, "bot", data, SYSTEM) for owner in (silver, other))
-    front = create_app(instance)
+    front = create_front(instance)
     ready = threading.Event()
     server = WebServer(front, sockets, lambda _: ready.set(), grace_seconds=5)
     thread = threading.Thread(target=server.serve_until_stopped)

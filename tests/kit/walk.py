@@ -33,6 +33,7 @@ from holdfast.service.registry.accounts import NewAccount, add_account
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.restore.undo import request_undo
+from holdfast.service.retention.erasure import ask_to_erase
 from kit.browser import HERE, OPERATOR_EMAIL, form_of, signed_in
 from kit.site import Site, start_site
 from kit.states import NOW, States
@@ -99,7 +100,12 @@ class Walk:
             yield self._member(account, pages | (mine if account.id == site.silver.account.id else {}))
         fresh = add_account(site.instance, "new@example.org", "Silver", SYSTEM)
         empty = {"home-empty": "/", "people-empty": "/account/people", "plan-empty": "/account/plan"}
+        empty |= {"erase": "/account/erase"}
         yield self._member(fresh.account, {name: Shown(path) for name, path in empty.items()})
+        ends = add_account(site.instance, "ends@example.org", "Silver", SYSTEM)
+        ask_to_erase(site.instance, ends.account, "ends@example.org", SYSTEM)
+        ending = {"home-ending": "/", "erase-asked": "/account/erase", "data-ending": "/account/export"}
+        yield self._member(ends.account, {name: Shown(path) for name, path in ending.items()})
         yield Person("nobody", None, self._of_nobody(fresh))
         operator = add_operator(site.instance, OPERATOR_EMAIL, SYSTEM)
         empties = {"operator-apps-none": Shown("/operator/apps?q=nothing-has-this-name")}
@@ -225,6 +231,7 @@ class Walk:
             "keys-made": Shown("/account/keys", self._makes_key),
             "plan": Shown("/account/plan"),
             "plans": Shown("/plans"),
+            "data": Shown("/account/export"),
             "help": Shown("/help"),
             "password": Shown("/account/password"),
             "choose-account": Shown("/login/account"),

@@ -11,6 +11,7 @@ import msgspec
 from kit.admin_keys import admin_key
 from kit.browser import HERE, form_of, signed_in
 from kit.host_apps import app_folder
+from kit.keys import add_named_key
 from kit.site import Site
 
 from holdfast.catalog.accounts.apps import change_settings
@@ -22,6 +23,7 @@ from holdfast.service.notify.endpoints import add_endpoint
 from holdfast.service.registry.trash import delete_backup
 from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.retention.erasure import ask_to_erase
 from holdfast.service.take.request import request_backup
 from holdfast.web.app import routes
 
@@ -62,6 +64,18 @@ class Walk:
         with self.site.client(self.site.silver.api_key) as client:
             made = client.post("/v3/keys", json={"name": "made", "group": "view"}).json()["response"]
         return f"/v3/keys/{made['id']}"
+
+    def by_owner(self, method: str, body: object = None) -> httpx.Response:
+        """Ask for the erasure, or end it, with a key that has all rights; the main key may not."""
+        key = add_named_key(self.site.instance, self.site.silver.account.id, "owner", name="main")
+        with self.site.client(key) as owner:
+            return owner.request(method, "/v3/account/erase", json=body)
+
+    def to_be_erased(self) -> Walk:
+        """Have the account erased later."""
+        account = self.site.silver.account
+        ask_to_erase(self.site.instance, account, account.email, SYSTEM)
+        return self
 
     def link(self) -> str:
         """The address of a link with an end."""
@@ -149,6 +163,14 @@ CASES: dict[str, Case] = {
     "POST /v3/account/key": (
         "account.key_replaced",
         lambda w: w.client.post("/v3/account/key", json={"overlap_seconds": 3600}),
+    ),
+    "POST /v3/account/erase": (
+        "account.erase_asked",
+        lambda w: w.by_owner("POST", {"name": w.site.silver.account.email}),
+    ),
+    "DELETE /v3/account/erase": (
+        "account.erase_taken_back",
+        lambda w: w.to_be_erased().by_owner("DELETE"),
     ),
     f"POST {_BACKUP}/links": (
         "link.created",

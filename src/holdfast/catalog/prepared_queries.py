@@ -62,6 +62,8 @@ class SessionRow(NamedTuple):
     time_zone: str | None
     members_rights: str | None
     members_app_ids: str | None
+    erase_at: int | None
+    """When the account is erased."""
 
 
 class OperatorSessionRow(NamedTuple):
@@ -113,10 +115,11 @@ class PreparedQueries:
         self._session = self._compiled(
             select(
                 *ACCOUNT_COLUMNS,
-                *(sessions.c[name] for name in SessionRow._fields[:-6]),
+                *(sessions.c[name] for name in SessionRow._fields[:-7]),
                 *_OF_PERSON,
                 members.c.rights.label("members_rights"),
                 members.c.app_ids.label("members_app_ids"),
+                accounts.c.erase_at,
             )
             .select_from(
                 sessions.join(accounts, accounts.c.id == sessions.c.account_id)

@@ -134,10 +134,16 @@ def _print_key(account_id: str, api_key: str, as_json: bool) -> None:
 @app.command("erase")
 def erase(
     account_id: AccountId,
+    later: Annotated[
+        bool, Option("--later", help="In 72 hours, told to its owners by mail; until then `account keep` undoes it.")
+    ] = False,
     yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
     """Erase an account for good: its keys first, everywhere, then all its backups. Nothing brings it back."""
+    if later:
+        _erase_later(account_id, yes, json)
+        return
     from holdfast.schemas.commands import ErasedAccount
     from holdfast.service.registry.accounts import get_account
     from holdfast.service.retention.erase import erase_account
@@ -151,3 +157,41 @@ def erase(
         print_json(ErasedAccount(account_id, account_id, deleted))
     else:
         print(f"Erased {account.email}; {size_text(deleted)} deleted.")
+
+
+def _erase_later(account_id: str, yes: bool, as_json: bool) -> None:
+    from holdfast.schemas.commands import AccountErasure
+    from holdfast.service.registry.accounts import get_account
+    from holdfast.service.retention import erasure
+
+    with state.instance() as instance:
+        account = get_account(instance, account_id)
+        if not yes:
+            confirm(f"Erase {account.email} and all its backups in 72 hours?")
+        by = operator()
+        erase_at, is_new = erasure.ask_to_erase(instance, account, erasure.name_to_type(account), by)
+        if is_new:
+            erasure.notify_owners(instance, account, erase_at, by)
+        shown = erasure.erasure_of(instance, account).erase_at
+    if as_json:
+        print_json(AccountErasure(account.id, shown))
+    else:
+        print(f"{account.email} will be erased at {shown}; `holdfast account keep {account.id}` undoes that.")
+
+
+@app.command("keep")
+def keep(account_id: AccountId, json: Json = False) -> None:
+    """Keep an account that its people, or `account erase --later`, wanted erased."""
+    from holdfast.schemas.commands import AccountErasure
+    from holdfast.service.registry.accounts import get_account
+    from holdfast.service.retention import erasure
+
+    with state.instance() as instance:
+        account, by = get_account(instance, account_id), operator()
+        is_kept = erasure.keep_account(instance, account, by)
+        if is_kept:
+            erasure.notify_owners(instance, account, None, by)
+    if json:
+        print_json(AccountErasure(account.id, None))
+    else:
+        print(f"{account.email} is kept." if is_kept else f"{account.email} was not to be erased; nothing changed.")

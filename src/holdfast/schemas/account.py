@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from holdfast.catalog import records
-from holdfast.schemas.fields import Bytes, Count, Shown, Time
-from holdfast.schemas.times import iso
+from holdfast.schemas.fields import Body, Bytes, Count, Shown, Time
+from holdfast.schemas.times import iso, iso_or_none
 
 Limit = Annotated[int, msgspec.Meta(ge=1)] | None
 
@@ -48,6 +48,11 @@ class Usage(Shown, frozen=True):
     trash_storage: Annotated[Bytes, msgspec.Meta(description="Bytes that only they need; no limit counts them.")]
 
 
+ErasedAt = Annotated[
+    Time | None, msgspec.Meta(description="When all of it is erased, as its people asked for. Null: it is not.")
+]
+
+
 class Account(Shown, frozen=True):
     """An account."""
 
@@ -57,6 +62,21 @@ class Account(Shown, frozen=True):
     created_at: Time
     usage: Usage
     limits: Limits
+    erase_at: ErasedAt
+
+
+class Erasure(Shown, frozen=True):
+    """The time at which an account is erased."""
+
+    erase_at: ErasedAt
+
+
+class EraseAsked(Body):
+    """Body of POST /v3/account/erase."""
+
+    EXAMPLE: ClassVar = {"name": "ana@example.com"}
+
+    name: Annotated[str, msgspec.Meta(description="The account's name, or its address if it has none.")] = ""
 
 
 class PricePlan(Shown, frozen=True):
@@ -80,9 +100,10 @@ class Health(Shown, frozen=True):
     ok: Annotated[bool, msgspec.Meta(extra_json_schema={"const": True})] = True
 
 
-def account_of(record: records.Account, usage: Usage, limits: Limits, zone: tzinfo) -> Account:
-    """An account as it is shown."""
-    return Account(record.id, record.email, record.plan, iso(record.created_at, zone), usage, limits)
+def account_of(record: records.Account, usage: Usage, limits: Limits, erase_at: int | None, zone: tzinfo) -> Account:
+    """An account as it is shown. `erase_at`: when it is erased, nanoseconds."""
+    since, end = iso(record.created_at, zone), iso_or_none(erase_at, zone)
+    return Account(record.id, record.email, record.plan, since, usage, limits, end)
 
 
 def plan_of(name: str, rank: int, api_backups: bool, limits: Limits) -> PricePlan:

@@ -51,6 +51,13 @@ class OperatorAccount(Shown, frozen=True):
     external_id: str | None
 
 
+class AccountErasure(Shown, frozen=True):
+    """An account, and when it is erased; null: it is not."""
+
+    id: str
+    erase_at: Time | None
+
+
 class AccountPlan(Shown, frozen=True):
     """The plan that an account was given."""
 

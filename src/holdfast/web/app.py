@@ -8,6 +8,7 @@ shutting down.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ from holdfast.web.api.imports import import_routes
 from holdfast.web.api.jobs import job_routes
 from holdfast.web.api.metrics import METRICS_PATH, serve_metrics
 from holdfast.web.api.open import open_routes
+from holdfast.web.api.people.account_erasure import account_erasure_routes
+from holdfast.web.api.people.account_export import account_export_routes
 from holdfast.web.api.people.account_secrets import account_secret_routes
 from holdfast.web.api.people.keys import key_routes
 from holdfast.web.api.people.links import link_routes
@@ -61,6 +64,8 @@ from holdfast.web.dashboard.notices.endpoint_pages import endpoint_page_routes
 from holdfast.web.dashboard.notices.notice_pages import notice_page_routes
 from holdfast.web.dashboard.operator.routes import operator_routes
 from holdfast.web.dashboard.people.account_pages import account_page_routes
+from holdfast.web.dashboard.people.erase_pages import erase_page_routes
+from holdfast.web.dashboard.people.export_pages import export_page_routes
 from holdfast.web.dashboard.people.forgotten_pages import forgotten_routes
 from holdfast.web.dashboard.people.help_pages import help_page_routes
 from holdfast.web.dashboard.people.key_pages import key_page_routes
@@ -94,16 +99,19 @@ from holdfast.web.streaming import ASKED_FOR_HEAD
 def create_app(instance: Instance) -> Front:
     """The ASGI application of an instance. Starts no threads by itself."""
     context = Context(instance)
-    handlers = routes(context)
+    return Front(context, routed(routes(context)))
+
+
+def routed(handlers: Sequence[HTTPRouteHandler]) -> Litestar:
+    """The ASGI application of some routes; to make it costs 0.3 s of CPU for all of ours."""
     check_routes(handlers)
-    api = Litestar(
+    return Litestar(
         route_handlers=handlers,
         exception_handlers={Exception: _hand_up},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=None,
         logging_config=None,
     )
-    return Front(context, api)
 
 
 def routes(context: Context) -> list[HTTPRouteHandler]:
@@ -119,6 +127,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *account_routes(context),
         *key_routes(context),
         *account_secret_routes(context),
+        *account_erasure_routes(context),
+        *account_export_routes(context),
         *link_routes(context),
         *member_routes(context),
         *webhook_routes(context),
@@ -143,6 +153,8 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *key_page_routes(context),
         *member_page_routes(context),
         *plan_page_routes(context),
+        *erase_page_routes(context),
+        *export_page_routes(context),
         *help_page_routes(context),
         *preferences_page_routes(context),
         *notice_page_routes(context),

@@ -94,7 +94,10 @@ def _run(command: list[str], cwd: Path | None = None) -> str:
 
 def libraries(root: Path) -> str:
     """LD_LIBRARY_PATH for programs below `root`."""
-    return os.pathsep.join(str(path) for path in sorted(root.glob("usr/lib/*-linux-gnu*")) if path.is_dir())
+    shared = [path for path in sorted(root.glob("usr/lib/*-linux-gnu*")) if path.is_dir()]
+    # Libraries that only one other uses lie a folder below, which Debian's packages name by its path on a whole system.
+    own = sorted({file.parent for folder in shared for file in folder.glob("*/lib*.so*")})
+    return os.pathsep.join(str(path) for path in [*shared, *own])
 
 
 def programs(root: Path, names: Sequence[str], folders: Sequence[str] = ("usr/bin", "usr/sbin")) -> Path:

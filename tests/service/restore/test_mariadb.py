@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from kit.servers import running
 from kit.servers.running import PASSWORD, Server
+from kit.sized import sized
 from kit.stage import RECORD, VARIABLE, VERSION, Stage, ends, staged, stop_when
 from kit.world import World
 
@@ -101,7 +102,7 @@ def test_no_transaction_is_torn_and_every_dump_restores(stage: Stage) -> None:
     other = stage.spec("other")
     seen = []
     with writer(stage.server):
-        for _ in range(4):
+        for _ in range(sized(4, short=2)):
             backup = stage.take()
             assert backup.warnings == ()
             job = stage.restore(backup, to=other)

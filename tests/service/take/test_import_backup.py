@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from kit.archives import member, tar_of, zip_member, zip_of
 from kit.links import key_of
+from kit.sized import sized
 from kit.world import World
 from msgspec import to_builtins
 
@@ -212,7 +213,9 @@ run_backup(instance, backup.id)
 """
 
 
-@pytest.mark.parametrize(("step", "stride"), [("fsync", 1), ("mkdir", 80), ("open", 50)])
+@pytest.mark.parametrize(
+    ("step", "stride"), [("fsync", sized(1, short=3)), ("mkdir", sized(80, short=120)), ("open", sized(50, short=100))]
+)
 def test_killed_anywhere_nothing_stays_and_what_was_acknowledged_runs(
     world: World, step: str, stride: int, tmp_path: Path
 ) -> None:

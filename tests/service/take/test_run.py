@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from kit.links import key_of
+from kit.sized import sized
 from kit.world import World
 from msgspec import to_builtins
 
@@ -235,13 +236,13 @@ print("finished", count)
 """
 
 
-@pytest.mark.parametrize("step", ["fsync", "rename", "write"])
-def test_killed_at_every_step_nothing_acknowledged_is_lost(world: World, step: str) -> None:
+@pytest.mark.parametrize(("step", "stride"), [("fsync", sized(1, short=3)), ("rename", 1), ("write", 1)])
+def test_killed_at_every_step_nothing_acknowledged_is_lost(world: World, step: str, stride: int) -> None:
     good = world.take()
     good_bytes = b"".join(Download(world.instance, good, "zip").stream(0, good.zip_bytes))
-    nth, kills = 0, 0
+    nth, kills = 1 - stride, 0
     while True:
-        nth += 1
+        nth += stride
         (world.root / "new").write_bytes(os.urandom(100_000))
         child = subprocess.run(
             [sys.executable, "-c", KILLED, world.instance.home, world.app.id, step, str(nth)],

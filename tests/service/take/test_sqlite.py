@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from kit.links import key_of
+from kit.sized import sized
 from kit.world import World
 
 from holdfast.catalog.records import SYSTEM, Backup, JobState, State
@@ -24,7 +25,7 @@ from holdfast.service.restore.plan import Wanted
 from holdfast.vault.control import Control
 
 WRITER = Path(__file__).parents[2] / "kit" / "sqlite_writer.py"
-BACKUPS = 50
+BACKUPS = sized(50, short=15)
 
 
 @contextmanager
@@ -115,7 +116,7 @@ def config(instance: Instance, **values: object) -> None:
     object.__setattr__(instance, "config", msgspec.structs.replace(instance.config, **values))
 
 
-def test_no_transaction_is_torn_through_fifty_backups_of_a_busy_application(world: World, tmp_path: Path) -> None:
+def test_no_transaction_is_torn_through_many_backups_of_a_busy_application(world: World, tmp_path: Path) -> None:
     modes = ("wal", "delete", "persist")
     with (
         writer(world.root / "wal.db", "wal") as first,

@@ -31,6 +31,7 @@ def test_the_account_with_its_usage(site: Site, silver: httpx.Client) -> None:
             "keep_days_max": None,
             "schedule_minutes_min": None,
         },
+        "erase_at": None,
     }
 
 

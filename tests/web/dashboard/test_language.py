@@ -226,7 +226,7 @@ def customer_pages(site: Site, states: States) -> list[str]:
         f"{app}/schedule?when=week&day=1&week_at=4:00&keep_daily=3&ignore=*.log",
         f"{app}/schedule?when=night&at=99:00",
         *("/account", "/account/keys", "/account/people", "/account/plan", "/account/password", "/plans", "/help"),
-        *("/account/log-in", "/account/log-in/authenticator"),
+        *("/account/log-in", "/account/log-in/authenticator", "/account/export", "/account/erase"),
         *("/notices", "/notices?add=mail", "/notices?add=ntfy", "/notices?add=other", f"/notices/{endpoint.id}"),
         *("/account/preferences", "/elevate", "/login/account", f"/jobs/{job.id}", f"{app}/backups/{'0' * 32}"),
     ]

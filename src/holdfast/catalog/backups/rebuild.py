@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.accounts.apps import settings_text
+from holdfast.catalog.accounts.erasure import require_due
 from holdfast.catalog.backups.audited import enter_gone
 from holdfast.catalog.database.access_tables import invitations, keys, links, members, sessions, sign_in_links
 from holdfast.catalog.database.copy_before import file_copies, remove_copies
@@ -182,12 +183,13 @@ def check_nothing_running(catalog: Catalog, account_id: str) -> None:
         _check_nothing_running(connection, account_id)
 
 
-def erase_keys(catalog: Catalog, account_id: str, now_ns: int, by: Actor) -> list[bytes]:
+def erase_keys(catalog: Catalog, account_id: str, now_ns: int, by: Actor, *, only_if_due: bool = False) -> list[bytes]:
     """Overwrite an account's wrapped keys, so that nothing of its vault opens again; return the old bytes.
 
     Everything of the account is deleted in the same transaction: no schedule, proof or notice must find it while its
     packs vanish. On SQLite the old bytes are zeroed where they stood, and the write-ahead log is emptied. Raises
     WorkRunning, with nothing changed, and CatalogError when another process keeps the log from being emptied.
+    `only_if_due`: raises NotDue unless the account is to be erased by now.
     """
     with catalog.read() as connection:
         row = connection.execute(
@@ -203,6 +205,8 @@ def erase_keys(catalog: Catalog, account_id: str, now_ns: int, by: Actor) -> lis
         of_account = select(apps.c.id).where(apps.c.account_id == account_id).order_by(apps.c.id)
         connection.execute(of_account.with_for_update(key_share=True)).all()
         hold_account(connection, account_id)
+        if only_if_due:
+            require_due(connection, account_id, now_ns)
         _check_nothing_running(connection, account_id)
         _forget_belongings(connection, account_id)
         erase_audit(connection, account_id)

@@ -109,7 +109,7 @@ def end_account(catalog: Catalog, account_id: str, ended_at: int, erase_at: int 
 
 
 def accounts_to_erase(catalog: Catalog, now_ns: int) -> list[str]:
-    """Return the ids of the ended accounts whose time to be erased has come."""
-    query = select(accounts.c.id).where(accounts.c.erase_at <= now_ns, accounts.c.ended_at.is_not(None))
+    """Return the ids of the accounts whose time to be erased has come."""
+    query = select(accounts.c.id).where(accounts.c.erase_at <= now_ns)
     with catalog.read() as connection:
         return [row[0] for row in connection.execute(query.order_by(accounts.c.erase_at))]

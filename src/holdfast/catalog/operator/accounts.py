@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from sqlalchemy import func, or_, select
 
@@ -29,15 +30,19 @@ def find_accounts(catalog: Catalog, part: str, after: str, limit: int) -> list[A
     return [account_of(row) for row in rows]
 
 
-def seen_at(catalog: Catalog, account_ids: Collection[str]) -> dict[str, int]:
-    """Return when somebody was last seen signed in to accounts, by their ids; of those where a session tells."""
-    query = (
-        select(sessions.c.account_id, func.max(sessions.c.seen_at))
-        .where(sessions.c.account_id.in_(account_ids))
-        .group_by(sessions.c.account_id)
-    )
+class Times(NamedTuple):
+    """The times of an account. `seen_at`: when somebody was last seen signed in; `erase_at`: when it is erased."""
+
+    seen_at: int | None
+    erase_at: int | None
+
+
+def times_of(catalog: Catalog, account_ids: Collection[str]) -> dict[str, Times]:
+    """Return the times of accounts, by their ids."""
+    last = select(func.max(sessions.c.seen_at)).where(sessions.c.account_id == accounts.c.id).scalar_subquery()
+    query = select(accounts.c.id, last, accounts.c.erase_at).where(accounts.c.id.in_(account_ids))
     with catalog.read() as connection:
-        return {row[0]: int(row[1]) for row in connection.execute(query)}
+        return {row[0]: Times(row[1], row[2]) for row in connection.execute(query)}
 
 
 def accounts_by_plan(catalog: Catalog) -> dict[str, int]:

@@ -25,9 +25,8 @@ from holdfast.service.policy.standing import Kind
 from holdfast.service.registry.account_record import store_record
 from holdfast.service.registry.accounts import check_email, email_taken, new_account, require_plan
 from holdfast.service.registry.keys import new_main_key
-from holdfast.units import HOUR_NS
+from holdfast.service.retention.erasure import ERASE_DELAY_NS
 
-ERASE_DELAY_NS = 72 * HOUR_NS
 NAME_CHARACTERS_MAX = 191
 
 
@@ -53,8 +52,8 @@ def put_account(
 ) -> tuple[schemas.HostAccount, bool]:
     """Make an account of the host, or bring it to what is wanted; return it, and True if it is new.
 
-    One that had ended goes on. Raises Invalid (EXTERNAL_ID, EMAIL, PLAN, NAME), Conflict (EMAIL_TAKEN,
-    ACCOUNT_ERASED).
+    One that had ended goes on; one that its people want erased stays so. Raises Invalid (EXTERNAL_ID, EMAIL, PLAN,
+    NAME), Conflict (EMAIL_TAKEN, ACCOUNT_ERASED).
     """
     check_external_id(external_id)
     check_account(wanted)
@@ -116,7 +115,9 @@ def plan_account(
         "ended_at": account.ended_at,
         "erase_at": current.erase_at,
     }
-    after = {**given, "ended_at": None, "erase_at": None}
+    # Without an end it is the account's own people who want it erased: what a host runs every night undoes that not.
+    erase_at = current.erase_at if account.ended_at is None else None
+    after = {**given, "ended_at": None, "erase_at": erase_at}
     changed = {name: value for name, value in after.items() if before[name] != value}
     if changed:
         writes.changed_accounts.append((account.id, changed))

@@ -17,13 +17,17 @@ from holdfast.service.registry.accounts import get_account
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account as it is now. `standing`: the worst of its applications'; None: it has none."""
+    """An account as it is now. `standing`: the worst of its applications'; None: it has none.
+
+    `seen_at`: when somebody was last seen signed in; `erase_at`: when it is erased; None for never.
+    """
 
     account: Account
     apps: Sequence[AppState]
     usage: Usage
     standing: Standing | None
     seen_at: int | None
+    erase_at: int | None
 
 
 def find_accounts(instance: Instance, part: str, after: str, limit: int) -> list[AccountState]:
@@ -47,14 +51,14 @@ def _states(instance: Instance, found: Sequence[Account]) -> list[AccountState]:
     for app in app_states(instance, (), ids):
         of_account[app.row.account_id].append(app)
     usages = limits.shown_usages(instance, {account_id: len(apps) for account_id, apps in of_account.items()})
-    seen = rows.seen_at(instance.catalog, ids)
+    times = rows.times_of(instance.catalog, ids)
     return [
         AccountState(
             account,
             of_account[account.id],
             usages[account.id],
             worst(app.standing for app in of_account[account.id]),
-            seen.get(account.id),
+            *times.get(account.id, (None, None)),
         )
         for account in found
     ]

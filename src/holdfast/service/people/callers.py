@@ -49,6 +49,11 @@ class Caller:
     """Until then (nanoseconds) the session may do what needs its person's password; None when it may not."""
     preferences: Preferences = DEFAULTS
     """Of the pages that he is shown."""
+    erase_at: int | None = None
+    """When the account is erased (nanoseconds), as a session knows it; None for never."""
+
+    is_view_only: bool = False
+    """True: an operator looks at the account as its people do, and may see alone."""
 
     @property
     def language(self) -> str | None:

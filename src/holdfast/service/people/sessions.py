@@ -83,6 +83,7 @@ def caller_of_session(instance: Instance, token: str, address: str) -> Caller:
         unnoted_until=min(now_ns + IDLE_NS, session.created_at + AGE_NS_MAX) if is_unnoted else None,
         elevated_until=session.elevated_until,
         preferences=Preferences(session.language, session.theme, session.time_zone),
+        erase_at=session.erase_at,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from holdfast.catalog.accounts.erasure import NotDue
 from holdfast.catalog.backups import rebuild as rebuilding
 from holdfast.catalog.records import Account, Actor
 from holdfast.service.errors import Conflict
@@ -21,19 +22,29 @@ def is_erased(account: Account) -> bool:
 
 
 def erase_account(
-    instance: Instance, account: Account, by: Actor, on_object: Callable[[int], None] = lambda done: None
+    instance: Instance,
+    account: Account,
+    by: Actor,
+    on_object: Callable[[int], None] = lambda done: None,
+    *,
+    only_if_due: bool = False,
 ) -> int:
     """Erase an account for good; returns the bytes that were deleted from the store.
 
-    Raises Conflict (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS), with nothing erased, CatalogError, StoreError,
-    InstanceError (something of a key is left).
+    `only_if_due`: raises NotDue unless it is to be erased by now, whatever somebody did meanwhile. Raises Conflict
+    (BACKUP_IN_PROGRESS, RESTORE_IN_PROGRESS), with nothing erased, CatalogError, StoreError, InstanceError (something
+    of a key is left).
     """
     store = instance.vault_store(account.id)
     try:
         rebuilding.check_nothing_running(instance.catalog, account.id)
         # The record first: it holds the same wrapped keys, and a rebuild must not bring the account back.
         drop_record(instance, account.id)
-        secrets = rebuilding.erase_keys(instance.catalog, account.id, instance.clock.now_ns(), by)
+        now_ns = instance.clock.now_ns()
+        secrets = rebuilding.erase_keys(instance.catalog, account.id, now_ns, by, only_if_due=only_if_due)
+    except NotDue:
+        store_record(instance, account.id)
+        raise
     except rebuilding.WorkRunning as error:
         store_record(instance, account.id)  # it may have come only when the record was gone
         if str(error) == "backup":

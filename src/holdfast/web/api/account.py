@@ -16,6 +16,7 @@ from holdfast.service.people.rights import Right
 from holdfast.service.policy import limits
 from holdfast.service.registry import accounts, apps
 from holdfast.service.registry import backups as operations
+from holdfast.service.retention.erasure import erase_at_of
 from holdfast.web.auth import needs, require_backups, require_caller
 from holdfast.web.context import Context
 from holdfast.web.http import request as inputs
@@ -64,7 +65,7 @@ def _account(instance: Instance, account: Account) -> schemas.Account:
     running = [app for app in apps.list_apps(instance, account.id) if app.ended_at is None]
     usage = limits.shown_usage(instance, account, len(running))
     shown = limits.shown_limits(accounts.plan_of(instance, account))
-    return schemas.account_of(account, usage, shown, instance.zone)
+    return schemas.account_of(account, usage, shown, erase_at_of(instance, account), instance.zone)
 
 
 def _apps(instance: Instance, caller: Caller) -> list[shown_apps.App]:

@@ -84,11 +84,14 @@ def _file(name: str) -> Answer:
 def docs_routes(context: Context) -> list[HTTPRouteHandler]:
     """The page, its files and the document."""
     config = context.instance.config
-    described = Answer(200, msgspec.json.encode(document(config.base_url, config.downloads_url)), JSON_HEADERS)
+
+    @cache
+    def described() -> Answer:
+        return Answer(200, msgspec.json.encode(document(config.base_url, config.downloads_url)), JSON_HEADERS)
 
     @get("/openapi.json", opt=OPEN)
     async def openapi(request: AnyRequest) -> Answer:
-        return with_etag(described, request.scope)
+        return with_etag(await context.call(described), request.scope)
 
     @get("/docs", opt=OPEN)
     async def page() -> Answer:

@@ -20,7 +20,7 @@ from holdfast.service.language.texts import N_, spoken
 from holdfast.service.people.callers import Caller
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.assets import assets
-from holdfast.web.dashboard.viewer import theme, theme_token
+from holdfast.web.dashboard.viewer import bars, theme, theme_token
 from holdfast.web.http.envelope import Answer, Headers
 from holdfast.web.http.request import header
 
@@ -100,7 +100,9 @@ def _templates() -> Environment:
         newstyle=True,
     )
     made.globals.update(language=lambda: spoken().tag, translated=translated, theme=theme, theme_token=theme_token)
-    made.globals.update(asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS, event_kinds=_EVENT_KINDS)
+    made.globals.update(
+        bars=bars, asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS, event_kinds=_EVENT_KINDS
+    )
     return made
 
 

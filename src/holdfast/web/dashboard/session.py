@@ -15,16 +15,21 @@ from litestar.types import Scope
 
 from holdfast.service.credentials.log_in import HALF_NS
 from holdfast.service.errors import AccessDenied
+from holdfast.service.language.texts import _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller, operator_of_session
+from holdfast.service.people.rights import Right
 from holdfast.service.people.sessions import AGE_NS_MAX, caller_of_session
 from holdfast.units import SECOND_NS
 from holdfast.web.context import Context
-from holdfast.web.dashboard.viewer import show_to
+from holdfast.web.dashboard import words
+from holdfast.web.dashboard.viewer import Bar, put_on_top, show_to, zone_of
 from holdfast.web.http.errors import KeyRefused, RouteMissing, route_not_found
 from holdfast.web.http.request import header
 
 _COOKIE, _HALF_COOKIE = "holdfast", "holdfast-2fa"
+ERASE_PATH = "/account/erase"
+KEEP_PATH = f"{ERASE_PATH}/keep"
 THEME_PATH = "/account/preferences/theme"
 """The address to which the button in the frame sends the theme."""
 
@@ -70,7 +75,7 @@ def session_token(context: Context, scope: Scope, name: str = _COOKIE) -> str | 
     wanted = _cookie_name(context, name)
     for line in (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"):
         for pair in line.split(";"):
-            given, _, value = pair.strip().partition("=")
+            given, _is, value = pair.strip().partition("=")
             if given == wanted and value:
                 return value
     return None
@@ -95,9 +100,20 @@ def session_caller(context: Context, scope: Scope, *, is_noted: bool = True) -> 
         refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
         raise context.refuse_after_failure(context.key_throttle, scope, refusal) from None
     show_to(caller.preferences, form_token(token, THEME_PATH))
+    _put_bars(context, caller, token)
     if is_noted:
         context.note_session_seen(caller)
     return caller
+
+
+def _put_bars(context: Context, caller: Caller, token: str) -> None:
+    """Put on top of the page that the account is to be erased, if it is, and how it is kept."""
+    if caller.erase_at is None:
+        return
+    when = words.when(caller.erase_at, context.instance.clock.now_ns(), zone_of(context.instance))
+    text = _("This account will be erased with all its backups: %(when)s.", when=when)
+    keep = form_token(token, KEEP_PATH) if caller.may(Right.ACCOUNT_ERASE) else ""
+    put_on_top(Bar("bad", text, KEEP_PATH, keep, _("Keep the account")))
 
 
 def session_operator(context: Context, scope: Scope) -> OperatorCaller | None:

@@ -16,12 +16,23 @@ from holdfast.service.language.texts import speak
 from holdfast.service.people.preferences import Preferences, zone_named
 
 
+class Bar(NamedTuple):
+    """A line that stands on top of every page, with a button. `css`: its look; `token`: empty for no button."""
+
+    css: str
+    text: str
+    action: str
+    token: str
+    button: str
+
+
 class Viewer(NamedTuple):
-    """Whoever is signed in. `theme`: `auto`, `light`, `dark`; None before that."""
+    """Whoever is signed in. `theme`: `auto`, `light`, `dark`; None before that. `bars`: on top of the page."""
 
     theme: str | None = None
     zone: tzinfo | None = None
     theme_token: str = ""
+    bars: tuple[Bar, ...] = ()
 
 
 _NOBODY = Viewer()
@@ -43,6 +54,16 @@ def show_to(preferences: Preferences, theme_token: str) -> None:
     zone = None if preferences.time_zone is None else zone_named(preferences.time_zone)
     _viewer.set(Viewer(preferences.theme or "auto", zone, theme_token))
     speak(preferences.language)
+
+
+def put_on_top(*bars: Bar) -> None:
+    """Have lines stand on top of the page, in their order."""
+    _viewer.set(_viewer.get()._replace(bars=bars))
+
+
+def bars() -> tuple[Bar, ...]:
+    """Return the lines on top of the page."""
+    return _viewer.get().bars
 
 
 def theme() -> str | None:

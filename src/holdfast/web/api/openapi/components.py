@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from holdfast.schemas.people import members, sign_in
 Json = dict[str, Any]
 
 SHOWN = (
-    *(account.Account, account.PricePlan, account.Health),
+    *(account.Account, account.PricePlan, account.Health, account.EraseAsked, account.Erasure),
     *(apps.App, apps.Schedule, apps.NewSchedule, apps.RetentionPreview),
     *(backups.ListedBackup, backups.Backup, backups.NewBackup, backups.BackupChange, backups.DeletedBackup),
     *(backups.BackupLog, envelope.Error, events.Event, files.File, files.Diff, files.Finds),
@@ -49,6 +50,7 @@ _REQUIRED = {
     "NewSchedule": ["cron"],
     "NewWebhook": ["url"],
     "NewKey": ["name"],
+    "EraseAsked": ["name"],
     "NewMember": ["email"],
     "NewLink": ["expires_in"],
     "RestoredSnapshot": ["snapshotId", "versionId"],
@@ -66,8 +68,10 @@ NEVER_EMPTY = frozenset((*_REQUIRED, *_CHANGES))
 """Bodies that a request must have."""
 
 
+@cache
 def components() -> Json:
-    """The schemas by name."""
+    """The schemas by name; of all answers alike, so nobody changes them."""
+    schemas: Json
     _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
     for name, fields in _REQUIRED.items():
         schemas[name]["required"] = fields

@@ -19,14 +19,17 @@ from holdfast.web.api.openapi.fields import Json
 from holdfast.web.api.openapi.host import accounts as host_accounts
 from holdfast.web.api.openapi.host import apps as host_apps
 from holdfast.web.api.openapi.host import sign_in, sync
-from holdfast.web.api.openapi.people import keys, links, members
+from holdfast.web.api.openapi.people import account_end, keys, links, members
 
 _SUBJECTS = {
     "backups": (backups.paths, "Backups: list, start, import, change, delete."),
     "browsing": (browsing.paths, "What is in backups: files, differences, finds."),
     "jobs": (jobs.paths, "What takes its time, and the stream of events."),
     "schedule": (schedule.paths, "When applications are backed up by themselves."),
-    "account": (account.paths, "The account, its applications, the plans."),
+    "account": (
+        lambda: {**account.paths(), **account_end.paths()},
+        "The account, its applications, the plans; all its data, and its end.",
+    ),
     "keys": (keys.paths, "The account's keys, each with rights of its own."),
     "members": (members.paths, "Who is a member of the account, and who is invited."),
     "links": (links.paths, "Download links that end."),

@@ -15,6 +15,7 @@ from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.service.people.sign_in import make_sign_in_link
 from holdfast.service.policy.limits import shown_limits
 from holdfast.service.registry import accounts
+from holdfast.web.api.people.account_erasure import keep
 from holdfast.web.auth import OPERATOR
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
@@ -88,8 +89,17 @@ def _change_routes(context: Context) -> list[HTTPRouteHandler]:
         _, token = require_operator(context, request.scope)
         return _page(context, request, operator, token, found, made.url)
 
+    @post(f"{_ONE}/keep", opt=OPERATOR)
+    @as_page
+    async def keep_account(request: AnyRequest) -> Answer:
+        path = _path_of(request)
+        operator, _ = await operator_form(context, request, f"{path}/keep")
+        found = await context.call(account_state, instance, _id_of(request))
+        await keep(context, found.account, operator.actor)
+        return redirect(path, [])
+
     suspending = (("suspend", True), ("unsuspend", False))
-    return [change_plan, hand_over, *(_suspending_route(context, *form) for form in suspending)]
+    return [change_plan, hand_over, keep_account, *(_suspending_route(context, *form) for form in suspending)]
 
 
 def _suspending_route(context: Context, name: str, is_suspended: bool) -> HTTPRouteHandler:
@@ -152,6 +162,8 @@ def _stands(one: AccountState) -> tuple[str, str]:
     """The class and the word of how an account stands."""
     if one.account.ended_at is not None:
         return "none", _("Ended")
+    if one.erase_at is not None:
+        return "bad", _("To be erased")
     if one.account.is_suspended:
         return "warn", _("Suspended")
     if one.standing is None:
@@ -194,6 +206,7 @@ def _page(
         plan_form=form("plan"),
         suspend_form=form("unsuspend" if account.is_suspended else "suspend"),
         link_form=form("sign-in-link"),
+        keep_form=None if found.erase_at is None else form("keep"),
         link=link,
         list=Table(N_("Applications"), HEADS, app_cells(instance, found.apps), empty=N_("It has no applications.")),
     )
@@ -214,4 +227,5 @@ def _facts(instance: Instance, one: AccountState) -> list[tuple[str, str]]:
         (N_("Requested by hand in 24 hours"), words.number(usage.backups_today)),
         (N_("In the trash"), f"{words.number(usage.trash_backups)}, {trash}"),
         (N_("Last seen"), _("never") if one.seen_at is None else words.ago(one.seen_at, now_ns)),
+        (N_("Is erased"), _("never") if one.erase_at is None else words.when(one.erase_at, now_ns, zone_of(instance))),
     ]
