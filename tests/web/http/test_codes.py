@@ -104,7 +104,14 @@ OF_PAGES = {
     401: ("CODE_REFUSED",),
     403: ("SECOND_FACTOR_REQUIRED", "HAND_OVER_REFUSED", "IDENTITY_REFUSED", "IDENTITY_NOT_LINKED"),
     404: ("IDENTITY_NOT_FOUND", "PROVIDER_NOT_FOUND", "CHOICE_NOT_FOUND"),
-    409: ("SECOND_FACTOR_EXISTS", "LAST_WAY_IN", "IDENTITY_TAKEN", "IDENTITY_NOT_PROVED", "OTHER_WAY_IN"),
+    409: (
+        "SECOND_FACTOR_EXISTS",
+        "LAST_WAY_IN",
+        "IDENTITY_TAKEN",
+        "IDENTITY_NOT_PROVED",
+        "OTHER_WAY_IN",
+        "APP_NAMED_BY_HOST",
+    ),
     503: ("PROVIDER_UNAVAILABLE",),
 }
 """Codes that pages alone answer with; tests of those pages see them as their headings."""
