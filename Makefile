@@ -19,12 +19,13 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Bytecode is kept (empty: unset), or each of the processes that tests start would compile the program for 0.3 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-whole screens messages crashtest faults lint format build bench bench-quick bench-dashboard clean
+.PHONY: run test test-whole screens messages crashtest faults lint format build bench bench-quick bench-dashboard \
+  bench-growth bench-growth-quick clean
 
 run: .venv/.runs
 	@$(BIN)/holdfast --home $(HOME_DEMO) demo
 
-# In the order of their names: xdist would put modules with few tests last, and those are the slow ones.
+# In the order that tests/conftest.py gives: xdist would put modules with few tests last, and those are the slow ones.
 test: .venv/.tests
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
@@ -67,6 +68,12 @@ bench-quick: .venv/.tests
 
 bench-dashboard: .venv/.tests
 	$(BIN)/python -m bench dashboard
+
+bench-growth: .venv/.tests
+	$(BIN)/python -m bench growth
+
+bench-growth-quick: .venv/.tests
+	$(BIN)/python -m bench growth-quick
 
 clean:
 	rm -rf .cache .venv .venv-tool .run .servers dist $(NATIVE)

@@ -1,4 +1,4 @@
-"""`python -m bench full|quick|data|idle|upgrade|dashboard`."""
+"""`python -m bench full|quick|data|idle|upgrade|dashboard|growth|growth-quick`."""
 
 from __future__ import annotations
 

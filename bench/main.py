@@ -24,6 +24,7 @@ from bench.daily import measure_daily
 from bench.dashboard import measure_dashboard
 from bench.datasets import DATABASE_NAME, Datasets, make_datasets
 from bench.downloads import compare_downloads
+from bench.growth import measure_growth
 from bench.holdfast import HoldfastApi, HoldfastCommand, warm_up
 from bench.idle import measure_idle
 from bench.listing import measure_listing
@@ -57,6 +58,7 @@ class Extent:
     peers: tuple[type[Restic] | type[Borg] | type[TarPigz], ...]
 
 
+FORMS = ("full", "quick", "data", "idle", "upgrade", "dashboard", "growth", "growth-quick")
 EXTENTS: dict[Size, Extent] = {
     "full": Extent(
         turns=3, listed_backups=1_000_000, daily_runs=1_000, tar_every_time=True, peers=(Restic, Borg, TarPigz)
@@ -67,8 +69,12 @@ EXTENTS: dict[Size, Extent] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("form", choices=["full", "quick", "data", "idle", "upgrade", "dashboard"], help="what to do")
-    parser.add_argument("--only", default="a,b,c,d,list,daily", help="parts to run, e.g. --only a,list")
+    parser.add_argument(
+        "form",
+        choices=FORMS,
+        help="what to do",
+    )
+    parser.add_argument("--only", help="parts to run, e.g. --only a,list; of growth: backups, apps, files")
     arguments = parser.parse_args()
     place = Workplace.of_checkout()
     if arguments.form == "data":
@@ -81,7 +87,11 @@ def main() -> None:
         sys.exit(0 if measure_upgrade(place.fresh_run(), _say) else 1)
     if arguments.form == "dashboard":
         sys.exit(0 if measure_dashboard(place.fresh_run(), _say) else 1)
-    sys.exit(run(place, arguments.form, arguments.only.split(",")))
+    if arguments.form in ("growth", "growth-quick"):
+        size: Size = "quick" if arguments.form == "growth-quick" else "full"
+        only = (arguments.only or "backups,apps,files").split(",")
+        sys.exit(0 if measure_growth(place.fresh_run(), size, only, _say) else 1)
+    sys.exit(run(place, arguments.form, (arguments.only or "a,b,c,d,list,daily").split(",")))
 
 
 def run(place: Workplace, form: Size, only: Sequence[str]) -> int:

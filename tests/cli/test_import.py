@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 from kit.archives import member, tar_of
 from kit.command import PROGRAM, Run, Server
+from kit.zstandard import zstd
 
 
 def leftovers(tmp_path: Path) -> list[str]:
@@ -19,8 +20,6 @@ def leftovers(tmp_path: Path) -> list[str]:
 def test_an_archive_becomes_a_backup(run: Run, bot: tuple[str, str], tmp_path: Path) -> None:
     archive = tmp_path / "old.tar.zst"
     subprocess.run(["tar", "-C", str(tmp_path / "app"), "-cf", str(tmp_path / "old.tar"), "."], check=True)
-    from backports import zstd
-
     archive.write_bytes(zstd.compress((tmp_path / "old.tar").read_bytes()))
     shown = run("backup", "import", "bot", archive, "--name", "from before").stdout
     assert shown.startswith("from before: 2 files, 200.0 kB")

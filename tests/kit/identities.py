@@ -66,7 +66,7 @@ def linked(site: Site, http: httpx.Client, provider: Provider, name: str = "host
 def link(http: httpx.Client, provider: Provider, name: str = "host") -> httpx.Response:
     """Link the person of a provider on the page of the account."""
     path = f"/oidc/{name}/link"
-    fields = form_of(http.get("/account"), path)
+    fields = form_of(http.get("/account/log-in"), path)
     return back(http, provider, address_of(http.post(path, data=fields, headers=HERE)))
 
 

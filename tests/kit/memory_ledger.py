@@ -42,6 +42,10 @@ class MemoryLedger:
         with self._lock:
             return [(row.pack_id, row.kind, row.size) for row in self._packs.values()]
 
+    def live_stamp(self) -> tuple[int, ...]:
+        with self._lock:
+            return (self._epoch, hash(tuple(self._packs)))
+
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
         with self._lock:
             return [self._packs[p] for p in pack_ids if p in self._packs]

@@ -16,7 +16,10 @@ from holdfast.catalog.database.migrations import upgrade
 DAYS_FILLED = "0017"
 """Before this version the table of days was empty."""
 
-_INDEXES_OF_0018 = ("ix_backups_stored", "ix_apps_keep_until", "ix_accounts_erase_at")
+_INDEXES_SINCE_0018 = (
+    *("ix_backups_stored", "ix_apps_keep_until", "ix_accounts_erase_at"),
+    *("ix_backups_proved", "ix_backups_kept"),
+)
 _TABLES_SINCE_0018 = (
     *("second_factors", "recovery_codes", "half_sessions", "used_tokens", "sign_in_rounds", "identities"),
     *("password_links", "passwords", "operator_links"),
@@ -31,11 +34,12 @@ _GONE = {
 
 def call_it(version: str, connection: Connection) -> None:
     """Give a catalog of today, from which the caller takes what came later, the number of an older version."""
-    for index in _INDEXES_OF_0018:
+    for index in _INDEXES_SINCE_0018:
         connection.execute(text(f"DROP INDEX {index}"))
     for table in _TABLES_SINCE_0018:
         connection.execute(text(f"DROP TABLE {table}"))
-    connection.execute(text("ALTER TABLE sessions DROP COLUMN proof"))
+    for column in ("proof", "views_account_id", "views_until"):
+        connection.execute(text(f"ALTER TABLE sessions DROP COLUMN {column}"))
     for column in ("is_operator", "language", "theme", "time_zone"):
         connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))
     connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})

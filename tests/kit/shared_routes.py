@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from litestar import Litestar
@@ -59,6 +60,7 @@ def _placeholders(api: Litestar, functions: Sequence[Any]) -> Litestar:
 
 
 def _take_place(handler: HTTPRouteHandler, place: int) -> None:
+    @wraps(handler.fn)
     async def function(*arguments: Any, **named: Any) -> Any:
         return await _functions.get()[place](*arguments, **named)
 

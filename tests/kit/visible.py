@@ -12,6 +12,9 @@ ATTRIBUTES = frozenset(
 _UNSEEN = frozenset({"script", "style", "pre", "code", "kbd", "bdi", "svg"})
 """Elements whose text is no message: what is typed or was written by a machine, names of files, drawings."""
 
+_WITHIN = frozenset({"time"})
+"""Elements within a sentence, which goes on through them."""
+
 _VOID = frozenset({"input", "meta", "link", "img", "br", "hr", "use", "path", "rect", "line", "circle"})
 OPEN, CLOSE = "\u27e6", "\u27e7"
 """The marks around each message of the language that tests make."""
@@ -23,12 +26,15 @@ class _Texts(HTMLParser):
         self.found: list[str] = []
         self._stack: list[bool] = []
         """For each element that is open: True if its texts count."""
+        self._goes_on = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        self._goes_on = tag in _WITHIN and self._goes_on
         counts = (not self._stack or self._stack[-1]) and tag not in _UNSEEN
         counts = counts and not {"mono", "rights", "letter"} & set((given.get("class") or "").split())
-        self.found += [value for name, value in attrs if name in ATTRIBUTES and value]
+        read = [value for name, value in attrs if name in ATTRIBUTES and value]
+        self.found[len(self.found) - self._goes_on : len(self.found) - self._goes_on] = read
         if tag not in _VOID:
             self._stack.append(counts)
 
@@ -38,10 +44,12 @@ class _Texts(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag not in _VOID and self._stack:
             self._stack.pop()
+        self._goes_on = tag in _WITHIN and self._goes_on
 
     def handle_data(self, data: str) -> None:
         if data.strip() and (not self._stack or self._stack[-1]):
-            self.found.append(data)
+            self.found[-1:] = [self.found[-1] + data] if self._goes_on else [*self.found[-1:], data]
+            self._goes_on = True
 
 
 def texts_of(page: str) -> list[str]:

@@ -34,21 +34,12 @@ from holdfast.service.restore.files import request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
 from holdfast.service.restore.undo import request_undo
 from holdfast.service.retention.erasure import ask_to_erase
+from kit import ways_in
 from kit.browser import HERE, OPERATOR_EMAIL, form_of, signed_in
+from kit.shown import PASSWORD, Act, Shown
 from kit.site import Site, start_site
 from kit.states import NOW, States
 from kit.world import FakeClock
-
-PASSWORD = "seven rare otters sing"
-Act = Callable[[Page], None]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A page as somebody sees it. `act`: what is done on it before it is looked at."""
-
-    path: str
-    act: Act | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +83,7 @@ class Walk:
         site = self.site
         of_states = {seen.account.id: seen.account for seen in self._states.pages.values()}
         mine = self._of_files() | self._of_restores() | self._of_jobs() | self._of_the_account()
+        mine |= ways_in.of_notices(site)
         self.inner += mine
         for account in of_states.values():
             pages = {
@@ -106,11 +98,21 @@ class Walk:
         ask_to_erase(site.instance, ends.account, "ends@example.org", SYSTEM)
         ending = {"home-ending": "/", "erase-asked": "/account/erase", "data-ending": "/account/export"}
         yield self._member(ends.account, {name: Shown(path) for name, path in ending.items()})
-        yield Person("nobody", None, self._of_nobody(fresh))
+        two_steps = add_account(site.instance, ways_in.TWO_STEPS_EMAIL, "Silver", SYSTEM)
+        yield self._member(two_steps.account, ways_in.of_one_with_an_app(site))
+        yield Person("nobody", None, ways_in.of_nobody() | self._of_nobody(fresh))
         operator = add_operator(site.instance, OPERATOR_EMAIL, SYSTEM)
         empties = {"operator-apps-none": Shown("/operator/apps?q=nothing-has-this-name")}
         yield Person(
             "operator", lambda: make_operator_link(site.instance, operator, SYSTEM).url, self._of_operator() | empties
+        )
+
+        looks = add_operator(site.instance, "lia@example.org", SYSTEM)
+        where = f"/operator/accounts/{site.bronze.account.id}"
+        yield Person(
+            "looks",
+            lambda: make_operator_link(site.instance, looks, SYSTEM).url,
+            {"looks": Shown(where, self._looks), "looks-home": Shown("/"), "looks-keys": Shown("/account/keys")},
         )
 
     def _member(self, account: Account, pages: dict[str, Shown]) -> Person:
@@ -154,7 +156,7 @@ class Walk:
 
     def _compared(self, shown: Shown) -> Shown:
         """A page with a comparison, once it is made."""
-        return Shown(shown.path, lambda page: page.locator("[data-again]").wait_for(state="detached"))
+        return Shown(shown.path, lambda page: page.locator("[data-again]").wait_for(state="detached", timeout=60_000))
 
     def _without_catalog(self, page: Page) -> None:
         with catalog_away():
@@ -265,6 +267,14 @@ class Walk:
             "link-button": Shown("/login", self._opened_without_hint),
         }
 
+    def _looks(self, page: Page) -> None:
+        if page.get_by_text("as their people do").count():  # since an earlier walk
+            page.goto("/account")
+            return
+        page.get_by_role("button", name="Look as this customer").click()
+        page.get_by_text("as their people do").wait_for()
+        page.goto("/account")
+
     def _wrong_password(self, page: Page) -> None:
         page.get_by_label("E-mail").fill(self.site.silver.account.email)
         page.get_by_label("Password", exact=True).fill("a wrong password")
@@ -291,6 +301,8 @@ class Walk:
             "operator-account": Shown(f"/operator/accounts/{self.site.silver.account.id}"),
             "operator-accounts-none": Shown("/operator/accounts?q=nothing-has-this-name"),
             "operator-doctor-run": Shown("/operator/doctor", _pressed("Run again")),
+            "operator-log-in": Shown("/account/log-in"),
+            "operator-preferences": Shown("/account/preferences"),
         }
 
 

@@ -12,7 +12,7 @@ import pytest
 from kit.site import WAIT_SECONDS, Site
 
 from holdfast.service.instance.home import create_instance
-from holdfast.web.server import PortInUse, ServerError, listen, run
+from holdfast.web.server import DatedState, PortInUse, ServerError, listen, run
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
@@ -37,6 +37,14 @@ def test_localhost_listens_on_all_its_addresses_with_one_port() -> None:
         opened.close()
 
 
+def test_answers_have_the_date_of_their_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = DatedState()
+    state.default_headers = [(b"date", b"what uvicorn made when it began")]
+    for now, date in ((0.9, b"Thu, 01 Jan 1970 00:00:00 GMT"), (86_401.2, b"Fri, 02 Jan 1970 00:00:01 GMT")):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        assert state.default_headers == [(b"date", date)]
+
+
 def test_what_runs_may_finish_and_what_comes_is_refused(site: Site, silver: httpx.Client) -> None:
     (site.folder / "big.bin").write_bytes(random.Random(1).randbytes(16_000_000))
     backup = site.take()
@@ -50,7 +58,7 @@ def test_what_runs_may_finish_and_what_comes_is_refused(site: Site, silver: http
 
 
 def refused_with_503(site: Site) -> httpx.Response:
-    """Ask until the server notices that it is to stop: it looks ten times a second."""
+    """Ask until the server has noticed that it is to stop."""
     with site.client() as client:
         for _ in range(10_000):
             answer = client.get("/healthz")

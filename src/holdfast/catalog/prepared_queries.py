@@ -76,6 +76,8 @@ class OperatorSessionRow(NamedTuple):
     ends_at: int
     elevated_until: int | None
     proof: str | None
+    views_account_id: str | None
+    views_until: int | None
     email: str
     language: str | None
     theme: str | None
@@ -84,6 +86,7 @@ class OperatorSessionRow(NamedTuple):
     """His id if he has a second factor."""
 
 
+_ACCOUNT = select(*ACCOUNT_COLUMNS, accounts.c.erase_at).where(accounts.c.id == bindparam("id"))
 _OF_PERSON = (people.c.email, people.c.language, people.c.theme, people.c.time_zone)
 _Query = tuple[str, tuple[str, ...] | None]
 
@@ -129,6 +132,7 @@ class PreparedQueries:
             .where(sessions.c.token_hash == bindparam("token_hash"))
         )
         self._operator_session = self._of_operator()
+        self._account = self._compiled(_ACCOUNT)
         self._owner = self._compiled(select(apps.c.account_id).where(apps.c.id == bindparam("app_id")))
         self._list = self._compiled(
             select(
@@ -247,6 +251,11 @@ class PreparedQueries:
         """Return the session of an operator whose token has this SHA-256."""
         rows = self._rows(self._operator_session, token_hash)
         return OperatorSessionRow(*rows[0]) if rows else None
+
+    def account_with_end(self, account_id: str) -> tuple[Account, int | None] | None:
+        """Return an account, and when it is erased."""
+        rows = self._rows(self._account, account_id)
+        return (account_of(rows[0][:-1]), rows[0][-1]) if rows else None
 
     def app_owner(self, app_id: str) -> str | None:
         """Return the id of the account that an application belongs to."""

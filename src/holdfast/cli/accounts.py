@@ -33,10 +33,10 @@ def list_all(json: Json = False) -> None:
     """List all accounts."""
     from holdfast.schemas.commands import OperatorAccount
     from holdfast.schemas.times import iso
-    from holdfast.service.registry.accounts import list_accounts, usage
+    from holdfast.service.registry.accounts import list_with_usage
 
     with state.instance() as instance:
-        found = [(account, *usage(instance, account)) for account in list_accounts(instance)]
+        found = list_with_usage(instance)
         zone = instance.zone
     if json:
         print_json(

@@ -122,6 +122,11 @@ class IdentifiedStore:
         yield from (found for found in self.inner.list(prefix) if found[0] not in (MARK, MARK_IN_USE))
         self.confirm()  # what a list lacks is missing, and the disk may have gone meanwhile
 
+    def names(self, prefix: str) -> Iterator[str]:
+        self.confirm()
+        yield from (name for name in self.inner.names(prefix) if name not in (MARK, MARK_IN_USE))
+        self.confirm()
+
     def delete(self, name: str) -> None:
         self.confirm()
         self.inner.delete(name)

@@ -98,6 +98,13 @@ class LocalStore:
         return status.st_size
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        found = []
+        for name in self.names(prefix):
+            with suppress(FileNotFoundError):
+                found.append((name, os.stat(self._root / name).st_size))
+        return iter(found)
+
+    def names(self, prefix: str) -> Iterator[str]:
         top = self._root / checked_prefix(prefix).rpartition("/")[0]
         if not self._is_there():
             raise self._gone()
@@ -106,11 +113,8 @@ class LocalStore:
             if Path(at) == self._root:
                 folders[:] = [f for f in folders if f != _UNFINISHED]
             base = os.path.relpath(at, self._root)
-            for file in files:
-                name = file if base == "." else f"{base}/{file}"
-                if name.startswith(prefix) and is_name(name):
-                    with suppress(FileNotFoundError):
-                        found.append((name, os.stat(os.path.join(at, file)).st_size))
+            names = files if base == "." else [f"{base}/{file}" for file in files]
+            found += [name for name in names if name.startswith(prefix) and is_name(name)]
         return iter(sorted(found))
 
     def delete(self, name: str) -> None:

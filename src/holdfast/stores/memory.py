@@ -45,6 +45,9 @@ class MemoryStore:
             found = sorted((name, len(data)) for name, data in self._objects.items() if name.startswith(prefix))
         return iter(found)
 
+    def names(self, prefix: str) -> Iterator[str]:
+        return (name for name, _ in self.list(prefix))
+
     def delete(self, name: str) -> None:
         with self._lock:
             self._objects.pop(checked(name), None)

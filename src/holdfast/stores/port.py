@@ -86,5 +86,8 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Yield names (with sizes) that start with `prefix`, sorted. Unfinished objects are not included."""
 
+    def names(self, prefix: str) -> Iterator[str]:
+        """Yield the names alone, as `list` does, which may cost much less."""
+
     def delete(self, name: str) -> None:
         """Remove durably; a name that is not there is fine."""

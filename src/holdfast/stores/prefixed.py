@@ -38,6 +38,9 @@ class PrefixedStore:
         for name, size in self._store.list(self._prefix + prefix):
             yield name[len(self._prefix) :], size
 
+    def names(self, prefix: str) -> Iterator[str]:
+        return (name[len(self._prefix) :] for name in self._store.names(self._prefix + prefix))
+
     def delete(self, name: str) -> None:
         self._store.delete(self._prefix + name)
 

@@ -50,6 +50,9 @@ class SharedStore:
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         return self._store.list(prefix)
 
+    def names(self, prefix: str) -> Iterator[str]:
+        return self._store.names(prefix)
+
     def delete(self, name: str) -> None:
         with self._lock:
             self._open.pop(name, None)  # who has it reads on; who opens it now finds what is there now

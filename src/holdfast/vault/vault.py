@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -24,10 +25,11 @@ from holdfast.vault.layout import targz
 from holdfast.vault.layout import zip as zip_layout
 from holdfast.vault.maintenance.backup_check import DamagedBackup
 from holdfast.vault.maintenance.check import Check, CheckReport, auditor
-from holdfast.vault.maintenance.mark import Marker, backup_ids
+from holdfast.vault.maintenance.mark import Marker
 from holdfast.vault.maintenance.prune import GRACE_NS, Prune, bytes_freed
 from holdfast.vault.maintenance.prune_plan import CopyBudget, PruneControl, PrunePlan, PruneResult
 from holdfast.vault.maintenance.room import Freed, Room
+from holdfast.vault.maintenance.uses import Uses
 from holdfast.vault.manifest.block import Block
 from holdfast.vault.manifest.entry import Entry, Extent
 from holdfast.vault.manifest.listing import BlockRef
@@ -35,6 +37,7 @@ from holdfast.vault.manifest.previous import PreviousEntries
 from holdfast.vault.manifest.root import ZIP_LAYOUT, Root, digest_of, read_root, root_size, write_root
 from holdfast.vault.pack.index import Index
 from holdfast.vault.pack.ledger import Ledger
+from holdfast.vault.pack.live_index import LiveIndex
 from holdfast.vault.pack.seal import VaultKeys
 from holdfast.vault.pack.segment import LEVELS
 from holdfast.vault.pack.writer import PackKind, PackWriter
@@ -80,9 +83,18 @@ class Vault:
     """Everything one account stores. Safe to use from several threads; the caller runs one take at a time."""
 
     def __init__(
-        self, *, vault_id: str, store: Store, data_key: bytes, ledger: Ledger, level: str = "fast", workers: int = 2
+        self,
+        *,
+        vault_id: str,
+        store: Store,
+        data_key: bytes,
+        ledger: Ledger,
+        level: str = "fast",
+        workers: int = 2,
+        uses_file: Path | None = None,
     ) -> None:
-        """`level`: fast, balanced or small. `workers`: processes of a large take; 0 does all of it in this one."""
+        """`level`: fast, balanced or small. `workers`: processes of a large take; 0 does all of it in this one.
+        `uses_file`: where it notes how often each chunk is needed (`maintenance/uses.py`)."""
         self._vault_id = vault_id
         self._store = store
         self._shared_store = SharedStore(store)
@@ -92,22 +104,13 @@ class Vault:
         self._ledger = ledger
         self._encoder = LEVELS[level]
         self._workers = workers
-        self._lock = threading.Lock()
-        self._cached_index: Index | None = None
+        self._live = LiveIndex(self._keys, ledger)
+        self._uses = Uses(store, self._keys, vault_id, uses_file)
+        self._uses_lock = threading.Lock()
 
     def index(self, refresh: bool) -> Index:
         """Return the vault's index; with `refresh` as the ledger has it now. Raises DamagedError, FormatError."""
-        with self._lock:
-            if self._cached_index is None or refresh:
-                held = self._cached_index or Index.empty()
-                live = self._ledger.live_pack_ids()
-                if set(held.packs) - set(live):
-                    held = Index.empty()
-                fresh = set(live) - set(held.packs)
-                if fresh:
-                    held = held.with_packs(self._keys, self._ledger.pack_rows([p for p in live if p in fresh]))
-                self._cached_index = held
-            return self._cached_index
+        return self._live.index(refresh)
 
     def open(self, backup_id: str, view: Callable[[Block], Block] = lambda block: block) -> Snapshot:
         """Open a backup for reading; `view` changes each block as it is read.
@@ -317,17 +320,15 @@ class Vault:
         `besides`: backups that are not counted among those which stay. Raises DamagedError, FormatError, ChunkMissing
         when a backup's manifest cannot be read.
         """
-        index = self.index(True)
-        used = []
-        for ids in (set(backup_ids(self._store)).difference(gone, besides), gone):
-            marker = Marker(self._store, self._keys, index)
-            try:
-                marker.mark_all(ids)
-            finally:
-                marker.close()
-            used.append(marker.used)
-        sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
-        return bytes_freed(index, used[1], used[0], sizes)
+        with self._uses_lock:
+            index, sizes = self._live.with_sizes()
+            leaving, staying = self._uses.only_in(index, gone, besides)
+        return bytes_freed(index, leaving, staying, sizes)
+
+    def count_uses(self, trashed: Collection[str]) -> None:
+        """Count what a new backup needs, so that a deletion finds it counted. Raises as `bytes_only_in`."""
+        with self._uses_lock:
+            self._uses.bring_up(self.index(True), trashed)
 
     def root_bytes(self, backup_id: str) -> int:
         """Return the size of a backup's root in the store. Raises BackupMissing, StoreError."""
@@ -338,8 +339,7 @@ class Vault:
 
         Raises DamagedError, FormatError, ChunkMissing when a backup's manifest cannot be read.
         """
-        sizes = {pack_id: size for pack_id, _, size in self._ledger.live_packs()}
-        return Room(self._store, self._keys, self.index(True), sizes).make(gone, order, wanted_bytes)
+        return Room(self._store, self._keys, *self._live.with_sizes()).make(gone, order, wanted_bytes)
 
 
 def _result_of(root: Root, root_bytes: int, epoch: int, notices: PathWarnings) -> TakeResult:

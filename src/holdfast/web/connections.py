@@ -66,6 +66,8 @@ class Connections:
         self._most = most
         self._of_address = of_address
         self._addresses = addresses
+        self.on_first: Callable[[], None] = lambda: None
+        """Called when the first connection comes: from then on `sweep` has something to do."""
         self._all: dict[Connection, str | None] = {}
         self._count: Counter[str] = Counter()
         self._flushing: dict[Connection, tuple[float, int]] = {}
@@ -81,6 +83,8 @@ class Connections:
             return False
         if len(self._all) >= self._most and not self._make_room(None):
             return False
+        if not self._all:
+            self.on_first()
         self._all[connection] = address
         if address is not None:
             self._count[address] += 1
@@ -97,7 +101,7 @@ class Connections:
                 del self._count[address]
 
     def sweep(self) -> None:
-        """End what waited too long; called every half second or so."""
+        """End what waited too long; called every half second or so while there are any."""
         now = self.now()
         for connection in list(self._all):
             if connection.deadline is None:

@@ -83,6 +83,8 @@ class DownloadAudit:
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._stopping = threading.Event()
+        self._counting = threading.Event()
+        """There may be something that was not entered."""
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
@@ -96,6 +98,7 @@ class DownloadAudit:
     def stop(self) -> None:
         """Enter what is left, and end."""
         self._stopping.set()
+        self._counting.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -123,6 +126,7 @@ class DownloadAudit:
                     self._end(next(iter(self._windows.values())))  # the oldest
                 window = self._windows[of] = Window(of, now_ns)
             window.requests += 1
+            self._counting.set()
             if path and len(window.paths) < PATHS_MAX:
                 window.paths.add(path)
             return window
@@ -155,8 +159,16 @@ class DownloadAudit:
             del self._over[0]
 
     def _run(self) -> None:
-        while not self._stopping.wait(FLUSH_SECONDS):
+        """Enter at most once a second, and sleep while nobody downloads."""
+        while self._counting.wait() and not self._stopping.wait(FLUSH_SECONDS):
+            self._counting.clear()
             try:
                 self.store()
             except Exception:
                 _log.exception("downloads cannot be entered into the audit now")
+            if self._is_left():
+                self._counting.set()
+
+    def _is_left(self) -> bool:
+        with self._lock:
+            return any(w.sending or not w.is_entered for w in (*self._over, *self._windows.values()))

@@ -13,17 +13,24 @@ import errno
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from types import FrameType
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from holdfast.service.instance.home import Instance
 from holdfast.web.app import Front, create_app
 from holdfast.web.protocol import BoundedProtocol
 
 GRACE_SECONDS = 30.0
-SWEEP_TICKS = 5
-"""The connections are swept each half second: uvicorn ticks ten times a second."""
+SWEEP_SECONDS = 0.5
+"""The interval at which the connections are swept, while there are any."""
+
+DRAIN_SECONDS = 0.1
+"""The interval at which a server that stops looks whether it has answered everything."""
 
 BACKLOG = 2048
 
@@ -86,8 +93,32 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+class DatedState(ServerState):
+    """State that uvicorn's connections share, with a `Date` that is made when an answer needs it.
+
+    uvicorn's own loop makes one each second, whether or not anybody asks.
+    """
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._headers: list[tuple[bytes, bytes]] = []
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of every answer."""
+        now = int(time.time())
+        if now != self._second:
+            self._second, self._headers = now, [(b"date", formatdate(now, usegmt=True).encode())]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self._headers = headers
+
+
 class WebServer(uvicorn.Server):
-    """One running server. `run` blocks until a signal or `stop`."""
+    """One running server. `run` blocks until a signal or `stop`. Nothing wakes it while nobody is connected."""
 
     def __init__(
         self,
@@ -110,12 +141,15 @@ class WebServer(uvicorn.Server):
                 timeout_graceful_shutdown=1,
             )
         )
+        self.server_state = DatedState()
         self.port: int = sockets[0].getsockname()[1]
         self._context = front.context
         self._sockets = sockets
         self._on_ready = on_ready
         self._grace_seconds = grace_seconds
         self._drained_by: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
 
     def serve_until_stopped(self) -> None:
         """Serve; returns when the last answer is finished or its time is over."""
@@ -124,6 +158,16 @@ class WebServer(uvicorn.Server):
     def stop(self) -> None:
         """Begin to stop; from any thread."""
         self.should_exit = True
+        self._wake()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.get_running_loop().run_in_executor(self._context.calls, self._context.store_watch.start)
@@ -131,11 +175,22 @@ class WebServer(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready(self.port)
 
-    async def on_tick(self, counter: int) -> bool:
+    async def main_loop(self) -> None:
+        """Sweep the connections while there are any, and return once the server is told to stop and has drained."""
+        self._loop = asyncio.get_running_loop()
+        connections = self._context.connections
+        connections.on_first = self._woken.set
+        while not self._is_over():
+            seconds = DRAIN_SECONDS if self.should_exit else SWEEP_SECONDS if len(connections) else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._woken.wait()
+            self._woken.clear()
+            connections.sweep()
+
+    def _is_over(self) -> bool:
         context = self._context
-        if counter % SWEEP_TICKS == 0:
-            context.connections.sweep()
-        if not await super().on_tick(counter):
+        if not self.should_exit:
             return False
         context.draining = True
         if self._drained_by is None:

@@ -11,6 +11,7 @@ schedules, since we have none and each queries the database every second.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,6 +85,10 @@ class DurableExecutor:
         DBOS.delete_workflows(self._left(ENDED))  # as a crash may have come between an end and its deletion
         for stop in self._dbos.background_thread_stop_events:
             stop.set()
+        # It begins delayed workflows and ends late ones, we have neither, and its event is not among the others.
+        sweeping: threading.Event | None = getattr(self._dbos, "_background_jobs_stop_event", None)
+        if sweeping is not None:
+            sweeping.set()
 
     def _left(self, status: str | list[str], node: str | None = None) -> list[str]:
         found = DBOS.list_workflows(status=status, executor_id=node, load_input=False, load_output=False)

@@ -69,6 +69,9 @@ class FaultedStore:
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         return iter(self._call(lambda: list(self._store.list(prefix))))
 
+    def names(self, prefix: str) -> Iterator[str]:
+        return iter(self._call(lambda: list(self._store.names(prefix))))
+
     def delete(self, name: str) -> None:
         self._call(lambda: self._store.delete(name), writes=True)
 

@@ -103,6 +103,9 @@ class FaultyStore:
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         return self._store.list(prefix)
 
+    def names(self, prefix: str) -> Iterator[str]:
+        return self._store.names(prefix)
+
     def delete(self, name: str) -> None:
         self.effect(EffectKind.DELETE, name, 0, lambda: self._store.delete(name))
 

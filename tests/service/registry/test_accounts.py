@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kit.counted import counted
 from kit.world import World
 
 from holdfast.catalog.records import SYSTEM
 from holdfast.service.errors import Conflict, Invalid, NotFound, UpgradeRequired
 from holdfast.service.registry import accounts, apps
+from holdfast.service.registry.trash import delete_backup
 
 
 def test_plans(world: World) -> None:
@@ -19,6 +21,26 @@ def test_plans(world: World) -> None:
     lower = accounts.set_plan(world.instance, world.account.id, "Bronze", SYSTEM)
     with pytest.raises(UpgradeRequired):
         accounts.require_api_backups(world.instance, lower)
+
+
+def test_a_list_of_all_accounts_says_what_each_says_of_itself(world: World) -> None:
+    """With backups, with some in the trash, and without any; by as many queries for nine as for two."""
+    world.take()
+    (world.root / "more").write_bytes(bytes(range(256)) * 1_000)
+    delete_backup(world.instance, world.take(), SYSTEM)
+    took = []
+    for several in (["x"], [f"x{number}" for number in range(7)]):
+        for name in several:
+            accounts.add_account(world.instance, f"{name}@example.org", "Silver", SYSTEM)
+        with counted(world.instance) as statements:
+            listed = accounts.list_with_usage(world.instance)
+        took.append(len(statements))
+        assert [account for account, _, _ in listed] == accounts.list_accounts(world.instance)
+        assert [tuple(used) for _, *used in listed] == [accounts.usage(world.instance, a) for a, _, _ in listed]
+    assert took[0] == took[1]
+    backups, stored = next((backups, stored) for account, backups, stored in listed if account.id == world.account.id)
+    assert backups == 1
+    assert stored > 0
 
 
 def test_an_account_that_cannot_be(world: World) -> None:

@@ -111,7 +111,7 @@ def test_who_was_told_that_it_is_overdue(world: World) -> None:
             told.append(world.clock.ns)
         facts = now(world).facts
         assert {facts.notified_at, facts.operator_notified_at} == set(told[-2:])
-        assert "The operator was told at" in status(world).message
+        assert "The operator was told:" in status(world).message
         world.take()
         assert now(world).facts.notified_at is None
 

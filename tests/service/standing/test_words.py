@@ -12,12 +12,15 @@ from zoneinfo import ZoneInfo
 
 from kit.standing import FAILED, GOING, GOOD, NONE_GOOD, NOW, ROWS, facts_of
 
+from holdfast.schemas.times import time_text
+from holdfast.service.language.patterns import when
 from holdfast.service.policy.limits import Reached
 from holdfast.service.policy.standing import Damaged, Going, Kind, standing
 from holdfast.service.standing.words import wording_of
 from holdfast.units import DAY_NS, HOUR_NS
 from holdfast.vault.control import TimedProgress
 
+BERLIN = ZoneInfo("Europe/Berlin")
 GOLDEN = Path(__file__).parent / "golden" / "words.txt"
 APP_ID = "a" * 32
 
@@ -44,6 +47,10 @@ CASES: list[tuple[Kind, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+WRITTEN = {"customer": lambda at: when(at, NOW, BERLIN), "operator": lambda at: time_text(at, BERLIN)}
+"""How times are written: by a page, and by a command."""
+
+
 def words() -> str:
     lines = []
     for kind, what, more in CASES:
@@ -53,8 +60,9 @@ def words() -> str:
         assert found.kind is kind, (kind, what)
         lines.append(f"> {kind}{what and ': '}{what}")
         for whose in ("customer", "operator"):
-            one = wording_of(found, APP_ID, ZoneInfo("Europe/Berlin"), for_operator=whose == "operator")
-            lines += [f"{whose}: {one.headline}", f"    {one.text}", *([f"    {one.command}"] if one.command else [])]
+            one = wording_of(found, APP_ID, for_operator=whose == "operator")
+            lines += [f"{whose}: {one.headline}", f"    {one.text(WRITTEN[whose])}"]
+            lines += [f"    {one.command}"] if one.command else []
         lines.append("")
     return "\n".join(lines)
 
@@ -69,6 +77,6 @@ def test_a_customer_is_told_nothing_of_the_machine() -> None:
     for kind, _, more in CASES:
         facts = facts_of(kind, **more)
         assert facts is not None
-        one = wording_of(standing(facts), APP_ID, ZoneInfo("UTC"), for_operator=False)
-        assert "/srv/" not in one.text
+        one = wording_of(standing(facts), APP_ID, for_operator=False)
+        assert "/srv/" not in one.text(str)
         assert not one.command

@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.archives import Build, fields_changed, member, patched, tar_of, zip_member, zip_of
+from kit.zstandard import zstd
 
 from holdfast.sources.archive import scratch as scratch_module
 from holdfast.sources.archive.errors import ArchiveRefused, ArchiveTooLarge, Limits, ScratchFailed

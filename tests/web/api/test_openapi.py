@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kit.keys import add_named_key
 from kit.site import Site
-from kit.sized import sized
+from kit.sized import IS_WHOLE
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
@@ -161,7 +161,9 @@ def test_schemathesis_finds_nothing_with_all_checks(site: Site, tmp_path: Path) 
     (tmp_path / "schemathesis.toml").write_text(real_parameters(site) + SCHEMATHESIS)
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{site.url}/openapi.json"),
-        *("--checks", "all", "--max-examples", str(sized(5, short=2)), "--seed", "20241207", "--no-color"),
+        *("--checks", "all", "--max-examples", "5", "--seed", "20241207", "--no-color"),
+        # Without the made-up bodies and parameters that are wrong in one place each, most of its time.
+        *(() if IS_WHOLE else ("--phases", "examples,fuzzing")),
         *("--header", f"Authorization: {site.silver.api_key}"),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=220, check=False)

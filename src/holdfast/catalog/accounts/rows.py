@@ -10,10 +10,10 @@ from sqlalchemy import Column, Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.tables import accounts, backups
+from holdfast.catalog.database.tables import accounts, backups, packs
 from holdfast.catalog.events.audit import Change, changed, enter_audit
 from holdfast.catalog.events.log import enter_event
-from holdfast.catalog.packs.ledger import counted_bytes
+from holdfast.catalog.packs.ledger import LIVE, counted_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.records import Key
 from holdfast.catalog.records import Account, Actor, EventKind, State
@@ -131,3 +131,22 @@ def usage(catalog: Catalog, account_id: str) -> tuple[int, int]:
             select(func.count()).where(backups.c.account_id == account_id, backups.c.state == State.SUCCESSFUL)
         ).scalar_one()
         return int(count), counted_bytes(connection, account_id)
+
+
+def usages(catalog: Catalog) -> dict[str, tuple[int, int]]:
+    """Return the same of all accounts that have backups or packs, by two queries."""
+    good = (
+        select(backups.c.account_id, func.count())
+        .where(backups.c.state == State.SUCCESSFUL)
+        .group_by(backups.c.account_id)
+    )
+    live = (
+        select(packs.c.account_id, func.sum(packs.c.size), func.max(accounts.c.trash_bytes))
+        .join(accounts, accounts.c.id == packs.c.account_id)
+        .where(packs.c.state == LIVE)
+        .group_by(packs.c.account_id)
+    )
+    with catalog.read() as connection:
+        counts = {row[0]: int(row[1]) for row in connection.execute(good)}
+        sizes = {row[0]: max(0, int(row[1]) - int(row[2] or 0)) for row in connection.execute(live)}
+    return {account_id: (counts.get(account_id, 0), sizes.get(account_id, 0)) for account_id in {*counts, *sizes}}

@@ -25,6 +25,7 @@ from holdfast.catalog.packs.ledger import forget_trash_bytes
 from holdfast.catalog.people.keys import insert_key
 from holdfast.catalog.people.members import enter_member, enter_person, forget_strangers
 from holdfast.catalog.people.records import Key, Member
+from holdfast.catalog.people.views import end_views
 from holdfast.catalog.records import OPEN_JOBS, Account, Actor, App, Backup, State
 
 ERASED = b""
@@ -281,6 +282,7 @@ def forget_account(catalog: Catalog, account_id: str) -> None:
 
 
 def _forget_belongings(connection: Connection, account_id: str) -> None:
+    end_views(connection, sessions.c.views_account_id == account_id)
     of_account = (sign_in_links, sessions, links, invitations, keys, members)
     for table in (*of_account, deliveries, endpoints, events, jobs, backups, packs, apps):
         connection.execute(table.delete().where(table.c.account_id == account_id))

@@ -82,8 +82,11 @@ sessions = Table(
     Column("ip", String(45), nullable=False),
     Column("agent", String(255), nullable=False),
     Column("proof", String(16)),
+    Column("views_account_id", String(32)),
+    Column("views_until", BigInteger),
 )
-"""`account_id`: the account that it is for; None for an operator's. `rights`, `app_ids`: what a sign-in link gave;
+"""`account_id`: the account that it is for; None for an operator's. `views_account_id`, `views_until`: the account
+whose pages an operator is shown besides his own, and until when. `rights`, `app_ids`: what a sign-in link gave;
 without them the membership holds, at each request. `proof`: the best that its person has proved himself by, None of one
 that an older version began."""
 

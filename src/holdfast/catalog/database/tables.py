@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0025"
+SCHEMA_VERSION = "0029"
 """The newest migration; what `alembic_version` says in a catalog that this program wrote."""
 
 metadata = MetaData()
@@ -168,6 +168,15 @@ Index(
 )
 _damaged = text("damage IS NOT NULL")
 Index("ix_backups_damaged", backups.c.account_id, info={"where": _damaged})
+_proved = text("restore_proved_at IS NOT NULL")
+Index(
+    "ix_backups_proved",
+    *(backups.c.account_id, backups.c.app_id, backups.c.state, backups.c.restore_proved_at),
+    info={"where": _proved},
+)
+kept_backups = text("state IN ('successful', 'trashed')")
+"""As `open_backups`, of the index that counts what accounts keep: it is written when a backup ends, and no sooner."""
+Index("ix_backups_kept", backups.c.account_id, backups.c.state, backups.c.deleted_at, info={"where": kept_backups})
 
 packs = Table(
     "packs",

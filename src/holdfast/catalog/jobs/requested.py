@@ -69,3 +69,14 @@ def insert_once(catalog: Catalog, job: Job, by: Actor, data: dict[str, Any] | No
             raise RequestedBefore(job_of(row))
 
     insert_job(catalog, job, by, data, permit=seek)
+
+
+def undoing_job(catalog: Catalog, job: Job, states: Sequence[str]) -> Job | None:
+    """Return the newest restore in one of these states that undoes another one, of the same application."""
+    same = jobs.c.account_id == job.account_id, jobs.c.app_id == job.app_id, jobs.c.kind == job.kind
+    later = jobs.c.created_at >= job.created_at, jobs.c.state.in_(states), ~jobs.c.is_hidden
+    undoes = jobs.c.request.contains(f'"undoes":"{job.id}"', autoescape=True)
+    query = select(*JOB_COLUMNS).where(*same, *later, undoes).order_by(jobs.c.created_at.desc()).limit(1)
+    with catalog.read() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else job_of(row)

@@ -6,7 +6,21 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, ScalarSelect, and_, case, func, literal, or_, select, true, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ScalarSelect,
+    String,
+    and_,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts, apps, backups, jobs, open_backups, open_jobs
@@ -116,23 +130,27 @@ def _ended_by_itself() -> ColumnElement[bool]:
 def marks(catalog: Catalog, account_ids: Collection[str] | None = None) -> dict[str, Marks]:
     """Return the marks of applications, by their ids; of those that have a proved or a damaged backup."""
     b = backups.c
-    is_damaged = b.damage.is_not(None)
-    query = (
-        select(
-            b.app_id,
-            func.max(b.restore_proved_at),
-            func.sum(case((is_damaged, 1), else_=0)),
-            func.max(case((is_damaged, b.id))),
-        )
-        .where(
-            b.state == State.SUCCESSFUL,
-            or_(b.restore_proved_at.is_not(None), is_damaged),
-            _of(b.account_id, account_ids),
-        )
-        .group_by(b.app_id)
-    )
+    is_good = b.state == State.SUCCESSFUL, _of(b.account_id, account_ids)
+
+    proved = select(b.app_id, func.max(b.restore_proved_at), literal(0), cast(null(), String))
+    proved = proved.where(b.restore_proved_at.is_not(None), *is_good).group_by(b.app_id)
+    damaged = select(b.app_id, cast(null(), BigInteger), func.count(), func.max(b.id))
+    damaged = damaged.where(b.damage.is_not(None), *is_good).group_by(b.app_id)
+    # SQLite would take the index by account, and read every backup of it.
+    parts = [
+        part.with_hint(backups, f"INDEXED BY {index}", "sqlite")
+        for part, index in ((proved, "ix_backups_proved"), (damaged, "ix_backups_damaged"))
+    ]
+    found: dict[str, Marks] = {}
     with catalog.read() as connection:
-        return {row[0]: Marks(row[1], int(row[2]), row[3]) for row in connection.execute(query)}
+        for app_id, proved_at, count, newest_id in connection.execute(union_all(*parts)):
+            known = found.get(app_id, Marks(None, 0, None))
+            found[app_id] = Marks(
+                known.proved_at if proved_at is None else proved_at,
+                known.damaged + int(count),
+                newest_id or known.damaged_id,
+            )
+    return found
 
 
 def going(catalog: Catalog) -> list[GoingRow]:

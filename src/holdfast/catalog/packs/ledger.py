@@ -77,6 +77,18 @@ class SqlLedger:
             ).all()
         return [(row[0], int(row[1]), int(row[2])) for row in rows]
 
+    def live_stamp(self) -> tuple[int, ...]:
+        # The sequence tells of packs that came, the epoch of those that were condemned, the rest of what a
+        # reconciliation deletes; all of it stands in one index.
+        live = packs.c.account_id == self._account_id, packs.c.state == LIVE
+        counted = select(
+            func.count(), func.coalesce(func.max(packs.c.seq), 0), func.coalesce(func.sum(packs.c.size), 0)
+        )
+        epoch = select(accounts.c.vault_epoch).where(accounts.c.id == self._account_id).scalar_subquery()
+        with self._catalog.read() as connection:
+            row = connection.execute(counted.add_columns(epoch).where(*live)).one()
+        return tuple(map(int, row))
+
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
         found: dict[bytes, PackRow] = {}
         with self._catalog.read() as connection:

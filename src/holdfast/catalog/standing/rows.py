@@ -43,10 +43,11 @@ class NewestBackups(msgspec.Struct, frozen=True):
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """All backups of an application together. `proved_at`: when a test restore of one last matched; `fixed`: the number
-    of those that were taken by hand or are locked."""
+    """All backups of an application together. `content_bytes`: of what is in the good ones; `proved_at`: when a test
+    restore of one last matched; `fixed`: the number of those that were taken by hand or are locked."""
 
     stored_bytes: int = 0
+    content_bytes: int = 0
     proved_at: int | None = None
     fixed: int = 0
 
@@ -135,13 +136,13 @@ def standing_rows(
 def _row_of(values: Sequence[Any]) -> StandingRow:
     left = iter(values)
     newest = NewestBackups(*_next(left, NewestBackups))
-    stored, proved_at, fixed = _next(left, Sums)
+    stored, content, proved_at, fixed = _next(left, Sums)
     backup, restore = (_open_work(_next(left, OpenWork)) for _ in range(2))
     ended, damaged, notified = (_next(left, kind) for kind in (EndedRestore, DamagedBackups, Notified))
     jobs_open, plan, live, trash, beat, event_seq = left
     return StandingRow(
         newest=newest,
-        sums=Sums(int(stored or 0), proved_at, int(fixed or 0)),
+        sums=Sums(int(stored or 0), int(content or 0), proved_at, int(fixed or 0)),
         backup=backup,
         restore=restore,
         ended=None if ended[0] is None else EndedRestore(*ended),

@@ -118,13 +118,14 @@ def _warnings_count(one: FromClause) -> ColumnElement[int]:
 
 def _sums() -> Subquery:
     """Return the sums over the backups of applications."""
-    proved_at = case((backups.c.state == State.SUCCESSFUL, backups.c.restore_proved_at))
+    is_good = backups.c.state == State.SUCCESSFUL
+    proved_at, content = (case((is_good, column)) for column in (backups.c.restore_proved_at, backups.c.content_bytes))
     is_fixed = or_(backups.c.origin.in_(BY_HAND), backups.c.is_locked, backups.c.locked_until > _NOW)
     stored = case((backups.c.deleted_at.is_(None), backups.c.stored_bytes), else_=0)
-    fixed = func.sum(case((and_(backups.c.state == State.SUCCESSFUL, is_fixed), 1), else_=0))
-    sums = (func.sum(stored).label("stored"), func.max(proved_at).label("proved_at"), fixed.label("fixed"))
-    of_apps = select(backups.c.app_id, *sums).where(backups.c.app_id.in_(_APP_IDS))
-    return of_apps.group_by(backups.c.app_id).subquery("sums")
+    fixed = func.sum(case((and_(is_good, is_fixed), 1), else_=0))
+    sizes = func.sum(stored).label("stored"), func.sum(content).label("content")
+    query = select(backups.c.app_id, *sizes, func.max(proved_at).label("proved_at"), fixed.label("fixed"))
+    return query.where(backups.c.app_id.in_(_APP_IDS)).group_by(backups.c.app_id).subquery("sums")
 
 
 def _open_backup() -> Subquery:

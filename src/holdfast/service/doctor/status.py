@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from holdfast.catalog.records import App
 from holdfast.schemas.commands import AppStatus
+from holdfast.schemas.times import time_text
 from holdfast.service.doctor.finding import Level
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.standing import NOT_WELL, PROBLEMS, Kind, Standing, badness
@@ -22,14 +23,14 @@ def app_statuses(instance: Instance, apps: Sequence[App]) -> list[AppStatus]:
 
 
 def _status(instance: Instance, app: App, standing: Standing) -> AppStatus:
-    words = wording_of(standing, app.id, instance.zone, for_operator=True)
+    words = wording_of(standing, app.id, for_operator=True)
     return AppStatus(
         app_id=app.id,
         app=app.name,
         account_id=app.account_id,
         level=level_of(standing),
         headline=words.headline,
-        message=words.text,
+        message=words.text(lambda at: time_text(at, instance.zone)),
         command=words.command,
         standing=shown_standing(instance, standing, for_operator=True),
     )

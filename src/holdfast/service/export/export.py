@@ -40,6 +40,7 @@ def export_account(instance: Instance, caller: Caller) -> Export:
 
 def _explained(instance: Instance, caller: Caller, now_ns: int) -> str:
     base_url, lacking = instance.config.base_url.rstrip("/"), left_out(caller)
+    docs_url, keys_url = f"{base_url}/docs", f"{base_url}/account/keys"
     paragraphs = [
         _(
             "All data of the account %(email)s, as of %(time)s.",
@@ -49,7 +50,7 @@ def _explained(instance: Instance, caller: Caller, now_ns: int) -> str:
         _(
             "Each .json file is a list with one object a line, as the API shows it (%(url)s). The .csv files have the "
             "backups and the audit once more, for a spreadsheet.",
-            url=f"{base_url}/docs",
+            url=docs_url,
         ),
         _(
             "Not in it: passwords, keys and secrets, which are kept so that nobody can read them; and the files of the "
@@ -58,7 +59,7 @@ def _explained(instance: Instance, caller: Caller, now_ns: int) -> str:
         _(
             "The files of the backups are downloaded one backup at a time, each as a zip. Make a key with the right "
             "backups.download at %(url)s, put it into HOLDFAST_KEY, and ask for the addresses:",
-            url=f"{base_url}/account/keys",
+            url=keys_url,
         ),
         f'    curl -H "Authorization: $HOLDFAST_KEY" "{base_url}/v3/backups?limit=200"',
         _(

@@ -153,6 +153,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The same, part by part."""
     sign_in: ConfiguredSignIn = ConfiguredSignIn()
     """Other sites that sign people in."""
+    operators_view_accounts: bool = True
+    """Operators may be shown the pages of an account as its people see them; each time is in its audit."""
     metrics_token: Annotated[str, msgspec.Meta(pattern=r"^([!-~]{16,200})?\Z")] = ""
     """The token that lets a monitoring system read `/metrics`; empty: see `web/api/metrics.py`."""
     metrics_apps_max: Annotated[int, msgspec.Meta(ge=0)] = 10_000

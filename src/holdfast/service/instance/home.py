@@ -1,8 +1,8 @@
 """An instance: its home folder, and the objects that all operations need.
 
 The home: `FORMAT` (read first; a newer one is refused and left untouched), `holdfast.toml`, `master.key` (0600),
-`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and the address of a running server). The master
-key is outside the store, or in the environment (HOLDFAST_MASTER_KEY).
+`catalog.sqlite`, `jobs.sqlite`, `store/` (the vaults), `run/` (locks, and the address of a running server), `cache/`
+(what can be found again). The master key is outside the store, or in the environment (HOLDFAST_MASTER_KEY).
 """
 
 from __future__ import annotations
@@ -130,12 +130,17 @@ class Instance:
                     ledger=SqlLedger(self.catalog, account_id),
                     level=self.config.level,
                     workers=self.config.workers,
+                    uses_file=self.uses_file(account_id),
                 )
                 self._vaults[account_id] = vault
                 if len(self._vaults) > VAULTS_OPEN_MAX:
                     self._vaults.popitem(last=False)
             self._vaults.move_to_end(account_id)
             return vault
+
+    def uses_file(self, account_id: str) -> Path:
+        """The file that notes how often each chunk of a vault is needed; it can be deleted at any time."""
+        return self.home / "cache" / f"uses-{account_id}"
 
     def forget_vault(self, account_id: str) -> None:
         """Drop the open vault of an account, with its key and its index."""

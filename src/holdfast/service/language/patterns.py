@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, tzinfo
 
-from holdfast.service.language.texts import _, spoken
+from holdfast.schemas.times import local_time
+from holdfast.service.language.texts import N_, _, spoken
 from holdfast.units import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, size_text
 
 GLUE = "\u00a0"
@@ -90,6 +91,14 @@ def month(on: date, *, with_year: bool = False) -> str:
     return text[0].upper() + text[1:]
 
 
+def when(at: int, now: int, zone: tzinfo) -> str:
+    """Return a time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
+    local, today = local_time(at, zone), local_time(now, zone).date()
+    named = {0: N_("today"), -1: N_("yesterday"), 1: N_("tomorrow")}.get((local.date() - today).days)
+    on = _(named) if named else short_day(local, with_year=local.year != today.year)
+    return f"{on}, {local:%H:%M}"
+
+
 def weekday(number_from_monday: int) -> str:
     """Return the name of a day of the week; 0 is Monday."""
     return spoken().patterns.days[number_from_monday]
@@ -106,3 +115,13 @@ def series(parts: Sequence[str]) -> str:
     for part in parts[1:-1]:
         text = middle.format(text, part)
     return end.format(text, parts[-1])
+
+
+def weekday_short(number_from_monday: int) -> str:
+    """Return the short name of a day of the week; 0 is Monday."""
+    return spoken().patterns.days_short[number_from_monday]
+
+
+def month_short(number: int) -> str:
+    """Return the short name of a month; 1 is January."""
+    return spoken().patterns.months_short[number - 1]

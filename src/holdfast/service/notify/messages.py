@@ -266,7 +266,7 @@ def _page_of(event: Event, backup: Backup | None, app: App | None, *, for_operat
 
 
 def _headline(instance: Instance, app: App, standing: Standing, for_operator: bool) -> str:
-    return wording_of(standing, app.id, instance.zone, for_operator=for_operator).headline
+    return wording_of(standing, app.id, for_operator=for_operator).headline
 
 
 def _sizes(event: Event) -> str:

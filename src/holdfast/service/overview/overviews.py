@@ -17,6 +17,8 @@ from holdfast.service.standing.words import Wording, wording_of
 
 CHART_DAYS = 60
 """The days of the charts of one application."""
+YEAR_DAYS = 366
+"""The days of its calendar, and of its charts of a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,17 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """An application as it is now. `sizes`: of each day since its first backup, at most as many as were asked for;
-    `event_seq`: the number of its account's newest event when the standing was read, before all else; `backups`: as
-    retention sees them, if they were asked for."""
+    """An application as it is now. `content_bytes`: of all its backups, as if each had its own files; `cells`: the days
+    that were asked for, of which `strip` are the last; `sizes`: of each of them since its first backup; `event_seq`:
+    the number of its account's newest event when the standing was read, before all else; `backups`: as retention sees
+    them, if they were asked for."""
 
     app: App
     standing: Standing
     words: Wording
     stored_bytes: int
+    content_bytes: int
+    cells: Sequence[Cell]
     strip: Sequence[Cell]
     sizes: Sequence[Sizes]
     event_seq: int
@@ -57,15 +62,18 @@ def overviews(
     for app in apps:
         of_now = now[app.id]
         standing = of_now.standing
-        words = wording_of(standing, app.id, instance.zone, for_operator=False)
+        words = wording_of(standing, app.id, for_operator=False)
         of_app = counted[app.id]
+        cells = strip_of(of_app)
         found.append(
             Overview(
                 app=app,
                 standing=standing,
                 words=words,
                 stored_bytes=of_now.stored_bytes,
-                strip=strip_of(of_app[-STRIP_DAYS:]),
+                content_bytes=of_now.content_bytes,
+                cells=cells,
+                strip=cells[-STRIP_DAYS:],
                 sizes=_sizes(of_app),
                 event_seq=of_now.event_seq,
                 backups=of_now.backups,
@@ -74,9 +82,9 @@ def overviews(
     return sorted(found, key=lambda one: (*badness(one.standing), one.app.name))
 
 
-def overview(instance: Instance, app: App, *, with_backups: bool = False) -> Overview:
+def overview(instance: Instance, app: App, days: int = CHART_DAYS, *, with_backups: bool = False) -> Overview:
     """Return one application as it is now, with the days of its charts."""
-    return overviews(instance, [app], CHART_DAYS, with_backups=with_backups)[0]
+    return overviews(instance, [app], days, with_backups=with_backups)[0]
 
 
 def _sizes(days: Sequence[Day]) -> list[Sizes]:

@@ -45,6 +45,9 @@ class OperatorCaller:
     has_factor: bool = False
     proof: str | None = None
     preferences: Preferences = DEFAULTS
+    views_account_id: str | None = None
+    """The account whose pages he is shown besides his own, `views_until` then (nanoseconds)."""
+    views_until: int | None = None
 
     @property
     def may_come_from_outside(self) -> bool:
@@ -127,6 +130,8 @@ def operator_of_session(instance: Instance, token: str, address: str) -> Operato
         found.factor_of is not None,
         found.proof,
         Preferences(found.language, found.theme, found.time_zone),
+        found.views_account_id,
+        found.views_until,
     )
 
 

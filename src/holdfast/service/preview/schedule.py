@@ -9,7 +9,7 @@ from holdfast.schemas.times import iso
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.policy.cron import next_dues, parse_cron
-from holdfast.service.preview.apart import ignored_apart
+from holdfast.service.preview.recent import ignored_recently
 from holdfast.service.registry.accounts import get_account, plan_of
 
 SHOWN_RUNS = 5
@@ -49,7 +49,7 @@ def ignored_of(instance: Instance, app: App) -> tuple[schemas.Ignored | None, No
         message = f"The application's folder is on the node {app.node}, so what its patterns match is not known here."
         return None, Note("OTHER_NODE", message)
     try:
-        return ignored_apart(instance, app, app.settings.ignore), None
+        return ignored_recently(instance, app), None
     except ServiceError as error:
         return None, Note(error.code, error.message)
 

@@ -136,3 +136,9 @@ def require_plan(instance: Instance, plan: str) -> None:
 def usage(instance: Instance, account: Account) -> tuple[int, int]:
     """(finished backups, bytes in the store) of an account."""
     return rows.usage(instance.catalog, account.id)
+
+
+def list_with_usage(instance: Instance) -> list[tuple[Account, int, int]]:
+    """All accounts, oldest first, each with what `usage` says of it: as many queries for thousands as for one."""
+    found = rows.usages(instance.catalog)
+    return [(account, *found.get(account.id, (0, 0))) for account in list_accounts(instance)]

@@ -247,3 +247,11 @@ def measure_trash(instance: Instance, account_id: str) -> None:
         _log.warning("what the trash of account %s holds is not known: %s", account_id, error)
         return
     trash.note_trash_bytes(instance.catalog, account_id, ids, size)
+
+
+def count_uses(instance: Instance, account_id: str) -> None:
+    """Count what a new backup needs, for the deletions to come; what cannot be counted now is counted then."""
+    try:
+        instance.vault(account_id).count_uses(trash.trashed_ids(instance.catalog, account_id))
+    except (VaultError, StoreError) as error:
+        _log.warning("what the backups of account %s need is not counted yet: %s", account_id, error)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.found import backup_by_id
@@ -119,7 +120,7 @@ def request_restore(
             require_there(target, wanted.into or "", wanted.takes_away)
     elif wanted.database is None and node == instance.config.node:
         require_target(instance, target_root(target, wanted), wanted)
-    request = msgspec.json.encode(wanted).decode()
+    request = msgspec.json.encode(structs.replace(wanted, undoes=undoes)).decode()
     # Another folder or database than the application's own only the operator can name.
     is_hidden = not wanted.is_into_app
     data = _audited(wanted, undoes)

@@ -97,6 +97,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """Whoever asked runs it at once, in the same process; nobody else may ever begin it."""
     expected: Expected | None = None
     """The changes that whoever asked was shown; None: he asked without having seen any."""
+    undoes: str | None = None
+    """The id of the restore that this one undoes, by a safety backup or as `takes_away`."""
     once: str = ""
     """A token of the form that asked: sent twice it asks once."""
 

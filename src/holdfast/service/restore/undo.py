@@ -7,7 +7,8 @@ from msgspec import structs
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.found import backup_by_id
-from holdfast.catalog.records import OPEN_JOBS, Actor, App, Backup, Job, State
+from holdfast.catalog.jobs.requested import undoing_job
+from holdfast.catalog.records import OPEN_JOBS, Actor, App, Backup, Job, JobState, State
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.lifecycle import get_job
@@ -73,6 +74,13 @@ def request_undo(instance: Instance, job: Job, by: Actor, once: str = "") -> Job
         raise _nothing_to_undo(job.id)
     safety, app, wanted = undo_of(instance, job.id, once=once)
     return request_restore(instance, safety, app, wanted, by, undoes=job.id)
+
+
+def undone_by(instance: Instance, job: Job) -> Job | None:
+    """Return the restore that has undone a job, or is about to; None if none does."""
+    if job.kind != KIND or job.result is None:
+        return None
+    return undoing_job(instance.catalog, job, (*OPEN_JOBS, JobState.SUCCESSFUL))
 
 
 def _nothing_to_undo(job_id: str) -> Conflict:

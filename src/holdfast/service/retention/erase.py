@@ -7,6 +7,7 @@ left without keys; erasing it again finishes the work.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from holdfast.catalog.accounts.erasure import NotDue
 from holdfast.catalog.backups import rebuild as rebuilding
@@ -53,6 +54,8 @@ def erase_account(
         message = "An application of the account is being restored; wait until it ends, then erase."
         raise Conflict("RESTORE_IN_PROGRESS", message) from None
     instance.forget_vault(account.id)
+    with suppress(OSError):
+        instance.uses_file(account.id).unlink(missing_ok=True)
     if rebuilding.is_left_in_files(instance.catalog, secrets):
         raise InstanceError(
             "The account's wrapped keys are still in the catalog's files; stop `holdfast serve` and erase again."

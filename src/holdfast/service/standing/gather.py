@@ -38,11 +38,13 @@ RESTORE_NS_MAX = 7 * DAY_NS
 
 @dataclass(frozen=True, slots=True)
 class AppNow:
-    """An application as it is now. `stored_bytes`: what its backups added to the store; `event_seq`: the number of its
-    account's newest event when all this was read; `backups`: as retention sees them, if they were asked for."""
+    """An application as it is now. `stored_bytes`: what its backups added to the store; `content_bytes`: all that is in
+    them; `event_seq`: the number of its account's newest event when all this was read; `backups`: as retention sees
+    them, if they were asked for."""
 
     standing: Standing
     stored_bytes: int
+    content_bytes: int
     event_seq: int
     backups: Sequence[Candidate] = ()
 
@@ -63,7 +65,9 @@ def gather(instance: Instance, apps: Sequence[App], *, with_backups: bool = Fals
         for app in some.apps:
             row = some.row_of(app)
             backups = some.backups.get(app.id, ())
-            found[app.id] = AppNow(standing(some.facts_of(app)), row.sums.stored_bytes, row.event_seq, backups)
+            sums = row.sums
+            stands = standing(some.facts_of(app))
+            found[app.id] = AppNow(stands, sums.stored_bytes, sums.content_bytes, row.event_seq, backups)
     return found
 
 

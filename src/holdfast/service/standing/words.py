@@ -6,10 +6,11 @@ a failure, and comes with the command that helps.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
+from typing import NamedTuple
 
-from holdfast.schemas.times import time_text
 from holdfast.service.language import patterns
 from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _, ngettext
@@ -30,29 +31,64 @@ COMMANDS = {
 """The command that shows more or helps; kinds without one need none."""
 
 
+_TIME = re.compile(r"(%\(time\)s)")
+
+
+class At(NamedTuple):
+    """A time within a text, nanoseconds: whoever shows the text writes it as its reader is used to."""
+
+    ns: int
+
+
+class Dated(NamedTuple):
+    """A sentence with a time in it: a message in the language that is spoken, with one `%(time)s`."""
+
+    message: str
+    at: int
+
+    def parts(self) -> Iterator[str | At]:
+        """Yield what it is made of, in order."""
+        for part in _TIME.split(self.message):
+            yield At(self.at) if _TIME.fullmatch(part) else part
+
+
+Sentence = str | Dated
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A standing in words. `command`: what the operator may run then, or nothing."""
+    """A standing in words. `parts`: of its text, in order, with the spaces; `command`: what the operator may run then,
+    or nothing."""
 
     headline: str
-    text: str
+    parts: tuple[str | At, ...]
     command: str = ""
 
+    def text(self, written: Callable[[int], str]) -> str:
+        """Return the text; `written`: how a time is written."""
+        return "".join(part if isinstance(part, str) else written(part.ns) for part in self.parts)
 
-def wording_of(standing: Standing, app_id: str, zone: tzinfo, *, for_operator: bool) -> Wording:
+
+def wording_of(standing: Standing, app_id: str, *, for_operator: bool) -> Wording:
     """Return the words of an application's standing: the customer's, or the operator's."""
-    headline, *sentences = _Writer(standing.facts, zone, for_operator=for_operator).of(standing.kind)
+    headline, *sentences = _Writer(standing.facts, for_operator=for_operator).of(standing.kind)
     command = COMMANDS.get(standing.kind, "").format(app=app_id) if for_operator else ""
-    return Wording(headline, " ".join(sentence for sentence in sentences if sentence), command)
+    parts: list[str | At] = []
+    for sentence in sentences:
+        parts += [" "] if parts and sentence else []
+        if isinstance(sentence, Dated):
+            parts += sentence.parts()
+        elif sentence:
+            parts.append(sentence)
+    return Wording(str(headline), tuple(parts), command)
 
 
 class _Writer:
-    def __init__(self, facts: Facts, zone: tzinfo, *, for_operator: bool) -> None:
+    def __init__(self, facts: Facts, *, for_operator: bool) -> None:
         self._facts = facts
-        self._zone = zone
         self._for_operator = for_operator
 
-    def of(self, kind: Kind) -> tuple[str, ...]:
+    def of(self, kind: Kind) -> tuple[Sentence, ...]:
         """Return the headline for a kind that holds, and the sentences of its text; empty ones are left out."""
         facts = self._facts
         match kind:
@@ -88,7 +124,7 @@ class _Writer:
             case Kind.EMPTY:
                 return _("Not backed up yet."), _("The first backup copies everything."), self._next()
             case Kind.PROVED:
-                proof = _("A test restore brought back all of a backup %(ago)s.", ago=self._since(facts.proved_at))
+                proof = _("A test restore brought back everything %(ago)s.", ago=self._since(facts.proved_at))
                 return _("Backed up %(ago)s, and proved to restore.", ago=self._ago()), proof, self._next()
         return _("Backed up %(ago)s.", ago=self._ago()), self._proof(), self._next()
 
@@ -101,16 +137,13 @@ class _Writer:
     def _ago(self) -> str:
         return self._since(self._facts.good_at)
 
-    def _time(self, at: int) -> str:
-        return time_text(at, self._zone)
-
     def _why(self, failed: Failed) -> str:
         """Return the reason of a failure as a sentence: the customer's, or with its code all that is known."""
         text = f"{failed.code}: {failed.detail}" if self._for_operator else translated(failed.message)
         text = " ".join(text.split())
         return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
-    def _running(self, backup: Going) -> tuple[str, ...]:
+    def _running(self, backup: Going) -> tuple[Sentence, ...]:
         facts = self._facts
         headline = _going(backup, _("Backing up now"), _("A backup waits for its turn."))
         age = self._age(facts.good_at)
@@ -120,7 +153,7 @@ class _Writer:
             failed = _("The one before failed: %(why)s", why=self._why(facts.failed))
         return headline, kept, failed
 
-    def _warned(self) -> tuple[str, ...]:
+    def _warned(self) -> tuple[Sentence, ...]:
         count = self._facts.warnings
         headline = ngettext(
             "Backed up %(ago)s, with %(num)s warning.",
@@ -129,49 +162,50 @@ class _Writer:
             num=patterns.number(count),
             ago=self._ago(),
         )
-        return headline, _("Something may be missing in it: see what they say."), self._next()
+        return headline, _("Something may be missing from it: its warnings say what."), self._next()
 
-    def _safe(self) -> str:
+    def _safe(self) -> Sentence:
         if self._facts.good_at is None:
             return _("It has no good backup yet, so nothing could be restored.")
-        return _("The good one from %(time)s is still there.", time=self._time(self._facts.good_at))
+        return Dated(_("The good one is still there: %(time)s."), self._facts.good_at)
 
-    def _next(self, *, is_retry: bool = False) -> str:
+    def _next(self, *, is_retry: bool = False) -> Sentence:
         at = self._facts.next_backup_at
         if at is None:
             return _("It has no schedule: the next one is made by hand.")
         if is_retry:
-            return _("The next try is due at %(time)s.", time=self._time(at))
-        return _("The next backup is due at %(time)s.", time=self._time(at))
+            return Dated(_("Next try: %(time)s."), at)
+        return Dated(_("Next backup: %(time)s."), at)
 
-    def _overdue(self) -> tuple[str, ...]:
+    def _overdue(self) -> tuple[Sentence, ...]:
         facts = self._facts
         headline = _("No good backup yet, though one was due.")
         if facts.good_at is not None:
             headline = _("No good backup for %(span)s.", span=self._age(facts.good_at))
-        due_at = self._time(facts.overdue_since or 0)
-        due = _("By its schedule there should have been one by %(time)s.", time=due_at)
+        due = Dated(_("By its schedule there should have been one by %(time)s."), facts.overdue_since or 0)
+        why: Sentence
         if facts.failed is not None:
             why = _("The last try failed: %(why)s", why=self._why(facts.failed))
         elif facts.node_silent_since is not None:
             silent = N_("The machine that makes its backups has not been heard of since %(time)s.")
             if self._for_operator:
                 silent = N_("The jobs' process of its node has not been heard of since %(time)s.")
-            why = _(silent, time=self._time(facts.node_silent_since))
+            why = Dated(_(silent), facts.node_silent_since)
         else:
             why = _("None was begun, or none has ended.")
         running = _("One is being made now.") if facts.backup is not None else ""
-        return headline, due, why, running, self._safe(), self._notified()
+        return headline, due, why, running, self._safe(), *self._notified()
 
-    def _notified(self) -> str:
-        """Return who was told that it is overdue."""
-        own, operators = N_("You were told at %(time)s."), N_("Your host was told at %(time)s.")
+    def _notified(self) -> Iterator[Dated]:
+        """Yield who was told that it is overdue."""
+        own, operators = N_("You were told %(time)s."), N_("Your host was told %(time)s.")
         if self._for_operator:
-            own, operators = N_("Its account was told at %(time)s."), N_("The operator was told at %(time)s.")
-        notified = [(own, self._facts.notified_at), (operators, self._facts.operator_notified_at)]
-        return " ".join(_(sentence, time=self._time(at)) for sentence, at in notified if at)
+            own, operators = N_("Its account was told: %(time)s."), N_("The operator was told: %(time)s.")
+        for message, at in ((own, self._facts.notified_at), (operators, self._facts.operator_notified_at)):
+            if at:
+                yield Dated(_(message), at)
 
-    def _damaged(self, damaged: Damaged) -> tuple[str, ...]:
+    def _damaged(self, damaged: Damaged) -> tuple[Sentence, ...]:
         headline = _("%(count)s backups are damaged.", count=patterns.number(damaged.count))
         if damaged.count == 1:  # ids sort as what they name was made
             is_older = damaged.backup_id < self._facts.good_id
@@ -182,22 +216,23 @@ class _Writer:
             found = _("What can't be read is missing in its downloads and restores; its other files are good.")
         return headline, found, _("A fresh backup brings back what is still the same."), self._next()
 
-    def _limit(self) -> str:
+    def _limit(self) -> Sentence:
         limit = self._facts.limit
         if limit is None or limit.code == "STORAGE_LIMIT_REACHED":
             return _("The account's backups take all that the plan allows: delete some, or ask for a larger plan.")
         if limit.ends_at is None:
             return _("It has as many backups as the plan allows: delete or unlock one, or ask for a larger plan.")
-        ends = self._time(limit.ends_at)
-        return _("The plan's backups of this day are taken; the next one can be taken after %(time)s.", time=ends)
+        return Dated(
+            _("The plan's backups of this day are taken; the next one can be taken from %(time)s."), limit.ends_at
+        )
 
-    def _proof(self) -> str:
+    def _proof(self) -> Sentence:
         facts = self._facts
         if facts.proved_at is not None and not is_proved(facts):
-            return _("The last test restore that matched is from %(time)s.", time=self._time(facts.proved_at))
+            return Dated(_("The last test restore that matched is from %(time)s."), facts.proved_at)
         if facts.next_proof_at is None:
             return _("No test restore has proved it.")
-        return _("Its first test restore is due at %(time)s.", time=self._time(facts.next_proof_at))
+        return Dated(_("First test restore: %(time)s."), facts.next_proof_at)
 
 
 def _going(work: Going, headline: str, waiting: str) -> str:

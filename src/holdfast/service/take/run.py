@@ -28,6 +28,7 @@ from holdfast.service.registry.account_record import store_marks, store_record
 from holdfast.service.registry.apps import require_folder, require_here
 from holdfast.service.registry.backups import backup_now
 from holdfast.service.registry.damage import recheck
+from holdfast.service.registry.trash import count_uses
 from holdfast.service.registry.vault_there import confirm_vault
 from holdfast.service.take.failing import FAILURES, fail, is_customers_failure, take_lock
 from holdfast.service.take.hooks import Hooks
@@ -117,6 +118,7 @@ def run_backup(
             if done.state is State.SUCCESSFUL:
                 _store_shrunk(instance, done)
                 recheck(instance, done.account_id)
+                count_uses(instance, done.account_id)
     return backup_now(instance, backup_id)
 
 

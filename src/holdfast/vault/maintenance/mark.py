@@ -23,7 +23,7 @@ from holdfast.vault.reader.snapshot import Snapshot
 
 def backup_ids(store: Store) -> list[str]:
     """Return the ids of all backups whose roots are in the store."""
-    return [name.removeprefix(ROOTS_PREFIX) for name, _ in store.list(ROOTS_PREFIX)]
+    return [name.removeprefix(ROOTS_PREFIX) for name in store.names(ROOTS_PREFIX)]
 
 
 class Marker:
@@ -68,7 +68,7 @@ class Marker:
         refs = [ref for data in snapshot.chunks(parts) for ref in decode_listing(data)]
         for block in snapshot.decoded(self._fresh([ref.chunk_id for ref in refs])):
             self._use(block.extents["id"].tobytes())
-            lists = self._fresh(_list_ids(block))
+            lists = self._fresh(list_ids(block))
             for extents in snapshot.extent_lists(lists):
                 self._use(b"".join(e.chunk_id for e in extents))
 
@@ -90,7 +90,7 @@ class Marker:
         self.used[at] = True
 
 
-def _list_ids(block: Block) -> list[bytes]:
+def list_ids(block: Block) -> list[bytes]:
     """Return the ids of the extent lists of a block's large files."""
     listed = (block.extra_length > 0) & (block.stored_sum > 0) & (block.extent_count == 0)
     return [ref.chunk_id for i in listed.nonzero()[0].tolist() for ref in block.extra(i).lists]

@@ -20,6 +20,46 @@ from holdfast.vault.pack.table import open_table
 
 _PREFIX = np.dtype([("high", ">u8"), ("low", ">u8"), ("rest", "V16")])
 
+Ids = NDArray[np.uint64]
+
+
+def prefixes(ids: bytes) -> tuple[Ids, Ids]:
+    """Return the first and the second 8 bytes of ids of 32 bytes, which lie back to back."""
+    columns = np.frombuffer(ids, _PREFIX)
+    return columns["high"].astype(np.uint64), columns["low"].astype(np.uint64)
+
+
+def places_of(high: Ids, low: Ids, wanted_high: Ids, wanted_low: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Find ids in sorted ones: return where each is or would have to be inserted, and if it is there."""
+    at = np.searchsorted(high, wanted_high)
+    if not len(high):
+        return at, np.zeros(len(at), bool)
+    last = len(high) - 1
+    # Two chunks that share the first 8 bytes of their ids stand side by side: step to the right one.
+    while True:
+        near = np.minimum(at, last)
+        step = (at <= last) & (high[near] == wanted_high) & (low[near] < wanted_low)
+        if not step.any():
+            break
+        at = at + step
+    return at, (at <= last) & (high[near] == wanted_high) & (low[near] == wanted_low)
+
+
+class Insertion:
+    """Elements that come into sorted columns; `at`: in front of which old ones, in order."""
+
+    def __init__(self, at: NDArray[np.int64], old: int) -> None:
+        self._new = at + np.arange(len(at))
+        self._stays = np.ones(old + len(at), bool)
+        self._stays[self._new] = False
+
+    def into(self, old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+        """Return an old column with the new elements in it."""
+        merged = np.empty((len(self._stays), *old.shape[1:]), old.dtype)
+        merged[self._stays] = old
+        merged[self._new] = new
+        return merged
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -39,8 +79,8 @@ class Index:
         self,
         packs: tuple[bytes, ...],
         origins: tuple[bytes, ...],
-        high: NDArray[np.uint64],
-        low: NDArray[np.uint64],
+        high: Ids,
+        low: Ids,
         places: Places,
     ) -> None:
         self.packs = packs
@@ -68,18 +108,17 @@ class Index:
 
     def with_packs(self, keys: VaultKeys, rows: Iterable[PackRow]) -> Index:
         """Return this index with the chunks of the given packs added; of a chunk in two packs, the first counts."""
-        # All ids and places are put one after the other, the old ones first, and sorted by id. The sort is stable, so
+        # Only what is added is sorted; what was there keeps its order, and is copied around it. The sort is stable, so
         # of equal ids the one of the earlier pack comes first, and the others are dropped. Tables count their packs and
         # origins from zero: what was there before is added to them.
         packs, origins = list(self.packs), list(self.origins)
-        old = self._places
-        highs, lows = [self.high], [self.low]
-        columns: list[list[NDArray[Any]]] = [[old.pack], [old.offset], [old.stored], [old.origin], [old.counter]]
+        highs, lows = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+        columns: list[list[NDArray[Any]]] = [[column[:0]] for column in self._columns()]
         for row in rows:
             table = open_table(keys, row)
-            ids = np.frombuffer(table.ids, _PREFIX)
-            highs.append(ids["high"].astype(np.uint64))
-            lows.append(ids["low"].astype(np.uint64))
+            high, low = prefixes(table.ids)
+            highs.append(high)
+            lows.append(low)
             columns[0].append(np.full(len(table), len(packs), np.int32))
             columns[1].append(table.offsets)
             columns[2].append(table.stored)
@@ -93,23 +132,26 @@ class Index:
         first = np.ones(len(high), bool)
         first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
         order, high, low = order[first], high[first], low[first]
-        merged = [np.concatenate(c)[order] for c in columns]
+        at, is_known = places_of(self.high, self.low, high, low)
+        added = Insertion(at[~is_known], len(self))
+        order = order[~is_known]
+        merged = [
+            added.into(old, np.concatenate(new)[order]) for old, new in zip(self._columns(), columns, strict=True)
+        ]
+        high, low = added.into(self.high, high[~is_known]), added.into(self.low, low[~is_known])
         return Index(tuple(packs), tuple(origins), high, low, Places(*merged))
+
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        p = self._places
+        return p.pack, p.offset, p.stored, p.origin, p.counter
 
     def positions(self, ids: bytes) -> NDArray[np.int64]:
         """Return the positions of the chunks whose 32-byte ids lie back to back in `ids`; -1 for unknown ones."""
-        wanted = np.frombuffer(ids, _PREFIX)
-        if not len(self.high):
-            return np.full(len(wanted), -1, np.int64)
-        high, low = wanted["high"].astype(np.uint64), wanted["low"].astype(np.uint64)
-        at = np.minimum(np.searchsorted(self.high, high), len(self.high) - 1)
-        # Two chunks that share the first 8 bytes of their ids stand side by side: step to the right one.
-        while True:
-            step = (self.high[at] == high) & (self.low[at] < low) & (at + 1 < len(self.high))
-            if not step.any():
-                break
-            at = at + step
-        found = (self.high[at] == high) & (self.low[at] == low)
+        return self.positions_of(*prefixes(ids))
+
+    def positions_of(self, high: Ids, low: Ids) -> NDArray[np.int64]:
+        """Return the positions of chunks by the first 16 bytes of their ids; -1 for unknown ones."""
+        at, found = places_of(self.high, self.low, high, low)
         return np.where(found, at, -1)
 
     def locate(self, ids: bytes) -> Places:

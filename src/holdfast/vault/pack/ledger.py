@@ -48,6 +48,9 @@ class Ledger(Protocol):
     def live_packs(self) -> list[tuple[bytes, int, int]]:
         """Return (pack id, kind, size) of all live packs, in the order of their publishing."""
 
+    def live_stamp(self) -> tuple[int, ...]:
+        """Return numbers that are others whenever the live packs are."""
+
     def pack_rows(self, pack_ids: Sequence[bytes]) -> list[PackRow]:
         """Return the rows of the given live packs, in that order; ids that are not live are left out."""
 

@@ -15,17 +15,19 @@ from litestar.types import ASGIApp, Scope
 
 from holdfast.service.credentials.passwords import SignedIn, is_elevated
 from holdfast.service.errors import AccessDenied, SecondFactorMissing
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _, best_of, speaking
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller
 from holdfast.service.people.sign_in import RETURN_TO_CHARACTERS_MAX, is_local_path
+from holdfast.service.people.views import ViewOnly
 from holdfast.web.auth import is_operators, require_page
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import (
     is_form_token,
     is_from_here,
+    may_come,
     session_caller,
     session_operator,
     session_token,
@@ -95,13 +97,14 @@ def as_page(handler: Handler) -> Handler:
 
 def _refused_page(scope: Scope, known: ApiError, sign_in_path: str) -> Answer:
     """An error as a page, which loads itself again for as long as the server cannot answer."""
-    title, lines, again_seconds = _("This did not work"), [translated(known.message)], 0
+    title, again_seconds = _("This did not work"), 0
+    lines: list[str] = [words.sentence(known.message)]
     if sign_in_path:
         title = _("You are not signed in")
     elif known.http_status == 429:
         title = _("Wait a moment")
     elif known.http_status == 503:
-        title = _("In a moment again")
+        title = _("Back in a moment")
         if scope.get("method") == "GET":
             again_seconds = AGAIN_SECONDS
             lines.append(_("Your backups are safe. This page tries again by itself."))
@@ -150,6 +153,8 @@ def require_elevated(context: Context, caller: SignedIn, return_to: str) -> None
     `return_to`: the path that the person is led to afterwards, which shows the form again. Whoever has no password yet
     counts as elevated for as long since he came in by a link or an invitation.
     """
+    if isinstance(caller, Caller) and caller.is_view_only:
+        raise ViewOnly
     if not is_elevated(context.instance, caller):
         raise NotElevated(return_to)
 
@@ -157,13 +162,9 @@ def require_elevated(context: Context, caller: SignedIn, return_to: str) -> None
 def require_person(context: Context, scope: Scope) -> tuple[Caller | OperatorCaller, str]:
     """Whoever is signed in, to an account or as an operator, and the session's token. Raises ACCESS_DENIED."""
     operator, token = session_operator(context, scope), session_token(context, scope)
-    if operator is not None and not _may_come(context, scope, operator) and not operator.may_set_up:
+    if operator is not None and not may_come(context, scope, operator) and not operator.may_set_up:
         raise SecondFactorMissing
     return (operator, token) if operator is not None and token is not None else require_session(context, scope)
-
-
-def _may_come(context: Context, scope: Scope, operator: OperatorCaller) -> bool:
-    return operator.may_come_from_outside or context.addresses.is_local(scope)
 
 
 def account_of(caller: Caller | OperatorCaller) -> str | None:
@@ -201,7 +202,7 @@ def require_operator(context: Context, scope: Scope) -> tuple[OperatorCaller, st
         if session_caller(context, scope) is not None:
             raise route_not_found()
         raise KeyRefused(AccessDenied().code, "Open the link that `holdfast operator link EMAIL` prints.")
-    if not _may_come(context, scope, operator):
+    if not may_come(context, scope, operator):
         raise FactorWanted if operator.may_set_up else SecondFactorMissing
     return operator, token
 
@@ -232,6 +233,7 @@ def require_from_here(context: Context, scope: Scope) -> None:
     """Raise CROSS_SITE_REQUEST unless a page of this site sent the request."""
     if not is_from_here(context, scope):
         raise cross_site()
+    session_operator(context, scope)  # refuses what would change something while he is shown an account's pages
 
 
 def require_account(context: Context, scope: Scope) -> tuple[Caller, str]:

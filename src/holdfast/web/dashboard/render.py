@@ -6,6 +6,7 @@ It must never put text into a page unescaped, or let a page run or load what is 
 from __future__ import annotations
 
 import gzip
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,6 @@ from litestar.types import Scope
 from markupsafe import Markup
 
 from holdfast.catalog.records import App, EventKind
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, spoken
 from holdfast.service.people.callers import Caller
 from holdfast.web.dashboard import words
@@ -99,9 +99,12 @@ def _templates() -> Environment:
         lambda one, many, count: spoken().texts.ngettext(one, many, count),
         newstyle=True,
     )
-    made.globals.update(language=lambda: spoken().tag, translated=translated, theme=theme, theme_token=theme_token)
+    made.globals.update(language=lambda: spoken().tag, theme=theme, theme_token=theme_token)
     made.globals.update(
         bars=bars, asset=assets().address, icon=_icon, words=words, app_tabs=APP_TABS, event_kinds=_EVENT_KINDS
+    )
+    made.globals.update(
+        shell=shlex.quote  # in a command that a page prints: what somebody named may be a command too
     )
     return made
 

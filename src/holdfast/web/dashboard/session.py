@@ -17,9 +17,10 @@ from holdfast.service.credentials.log_in import HALF_NS
 from holdfast.service.errors import AccessDenied
 from holdfast.service.language.texts import _
 from holdfast.service.people.callers import Caller
-from holdfast.service.people.operators import OperatorCaller, operator_of_session
+from holdfast.service.people.operators import OPERATOR_PATH, OperatorCaller, operator_of_session
 from holdfast.service.people.rights import Right
 from holdfast.service.people.sessions import AGE_NS_MAX, caller_of_session
+from holdfast.service.people.views import ViewOnly, viewed_account, viewing_caller
 from holdfast.units import SECOND_NS
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
@@ -30,6 +31,8 @@ from holdfast.web.http.request import header
 _COOKIE, _HALF_COOKIE = "holdfast", "holdfast-2fa"
 ERASE_PATH = "/account/erase"
 KEEP_PATH = f"{ERASE_PATH}/keep"
+SIGN_OUT_PATH = f"{OPERATOR_PATH}/sign-out"
+STOP_VIEW_PATH = f"{OPERATOR_PATH}/stop-looking"
 THEME_PATH = "/account/preferences/theme"
 """The address to which the button in the frame sends the theme."""
 
@@ -94,7 +97,11 @@ def session_caller(context: Context, scope: Scope, *, is_noted: bool = True) -> 
         # Inline on the loop, as with keys: one look-up by a unique index.
         caller = caller_of_session(context.instance, token, context.addresses.client(scope))
     except AccessDenied as denied:
-        if session_operator(context, scope) is not None:
+        operator = session_operator(context, scope)
+        if operator is not None:
+            viewed = viewed_account(context.instance, operator)
+            if viewed is not None and may_come(context, scope, operator):
+                return viewing_caller(operator, *viewed)
             missing = route_not_found()
             raise OperatorSession(missing.code, missing.message) from None
         refusal = KeyRefused(denied.code, "Your session has ended; sign in again.")
@@ -125,9 +132,30 @@ def session_operator(context: Context, scope: Scope) -> OperatorCaller | None:
         caller = operator_of_session(context.instance, token, context.addresses.client(scope))
     except AccessDenied:
         return None
-    show_to(caller.preferences, form_token(token, THEME_PATH))
+    viewed = viewed_account(context.instance, caller)
+    show_to(caller.preferences, form_token(token, THEME_PATH) if viewed is None else "")
+    if viewed is not None:
+        _put_view_bar(viewed[0].name or viewed[0].email, token)
+        if is_changing(scope) and scope["path"] not in (STOP_VIEW_PATH, SIGN_OUT_PATH):
+            raise ViewOnly
     context.note_session_seen(caller)
     return caller
+
+
+def may_come(context: Context, scope: Scope, operator: OperatorCaller) -> bool:
+    """True if an operator proved himself well enough for the place that he comes from."""
+    return operator.may_come_from_outside or context.addresses.is_local(scope)
+
+
+def is_changing(scope: Scope) -> bool:
+    """True if a request may change something."""
+    return scope.get("method") not in ("GET", "HEAD")
+
+
+def _put_view_bar(name: str, token: str) -> None:
+    """Put on top of the page as whom it is shown, and the way back."""
+    text = _("You see the pages of %(name)s as their people do. You can change nothing.", name=name)
+    put_on_top(Bar("view", text, STOP_VIEW_PATH, form_token(token, STOP_VIEW_PATH), _("Stop looking")))
 
 
 def is_from_here(context: Context, scope: Scope) -> bool:

@@ -87,10 +87,10 @@ def locked_words(backup: Backup, now: int, zone: tzinfo) -> str | None:
 
 def shown_strip(cells: Sequence[Cell]) -> list[ShownCell]:
     """Return the days of a strip as a page has them."""
-    return [ShownCell(CELL_WORDS[cell.kind][0], _cell_words(cell), cell.is_proved) for cell in cells]
+    return [ShownCell(CELL_WORDS[cell.kind][0], cell_words(cell), cell.is_proved) for cell in cells]
 
 
-def _cell_words(cell: Cell) -> str:
+def cell_words(cell: Cell) -> str:
     """Return a day of a strip in words: `Fri 27 Nov: 1 good, a test restore matched`."""
     counts = _counts(cell.counts.good, 0, cell.counts.failed, cell.counts.missed)
     counted = ", ".join(counts) or _(CELL_WORDS[cell.kind][1])

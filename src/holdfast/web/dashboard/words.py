@@ -6,13 +6,19 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 
-from holdfast.schemas.times import local_time
+from markupsafe import Markup, escape
+
+from holdfast.schemas.times import iso, local_time
 from holdfast.service.language import patterns
+from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _, ngettext
+from holdfast.service.standing.words import Wording
 from holdfast.units import SECOND_NS
 from holdfast.web.dashboard.viewer import chosen_zone
 
 _DEFAULT_NAME = re.compile(r"(Backup|Safety backup) at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: \(\d+\))?")
+
+_API_TIME = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d))(?![\d:])")
 
 ORIGINS = {
     "manual": N_("By hand"),
@@ -59,8 +65,11 @@ def kept(names: Iterable[str]) -> str:
 size, number, decimal, day = patterns.size, patterns.number, patterns.decimal, patterns.short_day
 """Bytes, a count, a number with a decimal place, a day: `81.9 MB`, `23,464`, `98.5`, `Fri 27 Nov`."""
 
-span, series, date = patterns.span_glued, patterns.series, patterns.day_and_month
-"""A span of time, a list, a day without its name: `58 s`, `a, b and c`, `27 Nov`."""
+span, series, date, month = patterns.span_glued, patterns.series, patterns.day_and_month, patterns.month
+"""A span of time, a list, a day without its name, a month: `58 s`, `a, b and c`, `27 Nov`, `November`."""
+
+when = patterns.when
+"""A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`."""
 
 
 def files(count: int) -> str:
@@ -93,14 +102,6 @@ def until(at: int, now: int) -> str:
     return patterns.ahead(at - now)
 
 
-def when(at: int, now: int, zone: tzinfo) -> str:
-    """A time, short: `today, 03:00`, `Fri 27 Nov, 03:00`; of another year with it."""
-    local, today = local_time(at, zone), local_time(now, zone).date()
-    named = {0: N_("today"), -1: N_("yesterday"), 1: N_("tomorrow")}.get((local.date() - today).days)
-    on = _(named) if named else patterns.short_day(local, with_year=local.year != today.year)
-    return f"{on}, {local:%H:%M}"
-
-
 def ns_of(text: str) -> int:
     """Nanoseconds of a time as the API writes it."""
     return int(datetime.fromisoformat(text).timestamp()) * SECOND_NS
@@ -112,6 +113,44 @@ def time_of(text: str) -> str:
     zone = chosen_zone()
     at = at if zone is None else at.astimezone(zone)
     return f"{patterns.day_and_month(at, with_year=True)}, {at:%H:%M}"
+
+
+def moment(at: int, now: int, zone: tzinfo) -> Markup:
+    """A time, short, as a `<time>` that programs read and that says all of it to a mouse."""
+    tag = Markup('<time datetime="{}" title="{}">{}</time>')
+    return tag.format(iso(at, zone), f"{whole(at, zone)} {local_time(at, zone):%Z}", when(at, now, zone))
+
+
+def standing_text(wording: Wording, now: int, zone: tzinfo) -> Markup:
+    """The text of a standing, with its times as the page tells them."""
+    parts = (_dated(part) if isinstance(part, str) else moment(part.ns, now, zone) for part in wording.parts)
+    return Markup("").join(parts)
+
+
+def sentence(text: str) -> Markup:
+    """A sentence of an operation in the language of the page; times that it has are in the viewer's zone.
+
+    Operations write times as the API does, with their offset, so that each is known for what it is.
+    """
+    return _dated(translated(text))
+
+
+def plain_sentence(text: str) -> str:
+    """The same as text alone, for what is put into another sentence."""
+    return _API_TIME.sub(lambda found: _shown(found[0]), translated(text))
+
+
+def _dated(text: str) -> Markup:
+    tag = Markup('<time datetime="{}">{}</time>')
+    parts = enumerate(_API_TIME.split(text))  # every second one is a time
+    return Markup("").join(tag.format(part, _shown(part)) if place % 2 else escape(part) for place, part in parts)
+
+
+def _shown(text: str) -> str:
+    try:
+        return time_of(text)
+    except (ValueError, OverflowError):  # no such day, or none in the viewer's zone
+        return text
 
 
 def whole(at: int, zone: tzinfo) -> str:
@@ -128,6 +167,23 @@ def name(given: str, at: int, zone: tzinfo) -> str:
     local = local_time(at, zone)
     began = f"{patterns.full_day(local, with_year=False)}, {local:%H:%M}"
     return began if found[1] == "Backup" else _("Before the restore of %(began)s", began=began)
+
+
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    *(("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad")),
+    *(("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux")),
+)
+"""Words of a `User-Agent`, with the name that people know; the first that is found holds."""
+
+
+def browser(agent: str) -> str:
+    """The browser that a session began in: `Firefox on Windows`; one that is not known as it names itself."""
+    program = next((name for word, name in _BROWSERS if f"{word}/" in agent), None)
+    system = next((name for word, name in _SYSTEMS if word in agent), None)
+    if program and system:
+        return _("%(browser)s on %(system)s", browser=program, system=system)
+    return agent or _("A browser that does not name itself")
 
 
 def group(at: int, now: int, zone: tzinfo) -> str:

@@ -12,8 +12,9 @@ from holdfast.catalog.jobs.rows import record_job_progress as record
 from holdfast.catalog.records import SYSTEM, JobState, Warned
 from holdfast.service.integrity.prove import run_prove
 from holdfast.service.integrity.verify import run_verify
-from holdfast.service.restore.files import Restored, request_restore
+from holdfast.service.restore.files import Restored, request_restore, run_restore
 from holdfast.service.restore.plan import Wanted
+from holdfast.service.restore.undo import request_undo
 from holdfast.units import SECOND_NS
 from holdfast.vault.control import TimedProgress
 from holdfast.web.dashboard.apps.job_pages import WARNINGS_SHOWN
@@ -92,3 +93,22 @@ def test_warnings_are_paged(site: Site, http: httpx.Client) -> None:
     assert ("warning 0." in first, f"warning {WARNINGS_SHOWN}." in first, "<b>0" in first) == (True, False, False)
     assert ("warning 0." in second, f"warning {WARNINGS_SHOWN}." in second) == (False, True)
     assert "/undo" not in first, "it took no safety backup"
+
+
+def test_a_restore_that_was_undone_says_so_and_so_does_what_undid_it(site: Site, http: httpx.Client) -> None:
+    backup = site.take()
+    (site.folder / "hello.txt").write_text("spoiled")
+    done = run_restore(site.instance, request_restore(site.instance, backup, site.app, Wanted(), SYSTEM).id)
+    signed_in(site, http)
+    path = f"/jobs/{done.id}"
+    assert "undone" not in http.get(path).text.replace("can be undone", "")
+    undo = request_undo(site.instance, done, SYSTEM)
+    assert "This restore is being undone." in http.get(path).text
+    assert run_restore(site.instance, undo.id).state is JobState.SUCCESSFUL
+    page = http.get(path).text
+    assert "This restore was undone" in page
+    assert f'href="/jobs/{undo.id}"' in page
+    assert f'action="{path}/undo"' not in page
+    other = http.get(f"/jobs/{undo.id}").text
+    assert "This job undoes an earlier restore." in other
+    assert f'href="{path}"' in other

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 import re
+import subprocess
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +17,7 @@ from kit.site import Site, set_plans
 
 from holdfast.catalog.records import SYSTEM, App, Retention
 from holdfast.service.policy.cron import parse_cron
+from holdfast.service.preview import recent
 from holdfast.service.registry.apps import get_app
 from holdfast.service.take.request import request_backup
 from holdfast.service.take.run import run_backup
@@ -122,3 +126,32 @@ def test_whoever_may_only_look_changes_nothing(nightly: Site, http: httpx.Client
 def test_an_expression_that_the_form_makes_can_be_read() -> None:
     for fields in ({"when": "hour"}, {"when": "six"}, {"when": "night", "at": "3:00"}):
         parse_cron(schedule_of_fields(fields).cron)
+
+
+def test_a_folder_is_looked_through_by_one_process_for_whoever_asks_within_a_minute(
+    site: Site, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    run = subprocess.run
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        started.append(arguments)
+        return run(*arguments, **named)
+
+    monkeypatch.setattr(subprocess, "run", counted)
+    clock = [time.monotonic()]
+    monkeypatch.setattr(recent.ignored_recently, "__defaults__", (lambda: clock[0],))
+    signed_in(site, http)
+    page, route = f"/apps/{site.app.id}/schedule", f"/v3/apps/{site.app.id}/schedule"
+    with site.client(site.silver.api_key) as api:
+        answers = [api.get(route).json()["response"]["ignored"] for _ in range(3)]
+        assert http.get(page).status_code == 200
+        assert (len(started), answers[1:]) == (1, answers[:-1])
+        http.get(page, params={"when": "off", "ignore": "*.txt"})
+        assert len(started) == 2, "other patterns are looked for"
+        clock[0] += recent.KEPT_SECONDS
+        api.get(route)
+        assert len(started) == 3, "what is old is found out anew"
+        monkeypatch.setattr(recent, "KEPT_MAX", 1)
+        http.get(page, params={"when": "off", "ignore": "*.md"})
+    assert len(recent._kept) == 1

@@ -83,7 +83,7 @@ def test_a_page_that_cannot_be_answered_comes_back_by_itself(site: Site, visitor
         answer = page.goto(f"/apps/{site.app.id}")
         assert answer is not None
         assert answer.status == 503
-        expect(page.locator("h1")).to_have_text("In a moment again")
+        expect(page.locator("h1")).to_have_text("Back in a moment")
         expect(page.get_by_text("This page tries again by itself.")).to_be_visible()
     page.clock.run_for(1000 * (AGAIN_SECONDS + 1))
     expect(page.get_by_role("navigation", name="Application")).to_be_visible()

@@ -58,24 +58,24 @@ def invited(site: Site, by: NewAccount, email: str) -> str:
 
 
 def unlink(http: httpx.Client) -> httpx.Response:
-    found = re.search(r'action="(/account/identities/\w+/unlink)"', http.get("/account").text)
+    found = re.search(r'action="(/account/identities/\w+/unlink)"', http.get("/account/log-in").text)
     assert found is not None
-    return http.post(found[1], data=form_of(http.get("/account"), found[1]), headers=HERE)
+    return http.post(found[1], data=form_of(http.get("/account/log-in"), found[1]), headers=HERE)
 
 
 def test_the_last_way_in_is_not_unlinked_and_each_change_needs_elevation(site: Site, provider: Provider) -> None:
     with site.client() as http:
         linked(site, http, provider)
-        assert (unlink(http).status_code, "<b>Example 1</b>" in http.get("/account").text) == (409, True)
+        assert (unlink(http).status_code, "<b>Example 1</b>" in http.get("/account/log-in").text) == (409, True)
         set_password(http)
         end_elevation(site)
-        assert unlink(http).headers["location"] == "/elevate?return_to=/account"
-        fields = form_of(http.get("/account"), "/oidc/host/link")
+        assert unlink(http).headers["location"] == "/elevate?return_to=/account/log-in"
+        fields = form_of(http.get("/account/log-in"), "/oidc/host/link")
         begin = http.post("/oidc/host/link", data=fields, headers=HERE)
-        assert begin.headers["location"] == "/elevate?return_to=/account"
+        assert begin.headers["location"] == "/elevate?return_to=/account/log-in"
         assert elevated(http, provider, return_to="/account").headers["location"] == "/account"
         assert unlink(http).status_code == 303
-        assert "<b>Example 1</b>" not in http.get("/account").text
+        assert "<b>Example 1</b>" not in http.get("/account/log-in").text
         assert went_round(http, provider).status_code == 403
     found = entries(site.instance.catalog, AuditFilter(), 9)
     assert [one.action for one in found][:3] == ["log_in.failed", "identity.unlinked", "session.elevated"]
@@ -218,7 +218,7 @@ def test_discord_signs_in_and_never_elevates(site: Site, tmp_path: Path) -> None
         provider = discord
         assert "/oauth2/authorize" in begun(http, "discord")
         assert linked(site, http, provider, "discord").status_code == 303
-        assert "<b>Discord</b>: ana" in http.get("/account").text
+        assert "<b>Discord</b>: ana" in http.get("/account/log-in").text
         end_elevation(site)
         assert "/oidc/discord/elevate" not in http.get("/elevate").text
         assert went_round(http, provider, "discord").status_code == 303

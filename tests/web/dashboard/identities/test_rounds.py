@@ -38,8 +38,8 @@ def actions(site: Site, count: int) -> list[str]:
 
 def test_whoever_linked_a_site_signs_in_by_it(site: Site, provider: Provider) -> None:
     with site.client() as http:
-        assert linked(site, http, provider).headers["location"] == "/account"
-        page = http.get("/account").text
+        assert linked(site, http, provider).headers["location"] == "/account/log-in"
+        page = http.get("/account/log-in").text
         assert "<b>Example 1</b>: ana" in page
         assert "not used yet" in page
     to = f"/apps/{site.app.id}"
@@ -263,7 +263,7 @@ def test_an_identity_is_one_persons(site: Site, provider: Provider) -> None:
         linked(site, http, provider)
         member = {"email": "eva@example.org", "rights": "view"}
         assert "signs in another person" in linked(site, other, provider, **member).text
-        found = re.search(r"/account/identities/\w+/unlink", http.get("/account").text)
+        found = re.search(r"/account/identities/\w+/unlink", http.get("/account/log-in").text)
         assert found is not None
         fields = {"form_token": form_token(other.cookies["holdfast"], found[0])}
         assert other.post(found[0], data=fields, headers=HERE).status_code == 404, "another's"

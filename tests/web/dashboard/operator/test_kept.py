@@ -25,7 +25,7 @@ def test_a_look_that_takes_long_is_kept_and_renewed_behind_it(site: Site, monkey
     assert [asyncio.run(readings.get()).found for _ in range(2)] == [1, 1], "asked for at the same moment"
     now += 1
     quick = asyncio.run(readings.get())
-    assert (quick.found, counted(quick, quick.at)) == (2, "")
+    assert (quick.found, counted(quick, quick.at)) == (2, " Counted just now.")
     monkeypatch.setattr(kept, "QUICK_SECONDS", 0.0)
     now += 1
     shown = asyncio.run(readings.get())

@@ -198,3 +198,9 @@ def test_the_audit_is_filtered_and_a_file(site: Site, http: httpx.Client) -> Non
     assert [row["action"] for row in rows] == ["session.created"]
     assert http.get("/operator/audit?days=900").status_code == 400
     assert http.get("/operator/audit?after=x").status_code == 400
+
+
+def test_pages_of_counts_say_when_they_were_counted(site: Site, http: httpx.Client) -> None:
+    operator_signed_in(site, http)
+    for page in ("", "/apps", "/nodes", "/store", "/jobs"):
+        assert "Counted just now." in http.get(f"/operator{page}").text, page

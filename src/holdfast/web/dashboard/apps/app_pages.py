@@ -15,10 +15,11 @@ from holdfast.catalog.records import App, Backup, State
 from holdfast.service.instance.home import Instance
 from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.backups import Choice, Shown, page_of_backups
-from holdfast.service.overview.overviews import Overview, overview
+from holdfast.service.overview.overviews import CHART_DAYS, YEAR_DAYS, Overview, overview
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.service.policy.standing import Kind
+from holdfast.service.preview.schedule import next_runs
 from holdfast.service.registry import accounts, apps
 from holdfast.service.registry.backups import find_backup, full_objects
 from holdfast.service.registry.kept import reasons_of
@@ -29,11 +30,11 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
+from holdfast.web.dashboard.apps.app_charts import YEAR, charts_of
 from holdfast.web.dashboard.apps.backup_pages import path_of
 from holdfast.web.dashboard.apps.job_pages import job_form, path_of_job, undo_form
 from holdfast.web.dashboard.apps.restore_pages import restore_path
 from holdfast.web.dashboard.apps.schedule_form import rules_in_words
-from holdfast.web.dashboard.charts import size_chart
 from holdfast.web.dashboard.render import app_frame, page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.standing import badge_of, badge_of_backup, locked_words, shown_strip, strip_sentence
@@ -57,6 +58,8 @@ _QUIET = frozenset({Kind.EMPTY, Kind.FIRST_RUNNING, Kind.PLAN_TOO_LOW})
 UNDO_OFFERED_NS = DAY_NS
 """The headline offers to undo the last restore for this long; the page of its job does so later too."""
 
+_NEEDS_A_PLAN = frozenset({Kind.PLAN_TOO_LOW, Kind.OVER_LIMIT})
+"""The standings of an application that gets no further backup by hand with the plan of its account."""
 _BUSY = frozenset({Kind.RUNNING, Kind.FIRST_RUNNING, Kind.RESTORING})
 
 
@@ -68,7 +71,7 @@ def app_routes(context: Context) -> list[HTTPRouteHandler]:
     @as_page
     async def application(request: AnyRequest) -> Answer:
         caller, token, app_id = require_app(context, request.scope)
-        fields = inputs.query(request.scope, "show", "q", "after", "deleted")
+        fields = inputs.query(request.scope, "show", "q", "after", "deleted", "chart")
         return await context.call(_page, request.scope, instance, caller, token, app_id, fields)
 
     @post(f"{_APP}/backups", opt=needs(Right.BACKUPS_CREATE))
@@ -93,7 +96,8 @@ def _take(instance: Instance, caller: Caller, app_id: str, once: str | None) -> 
 
 def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str, fields: dict[str, str]) -> Answer:
     app = apps.get_app(instance, caller.account.id, app_id)
-    now = overview(instance, app, with_backups=True)
+    is_year = fields.get("chart") == YEAR
+    now = overview(instance, app, YEAR_DAYS if is_year or fields.get("after") else CHART_DAYS, with_backups=True)
     found = _found(instance, caller, now, fields)
     return page(
         scope,
@@ -102,8 +106,9 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         app_id=app_id,
         seen=now.event_seq,  # read before anything else: what comes later is told
         **_hero(instance, caller, token, now),
-        charts=_charts(now),
-        kept=_kept(instance, caller, app, now, now.standing.facts.next_backup_at),
+        charts=charts_of(instance, now, is_year=is_year, with_calendar=bool(fields.get("after"))),
+        kept=_kept(instance, caller, app, now),
+        runs=_runs(instance, app, now.standing.facts.now),
         base_url=instance.config.base_url.rstrip("/"),
         imports=_import_path(instance, caller, app),
         undo=None if found.trashed is None else _undo(instance, token, found.trashed),
@@ -131,14 +136,15 @@ def row_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, ref:
 
 def _hero(instance: Instance, caller: Caller, token: str, now: Overview) -> dict[str, Any]:
     kind, app_id = now.standing.kind, now.app.id
-    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | {Kind.PLAN_TOO_LOW}
+    may_take = caller.may(Right.BACKUPS_CREATE, app_id) and kind not in _BUSY | _NEEDS_A_PLAN
     return {
         "badge": badge_of(kind),
         "headline": now.words.headline,
-        "text": now.words.text,
+        "text": words.standing_text(now.words, now.standing.facts.now, zone_of(instance)),
         "take": _form(token, app_id) if may_take else None,
         "percent": _percent(now),
         **_going(instance, caller, token, app_id, now),
+        "needs_plan": kind in _NEEDS_A_PLAN,
         "has_history": kind not in _QUIET,
         "strip": shown_strip(now.strip),
         "sentence": strip_sentence(now.strip),
@@ -195,37 +201,26 @@ def _percent(now: Overview) -> int | None:
     return min(100, 100 * progress.bytes // progress.total_bytes)
 
 
-def _charts(now: Overview) -> dict[str, Any] | None:
-    points = now.sizes
-    if len(points) < 2:
-        return None
-    first, last = points[0], points[-1]
-    return {
-        "broad": size_chart(points, width=680, height=250, css="on-desk"),
-        "narrow": size_chart(points, width=350, height=220, css="on-phone"),
-        "sentence": _(
-            "A backup held %(before)s on %(day)s and holds %(now)s now; all of them take %(all)s.",
-            before=words.size(first.content),
-            day=words.day(first.day),
-            now=words.size(last.content),
-            all=words.size(last.stored),
-        ),
-        "rows": [(words.day(p.day), words.size(p.content), words.size(p.stored)) for p in reversed(points)],
-    }
-
-
-def _kept(instance: Instance, caller: Caller, app: App, now: Overview, next_at: int | None) -> list[tuple[str, str]]:
-    plan, zone, at = accounts.plan_of(instance, caller.account), zone_of(instance), now.standing.facts.now
-    proof = now.standing.facts.next_proof_at
+def _kept(instance: Instance, caller: Caller, app: App, now: Overview) -> list[tuple[str, str]]:
+    plan, facts = accounts.plan_of(instance, caller.account), now.standing.facts
+    next_at, proof = facts.next_backup_at, facts.next_proof_at
     most = plan.backups_per_app
     room = ngettext("%(num)s backup", "%(num)s backups", most, num=words.number(most)) if most else ""
     lines = [
         (_("Rules"), ", ".join(rules_in_words(app.settings.retention)) or _("every backup is kept")),
         (_("Room"), room or _("as many backups as fit")),
         (_("Stored for all"), words.size(now.stored_bytes)),
-        (_("Next backup"), _("by hand") if next_at is None else words.when(next_at, at, zone)),
+        (_("Next backup"), _("by hand") if next_at is None else words.moment(next_at, facts.now, zone_of(instance))),
     ]
-    return lines if proof is None else [*lines, (_("Next test restore"), words.when(proof, at, zone))]
+    if proof is None:
+        return lines
+    return [*lines, (_("Next test restore"), words.moment(proof, facts.now, zone_of(instance)))]
+
+
+def _runs(instance: Instance, app: App, now_ns: int) -> list[tuple[str, str]]:
+    """The next runs by schedule, and how far off each is."""
+    zone = zone_of(instance)
+    return [(words.moment(at, now_ns, zone), words.until(at, now_ns)) for at in next_runs(instance, app)]
 
 
 def _found(instance: Instance, caller: Caller, now: Overview, fields: dict[str, str]) -> Shown:

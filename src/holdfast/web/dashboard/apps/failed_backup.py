@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from holdfast.catalog.records import App, Backup
 from holdfast.service.instance.home import Instance
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _
 from holdfast.service.overview.backups import Choice, newest_backups
 from holdfast.service.people.callers import Caller
@@ -59,8 +58,8 @@ def failed_shown(instance: Instance, caller: Caller, token: str, app: App, backu
     )
 
 
-def _happened(instance: Instance, backup: Backup) -> list[str]:
-    why = translated(backup.error_message or "")
+def _happened(instance: Instance, backup: Backup) -> Sequence[str]:
+    why = words.sentence(backup.error_message or "")
     ended = backup.finished_at
     return [why] if ended is None else [why, _("It ended on %(when)s.", when=words.whole(ended, zone_of(instance)))]
 

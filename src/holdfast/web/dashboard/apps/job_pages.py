@@ -23,7 +23,7 @@ from holdfast.service.registry import accounts, apps
 from holdfast.service.registry.backups import find_backup
 from holdfast.service.restore.files import Restored
 from holdfast.service.restore.plan import Wanted
-from holdfast.service.restore.undo import request_undo, undo_of
+from holdfast.service.restore.undo import request_undo, undo_of, undone_by
 from holdfast.web.api.jobs import STARTED_BY, seen_work
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
@@ -143,6 +143,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
     warnings = warnings_of(work)
     may_cancel = is_open and not work.cancel_asked and caller.may(STARTED_BY[work.kind], app.id)
     is_files = work.kind == "restore" and wanted.database is None and wanted.takes_away is None
+    undoing, undone = undone_by(instance, work), wanted.undoes or wanted.takes_away
     return page(
         scope,
         "job.html",
@@ -161,7 +162,12 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
         reload_seconds=RELOAD_SECONDS,
         cancel=job_form(token, work.id, "cancel") if may_cancel else None,
         cancelling=cancelling(work),
-        undo=undo_form(instance, caller, token, work.id, app) if work.result and work.kind == "restore" else None,
+        undo=undo_form(instance, caller, token, work.id, app)
+        if undoing is None and work.result and work.kind == "restore"
+        else None,
+        undoing_path=None if undoing is None else path_of_job(undoing.id),
+        is_undone=undoing is not None and undoing.state is JobState.SUCCESSFUL,
+        undone_path=None if undone is None else path_of_job(undone),
         failure=None if work.state is not JobState.FAILED else _failure(work, wanted),
         again=_again(work, wanted, backup) if caller.may(STARTED_BY[work.kind], app.id) else None,
         asked=_asked(work, wanted, app, name, instance),

@@ -129,6 +129,7 @@ def _found_page(scope: Scope, instance: Instance, caller: Caller, app_id: str, f
         frame=app_frame(caller, str(zone_of(instance)), app, "files"),
         app_id=app_id,
         q=wanted,
+        pattern=pattern,
         rows=[_found(instance, app_id, newest, one) for one in found.paths[:FOUND]],
         is_older=older_than is not None,
         through=ngettext("%(num)s backup", "%(num)s backups", searched.backups, num=words.number(searched.backups)),

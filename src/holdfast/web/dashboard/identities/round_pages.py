@@ -23,6 +23,7 @@ from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import (
     LOGIN_PATH,
+    PROOFS_PATH,
     AnyRequest,
     account_of,
     as_page,
@@ -163,7 +164,7 @@ def _still_signed_in(context: Context, scope: Scope, provider: Configured) -> Ca
 
 def back_of(caller: Caller | OperatorCaller) -> str:
     """The page with the identities of whoever is signed in."""
-    return OPERATOR_PATH if isinstance(caller, OperatorCaller) else "/account"
+    return OPERATOR_PATH if isinstance(caller, OperatorCaller) else PROOFS_PATH
 
 
 def _choice_routes(context: Context) -> list[HTTPRouteHandler]:

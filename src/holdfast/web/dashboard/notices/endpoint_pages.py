@@ -11,13 +11,13 @@ from litestar.types import Scope
 from holdfast.catalog.events.records import Endpoint
 from holdfast.service.errors import Conflict, Invalid, LimitReached, NotFound, ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.language.recognised import translated
 from holdfast.service.notify import endpoints as operations
 from holdfast.service.notify.dispatch import send_test
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account, require_elevated
 from holdfast.web.dashboard.notices.lines import delivery_line, endpoint_line, event_choices
 from holdfast.web.dashboard.render import Frame, page, redirect
@@ -167,7 +167,7 @@ def _page(
         200 if error is None else error.http_status,
         frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         path=path,
-        error=None if error is None else translated(error.message),
+        error=None if error is None else words.sentence(error.message),
         endpoint=endpoint_line(endpoint, operations.service_of(instance, endpoint), newest, now, zone_of(instance)),
         deliveries=lines,
         tested=tested,

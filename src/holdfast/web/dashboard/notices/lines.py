@@ -7,7 +7,6 @@ from typing import Any
 
 from holdfast.catalog.events.records import MESSAGE_KINDS, Delivery, DeliveryState, Endpoint
 from holdfast.catalog.records import EventKind
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _
 from holdfast.service.notify.messages import TEST_KIND
 from holdfast.web.dashboard import words
@@ -52,7 +51,7 @@ def delivery_line(delivery: Delivery, now: int, zone: tzinfo) -> dict[str, Any]:
         "about": kind_words(delivery.kind),
         "when": words.when(delivery.created_at, now, zone),
         "answer": "" if delivery.status is None else _("answered %(status)s", status=delivery.status),
-        "error": translated(delivery.error or ""),
+        "error": words.sentence(delivery.error or ""),
         "attempts": delivery.attempts,
         "next": "" if delivery.next_at is None else words.when(delivery.next_at, now, zone),
     }

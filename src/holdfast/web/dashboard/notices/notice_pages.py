@@ -14,13 +14,13 @@ from litestar.types import Scope
 
 from holdfast.service.errors import Conflict, Invalid, ServiceError
 from holdfast.service.instance.home import Instance
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import _
 from holdfast.service.notify import endpoints as operations
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.rights import Right
 from holdfast.web.auth import needs
 from holdfast.web.context import Context
+from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_account
 from holdfast.web.dashboard.notices.endpoint_pages import NOTICES_PATH, chosen_events, path_of, secret_page
 from holdfast.web.dashboard.notices.lines import endpoint_line, event_choices
@@ -96,7 +96,7 @@ def _page(
         200 if error is None else error.http_status,
         frame=Frame(caller.actor.name, str(zone_of(instance)), tab="notices"),
         path=NOTICES_PATH,
-        error=None if error is None else translated(error.message),
+        error=None if error is None else words.sentence(error.message),
         endpoints=[line(index) for index in range(len(found))],
         most=operations.ENDPOINTS_MAX,
         may_change=caller.may(Right.WEBHOOKS_WRITE),

@@ -206,6 +206,7 @@ def _page(
         plan_form=form("plan"),
         suspend_form=form("unsuspend" if account.is_suspended else "suspend"),
         link_form=form("sign-in-link"),
+        view_form=form("look") if instance.config.operators_view_accounts else None,
         keep_form=None if found.erase_at is None else form("keep"),
         link=link,
         list=Table(N_("Applications"), HEADS, app_cells(instance, found.apps), empty=N_("It has no applications.")),

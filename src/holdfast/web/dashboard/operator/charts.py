@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -15,31 +14,13 @@ from holdfast.service.instance.disks import Disk
 from holdfast.service.language.patterns import short_day
 from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.operator.today import DaySums, Spread
+from holdfast.web.dashboard.charts import BAR, LINE, NARROW, TEXT, WIDE, Chart, svg
 from holdfast.web.dashboard.words import date as day_and_month
 from holdfast.web.dashboard.words import day, decimal, number, series, size
 
-WIDE, NARROW = 680, 350
 _LEFT, _RIGHT = 64, 10
 AHEAD_DAYS = 30
 PROOF_LABELS = (N_("today"), "1", "2", "3", "4", "5", "6", "7", N_("older"), N_("never"))
-_TEXT = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
-_BAR = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/>')
-_LINE = Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>')
-
-
-class Chart(NamedTuple):
-    """A chart in both widths, what it says in a sentence, and its numbers."""
-
-    broad: Markup
-    narrow: Markup
-    sentence: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-def _svg(width: int, height: int, css: str, parts: Sequence[Markup]) -> Markup:
-    start = Markup('<svg class="{}" viewBox="0 0 {} {}" aria-hidden="true">').format(css, width, height)
-    return start + Markup("").join(parts) + Markup("</svg>")
 
 
 def lanes(due: Mapping[str, Sequence[int]], first_hour: int, silent: Mapping[str, int]) -> Chart | None:
@@ -76,18 +57,18 @@ def _lanes(
     top, parts = max(max(lane) for lane in due.values()), []
     for place, (node, lane) in enumerate(due.items()):
         base = 38 * place + 34
-        parts.append(_TEXT.format(_LEFT - 8, base - 6, "end", node if len(node) <= 9 else f"{node[:8]}…"))
+        parts.append(TEXT.format(_LEFT - 8, base - 6, "end", node if len(node) <= 9 else f"{node[:8]}…"))
         for index, count in enumerate(lane):
             tall = round(max(3, 28 * count / top), 1) if count else 0
             kind = "bar waits" if node in silent else "bar"
             if tall:
                 at = round(_LEFT + index * step + 1, 1)
-                parts.append(_BAR.format(kind, at, round(base - tall, 1), round(step - 2, 1), tall))
-        parts.append(_LINE.format("grid", _LEFT, width - _RIGHT, base, base))
+                parts.append(BAR.format(kind, at, round(base - tall, 1), round(step - 2, 1), tall))
+        parts.append(LINE.format("grid", _LEFT, width - _RIGHT, base, base))
     for index in (0, 6, 12, 18, 23):
         anchor = "start" if index == 0 else "end" if index == 23 else "middle"
-        parts.append(_TEXT.format(round(_LEFT + (index + 0.5) * step, 1), height - 6, anchor, hours[index]))
-    return _svg(width, height, css, parts)
+        parts.append(TEXT.format(round(_LEFT + (index + 0.5) * step, 1), height - 6, anchor, hours[index]))
+    return svg(width, height, css, parts)
 
 
 def growth(days: Sequence[DaySums], disk: Disk | None, last: date, full: date | None) -> Chart | None:
@@ -130,8 +111,8 @@ def _growth(points: Sequence[tuple[date, int]], whole: int, full: date | None, w
     parts = []
     for share in range(5):
         value = whole * share // 4
-        parts.append(_LINE.format("cap" if share == 4 else "grid", _LEFT, width - _RIGHT, y(value), y(value)))
-        parts.append(_TEXT.format(_LEFT - 8, y(value) + 4, "end", size(value) if value else "0"))
+        parts.append(LINE.format("cap" if share == 4 else "grid", _LEFT, width - _RIGHT, y(value), y(value)))
+        parts.append(TEXT.format(_LEFT - 8, y(value) + 4, "end", size(value) if value else "0"))
     line = " ".join(f"{x(on)},{y(value)}" for on, value in points)
     area = f"{x(first)},{y(0)} {line} {x(points[-1][0])},{y(0)}"
     parts.append(Markup('<polygon class="area stored" points="{}"/>').format(area))
@@ -143,8 +124,8 @@ def _growth(points: Sequence[tuple[date, int]], whole: int, full: date | None, w
         ahead = f"{x(today)},{y(used)} {x(min(full, end))},{y(reach)}"
         parts.append(Markup('<polyline class="line ahead" points="{}"/>').format(ahead))
     for on, anchor in ((first, "start"), (today, "middle"), (end, "end")):
-        parts.append(_TEXT.format(x(on), height - 6, anchor, day_and_month(on)))
-    return _svg(width, height, css, parts)
+        parts.append(TEXT.format(x(on), height - 6, anchor, day_and_month(on)))
+    return svg(width, height, css, parts)
 
 
 def durations(spreads: Sequence[Spread]) -> Chart | None:
@@ -172,17 +153,17 @@ def _durations(spreads: Sequence[Spread], width: int, css: str) -> Markup:
     step, parts = (width - _LEFT - _RIGHT) / len(spreads), []
     for share in (0, 1):
         at = top + tall * (1 - share)
-        parts.append(_LINE.format("grid", _LEFT, width - _RIGHT, at, at))
-        parts.append(_TEXT.format(_LEFT - 8, at + 4, "end", seconds(most) if share else "0"))
+        parts.append(LINE.format("grid", _LEFT, width - _RIGHT, at, at))
+        parts.append(TEXT.format(_LEFT - 8, at + 4, "end", seconds(most) if share else "0"))
     wide = min(28.0, step / 2 - 3)
     for index, one in enumerate(spreads):
         middle = _LEFT + (index + 0.5) * step
         for css_class, value, left in (("bar", one.middle, middle - wide - 1), ("bar slow", one.slow, middle + 1)):
             high = round(max(2, tall * value / most), 1)
-            parts.append(_BAR.format(css_class, round(left, 1), round(top + tall - high, 1), round(wide, 1), high))
+            parts.append(BAR.format(css_class, round(left, 1), round(top + tall - high, 1), round(wide, 1), high))
         if (len(spreads) - 1 - index) % (1 if width > NARROW else 3) == 0:
-            parts.append(_TEXT.format(round(middle, 1), height - 8, "middle", day_and_month(one.day)))
-    return _svg(width, height, css, parts)
+            parts.append(TEXT.format(round(middle, 1), height - 8, "middle", day_and_month(one.day)))
+    return svg(width, height, css, parts)
 
 
 def proofs(counts: Sequence[int]) -> Chart:
@@ -210,10 +191,10 @@ def _proofs(counts: Sequence[int], width: int, css: str) -> Markup:
         tall = round(max(2, 72 * count / most), 1)
         middle = round((index + 0.5) * step, 1)
         kind = "bar late" if index >= len(counts) - 2 else "bar good"
-        parts.append(_BAR.format(kind, round(index * step + 3, 1), round(88 - tall, 1), round(step - 6, 1), tall))
-        parts.append(_TEXT.format(middle, round(84 - tall, 1), "middle", number(count)))
-        parts.append(_TEXT.format(middle, 106, "middle", _(PROOF_LABELS[index])))
-    return _svg(width, 112, css, parts)
+        parts.append(BAR.format(kind, round(index * step + 3, 1), round(88 - tall, 1), round(step - 6, 1), tall))
+        parts.append(TEXT.format(middle, round(84 - tall, 1), "middle", number(count)))
+        parts.append(TEXT.format(middle, 106, "middle", _(PROOF_LABELS[index])))
+    return svg(width, 112, css, parts)
 
 
 def seconds(value: float) -> str:

@@ -17,11 +17,9 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, as_page, require_operator
 from holdfast.web.dashboard.operator.tables import Table
 from holdfast.web.dashboard.render import Frame, Tab, page
-from holdfast.web.dashboard.session import form_token
+from holdfast.web.dashboard.session import SIGN_OUT_PATH, form_token
 from holdfast.web.dashboard.viewer import zone_of
 from holdfast.web.http.envelope import Answer, Headers
-
-SIGN_OUT_PATH = f"{OPERATOR_PATH}/sign-out"
 
 TABS = (
     Tab("now", "", N_("Now")),

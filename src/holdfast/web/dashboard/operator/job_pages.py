@@ -10,7 +10,6 @@ from litestar.handlers import HTTPRouteHandler
 from holdfast.catalog.records import CANCELLED, JobState, Work
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.work import cancel_work, get_work, seen_work
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _
 from holdfast.service.operator.today import Failures, failures_of_day
 from holdfast.service.people.operators import OPERATOR_PATH
@@ -19,7 +18,7 @@ from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import AnyRequest, as_page, operator_form, require_operator
 from holdfast.web.dashboard.operator.frame import operator_page
-from holdfast.web.dashboard.operator.kept import Kept
+from holdfast.web.dashboard.operator.kept import Kept, counted
 from holdfast.web.dashboard.operator.tables import Cell, Table
 from holdfast.web.dashboard.render import redirect
 from holdfast.web.dashboard.session import form_token
@@ -50,7 +49,7 @@ def job_list_routes(context: Context) -> list[HTTPRouteHandler]:
     async def all_jobs(request: AnyRequest) -> Answer:
         operator, token = require_operator(context, request.scope)
         going, ended = await context.call(seen_work, instance, ENDED_ROWS)
-        failed = (await failures.get()).found
+        reading = await failures.get()
         running = sum(one.state is JobState.RUNNING for one in going)
         return operator_page(
             context,
@@ -64,9 +63,10 @@ def job_list_routes(context: Context) -> list[HTTPRouteHandler]:
                 running=words.number(running),
                 waiting=words.number(len(going) - running),
             ),
-            lead=_("Backups, restores, verifications and test restores of all accounts."),
+            lead=_("Backups, restores, verifications and test restores of all accounts.")
+            + counted(reading, instance.clock.now_ns()),
             path=PATH,
-            lists=[_going(instance, going, token), _failures(instance, failed), _ended(instance, ended)],
+            lists=[_going(instance, going, token), _failures(instance, reading.found), _ended(instance, ended)],
         )
 
     @post(f"{PATH}/{{job_id:str}}/cancel", opt=OPERATOR)
@@ -119,7 +119,7 @@ def _failures(instance: Instance, found: Sequence[Failures]) -> Table:
             Cell(words.number(one.count)),
             Cell(words.number(one.apps)),
             Cell(words.ago(one.last_at, now_ns)),
-            Cell(translated(one.text)),
+            Cell(words.sentence(one.text)),
         ]
         for one in found
     ]

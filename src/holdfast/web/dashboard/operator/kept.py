@@ -69,7 +69,5 @@ class Kept(Generic[T]):
 
 
 def counted(reading: Reading[T], now_ns: int) -> str:
-    """Say how old the numbers of a page are; nothing of those that were counted for it."""
-    if reading.took < QUICK_SECONDS:
-        return ""
+    """Say how old the numbers of a page are."""
     return " " + _("Counted %(ago)s.", ago=words.ago(reading.at, now_ns))

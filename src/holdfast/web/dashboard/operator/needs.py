@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from holdfast.service.doctor.finding import Level
 from holdfast.service.language import patterns
-from holdfast.service.language.recognised import translated
 from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.operator.apps import AppState
 from holdfast.service.operator.today import Today
@@ -137,7 +136,7 @@ def _failed(today: Today) -> list[Need]:
 
 
 def _one_reason(pairs: Sequence[tuple[AppState, Failed]]) -> str:
-    reasons = {translated(failed.detail).rstrip(".") for _app, failed in pairs}
+    reasons = {words.plain_sentence(failed.detail).rstrip(".") for _app, failed in pairs}
     one = sorted(reasons)[0] or _("No reason was recorded")
     return one if len(reasons) == 1 else _("One of the reasons: %(reason)s", reason=one)
 
@@ -211,8 +210,8 @@ def _given_up(today: Today) -> list[Need]:
 def _doctors(report: Report | None) -> list[Need]:
     return [
         Need(
-            *(1, 1, *_PROBLEM, _("The doctor found a problem: %(check)s", check=translated(line.check))),
-            translated(line.message),
+            *(1, 1, *_PROBLEM, _("The doctor found a problem: %(check)s", check=words.plain_sentence(line.check))),
+            words.plain_sentence(line.message),
             "",
             f"{OPERATOR_PATH}/doctor",
             N_("The doctor"),

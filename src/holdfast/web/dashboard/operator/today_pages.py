@@ -75,6 +75,8 @@ def today_page_routes(context: Context, reports: Reports) -> list[HTTPRouteHandl
         return operator_page(
             *(context, request.scope, operator, token, "store.html", "store"),
             title=_("The store"),
+            lead=_("The packs of all accounts, on one disk. Prune, check and read-back run by themselves.")
+            + counted(reading, instance.clock.now_ns()),
             facts=_store_facts(found, instance.clock.now_ns()),
             growth=charts.growth(found.days, found.disk, last, found.full_on),
         )

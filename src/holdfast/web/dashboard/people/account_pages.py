@@ -9,7 +9,6 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.service.identities.linking import own_identities
 from holdfast.service.instance.home import Instance
 from holdfast.service.people import sessions
 from holdfast.service.people.callers import Caller
@@ -18,7 +17,6 @@ from holdfast.web.auth import OPEN
 from holdfast.web.context import Context
 from holdfast.web.dashboard import words
 from holdfast.web.dashboard.access import LOGIN_PATH, AnyRequest, as_page, form_caller, require_session
-from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import Frame, page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.dashboard.viewer import zone_of
@@ -37,9 +35,7 @@ def account_page_routes(context: Context) -> list[HTTPRouteHandler]:
     async def who_is_signed_in(request: AnyRequest) -> Answer:
         caller, token = require_session(context, request.scope)
         found = await context.call(sessions.own_sessions, context.instance, caller)
-        identities = await context.call(own_identities, context.instance, caller, caller.account.id)
-        more = linked(context, identities, token)
-        return _account_page(request.scope, context.instance, caller, found, token, more)
+        return _account_page(request.scope, context.instance, caller, found, token)
 
     @post(f"{ACCOUNT_PATH}/sessions/{{session_id:str}}/end", opt=OPEN)
     @as_page
@@ -82,9 +78,7 @@ def session_lines(
     ]
 
 
-def _account_page(
-    scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str, more: dict[str, Any]
-) -> Answer:
+def _account_page(scope: Scope, instance: Instance, caller: Caller, found: list[Session], token: str) -> Answer:
     return page(
         scope,
         "sessions.html",
@@ -93,5 +87,4 @@ def _account_page(
         sessions=session_lines(instance, found, caller.session_id, token, _end_path),
         rights=sorted(caller.grant.rights),
         sign_out_token=form_token(token, _LOGOUT),
-        **more,
     )

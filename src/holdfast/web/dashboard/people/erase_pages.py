@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
@@ -71,6 +72,7 @@ def _page(
         sub="export",
         email=caller.account.email,
         name=name_to_type(caller.account),
+        curl_body=msgspec.json.encode({"name": name_to_type(caller.account)}).decode(),
         is_asked=caller.erase_at is not None,
         is_kept="kept" in inputs.query(scope, "kept") and caller.erase_at is None,
         when=words.when(soonest, now_ns, zone_of(instance)),

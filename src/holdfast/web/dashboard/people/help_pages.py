@@ -124,8 +124,8 @@ ANSWERS = (
         N_("Can my host read it?"),
         (
             N_(
-                "Yes, as he can read your application itself: the backups are made on his machine, with a key "
-                "that it has. They are stored encrypted, so whoever has only the storage, a stolen disk or a "
+                "Yes, just as it can read your application itself: the backups are made on its machine, with a key "
+                "kept there. They are stored encrypted, so whoever has only the storage, a stolen disk or a "
                 "cloud's bucket, reads nothing. Other customers never can."
             ),
         ),

@@ -91,9 +91,9 @@ def limits_words(shown: Limits) -> list[tuple[str, str]]:
         (N_("Backups of an application"), count(shown.backups_per_app)),
         (N_("By hand in 24 hours"), count(shown.backups_per_day)),
         (N_("Stored"), _("no limit") if shown.storage is None else words.size(shown.storage)),
-        (N_("Between two of an application"), span(shown.cooldown_seconds, SECOND_NS)),
-        (N_("Between two of the account"), span(shown.account_cooldown_seconds, SECOND_NS)),
-        (N_("Between two scheduled ones"), span(shown.schedule_minutes_min, MINUTE_NS)),
+        (N_("Pause between two, per application"), span(shown.cooldown_seconds, SECOND_NS)),
+        (N_("Pause between two, whole account"), span(shown.account_cooldown_seconds, SECOND_NS)),
+        (N_("Pause between two by schedule"), span(shown.schedule_minutes_min, MINUTE_NS)),
         (
             N_("Kept at most"),
             _("no limit") if (days := shown.keep_days_max) is None else ngettext("%(num)s day", "%(num)s days", days),

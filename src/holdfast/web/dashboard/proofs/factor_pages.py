@@ -13,6 +13,7 @@ from markupsafe import Markup
 from holdfast.service.credentials import second_factor as service
 from holdfast.service.credentials.passwords import own_credentials
 from holdfast.service.errors import CodeRefused
+from holdfast.service.identities.linking import own_identities
 from holdfast.service.language.texts import _
 from holdfast.service.people import sessions
 from holdfast.service.people.callers import Caller
@@ -31,6 +32,7 @@ from holdfast.web.dashboard.access import (
 )
 from holdfast.web.dashboard.people.account_pages import session_lines
 from holdfast.web.dashboard.people.trying import code_fitted, one_code
+from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token
 from holdfast.web.dashboard.viewer import zone_of
@@ -106,6 +108,9 @@ def _session_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token = require_person(context, request.scope)
         needed = "needed" in inputs.query(request.scope, "needed")
         shown = await context.call(_proofs, context, caller, token)
+        if isinstance(caller, Caller):  # no other site lets an operator in as one
+            own = await context.call(own_identities, context.instance, caller, caller.account.id)
+            shown |= linked(context, own, token)
         return page(
             request.scope,
             "account/log_in.html",
@@ -168,7 +173,7 @@ def _set_up_page(scope: Scope, app: service.NewApp, token: str, error: str = "",
         "account/factor_set_up.html",
         status,
         title=_("Set an authenticator app up"),
-        lines=[_("It counts when you have given one code of it.")],
+        lines=[_("It is on once you have given one of its codes.")],
         action=_SET_UP,
         form_token=form_token(token, _SET_UP),
         picture=Markup(drawn),
