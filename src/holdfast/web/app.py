@@ -77,7 +77,6 @@ from holdfast.web.dashboard.people.preferences_pages import preferences_page_rou
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.dashboard.proofs.code_pages import code_routes
 from holdfast.web.dashboard.proofs.factor_pages import factor_routes
-from holdfast.web.dashboard.settings.import_pages import import_page_routes
 from holdfast.web.dashboard.settings.settings_pages import settings_page_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
@@ -167,7 +166,6 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *schedule_page_routes(context),
         *activity_page_routes(context),
         *settings_page_routes(context),
-        *import_page_routes(context),
         *folder_page_routes(context),
         *file_page_routes(context),
         *diff_page_routes(context, comparisons),

@@ -1,4 +1,4 @@
-"""`/apps/{app_id}/settings`: the page, and its forms but the one that imports."""
+"""`/apps/{app_id}/settings`: the page, and the form of the name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from holdfast.web.auth import needs
 from holdfast.web.context import Context
 from holdfast.web.dashboard.access import AnyRequest, as_page, form_fields, require_app
 from holdfast.web.dashboard.render import redirect
+from holdfast.web.dashboard.settings.import_pages import import_page_routes
 from holdfast.web.dashboard.settings.page import NAME, SETTINGS, Refused, settings_page, settings_path
 from holdfast.web.http.envelope import Answer
 
@@ -40,7 +41,7 @@ def settings_page_routes(context: Context) -> list[HTTPRouteHandler]:
             return await context.call(settings_page, request.scope, instance, caller, token, app_id, refused)
         return redirect(settings_path(app_id), [])
 
-    return [app_settings, rename_application]
+    return [app_settings, rename_application, *import_page_routes(context)]
 
 
 def _rename(instance: Instance, caller: Caller, app_id: str, fields: dict[str, str]) -> None:
