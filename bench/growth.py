@@ -231,10 +231,9 @@ def _of_files(numbers: Sequence[int], run: Path, say: Callable[[str], None]) -> 
             server = Server(home)
             try:
                 url = urlsplit(server.newest()["url"])
-                byte.costs[number] = _first_byte_ms(url.hostname or "", url.port or 0, url.path)
-                warm.costs[number] = min(
-                    _first_byte_ms(url.hostname or "", url.port or 0, url.path) for _ in range(TURNS)
-                )
+                path = f"{url.path}?{url.query}" if url.query else url.path
+                byte.costs[number] = _first_byte_ms(url.hostname or "", url.port or 0, path)
+                warm.costs[number] = min(_first_byte_ms(url.hostname or "", url.port or 0, path) for _ in range(TURNS))
             finally:
                 server.stop()
         finally:

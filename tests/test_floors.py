@@ -44,6 +44,7 @@ ONLY_IN = {
     "argon2": {"service"},
     "pyotp": {"service"},
     "segno": {"web"},
+    "webauthn": {"service"},
     "joserfc": {"service"},
     "httpcore": {"service"},
     "apprise": {"service"},

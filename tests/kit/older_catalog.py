@@ -21,7 +21,7 @@ _INDEXES_SINCE_0018 = (
     *("ix_backups_proved", "ix_backups_kept"),
 )
 _TABLES_SINCE_0018 = (
-    *("second_factors", "recovery_codes", "half_sessions", "used_tokens", "sign_in_rounds", "identities"),
+    *("passkeys", "second_factors", "recovery_codes", "half_sessions", "used_tokens", "sign_in_rounds", "identities"),
     *("password_links", "passwords", "operator_links"),
 )
 _OF_MAIN_KEY = "(SELECT {} FROM new.keys WHERE keys.account_id = accounts.id AND keys.rights = 'main')"
@@ -38,7 +38,7 @@ def call_it(version: str, connection: Connection) -> None:
         connection.execute(text(f"DROP INDEX {index}"))
     for table in _TABLES_SINCE_0018:
         connection.execute(text(f"DROP TABLE {table}"))
-    for column in ("proof", "views_account_id", "views_until"):
+    for column in ("proof", "passkey_id", "views_account_id", "views_until"):
         connection.execute(text(f"ALTER TABLE sessions DROP COLUMN {column}"))
     for column in ("is_operator", "language", "theme", "time_zone"):
         connection.execute(text(f"ALTER TABLE people DROP COLUMN {column}"))

@@ -238,6 +238,7 @@ class Walk:
             "data": Shown("/account/export"),
             "help": Shown("/help"),
             "password": Shown("/account/password"),
+            "log-in": Shown("/account/log-in"),
             "choose-account": Shown("/login/account"),
         }
 

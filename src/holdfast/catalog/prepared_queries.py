@@ -10,11 +10,11 @@ import weakref
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, select, text
+from sqlalchemy import Select, and_, bindparam, func, select, text
 from sqlalchemy.pool import PoolProxiedConnection
 
 from holdfast.catalog.accounts.rows import ACCOUNT_COLUMNS, account_of
-from holdfast.catalog.database.access_tables import keys, members, people, second_factors, sessions
+from holdfast.catalog.database.access_tables import keys, members, passkeys, people, second_factors, sessions
 from holdfast.catalog.database.engine import Catalog, errors_as_sentences
 from holdfast.catalog.database.tables import accounts, apps, backups
 from holdfast.catalog.records import Account
@@ -83,7 +83,7 @@ class OperatorSessionRow(NamedTuple):
     theme: str | None
     time_zone: str | None
     factor_of: str | None
-    """His id if he has a second factor."""
+    """His id if he has a second factor: an authenticator app or a passkey."""
 
 
 _ACCOUNT = select(*ACCOUNT_COLUMNS, accounts.c.erase_at).where(accounts.c.id == bindparam("id"))
@@ -159,11 +159,13 @@ class PreparedQueries:
         )
 
     def _of_operator(self) -> _Query:
+        own = passkeys.c.person_id == sessions.c.person_id
+        has_passkey = select(func.min(passkeys.c.person_id)).where(own).scalar_subquery()
         return self._compiled(
             select(
                 *(sessions.c[name] for name in OperatorSessionRow._fields[:-5]),
                 *_OF_PERSON,
-                second_factors.c.person_id.label("factor_of"),
+                func.coalesce(second_factors.c.person_id, has_passkey).label("factor_of"),
             )
             .join(people, people.c.id == sessions.c.person_id)
             .outerjoin(second_factors, second_factors.c.person_id == sessions.c.person_id)

@@ -32,16 +32,19 @@ def link(email: Email, json: Json = False) -> None:
 
 @people.command("reset-2fa")
 def reset(email: Email, json: Json = False) -> None:
-    """Remove the second factor of a person who is locked out, and end his sessions; his password stays."""
+    """Remove authenticator app and passkeys of a person who is locked out, and end his sessions; the password stays."""
     from holdfast.schemas.people.passwords import SecondFactorReset
     from holdfast.service.credentials.second_factor import reset_second_factor
 
     with state.instance() as instance:
         found = reset_second_factor(instance, email, operator())
     if json:
-        print_json(SecondFactorReset(found))
+        print_json(SecondFactorReset(found.email, found.passkeys))
     else:
-        print(f"{found} has no second factor any more, and signs in by the password alone. All sessions have ended.")
+        way = (
+            "signs in by the password alone" if found.has_password else "has no password: give a link or an invitation"
+        )
+        print(f"{found.email} has no second factor and no passkey any more, and {way}. All sessions have ended.")
 
 
 @mail.command("test")

@@ -53,6 +53,15 @@ class CodeRefused(ServiceError):
         super().__init__("CODE_REFUSED", message)
 
 
+class PasskeyRefused(ServiceError):
+    """An answer of an authenticator that proves nothing."""
+
+    http_status = 401
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PASSKEY_REFUSED", message)
+
+
 class SecondFactorMissing(ServiceError):
     """An operator comes from outside the machine by a password alone."""
 
@@ -61,8 +70,8 @@ class SecondFactorMissing(ServiceError):
     def __init__(self) -> None:
         super().__init__(
             "SECOND_FACTOR_REQUIRED",
-            "From outside the machine an operator needs an authenticator app. Run `holdfast operator link` with your "
-            "address on the machine, open the link, set one up under Signing in, and sign in with its code.",
+            "From outside the machine an operator needs a passkey or an authenticator app. Run `holdfast operator "
+            "link` with your address on the machine, open the link, set one up under Signing in, and sign in with it.",
         )
 
 

@@ -77,6 +77,7 @@ from holdfast.web.dashboard.people.preferences_pages import preferences_page_rou
 from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign_in_routes
 from holdfast.web.dashboard.proofs.code_pages import code_routes
 from holdfast.web.dashboard.proofs.factor_pages import factor_routes
+from holdfast.web.dashboard.proofs.passkey_pages import passkey_routes
 from holdfast.web.dashboard.settings.settings_pages import settings_page_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
@@ -145,6 +146,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *password_routes(context),
         *code_routes(context),
         *factor_routes(context),
+        *passkey_routes(context),
         *forgotten_routes(context),
         *round_routes(context),
         *linking_routes(context),

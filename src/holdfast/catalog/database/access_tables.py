@@ -84,11 +84,12 @@ sessions = Table(
     Column("proof", String(16)),
     Column("views_account_id", String(32)),
     Column("views_until", BigInteger),
+    Column("passkey_id", String(32)),
 )
 """`account_id`: the account that it is for; None for an operator's. `views_account_id`, `views_until`: the account
 whose pages an operator is shown besides his own, and until when. `rights`, `app_ids`: what a sign-in link gave;
 without them the membership holds, at each request. `proof`: the best that its person has proved himself by, None of one
-that an older version began."""
+that an older version began. `passkey_id`: the passkey that began or elevated it, with which it ends."""
 
 sign_in_links = Table(
     "sign_in_links",
@@ -153,6 +154,24 @@ half_sessions = Table(
     Column("ends_at", BigInteger, nullable=False),
 )
 """Who gave the right password and has yet to give a code; the row goes when he does."""
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("credential_id", LargeBinary(1023), nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", Text),
+    Column("host", String(253), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("account_ids", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+"""`credential_id`, `public_key` (COSE), `sign_count`, `transports` (a JSON list): as the authenticator tells them.
+`host`: the name of the site that it was made for, which no other may ask it for. `account_ids`: see `passwords`."""
 
 operator_links = Table(
     "operator_links",

@@ -46,4 +46,5 @@ used_tokens = Table(
     Column("hash", LargeBinary(32), primary_key=True),
     Column("ends_at", BigInteger, nullable=False, index=True),
 )
-"""Tokens of hosts that were used, until their end: SHA-256 of issuer and id."""
+"""Whatever counts once and was used, until its end: SHA-256 of a host's token (issuer and id), or of the challenge of a
+passkey."""

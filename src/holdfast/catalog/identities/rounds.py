@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import Row, select
 
 from holdfast.catalog.database.engine import Catalog
-from holdfast.catalog.database.identity_tables import sign_in_rounds, used_tokens
-from holdfast.catalog.database.upsert import insert_into
+from holdfast.catalog.database.identity_tables import sign_in_rounds
+from holdfast.catalog.database.used import use_once
 from holdfast.catalog.identities.records import Purpose, Round
 
 _COLUMNS = tuple(sign_in_rounds.c[name] for name in Round.__struct_fields__)
@@ -61,8 +61,4 @@ def open_choice(catalog: Catalog, provider: str, browser_hash: bytes, now_ns: in
 def use_token(catalog: Catalog, token_hash: bytes, ends_at: int, now_ns: int) -> bool:
     """Note that a host's token is used; return False when it was used before. `ends_at`: it is refused from then on."""
     with catalog.write() as connection:
-        connection.execute(used_tokens.delete().where(used_tokens.c.ends_at <= now_ns))
-        noted = insert_into(connection, used_tokens).values(hash=token_hash, ends_at=ends_at)
-        # Not the count of rows, which PostgreSQL's driver does not tell of such an insert.
-        added = noted.on_conflict_do_nothing(index_elements=["hash"]).returning(used_tokens.c.hash)
-        return connection.execute(added).first() is not None
+        return use_once(connection, token_hash, ends_at, now_ns)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, exists, select
 
-from holdfast.catalog.database.access_tables import passwords, people, sessions
+from holdfast.catalog.database.access_tables import passkeys, passwords, people, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.identity_tables import identities
@@ -16,7 +16,9 @@ from holdfast.catalog.database.upsert import insert_into
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.identities.records import Identity, IdentityTaken, KnownIdentity, LastWayIn, OtherWayIn
 from holdfast.catalog.people.keys import stored_texts, texts
-from holdfast.catalog.people.passwords import account_entrances
+from holdfast.catalog.people.passwords import account_entrances, opened_by
+from holdfast.catalog.people.passwords import covers as covers
+from holdfast.catalog.people.passwords import opens as opens
 from holdfast.catalog.people.records import Person
 from holdfast.catalog.people.sign_in import NewSession, Opened, accept_within, enter_account_session
 from holdfast.catalog.records import Actor, ActorKind, new_id
@@ -135,8 +137,8 @@ def _password_opens_all(connection: Connection, person_id: str) -> bool:
 
 
 def _has_way_in(connection: Connection, person_id: str) -> bool:
-    """Return True if a person has a password or an identity."""
-    known = (exists().where(table.c.person_id == person_id) for table in (passwords, identities))
+    """Return True if a person has a password, a passkey or an identity."""
+    known = (exists().where(table.c.person_id == person_id) for table in (passwords, passkeys, identities))
     return any(connection.execute(select(one)).scalar() for one in known)
 
 
@@ -154,18 +156,12 @@ def unlink_identity(
         opening = [one for one in map(_identity_of, rows) if opens(one.account_ids, account_id)]
         if all(one.id != identity_id for one in opening):
             return False
-        known = connection.execute(select(passwords.c.account_ids).where(passwords.c.person_id == person_id)).first()
-        has_password = known is not None and opens(texts(known.account_ids), account_id)
-        if len(opening) == 1 and not has_password:
+        others = (passwords, passkeys)
+        if len(opening) == 1 and not any(opened_by(connection, one, person_id, account_id) for one in others):
             raise LastWayIn
         connection.execute(identities.delete().where(identities.c.id == identity_id))
         enter_audit(connection, change, now_ns)
     return True
-
-
-def opens(account_ids: tuple[str, ...] | None, account_id: str | None) -> bool:
-    """Return True if what opens some accounts (None: all) opens one (None: the instance itself)."""
-    return account_ids is None or account_id in account_ids
 
 
 def enter_by_identity(catalog: Catalog, known: KnownIdentity, account_id: str, new: NewSession, by_way_of: str) -> bool:
@@ -210,11 +206,6 @@ def elevate_by_identity(
         connection.execute(identities.update().where(identities.c.id == identity.id).values(used_at=now_ns))
         enter_audit(connection, change, now_ns)
     return True
-
-
-def covers(account_ids: tuple[str, ...] | None, others: tuple[str, ...] | None) -> bool:
-    """Return True if what opens some accounts (None: all) opens all that something else opens."""
-    return account_ids is None or (others is not None and set(others) <= set(account_ids))
 
 
 def new_identity(person_id: str, issuer: str, subject: str, label: str, now_ns: int) -> Identity:

@@ -103,6 +103,7 @@ def enter_operator_session(connection: Connection, person_id: str, email: str, n
         ip=new.ip,
         agent=new.agent,
         proof=by_way_of,
+        passkey_id=new.passkey_id,
     )
     enter_session(connection, session, new.token_hash)
     actor = Actor(ActorKind.OPERATOR, person_id, email, new.ip)

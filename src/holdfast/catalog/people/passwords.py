@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
-from holdfast.catalog.database.access_tables import members, passwords, people, second_factors, sessions
+from holdfast.catalog.database.access_tables import members, passkeys, passwords, people, second_factors, sessions
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.tables import accounts
 from holdfast.catalog.database.upsert import insert_into
@@ -16,6 +17,7 @@ from holdfast.catalog.people.operators import enter_operator_session
 from holdfast.catalog.people.records import Person, SecondFactor
 from holdfast.catalog.people.second_factors import (
     BY_SECOND_FACTOR,
+    STRONG,
     Step,
     UsedCode,
     drop_unproved,
@@ -138,10 +140,13 @@ def enter_by_password(
     `session_id`: of the elevated session in which he goes to another account; what proved it, proves the new one.
     """
     with catalog.write() as connection:
-        proof = BY_PASSWORD if session_id is None else _proof_of(connection, session_id)
+        proof = BY_PASSWORD
+        if session_id is not None:
+            proof, passkey_id = _proof_of(connection, session_id)
+            new = replace(new, passkey_id=passkey_id)
         if not _is_still(connection, credentials, is_elevated=session_id is not None):
             return False
-        _enter(connection, credentials, entrance, new, proof)
+        enter_entrance(connection, credentials.person, entrance, new, proof)
     return True
 
 
@@ -163,14 +168,12 @@ def enter_by_code(
         if not end_half_session(connection, credentials.person.id, half_hash, new.created_at):
             connection.rollback()  # the code stays unused
             return Step.ENDED
-        _enter(connection, credentials, entrance, new, BY_SECOND_FACTOR)
+        enter_entrance(connection, credentials.person, entrance, new, BY_SECOND_FACTOR)
     return Step.DONE
 
 
-def _enter(
-    connection: Connection, credentials: Credentials, entrance: Entrance, new: NewSession, by_way_of: str
-) -> None:
-    person = credentials.person
+def enter_entrance(connection: Connection, person: Person, entrance: Entrance, new: NewSession, by_way_of: str) -> None:
+    """Enter a session of a person where he goes in, within a transaction."""
     if entrance.account_id is None:
         enter_operator_session(connection, person.id, person.email, new, by_way_of)
     else:
@@ -178,10 +181,16 @@ def _enter(
         enter_account_session(connection, opened, None, None, new, by_way_of)
 
 
-def _proof_of(connection: Connection, session_id: str) -> str:
-    """Return what proves a session that is begun from another one: never more than its person gave there."""
-    found = connection.execute(select(sessions.c.proof).where(sessions.c.id == session_id)).scalar()
-    return BY_SECOND_FACTOR if found == BY_SECOND_FACTOR else BY_PASSWORD
+def _proof_of(connection: Connection, session_id: str) -> tuple[str, str | None]:
+    """Return what proves a session that is begun from another one, never more than its person gave there.
+
+    With it the id of the passkey, if one was used there.
+    """
+    found = select(sessions.c.proof, sessions.c.passkey_id).where(sessions.c.id == session_id)
+    row = connection.execute(found).first()
+    if row is None:
+        return BY_PASSWORD, None
+    return row.proof if row.proof in STRONG else BY_PASSWORD, row.passkey_id
 
 
 def elevate_session(
@@ -214,8 +223,38 @@ def elevate_session(
         if account_ids is not None and change.account_id is not None and change.account_id not in account_ids:
             more = stored_texts((*account_ids, change.account_id))
             connection.execute(passwords.update().where(passwords.c.person_id == person_id).values(account_ids=more))
+            _widen_passkeys(connection, person_id, account_ids, change.account_id)
         enter_audit(connection, change, now_ns)
     return Step.DONE
+
+
+def _widen_passkeys(connection: Connection, person_id: str, known: tuple[str, ...], account_id: str) -> None:
+    """Let the passkeys that opened all that the password did open what it opens from now on.
+
+    Who has one of them could set the password, so this gives nobody more.
+    """
+    query = select(passkeys.c.id, passkeys.c.account_ids).where(passkeys.c.person_id == person_id)
+    for row in connection.execute(query).all():
+        before = texts(row.account_ids)
+        if before is not None and covers(before, known) and account_id not in before:
+            more = stored_texts((*before, account_id))
+            connection.execute(passkeys.update().where(passkeys.c.id == row.id).values(account_ids=more))
+
+
+def opens(account_ids: tuple[str, ...] | None, account_id: str | None) -> bool:
+    """Return True if what opens some accounts (None: all) opens one (None: the instance itself)."""
+    return account_ids is None or account_id in account_ids
+
+
+def covers(account_ids: tuple[str, ...] | None, others: tuple[str, ...] | None) -> bool:
+    """Return True if what opens some accounts (None: all) opens all that something else opens."""
+    return account_ids is None or (others is not None and set(others) <= set(account_ids))
+
+
+def opened_by(connection: Connection, table: Table, person_id: str, account_id: str | None) -> int:
+    """Return how many rows a person has in a table of ways in that open an account (None: the instance itself)."""
+    rows = connection.execute(select(table.c.account_ids).where(table.c.person_id == person_id)).scalars()
+    return sum(opens(texts(one), account_id) for one in rows)
 
 
 def _is_still(connection: Connection, credentials: Credentials, *, is_elevated: bool = False) -> bool:

@@ -79,7 +79,8 @@ class Session(msgspec.Struct, frozen=True):
     """A person who is signed in, in a browser.
 
     `account_id`: the account that it is for; `rights`, `app_ids`: what a sign-in link gave; with None those of the
-    membership hold. `seen_at`: to the minute. `proof`: the best that the person has proved himself by.
+    membership hold. `seen_at`: to the minute. `proof`: the best that the person has proved himself by. `passkey_id`:
+    the passkey that began or elevated it.
     """
 
     id: str
@@ -94,6 +95,23 @@ class Session(msgspec.Struct, frozen=True):
     ip: str
     agent: str
     proof: str | None = None
+    passkey_id: str | None = None
+
+
+class Passkey(msgspec.Struct, frozen=True):
+    """A passkey of a person; see `passkeys`. `account_ids`: the accounts that it opens, None for all."""
+
+    id: str
+    person_id: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    transports: tuple[str, ...] | None
+    host: str
+    name: str
+    account_ids: tuple[str, ...] | None
+    created_at: int
+    used_at: int | None = None
 
 
 class SecondFactor(msgspec.Struct, frozen=True):

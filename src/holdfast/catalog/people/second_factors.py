@@ -9,15 +9,27 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from holdfast.catalog.database.access_tables import half_sessions, people, recovery_codes, second_factors, sessions
+from holdfast.catalog.database.access_tables import (
+    half_sessions,
+    passkeys,
+    people,
+    recovery_codes,
+    second_factors,
+    sessions,
+)
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.records import SecondFactor
 
 BY_SECOND_FACTOR = "second_factor"
 """The proof of a session whose person gave a code, or has just set an authenticator app up."""
+BY_PASSKEY = "passkey"
+"""The proof of a session that a passkey began or elevated."""
+STRONG = (BY_SECOND_FACTOR, BY_PASSKEY)
+"""The proofs that are more than a password."""
 
 
 class UsedCode(NamedTuple):
@@ -89,19 +101,28 @@ def replace_recovery_codes(
     return True
 
 
-def reset_factors(catalog: Catalog, person_id: str, change: Change, now_ns: int) -> None:
-    """Remove all second factors of a person, and end his sessions and the log-ins that wait for a code."""
+def reset_factors(catalog: Catalog, person_id: str, change: Change, now_ns: int) -> int | None:
+    """Remove all second factors of a person, and end his sessions and the log-ins that wait for a code.
+
+    Return how many passkeys were among them; None when he has no second factor, and nothing was changed.
+    """
     with catalog.write() as connection:
-        for table in (second_factors, recovery_codes, half_sessions, sessions):
+        removed = connection.execute(passkeys.delete().where(passkeys.c.person_id == person_id)).rowcount
+        had_app = connection.execute(second_factors.delete().where(_own(person_id))).rowcount
+        if not removed and not had_app:
+            return None
+        for table in (recovery_codes, half_sessions, sessions):
             connection.execute(table.delete().where(table.c.person_id == person_id))
-        enter_audit(connection, change, now_ns)
+        enter_audit(connection, msgspec.structs.replace(change, data={**change.data, "passkeys": removed}), now_ns)
+    return removed
 
 
 def drop_unproved(connection: Connection, person_id: str) -> None:
     """Remove what may have been set up by somebody else, now that the address is proved, within a transaction.
 
-    Whoever invites somebody may open the invitation himself, and set up an authenticator app.
+    Whoever invites somebody may open the invitation himself, and set up an authenticator app or a passkey.
     """
+    connection.execute(passkeys.delete().where(passkeys.c.person_id == person_id, passkeys.c.account_ids.is_not(None)))
     unproved = (_own(person_id), ~second_factors.c.is_proved)
     if connection.execute(second_factors.delete().where(*unproved)).rowcount:
         connection.execute(recovery_codes.delete().where(recovery_codes.c.person_id == person_id))

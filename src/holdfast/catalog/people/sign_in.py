@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, exists, or_, select
 
-from holdfast.catalog.database.access_tables import invitations, passwords, sign_in_links
+from holdfast.catalog.database.access_tables import invitations, passkeys, passwords, sign_in_links
 from holdfast.catalog.database.engine import Catalog
 from holdfast.catalog.database.held import hold_account
 from holdfast.catalog.database.tables import accounts
@@ -19,13 +19,13 @@ from holdfast.catalog.events.audit import Change, enter_audit
 from holdfast.catalog.people.keys import stored_texts, texts
 from holdfast.catalog.people.members import enter_member, enter_person, is_member
 from holdfast.catalog.people.records import Member, Person, Session, SignInLink
-from holdfast.catalog.people.second_factors import BY_SECOND_FACTOR
+from holdfast.catalog.people.second_factors import BY_PASSKEY, BY_SECOND_FACTOR
 from holdfast.catalog.people.sessions import drop_session, enter_session
 from holdfast.catalog.records import Actor, ActorKind, new_id
 
 BY_PASSWORD = "password"
 """The way that a session began, in the audit."""
-PROOFS = {BY_PASSWORD, BY_SECOND_FACTOR}
+PROOFS = {BY_PASSWORD, BY_SECOND_FACTOR, BY_PASSKEY}
 """The ways in which a person proves himself; a session that begins so is elevated."""
 
 
@@ -33,7 +33,7 @@ PROOFS = {BY_PASSWORD, BY_SECOND_FACTOR}
 class NewSession:
     """The session that is to come. `replaces`: the hash of the token that the browser had until now.
 
-    `elevated_until`: of one that begins with a password, and of whoever has none yet.
+    `elevated_until`: of one that begins with a password, and of whoever has none yet. `passkey_id`: as of a `Session`.
     """
 
     token_hash: bytes
@@ -43,6 +43,7 @@ class NewSession:
     agent: str
     elevated_until: int
     replaces: bytes | None = None
+    passkey_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def enter_account_session(
 ) -> None:
     """Enter a session on an account, in place of the one that the browser had.
 
-    One that begins without the password of a person who has one is not elevated.
+    One that begins without the password, or a passkey, of a person who has one is not elevated.
     """
     if new.replaces is not None:
         drop_session(connection, new.replaces)
@@ -166,11 +167,12 @@ def enter_account_session(
         seen_at=new.created_at,
         ends_at=new.ends_at,
         elevated_until=None
-        if by_way_of not in PROOFS and has_password(connection, opened.person.id)
+        if by_way_of not in PROOFS and has_proof(connection, opened.person.id)
         else new.elevated_until,
         ip=new.ip,
         agent=new.agent,
         proof=by_way_of,
+        passkey_id=new.passkey_id,
     )
     enter_session(connection, session, new.token_hash)
     data = {"session_id": session.id, "by": by_way_of, "rights": rights, "app_ids": app_ids}
@@ -182,8 +184,7 @@ def _actor(person: Person, new: NewSession) -> Actor:
     return Actor(ActorKind.PERSON, person.id, person.email, new.ip)
 
 
-def has_password(connection: Connection, person_id: str) -> bool:
-    """Return True if a person has a password."""
-    return (
-        connection.execute(select(passwords.c.person_id).where(passwords.c.person_id == person_id)).first() is not None
-    )
+def has_proof(connection: Connection, person_id: str) -> bool:
+    """Return True if a person has a password or a passkey."""
+    known = (exists().where(table.c.person_id == person_id) for table in (passwords, passkeys))
+    return bool(connection.execute(select(or_(*known))).scalar())

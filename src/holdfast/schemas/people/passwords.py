@@ -20,6 +20,7 @@ class MailSent(Shown, frozen=True):
 
 
 class SecondFactorReset(Shown, frozen=True):
-    """A person without a second factor any more."""
+    """A person without a second factor any more. `passkeys`: how many were removed."""
 
     email: str
+    passkeys: int

@@ -1,4 +1,4 @@
-"""Credentials: what proves that somebody is a person: a password, and codes besides it.
+"""Credentials: what proves that somebody is a person: a password, codes besides it, a passkey in place of both.
 
 Terms
 -----

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from holdfast.catalog.events.audit import Change, record_change
 from holdfast.catalog.people import passwords as rows
+from holdfast.catalog.people.passkeys import passkey_of_session
 from holdfast.catalog.people.passwords import Credentials, credentials_of
 from holdfast.catalog.people.passwords import Entrance as Entrance
 from holdfast.catalog.people.second_factors import Step, add_half_session, person_of_half_session
@@ -180,9 +181,11 @@ def _entered(
 
 
 def own_entrances(instance: Instance, caller: SignedIn) -> tuple[Entrance, ...]:
-    """Return the accounts that whoever is signed in may go to with his password."""
-    found = own_credentials(instance, caller)
-    return found.entrances if found.hash is not None else ()
+    """Return the accounts that whoever is signed in may go to: with his password, or the passkey of his session."""
+    found, passkey = own_credentials(instance, caller), passkey_of_session(instance.catalog, caller.session_id or "")
+    by_password = found.entrances if found.hash is not None else ()
+    by_passkey = passkey.entrances if passkey is not None else ()
+    return tuple(dict.fromkeys((*by_password, *by_passkey)))
 
 
 def enter(instance: Instance, caller: SignedIn, account_id: str | None, browser: Browser) -> str:
@@ -190,12 +193,13 @@ def enter(instance: Instance, caller: SignedIn, account_id: str | None, browser:
 
     Raises PasswordRefused, NotFound (ACCOUNT_NOT_FOUND).
     """
-    credentials = own_credentials(instance, caller)
-    if credentials.hash is None or not is_elevated(instance, caller):
+    if not is_elevated(instance, caller):
         raise PasswordRefused("Give your password again first.")
-    entrance = next((one for one in credentials.entrances if one.account_id == account_id), None)
+    found = own_entrances(instance, caller)
+    entrance = next((one for one in found if one.account_id == account_id), None)
     if entrance is None:
-        raise NotFound("ACCOUNT_NOT_FOUND", "No such account exists, or your password does not open it.")
+        raise NotFound("ACCOUNT_NOT_FOUND", "No such account exists, or what you signed in by does not open it.")
+    credentials = own_credentials(instance, caller)
     return _entered(instance, credentials, entrance, browser, caller.session_id)
 
 

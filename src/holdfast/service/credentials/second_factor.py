@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyotp
 
@@ -44,6 +45,14 @@ class NewApp:
     secret: str
     uri: str
     sealed: str
+
+
+class FactorsRemoved(NamedTuple):
+    """A person without a second factor any more. `passkeys`: how many were removed."""
+
+    email: str
+    passkeys: int
+    has_password: bool
 
 
 def new_app(instance: Instance, caller: SignedIn, sealed: str | None = None) -> NewApp:
@@ -100,17 +109,17 @@ def codes_left(instance: Instance, caller: SignedIn) -> int:
     return rows.recovery_codes_left(instance.catalog, caller.person_id or "")
 
 
-def reset_second_factor(instance: Instance, email: str, by: Actor) -> str:
-    """Remove the second factor of a person who is locked out, and end his sessions; return his address.
+def reset_second_factor(instance: Instance, email: str, by: Actor) -> FactorsRemoved:
+    """Remove the authenticator app and the passkeys of a person who is locked out, and end his sessions.
 
     Raises Invalid (EMAIL), NotFound (PERSON_NOT_FOUND), Conflict (SECOND_FACTOR_MISSING).
     """
     found = get_person(instance, email)
-    if found.factor is None:
-        raise Conflict("SECOND_FACTOR_MISSING", f"{found.person.email} has no second factor; nothing was changed.")
     change = Change(by, "second_factor.reset", data={"email": found.person.email})
-    rows.reset_factors(instance.catalog, found.person.id, change, instance.clock.now_ns())
-    return found.person.email
+    removed = rows.reset_factors(instance.catalog, found.person.id, change, instance.clock.now_ns())
+    if removed is None:
+        raise Conflict("SECOND_FACTOR_MISSING", f"{found.person.email} has no second factor; nothing was changed.")
+    return FactorsRemoved(found.person.email, removed, found.hash is not None)
 
 
 def fitting_code(instance: Instance, credentials: Credentials, text: str) -> UsedCode | None:

@@ -115,7 +115,7 @@ def plan_account(
         "ended_at": account.ended_at,
         "erase_at": current.erase_at,
     }
-    # Without an end it is the account's own people who want it erased: what a host runs every night undoes that not.
+    # Without an end, the account's own people want it erased: a host's nightly sync must not undo that.
     erase_at = current.erase_at if account.ended_at is None else None
     after = {**given, "ended_at": None, "erase_at": erase_at}
     changed = {name: value for name, value in after.items() if before[name] != value}

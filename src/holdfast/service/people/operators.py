@@ -13,7 +13,7 @@ from holdfast.catalog.events.audit import Change
 from holdfast.catalog.people import operators as rows
 from holdfast.catalog.people.records import Operator as Operator
 from holdfast.catalog.people.records import Preferences
-from holdfast.catalog.people.second_factors import BY_SECOND_FACTOR
+from holdfast.catalog.people.second_factors import STRONG
 from holdfast.catalog.records import Actor, ActorKind
 from holdfast.service.errors import AccessDenied, Conflict, NotFound
 from holdfast.service.instance.home import Instance
@@ -51,13 +51,16 @@ class OperatorCaller:
 
     @property
     def may_come_from_outside(self) -> bool:
-        """True if more than a password let him in: a code, or a link that was made on the machine, and he has codes."""
-        return self.has_factor and self.proof in (BY_SECOND_FACTOR, BY_LINK)
+        """True if more than a password let him in, and he has a second factor.
+
+        More is a code, a passkey, or a link that was made on the machine.
+        """
+        return self.has_factor and self.proof in (*STRONG, BY_LINK)
 
     @property
     def may_set_up(self) -> bool:
-        """True if he came by a link that was made on the machine, or with a code: he may set a second factor up."""
-        return self.proof in (BY_SECOND_FACTOR, BY_LINK)
+        """True if he came by a link that was made on the machine, a code or a passkey: he may set a factor up."""
+        return self.proof in (*STRONG, BY_LINK)
 
     @property
     def language(self) -> str | None:

@@ -1,4 +1,4 @@
-"""What patterns left out a moment ago: whoever opens a schedule again starts no process for it.
+"""Recent answers to the question what patterns leave out: a schedule that is opened again starts no process for it.
 
 It must never tell of another folder or other patterns, of a folder for longer than `KEPT_SECONDS`, or keep more than
 `KEPT_MAX`. What could not be found out is not kept.

@@ -27,6 +27,7 @@ class MasterKey:
         if len(key) != KEY_BYTES:
             raise ValueError("a master key has 32 bytes")
         self._key = key
+        self._tag_key = blake3(key, derive_key_context="holdfast 1 master key tag").digest()
         self._cipher = AESGCM(blake3(key, derive_key_context="holdfast 1 master key wrap").digest())
 
     @property
@@ -37,6 +38,10 @@ class MasterKey:
     def hex(self) -> str:
         """Return the key itself, for the recovery sheet."""
         return self._key.hex()
+
+    def tag(self, message: bytes, purpose: str) -> bytes:
+        """Return 32 bytes that only who has this key can make of a message, for one purpose. Any number may be made."""
+        return blake3(purpose.encode() + b"\0" + message, key=self._tag_key).digest()
 
     def wrap(self, plain: bytes, purpose: str) -> bytes:
         """Seal a key or secret for one purpose."""

@@ -43,7 +43,7 @@ _STYLES = (
 )
 """The style sheets, in the order in which they are joined."""
 
-_SCRIPTS = ("app", "live", "choices", "upload", "keys")
+_SCRIPTS = ("app", "live", "choices", "upload", "keys", "passkeys")
 """The parts of the module, in the order in which they are joined."""
 
 _TYPES = {

@@ -1,10 +1,11 @@
-"""Providers and identities as pages show them."""
+"""Providers, identities and passkeys as pages show them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from holdfast.schemas.times import local_time
+from holdfast.service.credentials.passkeys import is_offered
 from holdfast.service.identities.linking import Identity
 from holdfast.service.identities.providers import Configured
 from holdfast.service.identities.rounds import label_of
@@ -42,6 +43,16 @@ def elevation_buttons(found: list[Configured], token: str, return_to: str) -> li
         fields = {"form_token": form_token(token, action), "return_to": return_to}
         made.append({"label": label_of(one), "kind": "elevate", "action": action, "fields": fields})
     return made
+
+
+def passkey_form(context: Context, action: str, token: str, **fields: str) -> dict[str, Any] | None:
+    """The form that a passkey sends, with its fields; None where this site can have no passkeys.
+
+    `token`: of the session; empty when nobody is signed in.
+    """
+    if not is_offered(context.instance):
+        return None
+    return {"action": action, "fields": fields | ({"form_token": form_token(token, action)} if token else {})}
 
 
 def linked(context: Context, identities: list[Identity], token: str) -> dict[str, Any]:

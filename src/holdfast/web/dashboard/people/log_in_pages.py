@@ -30,7 +30,7 @@ from holdfast.web.dashboard.access import (
     with_return,
 )
 from holdfast.web.dashboard.people.trying import one_try, tried_well
-from holdfast.web.dashboard.providers import buttons
+from holdfast.web.dashboard.providers import buttons, passkey_form
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, session_token, set_cookie, set_half_cookie
 from holdfast.web.http import request as inputs
@@ -61,7 +61,7 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             caller, _ = require_person(context, request.scope)
         except (ApiError, AccessDenied) as error:
             if isinstance(error, KeyRefused | AccessDenied):
-                return _log_in_page(context, request.scope, wanted)
+                return log_in_page(context, request.scope, wanted)
             raise
         return redirect(first_page(account_of(caller), wanted), [])
 
@@ -77,7 +77,7 @@ def _password_routes(context: Context) -> list[HTTPRouteHandler]:
             password = fields.get("password", "")
             done = await context.call_hashing(service.log_in, context.instance, email, password, browser, wanted)
         except (PasswordRefused, SecondFactorMissing) as refused:
-            return _log_in_page(context, request.scope, wanted, email, refused.message, refused.http_status)
+            return log_in_page(context, request.scope, wanted, email, refused.message, refused.http_status)
         tried_well(context, request.scope, email.lower())
         if isinstance(done, AwaitsCode):
             return redirect(with_return(CODE_PATH, wanted), [set_half_cookie(context, done.token)])
@@ -146,9 +146,10 @@ def first_page(account_id: str | None, wanted: str) -> str:
     return "/" if is_operators else wanted
 
 
-def _log_in_page(
+def log_in_page(
     context: Context, scope: Scope, wanted: str, email: str = "", error: str = "", status: int = 200
 ) -> Answer:
+    """The page of signing in. `error`: the reason for which a try was refused."""
     return page(
         scope,
         "sign_in/login.html",
@@ -159,5 +160,6 @@ def _log_in_page(
         return_to=wanted,
         email=email,
         error=error,
+        passkey=passkey_form(context, f"{LOGIN_PATH}/passkey", "", return_to=wanted),
         providers=buttons(context, "sign_in", return_to=wanted),
     )

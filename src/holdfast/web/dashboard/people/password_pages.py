@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
 from holdfast.service.credentials import log_in as service
+from holdfast.service.credentials import passkeys
 from holdfast.service.credentials.passwords import CHARACTERS_MIN, is_elevated, own_credentials, set_own_password
 from holdfast.service.errors import CodeRefused, Invalid, PasswordRefused
 from holdfast.service.identities.linking import elevating
+from holdfast.service.identities.providers import Configured
 from holdfast.service.language.texts import N_, _
 from holdfast.service.people.callers import Caller
 from holdfast.service.people.operators import OperatorCaller
@@ -26,7 +30,7 @@ from holdfast.web.dashboard.access import (
     return_path,
 )
 from holdfast.web.dashboard.people.trying import code_fitted, one_code, one_try, tried_well
-from holdfast.web.dashboard.providers import elevation_buttons
+from holdfast.web.dashboard.providers import elevation_buttons, passkey_form
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token, set_cookie
 from holdfast.web.http import request as inputs
@@ -38,13 +42,13 @@ _Person = Caller | OperatorCaller
 _ELEVATION_LINES = {
     (True, False): N_("What comes next needs your password again. It is asked for at most every 15 minutes."),
     (True, True): N_(
-        "What comes next needs your password again, or the site that signs you in. It is asked for at most every 15 "
+        "What comes next needs your password again, or another way that you sign in. It is asked for at most every 15 "
         "minutes."
     ),
-    (False, True): N_("What comes next needs the site that signs you in to ask you again, at most every 15 minutes."),
+    (False, True): N_("What comes next needs you to sign in once more. It is asked for at most every 15 minutes."),
     (False, False): N_("You have no password, and came in more than 15 minutes ago. Open another link, and try again."),
 }
-"""By having a password, and a provider that elevates."""
+"""By having a password, and a passkey or a provider that elevates."""
 
 
 def password_routes(context: Context) -> list[HTTPRouteHandler]:
@@ -98,30 +102,48 @@ def _own_password_routes(context: Context) -> list[HTTPRouteHandler]:
     return [show_password, set_password]
 
 
-def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
-    async def shown(
-        scope: Scope, caller: _Person, token: str, wanted: str, error: str = "", status: int = 200
-    ) -> Answer:
-        credentials = await context.call(own_credentials, context.instance, caller)
-        has_one = credentials.hash is not None
-        found = await context.call(elevating, context.providers, caller, account_of(caller), credentials)
-        return page(
-            scope,
-            "sign_in/elevate.html",
-            status,
-            title=_("Is it you?"),
-            lines=[_(_ELEVATION_LINES[has_one, bool(found)])],
-            providers=elevation_buttons(found, token, wanted),
-            action=ELEVATE_PATH,
-            form_token=form_token(token, ELEVATE_PATH),
-            email=caller.actor.name,
-            has_one=has_one,
-            asks_code=credentials.factor is not None,
-            return_to=wanted,
-            error=error,
-            back=PROOFS_PATH,
-        )
+async def elevation_page(
+    context: Context, scope: Scope, caller: _Person, token: str, wanted: str, error: str = "", status: int = 200
+) -> Answer:
+    """The page that asks whoever is signed in for a proof again. `error`: the reason for which one was refused."""
+    found = await context.call(_ways, context, caller)
+    passkey = passkey_form(context, f"{ELEVATE_PATH}/passkey", token, return_to=wanted) if found.has_passkey else None
+    return page(
+        scope,
+        "sign_in/elevate.html",
+        status,
+        title=_("Is it you?"),
+        lines=[_(_ELEVATION_LINES[found.has_password, bool(found.providers) or passkey is not None])],
+        passkey=passkey,
+        providers=elevation_buttons(found.providers, token, wanted),
+        action=ELEVATE_PATH,
+        form_token=form_token(token, ELEVATE_PATH),
+        email=caller.actor.name,
+        has_one=found.has_password,
+        asks_code=found.has_factor,
+        return_to=wanted,
+        error=error,
+        back=PROOFS_PATH,
+    )
 
+
+class _Ways(NamedTuple):
+    """The ways in which somebody may elevate his session."""
+
+    has_password: bool
+    has_factor: bool
+    has_passkey: bool
+    providers: list[Configured]
+
+
+def _ways(context: Context, caller: _Person) -> _Ways:
+    own = own_credentials(context.instance, caller)
+    has_passkey = bool(passkeys.elevating(context.instance, caller, own))
+    providers = elevating(context.providers, caller, account_of(caller), own)
+    return _Ways(own.hash is not None, own.factor is not None, has_passkey, providers)
+
+
+def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
     @get(ELEVATE_PATH, opt=OPEN)
     @as_page
     async def show_elevation(request: AnyRequest) -> Answer:
@@ -129,7 +151,7 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
         caller, token = require_person(context, request.scope)
         if is_elevated(context.instance, caller):
             return redirect(wanted, [])
-        return await shown(request.scope, caller, token, wanted)
+        return await elevation_page(context, request.scope, caller, token, wanted)
 
     @post(ELEVATE_PATH, opt=OPEN)
     @as_page
@@ -145,7 +167,9 @@ def _elevation_routes(context: Context) -> list[HTTPRouteHandler]:
                 service.elevate, context.instance, caller, account_of(caller), password, code
             )
         except (PasswordRefused, CodeRefused) as refused:
-            return await shown(request.scope, caller, token, wanted, refused.message, refused.http_status)
+            return await elevation_page(
+                context, request.scope, caller, token, wanted, refused.message, refused.http_status
+            )
         tried_well(context, request.scope, caller.actor.name)
         if code:
             code_fitted(context, request.scope, caller.person_id or "")

@@ -32,6 +32,7 @@ from holdfast.web.dashboard.access import (
 )
 from holdfast.web.dashboard.people.account_pages import session_lines
 from holdfast.web.dashboard.people.trying import code_fitted, one_code
+from holdfast.web.dashboard.proofs.passkey_list import passkey_values
 from holdfast.web.dashboard.providers import linked
 from holdfast.web.dashboard.render import page, redirect
 from holdfast.web.dashboard.session import form_token
@@ -107,19 +108,7 @@ def _session_routes(context: Context) -> list[HTTPRouteHandler]:
     async def show_proofs(request: AnyRequest) -> Answer:
         caller, token = require_person(context, request.scope)
         needed = "needed" in inputs.query(request.scope, "needed")
-        shown = await context.call(_proofs, context, caller, token)
-        if isinstance(caller, Caller):  # no other site lets an operator in as one
-            own = await context.call(own_identities, context.instance, caller, caller.account.id)
-            shown |= linked(context, own, token)
-        return page(
-            request.scope,
-            "account/log_in.html",
-            title=_("Signing in"),
-            lines=[_("You are signed in as %(who)s.", who=caller.actor.name)],
-            needed=needed,
-            back=OPERATOR_PATH if isinstance(caller, OperatorCaller) else "/account",
-            **shown,
-        )
+        return await proofs_page(context, request.scope, caller, token, needed=needed)
 
     @post(f"{PROOFS_PATH}/sessions/{{session_id:str}}/end", opt=OPEN)
     @as_page
@@ -137,6 +126,34 @@ def _session_routes(context: Context) -> list[HTTPRouteHandler]:
         return redirect(PROOFS_PATH, [])
 
     return [show_proofs, end_own_session, end_other_sessions]
+
+
+async def proofs_page(
+    context: Context,
+    scope: Scope,
+    caller: _Person,
+    token: str,
+    error: str = "",
+    status: int = 200,
+    *,
+    needed: bool = False,
+) -> Answer:
+    """The page of how somebody signs in. `error`: the reason for which a passkey was not added."""
+    shown = await context.call(_proofs, context, caller, token)
+    if isinstance(caller, Caller):  # no other site lets an operator in as one
+        own = await context.call(own_identities, context.instance, caller, caller.account.id)
+        shown |= linked(context, own, token)
+    return page(
+        scope,
+        "account/log_in.html",
+        status,
+        title=_("Signing in"),
+        lines=[_("You are signed in as %(who)s.", who=caller.actor.name)],
+        needed=needed,
+        error=error,
+        back=OPERATOR_PATH if isinstance(caller, OperatorCaller) else "/account",
+        **shown,
+    )
 
 
 def _end_path(session_id: str) -> str:
@@ -162,7 +179,7 @@ def _proofs(context: Context, caller: _Person, token: str) -> dict[str, Any]:
     }
     lines = session_lines(instance, found, caller.session_id, token, _end_path)
     others = {"end_others_path": _END_OTHERS, "end_others_token": form_token(token, _END_OTHERS)}
-    return {"factor": factor, "sessions": lines, **others}
+    return {"factor": factor, "passkeys": passkey_values(context, caller, token), "sessions": lines, **others}
 
 
 def _set_up_page(scope: Scope, app: service.NewApp, token: str, error: str = "", status: int = 200) -> Answer:

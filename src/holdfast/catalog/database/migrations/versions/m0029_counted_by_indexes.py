@@ -1,10 +1,10 @@
-"""What the operator's lists count of accounts is answered by indexes of the few rows that count."""
+"""Indexes of the few rows that the operator's lists count of accounts."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
