@@ -116,7 +116,11 @@ def routed(handlers: Sequence[HTTPRouteHandler]) -> Litestar:
 
 def routes(context: Context) -> list[HTTPRouteHandler]:
     """All routes: those of the API, and the pages."""
-    event_hub, comparisons = EventHub(context), Comparisons(context)
+    event_hub = EventHub(context)
+    return [*_api_routes(context, event_hub), *_page_routes(context, event_hub)]
+
+
+def _api_routes(context: Context, event_hub: EventHub) -> list[HTTPRouteHandler]:
     return [
         *backup_routes(context),
         *job_routes(context),
@@ -141,6 +145,12 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *host_sync_routes(context),
         *open_routes(context),
         *docs_routes(context),
+    ]
+
+
+def _page_routes(context: Context, event_hub: EventHub) -> list[HTTPRouteHandler]:
+    comparisons = Comparisons(context)
+    return [
         *sign_in_routes(context),
         *log_in_routes(context),
         *password_routes(context),
