@@ -30,7 +30,7 @@ from holdfast.web.http.uploads import Body, RefusedBody, announced_bytes
 
 ARCHIVE_FIELD = "archive"
 _ON_THE_PAGE = (ServiceError, BadRequest, KeepCalm)
-"""What is told beside the form; all else has a page of its own."""
+"""The outcome that is told beside the form; all else has a page of its own."""
 
 
 def import_page_routes(context: Context) -> list[HTTPRouteHandler]:

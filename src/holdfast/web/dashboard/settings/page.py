@@ -84,7 +84,7 @@ def _name_form(caller: Caller, token: str, app: App) -> dict[str, Any]:
 
 
 def _backed_up(instance: Instance, account: Account, app: App) -> dict[str, Any]:
-    """What a backup of the application has in it; nothing of it names the operator's machine.
+    """The contents of a backup of the application; nothing of it names the operator's machine.
 
     `plan`: the name of one that has no backups.
     """
