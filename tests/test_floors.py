@@ -27,6 +27,7 @@ ONLY_IN = {
     "alembic": {"catalog"},
     "dbos": {"worker"},
     "litestar": {"web"},
+    "multipart": {"web"},
     "uvicorn": {"web"},
     "rich": {"cli"},
     "psycopg": {"sources"},

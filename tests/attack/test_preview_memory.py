@@ -106,10 +106,10 @@ def test_a_folder_that_takes_more_memory_than_a_preview_may_gets_a_sentence(site
     os.close(folder)
     with site.client(site.silver.api_key) as client:
         too_large = client.get(f"/v3/apps/{site.app.id}/schedule").json()["response"]["ignored_error"]
-        site.instance.config = config
-        fine = client.get(f"/v3/apps/{site.app.id}/schedule").json()["response"]["ignored"]
         site.instance.config = msgspec.structs.replace(config, tree_name_bytes_max=64 * 1024)
         refused = client.get(f"/v3/apps/{site.app.id}/schedule").json()["response"]["ignored_error"]
+        site.instance.config = config  # last, as what was found is kept for a minute
+        fine = client.get(f"/v3/apps/{site.app.id}/schedule").json()["response"]["ignored"]
     assert fine["total_files"] == 2
     assert (too_large["code"], refused["code"]) == ("APP_NOT_READABLE", "APP_NOT_READABLE")
     assert "ignore patterns" in too_large["message"]

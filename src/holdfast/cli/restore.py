@@ -143,6 +143,7 @@ def restore(
 
 def _undo(job_id: str, *, json: bool) -> None:
     """Restore the safety backup of a restore; what was half done is undone first."""
+    from holdfast.service.jobs.lifecycle import get_job
     from holdfast.service.restore.files import recover_restores, request_restore
     from holdfast.service.restore.undo import undo_of
     from holdfast.service.take.failing import recover_backups
@@ -150,7 +151,7 @@ def _undo(job_id: str, *, json: bool) -> None:
     with state.instance() as instance:
         recover_restores(instance)
         recover_backups(instance)
-        safety, app, wanted = undo_of(instance, job_id, is_inline=True)
+        safety, app, wanted = undo_of(instance, get_job(instance, job_id), is_inline=True)
         job = request_restore(instance, safety, app, wanted, operator(), undoes=job_id)
         result = _run(instance, job, safety.name, json)
         if not json:

@@ -106,7 +106,7 @@ class Vault:
         self._workers = workers
         self._live = LiveIndex(self._keys, ledger)
         self._uses = Uses(store, self._keys, vault_id, uses_file)
-        self._uses_lock = threading.Lock()
+        self._uses_lock = threading.RLock()  # a deletion may begin where a take calls the store
 
     def index(self, refresh: bool) -> Index:
         """Return the vault's index; with `refresh` as the ledger has it now. Raises DamagedError, FormatError."""

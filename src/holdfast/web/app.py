@@ -78,6 +78,7 @@ from holdfast.web.dashboard.people.sign_in_pages import INVITATION_SEGMENT, sign
 from holdfast.web.dashboard.proofs.code_pages import code_routes
 from holdfast.web.dashboard.proofs.factor_pages import factor_routes
 from holdfast.web.dashboard.proofs.passkey_pages import passkey_routes
+from holdfast.web.dashboard.settings.settings_pages import settings_page_routes
 from holdfast.web.downloads import parse_link, serve_download
 from holdfast.web.event_hub import EventHub
 from holdfast.web.http.envelope import SECURITY_HEADERS, Answer
@@ -115,7 +116,11 @@ def routed(handlers: Sequence[HTTPRouteHandler]) -> Litestar:
 
 def routes(context: Context) -> list[HTTPRouteHandler]:
     """All routes: those of the API, and the pages."""
-    event_hub, comparisons = EventHub(context), Comparisons(context)
+    event_hub = EventHub(context)
+    return [*_api_routes(context, event_hub), *_page_routes(context, event_hub)]
+
+
+def _api_routes(context: Context, event_hub: EventHub) -> list[HTTPRouteHandler]:
     return [
         *backup_routes(context),
         *job_routes(context),
@@ -140,6 +145,12 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *host_sync_routes(context),
         *open_routes(context),
         *docs_routes(context),
+    ]
+
+
+def _page_routes(context: Context, event_hub: EventHub) -> list[HTTPRouteHandler]:
+    comparisons = Comparisons(context)
+    return [
         *sign_in_routes(context),
         *log_in_routes(context),
         *password_routes(context),
@@ -166,6 +177,7 @@ def routes(context: Context) -> list[HTTPRouteHandler]:
         *job_page_routes(context),
         *schedule_page_routes(context),
         *activity_page_routes(context),
+        *settings_page_routes(context),
         *folder_page_routes(context),
         *file_page_routes(context),
         *diff_page_routes(context, comparisons),

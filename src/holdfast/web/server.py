@@ -178,15 +178,15 @@ class WebServer(uvicorn.Server):
     async def main_loop(self) -> None:
         """Sweep the connections while there are any, and return once the server is told to stop and has drained."""
         self._loop = asyncio.get_running_loop()
-        connections = self._context.connections
-        connections.on_first = self._woken.set
+        self._context.connections.on_first = self._woken.set
         while not self._is_over():
-            seconds = DRAIN_SECONDS if self.should_exit else SWEEP_SECONDS if len(connections) else None
+            is_some = len(self._context.connections) > 0
+            seconds = DRAIN_SECONDS if self.should_exit else SWEEP_SECONDS if is_some else None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._woken.wait()
             self._woken.clear()
-            connections.sweep()
+            self._context.connections.sweep()
 
     def _is_over(self) -> bool:
         context = self._context

@@ -10,16 +10,18 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import httpx
+import msgspec
 from kit.admin_keys import admin_key
 from kit.keys import add_named_key
 from kit.site import Site
 from litestar import Litestar
 from sqlalchemy import select
 
-from holdfast.catalog.database.access_tables import keys
+from holdfast.catalog.database.access_tables import keys, passkeys
 from holdfast.catalog.events.audit import Change
 from holdfast.catalog.identities.rows import link_identity, new_identity
 from holdfast.catalog.people.keys import keys_of
+from holdfast.catalog.people.records import Passkey
 from holdfast.catalog.records import SYSTEM
 from holdfast.schemas.links import NewLink
 from holdfast.service.integrity.verify import request_verify
@@ -114,6 +116,11 @@ def test_what_is_anothers_is_answered_as_what_never_was(site: Site, silver: http
         1,
     )
     theirs["identity_id"] = linked.id if linked is not None else ""
+    passkey = Passkey(NEVER[1:] + "0", person.person_id or "", b"id", b"key", 0, None, "localhost", "Phone", None, 1)
+    with site.instance.catalog.write() as connection:
+        values = msgspec.structs.asdict(passkey)
+        connection.execute(passkeys.insert().values(values))
+    theirs["passkey_id"] = passkey.id
     with site.client(admin_key(site.instance, "accounts")) as panel:
         assert panel.put("/v3/admin/accounts/cust-1", json={"email": "bo@example.org", "plan": "Silver"}).is_success
     theirs |= {"external_id": "cust-1", "account_id": site.other.account.id}

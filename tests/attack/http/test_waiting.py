@@ -31,7 +31,9 @@ def connect(site: Site) -> Iterator[Connect]:
 def bound(site: Site, most: int = 1000, of_address: int = 1000, deadlines: Deadlines = SOON) -> Connections:
     """Give the site bounds of a test's own, for the connections from now on."""
     context = site.front.context
+    on_first = context.connections.on_first
     context.connections = Connections(most, of_address, lambda: context.addresses, context.now, deadlines)
+    context.connections.on_first = on_first
     return context.connections
 
 

@@ -115,12 +115,12 @@ def test_a_restore_is_undone_by_its_job(world: World) -> None:
     (world.root / "made-later").write_text("x")
     done = run_restore(world.instance, request_restore(world.instance, backup, world.app, Wanted(), SYSTEM).id)
     assert (world.root / "a.txt").read_text() == "hello\n"
-    safety, app, wanted = undo_of(world.instance, done.id)
+    safety, app, wanted = undo_of(world.instance, done)
     undone = run_restore(world.instance, request_restore(world.instance, safety, app, wanted, SYSTEM).id)
     assert undone.state is JobState.SUCCESSFUL
     assert (world.root / "a.txt").read_text() == "newer\n"
     assert (world.root / "made-later").exists()
-    again = undo_of(world.instance, undone.id)  # an undo is a restore, so it can be undone
+    again = undo_of(world.instance, undone)  # an undo is a restore, so it can be undone
     run_restore(world.instance, request_restore(world.instance, *again, by=SYSTEM).id)
     assert not (world.root / "made-later").exists()
 
@@ -132,8 +132,8 @@ def test_what_cannot_be_undone_is_said(world: World, tmp_path: Path) -> None:
         request_restore(world.instance, backup, world.app, Wanted(to=str(tmp_path / "beside")), SYSTEM).id,
     )
     with pytest.raises(Conflict, match="no safety backup") as caught:
-        undo_of(world.instance, beside.id)
+        undo_of(world.instance, beside)
     assert caught.value.code == "JOB_NOT_UNDOABLE"
     queued = request_restore(world.instance, backup, world.app, Wanted(), SYSTEM)
     with pytest.raises(Conflict, match="still runs"):
-        undo_of(world.instance, queued.id)
+        undo_of(world.instance, queued)

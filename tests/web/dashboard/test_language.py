@@ -222,7 +222,7 @@ def customer_pages(site: Site, states: States) -> list[str]:
             f"{app}/restore",
             f"{app}/restore?where=beside",
         ),
-        *(f"{app}/restore?what=ticked", f"{app}/restore?where=download", f"{app}/schedule"),
+        *(f"{app}/restore?what=ticked", f"{app}/restore?where=download", f"{app}/schedule", f"{app}/settings"),
         f"{app}/schedule?when=week&day=1&week_at=4:00&keep_daily=3&ignore=*.log",
         f"{app}/schedule?when=night&at=99:00",
         *("/account", "/account/keys", "/account/people", "/account/plan", "/account/password", "/plans", "/help"),

@@ -51,9 +51,15 @@ def add_app(instance: Instance, account_id: str, name: str, path: Path, by: Acto
     return app
 
 
-def rename_app(instance: Instance, app: App, name: str, by: Actor) -> App:
-    """Give an application another name. Raises Invalid (NAME), Conflict (APP_NAME_TAKEN)."""
+def rename_app(instance: Instance, app: App, name: str, by: Actor, *, by_customer: bool = False) -> App:
+    """Give an application another name. `by_customer`: the name of one that the host put stays the host's.
+
+    Raises Invalid (NAME), Conflict (APP_NAME_TAKEN, APP_NAMED_BY_HOST).
+    """
     check_name(name)
+    if by_customer and app.external_id is not None:
+        # The host's next PUT would bring the old one back.
+        raise Conflict("APP_NAMED_BY_HOST", "Your host names this application; change its name in your host's panel.")
     try:
         rows.rename_app(instance.catalog, app, name, instance.clock.now_ns(), by)
     except rows.AppNameTaken:

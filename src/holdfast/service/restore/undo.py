@@ -11,24 +11,22 @@ from holdfast.catalog.jobs.requested import undoing_job
 from holdfast.catalog.records import OPEN_JOBS, Actor, App, Backup, Job, JobState, State
 from holdfast.service.errors import Conflict, NotFound, app_not_found
 from holdfast.service.instance.home import Instance
-from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.restore.database import WantedDatabase
 from holdfast.service.restore.files import KIND, Restored, request_restore
 from holdfast.service.restore.plan import Wanted
 
 
 def undo_of(
-    instance: Instance, job_id: str, app: App | None = None, *, is_inline: bool = False, once: str = ""
+    instance: Instance, job: Job, app: App | None = None, *, is_inline: bool = False, once: str = ""
 ) -> tuple[Backup, App, Wanted]:
     """Return what undoes a restore: the backup to restore, the application, and the restore to ask for.
 
     `app`: the restore's application, if that is known already; `once`: its token.
 
-    Raises NotFound (JOB_NOT_FOUND, APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
+    Raises NotFound (APP_NOT_FOUND, BACKUP_NOT_FOUND), Conflict (JOB_NOT_UNDOABLE).
     """
-    job = get_job(instance, job_id)
     if job.kind != KIND:
-        raise _nothing_to_undo(job_id)
+        raise _nothing_to_undo(job.id)
     if job.state in OPEN_JOBS:
         raise Conflict("JOB_NOT_UNDOABLE", "The restore still runs; cancel it, and everything is as it was before.")
     done = msgspec.json.decode(job.result, type=Restored) if job.result else None
@@ -70,9 +68,7 @@ def request_undo(instance: Instance, job: Job, by: Actor, once: str = "") -> Job
 
     Raises as `undo_of` and `request_restore` do. `job` may be a backup in the form of one, which has nothing to undo.
     """
-    if job.kind != KIND:
-        raise _nothing_to_undo(job.id)
-    safety, app, wanted = undo_of(instance, job.id, once=once)
+    safety, app, wanted = undo_of(instance, job, once=once)
     return request_restore(instance, safety, app, wanted, by, undoes=job.id)
 
 

@@ -13,12 +13,12 @@ from types import TracebackType
 
 from holdfast.catalog.accounts.apps import app_by_id
 from holdfast.catalog.backups.found import backups_in
-from holdfast.catalog.records import IMPORTED, Actor, App, Backup, State, new_id
+from holdfast.catalog.records import IMPORTED, Account, Actor, App, Backup, State, new_id
 from holdfast.service.errors import Conflict, InvalidArchive, TooLarge, Unavailable, app_ended, app_not_found
 from holdfast.service.instance.home import Instance
 from holdfast.service.instance.import_scratch import archive_path, lock_folder, remove_scratch, scratch_folder
 from holdfast.service.policy import limits
-from holdfast.service.registry.accounts import get_account
+from holdfast.service.registry.accounts import get_account, plan_of
 from holdfast.service.registry.backups import check_name
 from holdfast.service.take.request import request_backup
 from holdfast.service.take.source import import_limits
@@ -144,6 +144,11 @@ class Upload:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def takes_archives(instance: Instance, account: Account, app: App) -> bool:
+    """Return True for an application that an archive may be imported into: of a plan with backups, and not ended."""
+    return app.ended_at is None and plan_of(instance, account).api_backups
 
 
 def _check_free(instance: Instance, app: App) -> None:

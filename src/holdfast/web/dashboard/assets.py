@@ -39,10 +39,11 @@ _STYLES = (
     "live",
     "restore",
     "help",
+    "settings",
 )
 """The style sheets, in the order in which they are joined."""
 
-_SCRIPTS = ("app", "live", "choices", "keys", "passkeys")
+_SCRIPTS = ("app", "live", "choices", "upload", "keys", "passkeys")
 """The parts of the module, in the order in which they are joined."""
 
 _TYPES = {

@@ -74,6 +74,7 @@ APP_TABS = (
     Tab("files", "/files", N_("Files")),
     Tab("schedule", "/schedule", N_("Schedule")),
     Tab("activity", "/activity", N_("Activity")),
+    Tab("settings", "/settings", N_("Settings")),
 )
 """The tabs of an application; `path` is what follows the path of its first page."""
 

@@ -23,6 +23,7 @@ from holdfast.service.preview.schedule import next_runs
 from holdfast.service.registry import accounts, apps
 from holdfast.service.registry.backups import find_backup, full_objects
 from holdfast.service.registry.kept import reasons_of
+from holdfast.service.take.import_backup import takes_archives
 from holdfast.service.take.request import request_backup
 from holdfast.units import DAY_NS
 from holdfast.web.auth import needs
@@ -109,9 +110,16 @@ def _page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: 
         kept=_kept(instance, caller, app, now),
         runs=_runs(instance, app, now.standing.facts.now),
         base_url=instance.config.base_url.rstrip("/"),
+        imports=_import_path(instance, caller, app),
         undo=None if found.trashed is None else _undo(instance, token, found.trashed),
         **_list(instance, caller, now, found.backups, fields),
     )
+
+
+def _import_path(instance: Instance, caller: Caller, app: App) -> str | None:
+    """The place of the form that imports an archive, for whoever may."""
+    may_import = takes_archives(instance, caller.account, app) and caller.may(Right.BACKUPS_IMPORT, app.id)
+    return f"/apps/{app.id}/settings#import" if may_import else None
 
 
 def hero_page(scope: Scope, instance: Instance, caller: Caller, token: str, app_id: str) -> Answer:

@@ -10,10 +10,11 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Scope
 
-from holdfast.catalog.records import OPEN_JOBS, App, Backup, JobState, Work
+from holdfast.catalog.records import OPEN_JOBS, App, Backup, Job, JobState, Work
 from holdfast.service.errors import ServiceError
 from holdfast.service.instance.home import Instance
 from holdfast.service.jobs.events import newest_event
+from holdfast.service.jobs.lifecycle import get_job
 from holdfast.service.jobs.work import backup_of, cancel_work, work_with_log
 from holdfast.service.language.texts import N_, _, ngettext
 from holdfast.service.overview.backups import newest_backups
@@ -118,15 +119,16 @@ def job_form(token: str, job_id: str, form: str) -> dict[str, str]:
     return {"action": path, "token": form_token(token, path), "once": secrets.token_hex(16)}
 
 
-def undo_form(instance: Instance, caller: Caller, token: str, work_id: str, app: App) -> dict[str, str] | None:
-    """The form that undoes a restore of an application; None when it cannot be undone."""
+def undo_form(instance: Instance, caller: Caller, token: str, job: Job | str, app: App) -> dict[str, str] | None:
+    """The form that undoes a restore of an application, or one by its id; None when it cannot be undone."""
     if not caller.may(Right.BACKUPS_RESTORE, app.id):
         return None
     try:
-        undo_of(instance, work_id, app)
+        job = get_job(instance, job) if isinstance(job, str) else job
+        undo_of(instance, job, app)
     except ServiceError:
         return None
-    return job_form(token, work_id, "undo")
+    return job_form(token, job.id, "undo")
 
 
 def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: str, first: int) -> Answer:
@@ -162,7 +164,7 @@ def _page(scope: Scope, context: Context, caller: Caller, token: str, job_id: st
         reload_seconds=RELOAD_SECONDS,
         cancel=job_form(token, work.id, "cancel") if may_cancel else None,
         cancelling=cancelling(work),
-        undo=undo_form(instance, caller, token, work.id, app)
+        undo=undo_form(instance, caller, token, work, app)
         if undoing is None and work.result and work.kind == "restore"
         else None,
         undoing_path=None if undoing is None else path_of_job(undoing.id),
