@@ -51,12 +51,12 @@ SECONDS ?= 4
 stress: .venv/.tests
 	PYTHONPATH=tests $(BIN)/python -m kit.sqlite_stress $(COPIES) $(SECONDS)
 
-# Made-up databases, logs and indexes before the parser of views; the long form: ROUNDS=150000.
-ROUNDS ?= 2000
+# Made-up databases, logs and indexes before the parser of views; the long form: ROUNDS=1500000.
+ROUNDS ?= 100000
 fuzz:
 	@mkdir -p .run
-	gcc -g -O1 $(SANITIZED) -Wall -Wextra -Wno-format -o .run/fuzz-overlay tests/native/fuzz_overlay.c
-	.run/fuzz-overlay $(ROUNDS)
+	gcc -g -O1 $(SANITIZED) -Wall -Wextra -Wno-format -DINDEX_TRIES=3 -o .run/fuzz-overlay tests/native/fuzz_overlay.c
+	ASAN_OPTIONS=detect_leaks=0 .run/fuzz-overlay $(ROUNDS)
 
 # The C parts with ASan and UBSan under tests that use them; the long form: CHECKED="tests/sources tests/restorer".
 CHECKED ?= tests/sources/sqlite tests/sources/directory/test_source.py
