@@ -144,7 +144,9 @@ class Walk:
             "schedule-effect": self._app("schedule", when="week", day="1", week_at="04:30", keep_daily="2"),
             "schedule-refused": self._app("schedule", when="cron", cron="99 * * * *"),
             "settings": self._app("settings"),
-            "settings-refused": Shown(f"/apps/{self.site.app.id}/settings", _typed("Name of the application", "a/b", "Rename")),
+            "settings-refused": Shown(
+                f"/apps/{self.site.app.id}/settings", _typed("Name of the application", "a/b", "Rename")
+            ),
             "activity": self._app("activity"),
             "activity-none": self._app("activity", who="operator", what="restore."),
             "list-none": Shown(f"/apps/{self.site.app.id}?q=nothing-has-this-name"),
