@@ -38,7 +38,7 @@ from holdfast.sources.sqlite.opening import (
     connect,
     have_cpu_for,
     open_folder,
-    refusal_of,
+    refusing,
     register,
     short,
     text_of,
@@ -105,26 +105,21 @@ class Copier:
         *folders, last = path.split(b"/")
         folder = open_folder(self._root, folders)
         try:
-            check_file(folder, last)
-            limits.check()
-            source = b"/proc/self/fd/%d/" % folder + last
-            target = b"/proc/self/fd/%d/" % self.folder + name.encode()
-            self._allow(_SOURCE, source)
-            self._allow(_COPY, target)
-            try:
-                return self._copy(source, target, way_to_open(folder, last, is_wal=is_wal), wait_seconds, limits)
-            except sqlite3.Error as error:
-                if code_of(error) not in MAY_NEED_WRITING:
-                    raise
-                # What a crash left (a hot journal, a log without its index) has to be put right first, as the
-                # application itself would at its next start.
-                return self._copy(source, target, "rw", wait_seconds, limits)
-        except sqlite3.Error as error:
-            raise refusal_of(error) from None
-        except MemoryError:
-            raise Refused("unreadable", TOO_MUCH_MEMORY) from None
-        except OSError as error:
-            raise Refused("unreadable", f"it cannot be opened ({error.strerror})") from None
+            with refusing():
+                check_file(folder, last)
+                limits.check()
+                source = b"/proc/self/fd/%d/" % folder + last
+                target = b"/proc/self/fd/%d/" % self.folder + name.encode()
+                self._allow(_SOURCE, source)
+                self._allow(_COPY, target)
+                try:
+                    return self._copy(source, target, way_to_open(folder, last, is_wal=is_wal), wait_seconds, limits)
+                except sqlite3.Error as error:
+                    if code_of(error) not in MAY_NEED_WRITING:
+                        raise
+                    # What a crash left (a hot journal, a log without its index) has to be put right first, as the
+                    # application itself would at its next start.
+                    return self._copy(source, target, "rw", wait_seconds, limits)
         finally:
             self._allow(_SOURCE, b"")
             self._allow(_COPY, b"")
@@ -153,7 +148,7 @@ class Copier:
             with closing(connect(target, "mode=ro&immutable=1", 0)) as copy:
                 return check_open(copy, _allocated(os.stat(target)), deep=deep)
         except sqlite3.Error as error:
-            return (text_of(error), None) if code_of(error) in DAMAGED else (None, _not_whole(text_of(error)))
+            return _finding(error)
         except OSError as error:
             return None, f"it could not be checked ({error.strerror})"
         finally:
@@ -184,7 +179,7 @@ def check_open(database: sqlite3.Connection, size: int, *, deep: bool = False) -
         deeper = _problems(database, "integrity_check") if deep else []
         rows = deeper if deeper == _SOUND else _problems(database, "quick_check")
     except sqlite3.Error as error:
-        return (text_of(error), None) if code_of(error) in DAMAGED else (None, _not_whole(text_of(error)))
+        return _finding(error)
     except MemoryError:
         return None, _not_whole(TOO_MUCH_MEMORY)
     finally:
@@ -195,6 +190,11 @@ def check_open(database: sqlite3.Connection, size: int, *, deep: bool = False) -
     pages = [row for row in rows if " value in " not in row]
     result = short("; ".join(pages or rows))
     return (result, None) if pages else (None, result)
+
+
+def _finding(error: sqlite3.Error) -> tuple[str | None, str | None]:
+    """Return what a check that broke off tells, as `check_open` does."""
+    return (text_of(error), None) if code_of(error) in DAMAGED else (None, _not_whole(text_of(error)))
 
 
 def _not_whole(why: str) -> str:

@@ -15,14 +15,13 @@ from typing import Any
 
 from holdfast.sources.sqlite.opening import (
     MAY_NEED_WRITING,
-    TOO_MUCH_MEMORY,
     Refused,
     check_file,
     code_of,
     connect,
     have_cpu_for,
     open_folder,
-    refusal_of,
+    refusing,
     way_to_open,
 )
 
@@ -54,15 +53,10 @@ class Holder:
         *folders, last = path.split(b"/")
         folder = open_folder(self._root, folders)
         try:
-            check_file(folder, last)
-            self._held[number], facts = self._begin(folder, last, wait_seconds, is_wal)
+            with refusing():
+                check_file(folder, last)
+                self._held[number], facts = self._begin(folder, last, wait_seconds, is_wal)
             return facts
-        except sqlite3.Error as error:
-            raise refusal_of(error) from None
-        except MemoryError:
-            raise Refused("unreadable", TOO_MUCH_MEMORY) from None
-        except OSError as error:
-            raise Refused("unreadable", f"it cannot be opened ({error.strerror})") from None
         finally:
             self._native.holdfast_sqlite_allow(_SOURCE, b"")
             if number not in self._held:

@@ -14,7 +14,8 @@ import signal
 import sqlite3
 import stat
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 HEAP_BYTES_MAX = 256 * 1024 * 1024
 """SQLite allocates at most this, over all databases of this process."""
@@ -94,6 +95,19 @@ def refusal_of(error: sqlite3.Error) -> Refused:
     if code == sqlite3.SQLITE_FULL:
         return Refused("no_room", "the disk got full")
     return Refused("unreadable", text_of(error))
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raise as Refused whatever goes wrong with a database within."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise refusal_of(error) from None
+    except MemoryError:
+        raise Refused("unreadable", TOO_MUCH_MEMORY) from None
+    except OSError as error:
+        raise Refused("unreadable", f"it cannot be opened ({error.strerror})") from None
 
 
 def register(native_path: str) -> ctypes.CDLL:
